@@ -9,7 +9,7 @@ import hashlib
 import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -187,7 +187,7 @@ class Cluster(Section):
 
     address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
     workers: int = Field(2, ge=1)
-    gpus_per_worker: float = Field(0, ge=0, description="0 = CPU; a fraction shares a GPU")
+    gpus_per_worker: float | None = Field(None, ge=0, description="default: what the cluster has, shared")
 
 
 class Tracking(Section):
@@ -287,9 +287,14 @@ def _known_keys(where: list[str], raw: dict[str, Any]) -> list[str]:
         field = getattr(section, "model_fields", {}).get(part)
         if field is not None:
             section, raw = field.annotation, raw.get(part, {})
-    options = getattr(section, "__args__", (section,))
-    chosen = [o for o in options if raw.get("kind") in getattr(o.model_fields.get("kind"), "annotation", o).__dict__.get("__args__", ())]
+    options = get_args(section) or (section,)
+    chosen = [o for o in options if raw.get("kind") in get_args(_annotation_of_kind(o))]
     return sorted((chosen or options)[0].model_fields)
+
+
+def _annotation_of_kind(section: type[Section]) -> Any:
+    field = section.model_fields.get("kind")
+    return field.annotation if field else None
 
 
 def _resolve(section: Any, base: Path) -> Any:

@@ -1,0 +1,8 @@
+"""What is trained and what is measured: the `Task` contract and the built-in tasks."""
+
+from tribute.tasks.byte_lm import ByteLm
+from tribute.tasks.classifier import Classifier
+from tribute.tasks.flat import FlatTask, build_task
+from tribute.tasks.task import Batch, Model, Task
+
+__all__ = ["Batch", "ByteLm", "Classifier", "FlatTask", "Model", "Task", "build_task"]

@@ -1,0 +1,35 @@
+# On a fresh machine with Python 3.11 and git: `make demo` runs the main job, `make test` the tests.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+NAME ?= all
+
+.PHONY: demo test check bench test-slow lint setup
+
+demo: setup
+	$(BIN)/tribute demo
+
+test: setup
+	$(BIN)/pytest -m "not slow"
+
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+check: setup lint test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python tests/benchmarks/run.py $(NAME)
+
+setup: $(VENV)/.ready
+
+# The constraints pin what was tested, and the CPU build of torch; a GPU machine installs its own torch first.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@

@@ -1,0 +1,70 @@
+"""What the stages of one run share: the project, its lake, its workers."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from tribute.config import Project
+from tribute.corpus import Manifest, read_manifest
+from tribute.errors import TributeError
+from tribute.lineage import Lineage, lineage
+from tribute_jobs.progress import Reporter
+from tribute_storage import Lake
+
+if TYPE_CHECKING:
+    from tribute.cluster import Shards
+
+
+class Context:
+    """The state of a run that lives as long as the command."""
+
+    def __init__(self, project: Project, reporter: Reporter, stack: ExitStack) -> None:
+        self.project, self.reporter, self._stack = project, reporter, stack
+        self.lake = Lake(project.lake_root)
+        self.runs: Lineage = lineage(project)
+        self._shards: Shards | None = None
+
+    def folder(self, run_id: str) -> Path:
+        """Where the artifacts of a run lie."""
+        return self.project.artifacts / run_id
+
+    def uri(self, path: Path | str) -> str:
+        """An artifact's name in the lake: relative to the working folder, so that the folder can move."""
+        return Path(path).relative_to(self.project.workdir).as_posix()
+
+    def manifest(self) -> Manifest:
+        """What the corpus snapshot holds."""
+        return read_manifest(self.folder(self.runs.corpus_run))
+
+    def shards(self) -> "Shards":
+        """The Ray actors of the run; Ray starts with the first stage that needs it."""
+        if self._shards is None:
+            from tribute.cluster import Shards, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
+
+            self._stack.enter_context(ray_session(self.project.cluster))
+            self._shards = Shards(self.project, self.folder(self.runs.corpus_run), self.manifest())
+            self._stack.callback(self._shards.close)
+        return self._shards
+
+
+@contextmanager
+def open_context(project: Project, reporter: Reporter) -> Iterator[Context]:
+    """A context that holds the working folder's lock, so that two runs never write at once.
+
+    Raises:
+        TributeError: another process is at work there.
+    """
+    project.workdir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(project.workdir / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise TributeError(
+            f"Another tribute command is at work in {project.workdir}. Wait for it, or give this project a "
+            "`workdir` of its own"
+        ) from None
+    with lock, ExitStack() as stack:
+        yield Context(project, reporter, stack)

@@ -1,0 +1,89 @@
+"""Checks of this machine and of a project, each with its remedy."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+
+from tribute.config import Project, load_project
+from tribute.corpus import read_manifest, verify_inputs
+from tribute.errors import TributeError
+from tribute.lineage import lineage
+from tribute.simulation import recorded_replicates, simulated_responses
+from tribute_storage import Lake
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    fine: bool
+    detail: str
+
+
+def examine(path: Path | None) -> list[Finding]:
+    """Look at the machine, and at the project if one is named."""
+    findings = list(_machine())
+    if path is not None:
+        try:
+            project = load_project(path)
+        except TributeError as error:
+            return [*findings, Finding("project", False, str(error))]
+        findings += [Finding("project", True, f"{project.name} in {path}"), *_project(project)]
+    return findings
+
+
+def print_findings(findings: list[Finding], as_json: bool) -> None:
+    """A line per finding, or a JSON list."""
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        return
+    console = Console()
+    for finding in findings:
+        mark = "[green]ok[/]  " if finding.fine else "[red]BAD[/] "
+        console.print(f"  {mark} {finding.name:<12}{finding.detail}", highlight=False, soft_wrap=True)
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", sys.version_info >= (3, 11), f"{platform.python_version()} (3.11 or later)")
+    standard = str(Path(sysconfig.get_paths()["stdlib"]) / "platform.py")
+    yield Finding("platform", platform.__file__ == standard, f"the standard library's module: {platform.__file__}")
+    names = ("torch", "ray", "duckdb", "deltalake", "mlflow", "pyarrow")
+    yield Finding("packages", True, ", ".join(f"{name} {version(name)}" for name in names))
+    yield Finding("processors", True, f"{os.cpu_count()} (one worker each is a good start)")
+    free = shutil.disk_usage(Path.cwd()).free / GIB
+    yield Finding("disk", free > 2, f"{free:.0f} GiB free here; checkpoints and responses need some")
+
+
+def _project(project: Project) -> Iterator[Finding]:
+    runs, lake = lineage(project), Lake(project.lake_root)
+    if not lake.committed("corpus_sources", runs.corpus_run):
+        yield Finding("corpus", True, "not read yet: tribute run")
+        return
+    try:
+        verify_inputs(read_manifest(project.artifacts / runs.corpus_run).inputs, runs.train_run)
+        yield Finding("corpus", True, "the same as when it was read")
+        for replicate in recorded_replicates(project):
+            replicate.final()
+        for files in simulated_responses(project).values():
+            for file in files:
+                file.verify()
+        yield Finding("artifacts", True, "every checkpoint and response has its recorded SHA-256")
+    except TributeError as error:
+        yield Finding("files", False, str(error))
+    orphans = lake.orphans()
+    detail = (
+        f"{len(orphans)} files of interrupted runs, safe to delete: {orphans[0]} ..." if orphans else "no orphans"
+    )
+    yield Finding("lake", True, detail)

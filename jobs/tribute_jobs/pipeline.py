@@ -1,0 +1,51 @@
+"""One valuation in a straight line: corpus, train, simulate, attribute, value, settle.
+
+A rerun keeps what is committed and takes up what is not.
+"""
+
+from dataclasses import dataclass
+
+from tribute.config import Project, period_days
+from tribute_jobs import stages
+from tribute_jobs.context import Context, open_context
+from tribute_jobs.progress import Reporter
+from tribute_jobs.stages import StageOutput
+
+STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What each stage of a run came to, in order."""
+
+    outputs: dict[str, StageOutput]
+
+    @property
+    def changed(self) -> bool:
+        """Whether this run committed anything."""
+        return any(output.new for output in self.outputs.values())
+
+
+def run(project: Project, period: str, reporter: Reporter, last: str = "settle") -> Outcome:
+    """Run the stages up to `last` for a period (`YYYY-MM`).
+
+    Raises:
+        TributeError: bad input, with the remedy; nothing is half-written.
+    """
+    period_days(period)
+    outputs: dict[str, StageOutput] = {}
+    with open_context(project, reporter) as context:
+        for stage in STAGES[: STAGES.index(last) + 1]:
+            outputs[stage] = _run_stage(stage, context, period, outputs)
+            reporter.finished(stage, *outputs[stage])
+    return Outcome(outputs)
+
+
+def _run_stage(stage: str, context: Context, period: str, before: dict[str, StageOutput]) -> StageOutput:
+    if stage == "attribute":
+        return stages.attribute(context, period)
+    if stage == "value":
+        return stages.value(context, period, before["attribute"].run_id)
+    if stage == "settle":
+        return stages.settle(context, period, before["value"].run_id)
+    return {"corpus": stages.corpus, "train": stages.train, "simulate": stages.simulate}[stage](context)

@@ -1,0 +1,100 @@
+"""What a run tells while it works: bars and lines for people, JSON lines for machines."""
+
+import json
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Reporter(Protocol):
+    """Listens to the stages of a run."""
+
+    def started(self, stage: str, run_id: str) -> None:
+        """A stage begins to work (it is not told of stages whose output is there)."""
+        ...
+
+    def advanced(self, done: int, total: int) -> None:
+        """The stage has finished `done` of `total` jobs."""
+        ...
+
+    def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
+        """The stage's output is committed; `new` if this run committed it."""
+        ...
+
+    def warned(self, message: str) -> None:
+        """Something went wrong that fails nothing."""
+        ...
+
+
+class PeopleReporter:
+    """A bar with an estimate for the stage at work, and a line for each finished one."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def started(self, stage: str, run_id: str) -> None:
+        """Show the bar of the stage."""
+        del run_id
+        self._bar = Progress(
+            TextColumn("  {task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(stage, total=None)
+        self._bar.start()
+
+    def advanced(self, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
+        """Take the bar away and print the stage's line."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        mark = "[green]done[/]" if new else "[dim]kept[/]"
+        self._console.print(f"  {stage:<10}{mark}  {run_id:<24} {summary}", highlight=False)
+
+    def warned(self, message: str) -> None:
+        """Print the warning."""
+        self._console.print(f"  [yellow]warning[/]   {message}", highlight=False)
+
+
+class JsonReporter:
+    """One JSON object a line on standard output."""
+
+    def started(self, stage: str, run_id: str) -> None:
+        """`{"event": "started", ...}`."""
+        self._print(event="started", stage=stage, run_id=run_id)
+
+    def advanced(self, done: int, total: int) -> None:
+        """`{"event": "advanced", ...}`."""
+        self._print(event="advanced", done=done, total=total)
+
+    def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
+        """`{"event": "finished", ...}`."""
+        self._print(event="finished", stage=stage, run_id=run_id, new=new, summary=summary)
+
+    def warned(self, message: str) -> None:
+        """`{"event": "warned", ...}`."""
+        self._print(event="warned", message=message)
+
+    def _print(self, **fields: object) -> None:
+        print(json.dumps(fields), flush=True)

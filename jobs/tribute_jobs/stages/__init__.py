@@ -1,0 +1,11 @@
+"""The stages of a valuation, one file each; every stage is idempotent under its run id."""
+
+from tribute_jobs.stages.attribute import attribute
+from tribute_jobs.stages.corpus import corpus
+from tribute_jobs.stages.settle import settle
+from tribute_jobs.stages.simulate import simulate
+from tribute_jobs.stages.stage import StageOutput
+from tribute_jobs.stages.train import train
+from tribute_jobs.stages.value import value
+
+__all__ = ["StageOutput", "attribute", "corpus", "settle", "simulate", "train", "value"]

@@ -1,0 +1,68 @@
+"""Stage `corpus`: read the sources once and keep a snapshot; later, check that they are still the same."""
+
+import pyarrow as pa
+
+from tribute.corpus import Corpus, SourceExamples, read_corpus, verify_inputs, write_snapshot
+from tribute_jobs.context import Context
+from tribute_jobs.stages.stage import StageOutput
+from tribute_storage import SCHEMAS
+
+
+def corpus(context: Context) -> StageOutput:
+    """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`.
+
+    Raises:
+        CorpusError: the corpus cannot be read as its settings say.
+        CorpusChanged: it was snapshotted before and is not the same any more.
+    """
+    run_id = context.runs.corpus_run
+    new = not context.lake.committed("corpus_sources", run_id)
+    if new:
+        context.reporter.started("corpus", run_id)
+        content = read_corpus(context.project.corpus)
+        write_snapshot(content, context.folder(run_id))
+        _commit(context, run_id, content)
+    manifest = context.manifest()
+    if not new:
+        verify_inputs(manifest.inputs, context.runs.train_run)
+    tokens = sum(source.tokens for source in manifest.sources)
+    return StageOutput(run_id, new, f"{len(manifest.sources)} sources, {tokens:,} tokens")
+
+
+def _commit(context: Context, run_id: str, content: Corpus) -> None:
+    documents = [
+        {
+            "run_id": run_id,
+            "source_id": examples.source.source_id,
+            "document_id": document.document_id,
+            "sha256": document.sha256,
+            "bytes": document.bytes,
+            "held_out": document.held_out,
+            "version": examples.source.version,
+            "license": examples.source.license,
+        }
+        for examples in content.sources
+        for document in examples.documents
+    ]
+    context.lake.append("corpus_documents", run_id, pa.Table.from_pylist(documents, SCHEMAS["corpus_documents"]))
+    sources = [{"run_id": run_id} | _source_row(examples) for examples in content.sources]
+    context.lake.append("corpus_sources", run_id, pa.Table.from_pylist(sources, SCHEMAS["corpus_sources"]))
+
+
+def _source_row(examples: SourceExamples) -> dict[str, object]:
+    source = examples.source
+    counts = [len(next(iter(part.values()))) for part in (examples.train, examples.held_out)]
+    return {
+        "source_id": source.source_id,
+        "title": source.title,
+        "publisher": source.publisher,
+        "version": source.version,
+        "license": source.license,
+        "documents": len(examples.documents),
+        "held_out_documents": sum(document.held_out for document in examples.documents),
+        "bytes": sum(document.bytes for document in examples.documents),
+        "tokens": examples.tokens,
+        "examples": counts[0],
+        "held_out_examples": counts[1],
+        "sha256": examples.sha256,
+    }

@@ -1,0 +1,40 @@
+"""Stage `train`: train every replicate and record its trajectory."""
+
+import pyarrow as pa
+
+from tribute.cluster import TrainJob
+from tribute_jobs.context import Context
+from tribute_jobs.stages.stage import StageOutput
+from tribute_storage import SCHEMAS, connect
+
+
+def train(context: Context) -> StageOutput:
+    """Train the replicates on the cluster and commit `trajectories`; a killed training goes on where it was."""
+    run_id = context.runs.train_run
+    new = not context.lake.committed("trajectories", run_id)
+    if new:
+        context.reporter.started("train", run_id)
+        _train(context, run_id)
+    with connect(context.lake.root) as connection:
+        [(replicates, steps, loss)] = connection.execute(
+            "select count(*), any_value(steps), avg(final_loss_nats) from trajectories where run_id = $1",
+            [run_id],
+        ).fetchall()
+    return StageOutput(run_id, new, f"{replicates} replicates of {steps} steps, loss {loss:.3f} nats")
+
+
+def _train(context: Context, run_id: str) -> None:
+    training = context.project.training
+    jobs = [
+        TrainJob(replicate, training.seed + replicate, context.folder(run_id) / f"replicate-{replicate}")
+        for replicate in range(training.replicates)
+    ]
+    shards = context.shards()
+    found = shards.run(jobs, lambda actor, job: actor.train.remote(shards.data, job), context.reporter.advanced)
+    common = {
+        "run_id": run_id,
+        "corpus_run": context.runs.corpus_run,
+        "corpus_sha256": context.manifest().sha256,
+    }
+    rows = [row | common | {"artifact_uri": context.uri(row["artifact_uri"])} for row in found]
+    context.lake.append("trajectories", run_id, pa.Table.from_pylist(rows, SCHEMAS["trajectories"]))

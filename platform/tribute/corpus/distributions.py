@@ -1,0 +1,81 @@
+"""What the metadata of an installed distribution say: publisher, version, licence."""
+
+import re
+import sys
+from email.utils import parseaddr
+from importlib.metadata import Distribution
+from typing import Protocol
+
+from license_expression import ExpressionError, get_spdx_licensing
+
+from tribute.corpus.sources import Source
+
+NO_ASSERTION = "NOASSERTION"
+STANDARD_LIBRARY = Source(
+    "python-stdlib",
+    "Python standard library",
+    "Python Software Foundation",
+    ".".join(str(part) for part in sys.version_info[:3]),
+    "PSF-2.0",
+)
+
+# Classifiers that mean exactly one SPDX licence; "BSD License", say, does not.
+CLASSIFIED = {
+    "License :: OSI Approved :: Apache Software License": "Apache-2.0",
+    "License :: OSI Approved :: ISC License (ISCL)": "ISC",
+    "License :: OSI Approved :: MIT License": "MIT",
+    "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "License :: OSI Approved :: The Unlicense (Unlicense)": "Unlicense",
+}
+
+_licensing = get_spdx_licensing()
+
+
+class Metadata(Protocol):
+    """The part of a distribution's metadata that is used here."""
+
+    def get(self, name: str) -> str | None:
+        """The first value of a field."""
+        ...
+
+    def get_all(self, name: str) -> list[str] | None:
+        """All values of a field."""
+        ...
+
+
+def describe(distribution: Distribution) -> Source:
+    """A distribution as a source; its id is its normalised name."""
+    metadata: Metadata = distribution.metadata  # type: ignore[assignment]
+    name = metadata.get("Name") or "unknown"
+    return Source(
+        re.sub(r"[-_.]+", "-", name).lower(),
+        name,
+        publisher(metadata) or name,
+        metadata.get("Version") or "",
+        license_expression(metadata),
+    )
+
+
+def publisher(metadata: Metadata) -> str | None:
+    """The author, else the maintainer, that the metadata name; the first of several."""
+    for field in ("Author", "Author-email", "Maintainer", "Maintainer-email"):
+        first = (metadata.get(field) or "").split(",")[0].strip()
+        name = parseaddr(first)[0] if "@" in first else first
+        name = re.sub(r"\s+", " ", name).strip(" \"'")
+        if name and name.lower() not in ("unknown", "none"):
+            return name
+    return None
+
+
+def license_expression(metadata: Metadata) -> str:
+    """An SPDX expression that the metadata assert, or NOASSERTION."""
+    for field in ("License-Expression", "License"):
+        text = (metadata.get(field) or "").strip()
+        if text and len(text) < 100:
+            try:
+                return str(_licensing.parse(text, validate=True))
+            except (ExpressionError, AttributeError):
+                continue
+    found = {CLASSIFIED[c] for c in metadata.get_all("Classifier") or [] if c in CLASSIFIED}
+    claimed = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
+    return found.pop() if len(found) == 1 and len(claimed) == 1 else NO_ASSERTION

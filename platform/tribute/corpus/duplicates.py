@@ -1,0 +1,57 @@
+"""Exact and near duplicates: a text is credited once, to the first source (by id) that has it.
+
+Near means that the sets of five-word shingles overlap by at least 80% (Jaccard), as estimated by MinHash.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+from numpy.typing import NDArray
+
+from tribute.corpus.sources import Document
+
+SHINGLE_WORDS = 5
+SIMILARITY = 0.8
+PERMUTATIONS = 64
+
+
+def drop_duplicates(documents: Mapping[str, Sequence[Document]]) -> tuple[dict[str, list[Document]], int]:
+    """Documents per source without repetitions, and how many were dropped.
+
+    Short texts (under five words) are compared exactly only: there is too little of them to be similar by.
+    """
+    kept: dict[str, list[Document]] = {source_id: [] for source_id in documents}
+    sketches: dict[str, MinHash | None] = {}
+    index, dropped = MinHashLSH(threshold=SIMILARITY, num_perm=PERMUTATIONS), 0
+    for source_id in sorted(documents):
+        for document in sorted(documents[source_id], key=lambda each: each.document_id):
+            words = document.text.split()
+            digest = hashlib.sha256(" ".join(words).encode()).hexdigest()
+            sketch = _sketch(words)
+            near = [sketches[key] for key in index.query(sketch)] if sketch is not None else []
+            if digest in sketches or any(sketch.jaccard(other) >= SIMILARITY for other in near):
+                dropped += 1
+                continue
+            sketches[digest] = sketch
+            if sketch is not None:
+                index.insert(digest, sketch)
+            kept[source_id].append(document)
+    return kept, dropped
+
+
+def shingles(words: Sequence[str]) -> set[str]:
+    """All runs of five words."""
+    return {" ".join(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)}
+
+
+def _sketch(words: Sequence[str]) -> MinHash | None:
+    found = shingles(words)
+    if not found:
+        return None
+    values: NDArray[np.uint64] = np.fromiter((zlib.crc32(s.encode()) for s in found), np.uint64, len(found))
+    sketch = MinHash(num_perm=PERMUTATIONS, hashfunc=int)
+    sketch.update_batch(values)
+    return sketch

@@ -1,0 +1,118 @@
+"""Reading a corpus of any kind, and checking later that it is still the same."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tribute.config import ArraysCorpus, IdxCorpus, InstalledDocs, TextCorpus
+from tribute.config import Corpus as CorpusSettings
+from tribute.corpus.array_files import hold_out, read_arrays, read_idx_corpus
+from tribute.corpus.batches import text_windows
+from tribute.corpus.duplicates import drop_duplicates
+from tribute.corpus.installed_docs import read_installed_docs
+from tribute.corpus.sources import (
+    Columns,
+    Corpus,
+    Document,
+    DocumentRecord,
+    InputFile,
+    Source,
+    SourceExamples,
+    text_sha256,
+)
+from tribute.corpus.text_files import read_texts
+from tribute.errors import CorpusChanged, CorpusError
+
+
+def read_corpus(settings: CorpusSettings) -> Corpus:
+    """Read and check a whole corpus.
+
+    Raises:
+        CorpusError: names the file, row, column or source that is wrong, and the remedy.
+    """
+    if isinstance(settings, IdxCorpus | ArraysCorpus):
+        arrays, inputs = read_idx_corpus(settings) if isinstance(settings, IdxCorpus) else read_arrays(settings)
+        sources = [_array_source(source_id, arrays[source_id], settings.held_out) for source_id in sorted(arrays)]
+        return _checked(Corpus(tuple(sources), tuple(inputs)))
+    if isinstance(settings, InstalledDocs):
+        described, texts, inputs = read_installed_docs(settings)
+    else:
+        texts, inputs = read_texts(settings)
+        described = {source_id: Source(source_id, source_id, source_id) for source_id in texts}
+    kept, dropped = drop_duplicates(texts)
+    sources = [_text_source(described[source_id], kept[source_id], settings) for source_id in sorted(kept)]
+    return _checked(Corpus(tuple(sources), tuple(inputs), dropped))
+
+
+def verify_inputs(inputs: Sequence[InputFile], trained_by: str) -> None:
+    """Check that every file is as it was when the corpus was read.
+
+    Raises:
+        CorpusChanged: names the files, the run that was trained on them, and the remedy.
+    """
+    changed = [file.path for file in inputs if _sha256(Path(file.path)) != file.sha256]
+    if changed:
+        names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+        raise CorpusChanged(
+            f"The corpus changed since {trained_by} was recorded: {names}. Restore what was there, or raise "
+            "corpus.revision in project.yaml to train on the new content"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+
+
+def _text_source(
+    source: Source, documents: Sequence[Document], settings: TextCorpus | InstalledDocs
+) -> SourceExamples:
+    train, held_out = split_documents(documents, settings.held_out)
+    examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
+    if not len(examples[0]["tokens"]):
+        raise CorpusError(
+            f"Source {source.source_id!r} is empty: after duplicates and held-out text were taken out, less than one "
+            f"window of {settings.window} bytes is left. Give it more text, or leave it out"
+        )
+    held = {document.document_id for document in held_out}
+    records = tuple(
+        DocumentRecord(d.document_id, text_sha256([d.text]), len(d.text.encode()), d.document_id in held)
+        for d in (*train, *held_out)
+    )
+    return SourceExamples(source, examples[0], examples[1], records)
+
+
+def split_documents(documents: Sequence[Document], part: float) -> tuple[list[Document], list[Document]]:
+    """Training and held-out documents: by hash of their text, at least one of each; a lone one gives its tail."""
+    if not part:
+        return list(documents), []
+    if len(documents) == 1:
+        [only] = documents
+        cut = round(len(only.text) * (1 - part))
+        tail = Document(f"{only.document_id} (tail)", only.text[cut:])
+        return [Document(only.document_id, only.text[:cut])], [tail]
+    ordered = sorted(documents, key=lambda each: (text_sha256([each.text]), each.document_id))
+    count = min(max(round(part * len(ordered)), 1), len(ordered) - 1)
+    held = {document.document_id for document in ordered[:count]}
+    return (
+        [each for each in documents if each.document_id not in held],
+        [each for each in documents if each.document_id in held],
+    )
+
+
+def _array_source(source_id: str, columns: Columns, part: float) -> SourceExamples:
+    train, held_out = hold_out(source_id, columns, part) if part else (columns, _none_of(columns))
+    whole = SourceExamples(Source(source_id, source_id, source_id), columns, {}, ())
+    size = sum(values.nbytes for values in columns.values())
+    record = DocumentRecord("examples", whole.sha256, size, held_out=False)
+    return SourceExamples(whole.source, train, held_out, (record,))
+
+
+def _none_of(columns: Columns) -> Columns:
+    return {name: values[:0] for name, values in columns.items()}
+
+
+def _checked(corpus: Corpus) -> Corpus:
+    if len(corpus.sources) < 2:
+        found = ", ".join(each.source.source_id for each in corpus.sources) or "none"
+        raise CorpusError(f"A corpus needs at least two sources, this one has: {found}")
+    return corpus

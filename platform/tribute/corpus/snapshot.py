@@ -1,0 +1,90 @@
+"""The corpus as it was trained on: one Parquet file per source and part, and a manifest that is written last."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tribute.corpus.sources import Columns, Corpus, InputFile
+from tribute.errors import CorpusError
+from tribute_storage.atomic import write_atomically
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class SnapshotSource:
+    """A source of a snapshot."""
+
+    source_id: str
+    file: str
+    tokens: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a snapshot holds."""
+
+    sha256: str
+    sources: tuple[SnapshotSource, ...]
+    inputs: tuple[InputFile, ...]
+
+
+def write_snapshot(corpus: Corpus, folder: Path) -> None:
+    """Write all examples, then the manifest: a killed write leaves no manifest."""
+    sources = []
+    for number, examples in enumerate(corpus.sources):
+        file = f"source-{number:05d}"
+        for part, columns in (("train", examples.train), ("held_out", examples.held_out)):
+            write_atomically(folder / f"{file}.{part}.parquet", _to_parquet(columns))
+        sources.append(SnapshotSource(examples.source.source_id, file, examples.tokens, examples.sha256))
+    manifest = Manifest(corpus.sha256, tuple(sources), corpus.inputs)
+    write_atomically(folder / MANIFEST, json.dumps(asdict(manifest)).encode())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished snapshot.
+
+    Raises:
+        CorpusError: there is none.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise CorpusError(f"{path} does not exist. Read the corpus first: tribute train PROJECT.yaml")
+    content = json.loads(path.read_text())
+    return Manifest(
+        content["sha256"],
+        tuple(SnapshotSource(**source) for source in content["sources"]),
+        tuple(InputFile(**file) for file in content["inputs"]),
+    )
+
+
+def load_source(folder: Path, source_id: str, part: str) -> Columns:
+    """Examples of a source: `train` or `held_out`."""
+    [file] = [each.file for each in read_manifest(folder).sources if each.source_id == source_id]
+    table = pq.read_table(folder / f"{file}.{part}.parquet")
+    return {name: _to_array(table[name].combine_chunks()) for name in table.column_names}
+
+
+def _to_parquet(columns: Columns) -> bytes:
+    arrays = {name: _to_arrow(values) for name, values in columns.items()}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _to_arrow(values: np.ndarray) -> pa.Array:
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
+
+
+def _to_array(column: pa.Array) -> np.ndarray:
+    if not pa.types.is_fixed_size_list(column.type):
+        return column.to_numpy(zero_copy_only=False)
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), column.type.list_size)

@@ -1,0 +1,93 @@
+"""Usage files: who used the model when, as .jsonl or .parquet."""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from tribute.corpus.queries import QueryTable, array_queries, text_queries
+from tribute.corpus.text_files import read_jsonl, read_parquet_rows
+from tribute.errors import CorpusError
+
+Value = TypeVar("Value")
+KNOWN = {"query_id", "text", "features", "label", "time", "customer_id", "weight", "inclusion_probability"}
+
+
+def usage_queries(path: Path, window: int | None) -> QueryTable:
+    """All queries of a usage file.
+
+    Args:
+        window: bytes per row of a text model; None for a model of feature vectors.
+
+    Raises:
+        CorpusError: names the file, the row and the column that are wrong.
+    """
+    if not path.is_file():
+        raise CorpusError(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
+    content = ("text",) if window is not None else ("features", "label")
+    read = read_parquet_rows if path.suffix == ".parquet" else read_jsonl
+    rows = read(path, ("query_id", *content))
+    _no_unknown_columns(path, rows)
+
+    def column(name: str, parse: Callable[[object], Value]) -> list[Value]:
+        return [_parsed(path, number, row, name, parse) for number, row in enumerate(rows, 1)]
+
+    ids = column("query_id", _text)
+    accounting = {
+        "times": column("time", _moment),
+        "customers": column("customer_id", lambda value: None if value is None else _text(value)),
+        "weights": column("weight", _weight),
+        "inclusion": column("inclusion_probability", _probability),
+    }
+    if window is not None:
+        return text_queries(ids, column("text", _text), window, **accounting)
+    return array_queries(ids, column("features", list), column("label", _label), **accounting)  # type: ignore[arg-type]
+
+
+def _no_unknown_columns(path: Path, rows: list[dict[str, object]]) -> None:
+    unknown = sorted({name for row in rows for name in row} - KNOWN)
+    if unknown:
+        raise CorpusError(f"{path} has unknown columns: {', '.join(unknown)}. Known: {', '.join(sorted(KNOWN))}")
+
+
+def _parsed(
+    path: Path, number: int, row: Mapping[str, object], name: str, parse: Callable[[object], Value]
+) -> Value:
+    try:
+        return parse(row.get(name))
+    except (TypeError, ValueError) as error:
+        raise CorpusError(f"{path}, row {number}: column {name!r} is {row.get(name)!r}: {error}") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value.encode()) < 2:
+        raise ValueError("expected text of at least two bytes")
+    return value
+
+
+def _moment(value: object) -> datetime | None:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+        raise ValueError("expected a time with its offset, such as 2026-10-05T12:00:00+00:00")
+    return moment
+
+
+def _weight(value: object) -> float:
+    number = 1.0 if value is None else float(value)  # type: ignore[arg-type]
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError("expected a finite number of at least 0")
+    return number
+
+
+def _probability(value: object) -> float:
+    number = 1.0 if value is None else float(value)  # type: ignore[arg-type]
+    if not 0 < number <= 1:
+        raise ValueError("expected a probability above 0 and at most 1")
+    return number
+
+
+def _label(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("expected a whole number of at least 0")
+    return value

@@ -1,0 +1,63 @@
+"""Which queries a period has, and the rows that record them.
+
+Legend: N query rows, Q queries.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tribute.config import HeldOutQueries, IdxQueries, Project, period_days
+from tribute.corpus import QueryTable, held_out_queries, idx_queries, load_source, read_manifest, usage_queries
+from tribute.lineage import lineage, run_id
+from tribute_storage import SCHEMAS
+
+
+def period_queries(project: Project, period: str) -> QueryTable:
+    """The queries that `project.yaml` gives a period: held-out text, a usage file's, or an IDX file's."""
+    settings = project.queries
+    if isinstance(settings, HeldOutQueries):
+        folder = project.artifacts / lineage(project).corpus_run
+        source_ids = [source.source_id for source in read_manifest(folder).sources]
+        held_out = {source_id: load_source(folder, source_id, "held_out") for source_id in source_ids}
+        return held_out_queries(held_out, settings.per_source)
+    if isinstance(settings, IdxQueries):
+        return idx_queries(settings)
+    first, after = (date.fromisoformat(day) for day in period_days(period))
+    return usage_queries(settings.path, getattr(project.corpus, "window", None)).within(first, after)
+
+
+def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:
+    """The run id under which these queries are attributed."""
+    return run_id("attribute", lineage(project).simulate_run, period, origin, queries.sha256)
+
+
+def query_rows(
+    project: Project, queries: QueryTable, period: str, origin: str, nats_Q: NDArray[np.float64]
+) -> pa.Table:
+    """Rows of `queries`; a query without a time counts as of the period's first moment.
+
+    Args:
+        nats_Q: the model's own measurement of each query, nats.
+    """
+    start = datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
+    common = {
+        "run_id": attribution_run(project, queries, period, origin),
+        "simulate_run": lineage(project).simulate_run,
+        "period": period,
+        "origin": origin,
+    }
+    columns: dict[str, Sequence[object]] = {
+        "query_id": queries.query_ids,
+        "time": [moment or start for moment in queries.times],
+        "customer_id": queries.customers,
+        "weight": queries.weights.tolist(),
+        "inclusion_probability": queries.inclusion.tolist(),
+        "log_likelihood_nats": nats_Q.tolist(),
+        "content_sha256": queries.digests,
+    }
+    rows = [dict(zip(columns, values, strict=True)) | common for values in zip(*columns.values(), strict=True)]
+    return pa.Table.from_pylist(rows, SCHEMAS["queries"])

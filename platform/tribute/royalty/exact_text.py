@@ -1,0 +1,45 @@
+"""Fractions and decimals as text that loses nothing that matters."""
+
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+from tribute.errors import MoneyError
+
+
+def percent(share: Fraction) -> str:
+    """A share in percent with four decimals, halves to even: `12.3457`."""
+    whole, part = divmod(round(share * 1_000_000), 10_000)
+    return f"{whole}.{part:04d}"
+
+
+def plain(value: Decimal) -> str:
+    """A decimal in full, without exponent and trailing zeros.
+
+    Raises:
+        MoneyError: the value is not finite.
+    """
+    if not value.is_finite():
+        raise MoneyError(f"A value of {value} cannot stand on a statement. Check the valuation for overflow")
+    text = f"{value:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
+
+
+def total(values: Iterable[Decimal]) -> Decimal:
+    """Exact sum, the same for any order: far more digits than binary doubles written in full can need."""
+    with localcontext(prec=2000):
+        return sum(values, Decimal(0))
+
+
+class NatsText:
+    """Nats to as many decimals as give the largest value of a page four digits; the data hold them all."""
+
+    def __init__(self, values: Iterable[Decimal]) -> None:
+        largest = max((value.adjusted() for value in values if value), default=0)
+        self._decimals = min(max(3 - largest, 0), 9)
+
+    def __call__(self, value: str) -> str:
+        """A value of the data as the page shows it."""
+        text = f"{Decimal(value):,.{self._decimals}f}"
+        return (text.lstrip("-") if not text.strip("-0.,") else text).replace("-", "−")

@@ -1,0 +1,121 @@
+"""The Ray Serve application: ingress -> attributor -> reporter. Every Serve call of tribute is in this file."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from ray import serve
+from ray.exceptions import RayTaskError
+from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
+
+from tribute.cluster import ray_session
+from tribute.config import Project, load_project
+from tribute.errors import TributeError
+from tribute.serving.attributor import Attributor
+from tribute.serving.reporter import Reporter
+from tribute.serving.schemas import AttributionAnswer, AttributionRequest, ReportRequest
+
+api = FastAPI(
+    title="tribute",
+    summary="Which sources shaped an answer, and what each publisher's were worth in a month",
+)
+
+
+@serve.deployment(max_ongoing_requests=4, max_queued_requests=64)
+class AttributionService:
+    """One replica of the attributor: it alone records usage, so that a query id is recorded once."""
+
+    def __init__(self, project: Project) -> None:
+        self._attributor = Attributor(project)
+
+    def attribute(self, request: AttributionRequest) -> AttributionAnswer:
+        """See `Attributor.attribute`."""
+        return self._attributor.attribute(request.queries)
+
+
+@serve.deployment(max_ongoing_requests=1, max_queued_requests=8)
+class ReportService:
+    """One replica of the reporter."""
+
+    def __init__(self, project: Project) -> None:
+        self._reporter = Reporter(project)
+
+    def report(self, period: str) -> dict[str, Any]:
+        """See `Reporter.report`."""
+        return self._reporter.report(period)
+
+
+@serve.deployment(max_ongoing_requests=64, max_queued_requests=256)
+@serve.ingress(api)
+class Ingress:
+    """HTTP in front of the two."""
+
+    def __init__(self, attributor: DeploymentHandle, reporter: DeploymentHandle) -> None:
+        self._attributor, self._reporter = attributor, reporter
+
+    @api.get("/v1/health")
+    async def health(self) -> dict[str, str]:
+        """The service answers."""
+        return {"status": "ok"}
+
+    @api.post("/v1/attributions")
+    async def attributions(self, request: AttributionRequest) -> AttributionAnswer:
+        """Attribute queries to the sources, forward-only, and record them as usage of their months."""
+        answer: AttributionAnswer = await self._attributor.attribute.remote(request)
+        return answer
+
+    @api.post("/v1/reports")
+    async def reports(self, request: ReportRequest) -> dict[str, Any]:
+        """Value a month: publishers, their sources, intervals and shares."""
+        answer: dict[str, Any] = await self._reporter.report.remote(request.period)
+        return answer
+
+
+@api.exception_handler(TributeError)
+@api.exception_handler(RayTaskError)
+async def problem(_: Request, error: Exception) -> JSONResponse:
+    """Bad input as a problem document (RFC 9457); anything else is an internal error without details."""
+    cause = getattr(error, "cause", error)
+    known = isinstance(cause, TributeError)
+    status = 422 if known else 500
+    body = {
+        "type": "about:blank",
+        "title": "The request cannot be carried out" if known else "Internal error",
+        "status": status,
+        "detail": str(cause) if known else "See the service's log",
+    }
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def build(arguments: dict[str, str]) -> Application:
+    """The application for `serve run` and `serve deploy`; arguments: {"project": "path/to/project.yaml"}."""
+    return application(load_project(Path(arguments["project"])))
+
+
+def application(project: Project) -> Application:
+    """The application of a project."""
+    return Ingress.bind(AttributionService.bind(project), ReportService.bind(project))
+
+
+def start(project: Project) -> str:
+    """Start the application in the running Ray session; its URL."""
+    settings = project.serving
+    options = {"host": settings.host, "port": settings.port, "request_timeout_s": settings.request_timeout_s}
+    serve.start(http_options=options)
+    serve.run(application(project), name=project.name)
+    return f"http://{settings.host}:{settings.port}"
+
+
+def serve_forever(project: Project) -> None:
+    """Serve until interrupted."""
+    with ray_session(project.cluster):
+        url = start(project)
+        print(f"Serving {project.name} at {url}: try {url}/docs. Stop with Ctrl-C.", flush=True)
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            serve.shutdown()

@@ -1,0 +1,152 @@
+"""Attribution of live queries: forward evaluations only, and the usage recorded in the lake.
+
+Legend: P parameters, S sources, Q queries, R replicates.
+"""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from tribute.config import Project
+from tribute.corpus import QueryTable, array_queries, text_queries
+from tribute.errors import ConfigError, ValuationError
+from tribute.lineage import lineage
+from tribute.readout import QueryRows, ReadOut, attribution_run, influence_rows, query_rows, read_out
+from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
+from tribute.simulation import recorded_replicates, simulated_responses
+from tribute.tasks import build_task
+from tribute_storage import Lake, connect
+
+Value = TypeVar("Value")
+
+
+class Attributor:
+    """Holds the model's replicates and all responses in memory; knows nothing of HTTP or Ray."""
+
+    def __init__(self, project: Project) -> None:
+        torch.set_num_threads(1)
+        self._project, self._lake = project, Lake(project.lake_root)
+        self._task = build_task(project.task)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        replicates, responses = recorded_replicates(project), simulated_responses(project)
+        if not responses:
+            raise ValuationError(
+                "The lake holds no simulation of these settings. Run: tribute simulate PROJECT.yaml"
+            )
+        self.source_ids = tuple(responses)
+        self._thetas = [replicate.final().to(device) for replicate in replicates]
+        self._responses = [
+            torch.stack([files[r].load(device) for files in responses.values()]) for r in range(len(replicates))
+        ]
+        self._recording = threading.Lock()
+
+    def attribute(self, asked: Sequence[Query]) -> AttributionAnswer:
+        """Read the queries out for every source and record them as usage of their months.
+
+        Raises:
+            ConfigError: a query does not fit the model, or repeats a recorded id with another content.
+        """
+        if len(asked) > self._project.serving.max_queries:
+            raise ConfigError(
+                f"A request takes at most {self._project.serving.max_queries} queries, this one has {len(asked)}. "
+                "Split it"
+            )
+        months: dict[str, list[Query]] = {}
+        for query in asked:
+            dated = query.model_copy(update={"time": query.time or datetime.now(UTC)})
+            months.setdefault(dated.time.astimezone(UTC).strftime("%Y-%m"), []).append(dated)  # type: ignore[union-attr]
+        answers: list[QueryAttribution] = []
+        recorded = 0
+        for period, queries in months.items():
+            table = self._table(queries)
+            found = read_out(self._task, self._thetas, self._responses, QueryRows.of(table))
+            recorded += self._record(table, period, found)
+            answers += self._answers(table, period, found)
+        return AttributionAnswer(
+            simulate_run=lineage(self._project).simulate_run, recorded=recorded, queries=answers
+        )
+
+    def _table(self, queries: Sequence[Query]) -> QueryTable:
+        ids = [query.query_id or uuid.uuid4().hex for query in queries]
+        accounting = {
+            "times": [query.time for query in queries],
+            "customers": [query.customer_id for query in queries],
+            "weights": [query.weight for query in queries],
+        }
+        window = getattr(self._project.corpus, "window", None)
+        if window is not None:
+            return text_queries(
+                ids,
+                [_given(query.text, "text", i) for query, i in zip(queries, ids, strict=True)],
+                window,
+                **accounting,
+            )
+        features = [_given(query.features, "features", i) for query, i in zip(queries, ids, strict=True)]
+        labels = [_given(query.label, "label", i) for query, i in zip(queries, ids, strict=True)]
+        return array_queries(ids, features, labels, **accounting)
+
+    def _record(self, table: QueryTable, period: str, found: Sequence[ReadOut]) -> int:
+        """Commit the queries that are not recorded yet; how many those were."""
+        with self._recording:
+            fresh = self._fresh(table, period)
+            if not fresh:
+                return 0
+            chosen = table.take(fresh)
+            picked = [ReadOut(each.influence_QS[fresh], each.measurement_Q[fresh]) for each in found]
+            run_id = attribution_run(self._project, chosen, period, "service")
+            rows = [
+                influence_rows(run_id, source_id, source, QueryRows.of(chosen), picked)
+                for source, source_id in enumerate(self.source_ids)
+            ]
+            self._lake.append("influence", run_id, pa.concat_tables(rows))
+            nats_Q = picked[0].measurement_Q.double().cpu().numpy()
+            self._lake.append("queries", run_id, query_rows(self._project, chosen, period, "service", nats_Q))
+            return len(fresh)
+
+    def _fresh(self, table: QueryTable, period: str) -> list[int]:
+        with connect(self._lake.root) as connection:
+            known = dict(
+                connection.execute(
+                    "select query_id, content_sha256 from queries where simulate_run = $1 and period = $2 "
+                    "and origin = 'service' and list_contains($3, query_id)",
+                    [lineage(self._project).simulate_run, period, list(table.query_ids)],
+                ).fetchall()
+            )
+        for query_id, digest in zip(table.query_ids, table.digests, strict=True):
+            if known.get(query_id, digest) != digest:
+                raise ConfigError(f"Query {query_id!r} was recorded before with another content. Give it a new id")
+        return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
+
+    def _answers(self, table: QueryTable, period: str, found: Sequence[ReadOut]) -> list[QueryAttribution]:
+        influence_RQS = torch.stack([each.influence_QS for each in found]).double().cpu().numpy()
+        mean_QS = influence_RQS.mean(0)
+        replicates = len(influence_RQS)
+        error_QS = influence_RQS.std(0, ddof=1) / np.sqrt(replicates) if replicates > 1 else np.zeros_like(mean_QS)
+        return [
+            QueryAttribution(
+                query_id=query_id,
+                period=period,
+                log_likelihood_nats=float(found[0].measurement_Q[index]),
+                sources=[
+                    SourceInfluence(
+                        source_id=self.source_ids[source],
+                        influence_nats=float(mean_QS[index, source]),
+                        std_error_nats=float(error_QS[index, source]),
+                    )
+                    for source in np.argsort(-mean_QS[index], kind="stable")
+                ],
+            )
+            for index, query_id in enumerate(table.query_ids)
+        ]
+
+
+def _given(value: Value | None, name: str, query_id: str) -> Value:
+    if value is None:
+        raise ConfigError(f"Query {query_id!r} has no `{name}`, which this model needs")
+    return value

@@ -1,0 +1,28 @@
+"""Reports of a period: the same valuation as the scheduled job's, by the same function."""
+
+from typing import Any
+
+from tribute.config import Project, period_days
+from tribute.readout import attribution_run, period_queries
+from tribute.tracking import track
+from tribute.valuation import valuation_record, valuation_report, value_period
+from tribute_storage import Lake
+
+
+class Reporter:
+    """Values periods; knows nothing of HTTP or Ray."""
+
+    def __init__(self, project: Project) -> None:
+        self._project, self._lake = project, Lake(project.lake_root)
+
+    def report(self, period: str) -> dict[str, Any]:
+        """Value everything attributed in the period, by the batch job and by the service; tracked in MLflow.
+
+        Raises:
+            TributeError: the period cannot be valued.
+        """
+        period_days(period)
+        batch = attribution_run(self._project, period_queries(self._project, period), period)
+        valuation = value_period(self._lake, self._project, period, batch)
+        problem = track(self._project, valuation_record(self._project, valuation))
+        return valuation_report(valuation) | {"tracking_problem": problem}

@@ -1,0 +1,62 @@
+"""What the service's requests and answers hold; the OpenAPI page at /docs is made of this."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Query(BaseModel):
+    """One use of the model. Text models take `text`; classifiers take `features` and the `label` they gave."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query_id: Id | None = Field(None, description="unique per use; a repeated one is recorded once")
+    text: str | None = Field(None, min_length=2, max_length=100_000)
+    features: list[float] | None = None
+    label: int | None = Field(None, ge=0)
+    time: AwareDatetime | None = Field(None, description="when the model was used, with its offset; default: now")
+    customer_id: Id | None = None
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False, description="how much the use counts")
+
+
+class AttributionRequest(BaseModel):
+    """Queries to attribute and to record as usage."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[Query] = Field(min_length=1)
+
+
+class SourceInfluence(BaseModel):
+    """What one source did for a query."""
+
+    source_id: str
+    influence_nats: float = Field(description="mean over replicates; positive: the source helped")
+    std_error_nats: float = Field(description="of that mean, from the replicates' disagreement")
+
+
+class QueryAttribution(BaseModel):
+    """A query's sources, the most helpful first."""
+
+    query_id: str
+    period: str
+    log_likelihood_nats: float
+    sources: list[SourceInfluence]
+
+
+class AttributionAnswer(BaseModel):
+    """Attributions, and how many of the queries were recorded now (the others had been before)."""
+
+    simulate_run: str
+    recorded: int
+    queries: list[QueryAttribution]
+
+
+class ReportRequest(BaseModel):
+    """The month to report on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    period: str = Field(description="YYYY-MM", examples=["2026-10"])

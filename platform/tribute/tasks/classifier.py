@@ -1,0 +1,48 @@
+"""A multilayer perceptron that classifies feature vectors.
+
+Legend: B examples, C classes.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tribute.tasks.task import Batch, Model
+
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Cross-entropy training; measures the log-likelihood log p of the true class, or its margin.
+
+    The margin log p - log(1 - p), the measurement of TRAK (arXiv 2303.14186), stays informative where a
+    confident model's log-likelihood rounds to 0.
+    """
+
+    features: int = 784
+    hidden: tuple[int, ...] = (128, 64)
+    classes: int = 10
+    activation: str = "gelu"
+    measure: str = "log_likelihood"
+
+    def build(self) -> nn.Module:
+        """Linear layers with the activation between them, freshly initialised."""
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((self.features, *self.hidden, self.classes)):
+            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[self.activation]()]
+        return nn.Sequential(*layers[:-1])
+
+    def training_loss(self, model: Model, batch: Batch) -> Tensor:
+        """Cross-entropy of each example, [B], nats."""
+        return functional.cross_entropy(model(batch["features"]), batch["labels"], reduction="none")
+
+    def measurement(self, model: Model, queries: Batch) -> Tensor:
+        """Log-likelihood of the true class, or its margin over all others, [Q], nats."""
+        logits_BC = model(queries["features"])
+        labels = queries["labels"][:, None]
+        competing = logits_BC if self.measure == "log_likelihood" else logits_BC.scatter(1, labels, -torch.inf)
+        return logits_BC.gather(1, labels)[:, 0] - competing.logsumexp(1)

@@ -1,0 +1,38 @@
+"""The training examples of all sources, held once and handed out as batches with their sources.
+
+Legend: N examples, B of a batch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Columns of examples, [N, ...] each, and the index in `source_ids` of every example's source, [N]."""
+
+    source_ids: tuple[str, ...]
+    source_N: NDArray[np.int64]
+    columns: Mapping[str, NDArray]
+
+    @classmethod
+    def assemble(cls, by_source: Mapping[str, Mapping[str, NDArray]]) -> "TrainingSet":
+        """Join the columns of the sources, in the order of their ids whatever the order of the mapping."""
+        source_ids = tuple(sorted(by_source))
+        counts = [len(next(iter(by_source[source_id].values()))) for source_id in source_ids]
+        names = sorted(by_source[source_ids[0]])
+        columns = {name: np.concatenate([by_source[s][name] for s in source_ids]) for name in names}
+        return cls(source_ids, np.repeat(np.arange(len(source_ids)), counts), columns)
+
+    def __len__(self) -> int:
+        return len(self.source_N)
+
+    def batch(self, indices_B: NDArray[np.int64], device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
+        """Columns of the chosen examples, and the source index of each, [B]."""
+        columns = {name: torch.from_numpy(values[indices_B]).to(device) for name, values in self.columns.items()}
+        return columns, torch.from_numpy(self.source_N[indices_B]).to(device)

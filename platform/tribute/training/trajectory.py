@@ -1,0 +1,75 @@
+"""A training run on disk: its states at every tenth of the learning-rate mass.
+
+A trajectory is complete when its last state is there. States are written whole or not at all, so a training
+that was killed goes on from the last one.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from tribute.training.recipe import CPU, OnStep, Recipe
+from tribute.training.step import State
+from tribute_storage.atomic import write_atomically
+
+PARTS = 10
+
+
+def checkpoint_steps(recipe: Recipe) -> list[int]:
+    """Steps before which the state is kept: the start of every tenth of the learning-rate mass, and the end."""
+    return sorted({recipe.horizon_start(part / PARTS) for part in range(1, PARTS + 1)} | {recipe.steps})
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The recorded states of one replicate."""
+
+    folder: Path
+
+    def path(self, step: int) -> Path:
+        """File of the state before `step`."""
+        return self.folder / f"step-{step:08d}.safetensors"
+
+    def steps(self) -> list[int]:
+        """Steps whose state is on disk, ascending."""
+        return sorted(int(path.stem.removeprefix("step-")) for path in self.folder.glob("step-*.safetensors"))
+
+    def last_before(self, step: int) -> int:
+        """The last step, at most `step`, whose state is on disk."""
+        return max(kept for kept in self.steps() if kept <= step)
+
+    def save(self, step: int, state: State) -> None:
+        """Write the state before `step`."""
+        tensors = {"theta": state.theta} | {f"slot{i}": slot for i, slot in enumerate(state.slots)}
+        write_atomically(self.path(step), safetensors.torch.save({k: t.cpu() for k, t in tensors.items()}))
+
+    def load(self, step: int, device: torch.device = CPU) -> State:
+        """Read the state before `step`."""
+        tensors = safetensors.torch.load_file(self.path(step), device=str(device))
+        return State(tensors.pop("theta"), tuple(tensors[name] for name in sorted(tensors)))
+
+    def sha256(self, step: int) -> str:
+        """Hash of the file of the state before `step`."""
+        return hashlib.sha256(self.path(step).read_bytes()).hexdigest()
+
+
+def record(recipe: Recipe, folder: Path, on_step: OnStep | None = None) -> Trajectory:
+    """Train as the recipe says and keep the states; goes on from the last state that is on disk."""
+    trajectory = Trajectory(folder)
+    keep = set(checkpoint_steps(recipe))
+    if not trajectory.steps():
+        trajectory.save(0, recipe.initial())
+    first = trajectory.steps()[-1]
+
+    def after(step: int, state: State) -> None:
+        if step in keep:
+            trajectory.save(step, state)
+        if on_step is not None:
+            on_step(step, state)
+
+    everything = torch.ones(len(recipe.data.source_ids))
+    recipe.run(trajectory.load(first, recipe.device), range(first, recipe.steps), everything, after)
+    return trajectory

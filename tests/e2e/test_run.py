@@ -1,0 +1,103 @@
+"""The whole chain: exact money, idempotence, and death at every stage."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import PERIOD
+from tests.e2e.tables import fingerprints
+from tests.projects import write_project
+from tribute.config import Project, load_project
+from tribute_jobs.pipeline import STAGES, run
+from tribute_jobs.progress import JsonReporter
+from tribute_storage import connect
+
+COMMAND = [sys.executable, "-m", "tribute_jobs.cli"]
+
+
+def test_amounts_sum_to_the_pool_and_lines_to_their_statement(finished: Project) -> None:
+    with connect(finished.lake_root) as lake:
+        pool, paid, exponent = lake.execute(
+            "select any_value(pool_minor), sum(amount_minor), any_value(currency_exponent) from statements"
+        ).fetchone()
+        assert (pool, paid, exponent) == (100001, 100001, 2)
+        wrong = lake.execute(
+            "select s.statement_id from statements s join statement_lines l using (statement_id) "
+            "group by s.statement_id, s.amount_minor having sum(l.amount_minor) <> s.amount_minor"
+        ).fetchall()
+        assert wrong == []
+        shares = lake.execute("select level, share from valuations").fetchall()
+    for level in ("publisher", "line"):
+        assert sum(Fraction(share) for each, share in shares if each == level) == 1
+
+
+def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Project) -> None:
+    with connect(finished.lake_root) as lake:
+        counts = {
+            table: lake.execute(f"select count(*) from {table}").fetchone()[0]
+            for table in ("corpus_sources", "trajectories", "simulations", "influence", "queries", "statements")
+        }
+        drift = lake.execute("select max(replay_drift) from simulations").fetchone()[0]
+    assert counts == {
+        "corpus_sources": 4,
+        "trajectories": 2,
+        "simulations": 4 * 2,
+        "influence": 4 * 2 * 12,
+        "queries": 12,
+        "statements": 3,
+    }
+    assert drift < 1e-4
+
+
+def test_a_second_run_changes_nothing(finished: Project) -> None:
+    before = fingerprints(finished.lake_root)
+    outcome = run(finished, PERIOD, JsonReporter())
+    assert not outcome.changed
+    assert list(outcome.outputs) == list(STAGES)
+    assert fingerprints(finished.lake_root) == before
+
+
+def test_the_number_of_workers_changes_no_bit(finished: Project, tmp_path: Path) -> None:
+    project = load_project(write_project(tmp_path / "one", cluster={"workers": 1}))
+    run(project, PERIOD, JsonReporter())
+    assert fingerprints(project.lake_root) == fingerprints(finished.lake_root)
+
+
+def kill_when(stage: str, command: list[str]) -> bool:
+    """Start the command and SIGKILL it as soon as it works on `stage`; whether it got that far."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "started" and event["stage"] == stage:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.stdout.close()
+    return process.wait() == -signal.SIGKILL
+
+
+def test_killed_in_every_stage_it_ends_with_the_same_tables(finished: Project, tmp_path: Path) -> None:
+    path = write_project(tmp_path / "killed")
+    command = [*COMMAND, "run", str(path), "--period", PERIOD, "--json"]
+    killed = [stage for stage in STAGES if kill_when(stage, command)]
+    assert killed == list(STAGES)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert fingerprints(load_project(path).lake_root) == fingerprints(finished.lake_root)
+
+
+@pytest.mark.parametrize("stage", ["value", "settle"])
+def test_a_stage_without_work_starts_no_ray(finished: Project, stage: str) -> None:
+    path = finished.workdir.parent / "project.yaml"
+    code = (
+        "import sys; from pathlib import Path; from tribute.config import load_project;"
+        "from tribute_jobs.pipeline import run; from tribute_jobs.progress import JsonReporter;"
+        f"run(load_project(Path({str(path)!r})), {PERIOD!r}, JsonReporter(), {stage!r});"
+        "import ray; assert not ray.is_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

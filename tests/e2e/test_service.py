@@ -1,0 +1,127 @@
+"""The service on real Ray Serve: what it attributes over HTTP is what the batch job finds."""
+
+import json
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from ray import serve
+
+from tests.e2e.conftest import PERIOD
+from tribute.config import Project, Serving
+from tribute.serving import start
+from tribute.valuation import valuation_report
+from tribute_jobs.reading import latest_valuation
+from tribute_storage import connect
+
+OTHER = "2026-09"
+
+
+@pytest.fixture(scope="module")
+def service(finished: Project) -> Iterator[httpx.Client]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = start(finished.model_copy(update={"serving": Serving(port=port, max_queries=50)}))
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+    serve.shutdown()
+
+
+@pytest.fixture(scope="module")
+def usage(finished: Project) -> list[dict]:
+    lines = (finished.workdir.parent / "usage.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def attributed(service: httpx.Client, usage: list[dict]) -> dict:
+    """The batch job's queries, used again in another month."""
+    queries = [row | {"time": row["time"].replace(PERIOD, OTHER)} for row in usage]
+    answer = service.post("/v1/attributions", json={"queries": queries})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_attributions_over_http_are_those_of_the_batch_job(attributed: dict, finished: Project) -> None:
+    with connect(finished.lake_root) as lake:
+        expected = dict(
+            ((query, source), nats)
+            for query, source, nats in lake.execute(
+                "select query_id, source_id, avg(influence_nats) from influence "
+                "join queries using (run_id, query_id) where period = $1 group by all",
+                [PERIOD],
+            ).fetchall()
+        )
+    found = {
+        (query["query_id"], source["source_id"]): source["influence_nats"]
+        for query in attributed["queries"]
+        for source in query["sources"]
+    }
+    assert attributed["recorded"] == 12
+    assert found == pytest.approx(expected, abs=1e-4, rel=1e-4)
+    for query in attributed["queries"]:
+        nats = [source["influence_nats"] for source in query["sources"]]
+        assert nats == sorted(nats, reverse=True)
+
+
+def test_a_report_on_the_service_s_usage_has_the_batch_job_s_numbers(
+    service: httpx.Client, attributed: dict, finished: Project
+) -> None:
+    del attributed
+    answer = service.post("/v1/reports", json={"period": OTHER}).json()
+    batch = valuation_report(latest_valuation(finished, PERIOD))
+    assert answer["queries"] == batch["queries"] == 12
+    assert answer["tracking_problem"] is None
+    expected = {row["publisher_id"]: row for row in batch["publishers"]}
+    for row in answer["publishers"]:
+        for name in ("attribution_nats", "value_nats", "token_share"):
+            assert row[name] == pytest.approx(expected[row["publisher_id"]][name], rel=1e-3, abs=1e-4)
+
+
+def test_a_report_on_the_batch_job_s_month_is_its_valuation(service: httpx.Client, finished: Project) -> None:
+    answer = service.post("/v1/reports", json={"period": PERIOD}).json()
+    del answer["tracking_problem"]
+    assert answer == valuation_report(latest_valuation(finished, PERIOD))
+
+
+def test_a_repeated_request_records_nothing_twice(
+    service: httpx.Client, attributed: dict, usage: list[dict]
+) -> None:
+    again = [row | {"time": row["time"].replace(PERIOD, OTHER)} for row in usage[:5]]
+    answer = service.post("/v1/attributions", json={"queries": again}).json()
+    assert answer["recorded"] == 0
+    assert answer["queries"] == [
+        query for query in attributed["queries"] if query["query_id"] in {row["query_id"] for row in again}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"queries": [{"query_id": "a", "features": [1.0], "label": 0}]}, 422, "Query 'a' has no `text`"),
+        ({"queries": []}, 422, "at least 1 item"),
+        ({"queries": [{"text": "hello", "txt": "x"}]}, 422, "Extra inputs"),
+        ({"queries": [{"text": "hello"}] * 51}, 422, "at most 50 queries"),
+        (
+            {"queries": [{"query_id": "q000", "text": "other", "time": "2026-09-01T12:00:00Z"}]},
+            422,
+            "another content",
+        ),
+    ],
+)
+def test_a_bad_request_is_refused_with_the_reason(
+    service: httpx.Client, attributed: dict, body: dict, status: int, message: str
+) -> None:
+    del attributed
+    answer = service.post("/v1/attributions", json=body)
+    assert answer.status_code == status
+    assert message in answer.text
+
+
+@pytest.mark.parametrize(("period", "message"), [("2026-13", "YYYY-MM"), ("2020-01", "no attributed query")])
+def test_a_report_on_nothing_says_why(service: httpx.Client, period: str, message: str) -> None:
+    answer = service.post("/v1/reports", json={"period": period})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert message in answer.json()["detail"]

@@ -1,0 +1,58 @@
+"""`project.yaml`: what is refused, and how it is said."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.projects import settings
+from tribute.config import load_project, period_days
+from tribute.errors import ConfigError
+
+
+def write(folder: Path, **sections: object) -> Path:
+    path = folder / "project.yaml"
+    path.write_text(yaml.safe_dump(settings(**sections)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"trainin": {}}, "trainin: unknown key. Did you mean `training`?"),
+        ({"training": {"learning_rte": 1}}, r"training.learning_rte: unknown key. Did you mean `learning_rate`?"),
+        ({"corpus": {"kind": "text", "path": "a", "txt_column": "t"}}, "corpus.txt_column: .*`text_column`"),
+        ({"queries": {"kind": "held_out", "persource": 3}}, "queries.persource: .*`per_source`"),
+        ({"pool": {"amount": 12.5}}, "pool.amount: .*in quotes"),
+        ({"pool": {"amount": "ten"}}, "pool.amount: .*not a decimal number"),
+        ({"simulation": {"horizon": 1.5}}, "simulation.horizon: .*less than or equal to 1"),
+        ({"corpus": {"kind": "tape"}}, "corpus: .*'tape'"),
+        ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 'auto' or a number from 0 to 1"),
+        ({"name": "a/b"}, "name: "),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_remedy(tmp_path: Path, sections: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_project(write(tmp_path, **sections))
+
+
+def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"does not exist\. Write one with: tribute init"):
+        load_project(tmp_path / "project.yaml")
+    (tmp_path / "project.yaml").write_text("name: [")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_project(tmp_path / "project.yaml")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    project = load_project(write(tmp_path))
+    assert project.corpus.path == tmp_path / "corpus.jsonl"
+    assert project.rights.sources == tmp_path / "sources.csv"
+    assert project.lake_root == tmp_path / "tribute-data" / "lake"
+
+
+def test_periods_are_months() -> None:
+    assert period_days("2026-12") == ("2026-12-01", "2027-01-01")
+    for bad in ("2026-13", "2026-1", "26-01", "2026-00", "october"):
+        with pytest.raises(ConfigError, match="YYYY-MM"):
+            period_days(bad)

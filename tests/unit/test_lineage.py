@@ -1,0 +1,35 @@
+"""Run ids follow what determines a stage, and nothing else."""
+
+from pathlib import Path
+
+from tribute.config import Cluster, Project, Serving, Simulation, Tracking, Training, Valuation
+from tribute.lineage import lineage, run_id
+
+BASE = Project(name="p", corpus={"kind": "text", "path": "a"})
+
+
+def changed(**sections: object) -> list[str]:
+    before, after = lineage(BASE), lineage(BASE.model_copy(update=sections))
+    return [
+        name
+        for name in ("corpus_run", "train_run", "simulate_run")
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def test_a_setting_renews_its_stage_and_those_behind_it() -> None:
+    assert changed(simulation=Simulation(horizon=0.3)) == ["simulate_run"]
+    assert changed(training=Training(seed=7)) == ["train_run", "simulate_run"]
+    revised = BASE.corpus.model_copy(update={"revision": 2})
+    assert changed(corpus=revised) == ["corpus_run", "train_run", "simulate_run"]
+
+
+def test_what_changes_no_result_renews_nothing() -> None:
+    assert changed(cluster=Cluster(workers=7), tracking=Tracking(enabled=False), serving=Serving(port=9)) == []
+    assert changed(valuation=Valuation(resamples=500), workdir=Path("elsewhere")) == []
+
+
+def test_run_ids_tell_apart_what_is_hashed() -> None:
+    assert run_id("value", ["a", "b"]) != run_id("value", ["ab"])
+    assert run_id("value", "x") == run_id("value", "x")
+    assert run_id("value", "x").startswith("value-")

@@ -1,0 +1,62 @@
+"""MLflow: one run per valuation; an outage fails nothing and is made up for."""
+
+from pathlib import Path
+
+import mlflow
+import pyarrow as pa
+import pytest
+
+from tribute.config import Project, Tracking
+from tribute.tracking import Record, track, tracking_uri
+
+ROWS = pa.table({"publisher_id": ["a", "b"], "value_nats": [1.0, 2.0]})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(name="press", corpus={"kind": "text", "path": "a"}, workdir=tmp_path)
+
+
+def record(part: str = "valuation") -> Record:
+    return Record(
+        "value-1",
+        "2026-10",
+        part,
+        tags={"period": "2026-10"},
+        parameters={"simulation.horizon": 0.2},
+        metrics={"queries": 12},
+        inputs={"influence": (ROWS, "lake/influence")},
+        tables={"valuations": ROWS},
+        texts={"report.html": "<p>hello</p>"},
+    )
+
+
+def runs(project: Project) -> list[mlflow.entities.Run]:
+    mlflow.set_tracking_uri(tracking_uri(project))
+    return mlflow.search_runs(search_all_experiments=True, output_format="list")
+
+
+def test_a_valuation_is_one_run_however_often_it_is_tracked(project: Project) -> None:
+    for part in ("valuation", "valuation", "settlement"):
+        assert track(project, record(part)) is None
+    [run] = runs(project)
+    assert run.data.tags["tribute.run_id"] == "value-1"
+    assert run.data.params == {"simulation.horizon": "0.2"}
+    assert run.data.metrics == {"queries": 12.0}
+    assert run.inputs.dataset_inputs[0].dataset.name == "influence"
+    names = {artifact.path for artifact in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
+    assert names == {"valuations.parquet", "report.html"}
+
+
+def test_an_outage_is_reported_and_made_up_for(project: Project, tmp_path: Path) -> None:
+    broken = project.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{tmp_path}/no/such/folder/x.db")})
+    problem = track(broken, record())
+    assert problem is not None
+    assert "did not take value-1" in problem
+    assert track(project, record()) is None
+    assert len(runs(project)) == 1
+
+
+def test_tracking_can_be_off(project: Project) -> None:
+    assert track(project.model_copy(update={"tracking": Tracking(enabled=False)}), record()) is None
+    assert not (project.workdir / "mlflow.db").exists()
