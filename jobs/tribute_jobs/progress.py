@@ -19,7 +19,7 @@ class Reporter(Protocol):
     """Listens to the stages of a run."""
 
     def started(self, stage: str, run_id: str) -> None:
-        """A stage begins to work (it is not told of stages whose output is there)."""
+        """A stage begins to work."""
         ...
 
     def advanced(self, done: int, total: int) -> None:
@@ -70,11 +70,11 @@ class PeopleReporter:
             self._bar.stop()
             self._bar = None
         mark = "[green]done[/]" if new else "[dim]kept[/]"
-        self._console.print(f"  {stage:<10}{mark}  {run_id:<24} {summary}", highlight=False)
+        self._console.print(f"  {stage:<10}{mark}  {run_id:<24} {summary}", highlight=False, soft_wrap=True)
 
     def warned(self, message: str) -> None:
         """Print the warning."""
-        self._console.print(f"  [yellow]warning[/]   {message}", highlight=False)
+        self._console.print(f"  [yellow]warning[/]   {message}", highlight=False, soft_wrap=True)
 
 
 class JsonReporter:

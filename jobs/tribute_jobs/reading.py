@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pyarrow as pa
 import pyarrow.csv
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -46,21 +47,23 @@ def latest_valuation(project: Project, period: str) -> Valuation:
 def print_valuation(project: Project, valuation: Valuation, console: Console) -> None:
     """The table of publishers: value, interval, share, amount."""
     settled = {each["publisher_id"]: each for each in latest_statements(project, valuation.period)}
-    table = Table(title=f"{project.name}, {valuation.period}: {valuation.run_id}", title_justify="left")
-    table.add_column("publisher")
-    for heading in ("value (nats)", "95% interval", "token share", "share", "amount"):
-        table.add_column(heading, justify="right")
+    title = f"{project.name}, {valuation.period}: {valuation.run_id}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("publisher", overflow="fold")
+    for heading in ("value", "95% interval", "tokens", "share", "amount"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in valuation.publishers():
         statement = settled.get(row["publisher_id"])
         table.add_row(
             row["publisher_id"],
-            f"{row['value_nats']:.2f}",
-            f"{row['ci_low_nats']:.2f} to {row['ci_high_nats']:.2f}",
-            f"{row['token_share']:.2%}",
+            f"{row['value_nats']:.1f}",
+            f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
+            f"{row['token_share']:.1%}",
             f"{float(Fraction(row['share'])):.2%}",
             statement["amount"] if statement else "not settled",
         )
     console.print(table)
+    console.print("  value and interval in nats of log-likelihood over the month's queries", style="dim")
     if settled:
         first = next(iter(settled.values()))
         paid = Money(sum(each["amount_minor"] for each in settled.values()), first["currency"])

@@ -23,8 +23,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the settings, the same for the same settings whatever the order of the keys."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the settings; a file counts by its name, so that a project can live anywhere."""
+        content = json.dumps(self.model_dump(), sort_keys=True, default=lambda path: path.name)
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 class CorpusSection(Section):

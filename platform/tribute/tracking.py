@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+# A server that is down must not hold a settlement up for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 import mlflow
-import mlflow.data
 import pyarrow as pa
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
 
 from tribute.config import Project
@@ -78,7 +81,7 @@ def _write(project: Project, record: Record) -> None:
         mlflow.log_params(dict(record.parameters))
         mlflow.log_metrics(dict(record.metrics))
         for name, (rows, uri) in record.inputs.items():
-            data = mlflow.data.from_pandas(rows.to_pandas(), source=uri, name=name)
+            data = from_pandas(rows.to_pandas(), source=uri, name=name)
             mlflow.log_input(data, context="attribution")
         for name, rows in record.tables.items():
             mlflow.log_table(rows.to_pandas(), f"{name}.parquet")

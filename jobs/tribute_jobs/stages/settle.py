@@ -1,7 +1,9 @@
 """Stage `settle`: divide the period's pool to the minor unit and write every publisher's statement."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +154,21 @@ def _commit(context: Context, run_id: str, statements: list[dict[str, Any]]) -> 
 
 def _write_files(folder: Path, statements: list[dict[str, Any]]) -> None:
     """The statements as files, from what the lake holds; those that are there are left alone."""
-    contents = {f"{s['publisher_id']}.json": lambda s=s: canonical_json(s).decode() for s in statements}
-    contents |= {f"{s['publisher_id']}.html": lambda s=s: render_html(s) for s in statements}
-    contents |= {"period.csv": lambda: period_csv(statements), "report.html": lambda: render_report(statements)}
-    for name, content in contents.items():
+    renderings: list[tuple[str, Callable[[], str]]] = [
+        ("period.csv", partial(period_csv, statements)),
+        ("report.html", partial(render_report, statements)),
+    ]
+    for statement in statements:
+        name = statement["publisher_id"]
+        renderings.append((f"{name}.json", partial(_canonical_text, statement)))
+        renderings.append((f"{name}.html", partial(render_html, statement)))
+    for name, render in renderings:
         if not (folder / name).exists():
-            write_atomically(folder / name, content().encode())
+            write_atomically(folder / name, render().encode())
+
+
+def _canonical_text(statement: dict[str, Any]) -> str:
+    return canonical_json(statement).decode()
 
 
 def _record(valuation: Valuation, statements: list[dict[str, Any]]) -> Record:

@@ -8,6 +8,7 @@ from tribute_jobs.stages.stage import StageOutput
 
 def value(context: Context, period: str, attribute_run: str) -> StageOutput:
     """Value the period from its attributed queries and commit `valuations`."""
+    context.reporter.started("value", attribute_run)
     valuation = value_period(context.lake, context.project, period, attribute_run)
     problem = track(context.project, valuation_record(context.project, valuation))
     if problem:

@@ -40,7 +40,7 @@ def ray_session(settings: Cluster) -> Iterator[None]:
     options: dict[str, Any] = {
         "address": settings.address,
         "log_to_driver": False,
-        "logging_level": "warning",
+        "logging_level": "error",
     }
     if settings.address == "local":
         options |= {"num_cpus": max(settings.workers, os.cpu_count() or 1), "include_dashboard": False}
@@ -66,7 +66,8 @@ class Shards:
 
     def __init__(self, project: Project, snapshot: Path, manifest: Manifest) -> None:
         workers = project.cluster.workers
-        remote = ray.remote(SourceShard).options(
+        remote: Any = ray.remote(SourceShard)
+        configured = remote.options(
             num_cpus=1,
             num_gpus=_gpus_per_worker(project.cluster),
             max_restarts=RESTARTS,
@@ -74,7 +75,7 @@ class Shards:
         )
         tokens = [source.tokens for source in manifest.sources]
         owned = owners([source.source_id for source in manifest.sources], tokens, workers)
-        self._actors = [remote.remote(project, snapshot, sources) for sources in owned if sources]
+        self._actors: list[Any] = [configured.remote(project, snapshot, sources) for sources in owned if sources]
         pieces = [actor.read.remote() for actor in self._actors]
         self.data: ray.ObjectRef[TrainingSet] = ray.remote(num_cpus=0)(assemble).remote(*pieces)
 
@@ -92,7 +93,8 @@ class Shards:
             SimulationError: a shard died more often than it may be restarted.
         """
         waiting = list(enumerate(jobs))[::-1]
-        free, running, results = list(self._actors), {}, {}
+        free, results = list(self._actors), dict[int, Any]()
+        running: dict[Any, tuple[int, Any]] = {}
         while waiting or running:
             while waiting and free:
                 index, job = waiting.pop()

@@ -3,18 +3,16 @@
 Legend: P parameters, S sources of the chunk.
 """
 
-import hashlib
 import json
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
 from tribute.cluster.plan import SimulateJob
 from tribute.config import Simulation
-from tribute.simulation import Responses, paired
+from tribute.simulation import Responses, paired, write_response
 from tribute.training import Recipe, State
 from tribute_storage.atomic import write_atomically
 
@@ -49,8 +47,6 @@ def _write(recipe: Recipe, responses: Responses, final_P: torch.Tensor, job: Sim
     rows = []
     for source, response_P in zip(job.sources, responses.response_SP.cpu(), strict=True):
         path = job.folder / f"source-{source:05d}.safetensors"
-        content = safetensors.torch.save({"response": response_P.contiguous()})
-        write_atomically(path, content)
         rows.append(
             {
                 "source_id": recipe.data.source_ids[source],
@@ -58,7 +54,7 @@ def _write(recipe: Recipe, responses: Responses, final_P: torch.Tensor, job: Sim
                 "response_norm": float(response_P.double().norm()),
                 "replay_drift": drift,
                 "artifact_uri": str(path),
-                "artifact_sha256": hashlib.sha256(content).hexdigest(),
+                "artifact_sha256": write_response(path, response_P),
             }
         )
     return rows

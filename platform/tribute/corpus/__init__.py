@@ -1,12 +1,20 @@
 """The corpus by source: reading, checking, windows of text, snapshots, and the queries asked of the model."""
 
-from tribute.corpus.queries import QueryTable, array_queries, held_out_queries, idx_queries, text_queries
+from tribute.corpus.queries import (
+    Accounting,
+    QueryTable,
+    array_queries,
+    held_out_queries,
+    idx_queries,
+    text_queries,
+)
 from tribute.corpus.reading import read_corpus, verify_inputs
 from tribute.corpus.snapshot import Manifest, load_source, read_manifest, write_snapshot
 from tribute.corpus.sources import Corpus, InputFile, Source, SourceExamples
 from tribute.corpus.usage import usage_queries
 
 __all__ = [
+    "Accounting",
     "Corpus",
     "InputFile",
     "Manifest",

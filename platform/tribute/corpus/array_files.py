@@ -6,6 +6,7 @@ Held-out examples are picked by a hash of their position, so that they are the s
 import gzip
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,8 @@ def read_idx_pair(images: Path, labels: Path) -> Labelled:
     pixels, classes = _read_idx(images), _read_idx(labels)
     if len(pixels) != len(classes):
         raise CorpusError(f"{images} holds {len(pixels)} images, {labels} {len(classes)} labels. Pair them up")
-    return pixels.reshape(len(pixels), -1).astype(np.float32) / 255, classes.astype(np.int64)
+    features = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
+    return features, classes.astype(np.int64)
 
 
 def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> Labelled:
@@ -85,11 +87,11 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
         raise CorpusError(f"{path}, row {bad[0] + 1}: features hold NaN or infinity. Repair or drop the row")
     if not pa.types.is_integer(labels.type) or labels.null_count:
         raise CorpusError(f"{path}: labels must be whole numbers without empty ones, got {labels.type}")
-    return values, labels.to_numpy().astype(np.int64)
+    return values.astype(np.float32, copy=False), labels.to_numpy().astype(np.int64)
 
 
 def by_source(
-    assigned: list[str | None], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
+    assigned: Sequence[str | None], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
 ) -> dict[str, Columns]:
     """Columns per source id."""
     empty = [number for number, source_id in enumerate(assigned, 1) if not source_id or not str(source_id).strip()]

@@ -24,20 +24,21 @@ def drop_duplicates(documents: Mapping[str, Sequence[Document]]) -> tuple[dict[s
     Short texts (under five words) are compared exactly only: there is too little of them to be similar by.
     """
     kept: dict[str, list[Document]] = {source_id: [] for source_id in documents}
-    sketches: dict[str, MinHash | None] = {}
+    seen: set[str] = set()
+    sketches: dict[str, MinHash] = {}
     index, dropped = MinHashLSH(threshold=SIMILARITY, num_perm=PERMUTATIONS), 0
     for source_id in sorted(documents):
         for document in sorted(documents[source_id], key=lambda each: each.document_id):
             words = document.text.split()
             digest = hashlib.sha256(" ".join(words).encode()).hexdigest()
             sketch = _sketch(words)
-            near = [sketches[key] for key in index.query(sketch)] if sketch is not None else []
-            if digest in sketches or any(sketch.jaccard(other) >= SIMILARITY for other in near):
+            if digest in seen or (sketch is not None and _is_near(sketch, index, sketches)):
                 dropped += 1
                 continue
-            sketches[digest] = sketch
+            seen.add(digest)
             if sketch is not None:
                 index.insert(digest, sketch)
+                sketches[digest] = sketch
             kept[source_id].append(document)
     return kept, dropped
 
@@ -55,3 +56,7 @@ def _sketch(words: Sequence[str]) -> MinHash | None:
     sketch = MinHash(num_perm=PERMUTATIONS, hashfunc=int)
     sketch.update_batch(values)
     return sketch
+
+
+def _is_near(sketch: MinHash, index: MinHashLSH, sketches: Mapping[str, MinHash]) -> bool:
+    return any(sketch.jaccard(sketches[key]) >= SIMILARITY for key in index.query(sketch))

@@ -1,7 +1,7 @@
 """The embedded corpus: documentation of the distributions that are installed beside tribute.
 
-A fresh environment has hundreds of megabytes of Python; to stay quick, a source's files are visited in the order
-of a hash of their names until its part of `max_bytes` is full. The same versions give the same bits.
+A fresh environment has hundreds of megabytes of Python; to stay quick, a source's files are visited in the
+order of a hash of their names until its part of `max_bytes` is full. The same versions give the same bits.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tribute.corpus.sources import Document, InputFile, Source, input_file
 from tribute.errors import CorpusError
 
 LEAST_PART = 0.03
-"""Least part of `max_bytes` that a source gets, so that the smallest still has text to train on and to hold out."""
+"""Least part of `max_bytes` that a source gets: the smallest must still have text to train on and to hold out."""
 
 DOCUMENT_BYTES = 3000
 """Most that is taken of one file, so that a source is many documents and some of them can be held out."""

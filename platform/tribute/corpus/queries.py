@@ -5,10 +5,12 @@ Legend: Q queries, N rows (a long text has several).
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,18 @@ from tribute.corpus.array_files import read_idx_pair
 from tribute.corpus.batches import encode_text
 from tribute.corpus.sources import Columns
 from tribute.errors import CorpusError
+
+
+class Accounting(NamedTuple):
+    """When, by whom and how much each query counts, [Q] each; None: not said."""
+
+    times: Sequence[datetime | None] | None = None
+    customers: Sequence[str | None] | None = None
+    weights: Sequence[float] | None = None
+    inclusion: Sequence[float] | None = None
+
+
+NOTHING_SAID = Accounting()
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class QueryTable:
 
 
 def text_queries(
-    query_ids: Sequence[str], texts: Sequence[str], window: int, **accounting: Sequence[object] | None
+    query_ids: Sequence[str], texts: Sequence[str], window: int, accounting: Accounting = NOTHING_SAID
 ) -> QueryTable:
     """Queries of text, of any length from two bytes on."""
     encoded = [encode_text(text, window) for text in texts]
@@ -77,7 +91,7 @@ def array_queries(
     query_ids: Sequence[str],
     features: Sequence[Sequence[float]] | NDArray[np.float32],
     labels: Sequence[int] | NDArray[np.int64],
-    **accounting: Sequence[object] | None,
+    accounting: Accounting = NOTHING_SAID,
 ) -> QueryTable:
     """Queries of feature vectors with the label that the model gave.
 
@@ -103,15 +117,15 @@ def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryT
     for source_id in sorted(examples):
         columns = examples[source_id]
         count = len(next(iter(columns.values())))
-        picked = np.unique(np.linspace(0, count - 1, min(per_source, count)).round().astype(int)) if count else []
-        ids += [f"{source_id}/{index}" for index in picked]
-        chosen.append({name: values[picked] for name, values in columns.items() if count})
-    chosen = [columns for columns in chosen if columns]
+        if count:
+            picked = np.unique(np.linspace(0, count - 1, min(per_source, count)).round().astype(int))
+            ids += [f"{source_id}/{index}" for index in picked]
+            chosen.append({name: values[picked] for name, values in columns.items()})
     if not chosen:
         raise CorpusError("No source has held-out text to query. Raise corpus.held_out, or give a usage file")
     rows = {name: np.concatenate([columns[name] for columns in chosen]) for name in chosen[0]}
     contents = [b"".join(rows[name][i].tobytes() for name in sorted(rows)) for i in range(len(ids))]
-    return _table(ids, rows, [1] * len(ids), contents, {})
+    return _table(ids, rows, [1] * len(ids), contents, NOTHING_SAID)
 
 
 def idx_queries(settings: IdxQueries) -> QueryTable:
@@ -126,14 +140,10 @@ def _table(
     rows: Columns,
     counts: Sequence[int],
     contents: Sequence[bytes],
-    accounting: Mapping[str, Sequence[object] | None],
+    accounting: Accounting,
 ) -> QueryTable:
     total = len(query_ids)
-    repeated = (
-        sorted({query_id for query_id in query_ids if list(query_ids).count(query_id) > 1})
-        if len(set(query_ids)) < total
-        else []
-    )
+    repeated = [query_id for query_id, count in Counter(query_ids).items() if count > 1]
     if repeated:
         raise CorpusError(
             f"Query id {repeated[0]!r} stands more than once. Give every use of the model its own id"
@@ -142,9 +152,9 @@ def _table(
         tuple(query_ids),
         rows,
         np.repeat(np.arange(total), counts),
-        tuple(accounting.get("times") or [None] * total),  # type: ignore[arg-type]
-        tuple(accounting.get("customers") or [None] * total),  # type: ignore[arg-type]
-        np.array(accounting.get("weights") or [1.0] * total, dtype=np.float64),
-        np.array(accounting.get("inclusion") or [1.0] * total, dtype=np.float64),
+        tuple(accounting.times or [None] * total),
+        tuple(accounting.customers or [None] * total),
+        np.array(accounting.weights or [1.0] * total, dtype=np.float64),
+        np.array(accounting.inclusion or [1.0] * total, dtype=np.float64),
         tuple(hashlib.sha256(content).hexdigest() for content in contents),
     )

@@ -70,8 +70,8 @@ def _text_source(
     examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
     if not len(examples[0]["tokens"]):
         raise CorpusError(
-            f"Source {source.source_id!r} is empty: after duplicates and held-out text were taken out, less than one "
-            f"window of {settings.window} bytes is left. Give it more text, or leave it out"
+            f"Source {source.source_id!r} is empty: without duplicates and held-out text, less than one window of "
+            f"{settings.window} bytes is left. Give it more text, or leave it out"
         )
     held = {document.document_id for document in held_out}
     records = tuple(

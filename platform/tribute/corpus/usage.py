@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tribute.corpus.queries import QueryTable, array_queries, text_queries
+from tribute.corpus.queries import Accounting, QueryTable, array_queries, text_queries
 from tribute.corpus.text_files import read_jsonl, read_parquet_rows
 from tribute.errors import CorpusError
 
@@ -34,15 +34,15 @@ def usage_queries(path: Path, window: int | None) -> QueryTable:
         return [_parsed(path, number, row, name, parse) for number, row in enumerate(rows, 1)]
 
     ids = column("query_id", _text)
-    accounting = {
-        "times": column("time", _moment),
-        "customers": column("customer_id", lambda value: None if value is None else _text(value)),
-        "weights": column("weight", _weight),
-        "inclusion": column("inclusion_probability", _probability),
-    }
+    accounting = Accounting(
+        column("time", _moment),
+        column("customer_id", _text_or_none),
+        column("weight", _weight),
+        column("inclusion_probability", _probability),
+    )
     if window is not None:
-        return text_queries(ids, column("text", _text), window, **accounting)
-    return array_queries(ids, column("features", list), column("label", _label), **accounting)  # type: ignore[arg-type]
+        return text_queries(ids, column("text", _text), window, accounting)
+    return array_queries(ids, column("features", _vector), column("label", _label), accounting)
 
 
 def _no_unknown_columns(path: Path, rows: list[dict[str, object]]) -> None:
@@ -63,6 +63,16 @@ def _parsed(
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value.encode()) < 2:
         raise ValueError("expected text of at least two bytes")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _vector(value: object) -> list[float]:
+    if not isinstance(value, list):
+        raise ValueError("expected a list of numbers")
     return value
 
 

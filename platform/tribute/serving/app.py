@@ -4,8 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, HTTPException
 from ray import serve
 from ray.exceptions import RayTaskError
 from ray.serve import Application
@@ -24,6 +23,17 @@ api = FastAPI(
 )
 
 
+# Above the deployments: Serve pickles them, with the names they use, the moment they are decorated.
+async def _answered(call: Any) -> Any:
+    """What a deployment answers; its bad-input errors as HTTP 422 with the message, which names the remedy."""
+    try:
+        return await call
+    except RayTaskError as error:
+        if isinstance(error.cause, TributeError):
+            raise HTTPException(422, str(error.cause)) from None
+        raise
+
+
 @serve.deployment(max_ongoing_requests=4, max_queued_requests=64)
 class AttributionService:
     """One replica of the attributor: it alone records usage, so that a query id is recorded once."""
@@ -36,7 +46,7 @@ class AttributionService:
         return self._attributor.attribute(request.queries)
 
 
-@serve.deployment(max_ongoing_requests=1, max_queued_requests=8)
+@serve.deployment(max_ongoing_requests=1, max_queued_requests=8, ray_actor_options={"num_cpus": 0})
 class ReportService:
     """One replica of the reporter."""
 
@@ -48,7 +58,7 @@ class ReportService:
         return self._reporter.report(period)
 
 
-@serve.deployment(max_ongoing_requests=64, max_queued_requests=256)
+@serve.deployment(max_ongoing_requests=64, max_queued_requests=256, ray_actor_options={"num_cpus": 0})
 @serve.ingress(api)
 class Ingress:
     """HTTP in front of the two."""
@@ -64,30 +74,14 @@ class Ingress:
     @api.post("/v1/attributions")
     async def attributions(self, request: AttributionRequest) -> AttributionAnswer:
         """Attribute queries to the sources, forward-only, and record them as usage of their months."""
-        answer: AttributionAnswer = await self._attributor.attribute.remote(request)
+        answer: AttributionAnswer = await _answered(self._attributor.attribute.remote(request))
         return answer
 
     @api.post("/v1/reports")
     async def reports(self, request: ReportRequest) -> dict[str, Any]:
         """Value a month: publishers, their sources, intervals and shares."""
-        answer: dict[str, Any] = await self._reporter.report.remote(request.period)
+        answer: dict[str, Any] = await _answered(self._reporter.report.remote(request.period))
         return answer
-
-
-@api.exception_handler(TributeError)
-@api.exception_handler(RayTaskError)
-async def problem(_: Request, error: Exception) -> JSONResponse:
-    """Bad input as a problem document (RFC 9457); anything else is an internal error without details."""
-    cause = getattr(error, "cause", error)
-    known = isinstance(cause, TributeError)
-    status = 422 if known else 500
-    body = {
-        "type": "about:blank",
-        "title": "The request cannot be carried out" if known else "Internal error",
-        "status": status,
-        "detail": str(cause) if known else "See the service's log",
-    }
-    return JSONResponse(body, status, media_type="application/problem+json")
 
 
 def build(arguments: dict[str, str]) -> Application:
@@ -97,7 +91,11 @@ def build(arguments: dict[str, str]) -> Application:
 
 def application(project: Project) -> Application:
     """The application of a project."""
-    return Ingress.bind(AttributionService.bind(project), ReportService.bind(project))
+    ingress: Any = Ingress
+    attribution: Any = AttributionService
+    report: Any = ReportService
+    bound: Application = ingress.bind(attribution.bind(project), report.bind(project))
+    return bound
 
 
 def start(project: Project) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import torch
 
 from tribute.config import Project
-from tribute.corpus import QueryTable, array_queries, text_queries
+from tribute.corpus import Accounting, QueryTable, array_queries, text_queries
 from tribute.errors import ConfigError, ValuationError
 from tribute.lineage import lineage
 from tribute.readout import QueryRows, ReadOut, attribution_run, influence_rows, query_rows, read_out
@@ -74,22 +74,17 @@ class Attributor:
 
     def _table(self, queries: Sequence[Query]) -> QueryTable:
         ids = [query.query_id or uuid.uuid4().hex for query in queries]
-        accounting = {
-            "times": [query.time for query in queries],
-            "customers": [query.customer_id for query in queries],
-            "weights": [query.weight for query in queries],
-        }
+        accounting = Accounting(
+            [query.time for query in queries],
+            [query.customer_id for query in queries],
+            [query.weight for query in queries],
+        )
         window = getattr(self._project.corpus, "window", None)
+        named = list(zip(queries, ids, strict=True))
         if window is not None:
-            return text_queries(
-                ids,
-                [_given(query.text, "text", i) for query, i in zip(queries, ids, strict=True)],
-                window,
-                **accounting,
-            )
-        features = [_given(query.features, "features", i) for query, i in zip(queries, ids, strict=True)]
-        labels = [_given(query.label, "label", i) for query, i in zip(queries, ids, strict=True)]
-        return array_queries(ids, features, labels, **accounting)
+            return text_queries(ids, [_given(q.text, "text", i) for q, i in named], window, accounting)
+        features = [_given(q.features, "features", i) for q, i in named]
+        return array_queries(ids, features, [_given(q.label, "label", i) for q, i in named], accounting)
 
     def _record(self, table: QueryTable, period: str, found: Sequence[ReadOut]) -> int:
         """Commit the queries that are not recorded yet; how many those were."""

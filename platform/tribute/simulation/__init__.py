@@ -1,7 +1,8 @@
 """How the parameters would have moved without a source."""
 
 from tribute.simulation.paired import Responses, paired
-from tribute.simulation.recorded import Replicate, ResponseFile, recorded_replicates, simulated_responses
+from tribute.simulation.recorded import Replicate, recorded_replicates, simulated_responses
+from tribute.simulation.response import ResponseFile, write_response
 
 __all__ = [
     "Replicate",
@@ -10,4 +11,5 @@ __all__ = [
     "paired",
     "recorded_replicates",
     "simulated_responses",
+    "write_response",
 ]

@@ -3,17 +3,13 @@
 A file that is not the one the lake names (by SHA-256) is never used.
 """
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
-import safetensors.torch
-import torch
 from torch import Tensor
 
 from tribute.config import Project
-from tribute.errors import SimulationError
 from tribute.lineage import lineage
+from tribute.simulation.response import ResponseFile, check_file
 from tribute.training import Trajectory
 from tribute_storage import connect
 
@@ -34,31 +30,8 @@ class Replicate:
         Raises:
             SimulationError: the checkpoint is not the one that was recorded.
         """
-        _check(self.trajectory.path(self.steps), self.sha256, "train under another training.seed")
+        check_file(self.trajectory.path(self.steps), self.sha256, "train under another training.seed")
         return self.trajectory.load(self.steps).theta
-
-
-@dataclass(frozen=True)
-class ResponseFile:
-    """Where a source's response in one replicate lies, and the SHA-256 that it must have."""
-
-    source_id: str
-    replicate: int
-    path: Path
-    sha256: str
-
-    def verify(self) -> None:
-        """Check the file.
-
-        Raises:
-            SimulationError: it is not the one that was simulated.
-        """
-        _check(self.path, self.sha256, "simulate again under another simulation.chunk")
-
-    def load(self, device: torch.device) -> Tensor:
-        """The response, [P]; raises what `verify` raises."""
-        self.verify()
-        return safetensors.torch.load_file(self.path, device=str(device))["response"]
 
 
 def recorded_replicates(project: Project) -> list[Replicate]:
@@ -88,11 +61,3 @@ def simulated_responses(project: Project) -> dict[str, list[ResponseFile]]:
         file = ResponseFile(source_id, replicate, project.workdir / uri, sha256)
         found.setdefault(source_id, []).append(file)
     return found
-
-
-def _check(path: Path, sha256: str, otherwise: str) -> None:
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise SimulationError(
-            f"{path} is missing or is not the file that the lake recorded (SHA-256 {sha256[:12]}...). "
-            f"Restore it from a backup, or {otherwise}"
-        )

@@ -82,10 +82,10 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
 def read_valuation(lake: Lake, value_run: str) -> pa.Table:
     """The rows of a committed valuation: publishers by value, each before its lines."""
     with connect(lake.root) as connection:
-        return connection.execute(
+        return connection.sql(
             "select * from valuations where run_id = $1 "
             "order by level desc, value_nats desc, publisher_id, source_id",
-            [value_run],
+            params=[value_run],
         ).to_arrow_table()
 
 
@@ -183,7 +183,7 @@ def _lines(
     fallback = {s: part / sum(held.values()) for s, part in held.items()}
     parts = payable_shares({s: float(sources.value[i]) * float(split) for s, (i, split) in own.items()}, fallback)
     return [
-        {name: value * float(split) for name, value in sources.row(i).items()}
+        dict[str, object]({name: value * float(split) for name, value in sources.row(i).items()})
         | {"level": "line", "publisher_id": publisher, "source_id": source_id, "split": _text(split)}
         | {"tokens": float(tokens_S[i] * split), "share": _text(share * parts[source_id])}
         for source_id, (i, split) in own.items()
