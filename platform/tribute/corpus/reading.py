@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tribute.config import ArraysCorpus, IdxCorpus, InstalledDocs, TextCorpus
 from tribute.config import Corpus as CorpusSettings
 from tribute.corpus.array_files import hold_out, read_arrays, read_idx_corpus
@@ -82,7 +84,10 @@ def _text_source(
 
 
 def split_documents(documents: Sequence[Document], part: float) -> tuple[list[Document], list[Document]]:
-    """Training and held-out documents: by hash of their text, at least one of each; a lone one gives its tail."""
+    """Training and held-out documents: `part` of the text, by hash of the documents, at least one of each kind.
+
+    A lone document gives its tail.
+    """
     if not part:
         return list(documents), []
     if len(documents) == 1:
@@ -91,7 +96,8 @@ def split_documents(documents: Sequence[Document], part: float) -> tuple[list[Do
         tail = Document(f"{only.document_id} (tail)", only.text[cut:])
         return [Document(only.document_id, only.text[:cut])], [tail]
     ordered = sorted(documents, key=lambda each: (text_sha256([each.text]), each.document_id))
-    count = min(max(round(part * len(ordered)), 1), len(ordered) - 1)
+    length = np.cumsum([len(each.text) for each in ordered])
+    count = min(int(np.searchsorted(length, part * length[-1])) + 1, len(ordered) - 1)
     held = {document.document_id for document in ordered[:count]}
     return (
         [each for each in documents if each.document_id not in held],

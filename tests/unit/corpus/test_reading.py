@@ -1,144 +1,171 @@
-"""Whole corpora: what is trained on, what is held out, and a changed byte found later."""
+"""Corpora of every kind: what is read, what is held out, and what is refused."""
 
+import gzip
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.corpus.small import idx_settings, refusal, sentence, text_settings, write_folder, write_jsonl
+from tests.projects import article, write_corpus
+from tribute.config import ArraysCorpus, IdxCorpus, TextCorpus
 from tribute.corpus import read_corpus, verify_inputs
 from tribute.corpus.reading import split_documents
 from tribute.corpus.sources import Document
-from tribute.errors import CorpusChanged
+from tribute.errors import CorpusChanged, CorpusError
 
 
-def test_sources_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
-    rows = [{"source": s, "text": sentence(f"{s}{i}")} for s in ("c", "a", "b") for i in range(2)]
-    one = read_corpus(text_settings(write_jsonl(tmp_path / "one.jsonl", rows)))
-    other = read_corpus(
-        text_settings(write_jsonl(tmp_path / "two.jsonl", sorted(rows, key=lambda r: r["source"])))
-    )
-    assert [each.source.source_id for each in one.sources] == ["a", "b", "c"]
-    assert [each.source.publisher for each in one.sources] == ["a", "b", "c"]
-    assert len(other.sources) == 3
+def text(path: Path, **settings: object) -> TextCorpus:
+    return TextCorpus(kind="text", path=path, window=33, **settings)
 
 
-def test_the_same_files_give_the_same_bits_and_another_word_does_not(tmp_path: Path) -> None:
-    settings = text_settings(write_folder(tmp_path, {"a": 5, "b": 3}))
-    before = read_corpus(settings).sha256
-    assert read_corpus(settings).sha256 == before
-    (tmp_path / "a" / "00.txt").write_text(sentence("another"))
-    assert read_corpus(settings).sha256 != before
+def as_folder(root: Path) -> Path:
+    for source in ("daily", "sports"):
+        for number in range(5):
+            path = root / "texts" / source / f"{number}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(article(source, number))
+    return root / "texts"
 
 
-@pytest.mark.parametrize("count", [2, 3, 8, 40])
-def test_some_documents_are_held_out_and_none_is_in_both(count: int) -> None:
-    documents = [Document(str(i), sentence(i)) for i in range(count)]
-    train, held = split_documents(documents, 0.25)
-    assert {d.document_id for d in train}.isdisjoint(d.document_id for d in held)
-    assert len(train) + len(held) == count
-    assert len(held) == min(max(round(0.25 * count), 1), count - 1)
+def as_jsonl(root: Path) -> Path:
+    write_corpus(root / "corpus.jsonl", {"daily": 5, "sports": 5})
+    return root / "corpus.jsonl"
 
 
-def test_a_document_is_held_out_for_its_text_and_not_its_place() -> None:
-    documents = [Document(str(i), sentence(i)) for i in range(20)]
-    renamed = [Document(f"x{i}", each.text) for i, each in enumerate(reversed(documents))]
-    held = [{d.text for d in split_documents(each, 0.25)[1]} for each in (documents, renamed)]
-    assert held[0] == held[1]
+def as_parquet(root: Path) -> Path:
+    rows = [json.loads(line) for line in as_jsonl(root).read_text().splitlines()]
+    pq.write_table(pa.Table.from_pylist(rows), root / "corpus.parquet")
+    return root / "corpus.parquet"
+
+
+@pytest.mark.parametrize("write", [as_folder, as_jsonl, as_parquet])
+def test_the_same_text_is_the_same_corpus_in_every_form(tmp_path: Path, write) -> None:
+    corpus = read_corpus(text(write(tmp_path)))
+    assert [each.source.source_id for each in corpus.sources] == ["daily", "sports"]
+    assert corpus.sha256 == read_corpus(text(as_folder(tmp_path / "again"))).sha256
+    for each in corpus.sources:
+        held = [document for document in each.documents if document.held_out]
+        assert (len(each.documents), len(held)) == (5, 1)
+        assert each.train["tokens"].shape[1] == each.held_out["tokens"].shape[1] == 33
+        assert each.tokens == each.train["tokens"].size
+
+
+def test_held_out_text_is_not_in_training(tmp_path: Path) -> None:
+    [daily, _] = read_corpus(text(as_jsonl(tmp_path))).sources
+    trained = "".join(map(chr, daily.train["tokens"][:, 1:].reshape(-1)))
+    held = "".join(map(chr, daily.held_out["tokens"][:, 1:].reshape(-1)))
+    articles = [article("daily", number)[1:60] for number in range(5)]
+    assert [a in trained for a in articles].count(True) == 4
+    assert [a in held for a in articles].count(True) == 1
 
 
 def test_a_lone_document_gives_its_tail() -> None:
-    [train], [held] = split_documents([Document("d", "0123456789")], 0.3)
-    assert (train.text, held.text) == ("0123456", "789")
+    train, held = split_documents([Document("only", "0123456789")], 0.2)
+    assert ([d.text for d in train], [d.text for d in held]) == (["01234567"], ["89"])
 
 
-def test_nothing_is_held_out_when_told_so(tmp_path: Path) -> None:
-    corpus = read_corpus(text_settings(write_folder(tmp_path, {"a": 3, "b": 1}), held_out=0))
-    assert [len(each.held_out["tokens"]) for each in corpus.sources] == [0, 0]
-    assert not any(record.held_out for each in corpus.sources for record in each.documents)
+def write_arrays(path: Path, features: list, labels: list, sources: list) -> ArraysCorpus:
+    pq.write_table(pa.table({"source": sources, "features": features, "label": labels}), path)
+    return ArraysCorpus(kind="arrays", path=path, held_out=0.25)
 
 
-def test_duplicates_are_dropped_before_the_windows_are_cut(tmp_path: Path) -> None:
-    write_folder(tmp_path, {"a": 3, "b": 3})
-    alone = read_corpus(text_settings(tmp_path))
-    (tmp_path / "b" / "copy.txt").write_text((tmp_path / "a" / "00.txt").read_text())
-    copied = read_corpus(text_settings(tmp_path))
-    assert (alone.dropped_duplicates, copied.dropped_duplicates) == (0, 1)
-    assert copied.sha256 == alone.sha256
+def test_arrays_keep_every_example_once(tmp_path: Path) -> None:
+    features = [[float(number), 0.5] for number in range(12)]
+    corpus = read_corpus(write_arrays(tmp_path / "a.parquet", features, list(range(12)), ["b", "a", "a"] * 4))
+    seen = [x for each in corpus.sources for part in (each.train, each.held_out) for x in part["features"][:, 0]]
+    assert sorted(seen) == list(range(12))
+    assert [(each.tokens, len(each.held_out["labels"])) for each in corpus.sources] == [(6, 2), (3, 1)]
 
 
-def test_a_source_of_nothing_but_copies_is_empty(tmp_path: Path) -> None:
-    write_folder(tmp_path, {"a": 3, "b": 2, "copier": 1})
-    (tmp_path / "copier" / "00.txt").write_text((tmp_path / "a" / "00.txt").read_text())
-    told = refusal(lambda: read_corpus(text_settings(tmp_path)))
-    assert "Source 'copier' is empty" in told
-    assert "17 bytes" in told
+def write_idx(path: Path, values: np.ndarray) -> Path:
+    header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+    path.write_bytes(gzip.compress(header + values.astype(np.uint8).tobytes()))
+    return path
 
 
-def test_a_source_shorter_than_a_window_is_told(tmp_path: Path) -> None:
-    write_folder(tmp_path, {"a": 3, "b": 1})
-    (tmp_path / "b" / "00.txt").write_text("too short")
-    assert "Source 'b' is empty" in refusal(lambda: read_corpus(text_settings(tmp_path)))
+def idx(root: Path, assigned: str) -> IdxCorpus:
+    (root / "sources.txt").write_text(assigned)
+    images = write_idx(root / "images.gz", np.arange(4 * 2 * 3).reshape(4, 2, 3))
+    labels = write_idx(root / "labels.gz", np.array([0, 1, 2, 3]))
+    return IdxCorpus(kind="idx", images=images, labels=labels, assignment=root / "sources.txt", held_out=0)
 
 
-def test_one_source_is_no_corpus(tmp_path: Path) -> None:
-    told = refusal(lambda: read_corpus(text_settings(write_folder(tmp_path, {"only": 3}))))
-    assert told == "A corpus needs at least two sources, this one has: only"
+def test_idx_files_are_scaled_and_assigned_line_by_line(tmp_path: Path) -> None:
+    [a, b] = read_corpus(idx(tmp_path, "b\na\nb\n")).sources
+    assert a.train["labels"].tolist() == [1]
+    assert b.train["labels"].tolist() == [0, 2]
+    np.testing.assert_allclose(a.train["features"], [np.arange(6, 12) / 255], rtol=1e-6)
 
 
-def test_no_source_is_no_corpus(tmp_path: Path) -> None:
-    assert "this one has: none" in refusal(lambda: read_corpus(text_settings(tmp_path)))
+def jsonl(root: Path, *rows: object) -> TextCorpus:
+    (root / "bad.jsonl").write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
+    return text(root / "bad.jsonl")
 
 
-def test_documents_are_recorded_with_their_hash(tmp_path: Path) -> None:
-    corpus = read_corpus(text_settings(write_folder(tmp_path, {"a": 4, "b": 4})))
-    records = corpus.sources[0].documents
-    assert sorted(each.document_id for each in records) == ["00.txt", "01.txt", "02.txt", "03.txt"]
-    assert sum(each.held_out for each in records) == 1
-    assert {each.sha256 for each in records} == {
-        file.sha256 for file in corpus.inputs if Path(file.path).parent.name == "a"
-    }
+LONG = article("daily", 1)
+BAD = {
+    "missing column": (
+        lambda root: jsonl(root, {"source": "a", "text": LONG}, {"origin": "b", "text": LONG}),
+        r"bad\.jsonl, row 2 has no column source\. It has: origin, text\..*under `corpus`",
+    ),
+    "not json": (lambda root: jsonl(root, "{oops"), r"row 1 is not JSON"),
+    "empty text": (lambda root: jsonl(root, {"source": "a", "text": "  "}), r"row 1: column 'text'"),
+    "empty source": (
+        lambda root: jsonl(root, {"source": "a", "text": LONG}, {"source": "b", "text": "too short"}),
+        r"Source 'b' is empty.*window of 33 bytes.*more text",
+    ),
+    "one source": (lambda root: jsonl(root, {"source": "a", "text": LONG}), "at least two sources.*: a"),
+    "no file": (lambda root: text(root / "nowhere.jsonl"), r"does not exist\. Correct corpus\.path"),
+    "parquet column": (
+        lambda root: text(as_parquet(root), source_column="site"),
+        r"corpus\.parquet has no column site\. It has: source, text",
+    ),
+    "NaN": (
+        lambda root: write_arrays(root / "n.parquet", [[1.0], [float("nan")]], [0, 1], ["a", "b"]),
+        r"n\.parquet, row 2: features hold NaN",
+    ),
+    "ragged": (
+        lambda root: write_arrays(root / "n.parquet", [[1.0], [1.0, 2.0]], [0, 1], ["a", "b"]),
+        "lists of numbers, all of one length",
+    ),
+    "labels": (
+        lambda root: write_arrays(root / "n.parquet", [[1.0], [2.0]], [0.5, 1.0], ["a", "b"]),
+        "labels must be whole numbers",
+    ),
+    "too many lines": (lambda root: idx(root, "a\nb\nc\nd\ne\n"), "has 5 lines, .* only 4 images"),
+    "empty line": (lambda root: idx(root, "a\n\nb\n"), "row 2: the source is empty"),
+}
 
 
-def test_arrays_keep_their_values(tmp_path: Path) -> None:
-    corpus = read_corpus(idx_settings(tmp_path, list("aabbab"), held_out=0.3))
-    assert [each.tokens for each in corpus.sources] == [2, 2]
-    assert [len(each.held_out["labels"]) for each in corpus.sources] == [1, 1]
-    whole = np.concatenate([part["features"] for each in corpus.sources for part in (each.train, each.held_out)])
-    assert np.allclose(np.sort((whole * 255).ravel()), np.arange(36))
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_names_the_place_and_the_remedy(tmp_path: Path, name: str) -> None:
+    make, message = BAD[name]
+    with pytest.raises(CorpusError, match=message):
+        read_corpus(make(tmp_path))
 
 
-def test_arrays_hold_nothing_out_when_told_so(tmp_path: Path) -> None:
-    corpus = read_corpus(idx_settings(tmp_path, list("aabbab"), held_out=0))
-    assert [each.tokens for each in corpus.sources] == [3, 3]
-    assert corpus.sources[0].held_out["features"].shape == (0, 6)
+def test_a_file_outside_any_source_and_bad_utf8_are_refused(tmp_path: Path) -> None:
+    root = as_folder(tmp_path)
+    (root / "loose.txt").write_text("x")
+    with pytest.raises(CorpusError, match=r"files outside any source: loose\.txt"):
+        read_corpus(text(root))
+    (root / "loose.txt").unlink()
+    (root / "daily" / "0.txt").write_bytes(b"ab\xff")
+    with pytest.raises(CorpusError, match=r"0\.txt is not UTF-8 text \(byte 2\)"):
+        read_corpus(text(root))
 
 
-def test_unchanged_files_pass(tmp_path: Path) -> None:
-    corpus = read_corpus(text_settings(write_folder(tmp_path, {"a": 2, "b": 2})))
+def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
+    root = as_folder(tmp_path)
+    corpus = read_corpus(text(root))
     verify_inputs(corpus.inputs, "train-1")
-
-
-def test_a_changed_byte_and_a_vanished_file_are_told(tmp_path: Path) -> None:
-    corpus = read_corpus(text_settings(write_folder(tmp_path, {"a": 2, "b": 2})))
-    changed, gone = tmp_path / "a" / "00.txt", tmp_path / "b" / "01.txt"
-    content = bytearray(changed.read_bytes())
-    content[3] ^= 1
-    changed.write_bytes(content)
-    gone.unlink()
-    with pytest.raises(CorpusChanged) as raised:
-        verify_inputs(corpus.inputs, "train-1")
-    told = str(raised.value)
-    assert f"since train-1 was recorded: {changed}, {gone}." in told
-    assert "raise corpus.revision in project.yaml" in told
-    changed.write_bytes(bytes(content[:3]) + bytes([content[3] ^ 1]) + bytes(content[4:]))
-    gone.write_text(sentence("b-1"))
-    verify_inputs(corpus.inputs, "train-1")
-
-
-def test_only_the_first_few_changed_files_are_named(tmp_path: Path) -> None:
-    corpus = read_corpus(text_settings(write_folder(tmp_path, {"a": 4, "b": 2})))
-    for file in corpus.inputs:
-        Path(file.path).write_text("changed")
-    with pytest.raises(CorpusChanged, match="and 3 more"):
+    path = root / "sports" / "3.txt"
+    path.write_text(path.read_text().replace("a", "b", 1))
+    with pytest.raises(
+        CorpusChanged, match=r"changed since train-1 was recorded: .*3\.txt\. Restore .*corpus\.revision"
+    ):
         verify_inputs(corpus.inputs, "train-1")
