@@ -44,8 +44,10 @@ class PeopleReporter:
         self._task: TaskID | None = None
 
     def started(self, stage: str, run_id: str) -> None:
-        """Show the bar of the stage."""
+        """Show the bar of the stage, if someone is watching."""
         del run_id
+        if not self._console.is_terminal:
+            return
         self._bar = Progress(
             TextColumn("  {task.description:<10}"),
             BarColumn(),

@@ -50,7 +50,8 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
     title = f"{project.name}, {valuation.period}: {valuation.run_id}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("publisher", overflow="fold")
-    for heading in ("value", "95% interval", "tokens", "share", "amount"):
+    currency = next(iter(settled.values()))["currency"] if settled else ""
+    for heading in ("value", "95% interval", "tokens", "share", f"amount {currency}".strip()):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in valuation.publishers():
         statement = settled.get(row["publisher_id"])
@@ -60,7 +61,7 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
             f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
             f"{row['token_share']:.1%}",
             f"{float(Fraction(row['share'])):.2%}",
-            statement["amount"] if statement else "not settled",
+            statement["amount"].removesuffix(f" {currency}") if statement else "not settled",
         )
     console.print(table)
     console.print("  value and interval in nats of log-likelihood over the month's queries", style="dim")
