@@ -6,6 +6,9 @@ A rerun keeps what is committed and takes up what is not.
 from dataclasses import dataclass
 
 from tribute.config import Project, period_days
+from tribute.royalty import parse_money
+from tribute.tasks import build_task
+from tribute.valuation import period_splits, read_book
 from tribute_jobs import stages
 from tribute_jobs.context import Context, open_context
 from tribute_jobs.progress import Reporter
@@ -32,7 +35,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle")
     Raises:
         TributeError: bad input, with the remedy; nothing is half-written.
     """
-    period_days(period)
+    _check(project, period)
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
         for stage in STAGES[: STAGES.index(last) + 1]:
@@ -41,11 +44,23 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle")
     return Outcome(outputs)
 
 
+def _check(project: Project, period: str) -> None:
+    """What can be wrong with the settings is found before hours of work, not after."""
+    period_days(period)
+    parse_money(project.pool.amount, project.pool.currency)
+    build_task(project.task)
+    if project.rights.sources is not None:
+        book = read_book(project, {})
+        period_splits(book, period, {right.source_id for right in book.rights})
+
+
 def _run_stage(stage: str, context: Context, period: str, before: dict[str, StageOutput]) -> StageOutput:
+    if stage == "corpus":
+        return stages.corpus(context, period)
     if stage == "attribute":
         return stages.attribute(context, period)
     if stage == "value":
         return stages.value(context, period, before["attribute"].run_id)
     if stage == "settle":
         return stages.settle(context, period, before["value"].run_id)
-    return {"corpus": stages.corpus, "train": stages.train, "simulate": stages.simulate}[stage](context)
+    return stages.train(context) if stage == "train" else stages.simulate(context)

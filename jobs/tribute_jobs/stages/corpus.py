@@ -3,23 +3,27 @@
 import pyarrow as pa
 
 from tribute.corpus import Corpus, SourceExamples, read_corpus, verify_inputs, write_snapshot
+from tribute.valuation import period_splits, read_book
 from tribute_jobs.context import Context
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS
 
 
-def corpus(context: Context) -> StageOutput:
-    """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`.
+def corpus(context: Context, period: str) -> StageOutput:
+    """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`, once its rights are in order.
 
     Raises:
         CorpusError: the corpus cannot be read as its settings say.
         CorpusChanged: it was snapshotted before and is not the same any more.
+        RightsError: a source's rights do not say who is paid in the period.
     """
     run_id = context.runs.corpus_run
     new = not context.lake.committed("corpus_sources", run_id)
     if new:
         context.reporter.started("corpus", run_id)
         content = read_corpus(context.project.corpus)
+        publishers = {each.source.source_id: each.source.publisher for each in content.sources}
+        period_splits(read_book(context.project, publishers), period, publishers)
         write_snapshot(content, context.folder(run_id))
         _commit(context, run_id, content)
     manifest = context.manifest()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tribute.cluster.plan import TrainJob
+from tribute.errors import ConfigError
 from tribute.training import Recipe, record
 
 SAMPLE = 2048
@@ -16,6 +17,7 @@ SAMPLE = 2048
 
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     """Train and record one replicate; what its row of `trajectories` says of it."""
+    _rehearse(recipe)
     trajectory = record(recipe, job.folder)
     theta_P = trajectory.load(recipe.steps, recipe.device).theta
     return {
@@ -27,6 +29,26 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
         "artifact_uri": str(trajectory.path(recipe.steps)),
         "artifact_sha256": trajectory.sha256(recipe.steps),
     }
+
+
+def _rehearse(recipe: Recipe) -> None:
+    """Evaluate the loss on a few examples, those with extreme values among them, before training on all.
+
+    Raises:
+        ConfigError: the task does not fit the examples.
+    """
+    extreme = [i for column in recipe.data.columns.values() for i in (column.argmin(), column.argmax())]
+    width = {name: int(np.prod(column.shape[1:])) for name, column in recipe.data.columns.items()}
+    rows = np.unique([i // width[name] for name, i in zip(np.repeat(list(width), 2), extreme, strict=True)])
+    try:
+        batch, _ = recipe.data.batch(rows, recipe.device)
+        recipe.task.losses(recipe.initial().theta, batch)
+    except (IndexError, RuntimeError, ValueError) as error:
+        shapes = {name: column.shape[1:] for name, column in recipe.data.columns.items()}
+        raise ConfigError(
+            f"Task {recipe.task_settings.name} with options {recipe.task_settings.options} does not fit "
+            f"examples of {shapes}: {error}. Correct task.options, or corpus.window for text"
+        ) from None
 
 
 def _mean_loss(recipe: Recipe, theta_P: torch.Tensor) -> float:

@@ -1,6 +1,14 @@
 """What each source and publisher was worth in a period, with its interval and its exact share."""
 
-from tribute.valuation.period import Valuation, read_valuation, value_period
+from tribute.valuation.period import Valuation, period_splits, read_book, read_valuation, value_period
 from tribute.valuation.report import valuation_record, valuation_report
 
-__all__ = ["Valuation", "read_valuation", "valuation_record", "valuation_report", "value_period"]
+__all__ = [
+    "Valuation",
+    "period_splits",
+    "read_book",
+    "read_valuation",
+    "valuation_record",
+    "valuation_report",
+    "value_period",
+]

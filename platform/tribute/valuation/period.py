@@ -3,7 +3,7 @@
 Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -65,8 +65,7 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
         value_run = run_id("value", attributed, period, book.sha256, project.valuation.fingerprint())
         new = not lake.committed("valuations", value_run)
         if new:
-            first, after = (date.fromisoformat(day) for day in period_days(period))
-            splits = book.period_splits(first, after, corpus.source_ids)
+            splits = period_splits(book, period, corpus.source_ids)
             sums = source_sums(connection, runs.simulate_run, period, attributed, corpus.source_ids)
             rows = _rows(project, corpus, splits, sums, value_run)
             labels = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
@@ -87,6 +86,16 @@ def read_valuation(lake: Lake, value_run: str) -> pa.Table:
             "order by level desc, value_nats desc, publisher_id, source_id",
             params=[value_run],
         ).to_arrow_table()
+
+
+def period_splits(book: RightsBook, period: str, source_ids: Iterable[str]) -> Splits:
+    """Who is paid which part of each source in a period.
+
+    Raises:
+        RightsError: a source has no right, or its splits do not sum to 1 on some day.
+    """
+    first, after = (date.fromisoformat(day) for day in period_days(period))
+    return book.period_splits(first, after, source_ids)
 
 
 def read_book(project: Project, publisher_of_source: dict[str, str]) -> RightsBook:

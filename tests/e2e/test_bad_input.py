@@ -1,0 +1,135 @@
+"""Bad input at the command line: one clear message, exit code 2, nothing written."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.projects import SOURCES_CSV, article, settings, write_project
+from tribute_jobs.cli import main
+
+
+def tribute(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["tribute", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def rename_column(folder: Path) -> dict:
+    rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
+    renamed = [{"site": row["source"], "text": row["text"]} for row in rows]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in renamed))
+    return {}
+
+
+def unknown_publisher(folder: Path) -> dict:
+    (folder / "publishers.csv").write_text("publisher_id,name\nplanet,Planet\nkitchen,Kitchen\narenna,Arena\n")
+    return {"rights": {"sources": "sources.csv", "publishers": "publishers.csv"}}
+
+
+def bad_splits(folder: Path) -> dict:
+    (folder / "sources.csv").write_text(SOURCES_CSV.replace("recipes,planet,2/3", "recipes,planet,1/2"))
+    return {}
+
+
+def no_right(folder: Path) -> dict:
+    (folder / "sources.csv").write_text(SOURCES_CSV.replace("sports,arena,1,,\n", ""))
+    return {}
+
+
+def empty_source(folder: Path) -> dict:
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.write(json.dumps({"source": "weather2", "text": "short"}) + "\n")
+    return {}
+
+
+def nan_features(folder: Path) -> dict:
+    rows = {"source": ["a", "b"], "features": [[1.0, 2.0], [float("nan"), 1.0]], "label": [0, 1]}
+    pq.write_table(pa.table(rows), folder / "examples.parquet")
+    return {"corpus": {"kind": "arrays", "path": "examples.parquet"}, "rights": {}}
+
+
+def change(**sections: object) -> Callable[[Path], dict]:
+    return lambda _: sections
+
+
+CASES: dict[str, tuple[Callable[[Path], dict], list[str]]] = {
+    "missing source column": (rename_column, ["corpus.jsonl, row 1", "no column source", "under `corpus`"]),
+    "unknown publisher": (unknown_publisher, ["sources.csv", "arena", "arenna"]),
+    "splits": (bad_splits, ["recipes", "5/6"]),
+    "no right": (no_right, ["sports"]),
+    "empty source": (empty_source, ["weather2", "empty", "more text"]),
+    "NaN features": (nan_features, ["examples.parquet, row 2", "NaN"]),
+    "decimals": (change(pool={"amount": "10.005", "currency": "EUR"}), ["10.005", "EUR", "2"]),
+    "yen decimals": (change(pool={"amount": "10.50", "currency": "JPY"}), ["10.50", "JPY"]),
+    "currency": (change(pool={"amount": "10", "currency": "EUX"}), ["EUX", "EUR"]),
+    "unknown key": (change(simulaton={}), ["project.yaml", "simulaton", "Did you mean `simulation`"]),
+    "task options": (change(task={"name": "byte_lm", "options": {"widht": 8}}), ["widht", "width"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    spoil, said = CASES[name]
+    path = write_project(tmp_path)
+    path.write_text(yaml.safe_dump(settings(**spoil(tmp_path))))
+    assert tribute(monkeypatch, "run", str(path), "--period", "2026-10") == 2
+    message = capsys.readouterr().err
+    assert [each for each in said if each not in message] == [], message
+    assert "Traceback" not in message
+    written = [file for file in (tmp_path / "tribute-data").rglob("*") if file.is_file() and file.name != ".lock"]
+    assert written == []
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_corpus_changed_since_it_was_trained_on_stops_every_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_project(tmp_path)
+    assert_run = ["train", str(path)]
+    monkeypatch.setattr(sys, "argv", ["tribute", *assert_run])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    before = sorted((tmp_path / "tribute-data").rglob("*"))
+    with (tmp_path / "corpus.jsonl").open("a") as file:
+        file.write(json.dumps({"source": "daily", "text": article("daily", 999)}) + "\n")
+    for stage in ("simulate", "run"):
+        assert tribute(monkeypatch, stage, str(path)) == 2
+        message = capsys.readouterr().err
+        assert "corpus.jsonl" in message
+        assert "changed since train-" in message
+        assert "corpus.revision" in message
+    assert sorted((tmp_path / "tribute-data").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["statement", "nobody"], ["no statement for 'nobody'", "arena, ", "planet"]),
+        (["report", "--period", "1999-01"], ["1999-01", "tribute run"]),
+        (["sql", "drop table influence"], ["refused"]),
+        (["sql", "select nothing from influence"], ["nothing"]),
+        (["run", "--period", "2026-13"], ["2026-13", "YYYY-MM"]),
+    ],
+)
+def test_commands_refuse_with_the_remedy(
+    finished_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: list[str],
+) -> None:
+    command, *rest = arguments
+    period = [] if "--period" in rest or command == "sql" else ["--period", "2026-10"]
+    assert tribute(monkeypatch, command, str(finished_folder / "project.yaml"), *rest, *period) == 2
+    message = capsys.readouterr().err
+    assert [each for each in said if each not in message] == [], message
