@@ -35,28 +35,30 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle")
     Raises:
         TributeError: bad input, with the remedy; nothing is half-written.
     """
-    _check(project, period)
+    paid_period = period if last in ("value", "settle") else None
+    _check(project, period, paid_period)
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
         for stage in STAGES[: STAGES.index(last) + 1]:
-            outputs[stage] = _run_stage(stage, context, period, outputs)
+            if stage == "corpus":
+                outputs[stage] = stages.corpus(context, paid_period)
+            else:
+                outputs[stage] = _run_stage(stage, context, period, outputs)
             reporter.finished(stage, *outputs[stage])
     return Outcome(outputs)
 
 
-def _check(project: Project, period: str) -> None:
+def _check(project: Project, period: str, paid_period: str | None) -> None:
     """What can be wrong with the settings is found before hours of work, not after."""
     period_days(period)
     parse_money(project.pool.amount, project.pool.currency)
     build_task(project.task)
-    if project.rights.sources is not None:
+    if paid_period is not None and project.rights.sources is not None:
         book = read_book(project, {})
-        period_splits(book, period, {right.source_id for right in book.rights})
+        period_splits(book, paid_period, {right.source_id for right in book.rights})
 
 
 def _run_stage(stage: str, context: Context, period: str, before: dict[str, StageOutput]) -> StageOutput:
-    if stage == "corpus":
-        return stages.corpus(context, period)
     if stage == "attribute":
         return stages.attribute(context, period)
     if stage == "value":

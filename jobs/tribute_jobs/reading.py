@@ -64,7 +64,7 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
             statement["amount"].removesuffix(f" {currency}") if statement else "not settled",
         )
     console.print(table)
-    console.print("  value and interval in nats of log-likelihood over the month's queries", style="dim")
+    console.print("  value and interval in nats, over the month's queries", style="dim")
     if settled:
         first = next(iter(settled.values()))
         paid = Money(sum(each["amount_minor"] for each in settled.values()), first["currency"])

@@ -38,7 +38,7 @@ def main() -> None:
     folder = FOLDER / "spine"
     shutil.rmtree(folder, ignore_errors=True)
     seconds, peak_gib = timed_run([*tribute(), "demo", "--folder", str(folder / "demo"), "--period", PERIOD])
-    demo = judge_demo(folder / "demo" / "project.yaml", seeds=8 if FULL else 3)
+    demo = judge_demo(folder / "demo" / "project.yaml", seeds=8 if FULL else 4)
     figures: dict[str, object] = {"demo_seconds": round(seconds, 1), "peak_gib": round(peak_gib, 2)} | demo
     figures["mnist"] = {name: judge_mnist(folder / name, name) for name in SETTINGS}
     write_results("spine", figures)

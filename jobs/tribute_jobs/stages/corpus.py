@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from tribute.config import Project
 from tribute.corpus import Corpus, SourceExamples, read_corpus, verify_inputs, write_snapshot
 from tribute.valuation import period_splits, read_book
 from tribute_jobs.context import Context
@@ -9,8 +10,11 @@ from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS
 
 
-def corpus(context: Context, period: str) -> StageOutput:
+def corpus(context: Context, paid_period: str | None) -> StageOutput:
     """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`, once its rights are in order.
+
+    Args:
+        paid_period: the month that will be paid, whose rights must be complete; None: none will be.
 
     Raises:
         CorpusError: the corpus cannot be read as its settings say.
@@ -22,15 +26,20 @@ def corpus(context: Context, period: str) -> StageOutput:
     if new:
         context.reporter.started("corpus", run_id)
         content = read_corpus(context.project.corpus)
-        publishers = {each.source.source_id: each.source.publisher for each in content.sources}
-        period_splits(read_book(context.project, publishers), period, publishers)
+        _check_rights(context.project, paid_period, [each.source.source_id for each in content.sources])
         write_snapshot(content, context.folder(run_id))
         _commit(context, run_id, content)
     manifest = context.manifest()
     if not new:
+        _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
         verify_inputs(manifest.inputs, context.runs.train_run)
     tokens = sum(source.tokens for source in manifest.sources)
     return StageOutput(run_id, new, f"{len(manifest.sources)} sources, {tokens:,} tokens")
+
+
+def _check_rights(project: Project, paid_period: str | None, source_ids: list[str]) -> None:
+    if paid_period is not None and project.rights.sources is not None:
+        period_splits(read_book(project, {}), paid_period, source_ids)
 
 
 def _commit(context: Context, run_id: str, content: Corpus) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tribute.errors import ConfigError
 from tribute.tasks.task import Batch, Model
 
 ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
@@ -17,17 +18,25 @@ ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tan
 
 @dataclass(frozen=True)
 class Classifier:
-    """Cross-entropy training; measures the log-likelihood log p of the true class, or its margin.
+    """Cross-entropy training; measures the margin of the true class, or its log-likelihood.
 
     The margin log p - log(1 - p), the measurement of TRAK (arXiv 2303.14186), stays informative where a
-    confident model's log-likelihood rounds to 0.
+    confident model's log-likelihood rounds to 0, and a month's sum of margins is not ruled by the few queries
+    that the model gets badly wrong.
     """
 
     features: int = 784
     hidden: tuple[int, ...] = (128, 64)
     classes: int = 10
     activation: str = "gelu"
-    measure: str = "log_likelihood"
+    measure: str = "margin"
+
+    def __post_init__(self) -> None:
+        if self.measure not in ("margin", "log_likelihood") or self.activation not in ACTIVATIONS:
+            raise ConfigError(
+                f"task.options: measure is margin or log_likelihood, activation one of {', '.join(ACTIVATIONS)}; "
+                f"got {self.measure!r} and {self.activation!r}"
+            )
 
     def build(self) -> nn.Module:
         """Linear layers with the activation between them, freshly initialised."""
@@ -41,7 +50,7 @@ class Classifier:
         return functional.cross_entropy(model(batch["features"]), batch["labels"], reduction="none")
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
-        """Log-likelihood of the true class, or its margin over all others, [Q], nats."""
+        """Margin of the true class over all others, or its log-likelihood, [Q], nats."""
         logits_BC = model(queries["features"])
         labels = queries["labels"][:, None]
         competing = logits_BC if self.measure == "log_likelihood" else logits_BC.scatter(1, labels, -torch.inf)

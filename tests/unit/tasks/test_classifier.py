@@ -15,7 +15,7 @@ def probabilities(task: FlatTask, theta: torch.Tensor) -> torch.Tensor:
 
 
 def test_log_likelihoods_are_those_of_a_distribution() -> None:
-    task = FlatTask(Classifier(**OPTIONS))
+    task = FlatTask(Classifier(**OPTIONS, measure="log_likelihood"))
     theta = task.initial(0)
     torch.testing.assert_close(probabilities(task, theta).sum(1), torch.ones(6))
     torch.testing.assert_close(task.measure(theta, ROWS), -task.losses(theta, ROWS))
