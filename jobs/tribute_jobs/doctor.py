@@ -72,7 +72,8 @@ def _project(project: Project) -> Iterator[Finding]:
         yield Finding("corpus", True, "not read yet: tribute run")
         return
     try:
-        verify_inputs(read_manifest(project.artifacts / runs.corpus_run).inputs, runs.train_run)
+        inputs = read_manifest(project.artifacts / runs.corpus_run).inputs
+        verify_inputs(project.corpus, inputs, runs.train_run)
         yield Finding("corpus", True, "the same as when it was read")
         for replicate in recorded_replicates(project):
             replicate.final()

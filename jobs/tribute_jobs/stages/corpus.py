@@ -32,7 +32,7 @@ def corpus(context: Context, paid_period: str | None) -> StageOutput:
     manifest = context.manifest()
     if not new:
         _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
-        verify_inputs(manifest.inputs, context.runs.train_run)
+        verify_inputs(context.project.corpus, manifest.inputs, context.runs.train_run)
     tokens = sum(source.tokens for source in manifest.sources)
     return StageOutput(run_id, new, f"{len(manifest.sources)} sources, {tokens:,} tokens")
 

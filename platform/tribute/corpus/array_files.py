@@ -6,6 +6,7 @@ Held-out examples are picked by a hash of their position, so that they are the s
 import gzip
 import hashlib
 import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from tribute.config import ArraysCorpus, IdxCorpus
 from tribute.corpus.sources import Columns, InputFile, input_file
-from tribute.corpus.text_files import open_parquet
+from tribute.corpus.text_files import open_parquet, read_text
 from tribute.errors import CorpusError
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -49,7 +50,7 @@ def read_idx_corpus(settings: IdxCorpus) -> tuple[dict[str, Columns], list[Input
         raise CorpusError(
             f"{settings.assignment} does not exist. Write one source id per line, line i for example i"
         )
-    assigned = settings.assignment.read_text().split("\n")
+    assigned = read_text(settings.assignment).split("\n")
     assigned = assigned[:-1] if assigned[-1] == "" else assigned
     count = len(assigned)
     if count > len(features):
@@ -66,6 +67,8 @@ def read_idx_pair(images: Path, labels: Path) -> Labelled:
     pixels, classes = _read_idx(images), _read_idx(labels)
     if len(pixels) != len(classes):
         raise CorpusError(f"{images} holds {len(pixels)} images, {labels} {len(classes)} labels. Pair them up")
+    if classes.ndim != 1 or pixels.ndim < 2 or not pixels.size:
+        raise CorpusError(f"{images} must hold images and {labels} one label each. Are they swapped, or empty?")
     features = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
     return features, classes.astype(np.int64)
 
@@ -94,7 +97,9 @@ def by_source(
     assigned: Sequence[str | None], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
 ) -> dict[str, Columns]:
     """Columns per source id."""
-    empty = [number for number, source_id in enumerate(assigned, 1) if not source_id or not str(source_id).strip()]
+    empty = [
+        number for number, source_id in enumerate(assigned, 1) if source_id is None or not str(source_id).strip()
+    ]
     if empty:
         raise CorpusError(f"{path}, row {empty[0]}: the source is empty. Name the source of every example")
     sources = np.array([str(source_id) for source_id in assigned])
@@ -118,10 +123,10 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         raise CorpusError(f"{path} does not exist. Correct its path in project.yaml")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise CorpusError(f"{path} cannot be unpacked: {error}. Fetch it again") from None
-    if len(content) < 4 or content[:3] != b"\0\0\x08":
-        raise CorpusError(f"{path} is not an IDX file of bytes (it must begin with 00 00 08)")
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
+        raise CorpusError(f"{path} is not an IDX file of bytes (it must begin with 00 00 08 and its shape)")
     shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
     if len(body) != math.prod(int(n) for n in shape):

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from email.utils import parseaddr
+from email.utils import getaddresses
 from importlib.metadata import Distribution
 from typing import Protocol
 
@@ -59,8 +59,8 @@ def describe(distribution: Distribution) -> Source:
 def publisher(metadata: Metadata) -> str | None:
     """The author, else the maintainer, that the metadata name; the first of several."""
     for field in ("Author", "Author-email", "Maintainer", "Maintainer-email"):
-        first = (metadata.get(field) or "").split(",")[0].strip()
-        name = parseaddr(first)[0] if "@" in first else first
+        text = metadata.get(field) or ""
+        name = next((name for name, _ in getaddresses([text]) if name), "") if "@" in text else text.split(",")[0]
         name = re.sub(r"\s+", " ", name).strip(" \"'")
         if name and name.lower() not in ("unknown", "none"):
             return name

@@ -99,9 +99,11 @@ def array_queries(
         CorpusError: feature vectors of different lengths, or not finite.
     """
     try:
-        values = np.array(features, dtype=np.float32).reshape(len(query_ids), -1)
+        values = np.array(features, dtype=np.float32)
     except (TypeError, ValueError):
-        raise CorpusError("The features of all queries must be lists of numbers, all of one length") from None
+        values = np.zeros(0, dtype=np.float32)
+    if values.ndim != 2 or len(values) != len(query_ids):
+        raise CorpusError("The features of all queries must be lists of numbers, all of one length")
     bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
         raise CorpusError(f"Query {query_ids[bad[0]]!r}: features hold NaN or infinity")

@@ -22,7 +22,7 @@ from tribute.corpus.sources import (
     SourceExamples,
     text_sha256,
 )
-from tribute.corpus.text_files import read_texts
+from tribute.corpus.text_files import read_texts, source_files
 from tribute.errors import CorpusChanged, CorpusError
 
 
@@ -46,13 +46,16 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     return _checked(Corpus(tuple(sources), tuple(inputs), dropped))
 
 
-def verify_inputs(inputs: Sequence[InputFile], trained_by: str) -> None:
-    """Check that every file is as it was when the corpus was read.
+def verify_inputs(settings: CorpusSettings, inputs: Sequence[InputFile], trained_by: str) -> None:
+    """Check that every file is as it was when the corpus was read, and that a folder has no new one.
 
     Raises:
         CorpusChanged: names the files, the run that was trained on them, and the remedy.
     """
     changed = [file.path for file in inputs if _sha256(Path(file.path)) != file.sha256]
+    if isinstance(settings, TextCorpus) and settings.path.is_dir():
+        known = {file.path for file in inputs}
+        changed += [f"{path} (new)" for path in source_files(settings.path) if str(path) not in known]
     if changed:
         names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
         raise CorpusChanged(

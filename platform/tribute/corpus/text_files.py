@@ -36,9 +36,14 @@ def read_texts(settings: TextCorpus) -> tuple[Texts, list[InputFile]]:
 
 
 def read_jsonl(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
-    """Objects of a .jsonl file, each with all needed keys."""
+    """Objects of a .jsonl file, each with all needed keys.
+
+    Only a line feed ends a line: JSON may hold U+2028 and U+0085, which `splitlines` would break at.
+    """
     rows = []
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
@@ -85,16 +90,30 @@ def _read_folder(root: Path) -> tuple[Texts, list[InputFile]]:
         )
     documents: Texts = {}
     inputs = []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        for path in sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")):
-            text = _read_text(path)
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        for path in source_files(folder):
+            text = read_text(path)
             documents.setdefault(folder.name, []).append(Document(path.relative_to(folder).as_posix(), text))
             inputs.append(input_file(str(path), path.read_bytes()))
         documents.setdefault(folder.name, [])
     return documents, inputs
 
 
-def _read_text(path: Path) -> str:
+def source_files(folder: Path) -> list[Path]:
+    """Files below a folder, in order, without hidden ones and those in hidden folders."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def read_text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        CorpusError: it is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -105,4 +124,8 @@ def _cell(path: Path, number: int, row: dict[str, object], column: str) -> str:
     value = row[column]
     if not isinstance(value, str) or not value.strip():
         raise CorpusError(f"{path}, row {number}: column {column!r} is {value!r}, expected text that is not empty")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise CorpusError(
+            f"{path}, row {number}: column {column!r} holds half a character (a lone surrogate). Repair it"
+        )
     return value

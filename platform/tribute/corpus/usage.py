@@ -33,16 +33,19 @@ def usage_queries(path: Path, window: int | None) -> QueryTable:
     def column(name: str, parse: Callable[[object], Value]) -> list[Value]:
         return [_parsed(path, number, row, name, parse) for number, row in enumerate(rows, 1)]
 
-    ids = column("query_id", _text)
+    ids = column("query_id", _name)
     accounting = Accounting(
         column("time", _moment),
-        column("customer_id", _text_or_none),
+        column("customer_id", _name_or_none),
         column("weight", _weight),
         column("inclusion_probability", _probability),
     )
     if window is not None:
         return text_queries(ids, column("text", _text), window, accounting)
-    return array_queries(ids, column("features", _vector), column("label", _label), accounting)
+    try:
+        return array_queries(ids, column("features", _vector), column("label", _label), accounting)
+    except CorpusError as error:
+        raise CorpusError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
 def _no_unknown_columns(path: Path, rows: list[dict[str, object]]) -> None:
@@ -66,8 +69,14 @@ def _text(value: object) -> str:
     return value
 
 
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else _text(value)
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected text that is not empty")
+    return value
+
+
+def _name_or_none(value: object) -> str | None:
+    return None if value is None else _name(value)
 
 
 def _vector(value: object) -> list[float]:

@@ -150,3 +150,38 @@ def test_held_out_rows_are_the_same_each_time_and_differ_between_sources() -> No
     columns = {"labels": np.arange(100)}
     picks = [hold_out(name, columns, 0.2)[1]["labels"].tolist() for name in ("a", "a", "b")]
     assert picks[0] == picks[1] != picks[2]
+
+
+@pytest.mark.parametrize("content", [b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0"])
+def test_a_header_that_is_cut_off_is_told(tmp_path: Path, content: bytes) -> None:
+    good = idx_settings(tmp_path, ["a", "b"])
+    good.images.write_bytes(content)
+    assert f"{good.images} is not an IDX file" in refusal(lambda: read_idx_corpus(good))
+
+
+def test_swapped_and_empty_idx_files_are_told(tmp_path: Path) -> None:
+    good = idx_settings(tmp_path, ["a", "b"])
+    assert "swapped" in refusal(lambda: read_idx_pair(good.labels, good.images))
+    images = write_idx(tmp_path / "i", np.zeros((0, 2, 2), np.uint8))
+    labels = write_idx(tmp_path / "l", np.zeros(0, np.uint8))
+    assert "empty" in refusal(lambda: read_idx_pair(images, labels))
+
+
+def test_damaged_packed_files_are_told(tmp_path: Path) -> None:
+    good = idx_settings(tmp_path, ["a", "b"])
+    content = bytearray(gzip.compress(good.images.read_bytes()))
+    content[10] = 0xFF
+    bad = tmp_path / "images.gz"
+    bad.write_bytes(content)
+    assert f"{bad} cannot be unpacked" in refusal(lambda: read_idx_pair(bad, good.labels))
+
+
+def test_an_assignment_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    good = idx_settings(tmp_path, ["a", "b"])
+    good.assignment.write_bytes(b"a\n\xff\n")
+    assert f"{good.assignment} is not UTF-8" in refusal(lambda: read_idx_corpus(good))
+
+
+def test_sources_may_be_numbers_from_zero_on(tmp_path: Path) -> None:
+    found, _ = read_arrays(settings(tmp_path, source=pa.array([0, 1, 0])))
+    assert found["0"]["labels"].tolist() == [0, 2]

@@ -29,6 +29,7 @@ def metadata(*fields: tuple[str, str]) -> Message:
         ([("Author-email", "Ada L <ada@example.org>, Charles B <cb@example.org>")], "Ada L"),
         ([("Author-email", "ada@example.org"), ("Maintainer", "The Team")], "The Team"),
         ([("Maintainer-email", '"The Team" <team@example.org>')], "The Team"),
+        ([("Author-email", '"Lovelace, Ada" <ada@example.org>')], "Lovelace, Ada"),
         ([("Author", "UNKNOWN"), ("Maintainer", "The Team")], "The Team"),
         ([("Author", "Ada L"), ("Maintainer", "The Team")], "Ada L"),
         ([("Author-email", "ada@example.org")], None),

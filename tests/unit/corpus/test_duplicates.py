@@ -2,6 +2,7 @@
 
 import random
 
+from tests.unit.corpus.small import sentence
 from tribute.corpus.duplicates import drop_duplicates, shingles
 from tribute.corpus.sources import Document
 
@@ -61,3 +62,14 @@ def test_short_texts_are_duplicates_only_if_they_are_equal() -> None:
         {"a": [Document("1", "one two"), Document("2", "one two"), Document("3", "two")]}
     )
     assert ([d.document_id for d in kept["a"]], dropped) == (["1", "3"], 1)
+
+
+def test_the_index_finds_nearly_all_pairs_well_above_the_limit() -> None:
+    dropped = 0
+    for seed in range(50):
+        words = sentence(seed, words=400).split()
+        copy = [f"new{i}" if i in (50, 150, 250, 350) else word for i, word in enumerate(words)]
+        assert 0.88 < len(shingles(words) & shingles(copy)) / len(shingles(words) | shingles(copy)) < 0.92
+        pair = {"a": [Document("1", " ".join(words))], "b": [Document("1", " ".join(copy))]}
+        dropped += drop_duplicates(pair)[1]
+    assert dropped >= 48

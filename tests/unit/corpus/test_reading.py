@@ -162,10 +162,18 @@ def test_a_file_outside_any_source_and_bad_utf8_are_refused(tmp_path: Path) -> N
 def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
     root = as_folder(tmp_path)
     corpus = read_corpus(text(root))
-    verify_inputs(corpus.inputs, "train-1")
+    verify_inputs(text(root), corpus.inputs, "train-1")
     path = root / "sports" / "3.txt"
     path.write_text(path.read_text().replace("a", "b", 1))
     with pytest.raises(
         CorpusChanged, match=r"changed since train-1 was recorded: .*3\.txt\. Restore .*corpus\.revision"
     ):
-        verify_inputs(corpus.inputs, "train-1")
+        verify_inputs(text(root), corpus.inputs, "train-1")
+
+
+def test_a_new_file_in_a_folder_is_a_change(tmp_path: Path) -> None:
+    root = as_folder(tmp_path)
+    inputs = read_corpus(text(root)).inputs
+    (root / "sports" / "new.txt").write_text("late")
+    with pytest.raises(CorpusChanged, match=r"new\.txt \(new\)"):
+        verify_inputs(text(root), inputs, "train-1")

@@ -112,3 +112,22 @@ def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
 def test_what_cannot_be_a_corpus_is_told(tmp_path: Path, name: str, told: str) -> None:
     (tmp_path / "c.csv").write_text("source,text\n")
     assert told in refusal(lambda: read_texts(text_settings(tmp_path / name)))
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, inside: str) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text(f'{{"source": "a", "text": "one{inside}two"}}\n\n', encoding="utf-8")
+    assert texts(text_settings(path)) == {"a": [f"one{inside}two"]}
+
+
+def test_half_a_character_is_told_by_row(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "c.jsonl", [{"source": "a", "text": "bad \ud800"}])
+    assert f"{path}, row 1: column 'text' holds half a character" in refusal(
+        lambda: read_texts(text_settings(path))
+    )
+
+
+def test_hidden_folders_are_no_sources(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a": 1, ".git": 1})
+    assert list(texts(text_settings(tmp_path))) == ["a"]

@@ -97,3 +97,14 @@ def test_a_repeated_query_is_told(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     assert "does not exist. Correct queries.path" in refusal(lambda: usage_queries(tmp_path / "gone.jsonl", 17))
+
+
+def test_ids_of_one_letter_are_ids(tmp_path: Path) -> None:
+    table = usage_queries(usage(tmp_path, ROW | {"query_id": "7", "customer_id": "A"}), 17)
+    assert (table.query_ids, table.customers) == (("7",), ("A",))
+
+
+@pytest.mark.parametrize("features", [[float("nan"), 1.0], [1.0], [[1.0, 2.0]]])
+def test_vectors_that_do_not_fit_together_are_told_by_file(tmp_path: Path, features: list[object]) -> None:
+    path = usage(tmp_path, VECTOR, VECTOR | {"query_id": "q2", "features": features})
+    assert refusal(lambda: usage_queries(path, None)).startswith(f"{path}: ")
