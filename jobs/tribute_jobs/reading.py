@@ -20,7 +20,7 @@ from tribute_storage import Lake, connect
 
 
 def latest_valuation(project: Project, period: str) -> Valuation:
-    """The valuation last settled for a period, or the last one committed if none was settled.
+    """The valuation last settled for a period, or else the current settings' one with the most queries.
 
     Raises:
         ValuationError: the period has none.
@@ -33,7 +33,8 @@ def latest_valuation(project: Project, period: str) -> Valuation:
                 [period],
             ).fetchall()
             or connection.execute(
-                "select run_id from valuations where period = $1 and simulate_run = $2 order by run_id limit 1",
+                "select run_id from valuations where period = $1 and simulate_run = $2 "
+                "order by queries desc, run_id limit 1",
                 [period, lineage(project).simulate_run],
             ).fetchall()
         )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 from ray.exceptions import RayTaskError
@@ -67,15 +66,18 @@ class Shards:
     def __init__(self, project: Project, snapshot: Path, manifest: Manifest) -> None:
         workers = project.cluster.workers
         remote: Any = ray.remote(SourceShard)
+        gpus = _gpus_per_worker(project.cluster)
         configured = remote.options(
             num_cpus=1,
-            num_gpus=_gpus_per_worker(project.cluster),
+            num_gpus=gpus,
             max_restarts=RESTARTS,
             max_task_retries=RESTARTS,
         )
         tokens = [source.tokens for source in manifest.sources]
         owned = owners([source.source_id for source in manifest.sources], tokens, workers)
-        self._actors: list[Any] = [configured.remote(project, snapshot, sources) for sources in owned if sources]
+        self._actors: list[Any] = [
+            configured.remote(project, snapshot, sources, gpus > 0) for sources in owned if sources
+        ]
         pieces = [actor.read.remote() for actor in self._actors]
         self.data: ray.ObjectRef[TrainingSet] = ray.remote(num_cpus=0)(assemble).remote(*pieces)
 

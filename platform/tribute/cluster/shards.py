@@ -32,11 +32,11 @@ class SourceShard:
     One thread, because results must not depend on how many cores a worker happens to have.
     """
 
-    def __init__(self, project: Project, snapshot: Path, source_ids: list[str]) -> None:
+    def __init__(self, project: Project, snapshot: Path, source_ids: list[str], on_gpu: bool) -> None:
         logging.getLogger().setLevel(logging.WARNING)
         torch.set_num_threads(1)
         self._project, self._snapshot, self._source_ids = project, snapshot, source_ids
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device("cuda" if on_gpu else "cpu")
 
     def read(self) -> dict[str, Columns]:
         """Training examples of the sources it owns."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,14 @@ class BatchOrder:
     def indices(self, step: int) -> NDArray[np.int64]:
         """Examples of the batch of `step`, [batch_size]."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.examples)
-        return order[position * self.batch_size : (position + 1) * self.batch_size]
+        return _permutation(self.seed, epoch, self.examples)[
+            position * self.batch_size : (position + 1) * self.batch_size
+        ]
+
+
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, examples: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def training_steps(settings: Training, examples: int) -> int:
