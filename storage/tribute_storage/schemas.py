@@ -143,7 +143,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         _optional("customer_id", TEXT, "who asked; empty: nobody in particular"),
         _column("weight", REAL, "usage weight of the query"),
         _column("inclusion_probability", REAL, "chance that the query was attributed, 0 to 1"),
-        _column("log_likelihood_nats", REAL, "the measurement at the trained parameters, nats"),
+        _column("measurement_nats", REAL, "the measurement at the trained parameters, nats"),
         _column("content_sha256", TEXT, "SHA-256 of the query's content, hexadecimal"),
     ),
     "valuations": _table(

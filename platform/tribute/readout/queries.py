@@ -56,7 +56,7 @@ def query_rows(
         "customer_id": queries.customers,
         "weight": queries.weights.tolist(),
         "inclusion_probability": queries.inclusion.tolist(),
-        "log_likelihood_nats": nats_Q.tolist(),
+        "measurement_nats": nats_Q.tolist(),
         "content_sha256": queries.digests,
     }
     rows = [dict(zip(columns, values, strict=True)) | common for values in zip(*columns.values(), strict=True)]

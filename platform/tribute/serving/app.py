@@ -1,8 +1,13 @@
 """The Ray Serve application: ingress -> attributor -> reporter. Every Serve call of tribute is in this file."""
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
+
+# On a machine that is busy simulating, a proxy takes longer to start than Serve's five seconds.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
 
 from fastapi import FastAPI, HTTPException
 from ray import serve
@@ -13,8 +18,6 @@ from ray.serve.handle import DeploymentHandle
 from tribute.cluster import ray_session
 from tribute.config import Project, load_project
 from tribute.errors import TributeError
-from tribute.serving.attributor import Attributor
-from tribute.serving.reporter import Reporter
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, ReportRequest
 
 api = FastAPI(
@@ -23,7 +26,8 @@ api = FastAPI(
 )
 
 
-# Above the deployments: Serve pickles them, with the names they use, the moment they are decorated.
+# Above the deployments: Serve pickles them, with the names they use, the moment they are decorated, and keeps what
+# it pickled to the end of the process; so they import the heavy modules only where they run.
 async def _answered(call: Any) -> Any:
     """What a deployment answers; its bad-input errors as HTTP 422 with the message, which names the remedy."""
     try:
@@ -39,6 +43,8 @@ class AttributionService:
     """One replica of the attributor: it alone records usage, so that a query id is recorded once."""
 
     def __init__(self, project: Project) -> None:
+        from tribute.serving.attributor import Attributor  # noqa: PLC0415  (see above)
+
         self._attributor = Attributor(project)
 
     def attribute(self, request: AttributionRequest) -> AttributionAnswer:
@@ -51,6 +57,8 @@ class ReportService:
     """One replica of the reporter."""
 
     def __init__(self, project: Project) -> None:
+        from tribute.serving.reporter import Reporter  # noqa: PLC0415  (see above)
+
         self._reporter = Reporter(project)
 
     def report(self, period: str) -> dict[str, Any]:
@@ -111,6 +119,7 @@ def serve_forever(project: Project) -> None:
     """Serve until interrupted."""
     with ray_session(project.cluster):
         url = start(project)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"Serving {project.name} at {url}: try {url}/docs. Stop with Ctrl-C.", flush=True)
         try:
             while True:

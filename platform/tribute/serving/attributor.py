@@ -127,7 +127,7 @@ class Attributor:
             QueryAttribution(
                 query_id=query_id,
                 period=period,
-                log_likelihood_nats=float(found[0].measurement_Q[index]),
+                measurement_nats=float(found[0].measurement_Q[index]),
                 sources=[
                     SourceInfluence(
                         source_id=self.source_ids[source],

@@ -42,7 +42,7 @@ class QueryAttribution(BaseModel):
 
     query_id: str
     period: str
-    log_likelihood_nats: float
+    measurement_nats: float
     sources: list[SourceInfluence]
 
 
