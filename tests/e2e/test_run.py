@@ -82,6 +82,7 @@ def kill_when(stage: str, command: list[str]) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.timeout(900)
 def test_killed_in_every_stage_it_ends_with_the_same_tables(finished: Project, tmp_path: Path) -> None:
     path = write_project(tmp_path / "killed")
     command = [*COMMAND, "run", str(path), "--period", PERIOD, "--json"]

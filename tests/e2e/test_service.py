@@ -1,6 +1,7 @@
 """The service on real Ray Serve: what it attributes over HTTP is what the batch job finds."""
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 from ray import serve
 
 from tests.e2e.conftest import PERIOD
-from tribute.config import Project, Serving
+from tribute.config import Project, Serving, load_project
 from tribute.serving import start
 from tribute.valuation import valuation_report
 from tribute_jobs.reading import latest_valuation
@@ -19,19 +20,27 @@ OTHER = "2026-09"
 
 
 @pytest.fixture(scope="module")
-def service(finished: Project) -> Iterator[httpx.Client]:
+def served(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the finished project: what the service records must not change what other tests compare."""
+    folder = tmp_path_factory.mktemp("served") / "press"
+    shutil.copytree(finished.workdir.parent, folder)
+    return load_project(folder / "project.yaml")
+
+
+@pytest.fixture(scope="module")
+def service(served: Project) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    url = start(finished.model_copy(update={"serving": Serving(port=port, max_queries=50)}))
+    url = start(served.model_copy(update={"serving": Serving(port=port, max_queries=50)}))
     with httpx.Client(base_url=url, timeout=60) as client:
         yield client
     serve.shutdown()
 
 
 @pytest.fixture(scope="module")
-def usage(finished: Project) -> list[dict]:
-    lines = (finished.workdir.parent / "usage.jsonl").read_text().splitlines()
+def usage(served: Project) -> list[dict]:
+    lines = (served.workdir.parent / "usage.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -44,8 +53,8 @@ def attributed(service: httpx.Client, usage: list[dict]) -> dict:
     return answer.json()
 
 
-def test_attributions_over_http_are_those_of_the_batch_job(attributed: dict, finished: Project) -> None:
-    with connect(finished.lake_root) as lake:
+def test_attributions_over_http_are_those_of_the_batch_job(attributed: dict, served: Project) -> None:
+    with connect(served.lake_root) as lake:
         expected = dict(
             ((query, source), nats)
             for query, source, nats in lake.execute(
@@ -67,11 +76,11 @@ def test_attributions_over_http_are_those_of_the_batch_job(attributed: dict, fin
 
 
 def test_a_report_on_the_service_s_usage_has_the_batch_job_s_numbers(
-    service: httpx.Client, attributed: dict, finished: Project
+    service: httpx.Client, attributed: dict, served: Project
 ) -> None:
     del attributed
     answer = service.post("/v1/reports", json={"period": OTHER}).json()
-    batch = valuation_report(latest_valuation(finished, PERIOD))
+    batch = valuation_report(latest_valuation(served, PERIOD))
     assert answer["queries"] == batch["queries"] == 12
     assert answer["tracking_problem"] is None
     expected = {row["publisher_id"]: row for row in batch["publishers"]}
@@ -80,10 +89,10 @@ def test_a_report_on_the_service_s_usage_has_the_batch_job_s_numbers(
             assert row[name] == pytest.approx(expected[row["publisher_id"]][name], rel=1e-3, abs=1e-4)
 
 
-def test_a_report_on_the_batch_job_s_month_is_its_valuation(service: httpx.Client, finished: Project) -> None:
+def test_a_report_on_the_batch_job_s_month_is_its_valuation(service: httpx.Client, served: Project) -> None:
     answer = service.post("/v1/reports", json={"period": PERIOD}).json()
     del answer["tracking_problem"]
-    assert answer == valuation_report(latest_valuation(finished, PERIOD))
+    assert answer == valuation_report(latest_valuation(served, PERIOD))
 
 
 def test_a_repeated_request_records_nothing_twice(

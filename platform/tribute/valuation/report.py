@@ -1,13 +1,16 @@
 """A valuation as people, programs and MLflow read it."""
 
+import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tribute.config import Project
 from tribute.lineage import lineage
 from tribute.tracking import Record
 from tribute.valuation.period import Valuation
+from tribute_storage import connect
 
 FIELDS = ("attribution_nats", "value_nats", "ci_low_nats", "ci_high_nats", "token_share", "share")
 
@@ -61,9 +64,24 @@ def valuation_record(project: Project, valuation: Valuation) -> Record:
             "mean_interval_width_share": float(widths.mean() / total) if total else 0.0,
             "gini": _gini(values),
         },
-        inputs={"influence": (valuation.rows, f"{project.lake_root.as_posix()}/influence")},
+        inputs=_inputs(project, valuation.period),
         tables={"valuations": valuation.rows},
+        texts={"report.json": json.dumps(valuation_report(valuation), indent=2)},
     )
+
+
+def _inputs(project: Project, period: str) -> dict[str, tuple[pa.Table, str]]:
+    """The corpus that was trained on and the queries of the period, each with the table it lies in."""
+    runs, root = lineage(project), project.lake_root
+    with connect(root) as connection:
+        corpus = connection.sql("select * from corpus_sources where run_id = $1", params=[runs.corpus_run])
+        queries = connection.sql(
+            "select run_id, query_id, origin, weight, inclusion_probability, content_sha256 from queries "
+            "where simulate_run = $1 and period = $2 order by all",
+            params=[runs.simulate_run, period],
+        )
+        found = {"corpus_sources": corpus.to_arrow_table(), "queries": queries.to_arrow_table()}
+    return {name: (rows, f"{root.as_posix()}/{name}") for name, rows in found.items()}
 
 
 def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
