@@ -39,6 +39,19 @@ class Context:
         """What the corpus snapshot holds."""
         return read_manifest(self.folder(self.runs.corpus_run))
 
+    def source_ids(self) -> tuple[str, ...]:
+        """The sources, in the order of the training set."""
+        return tuple(source.source_id for source in self.manifest().sources)
+
+    def recording(self, replicate: int) -> Path | None:
+        """The folder of the user's own recorded training of a replicate, if it has one."""
+        recordings = self.project.training.recordings
+        return recordings[replicate] if recordings else None
+
+    def committed(self, table: str, run_id: str) -> bool:
+        """Whether a run is in the lake."""
+        return self.lake.committed(table, run_id)
+
     def shards(self) -> "Shards":
         """The Ray actors of the run; Ray starts with the first stage that needs it."""
         if self._shards is None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from tribute.config import Project, load_project
 from tribute.corpus import read_manifest, verify_inputs
 from tribute.errors import TributeError
-from tribute.lineage import lineage
+from tribute.lineage import lineage, simulation_runs
 from tribute.simulation import recorded_replicates, simulated_responses
 from tribute_storage import Lake
 
@@ -77,9 +77,10 @@ def _project(project: Project) -> Iterator[Finding]:
         yield Finding("corpus", True, "the same as when it was read")
         for replicate in recorded_replicates(project):
             replicate.final()
-        for files in simulated_responses(project).values():
-            for file in files:
-                file.verify()
+        for run in simulation_runs(project):
+            for simulated in simulated_responses(project, run.run_id):
+                for file in filter(None, simulated.files):
+                    file.verify()
         yield Finding("artifacts", True, "every checkpoint and response has its recorded SHA-256")
     except TributeError as error:
         yield Finding("files", False, str(error))

@@ -8,14 +8,33 @@ back to the corpus.
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
-from tribute.config import Project
+from tribute.config import Project, Simulation
+from tribute.errors import ConfigError
+
+SPOT_CHUNK = 4
+"""Spot sources retrained in one batch of trajectories."""
 
 
 def run_id(stage: str, *determined_by: object) -> str:
     """`stage` and twelve hexadecimal digits of the SHA-256 of what determines its output."""
     content = json.dumps(determined_by, sort_keys=True, default=str)
     return f"{stage}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class SimulationRun:
+    """A simulation of the project: the one that is paid by, or one that calibrates it.
+
+    Its responses lie in `folder`: that of its run id, or for real retraining the bank of the training, which
+    serves every simulation of it.
+    """
+
+    name: str
+    run_id: str
+    settings: Simulation
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,56 @@ class Lineage:
 def lineage(project: Project) -> Lineage:
     """Run ids of corpus, training and simulation."""
     corpus_run = run_id("corpus", project.corpus.fingerprint())
-    train_run = run_id("train", corpus_run, project.task.fingerprint(), project.training.fingerprint())
+    adopted = [_sha256(path) for path in _adopted_files(project)]
+    train_run = run_id("train", corpus_run, project.task.fingerprint(), project.training.fingerprint(), *adopted)
     simulate_run = run_id("simulate", train_run, project.simulation.fingerprint())
     return Lineage(corpus_run, train_run, simulate_run)
+
+
+def simulation_runs(project: Project) -> list[SimulationRun]:
+    """The main simulation, the further estimates, and the real retraining without the spot sources."""
+    runs, main, calibration = lineage(project), project.simulation, project.calibration
+    found = [SimulationRun("simulated", runs.simulate_run, main, runs.simulate_run)]
+    if not retrains_spots(project):
+        return found
+    for index, settings in enumerate(project.further_simulations()):
+        further = settings.model_copy(update={"smoothness_sources": 0})
+        further_run = run_id("simulate", runs.simulate_run, further.fingerprint())
+        found.append(SimulationRun(f"estimate {index}", further_run, further, further_run))
+    whole = Simulation(
+        horizon=1.0,
+        chunk=SPOT_CHUNK,
+        memory_gib=main.memory_gib,
+        precision=main.precision,
+        checkpoint_every=main.checkpoint_every,
+        smoothness_sources=0,
+    )
+    bank = run_id("retrain", runs.train_run, whole.fingerprint())
+    retrain_run = run_id(
+        "retrain", runs.simulate_run, whole.fingerprint(), calibration.spot_sources, calibration.seed
+    )
+    return [*found, SimulationRun("retrained", retrain_run, whole, bank)]
+
+
+def retrains_spots(project: Project) -> bool:
+    """Whether some sources are really left out: not for semivalues, nor for a model trained elsewhere."""
+    return (
+        project.calibration.spot_sources > 0
+        and project.simulation.notion == "leave_one_out"
+        and project.training.checkpoint is None
+    )
+
+
+def _adopted_files(project: Project) -> list[Path]:
+    recorded = [
+        folder / name for folder in project.training.recordings for name in ("recording.json", "steps.jsonl")
+    ]
+    return recorded + ([project.training.checkpoint] if project.training.checkpoint else [])
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}, which `training` names, cannot be read: {error.strerror}") from None

@@ -10,6 +10,7 @@ from tribute_storage.schemas import SCHEMAS, doc_of
 
 SQL_TYPES: dict[pa.DataType, str] = {
     pa.string(): "VARCHAR",
+    pa.list_(pa.string()): "VARCHAR[]",
     pa.bool_(): "BOOLEAN",
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",

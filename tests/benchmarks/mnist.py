@@ -1,4 +1,4 @@
-"""MNIST as a corpus of 20 unequal, label-skewed sources."""
+"""MNIST as a corpus of unequal, label-skewed sources."""
 
 import gzip
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mnist"
-SOURCES, EXAMPLES, QUERIES = 20, 5000, 1000
+SOURCES, EXAMPLES = 20, 5000
 SETTINGS = {"smooth": ("gelu", 0.01), "rough": ("relu", 0.02)}
 
 
@@ -20,13 +20,42 @@ def label_skewed(labels: np.ndarray, sources: int, seed: int) -> np.ndarray:
     return np.array([rng.choice(sources, p=weight[:, label] / weight[:, label].sum()) for label in labels])
 
 
-def write_mnist_project(folder: Path, setting: str, horizon: float) -> Path:
-    """A project of 5,000 examples over 20 sources, an MLP of 784-128-64-10 and 1,000 test queries."""
+def assignment(labels: np.ndarray, sources: int, split: int) -> list[str]:
+    """The source of every example; above 1,000 sources, those of 20 publishers, cut further at random."""
+    if sources <= 1000:
+        return [f"source-{source:03d}" for source in label_skewed(labels, sources, split)]
+    part = np.random.default_rng([split, sources]).integers(sources // SOURCES, size=len(labels))
+    whole = label_skewed(labels, SOURCES, split)
+    return [f"source-{source:03d}-{index:03d}" for source, index in zip(whole, part, strict=True)]
+
+
+def write_queries(folder: Path, chosen: range) -> dict[str, object]:
+    """Some of the test images as IDX files of their own; the `queries` section that reads them."""
+    names = {"images": ("t10k-images-idx3-ubyte.gz", 784, 16), "labels": ("t10k-labels-idx1-ubyte.gz", 1, 8)}
+    for name, size, header in names.values():
+        with gzip.open(DATA / name) as file:
+            content = file.read()
+        rows = content[header + chosen.start * size : header + chosen.stop * size]
+        count = len(chosen).to_bytes(4, "big")
+        (folder / name).write_bytes(gzip.compress(content[:4] + count + content[8:header] + rows, mtime=0))
+    return {"kind": "idx"} | {key: name for key, (name, _, _) in names.items()}
+
+
+def write_mnist_project(
+    folder: Path,
+    setting: str,
+    horizon: float,
+    *,
+    sources: int = SOURCES,
+    split: int = 7,
+    queries: range = range(1000),
+    **sections: object,
+) -> Path:
+    """A project of 5,000 examples, an MLP of 784-128-64-10 and some test images as queries."""
     folder.mkdir(parents=True, exist_ok=True)
     with gzip.open(DATA / "train-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), np.uint8, offset=8)[:EXAMPLES]
-    assigned = label_skewed(labels, SOURCES, seed=7)
-    (folder / "sources.txt").write_text("".join(f"source-{source:02d}\n" for source in assigned))
+    (folder / "sources.txt").write_text("".join(f"{s}\n" for s in assignment(labels, sources, split)))
     activation, rate = SETTINGS[setting]
     settings = {
         "name": f"mnist-{setting}",
@@ -48,15 +77,10 @@ def write_mnist_project(folder: Path, setting: str, horizon: float) -> Path:
             "epochs": 5,
             "replicates": 3,
         },
-        "simulation": {"horizon": horizon, "chunk": 10},
-        "queries": {
-            "kind": "idx",
-            "images": str(DATA / "t10k-images-idx3-ubyte.gz"),
-            "labels": str(DATA / "t10k-labels-idx1-ubyte.gz"),
-            "limit": QUERIES,
-        },
+        "simulation": {"horizon": horizon},
+        "queries": write_queries(folder, queries),
         "pool": {"amount": "100000.00", "currency": "EUR"},
     }
     path = folder / "project.yaml"
-    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    path.write_text(yaml.safe_dump(settings | sections, sort_keys=False))
     return path

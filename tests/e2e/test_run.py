@@ -41,13 +41,22 @@ def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Projec
     with connect(finished.lake_root) as lake:
         counts = {
             table: lake.execute(f"select count(*) from {table}").fetchone()[0]
-            for table in ("corpus_sources", "trajectories", "simulations", "influence", "queries", "statements")
+            for table in (
+                "corpus_sources",
+                "trajectories",
+                "simulations",
+                "estimates",
+                "influence",
+                "queries",
+                "statements",
+            )
         }
         drift = lake.execute("select max(replay_drift) from simulations").fetchone()[0]
     assert counts == {
         "corpus_sources": 4,
         "trajectories": 2,
-        "simulations": 4 * 2,
+        "simulations": 4 * 2 + 3 * 2,
+        "estimates": 4 * 2 + 3 * 2,
         "influence": 4 * 2 * 12,
         "queries": 12,
         "statements": 3,

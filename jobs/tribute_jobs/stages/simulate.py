@@ -1,72 +1,225 @@
-"""Stage `simulate`: how the parameters of every replicate would have moved without each source."""
+"""Stage `simulate`: how the parameters of every replicate would have moved without each source.
 
+Beside the simulation that is paid by, it runs the further estimates and the real retraining of spot sources that
+calibrate it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 
 from tribute.cluster import SimulateJob, chunks
-from tribute.simulation import Replicate, recorded_replicates
-from tribute.training import horizon_start, learning_rates
+from tribute.lineage import SimulationRun, run_id, simulation_runs
+from tribute.simulation import (
+    Replicate,
+    Unit,
+    drawn_units,
+    largest_chunk,
+    recorded_replicates,
+    relative_change,
+    simulated_responses,
+    single_units,
+)
+from tribute.training import Recipe
+from tribute.valuation import spot_sources
 from tribute_jobs.context import Context
+from tribute_jobs.stages.grouping import group_jobs
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, connect
 
+UNSMOOTH = 0.5
+"""Relative change of a tangent against a real perturbation above which it is not to be trusted."""
+
 
 def simulate(context: Context) -> StageOutput:
-    """Simulate all sources in all replicates on the cluster and commit `simulations`."""
+    """Simulate all units in all replicates on the cluster and commit `simulations`."""
     run_id = context.runs.simulate_run
-    new = not context.lake.committed("simulations", run_id)
-    if new:
+    missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
+    if missing:
         context.reporter.started("simulate", run_id)
-        _simulate(context, run_id)
+        Simulations(context).run(missing)
     with connect(context.lake.root) as connection:
-        [(responses, steps, mode, horizon)] = connection.execute(
-            "select count(*), any_value(horizon_steps), any_value(mode), any_value(horizon) from simulations "
-            "where run_id = $1",
+        [(responses, failed, mode, steps, smoothness)] = connection.execute(
+            "select count(*), count(failed_step), any_value(mode), any_value(horizon_steps), avg(smoothness) "
+            "from simulations where run_id = $1",
             [run_id],
         ).fetchall()
-    summary = f"{responses} responses, {mode}, last {horizon:.0%} of the learning-rate mass ({steps} steps)"
-    return StageOutput(run_id, new, summary)
+    if failed:
+        context.reporter.warned(f"{failed} of {responses} simulations exploded; see simulations.failed_step")
+    if mode == "tangent" and smoothness is not None and smoothness > UNSMOOTH:
+        context.reporter.warned(
+            f"Tangents differ from real perturbations by {smoothness:.0%} on average: this training is too rough "
+            "for them. Use simulation.mode: paired"
+        )
+    summary = f"{responses} responses, {mode}, {steps} steps" + (
+        f", smoothness {smoothness:.2f}" if smoothness is not None else ""
+    )
+    return StageOutput(run_id, bool(missing), summary)
 
 
-def _simulate(context: Context, run_id: str) -> None:
-    settings, shards = context.project.simulation, context.shards()
-    replicates = recorded_replicates(context.project)
-    steps = replicates[0].steps
-    first = horizon_start(learning_rates(context.project.training, steps), settings.horizon)
-    broadcast = {replicate.index: _broadcast(context, replicate, first) for replicate in replicates}
-    jobs = [
-        SimulateJob(
+class Simulations:
+    """The jobs of the missing runs, what they need, and the rows that they come to."""
+
+    def __init__(self, context: Context) -> None:
+        self.context, self.shards = context, context.shards()
+        self.replicates = recorded_replicates(context.project)
+        self._starts = dict[tuple[int, int], tuple[Any, Any]]()
+        self._kept: set[str] | None = None
+        main = context.project.simulation
+        self._grouped = main.notion == "leave_one_out" and main.groups < len(context.source_ids())
+
+    def recipe(self, replicate: Replicate) -> Recipe:
+        """The training of a replicate, as the workers see it."""
+        project = self.context.project
+        return Recipe(
+            project.task,
+            project.training,
+            self.shards.examples(),
+            replicate.seed,
+            recording=self.context.recording(replicate.index),
+        )
+
+    def run(self, missing: Sequence[SimulationRun]) -> None:
+        """Simulate what is missing; the main run first when the others need its groups."""
+        main = [run for run in missing if self._grouped and run.name == "simulated"]
+        for runs in filter(None, (main, [run for run in missing if run not in main])):
+            planned = [(run, job) for run in runs for job in self._jobs(run)]
+            rows = self.submit([job for _, job in planned])
+            for run in runs:
+                done = [(job, found) for (owner, job), found in zip(planned, rows, strict=True) if owner is run]
+                self._commit(run, done)
+
+    def submit(self, jobs: Sequence[SimulateJob]) -> list[list[dict[str, Any]]]:
+        """Run simulation jobs; the rows of each."""
+        return self.shards.run(
+            jobs,
+            lambda actor, job: actor.simulate.remote(self.shards.data, *self._start(job), job),
+            self.context.reporter.advanced,
+        )
+
+    def jobs(
+        self, run: SimulationRun, units: Sequence[Unit], part: str, *, probe: bool = False
+    ) -> list[SimulateJob]:
+        """The jobs of a run over some units, chunk by chunk in every replicate."""
+        cut = chunks(len(units), largest_chunk(self.recipe(self.replicates[0]), run.settings))
+        parts = [tuple(units[u] for u in chosen) for chosen in cut]
+        return [
+            self._job(run, replicate, f"{part}-{_digest(chunk)}", chunk, probe)
+            for replicate, chunk in product(self.replicates, parts)
+        ]
+
+    def _jobs(self, run: SimulationRun) -> list[SimulateJob]:
+        if run.name == "simulated" and self._grouped:
+            jobs, self._kept = group_jobs(self, run)
+            units = [
+                unit for job in jobs if job.replicate == 0 for unit in job.units if unit.unit_id in self._kept
+            ]
+        else:
+            units = self._units(run)
+            jobs = self.jobs(run, units, "chunk")
+        checked = run.settings.smoothness_sources
+        if checked:
+            settings, largest = run.settings, sorted(units, key=self._tokens, reverse=True)[:checked]
+            size = settings.weight if settings.mode == "tangent" else settings.epsilon / 2
+            again = replace(run, settings=settings.model_copy(update={"mode": "paired", "epsilon": size}))
+            jobs += self.jobs(again, largest, "smoothness")
+        return jobs
+
+    def _units(self, run: SimulationRun) -> list[Unit]:
+        project, names = self.context.project, self.context.source_ids()
+        if run.name == "simulated":
+            return drawn_units(run.settings, names, project.training.seed)
+        units = single_units(names)
+        if self._grouped:
+            units = [found.unit for found in simulated_responses(project, self.context.runs.simulate_run)]
+        if run.name != "retrained":
+            return units
+        tokens = np.array([self._tokens(unit) for unit in units], dtype=np.float64)
+        chosen = spot_sources(tokens, min(project.calibration.spot_sources, len(units)), project.calibration.seed)
+        return [units[index] for index in chosen]
+
+    def _tokens(self, unit: Unit) -> int:
+        sources = self.context.manifest().sources
+        return sum(sources[index].tokens for index in unit.removed)
+
+    def _job(
+        self, run: SimulationRun, replicate: Replicate, name: str, units: tuple[Unit, ...], probe: bool
+    ) -> SimulateJob:
+        settings, recipe = run.settings, self.recipe(replicate)
+        folder = self.context.folder(run.folder) / f"replicate-{replicate.index}"
+        first = 0 if settings.base == "continue" else recipe.horizon_start(settings.horizon)
+        return SimulateJob(
             replicate.index,
             replicate.seed,
-            chunk,
-            sources,
+            settings,
+            name,
+            units,
             replicate.trajectory.last_before(first),
-            context.folder(run_id) / f"replicate-{replicate.index}",
+            settings.steps if settings.base == "continue" else recipe.steps - first,
+            folder / name,
+            recipe.recording,
+            probe,
         )
-        for replicate in replicates
-        for chunk, sources in enumerate(chunks(len(context.manifest().sources), settings.chunk))
-    ]
-    found = shards.run(
-        jobs,
-        lambda actor, job: actor.simulate.remote(shards.data, *broadcast[job.replicate], job),
-        context.reporter.advanced,
-    )
-    common = {
-        "run_id": run_id,
-        "train_run": context.runs.train_run,
-        "mode": settings.mode,
-        "scope": "all",
-        "horizon": settings.horizon,
-        "horizon_steps": steps - first,
-        "epsilon": settings.epsilon,
-    }
-    rows = [row | common | {"artifact_uri": context.uri(row["artifact_uri"])} for chunk in found for row in chunk]
-    context.lake.append("simulations", run_id, pa.Table.from_pylist(rows, SCHEMAS["simulations"]))
+
+    def _start(self, job: SimulateJob) -> tuple[Any, Any]:
+        """The state before the horizon and the final parameters, each once in the object store."""
+        key = (job.replicate, job.start_step)
+        if key not in self._starts:
+            replicate = self.replicates[job.replicate]
+            state = replicate.trajectory.load(job.start_step)
+            arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
+            self._starts[key] = (self.shards.put(arrays), self.shards.put(replicate.final().numpy()))
+        return self._starts[key]
+
+    def _commit(self, run: SimulationRun, done: Sequence[tuple[SimulateJob, list[dict[str, Any]]]]) -> None:
+        settings = run.settings
+        kept = self._kept if run.name == "simulated" else None
+        measured = [
+            (job, row)
+            for job, rows in done
+            for row in rows
+            if not job.name.startswith("smoothness") and (kept is None or row["unit_id"] in kept)
+        ]
+        changes = smoothness([row for _, row in measured], done)
+        common = {
+            "run_id": run.run_id,
+            "train_run": self.context.runs.train_run,
+            **settings.model_dump(include={"mode", "base", "notion", "scope", "horizon", "weight", "epsilon"}),
+            "settings_json": json.dumps(settings.model_dump(mode="json"), sort_keys=True),
+        }
+        rows = [
+            row
+            | common
+            | {"seed": job.seed, "horizon_steps": job.steps}
+            | {"smoothness": changes.get((row["unit_id"], row["replicate"]))}
+            | {"artifact_uri": row["artifact_uri"] and self.context.uri(row["artifact_uri"])}
+            for job, row in measured
+        ]
+        self.context.lake.append("simulations", run.run_id, pa.Table.from_pylist(rows, SCHEMAS["simulations"]))
 
 
-def _broadcast(context: Context, replicate: Replicate, first: int) -> tuple[object, object]:
-    """The state before the horizon and the final parameters, each once in the object store."""
-    trajectory = replicate.trajectory
-    start = trajectory.load(trajectory.last_before(first))
-    arrays = [start.theta.numpy(), *(slot.numpy() for slot in start.slots)]
-    shards = context.shards()
-    return shards.put(arrays), shards.put(replicate.final().numpy())
+def _digest(units: Sequence[Unit]) -> str:
+    """A name for a chunk after what is in it: whoever asks for the same units finds what is there."""
+    return run_id("", [[unit.unit_id, *unit.removed] for unit in units]).lstrip("-")
+
+
+def smoothness(
+    measured: Sequence[dict[str, Any]], done: Sequence[tuple[SimulateJob, list[dict[str, Any]]]]
+) -> dict[tuple[str, int], float]:
+    """|r_at_another_size - r| / |r| for every unit and replicate that was simulated at two sizes.
+
+    Near 0 the response is proportional to the weight taken away; near 1 a derivative says nothing about removal.
+    """
+    uris = {(row["unit_id"], row["replicate"]): row["artifact_uri"] for row in measured}
+    found = {}
+    for job, rows in done:
+        for row in rows if job.name.startswith("smoothness") else []:
+            key = (row["unit_id"], row["replicate"])
+            if uris.get(key) and row["artifact_uri"]:
+                found[key] = relative_change(uris[key], row["artifact_uri"])
+    return found

@@ -26,7 +26,12 @@ def train(context: Context) -> StageOutput:
 def _train(context: Context, run_id: str) -> None:
     training = context.project.training
     jobs = [
-        TrainJob(replicate, training.seed + replicate, context.folder(run_id) / f"replicate-{replicate}")
+        TrainJob(
+            replicate,
+            training.seed + replicate,
+            context.folder(run_id) / f"replicate-{replicate}",
+            context.recording(replicate),
+        )
         for replicate in range(training.replicates)
     ]
     shards = context.shards()

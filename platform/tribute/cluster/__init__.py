@@ -1,6 +1,6 @@
 """Tribute on Ray: shards of the corpus, and the training, simulation and read-out jobs that they run."""
 
 from tribute.cluster.coordinate import Shards, ray_session
-from tribute.cluster.plan import ReadOutJob, SimulateJob, TrainJob, chunks
+from tribute.cluster.plan import ReadOutJob, SimulateJob, SketchJob, TrainJob, WriteJob, chunks
 
-__all__ = ["ReadOutJob", "Shards", "SimulateJob", "TrainJob", "chunks", "ray_session"]
+__all__ = ["ReadOutJob", "Shards", "SimulateJob", "SketchJob", "TrainJob", "WriteJob", "chunks", "ray_session"]

@@ -1,30 +1,35 @@
-"""The driver's side of the cluster: start Ray, place the shards, keep them busy, survive their deaths.
-
-Every Ray Core call of tribute is in this file.
-"""
+"""The driver's side of the cluster: start Ray, place the shards, keep them busy, survive their deaths."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.util import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from tribute.cluster.plan import owners
+from tribute.cluster.plan import Job, ReadJob, owners
 from tribute.cluster.shards import SourceShard, assemble
 from tribute.config import Cluster, Project
 from tribute.corpus import Manifest
 from tribute.errors import SimulationError, TributeError
 from tribute.training import TrainingSet
 
-Job = TypeVar("Job")
-RESTARTS = 3
+J = TypeVar("J", bound=Job)
+ATTEMPTS = 5
+"""Times that a job may lose its worker without having got any further."""
+
 OnDone = Callable[[int, int], None]
-"""Called with the number of finished jobs and of all jobs."""
+"""Called with what is done and what there is to do, in the jobs' own sizes."""
+
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+"""glibc keeps the memory of a step for the next one: stacks of trajectories ran 1.8 times as fast with it."""
 
 
 @contextmanager
@@ -57,77 +62,166 @@ def ray_session(settings: Cluster) -> Iterator[None]:
 
 
 class Shards:
-    """The `SourceShard` actors of a run and the training set they share.
+    """The `SourceShard` actors of a run, in one placement group, and the training set they share.
 
-    Jobs are handed out one per shard at a time, to whichever is free. A shard whose process dies is restarted
-    by Ray and its job called again; jobs keep what they finished, so a repeated one costs what was lost.
+    Jobs are handed out one per shard at a time, the costliest first, to whichever is free. A shard whose process
+    or node dies is restarted by Ray wherever there is room, while its job goes to another one; jobs keep what
+    they finished, so a repeated one costs what was lost.
     """
 
     def __init__(self, project: Project, snapshot: Path, manifest: Manifest) -> None:
-        workers = project.cluster.workers
+        settings = project.cluster
+        self._patience = settings.start_timeout_s
+        gpus = _gpus_per_worker(settings)
+        bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
+        self._group = placement_group([bundle] * settings.workers, strategy=settings.placement)
+        _wait_for(self._group, settings, bundle)
         remote: Any = ray.remote(SourceShard)
-        gpus = _gpus_per_worker(project.cluster)
-        configured = remote.options(
-            num_cpus=1,
-            num_gpus=gpus,
-            max_restarts=RESTARTS,
-            max_task_retries=RESTARTS,
-        )
-        tokens = [source.tokens for source in manifest.sources]
-        owned = owners([source.source_id for source in manifest.sources], tokens, workers)
         self._actors: list[Any] = [
-            configured.remote(project, snapshot, sources, gpus > 0) for sources in owned if sources
+            remote.options(
+                num_cpus=1,
+                num_gpus=gpus,
+                max_restarts=-1,
+                runtime_env={"env_vars": ALLOCATION},
+                scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, index),
+            ).remote(project, snapshot, gpus > 0)
+            for index in range(settings.workers)
         ]
-        pieces = [actor.read.remote() for actor in self._actors]
-        self.data: ray.ObjectRef[TrainingSet] = ray.remote(num_cpus=0)(assemble).remote(*pieces)
+        tokens = [source.tokens for source in manifest.sources]
+        owned = owners([source.source_id for source in manifest.sources], tokens, settings.workers)
+        pieces = self.run(
+            [ReadJob(tuple(sources)) for sources in owned], lambda actor, job: actor.read.remote(job)
+        )
+        self.data: ray.ObjectRef[TrainingSet] = ray.put(assemble(pieces))
 
     def put(self, value: object) -> Any:
         """Place a value in the object store once, for all the jobs that need it."""
         return ray.put(value)
 
-    def run(
-        self, jobs: Sequence[Job], submit: Callable[[Any, Job], Any], on_done: OnDone | None = None
-    ) -> list[Any]:
+    def examples(self) -> TrainingSet:
+        """The training set, as this node's object store holds it."""
+        found: TrainingSet = ray.get(self.data)
+        return found
+
+    def pids(self) -> list[int]:
+        """The processes of the shards that are up."""
+        return list(ray.get([actor.pid.remote() for actor in self._actors]))
+
+    def run(self, jobs: Sequence[J], submit: Callable[[Any, J], Any], on_done: OnDone | None = None) -> list[Any]:
         """Run `submit(actor, job)` for every job; results in the order of the jobs.
 
         Raises:
             TributeError: what a job raised.
-            SimulationError: a shard died more often than it may be restarted.
+            SimulationError: a job lost its worker `ATTEMPTS` times without having got any further, or no worker
+                came back.
         """
-        waiting = list(enumerate(jobs))[::-1]
-        free, results = list(self._actors), dict[int, Any]()
-        running: dict[Any, tuple[int, Any]] = {}
-        while waiting or running:
-            while waiting and free:
-                index, job = waiting.pop()
-                actor = free.pop()
-                running[submit(actor, job)] = (index, actor)
-            [done], _ = ray.wait(list(running), num_returns=1)
-            index, actor = running.pop(done)
-            free.append(actor)
-            results[index] = _result(done)
-            if on_done is not None:
-                on_done(len(results), len(jobs))
-        return [results[index] for index in range(len(jobs))]
+        return _Queue(self._actors, jobs, submit, on_done, self._patience).run()
 
     def close(self) -> None:
         """End the actors."""
         for actor in self._actors:
             ray.kill(actor)
+        remove_placement_group(self._group)
 
 
-def _result(reference: Any) -> Any:
+class _Queue(Generic[J]):
+    """Jobs that wait, jobs that run, and shards that are free or coming back."""
+
+    def __init__(
+        self,
+        actors: Sequence[Any],
+        jobs: Sequence[J],
+        submit: Callable[[Any, J], Any],
+        on_done: OnDone | None,
+        patience_s: float,
+    ) -> None:
+        self._jobs, self._submit, self._on_done = list(jobs), submit, on_done
+        self._waiting = sorted(range(len(jobs)), key=lambda index: (jobs[index].cost, -index))
+        self._free, self._results = list(actors), dict[int, Any]()
+        self._running: dict[Any, tuple[int, Any]] = {}
+        self._returning: dict[Any, Any] = {}
+        self._lost: dict[int, tuple[int, float]] = {}
+        self._told, self._patience, self._busy = -1, patience_s, time.monotonic()
+
+    def run(self) -> list[Any]:
+        while len(self._results) < len(self._jobs):
+            while self._waiting and self._free:
+                index, actor = self._waiting.pop(), self._free.pop(0)
+                self._running[self._submit(actor, self._jobs[index])] = (index, actor)
+            ready, _ = ray.wait([*self._running, *self._returning], num_returns=1, timeout=0.5)
+            for reference in ready:
+                self._settle(reference)
+            self._check_that_someone_works()
+            self._tell()
+        return [self._results[index] for index in range(len(self._jobs))]
+
+    def _check_that_someone_works(self) -> None:
+        if self._running or self._free:
+            self._busy = time.monotonic()
+        elif time.monotonic() - self._busy > self._patience:
+            raise SimulationError(
+                f"All workers were lost, and none came back within {self._patience:.0f} s "
+                "(cluster.start_timeout_s). What was finished is kept: mend the cluster and run the same command "
+                "again"
+            )
+
+    def _settle(self, reference: Any) -> None:
+        if reference in self._returning:
+            self._came_back(reference)
+            return
+        index, actor = self._running.pop(reference)
+        try:
+            self._results[index] = ray.get(reference)
+            self._free.append(actor)
+        except RayTaskError as error:
+            if isinstance(error.cause, TributeError):
+                raise error.cause from None
+            raise
+        except RayActorError as error:
+            self._count_loss(index, error)
+            self._waiting.append(index)
+            self._returning[actor.pid.remote()] = actor
+
+    def _came_back(self, reference: Any) -> None:
+        actor = self._returning.pop(reference)
+        try:
+            ray.get(reference)
+            self._free.append(actor)
+        except RayActorError:
+            time.sleep(0.2)
+            self._returning[actor.pid.remote()] = actor
+
+    def _count_loss(self, index: int, error: RayActorError) -> None:
+        reached = self._jobs[index].kept()
+        losses, before = self._lost.get(index, (0, -1.0))
+        self._lost[index] = (1 if reached > before else losses + 1, reached)
+        if self._lost[index][0] >= ATTEMPTS:
+            raise SimulationError(
+                f"A worker died {ATTEMPTS} times at the same point of a job ({error}). If its memory ran out, "
+                "lower simulation.memory_gib or cluster.workers; what was finished is kept, so run the same "
+                "command again"
+            ) from error
+
+    def _tell(self) -> None:
+        if self._on_done is None:
+            return
+        finished = sum(self._jobs[index].size for index in self._results)
+        begun = sum(self._jobs[i].size * self._jobs[i].progress() for i, _ in self._running.values())
+        if (done := int(finished + begun)) != self._told:
+            self._told = done
+            self._on_done(done, sum(job.size for job in self._jobs))
+
+
+def _wait_for(group: Any, settings: Cluster, bundle: dict[str, float]) -> None:
     try:
-        return ray.get(reference)
-    except RayTaskError as error:
-        if isinstance(error.cause, TributeError):
-            raise error.cause from None
-        raise
-    except ray.exceptions.RayActorError as error:
+        ray.get(group.ready(), timeout=settings.start_timeout_s)
+    except GetTimeoutError:
+        remove_placement_group(group)
         raise SimulationError(
-            f"A worker died more than {RESTARTS} times ({error}). If its memory ran out, lower simulation.chunk "
-            "or cluster.workers; what was finished is kept, so run the same command again"
-        ) from error
+            f"The cluster had no room for {settings.workers} workers with {bundle} each within "
+            f"{settings.start_timeout_s:.0f} s; it has {ray.cluster_resources()}. Lower cluster.workers or "
+            "cluster.gpus_per_worker, or add nodes"
+        ) from None
 
 
 def _gpus_per_worker(settings: Cluster) -> float:

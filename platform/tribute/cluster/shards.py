@@ -1,11 +1,15 @@
 """The actor that owns a shard of the corpus and does the tensor work of the cluster.
 
-A `SourceShard` reads the sources it owns and hands their examples to the object store, where the assembled
-training set is held once per node. Every shard can then train a replicate, simulate a chunk of sources or read
-out queries: methods are idempotent, keep what they finish in files, and so may be called again after a crash.
+A `SourceShard` reads the sources it owns; the assembled training set is held once per node by the object store.
+Every shard can then train a replicate, simulate a chunk of units or read out queries: methods are idempotent,
+keep what they finish in files, and so may be called again, on any shard, after a crash.
 """
 
 import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import ReadOutJob, SimulateJob, TrainJob
-from tribute.cluster.readouts import read_out_chunk
-from tribute.cluster.simulations import simulate_chunk
+from tribute.cluster.meters import Meters
+from tribute.cluster.plan import ReadJob, ReadOutJob, SimulateJob, SketchJob, TrainJob, WriteJob
+from tribute.cluster.readouts import read_out_chunk, write_chunk
+from tribute.cluster.simulations import simulate_chunk, sketch_chunk
 from tribute.cluster.trainings import train_replicate
 from tribute.config import Project
 from tribute.corpus import load_source
 from tribute.readout import QueryRows
+from tribute.simulation import Design
 from tribute.training import Recipe, TrainingSet
 from tribute_storage import Lake, StagedFile
 
@@ -32,37 +38,63 @@ class SourceShard:
     One thread, because results must not depend on how many cores a worker happens to have.
     """
 
-    def __init__(self, project: Project, snapshot: Path, source_ids: list[str], on_gpu: bool) -> None:
+    def __init__(self, project: Project, snapshot: Path, on_gpu: bool) -> None:
         logging.getLogger().setLevel(logging.WARNING)
         torch.set_num_threads(1)
-        self._project, self._snapshot, self._source_ids = project, snapshot, source_ids
+        self._project, self._snapshot = project, snapshot
         self._device = torch.device("cuda" if on_gpu else "cpu")
+        self._meters = Meters()
 
-    def read(self) -> dict[str, Columns]:
-        """Training examples of the sources it owns."""
-        return {s: load_source(self._snapshot, s, "train") for s in self._source_ids}
+    def pid(self) -> int:
+        """The process that the shard lives in; answers as soon as it is up."""
+        return os.getpid()
+
+    def read(self, job: ReadJob) -> dict[str, Columns]:
+        """Training examples of the job's sources."""
+        return {s: load_source(self._snapshot, s, "train") for s in job.source_ids}
 
     def train(self, data: TrainingSet, job: TrainJob) -> dict[str, Any]:
         """Train one replicate; the row of `trajectories` that describes it."""
-        return train_replicate(self._recipe(data, job.seed), job)
+        with self._timed("train"):
+            return train_replicate(self._recipe(data, job.seed, job.recording), job)
 
     def simulate(
         self, data: TrainingSet, start: list[NDArray], final: NDArray, job: SimulateJob
     ) -> list[dict[str, Any]]:
-        """Simulate a chunk of sources; their rows of `simulations`."""
-        return simulate_chunk(self._recipe(data, job.seed), self._project.simulation, start, final, job)
+        """Simulate a chunk of units; their rows of `simulations`."""
+        with self._timed("simulate"):
+            recipe = self._recipe(data, job.seed, job.recording)
+            return simulate_chunk(recipe, start, final, job, self._meters.steps)
+
+    def sketch(self, data: TrainingSet, theta: NDArray, job: SketchJob) -> NDArray[np.float64]:
+        """Sketches of a chunk of sources, for grouping."""
+        with self._timed("sketch"):
+            return sketch_chunk(self._recipe(data, job.seed, None), theta, job)
 
     def read_out(
-        self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob
-    ) -> tuple[list[StagedFile], NDArray[np.float64]]:
-        """Write the influence rows of a chunk of sources; the staged files and the model's measurements."""
-        lake = Lake(self._project.lake_root)
-        return read_out_chunk(self._project.task, lake, thetas, queries, job, self._device)
+        self, scope: str, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Influence of a chunk of units on all queries, and the model's measurements."""
+        with self._timed("read_out"):
+            return read_out_chunk(self._project.task, scope, thetas, queries, job, self._device)
 
-    def _recipe(self, data: TrainingSet, seed: int) -> Recipe:
-        return Recipe(self._project.task, self._project.training, data, seed, self._device)
+    def write(
+        self, queries: QueryRows, design: Design, influence: NDArray, names: tuple[str, ...], job: WriteJob
+    ) -> list[StagedFile]:
+        """Stage the influence rows of a chunk of sources."""
+        with self._timed("write"):
+            return write_chunk(Lake(self._project.lake_root), queries, design, influence, names, job)
+
+    def _recipe(self, data: TrainingSet, seed: int, recording: Path | None) -> Recipe:
+        return Recipe(self._project.task, self._project.training, data, seed, self._device, recording)
+
+    @contextmanager
+    def _timed(self, job: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._meters.finished(job, time.monotonic() - began)
 
 
-def assemble(*shards: dict[str, Columns]) -> TrainingSet:
+def assemble(shards: list[dict[str, Columns]]) -> TrainingSet:
     """The training set of all shards' sources."""
     return TrainingSet.assemble({source_id: columns for shard in shards for source_id, columns in shard.items()})

@@ -10,24 +10,31 @@ import torch
 
 from tribute.cluster.plan import TrainJob
 from tribute.errors import ConfigError
-from tribute.training import Recipe, record
+from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
 
 SAMPLE = 2048
 
 
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
-    """Train and record one replicate; what its row of `trajectories` says of it."""
+    """Train (or take over) and record one replicate; what its row of `trajectories` says of it."""
     _rehearse(recipe)
-    trajectory = record(recipe, job.folder)
-    theta_P = trajectory.load(recipe.steps, recipe.device).theta
+    steps = recipe.steps
+    if recipe.training.checkpoint is not None:
+        trajectory, steps = Trajectory(job.folder), 0
+        trajectory.save(0, load_checkpoint(recipe, recipe.training.checkpoint))
+    elif recipe.recording is not None:
+        trajectory = adopt(recipe, job.folder)
+    else:
+        trajectory = record(recipe, job.folder)
+    theta_P = trajectory.load(steps, recipe.device).theta
     return {
         "replicate": job.replicate,
         "seed": job.seed,
-        "steps": recipe.steps,
+        "steps": steps,
         "parameters": recipe.task.size,
         "final_loss_nats": _mean_loss(recipe, theta_P),
-        "artifact_uri": str(trajectory.path(recipe.steps)),
-        "artifact_sha256": trajectory.sha256(recipe.steps),
+        "artifact_uri": str(trajectory.path(steps)),
+        "artifact_sha256": trajectory.sha256(steps),
     }
 
 

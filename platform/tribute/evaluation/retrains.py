@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tribute.readout import QueryRows, read_out
+from tribute.tasks import Scope
 from tribute.training import Recipe
 
 
@@ -25,5 +26,5 @@ def leave_one_out(recipe: Recipe, queries: QueryRows) -> Tensor:
     """
     trained = retrain(recipe)
     removed = torch.stack([trained - retrain(recipe, source) for source in range(len(recipe.data.source_ids))])
-    [found] = read_out(recipe.task, [trained], [removed], queries)
+    [found] = read_out(Scope(recipe.task, "all"), [trained], [removed], queries)
     return found.influence_QS

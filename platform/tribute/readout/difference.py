@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from tribute.tasks import Batch, FlatTask
+from tribute.tasks import Batch, FlatTask, ScopedTask
 
 ROWS_PER_BATCH = 256
 
@@ -24,7 +24,12 @@ class ReadOut(NamedTuple):
 
 
 def difference(
-    task: FlatTask, theta_P: Tensor, response_SP: Tensor, rows: Batch, query_N: Tensor, queries: int
+    task: FlatTask | ScopedTask,
+    theta_P: Tensor,
+    response_SP: Tensor,
+    rows: Batch,
+    query_N: Tensor,
+    queries: int,
 ) -> ReadOut:
     """I[q, s] = f(theta; q) - f(theta - Delta_s; q), summed over the rows of each query.
 

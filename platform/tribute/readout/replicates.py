@@ -1,6 +1,6 @@
-"""Read-outs of some sources in every replicate, and the influence rows that record them.
+"""Read-outs of some units in every replicate, and the influence rows that record sources.
 
-Legend: P parameters, S sources, Q queries, N query rows, R replicates.
+Legend: P parameters, p of the scope, S responses, Q queries, N query rows, R replicates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tribute.corpus import QueryTable
 from tribute.readout.difference import ReadOut, difference
-from tribute.tasks import FlatTask
+from tribute.tasks import Scope
 from tribute_storage import SCHEMAS
 
 
@@ -33,35 +33,44 @@ class QueryRows:
 
 
 def read_out(
-    task: FlatTask, thetas: Sequence[Tensor], responses: Sequence[Tensor], queries: QueryRows
+    scope: Scope, thetas: Sequence[Tensor], responses: Sequence[Tensor], queries: QueryRows
 ) -> list[ReadOut]:
     """The difference read-out in every replicate.
 
+    In a narrow scope, what the other parameters make of a query is computed once for all responses.
+
     Args:
         thetas: final parameters of each replicate, [P].
-        responses: the sources' responses in each replicate, [S, P].
+        responses: the responses in each replicate, [S, p].
     """
     device = thetas[0].device
     columns = {name: torch.from_numpy(np.array(column)).to(device) for name, column in queries.columns.items()}
     query_N = torch.from_numpy(np.array(queries.query_N)).to(device)
     with torch.no_grad():
         return [
-            difference(task, theta_P, response_SP, columns, query_N, len(queries.query_ids))
+            difference(
+                scope.task_at(theta_P), scope.of(theta_P), response_SP, columns, query_N, len(queries.query_ids)
+            )
             for theta_P, response_SP in zip(thetas, responses, strict=True)
         ]
 
 
 def influence_rows(
-    run_id: str, source_id: str, source: int, queries: QueryRows, found: Sequence[ReadOut]
+    run_id: str,
+    source_id: str,
+    query_ids: Sequence[str],
+    influence_RQ: NDArray[np.floating],
+    error_RQ: NDArray[np.floating],
 ) -> pa.Table:
-    """Rows of `influence` of one source (the column `source` of the read-outs), replicate by replicate."""
-    nats = torch.cat([each.influence_QS[:, source] for each in found]).float().cpu().numpy()
+    """Rows of `influence` of one source, replicate by replicate; what is not finite has failed and has no row."""
+    replicates, queries = influence_RQ.shape
     rows = {
-        "run_id": [run_id] * len(nats),
-        "source_id": [source_id] * len(nats),
-        "replicate": np.repeat(np.arange(len(found), dtype=np.int32), len(queries.query_ids)),
-        "query_id": list(queries.query_ids) * len(found),
-        "influence_nats": nats,
-        "std_error_nats": np.zeros(len(nats), dtype=np.float32),
+        "run_id": [run_id] * influence_RQ.size,
+        "source_id": [source_id] * influence_RQ.size,
+        "replicate": np.repeat(np.arange(replicates, dtype=np.int32), queries),
+        "query_id": list(query_ids) * replicates,
+        "influence_nats": influence_RQ.reshape(-1).astype(np.float32),
+        "std_error_nats": error_RQ.reshape(-1).astype(np.float32),
     }
-    return pa.table(rows, schema=SCHEMAS["influence"])
+    table = pa.table(rows, schema=SCHEMAS["influence"])
+    return table if np.isfinite(influence_RQ).all() else table.filter(np.isfinite(influence_RQ.reshape(-1)))

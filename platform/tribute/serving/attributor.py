@@ -7,11 +7,12 @@ import threading
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from tribute.config import Project
 from tribute.corpus import Accounting, QueryTable, array_queries, text_queries
@@ -19,11 +20,26 @@ from tribute.errors import ConfigError, ValuationError
 from tribute.lineage import lineage
 from tribute.readout import QueryRows, ReadOut, attribution_run, influence_rows, query_rows, read_out
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
-from tribute.simulation import recorded_replicates, simulated_responses
-from tribute.tasks import build_task
+from tribute.simulation import Design, corpus_tokens, design_of, recorded_replicates, simulated_responses
+from tribute.tasks import Scope, build_task
 from tribute_storage import Lake, connect
 
 Value = TypeVar("Value")
+
+
+class Influences(NamedTuple):
+    """A replicate's influences of sources [Q, S], their sampling errors, and its measurements [Q], nats."""
+
+    influence_QS: NDArray[np.float64]
+    error_QS: NDArray[np.float64]
+    measurement_Q: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, design: Design, found: ReadOut) -> "Influences":
+        """Units added up to sources."""
+        influence_QU = found.influence_QS.double().cpu().numpy()
+        measured_Q = found.measurement_Q.double().cpu().numpy()
+        return cls(design.influence(influence_QU), design.standard_error(influence_QU), measured_Q)
 
 
 class Attributor:
@@ -32,17 +48,21 @@ class Attributor:
     def __init__(self, project: Project) -> None:
         torch.set_num_threads(1)
         self._project, self._lake = project, Lake(project.lake_root)
-        self._task = build_task(project.task)
+        self._scope = Scope(build_task(project.task), project.simulation.scope)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        replicates, responses = recorded_replicates(project), simulated_responses(project)
-        if not responses:
+        replicates = recorded_replicates(project)
+        found = simulated_responses(project, lineage(project).simulate_run)
+        if not found:
             raise ValuationError(
                 "The lake holds no simulation of these settings. Run: tribute simulate PROJECT.yaml"
             )
-        self.source_ids = tuple(responses)
+        self.source_ids, tokens_S = corpus_tokens(project)
+        self._design = design_of(project.simulation.notion, [each.unit for each in found], tokens_S)
         self._thetas = [replicate.final().to(device) for replicate in replicates]
+        nothing = torch.full((self._scope.size,), torch.nan, device=device)
         self._responses = [
-            torch.stack([files[r].load(device) for files in responses.values()]) for r in range(len(replicates))
+            torch.stack([nothing if (file := each.files[r]) is None else file.load(device) for each in found])
+            for r in range(len(replicates))
         ]
         self._recording = threading.Lock()
 
@@ -65,7 +85,10 @@ class Attributor:
         recorded = 0
         for period, queries in months.items():
             table = self._table(queries)
-            found = read_out(self._task, self._thetas, self._responses, QueryRows.of(table))
+            found = [
+                Influences.of(self._design, each)
+                for each in read_out(self._scope, self._thetas, self._responses, QueryRows.of(table))
+            ]
             recorded += self._record(table, period, found)
             answers += self._answers(table, period, found)
         return AttributionAnswer(
@@ -86,21 +109,24 @@ class Attributor:
         features = [_given(q.features, "features", i) for q, i in named]
         return array_queries(ids, features, [_given(q.label, "label", i) for q, i in named], accounting)
 
-    def _record(self, table: QueryTable, period: str, found: Sequence[ReadOut]) -> int:
+    def _record(self, table: QueryTable, period: str, found: Sequence["Influences"]) -> int:
         """Commit the queries that are not recorded yet; how many those were."""
         with self._recording:
             fresh = self._fresh(table, period)
             if not fresh:
                 return 0
             chosen = table.take(fresh)
-            picked = [ReadOut(each.influence_QS[fresh], each.measurement_Q[fresh]) for each in found]
+            values_RQS = np.stack([each.influence_QS[fresh] for each in found])
+            errors_RQS = np.stack([each.error_QS[fresh] for each in found])
             run_id = attribution_run(self._project, chosen, period, "service")
             rows = [
-                influence_rows(run_id, source_id, source, QueryRows.of(chosen), picked)
+                influence_rows(
+                    run_id, source_id, chosen.query_ids, values_RQS[:, :, source], errors_RQS[:, :, source]
+                )
                 for source, source_id in enumerate(self.source_ids)
             ]
             self._lake.append("influence", run_id, pa.concat_tables(rows))
-            nats_Q = picked[0].measurement_Q.double().cpu().numpy()
+            nats_Q = found[0].measurement_Q[fresh]
             self._lake.append("queries", run_id, query_rows(self._project, chosen, period, "service", nats_Q))
             return len(fresh)
 
@@ -118,11 +144,13 @@ class Attributor:
                 raise ConfigError(f"Query {query_id!r} was recorded before with another content. Give it a new id")
         return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
 
-    def _answers(self, table: QueryTable, period: str, found: Sequence[ReadOut]) -> list[QueryAttribution]:
-        influence_RQS = torch.stack([each.influence_QS for each in found]).double().cpu().numpy()
-        mean_QS = influence_RQS.mean(0)
-        replicates = len(influence_RQS)
-        error_QS = influence_RQS.std(0, ddof=1) / np.sqrt(replicates) if replicates > 1 else np.zeros_like(mean_QS)
+    def _answers(self, table: QueryTable, period: str, found: Sequence["Influences"]) -> list[QueryAttribution]:
+        influence_RQS = np.stack([each.influence_QS for each in found])
+        counted = np.isfinite(influence_RQS).sum(0)
+        mean_QS = np.nansum(influence_RQS, 0) / counted.clip(1)
+        spread_QS = np.nansum(np.square(influence_RQS - mean_QS), 0) / (counted - 1).clip(1)
+        sampling_QS = np.nansum(np.square([each.error_QS for each in found]), 0) / counted.clip(1) ** 2
+        error_QS = np.sqrt(spread_QS / counted.clip(1) + sampling_QS)
         return [
             QueryAttribution(
                 query_id=query_id,
@@ -135,6 +163,7 @@ class Attributor:
                         std_error_nats=float(error_QS[index, source]),
                     )
                     for source in np.argsort(-mean_QS[index], kind="stable")
+                    if counted[index, source]
                 ],
             )
             for index, query_id in enumerate(table.query_ids)

@@ -1,50 +1,88 @@
-"""Paired simulation: the last steps of a training once more, beside the same steps without a source.
+"""Paired simulation: the same steps once more without a unit's weight, beside the unperturbed run.
 
-Legend: P parameters, S sources simulated here, K = S + 1 trajectories (the first is unperturbed).
+Legend: P parameters, p of the scope, S sources, K units (row 0 of a stack of 1 + K is unperturbed).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from tribute.errors import SimulationError
-from tribute.training import NonFinite, Recipe, State
+from tribute.simulation.course import Course
+from tribute.simulation.stack import Responses, Stack, replaced, stacked
+from tribute.tasks import Scope
+from tribute.training import NonFinite, Part, State, advance, gradient
 
 
-class Responses(NamedTuple):
-    """What a simulation gives: the replayed final parameters [P] and the sources' responses [S, P]."""
+@dataclass(frozen=True)
+class Paired:
+    """Delta_u = (theta_T(w) - theta_T(w - epsilon change_u)) / epsilon, all units in one stack.
 
-    theta_P: Tensor
-    response_SP: Tensor
-
-
-def paired(recipe: Recipe, start: State, first: int, sources: Sequence[int], epsilon: float) -> Responses:
-    """Delta_s = theta_T(w) - theta_T(w - epsilon e_s) over steps `first` to T, for all `sources` in one stack.
-
-    The unperturbed run is part of the stack, so that rounding is the same on both sides of the difference.
+    The unperturbed run is part of the stack, so that rounding is the same on both sides of the difference. In a
+    narrow scope the whole model runs beside it, and the stack sees the other parameters where that run has them.
 
     Args:
-        start: the recorded state before step `first`, theta [P].
-        sources: indices in `recipe.data.source_ids`.
-        epsilon: how much weight is taken from the source; 1 = it is absent.
-
-    Raises:
-        SimulationError: a trajectory left the finite numbers; names its source and the step.
+        change_KS: which sources' weights each unit lowers, [K, S].
+        epsilon: by how much; 1 = the unit is absent.
 
     Source: the two-trajectory form of arXiv 2511.19803.
     """
-    weights_KS = torch.ones(len(sources) + 1, len(recipe.data.source_ids))
-    weights_KS[torch.arange(1, len(sources) + 1), torch.tensor(sources)] -= epsilon
 
-    def stacked(value_P: Tensor) -> Tensor:
-        return value_P.expand(len(sources) + 1, -1).clone()
+    course: Course
+    scope: Scope
+    change_KS: Tensor
+    epsilon: float
 
-    stack = State(stacked(start.theta), tuple(stacked(slot) for slot in start.slots))
-    try:
-        theta_KP = recipe.run(stack, range(first, recipe.steps), weights_KS).theta
-    except NonFinite as error:
-        names = ["as trained", *(f"without {recipe.data.source_ids[s]}" for s in sources)]
-        raise SimulationError(f"{error} [{', '.join(names[row] for row in error.rows)}]") from error
-    return Responses(theta_KP[0], theta_KP[0] - theta_KP[1:])
+    def begin(self, state: State) -> Stack:
+        """Every trajectory at the recorded state."""
+        narrow = State(self.scope.of(state.theta), tuple(self.scope.of(slot) for slot in state.slots))
+        rows = len(self.change_KS)
+        failed = torch.full((rows,), -1, device=state.theta.device)
+        return Stack(state, stacked(narrow, rows + 1), failed)
+
+    def advance(self, stack: Stack, step: int) -> Stack:
+        """One step of all trajectories.
+
+        Raises:
+            NonFinite: the unperturbed run left the finite numbers.
+        """
+        course, rate = self.course, self.course.rate(step)
+        base = course.base_weights()
+        alive_K1 = (stack.failed < 0)[:, None]
+        lowered_KS = base - self.epsilon * self.change_KS.to(base.device) * alive_K1
+        parts = course.parts(step, torch.cat([base[None], lowered_KS]))
+        if self.scope.whole:
+            moved = advance(course.recipe.task, course.rule, stack.moved, parts, rate, step)
+            whole = State(moved.theta[0], tuple(slot[0] for slot in moved.slots))
+            return self._checked(Stack(whole, moved, stack.failed), step)
+        own = [Part(part.batch, part.weights[0]) for part in parts]
+        slope_P = gradient(course.recipe.task, stack.base.theta, own)
+        rest = slope_P.square().sum() - self.scope.of(slope_P).square().sum()
+        narrow_rule = replace(course.rule, anchor=_scoped(course.rule.anchor, self.scope))
+        task = self.scope.task_at(stack.base.theta)
+        moved = advance(task, narrow_rule, stack.moved, parts, rate, step, rest)
+        whole = course.rule.apply(stack.base, slope_P, rate, step)
+        return self._checked(Stack(whole, moved, stack.failed), step)
+
+    def responses(self, stack: Stack) -> Responses:
+        """What the units' absence did to the parameters."""
+        theta_KP = stack.moved.theta
+        return Responses(stack.base.theta, (theta_KP[0] - theta_KP[1:]) / self.epsilon, stack.failed)
+
+    def drop(self, stack: Stack, rows_K: Tensor, step: int) -> Stack:
+        """Give up some units: their trajectories follow the unperturbed one from here."""
+        rows = torch.cat([rows_K.new_zeros(1), rows_K])
+        first = State(stack.moved.theta[:1], tuple(slot[:1] for slot in stack.moved.slots))
+        return Stack(stack.base, replaced(stack.moved, rows, first), stack.failed.masked_fill(rows_K, step))
+
+    def _checked(self, stack: Stack, step: int) -> Stack:
+        finite = torch.isfinite(stack.moved.theta.sum(-1))
+        if finite.all():
+            return stack
+        if not finite[0]:
+            raise NonFinite(step, self.course.steps.stop)
+        return self.drop(stack, ~finite[1:], step)
+
+
+def _scoped(anchor: Tensor | float, scope: Scope) -> Tensor | float:
+    return scope.of(anchor) if isinstance(anchor, Tensor) else anchor

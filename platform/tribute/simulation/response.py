@@ -1,4 +1,4 @@
-"""A source's response on disk."""
+"""A response on disk."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from tribute_storage.atomic import write_atomically
 
 @dataclass(frozen=True)
 class ResponseFile:
-    """Where a source's response in one replicate lies, and the SHA-256 that it must have."""
+    """Where a unit's response in one replicate lies, and the SHA-256 that it must have."""
 
-    source_id: str
+    unit_id: str
     replicate: int
     path: Path
     sha256: str
@@ -27,7 +27,7 @@ class ResponseFile:
         Raises:
             SimulationError: it is not the one that was simulated.
         """
-        check_file(self.path, self.sha256, "simulate again under another simulation.chunk")
+        check_file(self.path, self.sha256, "simulate again under another simulation.checkpoint_every")
 
     def load(self, device: torch.device) -> Tensor:
         """The response, [P]; raises what `verify` raises."""
@@ -53,3 +53,9 @@ def check_file(path: Path, sha256: str, otherwise: str) -> None:
             f"{path} is missing or is not the file that the lake recorded (SHA-256 {sha256[:12]}...). "
             f"Restore it from a backup, or {otherwise}"
         )
+
+
+def relative_change(path: Path, other: Path) -> float:
+    """|other - response| / |response| of two response files: how far a response depends on its size."""
+    response_P, other_P = (safetensors.torch.load_file(each)["response"].double() for each in (path, other))
+    return float((other_P - response_P).norm() / response_P.norm().clamp(min=1e-300))

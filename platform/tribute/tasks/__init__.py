@@ -2,7 +2,18 @@
 
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
-from tribute.tasks.flat import FlatTask, build_task
+from tribute.tasks.flat import FlatTask, Losses, Scope, ScopedTask, build_task
 from tribute.tasks.task import Batch, Model, Task
 
-__all__ = ["Batch", "ByteLm", "Classifier", "FlatTask", "Model", "Task", "build_task"]
+__all__ = [
+    "Batch",
+    "ByteLm",
+    "Classifier",
+    "FlatTask",
+    "Losses",
+    "Model",
+    "Scope",
+    "ScopedTask",
+    "Task",
+    "build_task",
+]

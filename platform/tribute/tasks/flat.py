@@ -1,12 +1,13 @@
 """A task as functions of one flat parameter vector, which is what simulations move.
 
-Legend: P parameters, B examples, Q query rows.
+Legend: P parameters (of the task, or of a scope of it), B examples, Q query rows.
 """
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -16,44 +17,182 @@ from tribute.config import TaskSettings
 from tribute.errors import ConfigError
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
+from tribute.tasks.scope import scoped_names
 from tribute.tasks.task import Batch, Model, Task
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Losses(Protocol):
+    """Training losses as functions of flat parameters; works under vmap, grad and jvp over them."""
+
+    def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
+        """Training loss of each example, [B], nats."""
+        ...
+
+    def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
+        """What the model returns inside the training loss."""
+        ...
+
+    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Training losses, [B], from what the model returned."""
+        ...
 
 
 class FlatTask:
-    """Losses and measurements of a task at theta, [P]; works under vmap, grad and jvp over theta."""
+    """Losses and measurements of a task at theta, [P]: its trainable parameters, one after the other.
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    A parameter without `requires_grad` is frozen at the value that `Task.build` gives it. In bfloat16 the model's
+    forward and backward passes are rounded; parameters, losses and measurements stay float32.
+    """
+
+    def __init__(self, task: Task, precision: str = "float32") -> None:
+        self.task, self._precision = task, PRECISIONS[precision]
         self._module = task.build()
-        self._shapes = {name: value.shape for name, value in self._module.named_parameters()}
-        self.size = sum(math.prod(shape) for shape in self._shapes.values())
+        trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
+        self.shapes = {name: value.shape for name, value in trainable.items()}
+        self.size = sum(math.prod(shape) for shape in self.shapes.values())
+        held = [*self._module.named_parameters(), *self._module.named_buffers()]
+        self._held = {name: value.detach() for name, value in held if name not in trainable}
 
     def initial(self, seed: int) -> Tensor:
         """Parameters of a module built under `seed`, [P]; torch's global generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = self.task.build()
-        return torch.cat([value.detach().reshape(-1) for _, value in module.named_parameters()])
+        return self.flatten(dict(module.named_parameters()))
+
+    def flatten(self, named: Mapping[str, Tensor]) -> Tensor:
+        """Named parameters as one vector, [P].
+
+        Raises:
+            ConfigError: one is missing or has another shape.
+        """
+        wrong = [name for name, shape in self.shapes.items() if name not in named or named[name].shape != shape]
+        if wrong:
+            raise ConfigError(
+                f"These parameters of the task are missing or have another shape: {', '.join(wrong)}"
+            )
+        return torch.cat([named[name].detach().reshape(-1) for name in self.shapes])
 
     def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
-        return self.task.training_loss(self._bound(theta_P), batch)
+        return self.losses_at(self.pieces(theta_P), batch)
 
     def measure(self, theta_P: Tensor, queries: Batch) -> Tensor:
         """Measurement of each query row, [Q], nats."""
-        return self.task.measurement(self._bound(theta_P), queries)
+        return self.measure_at(self.pieces(theta_P), queries)
 
-    def _bound(self, theta_P: Tensor) -> Model:
-        pieces = theta_P.split([math.prod(shape) for shape in self._shapes.values()])
-        parameters = {
-            name: piece.view(shape) for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)
-        }
-        return lambda *inputs: functional_call(self._module, parameters, inputs)
+    def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
+        """What the model returns inside the training loss; raises what `outputs_at` raises."""
+        return self.outputs_at(self.pieces(theta_P), batch)
+
+    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Training losses, [B], from what the model returned."""
+        return self.task.training_loss(lambda *_: outputs, batch)
+
+    def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """`losses` at named parameters."""
+        return self.task.training_loss(self._bound(pieces, self._precision), batch)
+
+    def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
+        """`measure` at named parameters, in full precision."""
+        return self.task.measurement(self._bound(pieces, torch.float32), queries)
+
+    def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """`outputs` at named parameters.
+
+        Raises:
+            ConfigError: the training loss calls the model more than once.
+        """
+        model, seen = self._bound(pieces, self._precision), []
+
+        def watched(*inputs: Any) -> Tensor:
+            seen.append(model(*inputs))
+            return seen[-1]
+
+        self.task.training_loss(watched, batch)
+        if len(seen) != 1:
+            raise ConfigError(
+                f"The training loss calls the model {len(seen)} times; Gauss-Newton curvature needs one call. "
+                "Use curvature: hessian"
+            )
+        return seen[0]
+
+    def pieces(self, theta_P: Tensor) -> dict[str, Tensor]:
+        """The parameters by name, as views of theta."""
+        parts = theta_P.split([math.prod(shape) for shape in self.shapes.values()])
+        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def _bound(self, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
+        if precision is torch.float32:
+            return lambda *inputs: functional_call(self._module, dict(pieces), inputs)
+        rounded = {name: _rounded(value, precision) for name, value in (self._held | dict(pieces)).items()}
+        return lambda *inputs: functional_call(
+            self._module, rounded, tuple(_rounded(value, precision) for value in inputs)
+        ).float()
 
 
-def build_task(settings: TaskSettings) -> FlatTask:
+class ScopedTask:
+    """The same task as a function of the parameters in a scope alone, the others held at `rest_P`.
+
+    Under vmap over the scope's parameters, what does not depend on them (the frozen trunk's activations) is
+    computed once for all trajectories.
+    """
+
+    def __init__(self, task: FlatTask, names: tuple[str, ...], rest_P: Tensor) -> None:
+        self._task, self._names = task, names
+        self._rest = task.pieces(rest_P)
+
+    def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
+        """Training loss of each example, [B], nats."""
+        return self._task.losses_at(self._pieces(theta_P), batch)
+
+    def measure(self, theta_P: Tensor, queries: Batch) -> Tensor:
+        """Measurement of each query row, [Q], nats."""
+        return self._task.measure_at(self._pieces(theta_P), queries)
+
+    def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
+        """What the model returns inside the training loss."""
+        return self._task.outputs_at(self._pieces(theta_P), batch)
+
+    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Training losses, [B], from what the model returned."""
+        return self._task.losses_of_outputs(outputs, batch)
+
+    def _pieces(self, theta_P: Tensor) -> dict[str, Tensor]:
+        shapes = [self._task.shapes[name] for name in self._names]
+        parts = theta_P.split([math.prod(shape) for shape in shapes])
+        moved = {name: part.view(shape) for name, part, shape in zip(self._names, parts, shapes, strict=True)}
+        return self._rest | moved
+
+
+class Scope:
+    """The part of theta that a simulation lets move."""
+
+    def __init__(self, task: FlatTask, scope: str) -> None:
+        self._task, self.names = task, scoped_names(list(task.shapes), scope)
+        self.size = sum(math.prod(task.shapes[name]) for name in self.names)
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything may move."""
+        return len(self.names) == len(self._task.shapes)
+
+    def of(self, theta: Tensor) -> Tensor:
+        """The scope's part of a vector or stack, [..., P] to [..., P of the scope]."""
+        if self.whole:
+            return theta
+        parts = theta.split([math.prod(shape) for shape in self._task.shapes.values()], dim=-1)
+        return torch.cat([p for p, name in zip(parts, self._task.shapes, strict=True) if name in self.names], -1)
+
+    def task_at(self, theta_P: Tensor) -> "FlatTask | ScopedTask":
+        """The task as a function of the scope's parameters, the others held at theta."""
+        return self._task if self.whole else ScopedTask(self._task, self.names, theta_P)
+
+
+def build_task(settings: TaskSettings, precision: str = "float32") -> FlatTask:
     """The task that `project.yaml` names.
 
     Raises:
@@ -62,7 +201,7 @@ def build_task(settings: TaskSettings) -> FlatTask:
     factory = BUILT_IN.get(settings.name) or _import_factory(settings.name)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.options.items()}
     try:
-        return FlatTask(cast(Task, factory(**options)))
+        return FlatTask(cast(Task, factory(**options)), precision)
     except TypeError as error:
         known = f" It takes: {', '.join(f.name for f in fields(factory))}." if is_dataclass(factory) else ""
         raise ConfigError(f"task.options do not fit task {settings.name!r}: {error}.{known}") from error
@@ -80,3 +219,7 @@ def _import_factory(name: str) -> Any:
         raise ConfigError(
             f"Task {name!r} cannot be imported ({error}). Install its package, or put its folder on PYTHONPATH"
         ) from error
+
+
+def _rounded(value: Any, precision: torch.dtype) -> Any:
+    return value.to(precision) if isinstance(value, Tensor) and value.is_floating_point() else value

@@ -1,21 +1,33 @@
 """Training as a pure function of state, batch and weights, and its recording."""
 
+from tribute.training.adoption import Drift, adopt, load_checkpoint
 from tribute.training.recipe import NonFinite, Recipe
-from tribute.training.schedules import BatchOrder, horizon_start, learning_rates
-from tribute.training.step import State, advance
+from tribute.training.recorder import Recorder
+from tribute.training.schedules import BatchOrder, Order, Schedule, horizon_start, learning_rates
+from tribute.training.step import Part, Rule, State, advance, advance_tangents, gradient
 from tribute.training.training_set import TrainingSet
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
 
 __all__ = [
     "BatchOrder",
+    "Drift",
     "NonFinite",
+    "Order",
+    "Part",
     "Recipe",
+    "Recorder",
+    "Rule",
+    "Schedule",
     "State",
     "TrainingSet",
     "Trajectory",
+    "adopt",
     "advance",
+    "advance_tangents",
     "checkpoint_steps",
+    "gradient",
     "horizon_start",
     "learning_rates",
+    "load_checkpoint",
     "record",
 ]

@@ -30,10 +30,14 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class Sgd:
-    """Heavy-ball momentum: m <- mu m + g + wd theta; theta <- theta - rate m."""
+    """Heavy-ball momentum: m <- mu m + g + wd theta; theta <- theta - rate m.
+
+    With `nesterov` the step follows g + mu m instead of m.
+    """
 
     momentum: float
     weight_decay: float
+    nesterov: bool = False
 
     def init(self, theta: Tensor) -> Slots:
         """One slot: the momentum."""
@@ -45,21 +49,26 @@ class Sgd:
         """See the class."""
         del step
         if self.weight_decay:
-            gradient = gradient + self.weight_decay * theta
-        momentum = self.momentum * slots[0] + gradient
-        return theta - rate * momentum, (momentum,)
+            gradient = torch.add(gradient, theta, alpha=self.weight_decay)
+        momentum = torch.add(gradient, slots[0], alpha=self.momentum)
+        direction = torch.add(gradient, momentum, alpha=self.momentum) if self.nesterov else momentum
+        return torch.sub(theta, direction, alpha=rate), (momentum,)
 
 
 @dataclass(frozen=True)
-class AdamW:
-    """AdamW with eps inside the root: theta <- (1 - rate wd) theta - rate m^ / sqrt(v^ + eps).
+class Adam:
+    """Adam: theta <- theta - rate m^ / (sqrt(v^ + eps_root) + eps), and AdamW when the decay is decoupled.
 
-    Outside the root, eps gives NaN derivatives wherever a gradient is exactly 0.
+    Inside the root eps keeps derivatives finite where a gradient is exactly 0; outside, as in torch.optim,
+    it does not, so tangents need `eps_root`. Coupled decay adds wd theta to the gradient, decoupled decay
+    multiplies theta by 1 - rate wd.
     """
 
     betas: tuple[float, float]
+    eps_root: float
     eps: float
     weight_decay: float
+    decoupled: bool
 
     def init(self, theta: Tensor) -> Slots:
         """Two slots: the first and second moments."""
@@ -69,17 +78,25 @@ class AdamW:
         self, theta: Tensor, gradient: Tensor, slots: Slots, rate: float, step: int
     ) -> tuple[Tensor, Slots]:
         """See the class."""
+        if self.weight_decay and not self.decoupled:
+            gradient = torch.add(gradient, theta, alpha=self.weight_decay)
         first = torch.lerp(gradient, slots[0], self.betas[0])
         second = torch.lerp(gradient.square(), slots[1], self.betas[1])
         corrected = [1 - beta ** (step + 1) for beta in self.betas]
-        direction = (first / corrected[0]) * torch.rsqrt(second / corrected[1] + self.eps)
-        if self.weight_decay:
+        spread = (second / corrected[1] + self.eps_root).sqrt() + self.eps
+        if self.weight_decay and self.decoupled:
             theta = theta * (1 - rate * self.weight_decay)
-        return theta - rate * direction, (first, second)
+        return torch.sub(theta, (first / corrected[0]) / spread, alpha=rate), (first, second)
 
 
 def build_optimizer(settings: Training) -> Optimizer:
     """The optimizer that `training` names."""
     if settings.optimizer == "sgd":
-        return Sgd(settings.momentum, settings.weight_decay)
-    return AdamW(settings.betas, settings.eps, settings.weight_decay)
+        return Sgd(settings.momentum, settings.weight_decay, settings.nesterov)
+    return Adam(
+        settings.betas,
+        settings.eps_root,
+        settings.eps,
+        settings.weight_decay,
+        decoupled=settings.optimizer == "adamw",
+    )

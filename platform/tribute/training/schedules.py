@@ -3,12 +3,34 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import Training
 from tribute.errors import ConfigError
+
+
+class Order(Protocol):
+    """Which examples each step sees."""
+
+    def parts(self, step: int) -> list[NDArray[np.int64]]:
+        """Indices of the examples of a step, in the parts in which their gradient is accumulated."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What happens at every step of a training: its learning rate, [T], and its examples."""
+
+    rates: NDArray[np.float64]
+    order: Order
+
+    @property
+    def steps(self) -> int:
+        """T, the length of the whole training."""
+        return len(self.rates)
 
 
 def learning_rates(settings: Training, steps: int) -> NDArray[np.float64]:
@@ -34,11 +56,12 @@ def horizon_start(rates: NDArray[np.float64], horizon: float) -> int:
 
 @dataclass(frozen=True)
 class BatchOrder:
-    """Which examples each step sees: a fresh permutation per epoch, derived from the seed alone."""
+    """A fresh permutation of the examples per epoch, derived from the seed; batches in `accumulation` parts."""
 
     examples: int
     batch_size: int
     seed: int
+    accumulation: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
@@ -51,6 +74,10 @@ class BatchOrder:
         return _permutation(self.seed, epoch, self.examples)[
             position * self.batch_size : (position + 1) * self.batch_size
         ]
+
+    def parts(self, step: int) -> list[NDArray[np.int64]]:
+        """The batch of `step` in equal parts."""
+        return np.split(self.indices(step), self.accumulation)
 
 
 @lru_cache(maxsize=2)
@@ -70,3 +97,9 @@ def training_steps(settings: Training, examples: int) -> int:
             "Lower the batch size or add text"
         )
     return max(1, round(settings.epochs * (examples // settings.batch_size)))
+
+
+def settings_schedule(settings: Training, examples: int, seed: int) -> Schedule:
+    """The schedule that `training` describes; raises what `training_steps` raises."""
+    rates = learning_rates(settings, training_steps(settings, examples))
+    return Schedule(rates, BatchOrder(examples, settings.batch_size, seed, settings.accumulation))

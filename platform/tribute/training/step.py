@@ -1,15 +1,20 @@
-"""One training step as a pure function x[t+1] = Phi_t(x[t], w), for one trajectory or many.
+"""One training step as a pure function x[t+1] = Phi_t(x[t], w), for one trajectory or many, and its derivative.
 
-Legend: P parameters, K trajectories, B examples of the batch.
+Legend: P parameters, K trajectories, B examples of a part of the batch.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.func import grad, vmap
+from torch.func import grad, jvp, vmap
 
-from tribute.tasks import Batch, FlatTask
+from tribute.tasks import Batch, Losses
 from tribute.training.optimizers import Optimizer, Slots
+
+TINY = 1e-30
+"""Under the root of a norm: the norm of a zero gradient has a derivative."""
 
 
 class State(NamedTuple):
@@ -19,7 +24,42 @@ class State(NamedTuple):
     slots: Slots
 
 
-def weighted_loss(task: FlatTask, theta_P: Tensor, batch: Batch, weights_B: Tensor) -> Tensor:
+class Part(NamedTuple):
+    """Examples whose gradient is computed in one go, and the weight of each, [..., B]."""
+
+    batch: Batch
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a gradient does to a state: a pull towards an anchor, clipping, then the optimizer.
+
+    g <- g + damping (theta - anchor); g <- g min(1, clip_norm / (|g| + 1e-6)), as torch clips.
+    """
+
+    optimizer: Optimizer
+    clip_norm: float | None = None
+    damping: float = 0.0
+    anchor: Tensor | float = 0.0
+
+    def apply(
+        self, state: State, gradient: Tensor, rate: float, step: int, rest_square: Tensor | float = 0.0
+    ) -> State:
+        """The state after the step.
+
+        Args:
+            rest_square: squared norm of the gradient of parameters that are not in `state`, for clipping.
+        """
+        if self.damping:
+            gradient = gradient + self.damping * (state.theta - self.anchor)
+        if self.clip_norm is not None:
+            norm = (gradient.square().sum(-1, keepdim=True) + rest_square + TINY).sqrt()
+            gradient = gradient * (self.clip_norm / (norm + 1e-6)).clamp(max=1)
+        return State(*self.optimizer.update(state.theta, gradient, state.slots, rate, step))
+
+
+def weighted_loss(task: Losses, theta_P: Tensor, batch: Batch, weights_B: Tensor) -> Tensor:
     """L_t(theta; w) = (1/B) sum_i w_i l_i(theta), scalar, nats.
 
     B does not follow the weights: an example of weight 0 is absent and the rest is as it was.
@@ -28,17 +68,104 @@ def weighted_loss(task: FlatTask, theta_P: Tensor, batch: Batch, weights_B: Tens
     return (weights_B.to(losses_B.dtype) * losses_B).mean()
 
 
-def advance(
-    task: FlatTask, optimizer: Optimizer, state: State, batch: Batch, weights: Tensor, rate: float, step: int
-) -> State:
-    """Phi_t: the state after one step.
+def gradient(task: Losses, theta: Tensor, parts: Sequence[Part]) -> Tensor:
+    """Gradient of the mean of the parts' weighted losses, shaped like `theta`.
 
-    Shapes: theta [P] and weights [B], or theta [K, P] and weights [K, B]; the batch is shared.
+    Shapes: theta [P] and weights [B], or theta [K, P] and weights [K, B]; examples are shared.
     """
 
-    def loss(theta_P: Tensor, weights_B: Tensor) -> Tensor:
-        return weighted_loss(task, theta_P, batch, weights_B)
+    def of_part(part: Part) -> Tensor:
+        def loss(theta_P: Tensor, weights_B: Tensor) -> Tensor:
+            return weighted_loss(task, theta_P, part.batch, weights_B)
 
-    gradient_of = grad(loss) if state.theta.ndim == 1 else vmap(grad(loss))
-    gradient = gradient_of(state.theta, weights)
-    return State(*optimizer.update(state.theta, gradient, state.slots, rate, step))
+        of = grad(loss) if theta.ndim == 1 else vmap(grad(loss))
+        return of(theta, part.weights)
+
+    total = of_part(parts[0])
+    for part in parts[1:]:
+        total = total + of_part(part)
+    return total if len(parts) == 1 else total / len(parts)
+
+
+def advance(
+    task: Losses,
+    rule: Rule,
+    state: State,
+    parts: Sequence[Part],
+    rate: float,
+    step: int,
+    rest_square: Tensor | float = 0.0,
+) -> State:
+    """Phi_t: the state after one step, of one trajectory or of each in a stack."""
+    return rule.apply(state, gradient(task, state.theta, parts), rate, step, rest_square)
+
+
+def gauss_newton_product(task: Losses, theta_P: Tensor, direction_P: Tensor, parts: Sequence[Part]) -> Tensor:
+    """G v with G the mean over the parts of J' H J: J the model's Jacobian, H the Hessian of loss by output."""
+    total = None
+    for part in parts:
+        outputs = task.outputs(theta_P, part.batch)
+
+        def forward(theta: Tensor, part: Part = part) -> Tensor:
+            return task.outputs(theta, part.batch)
+
+        def loss(output: Tensor, part: Part = part) -> Tensor:
+            losses_B = task.losses_of_outputs(output, part.batch)
+            return (part.weights.to(losses_B.dtype) * losses_B).mean()
+
+        moved = jvp(forward, (theta_P,), (direction_P,))[1]
+        curved = jvp(grad(loss), (outputs,), (moved,))[1]
+        product = grad(lambda theta, curved=curved, forward=forward: (forward(theta) * curved).sum())(theta_P)
+        total = product if total is None else total + product
+    assert total is not None
+    return total / len(parts)
+
+
+def advance_tangents(
+    task: Losses,
+    rule: Rule,
+    state: State,
+    tangents: State,
+    parts: Sequence[Part],
+    changes: Sequence[Tensor],
+    rate: float,
+    step: int,
+    *,
+    gauss_newton: bool = False,
+    rest_square: Tensor | float = 0.0,
+) -> State:
+    """Derivatives of Phi_t along K directions, all at once; the primal is computed once.
+
+    r' = d Phi_t / d x . r + d Phi_t / d w . change
+
+    Args:
+        state: the primal x_t, theta [P].
+        tangents: the directions r, theta [K, P] and slots alike.
+        parts: the step's examples with the primal weights, [B] each.
+        changes: the direction of the weights in every part, [K, B] each.
+        gauss_newton: replace the loss's Hessian by the Gauss-Newton matrix, which is never negative.
+    """
+
+    def of_weights(*weights: Tensor) -> list[Part]:
+        return [Part(part.batch, w) for part, w in zip(parts, weights, strict=True)]
+
+    def one(theta_dot: Tensor, slots_dot: Slots, *change: Tensor) -> State:
+        weights = tuple(part.weights for part in parts)
+        if gauss_newton:
+            curved = gauss_newton_product(task, state.theta, theta_dot, parts)
+            slope = gradient(task, state.theta, parts)
+            slope_dot = curved + gradient(task, state.theta, of_weights(*change))
+        else:
+            slope, slope_dot = jvp(
+                lambda theta, *w: gradient(task, theta, of_weights(*w)),
+                (state.theta, *weights),
+                (theta_dot, *change),
+            )[:2]
+        moved = jvp(
+            lambda theta, slots, slope: rule.apply(State(theta, slots), slope, rate, step, rest_square),
+            (state.theta, state.slots, slope),
+            (theta_dot, slots_dot, slope_dot),
+        )[1]
+        return State(*moved)
+
+    return vmap(one)(tangents.theta, tangents.slots, *changes)

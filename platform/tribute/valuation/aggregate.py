@@ -29,6 +29,11 @@ from influence join usage using (run_id, query_id)
 group by all
 """
 
+_PRESENT = """
+select distinct source_id, replicate from influence join queries using (run_id, query_id)
+where simulate_run = $simulate_run and period = $period and list_contains($attribute_runs, run_id)
+"""
+
 _COUNTS = """
 select count(*) as queries, coalesce(sum((weight / inclusion_probability)::decimal(38, 12)), 0) as uses
 from queries
@@ -37,7 +42,7 @@ where simulate_run = $simulate_run and period = $period and list_contains($attri
 
 
 class SourceSums(NamedTuple):
-    """Usage-weighted influence of a period: per source, replicate and group of queries, nats."""
+    """Usage-weighted influence of a period: per source, replicate and group of queries, nats; NaN: failed."""
 
     source_ids: tuple[str, ...]
     nats_RGS: NDArray[np.float64]
@@ -80,6 +85,11 @@ def source_sums(
     column = {source_id: index for index, source_id in enumerate(source_ids)}
     replicates = 1 + max(replicate for _, replicate, _, _ in rows)
     nats_RGS = np.zeros((replicates, GROUPS, len(column)))
+    counts = lake.execute(_PRESENT, chosen).fetchall()
+    present_RS = np.zeros((replicates, len(column)), dtype=bool)
+    for source_id, replicate in counts:
+        present_RS[replicate, column[source_id]] = True
     for source_id, replicate, bucket, nats in rows:
         nats_RGS[replicate, bucket, column[source_id]] = float(nats)
+    nats_RGS[~np.broadcast_to(present_RS[:, None], nats_RGS.shape)] = np.nan
     return SourceSums(tuple(source_ids), nats_RGS, queries, float(uses))

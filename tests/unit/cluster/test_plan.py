@@ -18,4 +18,4 @@ def test_chunks_cover_everything_once_in_few_even_parts(count: int, largest: int
 def test_owners_balance_tokens_and_own_every_source_once() -> None:
     owned = owners(["a", "b", "c", "d"], [100, 60, 50, 10], 2)
     assert owned == [["a", "d"], ["b", "c"]]
-    assert owners(["a"], [5], 3) == [["a"], [], []]
+    assert owners(["a"], [5], 3) == [["a"]]

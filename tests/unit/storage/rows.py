@@ -7,6 +7,7 @@ import pyarrow as pa
 from tribute_storage import SCHEMAS
 
 VALUES = {
+    pa.list_(pa.string()): ["text"],
     pa.string(): "text",
     pa.bool_(): True,
     pa.int32(): 1,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tribute.config import Training
-from tribute.training.optimizers import AdamW, Sgd, build_optimizer
+from tribute.training.optimizers import Adam, Sgd, build_optimizer
 
 RATES = [0.1, 0.05, 0.2, 0.01]
 
@@ -39,7 +39,7 @@ def test_sgd_is_torch_sgd(decay: float) -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_adamw_without_eps_is_torch_adamw(decay: float) -> None:
     theta, gradients = torch.randn(5), torch.randn(4, 5)
-    ours = steps_of(AdamW((0.9, 0.99), 0.0, decay), theta, gradients)
+    ours = steps_of(Adam((0.9, 0.99), 0.0, 0.0, decay, True), theta, gradients)
     make = lambda p: torch.optim.AdamW(p, lr=1, betas=(0.9, 0.99), eps=0.0, weight_decay=decay)  # noqa: E731
     torch.testing.assert_close(ours, torch_steps(make, theta, gradients), rtol=1e-12, atol=1e-12)
 
@@ -62,7 +62,7 @@ def test_derivative_through_the_update_is_the_central_difference(optimizer: str)
 
 
 def test_many_trajectories_update_as_each_alone() -> None:
-    rule = AdamW((0.9, 0.99), 1e-8, 0.1)
+    rule = Adam((0.9, 0.99), 1e-8, 0.0, 0.1, True)
     theta, gradients = torch.randn(3, 5), torch.randn(4, 3, 5)
     together = steps_of(rule, theta, gradients)
     alone = torch.stack([steps_of(rule, theta[k], gradients[:, k]) for k in range(3)])

@@ -1,0 +1,47 @@
+"""`project.yaml`: every setting of a project, with its default, unit and meaning, checked before any work starts.
+
+Relative paths are relative to the folder of `project.yaml`. An unknown key is an error that names the nearest
+known one: a misspelt setting must never be silently ignored by a system that pays people.
+"""
+
+from tribute.config.corpus import (
+    ArraysCorpus,
+    Corpus,
+    HeldOutQueries,
+    IdxCorpus,
+    IdxQueries,
+    InstalledDocs,
+    Queries,
+    TextCorpus,
+    UsageQueries,
+)
+from tribute.config.loading import load_project, period_days
+from tribute.config.model import Calibration, Simulation, TaskSettings, Training
+from tribute.config.project import Cluster, Pool, Project, Rights, Serving, Tracking, Valuation
+from tribute.config.section import Section
+
+__all__ = [
+    "ArraysCorpus",
+    "Calibration",
+    "Cluster",
+    "Corpus",
+    "HeldOutQueries",
+    "IdxCorpus",
+    "IdxQueries",
+    "InstalledDocs",
+    "Pool",
+    "Project",
+    "Queries",
+    "Rights",
+    "Section",
+    "Serving",
+    "Simulation",
+    "TaskSettings",
+    "TextCorpus",
+    "Tracking",
+    "Training",
+    "UsageQueries",
+    "Valuation",
+    "load_project",
+    "period_days",
+]

@@ -1,0 +1,105 @@
+"""Settings of the model: its task, its training, the simulation of its sources, and their calibration."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tribute.config.section import Section
+
+
+class TaskSettings(Section):
+    """The model and its two functions: a built-in name, or `package.module:factory` for your own."""
+
+    name: str = Field("byte_lm", description="byte_lm, classifier, or package.module:factory")
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
+
+
+class Training(Section):
+    """How the model is trained: one step is a pure function of state, batch and learning rate.
+
+    A training of your own is taken over with `recordings` (a folder per replicate, written by
+    `tribute.training.Recorder`) or, when only its result is left, with `checkpoint`.
+    """
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0)
+    schedule: Literal["constant", "cosine", "linear"] = "cosine"
+    warmup: float = Field(0.05, ge=0, lt=1, description="part of the steps over which the rate rises")
+    final_rate: float = Field(0.1, ge=0, le=1, description="last learning rate as a part of the peak")
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
+    nesterov: bool = Field(False, description="sgd only")
+    betas: tuple[float, float] = Field((0.9, 0.99), description="adam and adamw only")
+    eps_root: float = Field(1e-8, ge=0, description="adam and adamw: added inside the square root")
+    eps: float = Field(0.0, ge=0, description="adam and adamw: added outside the square root, as torch.optim does")
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0, description="largest global norm of the gradient")
+    batch_size: int = Field(32, ge=1)
+    accumulation: int = Field(1, ge=1, description="parts in which a batch's gradient is computed, to save memory")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of forward and backward passes")
+    epochs: float = Field(1.0, gt=0, description="passes over the training examples")
+    seed: int = Field(0, ge=0, description="replicate r is trained with seed + r; replicate 0 is the model valued")
+    replicates: int = Field(3, ge=1, description="how many seeds to train and simulate")
+    recordings: tuple[Path, ...] = Field((), description="folders of your own recorded trainings, one a replicate")
+    checkpoint: Path | None = Field(None, description="safetensors file of a model trained elsewhere")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        if self.recordings and self.checkpoint:
+            raise ValueError("give recordings or a checkpoint, not both")
+        if self.recordings and self.replicates != len(self.recordings):
+            raise ValueError(f"replicates is {self.replicates}, but there are {len(self.recordings)} recordings")
+        return self
+
+
+class Simulation(Section):
+    """How each source's response is simulated."""
+
+    mode: Literal["paired", "tangent"] = Field("paired", description="two trajectories, or the exact derivative")
+    base: Literal["replay", "continue"] = Field("replay", description="the last steps again, or further steps")
+    horizon: float = Field(0.2, gt=0, le=1, description="replay: last part of the training, in learning-rate mass")
+    weight: float = Field(1.0, gt=0, le=1, description="weight of all sources around which one is taken away")
+    epsilon: float = Field(1.0, gt=0, le=1, description="paired: how much of the source's weight is taken away")
+    scope: str = Field("all", description="parameters that respond: all, last_block, head, lora, or a regex")
+    curvature: Literal["hessian", "gauss_newton"] = Field("hessian", description="tangent only")
+    notion: Literal["leave_one_out", "banzhaf", "shapley"] = "leave_one_out"
+    coalitions: int = Field(64, ge=4, description="banzhaf, shapley: sampled coalitions of a replicate")
+    groups: int = Field(64, ge=2, description="leave_one_out: most sources, or groups of them, simulated")
+    steps: int = Field(200, ge=1, description="continue: how many steps")
+    learning_rate: float | None = Field(None, gt=0, description="continue: default, the training's last rate")
+    damping: float = Field(0.0, ge=0, description="continue: pull towards the checkpoint, lambda / 2 |theta|^2")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the simulated forward and backward passes; parameters stay float32"
+    )
+    smoothness_sources: int = Field(2, ge=0, description="sources whose response is checked at half the size")
+    memory_gib: float = Field(2.0, gt=0, description="of the trajectories that a worker runs in one batch")
+    chunk: int = Field(32, ge=1, description="most sources in one batch of trajectories, memory permitting")
+    checkpoint_every: int = Field(200, ge=1, description="steps after which a simulation's state is kept")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.mode == "paired" and self.epsilon > self.weight:
+            raise ValueError(f"epsilon {self.epsilon} takes away more than weight {self.weight}")
+        if self.notion != "leave_one_out" and (self.mode, self.weight, self.epsilon) != ("paired", 1.0, 1.0):
+            raise ValueError(f"{self.notion} simulates coalitions: it needs mode paired, weight 1 and epsilon 1")
+        return self
+
+
+class Calibration(Section):
+    """Real retraining without a few randomly drawn sources, to which the simulated values are calibrated.
+
+    For leave_one_out, and trainings that can be repeated. Without it values are shrunk by a rule of thumb and
+    intervals are wider.
+    """
+
+    spot_sources: int = Field(
+        4, ge=0, description="sources that are really left out, in every replicate; 0 = none"
+    )
+    seed: int = Field(0, ge=0, description="of the draw of those sources")
+    estimates: tuple[dict[str, Any], ...] = Field(
+        (), description="further simulations to calibrate on: the keys that differ from `simulation`"
+    )

@@ -1,0 +1,123 @@
+"""A whole project, and the settings of money, cluster, tracking and service."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tribute.config.corpus import Corpus, HeldOutQueries, Queries
+from tribute.config.model import Calibration, Simulation, TaskSettings, Training
+from tribute.config.section import Section
+
+
+class Rights(Section):
+    """Who is paid for which source."""
+
+    sources: Path | None = Field(
+        None, description="CSV, YAML or Parquet: source_id, publisher_id, split, valid_from, valid_to"
+    )
+    publishers: Path | None = Field(None, description="CSV, YAML or Parquet: publisher_id, name")
+
+
+class Valuation(Section):
+    """From influence to shares."""
+
+    shrinkage: Literal["auto"] | float = Field("auto", description="0 = attribution alone, 1 = token count alone")
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples behind the intervals")
+
+    @field_validator("shrinkage")
+    @classmethod
+    def _in_unit_interval(cls, value: str | float) -> str | float:
+        if isinstance(value, float) and not 0 <= value <= 1:
+            raise ValueError("shrinkage is 'auto' or a number from 0 to 1")
+        return value
+
+
+class Pool(Section):
+    """The money of a period; `amount` is text, so that no digit is lost to binary fractions."""
+
+    amount: str = "10000.00"
+    currency: str = Field("EUR", description="ISO 4217 code")
+
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _is_exact(cls, value: object) -> str:
+        if isinstance(value, float):
+            raise ValueError(f"write the amount in quotes, as text: amount: '{value}'")
+        try:
+            amount = Decimal(str(value))
+        except InvalidOperation:
+            raise ValueError(f"{value!r} is not a decimal number such as '10000.00'") from None
+        if not amount.is_finite() or amount < 0:
+            raise ValueError(f"{value!r} is not a finite amount of at least 0")
+        return str(value)
+
+
+class Cluster(Section):
+    """Where Ray runs; nothing here changes a result."""
+
+    address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
+    workers: int = Field(2, ge=1)
+    gpus_per_worker: float | None = Field(None, ge=0, description="default: what the cluster has, shared")
+    placement: Literal["PACK", "SPREAD"] = Field("PACK", description="workers on few nodes, or on many")
+    start_timeout_s: float = Field(300, gt=0, description="how long to wait for room for all workers")
+
+
+class Tracking(Section):
+    """MLflow; an outage of it fails nothing."""
+
+    uri: str | None = Field(None, description="default: SQLite in the working folder")
+    enabled: bool = True
+
+
+class Serving(Section):
+    """The Ray Serve application."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    max_queries: int = Field(256, ge=1, description="per request")
+    request_timeout_s: float = Field(60, gt=0)
+
+
+class Project(Section):
+    """A whole project, as read from `project.yaml`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    workdir: Path = Path("tribute-data")
+    corpus: Corpus
+    rights: Rights = Rights()
+    task: TaskSettings = TaskSettings()
+    training: Training = Training()
+    simulation: Simulation = Simulation()
+    calibration: Calibration = Calibration()
+    queries: Queries = HeldOutQueries()
+    valuation: Valuation = Valuation()
+    pool: Pool = Pool()
+    cluster: Cluster = Cluster()
+    tracking: Tracking = Tracking()
+    serving: Serving = Serving()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.training.checkpoint and self.simulation.base != "continue":
+            raise ValueError(
+                "training.checkpoint has no recorded steps to replay: set simulation.base to continue"
+            )
+        self.further_simulations()
+        return self
+
+    def further_simulations(self) -> list[Simulation]:
+        """The settings of the further estimates that calibration may use beside `simulation`."""
+        main = self.simulation.model_dump()
+        return [Simulation.model_validate(main | changed) for changed in self.calibration.estimates]
+
+    @property
+    def lake_root(self) -> Path:
+        """Folder of the lake's tables."""
+        return self.workdir / "lake"
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of checkpoints, responses, corpus snapshots and statements."""
+        return self.workdir / "artifacts"

@@ -1,0 +1,128 @@
+"""Groups of sources for corpora of thousands: small ones together, similar ones together, large ones alone.
+
+Ward's clustering on what the sources' gradients look like, with tokens as masses: merging clusters a and b costs
+n_a n_b / (n_a + n_b) |m_a - m_b|^2, the spread of content that a common value per token would hide. The merges
+form a tree, so that splitting a group is taking back its last merge.
+
+Legend: S sources, D sketch dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tribute.training import Recipe, gradient
+from tribute.training.step import Part
+
+SKETCH = 256
+EXAMPLES = 128
+"""Examples of a source that its sketch looks at, at most."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Two clusters become one: their indices (sources first, then merges in order) and the spread it hides."""
+
+    left: int
+    right: int
+    cost: float
+
+
+def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int) -> NDArray[np.float64]:
+    """Each source's mean gradient at theta, hashed to `SKETCH` numbers by random signs (count sketch), [S, D]."""
+    generator = torch.Generator().manual_seed(seed)
+    bucket_P = torch.randint(SKETCH, (recipe.task.size,), generator=generator).to(theta_P.device)
+    sign_P = (2 * torch.randint(2, (recipe.task.size,), generator=generator) - 1).to(theta_P)
+    found = torch.zeros(len(sources), SKETCH, dtype=theta_P.dtype, device=theta_P.device)
+    for row, source in enumerate(sources):
+        own = np.flatnonzero(recipe.data.source_N == source)
+        chosen = own[np.linspace(0, len(own) - 1, min(EXAMPLES, len(own)), dtype=np.int64)]
+        batch, _ = recipe.data.batch(chosen, recipe.device)
+        slope_P = gradient(recipe.task, theta_P, [Part(batch, theta_P.new_ones(len(chosen)))])
+        found[row].index_add_(0, bucket_P, sign_P * slope_P)
+    return found.double().cpu().numpy()
+
+
+def ward_tree(sketch_SD: NDArray[np.float64], tokens_S: NDArray[np.float64]) -> list[Merge]:
+    """All merges, the cheapest first at every step, [S - 1]."""
+    count = len(tokens_S)
+    mean, mass = sketch_SD.copy(), tokens_S.astype(np.float64).copy()
+    names, merges = np.arange(count), []
+    cost = _costs(mean, mass, mean, mass)
+    np.fill_diagonal(cost, np.inf)
+    nearest = cost.argmin(1)
+    for index in range(count - 1):
+        left = int(cost[np.arange(count), nearest].argmin())
+        right = int(nearest[left])
+        merges.append(Merge(int(names[left]), int(names[right]), float(cost[left, right])))
+        total = mass[left] + mass[right]
+        mean[left] = (mass[left] * mean[left] + mass[right] * mean[right]) / total
+        mass[left], names[left] = total, count + index
+        cost[right], cost[:, right] = np.inf, np.inf
+        alive = np.isfinite(cost[left]) | (np.arange(count) == left)
+        fresh = np.where(alive, _costs(mean[left : left + 1], mass[left : left + 1], mean, mass)[0], np.inf)
+        fresh[left] = np.inf
+        cost[left], cost[:, left] = fresh, fresh
+        stale = (nearest == left) | (nearest == right)
+        nearest[stale] = cost[stale].argmin(1)
+        better = fresh < cost[np.arange(count), nearest]
+        nearest[better] = left
+        nearest[left] = fresh.argmin()
+    return merges
+
+
+def _costs(
+    mean_a: NDArray[np.float64],
+    mass_a: NDArray[np.float64],
+    mean_b: NDArray[np.float64],
+    mass_b: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    square = np.square(mean_a).sum(1)[:, None] + np.square(mean_b).sum(1) - 2 * mean_a @ mean_b.T
+    cost: NDArray[np.float64] = mass_a[:, None] * mass_b / (mass_a[:, None] + mass_b) * square.clip(0)
+    return cost
+
+
+class Tree:
+    """The merges as a tree of groups: cut it into some groups, and split single ones further."""
+
+    def __init__(self, merges: Sequence[Merge]) -> None:
+        self._sources, self._merges = len(merges) + 1, list(merges)
+
+    def cut(self, groups: int) -> list[int]:
+        """The nodes left when the last `groups` - 1 merges are taken back."""
+        nodes = {self._sources + len(self._merges) - 1}
+        while len(nodes) < min(groups, self._sources):
+            last = max(nodes)
+            nodes = nodes - {last} | set(self.children(last))
+        return sorted(nodes)
+
+    def children(self, node: int) -> tuple[int, ...]:
+        """The two parts of a group; none of a single source."""
+        if node < self._sources:
+            return ()
+        merge = self._merges[node - self._sources]
+        return merge.left, merge.right
+
+    def hidden(self, node: int) -> float:
+        """The spread of content that splitting the group would show; 0 for a single source."""
+        return 0.0 if node < self._sources else self._merges[node - self._sources].cost
+
+    def members(self, node: int) -> tuple[int, ...]:
+        """The sources in a group, ascending."""
+        found, open_nodes = [], [node]
+        while open_nodes:
+            parts = self.children(open_nodes[-1])
+            if not parts:
+                found.append(open_nodes[-1])
+            open_nodes[-1:] = parts
+        return tuple(sorted(found))
+
+    def worth_splitting(self, nodes: Sequence[int], values: Sequence[float], count: int) -> list[int]:
+        """The groups with the most money times hidden spread per mass, at most `count`; never single sources."""
+        scores = {n: max(v, 0.0) * self.hidden(n) for n, v in zip(nodes, values, strict=True) if self.children(n)}
+        ranked = sorted((n for n in scores if scores[n] > 0), key=lambda n: (-scores[n], n))
+        return ranked[:count]

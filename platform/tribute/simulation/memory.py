@@ -1,0 +1,59 @@
+"""How many trajectories fit into a memory budget.
+
+Legend: P parameters, p of the scope, K units.
+"""
+
+import torch
+from torch import Tensor
+
+from tribute.config import Simulation
+from tribute.errors import ConfigError
+from tribute.tasks import Scope
+from tribute.training import Recipe
+
+GIB = 2**30
+
+
+def trajectory_bytes(recipe: Recipe, settings: Simulation) -> int:
+    """Bytes that one more trajectory in a stack takes at the peak of a step.
+
+    Parameters, optimizer slots, gradient and the update's intermediate results, twice for tangents; and what a
+    part of a batch keeps for its backward pass, three times for tangents.
+    """
+    scope = Scope(recipe.task, settings.scope)
+    slots = len(recipe.rule.optimizer.init(torch.zeros(1)))
+    vectors = 2 * (1 + slots) + 4
+    tangent = settings.mode == "tangent"
+    return (2 if tangent else 1) * 4 * scope.size * vectors + (3 if tangent else 1) * saved_bytes(recipe)
+
+
+def saved_bytes(recipe: Recipe) -> int:
+    """Bytes that the forward pass of the first part of a batch keeps for the backward pass."""
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        kept[value.data_ptr()] = value.numel() * value.element_size()
+        return value
+
+    [part, *_] = recipe.parts(recipe.schedule.order, 0, torch.ones(len(recipe.data.source_ids)).to(recipe.device))
+    theta_P = recipe.initial().theta.requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        recipe.task.losses(theta_P, part.batch).sum()
+    return sum(kept.values())
+
+
+def largest_chunk(recipe: Recipe, settings: Simulation) -> int:
+    """The number of units that a worker simulates at once: at most `chunk`, and within `memory_gib`.
+
+    Raises:
+        ConfigError: not even one fits.
+    """
+    each = trajectory_bytes(recipe, settings)
+    fitting = int(settings.memory_gib * GIB // each) - 1
+    if fitting < 1:
+        raise ConfigError(
+            f"simulation.memory_gib is {settings.memory_gib}, but a trajectory of this model takes "
+            f"{each / GIB:.2f} GiB and two are needed. Raise it, narrow simulation.scope, or raise "
+            "training.accumulation"
+        )
+    return min(settings.chunk, fitting)

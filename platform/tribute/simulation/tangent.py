@@ -1,0 +1,81 @@
+"""Tangent simulation: the exact derivative of the final parameters by a unit's weight, in forward mode.
+
+Legend: P parameters, p of the scope, S sources, K units.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tribute.simulation.course import Course
+from tribute.simulation.stack import Responses, Stack, replaced
+from tribute.tasks import Scope
+from tribute.training import NonFinite, Part, State, advance_tangents, gradient
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """r_u = d theta_T / d w along change_u: one primal run, and K tangents pushed through every step.
+
+    Args:
+        change_KS: which sources' weights each unit moves, [K, S].
+        gauss_newton: curvature that is never negative, for steps far from convergence.
+
+    Source: the single-trajectory form of arXiv 2511.19803; the forward-mode dual of arXiv 2503.13751.
+    """
+
+    course: Course
+    scope: Scope
+    change_KS: Tensor
+    gauss_newton: bool
+
+    def begin(self, state: State) -> Stack:
+        """Tangents of 0: what happened before the horizon is not differentiated."""
+        narrow = self.scope.of(state.theta)
+        zero = narrow.new_zeros(len(self.change_KS), narrow.shape[-1])
+        failed = torch.full((len(self.change_KS),), -1, device=narrow.device)
+        return Stack(state, State(zero, tuple(zero.clone() for _ in state.slots)), failed)
+
+    def advance(self, stack: Stack, step: int) -> Stack:
+        """One step of the primal and of all tangents.
+
+        Raises:
+            NonFinite: the primal left the finite numbers.
+        """
+        course, rate, scope = self.course, self.course.rate(step), self.scope
+        parts = course.parts(step, course.base_weights())
+        alive_KS = self.change_KS.to(stack.base.theta.device) * (stack.failed < 0)[:, None]
+        changes = [part.weights for part in course.parts(step, alive_KS)]
+        slope_P = gradient(course.recipe.task, stack.base.theta, parts)
+        rest = slope_P.square().sum() - scope.of(slope_P).square().sum()
+        anchor = course.rule.anchor
+        moved = advance_tangents(
+            scope.task_at(stack.base.theta),
+            replace(course.rule, anchor=scope.of(anchor) if isinstance(anchor, Tensor) else anchor),
+            State(scope.of(stack.base.theta), tuple(scope.of(slot) for slot in stack.base.slots)),
+            stack.moved,
+            [Part(part.batch, part.weights) for part in parts],
+            changes,
+            rate,
+            step,
+            gauss_newton=self.gauss_newton,
+            rest_square=rest,
+        )
+        base = course.rule.apply(stack.base, slope_P, rate, step)
+        if not torch.isfinite(base.theta.sum()):
+            raise NonFinite(step, course.steps.stop)
+        return self._checked(Stack(base, moved, stack.failed), step)
+
+    def responses(self, stack: Stack) -> Responses:
+        """The derivatives, per unit of weight."""
+        return Responses(stack.base.theta, stack.moved.theta, stack.failed)
+
+    def drop(self, stack: Stack, rows_K: Tensor, step: int) -> Stack:
+        """Give up some units: their tangents become 0."""
+        zero = State(stack.moved.theta.new_zeros(()), tuple(slot.new_zeros(()) for slot in stack.moved.slots))
+        return Stack(stack.base, replaced(stack.moved, rows_K, zero), stack.failed.masked_fill(rows_K, step))
+
+    def _checked(self, stack: Stack, step: int) -> Stack:
+        finite = torch.isfinite(stack.moved.theta.sum(-1))
+        return stack if finite.all() else self.drop(stack, ~finite, step)

@@ -1,0 +1,108 @@
+"""What the sources of a period were worth: calibrated to real retraining where there is any, shrunk otherwise.
+
+Legend: R replicates, G groups of queries, N draws, U units, S sources.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.config import Valuation
+from tribute.valuation.aggregate import SourceSums
+from tribute.valuation.calibration import FEWEST, Calibration, calibrate, share_of_total
+from tribute.valuation.estimates import MAIN, RETRAINED, Estimates
+from tribute.valuation.failures import filled
+from tribute.valuation.intervals import resampled_totals
+from tribute.valuation.shrinkage import shrink, token_weight
+
+Array = NDArray[np.float64]
+UNKNOWN_BIAS = 0.5
+"""Error of uncalibrated values, in parts of their departure from token counts."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """Sources' totals before and after calibration, [S] nats, and draws of the latter, [N, S]."""
+
+    attribution_S: Array
+    value_S: Array
+    draws_NS: Array
+    token_weight: float
+    note: str
+
+
+def source_values(
+    settings: Valuation, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
+) -> Values:
+    """Values of a period from its sums; calibrated if enough units were really retrained without."""
+    nats_RGS = filled(sums.nats_RGS, tokens_S / tokens_S.sum())
+    if estimates is not None and settings.shrinkage == "auto":
+        truth_RU = estimates.totals[RETRAINED]
+        spots = np.flatnonzero(np.isfinite(truth_RU).any(0))
+        if len(spots) >= FEWEST and np.nansum(truth_RU) > 0:
+            features = {name: nats_RU for name, nats_RU in estimates.totals.items() if name != RETRAINED}
+            tokens_U = estimates.member_US @ tokens_S
+            calibration = calibrate(features, tokens_U, spots.tolist(), truth_RU[:, spots])
+            spot_units = [estimates.unit_ids[spot] for spot in spots]
+            return _calibrated(
+                nats_RGS.sum(1), estimates, calibration, tokens_S, spot_units, settings.resamples, seed
+            )
+    return _shrunk(settings, nats_RGS, tokens_S / tokens_S.sum(), seed)
+
+
+def _shrunk(settings: Valuation, nats_RGS: Array, share_S: Array, seed: int) -> Values:
+    """Values shrunk towards the token count by how far the replicates disagree."""
+    totals_RS = nats_RGS.sum(1)
+    total_S = totals_RS.mean(0)
+    kappa = token_weight(totals_RS, share_S) if isinstance(settings.shrinkage, str) else settings.shrinkage
+    draws_NS = shrink(resampled_totals(nats_RGS, settings.resamples, seed), share_S, kappa)
+    departure_S = np.abs(total_S - np.clip(total_S, 0, None).sum() * share_S)
+    noise_NS = np.random.default_rng([seed, 1]).standard_normal(draws_NS.shape)
+    note = {"calibrated": False, "token_weight": kappa, "intervals": "queries, replicates and unknown bias"}
+    return Values(
+        total_S,
+        shrink(total_S, share_S, kappa),
+        draws_NS + UNKNOWN_BIAS * departure_S * noise_NS,
+        kappa,
+        json.dumps(note),
+    )
+
+
+def _calibrated(
+    totals_RS: Array,
+    estimates: Estimates,
+    calibration: Calibration,
+    tokens_S: Array,
+    spot_units: list[str],
+    resamples: int,
+    seed: int,
+) -> Values:
+    """Values of the calibrated batch, carried over to all queries of the period and divided inside groups.
+
+    v' = growth (v + beta (x' - x)): x and x' are the simulated shares of the batch and of the period.
+    """
+    tokens_U, batch_RU = estimates.member_US @ tokens_S, estimates.totals[MAIN]
+    share_U, all_RU = tokens_U / tokens_U.sum(), totals_RS @ estimates.member_US.T
+    before_U, after_U = (share_of_total(nats_RU, share_U) for nats_RU in (batch_RU, all_RU))
+    moved_U = calibration.features[MAIN] * (after_U - before_U)
+    totals = [float(np.clip(np.nanmean(nats_RU, 0), 0, None).sum()) for nats_RU in (batch_RU, all_RU)]
+    growth = totals[1] / totals[0] if totals[0] else 1.0
+    inside_US = growth * estimates.member_US * tokens_S / tokens_U[:, None]
+    note = {
+        "calibrated": True,
+        "spot_units": spot_units,
+        "queries_of": estimates.attribute_run,
+        "coefficients": calibration.features,
+        "cross_validation_error": calibration.cv_error,
+        "degrees_of_freedom": calibration.degrees_of_freedom,
+        "intervals": "residuals of left-out spot units, Student's t",
+    }
+    return Values(
+        totals_RS.mean(0),
+        (calibration.value_S + moved_U) @ inside_US,
+        (calibration.draws(resamples, seed) + moved_U) @ inside_US,
+        calibration.token_weight,
+        json.dumps(note),
+    )

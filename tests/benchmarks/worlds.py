@@ -1,0 +1,149 @@
+"""A project's training as the benchmarks see it: any seed trained, simulated in any way, read out on its queries.
+
+Legend: P parameters, Q queries, U units, S sources.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tribute.cluster import chunks
+from tribute.cluster.coordinate import ALLOCATION
+from tribute.config import Project, Simulation, load_project
+from tribute.corpus import QueryTable, load_source, read_manifest
+from tribute.lineage import lineage
+from tribute.readout import QueryRows, period_queries, read_out
+from tribute.simulation import Unit, build_course, build_mode, change_matrix, simulate, single_units
+from tribute.tasks import Scope
+from tribute.training import Recipe, State, TrainingSet
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
+
+PERIOD = "2026-10"
+CORES = 2
+WARM_UP = 20
+"""Steps before the clock starts."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A simulation: the keys that differ from `simulation`, and the units (all single sources by default)."""
+
+    name: str
+    settings: dict[str, object]
+    units: tuple[Unit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """Influence of units, [Q, U] nats, and what it cost: seconds, and the same in trainings of that process."""
+
+    influence_QU: NDArray[np.float32]
+    trainings: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class World:
+    """A project whose corpus is there."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, path: Path) -> "World":
+        """The world of a project file; reads its corpus."""
+        run(load_project(path), PERIOD, JsonReporter(), last="corpus")
+        return cls(path)
+
+    @cached_property
+    def project(self) -> Project:
+        """Its settings."""
+        return load_project(self.path)
+
+    @cached_property
+    def data(self) -> TrainingSet:
+        """Its training examples."""
+        folder = self.project.artifacts / lineage(self.project).corpus_run
+        names = [source.source_id for source in read_manifest(folder).sources]
+        return TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
+
+    @cached_property
+    def tokens_S(self) -> NDArray[np.float64]:
+        """Token counts."""
+        folder = self.project.artifacts / lineage(self.project).corpus_run
+        return np.array([source.tokens for source in read_manifest(folder).sources], dtype=np.float64)
+
+    @cached_property
+    def queries(self) -> QueryTable:
+        """Its queries."""
+        return period_queries(self.project, PERIOD)
+
+    def recipe(self, seed: int) -> Recipe:
+        """Its training under a seed."""
+        return Recipe(self.project.task, self.project.training, self.data, seed)
+
+    def answer(self, seed: int, asks: Sequence[Ask]) -> dict[str, Found]:
+        """Train under a seed and simulate what is asked, chunk by chunk as a worker would."""
+        recipe = self.recipe(seed)
+        settings = {ask.name: self.project.simulation.model_copy(update=ask.settings) for ask in asks}
+        starts = {recipe.horizon_start(each.horizon) for each in settings.values()} | {recipe.steps}
+        states = {0: recipe.initial()}
+
+        def keep(step: int, state: State) -> None:
+            if step in starts:
+                states[step] = state
+
+        everything = torch.ones(len(self.data.source_ids))
+        recipe.run(states[0], range(min(WARM_UP, recipe.steps)), everything)
+        began = time.perf_counter()
+        recipe.run(states[0], range(recipe.steps), everything, keep)
+        training = time.perf_counter() - began
+        found = {}
+        for ask in asks:
+            units = list(ask.units) or single_units(self.data.source_ids)
+            influence_QU, seconds = self._simulated(recipe, settings[ask.name], units, states)
+            found[ask.name] = Found(influence_QU, seconds / training, seconds)
+        return found
+
+    def _simulated(
+        self, recipe: Recipe, settings: Simulation, units: Sequence[Unit], states: dict[int, State]
+    ) -> tuple[NDArray[np.float32], float]:
+        final, rows = states[recipe.steps], QueryRows.of(self.queries)
+        course = build_course(recipe, settings, final.theta)
+        start = states[course.steps.start]
+        if settings.base == "continue":
+            start = State(final.theta, recipe.rule.optimizer.init(final.theta))
+        pieces, seconds = [], 0.0
+        for chosen in chunks(len(units), settings.chunk):
+            chunk, began = [units[u] for u in chosen], time.perf_counter()
+            mode = build_mode(course, settings, torch.from_numpy(change_matrix(chunk, len(self.data.source_ids))))
+            result = simulate(mode, mode.begin(start), course.steps.start)
+            seconds += time.perf_counter() - began
+            scope = Scope(recipe.task, settings.scope)
+            [read] = read_out(scope, [result.theta_P], [result.response_KP], rows)
+            pieces.append(read.influence_QS.numpy())
+        return np.concatenate(pieces, axis=1), seconds
+
+
+def answers(jobs: Sequence[tuple[Path, int, Sequence[Ask]]]) -> list[dict[str, Found]]:
+    """`World.answer` of every (project, seed, asks), `CORES` at a time, in processes like those of the workers."""
+    os.environ.update(ALLOCATION)
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=_prepare) as pool:
+        return list(pool.map(_answer, *zip(*jobs, strict=True)))
+
+
+def _prepare() -> None:
+    torch.set_num_threads(1)
+
+
+def _answer(path: Path, seed: int, asks: Sequence[Ask]) -> dict[str, Found]:
+    return World(path).answer(seed, asks)

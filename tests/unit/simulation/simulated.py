@@ -1,0 +1,34 @@
+"""Simulations of small trainings in one call."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from tribute.config import Simulation
+from tribute.simulation import Responses, build_course, build_mode, simulate, start_of
+from tribute.training import Recipe, State
+
+
+def simulated(
+    recipe: Recipe,
+    rows: Sequence[Sequence[float]] | None = None,
+    start: State | None = None,
+    before: int = 0,
+    **settings: object,
+) -> Responses:
+    """Responses to the given changes of the sources' weights (each source alone, if none are given)."""
+    sources = len(recipe.data.source_ids)
+    change = torch.tensor(np.eye(sources) if rows is None else np.array(rows), dtype=torch.get_default_dtype())
+    simulation = Simulation(**({"horizon": 1.0} | settings))
+    state = start or recipe.initial()
+    course = build_course(recipe, simulation, state.theta)
+    mode = build_mode(course, simulation, change)
+    begin = start_of(recipe, course, state, before) if simulation.base == "replay" else state
+    return simulate(mode, mode.begin(begin), course.steps.start)
+
+
+def trained(recipe: Recipe, weights: Sequence[float] | None = None) -> torch.Tensor:
+    """Final parameters of the whole training."""
+    weights_S = torch.tensor(weights) if weights is not None else torch.ones(len(recipe.data.source_ids))
+    return recipe.run(recipe.initial(), range(recipe.steps), weights_S).theta

@@ -1,0 +1,147 @@
+"""Simulations in a narrow scope against a for-loop, and what they compute once for all trajectories."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.unit.simulation.simulated import simulated, trained
+from tests.unit.training.small import small_recipe
+from tribute.config import Simulation, TaskSettings
+from tribute.simulation import build_course, build_mode
+from tribute.tasks import Classifier, Scope
+from tribute.training import Recipe
+
+BATCHED, WRAPPED = torch._C._functorch.is_batchedtensor, torch._C._functorch.is_functorch_wrapped_tensor
+TRAININGS = [
+    {"optimizer": "sgd"},
+    {"optimizer": "sgd", "nesterov": True, "weight_decay": 0.1, "clip_norm": 0.2, "accumulation": 2},
+    {"optimizer": "adamw", "weight_decay": 0.1, "clip_norm": 0.1},
+]
+
+
+def slope(recipe: Recipe, theta_P: torch.Tensor, step: int, weights_S: torch.Tensor) -> torch.Tensor:
+    theta_P = theta_P.detach().requires_grad_()
+    parts = recipe.parts(recipe.schedule.order, step, weights_S)
+    sum((part.weights * recipe.task.losses(theta_P, part.batch)).mean() / len(parts) for part in parts).backward()
+    return theta_P.grad
+
+
+def clipped(gradient: torch.Tensor, square: torch.Tensor, largest: float | None) -> torch.Tensor:
+    return gradient if largest is None else gradient * min(1.0, largest / (float(square.sqrt()) + 1e-6))
+
+
+def scoped_by_hand(
+    recipe: Recipe, own_P: torch.Tensor, weights_S: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The whole training, and beside it one whose parameters outside `own` (a mask) are the whole training's."""
+    optimizer, largest = recipe.rule.optimizer, recipe.training.clip_norm
+    theta, other = recipe.initial().theta, recipe.initial().theta
+    slots, other_slots = optimizer.init(theta), optimizer.init(theta)
+    for step, rate in enumerate(recipe.schedule.rates.tolist()):
+        whole = slope(recipe, theta, step, torch.ones(3))
+        moved = slope(recipe, other, step, weights_S)
+        square = moved[own_P].square().sum() + whole[~own_P].square().sum()
+        moved, whole = clipped(moved, square, largest), clipped(whole, whole.square().sum(), largest)
+        other, other_slots = optimizer.update(other, moved, other_slots, rate, step)
+        theta, slots = optimizer.update(theta, whole, slots, rate, step)
+        other = torch.where(own_P, other, theta)
+    return theta, other
+
+
+def mask(recipe: Recipe, scope: str) -> torch.Tensor:
+    names = Scope(recipe.task, scope).names
+    return torch.cat([torch.full((s.numel(),), n in names) for n, s in recipe.task.shapes.items()])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("scope", ["head", r"^0\."])
+@pytest.mark.parametrize("training", TRAININGS)
+def test_a_paired_simulation_moves_the_scope_alone_beside_the_whole_training(training: dict, scope: str) -> None:
+    recipe = small_recipe(epochs=2, **training)
+    own_P = mask(recipe, scope)
+    found = simulated(recipe, scope=scope)
+    torch.testing.assert_close(found.theta_P, trained(recipe), rtol=1e-12, atol=1e-13)
+    for source in range(3):
+        theta, other = scoped_by_hand(recipe, own_P, torch.tensor([float(s != source) for s in range(3)]))
+        torch.testing.assert_close(found.theta_P, theta, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(found.response_KP[source], (theta - other)[own_P], rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("training", TRAININGS)
+def test_a_scoped_tangent_is_the_central_difference_of_that_loop(training: dict) -> None:
+    recipe = small_recipe(epochs=2, eps_root=1e-4, **training)
+    own_P, step = mask(recipe, "head"), 1e-5
+    found = simulated(recipe, mode="tangent", scope="head").response_KP
+    for source in range(3):
+        up, down = (
+            scoped_by_hand(recipe, own_P, torch.ones(3) + sign * step * torch.eye(3)[source])[1][own_P]
+            for sign in (1, -1)
+        )
+        torch.testing.assert_close(found[source], (up - down) / (2 * step), rtol=1e-4, atol=1e-7)
+
+
+def batched(value: torch.Tensor) -> bool:
+    """Whether any functorch layer of the tensor is a batch of trajectories."""
+    while WRAPPED(value):
+        if BATCHED(value):
+            return True
+        value = torch._C._functorch.get_unwrapped(value)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"scope": "all"}, [True, True, True]),
+        ({"scope": "head"}, [False, False, True]),
+        ({"scope": "head", "mode": "tangent"}, [False, False, False]),
+    ],
+)
+def test_activations_of_the_frozen_trunk_are_computed_once_for_all_trajectories(settings, expected) -> None:
+    """The perceptron's last layer is the head; tangents have no activations of their own, only directions."""
+    recipe, settings = small_recipe(epochs=1), Simulation(horizon=1.0, **settings)
+    course = build_course(recipe, settings, recipe.initial().theta)
+    seen: dict[str, list[bool]] = {"0": [], "1": [], "2": []}
+    for name, layer in course.recipe.task._module.named_children():
+        layer.register_forward_hook(lambda _, __, output, name=name: seen[name].append(batched(output)))
+    simulation = build_mode(course, settings, torch.eye(3))
+    simulation.advance(simulation.begin(recipe.initial()), 0)
+    assert all(seen.values())
+    assert [any(found) for found in seen.values()] == expected
+
+
+class FrozenTrunk(Classifier):
+    """A perceptron of which only the last layer trains; the rest always starts the same."""
+
+    def build(self) -> nn.Module:
+        module = super().build()
+        for number, parameter in enumerate(list(module.parameters())[:-2]):
+            parameter.data = torch.linspace(-1, 1, parameter.numel()).sin().view(parameter.shape) + 0.1 * number
+            parameter.requires_grad_(False)
+        return module
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("training", TRAININGS)
+def test_with_a_trunk_frozen_in_training_the_whole_scope_is_retraining(training: dict) -> None:
+    small = small_recipe(**training)
+    task = TaskSettings(name=f"{__name__}:FrozenTrunk", options=small.task_settings.options)
+    recipe = Recipe(task, small.training, small.data, 0)
+    assert recipe.task.size == 8 * 2 + 2
+    found = simulated(recipe)
+    for source in range(3):
+        without = trained(recipe, [float(s != source) for s in range(3)])
+        torch.testing.assert_close(found.response_KP[source], trained(recipe) - without, rtol=1e-12, atol=1e-12)
+    head = simulated(recipe, scope="head")
+    torch.testing.assert_close(head.response_KP, found.response_KP, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("mode", ["paired", "tangent"])
+@pytest.mark.parametrize("base", ["replay", "continue"])
+def test_a_scope_that_names_everything_is_the_whole_model(mode: str, base: str) -> None:
+    recipe = small_recipe(epochs=1, clip_norm=0.2)
+    settings = {"mode": mode, "base": base, "damping": 0.2, "steps": 6}
+    everything, whole = simulated(recipe, scope=".", **settings), simulated(recipe, **settings)
+    torch.testing.assert_close(everything.response_KP, whole.response_KP, rtol=0, atol=0)

@@ -1,0 +1,96 @@
+"""Taking over a recorded training: what is followed, refused, and caught as drift."""
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from tests.unit.simulation.simulated import simulated
+from tests.unit.training.recorded import ADAM, SGD, STEPS, Loop
+from tests.unit.training.small import small_recipe
+from tribute.errors import ConfigError
+from tribute.training import Drift, Recipe, adopt, load_checkpoint
+from tribute.training.recording import read_recording
+
+
+def test_other_settings_are_refused_with_the_keys_to_write(tmp_path) -> None:
+    loop = Loop(tmp_path / "theirs", "sgd", SGD, 0.5)
+    loop.run()
+    wrong = loop.recipe(momentum=0.9, nesterov=False, clip_norm=None)
+    with pytest.raises(ConfigError, match="recorded under other settings") as e:
+        adopt(wrong, tmp_path / "ours")
+    lines = str(e.value).partition("Write in `training`:\n")[2].splitlines()
+    assert sorted(lines) == ["  clip_norm: 0.5", "  momentum: 0.8", "  nesterov: True"]
+
+
+def noise(at: int):
+    def sabotage(step: int, module: nn.Module, indices: np.ndarray) -> np.ndarray:
+        if step == at:
+            module[0].weight.data[3, 1] += 0.02
+        return indices
+
+    return sabotage
+
+
+def other_examples(step: int, _model: nn.Module, indices: np.ndarray) -> np.ndarray:
+    return (indices + 1) % 40 if step == 13 else indices
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "step"), [(noise(0), 0), (noise(13), 13), (noise(STEPS - 1), STEPS - 1), (other_examples, 13)]
+)
+@pytest.mark.parametrize(("optimizer", "options"), [("sgd", SGD), ("adamw", ADAM)])
+def test_a_loop_that_secretly_does_something_else_is_caught_at_that_step(
+    tmp_path, sabotage, step: int, optimizer: str, options: dict
+) -> None:
+    loop = Loop(tmp_path / "theirs", optimizer, options, sabotage=sabotage)
+    loop.run()
+    for _ in range(2):
+        with pytest.raises(Drift, match=f"drifts from it, first at step {step}: by .* Look there") as error:
+            adopt(loop.recipe(), tmp_path / "ours")
+        assert error.value.step == step
+
+
+def test_what_is_no_recording_or_of_another_corpus_or_model_is_refused(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no recorded training .* `tribute.training.Recorder`"):
+        read_recording(tmp_path / "none")
+    loop = Loop(tmp_path / "theirs")
+    loop.run()
+    recipe = loop.recipe()
+    with pytest.raises(ConfigError, match=r"recorded example \d+, but the corpus has 30 training examples"):
+        read_recording(loop.folder).schedule(30)
+    wider = recipe.task_settings.model_copy(update={"options": {"features": 4, "hidden": [9], "classes": 2}})
+    with pytest.raises(ConfigError, match=r"recorded 58 parameters, the task has 65. Correct task.options"):
+        adopt(Recipe(wider, recipe.training, recipe.data, 0, recording=loop.folder), tmp_path / "ours")
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_simulation_of_an_adopted_training_replays_it_without_the_source(tmp_path) -> None:
+    loop = Loop(tmp_path / "theirs", "adamw", ADAM, 0.2)
+    final, recipe = loop.run(), loop.recipe()
+    start = adopt(recipe, tmp_path / "ours").load(0)
+    found = simulated(recipe, start=start)
+    torch.testing.assert_close(found.theta_P, final, rtol=1e-10, atol=1e-12)
+    for source in range(3):
+        weights_S = torch.tensor([float(s != source) for s in range(3)])
+        without = recipe.run(start, range(STEPS), weights_S).theta
+        torch.testing.assert_close(found.response_KP[source], final - without, rtol=1e-8, atol=1e-10)
+
+
+def test_a_checkpoint_is_loaded_by_name_or_refused(tmp_path) -> None:
+    recipe = small_recipe(optimizer="adam")
+    module = recipe.task.task.build().double()
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(dict(reversed(module.state_dict().items())), path)
+    state = load_checkpoint(recipe, path)
+    expected = nn.utils.parameters_to_vector(module.parameters()).detach().float()
+    torch.testing.assert_close(state.theta, expected, rtol=0, atol=0)
+    assert [slot.abs().sum().item() for slot in state.slots] == [0, 0]
+    with pytest.raises(ConfigError, match=r"training.checkpoint .*none cannot be read as safetensors"):
+        load_checkpoint(recipe, tmp_path / "none")
+    del (named := module.state_dict())["2.bias"]
+    safetensors.torch.save_file(named | {"0.weight": torch.zeros(3, 3)}, path)
+    with pytest.raises(ConfigError, match=r"missing or have another shape: 0.weight, 2.bias$"):
+        load_checkpoint(recipe, path)

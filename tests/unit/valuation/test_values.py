@@ -1,0 +1,90 @@
+"""Values of a period: calibrated, carried over to other queries, divided inside groups; or shrunk.
+
+Legend: R replicates, G groups of queries, S sources.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tribute.config import Valuation
+from tribute.valuation.aggregate import SourceSums
+from tribute.valuation.estimates import Estimates
+from tribute.valuation.failures import filled
+from tribute.valuation.values import Values, source_values
+
+Array = NDArray[np.float64]
+TOKENS = np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0])
+SETTINGS = Valuation(resamples=200)
+
+
+def simulated(seed: int = 0) -> Array:
+    """Influence of 3 replicates and 4 groups of queries, [R, G, S] nats."""
+    rng = np.random.default_rng(seed)
+    return TOKENS * (1 + 0.3 * rng.normal(size=(3, 4, len(TOKENS))))
+
+
+def sums(nats_RGS: Array) -> SourceSums:
+    return SourceSums(tuple("abcdef"), nats_RGS, 4, 4.0)
+
+
+def estimates(nats_RGS: Array, member_US: Array | None = None) -> Estimates:
+    """Four spot sources that are worth twice what was simulated."""
+    member_US = np.eye(len(TOKENS)) if member_US is None else member_US
+    totals_RU = nats_RGS.sum(1) @ member_US.T
+    truth_RU = np.where(np.arange(len(member_US)) < 4, 2 * totals_RU, np.nan)
+    names = tuple(f"u{index}" for index in range(len(member_US)))
+    return Estimates("attribute-1", {"retrained": truth_RU, "simulated": totals_RU}, names, member_US)
+
+
+def valued(nats_RGS: Array, batch_RGS: Array, member_US: Array | None = None) -> Values:
+    return source_values(SETTINGS, sums(nats_RGS), TOKENS, estimates(batch_RGS, member_US), 7)
+
+
+def test_twice_the_usage_is_worth_twice_as_much_with_twice_the_interval() -> None:
+    once, twice = (valued(times * simulated(), simulated()) for times in (1, 2))
+    np.testing.assert_allclose(twice.value_S, 2 * once.value_S, rtol=1e-12)
+    np.testing.assert_allclose(twice.draws_NS, 2 * once.draws_NS, rtol=1e-12)
+    assert json.loads(once.note)["spot_units"] == ["u0", "u1", "u2", "u3"]
+    assert once.value_S.sum() == pytest.approx(2 * simulated().sum(1).mean(0).sum(), rel=0.1)
+
+
+def test_usage_that_leans_on_a_source_moves_value_to_it() -> None:
+    leaning_RGS = simulated()
+    leaning_RGS[:, :, 5] *= 2
+    moved, same = valued(leaning_RGS, simulated()), valued(simulated(), simulated())
+    assert moved.value_S[5] / moved.value_S.sum() > same.value_S[5] / same.value_S.sum()
+
+
+def test_a_group_s_value_is_divided_by_tokens() -> None:
+    member_US = np.zeros((5, len(TOKENS)))
+    member_US[np.arange(4), np.arange(4)] = 1
+    member_US[4, 4:] = 1
+    nats_RGS = simulated()
+    nats_RGS[:, :, 4:] = nats_RGS[:, :, 4:].sum(2, keepdims=True) * TOKENS[4:] / TOKENS[4:].sum()
+    value_S = valued(nats_RGS, nats_RGS, member_US).value_S
+    assert value_S[4] / value_S[5] == pytest.approx(50 / 60)
+
+
+@pytest.mark.parametrize("shrinkage", ["auto", 0.25])
+def test_without_retraining_values_are_shrunk_and_intervals_wider(shrinkage: str | float) -> None:
+    settings = Valuation(resamples=200, shrinkage=shrinkage)
+    plain = source_values(settings, sums(simulated()), TOKENS, None, 7)
+    calibrated = valued(simulated(), simulated())
+    total = plain.attribution_S.sum()
+    expected_S = plain.attribution_S + plain.token_weight * (total * TOKENS / TOKENS.sum() - plain.attribution_S)
+    np.testing.assert_allclose(plain.value_S, expected_S)
+    assert not json.loads(plain.note)["calibrated"]
+    assert json.loads(calibrated.note)["calibrated"]
+
+
+def test_failed_simulations_take_the_other_replicates_or_the_tokens_worth() -> None:
+    nats_RGS = simulated()
+    nats_RGS[1, :, 2], nats_RGS[:, :, 4] = np.nan, np.nan
+    found = filled(nats_RGS, TOKENS / TOKENS.sum())
+    np.testing.assert_allclose(found[1, :, 2], simulated()[[0, 2], :, 2].mean(0))
+    known = [0, 1, 2, 3, 5]
+    per_token_G = found[:, :, known].mean(0).sum(1) / TOKENS[known].sum()
+    np.testing.assert_allclose(found[0, :, 4], per_token_G * 50)
