@@ -27,7 +27,7 @@ from tribute_storage import connect
 
 PERIOD = "2026-10"
 MARK = "TRIBUTE_CHAOS"
-KILLS_BEFORE_NODE_LOSS = 3
+KILLS_BEFORE_NODE_LOSS = 2
 
 
 class Killer(JsonReporter):

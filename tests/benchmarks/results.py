@@ -27,3 +27,10 @@ def write_results(name: str, figures: dict[str, object]) -> None:
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps({"machine": machine()} | figures, indent=2) + "\n")
     print(f"wrote {path}")
+
+
+def update_results(name: str, figures: dict[str, object]) -> None:
+    """Replace some keys of build/bench/NAME.json and keep the others."""
+    path = FOLDER / f"{name}.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    write_results(name, {key: value for key, value in before.items() if key != "machine"} | figures)

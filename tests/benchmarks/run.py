@@ -1,11 +1,11 @@
-"""Run benchmarks by name: `python tests/benchmarks/run.py spine` (or `all`); results in build/bench/NAME.json."""
+"""Run benchmarks by name: `python tests/benchmarks/run.py spine` (or `all`); results in build/bench/."""
 
 import importlib
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("spine",)
+NAMES = ("spine", "simulation", "transformer", "scaling")
 
 
 def main() -> None:

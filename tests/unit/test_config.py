@@ -56,3 +56,10 @@ def test_periods_are_months() -> None:
     for bad in ("2026-13", "2026-1", "26-01", "2026-00", "october"):
         with pytest.raises(ConfigError, match="YYYY-MM"):
             period_days(bad)
+
+
+def test_paths_are_relative_to_the_project_file(tmp_path: Path) -> None:
+    path = write(tmp_path, training={"replicates": 2, "recordings": ["rec-0", "/abs/rec-1"]})
+    project = load_project(path)
+    assert project.training.recordings == (tmp_path / "rec-0", Path("/abs/rec-1"))
+    assert project.workdir == tmp_path / "tribute-data"

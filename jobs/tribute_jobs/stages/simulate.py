@@ -45,12 +45,16 @@ def simulate(context: Context) -> StageOutput:
         Simulations(context).run(missing)
     with connect(context.lake.root) as connection:
         [(responses, failed, mode, steps, smoothness)] = connection.execute(
-            "select count(*), count(failed_step), any_value(mode), any_value(horizon_steps), avg(smoothness) "
-            "from simulations where run_id = $1",
+            "select count(*), list(unit_id || ' (replicate ' || replicate || ', step ' || failed_step || ')' "
+            "order by unit_id, replicate) filter (failed_step is not null), any_value(mode), "
+            "any_value(horizon_steps), avg(smoothness) from simulations where run_id = $1",
             [run_id],
         ).fetchall()
     if failed:
-        context.reporter.warned(f"{failed} of {responses} simulations exploded; see simulations.failed_step")
+        context.reporter.warned(
+            f"{len(failed)} of {responses} simulations exploded and were stopped: {', '.join(failed[:10])}. Their "
+            "sources are valued by other replicates or by tokens"
+        )
     if mode == "tangent" and smoothness is not None and smoothness > UNSMOOTH:
         context.reporter.warned(
             f"Tangents differ from real perturbations by {smoothness:.0%} on average: this training is too rough "

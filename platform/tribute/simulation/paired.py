@@ -11,7 +11,7 @@ from torch import Tensor
 from tribute.simulation.course import Course
 from tribute.simulation.stack import Responses, Stack, replaced, stacked
 from tribute.tasks import Scope
-from tribute.training import NonFinite, Part, State, advance, gradient
+from tribute.training import NonFinite, State, advance, gradient
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Paired:
             moved = advance(course.recipe.task, course.rule, stack.moved, parts, rate, step)
             whole = State(moved.theta[0], tuple(slot[0] for slot in moved.slots))
             return self._checked(Stack(whole, moved, stack.failed), step)
-        own = [Part(part.batch, part.weights[0]) for part in parts]
+        own = [part._replace(weights=part.weights[0]) for part in parts]
         slope_P = gradient(course.recipe.task, stack.base.theta, own)
         rest = slope_P.square().sum() - self.scope.of(slope_P).square().sum()
         narrow_rule = replace(course.rule, anchor=_scoped(course.rule.anchor, self.scope))

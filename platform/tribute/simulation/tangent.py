@@ -11,7 +11,7 @@ from torch import Tensor
 from tribute.simulation.course import Course
 from tribute.simulation.stack import Responses, Stack, replaced
 from tribute.tasks import Scope
-from tribute.training import NonFinite, Part, State, advance_tangents, gradient
+from tribute.training import NonFinite, State, advance_tangents, gradient
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Tangent:
             replace(course.rule, anchor=scope.of(anchor) if isinstance(anchor, Tensor) else anchor),
             State(scope.of(stack.base.theta), tuple(scope.of(slot) for slot in stack.base.slots)),
             stack.moved,
-            [Part(part.batch, part.weights) for part in parts],
+            parts,
             changes,
             rate,
             step,

@@ -3,6 +3,7 @@
 Legend: P parameters (of the task, or of a scope of it), B examples, Q query rows.
 """
 
+import copy
 import importlib
 import math
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from tribute.config import TaskSettings
@@ -50,6 +51,7 @@ class FlatTask:
     def __init__(self, task: Task, precision: str = "float32") -> None:
         self.task, self._precision = task, PRECISIONS[precision]
         self._module = task.build()
+        self._measured = copy.deepcopy(self._module).eval()
         trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
@@ -94,11 +96,11 @@ class FlatTask:
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`losses` at named parameters."""
-        return self.task.training_loss(self._bound(pieces, self._precision), batch)
+        return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
-        """`measure` at named parameters, in full precision."""
-        return self.task.measurement(self._bound(pieces, torch.float32), queries)
+        """`measure` at named parameters, in full precision, with the module in evaluation mode (no dropout)."""
+        return self.task.measurement(self._bound(self._measured, pieces, torch.float32), queries)
 
     def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`outputs` at named parameters.
@@ -106,7 +108,7 @@ class FlatTask:
         Raises:
             ConfigError: the training loss calls the model more than once.
         """
-        model, seen = self._bound(pieces, self._precision), []
+        model, seen = self._bound(self._module, pieces, self._precision), []
 
         def watched(*inputs: Any) -> Tensor:
             seen.append(model(*inputs))
@@ -125,12 +127,12 @@ class FlatTask:
         parts = theta_P.split([math.prod(shape) for shape in self.shapes.values()])
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
-    def _bound(self, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
+    def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
         if precision is torch.float32:
-            return lambda *inputs: functional_call(self._module, dict(pieces), inputs)
+            return lambda *inputs: functional_call(module, dict(pieces), inputs)
         rounded = {name: _rounded(value, precision) for name, value in (self._held | dict(pieces)).items()}
         return lambda *inputs: functional_call(
-            self._module, rounded, tuple(_rounded(value, precision) for value in inputs)
+            module, rounded, tuple(_rounded(value, precision) for value in inputs)
         ).float()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,9 +88,10 @@ class Recipe:
     def parts(self, order: Order, step: int, weights_S: Tensor) -> list[Part]:
         """The examples of a step with the weights that their sources' weights give them, [..., S] to [..., B]."""
         found = []
-        for indices_B in order.parts(step):
+        for index, indices_B in enumerate(order.parts(step)):
             batch, source_B = self.data.batch(indices_B, self.device)
-            found.append(Part(batch, weights_S[..., source_B]))
+            [dropout] = np.random.SeedSequence([self.seed, step, index]).generate_state(1)
+            found.append(Part(batch, weights_S[..., source_B], int(dropout)))
         return found
 
     def run(self, state: State, steps: range, weights_S: Tensor, on_step: OnStep | None = None) -> State:

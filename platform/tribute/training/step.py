@@ -3,10 +3,12 @@
 Legend: P parameters, K trajectories, B examples of a part of the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.func import grad, jvp, vmap
 
@@ -25,10 +27,11 @@ class State(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Examples whose gradient is computed in one go, and the weight of each, [..., B]."""
+    """Examples whose gradient is computed in one go, the weight of each, [..., B], and a seed for dropout."""
 
     batch: Batch
     weights: Tensor
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,14 @@ def weighted_loss(task: Losses, theta_P: Tensor, batch: Batch, weights_B: Tensor
     return (weights_B.to(losses_B.dtype) * losses_B).mean()
 
 
+@contextmanager
+def seeded(part: Part, device: torch.device) -> Iterator[None]:
+    """The same dropout for a part in every trajectory and replay; torch's global generator stays as it is."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(part.seed)
+        yield
+
+
 def gradient(task: Losses, theta: Tensor, parts: Sequence[Part]) -> Tensor:
     """Gradient of the mean of the parts' weighted losses, shaped like `theta`.
 
@@ -76,9 +87,10 @@ def gradient(task: Losses, theta: Tensor, parts: Sequence[Part]) -> Tensor:
 
     def of_part(part: Part) -> Tensor:
         def loss(theta_P: Tensor, weights_B: Tensor) -> Tensor:
-            return weighted_loss(task, theta_P, part.batch, weights_B)
+            with seeded(part, theta_P.device):
+                return weighted_loss(task, theta_P, part.batch, weights_B)
 
-        of = grad(loss) if theta.ndim == 1 else vmap(grad(loss))
+        of = grad(loss) if theta.ndim == 1 else vmap(grad(loss), randomness="same")
         return of(theta, part.weights)
 
     total = of_part(parts[0])
@@ -104,16 +116,16 @@ def gauss_newton_product(task: Losses, theta_P: Tensor, direction_P: Tensor, par
     """G v with G the mean over the parts of J' H J: J the model's Jacobian, H the Hessian of loss by output."""
     total = None
     for part in parts:
-        outputs = task.outputs(theta_P, part.batch)
 
         def forward(theta: Tensor, part: Part = part) -> Tensor:
-            return task.outputs(theta, part.batch)
+            with seeded(part, theta.device):
+                return task.outputs(theta, part.batch)
 
         def loss(output: Tensor, part: Part = part) -> Tensor:
             losses_B = task.losses_of_outputs(output, part.batch)
             return (part.weights.to(losses_B.dtype) * losses_B).mean()
 
-        moved = jvp(forward, (theta_P,), (direction_P,))[1]
+        outputs, moved = jvp(forward, (theta_P,), (direction_P,))[:2]
         curved = jvp(grad(loss), (outputs,), (moved,))[1]
         product = grad(lambda theta, curved=curved, forward=forward: (forward(theta) * curved).sum())(theta_P)
         total = product if total is None else total + product
@@ -147,7 +159,7 @@ def advance_tangents(
     """
 
     def of_weights(*weights: Tensor) -> list[Part]:
-        return [Part(part.batch, w) for part, w in zip(parts, weights, strict=True)]
+        return [part._replace(weights=w) for part, w in zip(parts, weights, strict=True)]
 
     def one(theta_dot: Tensor, slots_dot: Slots, *change: Tensor) -> State:
         weights = tuple(part.weights for part in parts)
@@ -168,4 +180,4 @@ def advance_tangents(
         )[1]
         return State(*moved)
 
-    return vmap(one)(tangents.theta, tangents.slots, *changes)
+    return vmap(one, randomness="same")(tangents.theta, tangents.slots, *changes)

@@ -24,7 +24,7 @@ FEWEST = 3  # retrained sources that a cross-validation needs
 RIDGES = (10.0, 100.0)  # in retrained sources that the prior mix of features is worth
 EXPECTED, MOST = 0.4, 0.5  # prior correlation of an estimate's and the truth's departures from tokens; most weight
 FLOOR = 0.1  # residual variance is proportional to the token share plus this part of an equal share
-LEAST_OWN = 0.4  # least part of the residual variance that is not put down to the truths' seed noise
+LEAST_OWN = 0.6  # least part of the residual variance that is not put down to the truths' seed noise
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,20 @@ class Calibration:
         error_DS += rng.normal(size=(count, len(own_S))) * own_S
         chi_D1 = rng.chisquare(self.degrees_of_freedom, size=(count, 1))
         return np.asarray(self.value_S + error_DS * np.sqrt(self.degrees_of_freedom / chi_D1))
+
+    def inside(self, part_US: Array, token_share_S: Array, count: int, seed: int) -> Array:
+        """What token counts do not know about the division of groups, [D, S] nats: sums to 0 inside each.
+
+        Residual variance is proportional to tokens, so members deviate like a bridge given their group's total.
+        Sources that are units for themselves do not deviate.
+
+        Args:
+            part_US: parts by which units are divided among sources, [U, S].
+        """
+        per_share = self.residual_scale**2 * len(self.value_S) / (1 + FLOOR)
+        noise_DS = np.random.default_rng(seed).normal(size=(count, len(token_share_S)))
+        noise_DS *= np.sqrt(per_share * token_share_S)
+        return np.asarray(noise_DS - noise_DS @ (part_US > 0).T @ part_US)
 
 
 def spot_sources(tokens_S: ArrayLike, count: int, seed: int) -> list[int]:
@@ -169,7 +183,7 @@ def _fit(share_SK: Array, ridge: float, spot_N: NDArray[np.int64], truth_N: Arra
     The mix weighs features by their expected correlation with the truth; its scale is free.
     """
     token_N = share_SK[spot_N, 0]
-    total = max(token_N @ truth_N / (token_N @ token_N), 1e-300)
+    total = max(token_N @ truth_N / (token_N @ token_N), 1e-9 * np.abs(truth_N).max(), 1e-300)
     departure = np.sqrt(np.square(truth_N / total - token_N).sum() / (len(truth_N) - 1))
     gap_K = np.sqrt(np.square(share_SK[:, 1:] - share_SK[:, :1]).mean(0))
     part_K = np.minimum(EXPECTED * departure / np.maximum(gap_K, 1e-300), MOST) / max(len(gap_K), 1)

@@ -89,7 +89,9 @@ def _calibrated(
     moved_U = calibration.features[MAIN] * (after_U - before_U)
     totals = [float(np.clip(np.nanmean(nats_RU, 0), 0, None).sum()) for nats_RU in (batch_RU, all_RU)]
     growth = totals[1] / totals[0] if totals[0] else 1.0
-    inside_US = growth * estimates.member_US * tokens_S / tokens_U[:, None]
+    part_US = estimates.member_US * tokens_S / tokens_U[:, None]
+    draws_NS = (calibration.draws(resamples, seed) + moved_U) @ part_US
+    draws_NS += calibration.inside(part_US, tokens_S / tokens_S.sum(), resamples, seed + 1)
     note = {
         "calibrated": True,
         "spot_units": spot_units,
@@ -101,8 +103,8 @@ def _calibrated(
     }
     return Values(
         totals_RS.mean(0),
-        (calibration.value_S + moved_U) @ inside_US,
-        (calibration.draws(resamples, seed) + moved_U) @ inside_US,
+        growth * (calibration.value_S + moved_U) @ part_US,
+        growth * draws_NS,
         calibration.token_weight,
         json.dumps(note),
     )

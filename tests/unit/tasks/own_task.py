@@ -19,3 +19,14 @@ class LeastSquares:
 
 def linear(features: int) -> LeastSquares:
     return LeastSquares(features)
+
+
+class WithDropout(LeastSquares):
+    """A network with dropout: random in training, not when it is measured."""
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(nn.Linear(self.features, 16), nn.Dropout(0.5), nn.Tanh(), nn.Linear(16, 1))
+
+
+def with_dropout(features: int) -> WithDropout:
+    return WithDropout(features)

@@ -64,8 +64,12 @@ def test_a_group_s_value_is_divided_by_tokens() -> None:
     member_US[4, 4:] = 1
     nats_RGS = simulated()
     nats_RGS[:, :, 4:] = nats_RGS[:, :, 4:].sum(2, keepdims=True) * TOKENS[4:] / TOKENS[4:].sum()
-    value_S = valued(nats_RGS, nats_RGS, member_US).value_S
-    assert value_S[4] / value_S[5] == pytest.approx(50 / 60)
+    found = valued(nats_RGS, nats_RGS, member_US)
+    assert found.value_S[4] / found.value_S[5] == pytest.approx(50 / 60)
+    group_N = found.draws_NS[:, 4:].sum(1)
+    assert found.draws_NS[:, 4].std() > 1.05 * (group_N * 50 / 110).std()
+    alone = valued(nats_RGS, nats_RGS)
+    assert group_N.std() < 3 * alone.draws_NS[:, 4:].sum(1).std()
 
 
 @pytest.mark.parametrize("shrinkage", ["auto", 0.25])

@@ -1,0 +1,97 @@
+"""Judging estimates of a world by retraining under other seeds.
+
+Legend: R own seeds, T truth seeds, U units, S sources, P payees.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.evaluation import clipped_shares, misallocated_pool
+from tribute.valuation import calibrate, spot_sources
+from tribute.valuation.intervals import interval
+
+Array = NDArray[np.float64]
+REPLICATES = 3
+DRAWS = 40
+"""Draws of spot sources for every choice of replicates."""
+
+SAMPLES = 1000
+"""Draws behind an interval."""
+
+
+def misallocated(paid_S: Array, truth_S: Array) -> float:
+    """Part of the pool that goes to the wrong source."""
+    shares = [clipped_shares(dict(enumerate(values.tolist()))) for values in (paid_S, truth_S)]
+    return misallocated_pool(*shares)
+
+
+def by_replicates(totals_RS: Array, truth_TS: Array, counts: Sequence[int]) -> dict[str, float]:
+    """Misallocated pool of the mean of some replicates, averaged over the choices of them."""
+    truth_S, seeds = truth_TS.mean(0), range(len(totals_RS))
+    return {
+        str(count): float(
+            np.mean([misallocated(totals_RS[list(c)].mean(0), truth_S) for c in combinations(seeds, count)])
+        )
+        for count in counts
+        if count <= len(totals_RS)
+    }
+
+
+def ceiling(truth_TS: Array) -> float:
+    """Misallocated pool of one half of the truth seeds, judged by the other half."""
+    halves = list(combinations(range(len(truth_TS)), len(truth_TS) // 2))[:35]
+    rest = [[t for t in range(len(truth_TS)) if t not in half] for half in halves]
+    return float(
+        np.mean(
+            [
+                misallocated(truth_TS[list(half)].mean(0), truth_TS[others].mean(0))
+                for half, others in zip(halves, rest, strict=True)
+            ]
+        )
+    )
+
+
+def default_values(
+    estimates: Mapping[str, Array],
+    retrained_RU: Array,
+    tokens_S: Array,
+    truth_TP: Array,
+    spots: int,
+    member_US: Array | None = None,
+    payee_SP: Array | None = None,
+) -> dict[str, float]:
+    """Misallocated pool and interval coverage of calibrated values, over replicates and draws of spot units.
+
+    Args:
+        retrained_RU: what retraining without each unit gives under the own seeds: the spots are taken from it.
+        member_US: which sources are in a unit; default: one each.
+        payee_SP: which sources are a payee's; default: one each.
+    """
+    truth_P, rng = truth_TP.mean(0), np.random.default_rng(0)
+    payee_SP = np.eye(len(tokens_S)) if payee_SP is None else payee_SP
+    member_US = np.eye(len(tokens_S)) if member_US is None else member_US
+    tokens_U = member_US @ tokens_S
+    part_US = member_US * tokens_S / tokens_U[:, None]
+    wrong, covered, width, weight = [], [], [], []
+    for chosen in map(list, combinations(range(len(retrained_RU)), REPLICATES)):
+        for trial in range(DRAWS):
+            drawn = spot_sources(tokens_U, spots, int(rng.integers(2**31)))
+            own = {name: totals_RU[chosen] for name, totals_RU in estimates.items()}
+            found = calibrate(own, tokens_U, drawn, retrained_RU[np.ix_(chosen, drawn)])
+            draws_DS = found.draws(SAMPLES, trial) @ part_US
+            draws_DS += found.inside(part_US, tokens_S / tokens_S.sum(), SAMPLES, trial + DRAWS)
+            low_P, high_P = interval(draws_DS @ payee_SP)
+            wrong.append(misallocated(found.value_S @ part_US @ payee_SP, truth_P))
+            covered.append(((low_P <= truth_P) & (truth_P <= high_P)).mean())
+            width.append((high_P - low_P).sum() / 2 / truth_P.sum())
+            weight.append(found.token_weight)
+    return {
+        "misallocated_pool": float(np.mean(wrong)),
+        "coverage_95": float(np.mean(covered)),
+        "half_width": float(np.mean(width)),
+        "token_weight": float(np.mean(weight)),
+        "trials": len(wrong),
+    }

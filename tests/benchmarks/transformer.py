@@ -1,0 +1,24 @@
+"""The same as `simulation.py` on the demo's transformer: ten sources of docstrings, AdamW with cosine decay."""
+
+import shutil
+
+from tests.benchmarks.results import FOLDER, update_results
+from tests.benchmarks.simulation import PAIRED, RETRAINED, TANGENT, judge, show
+from tests.benchmarks.worlds import World
+from tribute_jobs.starter import write_starter
+
+REMOVALS = 20
+TANGENTS = [ask for ask in TANGENT if ask.settings["horizon"] == 0.2]
+
+
+def main() -> None:
+    """Into `transformer` of build/bench/simulation.json."""
+    folder = FOLDER / "transformer"
+    shutil.rmtree(folder, ignore_errors=True)
+    figures = judge([World.of(write_starter(folder))], [*PAIRED, RETRAINED, *TANGENTS], REMOVALS)
+    show("Demo transformer, 10 sources", figures)
+    update_results("simulation", {"transformer": figures})
+
+
+if __name__ == "__main__":
+    main()
