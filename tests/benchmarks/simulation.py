@@ -33,6 +33,7 @@ HORIZONS = (0.1, 0.2, 0.5)
 
 RETRAINED = Ask("retrained", {"horizon": 1.0})
 PAIRED = [Ask(f"paired_{h:.0%}", {"horizon": h}) for h in HORIZONS]
+PAIRED_HALF = Ask("paired_w1/2_20%", {"horizon": 0.2, "weight": 0.5, "epsilon": 0.5})
 SPOT_STACK = Ask("spot_stack", {"horizon": 1.0}, tuple(Unit(str(s), (s,)) for s in range(SPOTS)))
 TANGENT = [
     Ask(f"tangent_{name}_{h:.0%}", {"mode": "tangent", "horizon": h, "weight": weight})
@@ -204,7 +205,7 @@ def main() -> None:
             )
             for split in SPLITS
         ]
-        figures = judge(worlds, [*PAIRED, RETRAINED, *TANGENT, *CONTINUE], REMOVALS)
+        figures = judge(worlds, [*PAIRED, PAIRED_HALF, RETRAINED, *TANGENT, *CONTINUE], REMOVALS)
         show(f"MNIST, 20 sources, {setting}", figures)
         update_results("simulation", {setting: figures})
 

@@ -3,11 +3,8 @@
 1. `tribute demo` from an empty folder: seconds and peak memory of the whole process tree.
 2. The demo's paid shares beside equal and token-count shares, against real leave-one-source-out retraining of
    the same model under other seeds, on the same queries.
-3. The same command on MNIST as a 20-source classification project, smooth and rough training, horizons of 20 and
-   50%, one and three replicates, against retraining under eight other seeds.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -20,27 +17,23 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.mnist import SETTINGS, write_mnist_project
 from tests.benchmarks.results import FOLDER, write_results
-from tests.benchmarks.truth import retrained_totals
+from tests.benchmarks.worlds import PERIOD, Ask, answers
 from tribute.config import Project, load_project
 from tribute.evaluation import clipped_shares, misallocated_pool
 from tribute.lineage import lineage
 from tribute_storage import connect
 
-PERIOD = "2026-10"
 OTHER_SEEDS = 1000
-FULL = bool(os.environ.get("FULL"))
 
 
 def main() -> None:
-    """Run all three parts and write build/bench/spine.json."""
+    """Run both parts and write build/bench/spine.json."""
     folder = FOLDER / "spine"
     shutil.rmtree(folder, ignore_errors=True)
     seconds, peak_gib = timed_run([*tribute(), "demo", "--folder", str(folder / "demo"), "--period", PERIOD])
-    demo = judge_demo(folder / "demo" / "project.yaml", seeds=8 if FULL else 4)
+    demo = judge_demo(folder / "demo" / "project.yaml", seeds=8)
     figures: dict[str, object] = {"demo_seconds": round(seconds, 1), "peak_gib": round(peak_gib, 2)} | demo
-    figures["mnist"] = {name: judge_mnist(folder / name, name) for name in SETTINGS}
     write_results("spine", figures)
 
 
@@ -77,7 +70,9 @@ def judge_demo(path: Path, seeds: int) -> dict[str, object]:
     """Misallocated pool of the demo's paid shares and of simple ones, per publisher."""
     project = load_project(path)
     sources, publisher_of, tokens = corpus_of(project)
-    truth = retrained_totals(path, PERIOD, range(OTHER_SEEDS, OTHER_SEEDS + seeds))
+    retrained = Ask("retrained", {"horizon": 1.0})
+    found = answers([(path, seed, [retrained]) for seed in range(OTHER_SEEDS, OTHER_SEEDS + seeds)])
+    truth = np.stack([each[retrained.name].influence_QU.sum(0, dtype=np.float64) for each in found])
 
     def by_publisher(values_S: np.ndarray) -> dict[str, float]:
         totals = dict.fromkeys(sorted(set(publisher_of.values())), 0.0)
@@ -106,33 +101,6 @@ def judge_demo(path: Path, seeds: int) -> dict[str, object]:
     return {"misallocated_pool": misallocated, "truth_seeds": seeds, "shares": {"retrained": owed} | estimates}
 
 
-def judge_mnist(folder: Path, setting: str) -> dict[str, object]:
-    """Misallocated pool per source on MNIST, by horizon and number of replicates."""
-    path = write_mnist_project(folder, setting, 0.2)
-    table: dict[str, float] = {}
-    truth: np.ndarray | None = None
-    for horizon in (0.2, 0.5):
-        path = write_mnist_project(folder, setting, horizon)
-        subprocess.run([*tribute(), "run", str(path), "--period", PERIOD], check=True)
-        if truth is None:
-            truth = retrained_totals(path, PERIOD, range(OTHER_SEEDS, OTHER_SEEDS + 8))
-        owed = clipped_shares(dict(enumerate(truth.mean(0))))
-        project = load_project(path)
-        sources, _, tokens = corpus_of(project)
-        values_RS = replicate_totals(project, sources)
-        name = f"paired_{round(100 * horizon)}%"
-        table["equal"] = misallocated_pool(dict.fromkeys(owed, 1 / len(owed)), owed)
-        table["token_count"] = misallocated_pool(clipped_shares(dict(enumerate(tokens))), owed)
-        ones = [misallocated_pool(clipped_shares(dict(enumerate(row))), owed) for row in values_RS]
-        table[f"{name}_one_replicate"] = float(np.mean(ones))
-        three = clipped_shares(dict(enumerate(values_RS.mean(0))))
-        table[f"{name}_three_replicates"] = misallocated_pool(three, owed)
-        paid, _ = paid_shares(project)
-        table[f"{name}_paid"] = misallocated_pool({k: paid[s] for k, s in enumerate(sources)}, owed)
-    show_rows(f"MNIST, {setting}: misallocated pool", {setting: table})
-    return {"misallocated_pool": table}
-
-
 def corpus_of(project: Project) -> tuple[list[str], dict[str, str], np.ndarray]:
     """Sources in order, the publisher of each in the settled rights, and their tokens [S]."""
     with connect(project.lake_root) as lake:
@@ -153,20 +121,6 @@ def paid_shares(project: Project) -> tuple[dict[str, float], dict[str, float]]:
             "where v.level = 'publisher' and s.statement_version = (select max(statement_version) from statements)"
         ).fetchall()
     return {p: paid for p, paid, _ in rows}, clipped_shares({p: nats for p, _, nats in rows})
-
-
-def replicate_totals(project: Project, sources: list[str]) -> np.ndarray:
-    """Simulated totals per replicate and source, [R, S], nats."""
-    with connect(project.lake_root) as lake:
-        rows = lake.execute(
-            "select replicate, source_id, sum(weight * influence_nats) from influence "
-            "join queries using (run_id, query_id) where simulate_run = $1 group by all",
-            [lineage(project).simulate_run],
-        ).fetchall()
-    totals = np.zeros((1 + max(r for r, _, _ in rows), len(sources)))
-    for replicate, source, nats in rows:
-        totals[replicate, sources.index(source)] = nats
-    return totals
 
 
 def show_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:

@@ -7,6 +7,7 @@ calibrate it.
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import product
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tribute.cluster import SimulateJob, chunks
+from tribute.config import Project, Simulation
 from tribute.lineage import SimulationRun, run_id, simulation_runs
 from tribute.simulation import (
     Replicate,
@@ -194,7 +196,7 @@ class Simulations:
             "run_id": run.run_id,
             "train_run": self.context.runs.train_run,
             **settings.model_dump(include={"mode", "base", "notion", "scope", "horizon", "weight", "epsilon"}),
-            "settings_json": json.dumps(settings.model_dump(mode="json"), sort_keys=True),
+            "settings_json": json.dumps(reproduction(self.context.project, settings), sort_keys=True),
         }
         rows = [
             row
@@ -205,6 +207,16 @@ class Simulations:
             for job, row in measured
         ]
         self.context.lake.append("simulations", run.run_id, pa.Table.from_pylist(rows, SCHEMAS["simulations"]))
+
+
+def reproduction(project: Project, settings: Simulation) -> dict[str, object]:
+    """What a response can be computed again from, beside the corpus that its lineage leads to."""
+    return {
+        "task": project.task.model_dump(mode="json"),
+        "training": project.training.model_dump(mode="json", exclude={"recordings", "checkpoint"}),
+        "simulation": settings.model_dump(mode="json"),
+        "software": {name: version(name) for name in ("tribute", "torch", "numpy")},
+    }
 
 
 def _digest(units: Sequence[Unit]) -> str:

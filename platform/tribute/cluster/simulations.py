@@ -107,6 +107,7 @@ def _rows(
                 "removed": [recipe.data.source_ids[source] for source in unit.removed],
                 "source_id": recipe.data.source_ids[unit.removed[0]] if len(unit.removed) == 1 else None,
                 "replicate": job.replicate,
+                "device": recipe.device.type,
                 "effective_damping": damping,
                 "replay_drift": drift,
                 "probe_nats": probe,

@@ -1,7 +1,7 @@
 """Shrinking attributed values towards the token-count share, by how far the replicates disagree.
 
 A few replicates of a short horizon are noisy, and token counts are a decent guess of what retraining would
-say, so the two are averaged. The rule is simple on purpose; calibration against real retrains replaces it.
+say, so the two are averaged. A rule of thumb, for values that are not calibrated to real retrains.
 
 Legend: R replicates, S sources.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNCALIBRATED_FLOOR = 0.5
-"""Least weight of the token count while nothing has measured the bias of a short horizon."""
+"""Least weight of the token count where nothing has measured the bias of a short horizon."""
 
 SINGLE_REPLICATE = 0.75
 """Weight of the token count when one replicate hides its own noise."""
