@@ -80,7 +80,11 @@ def default_values(
         for trial in range(DRAWS):
             drawn = spot_sources(tokens_U, spots, int(rng.integers(2**31)))
             own = {name: totals_RU[chosen] for name, totals_RU in estimates.items()}
-            found = calibrate(own, tokens_U, drawn, retrained_RU[np.ix_(chosen, drawn)])
+            truths_RN = retrained_RU[np.ix_(chosen, drawn)]
+            if truths_RN.sum() <= 0:  # the product then pays by tokens
+                wrong.append(misallocated(tokens_S @ payee_SP, truth_P))
+                continue
+            found = calibrate(own, tokens_U, drawn, truths_RN)
             draws_DS = found.draws(SAMPLES, trial) @ part_US
             draws_DS += found.inside(part_US, tokens_S / tokens_S.sum(), SAMPLES, trial + DRAWS)
             low_P, high_P = interval(draws_DS @ payee_SP)

@@ -23,7 +23,7 @@ from tribute.evaluation import linear_datamodeling_score, rank_correlation
 from tribute.simulation import Unit
 
 OWN, TRUTH = range(5), range(1000, 1008)
-SPLITS = (7, 31, 32, 33, 34, 35)
+SPLITS = (7, 31, 32, 33)
 SPOTS = 4
 QUERIES = range(5000, 6000)
 REMOVALS, LDS_SEEDS = 40, 4

@@ -27,7 +27,7 @@ class Killer:
     """A reporter that kills one worker process in the middle of a stage."""
 
     def __init__(self, stage: str) -> None:
-        self.stage, self.killed = stage, []
+        self.stage, self.ended, self.killed = stage, False, []
 
     def started(self, stage: str, run_id: str) -> None:
         del run_id
@@ -35,19 +35,20 @@ class Killer:
             threading.Thread(target=self._kill, daemon=True).start()
 
     def _kill(self) -> None:
-        for _ in range(200):
+        while not self.ended:
             for process in Path("/proc").iterdir():
                 if process.name.isdigit() and b"ray::SourceShard." in read(process / "cmdline"):
                     os.kill(int(process.name), signal.SIGKILL)
                     self.killed.append(int(process.name))
                     return
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def advanced(self, done: int, total: int) -> None:
         del done, total
 
     def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
-        del stage, run_id, new, summary
+        del run_id, new, summary
+        self.ended = self.ended or stage == self.stage
 
     def warned(self, message: str) -> None:
         raise AssertionError(message)
@@ -60,12 +61,63 @@ def read(path: Path) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("stage", ["train", "simulate"])
-def test_a_killed_worker_is_replaced_and_the_tables_are_the_same(
-    finished: Project, tmp_path: Path, stage: str
+class MidwayKiller(Killer):
+    """Kills the worker that has just computed some steps of a job, checkpoints behind it and steps before it."""
+
+    def __init__(self, artifacts: Path, steps: range) -> None:
+        super().__init__("simulate")
+        self.artifacts, self.steps, self.interrupted = artifacts, steps, Path()
+
+    def _kill(self) -> None:
+        while not self.ended:
+            for path in self.artifacts.glob("*/replicate-*/*/*.steps"):
+                if path.stat().st_size in self.steps and (holder := process_with(path)):
+                    os.kill(holder, signal.SIGKILL)
+                    self.killed.append(holder)
+                    self.interrupted = path.relative_to(self.artifacts)
+                    return
+            time.sleep(0.001)
+
+
+def process_with(path: Path) -> int | None:
+    """A process that has the file open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.readlink() == path:
+                return int(link.parts[2])
+        except OSError:
+            continue
+    return None
+
+
+def computed_steps(project: Project) -> dict[Path, int]:
+    """How many steps each simulation job of the project computed, lost ones included."""
+    files = project.artifacts.glob("*/replicate-*/*/*.steps")
+    return {path.relative_to(project.artifacts): path.stat().st_size for path in files}
+
+
+def test_a_worker_killed_in_training_is_replaced_and_the_tables_are_the_same(
+    finished: Project, tmp_path: Path
 ) -> None:
-    project = load_project(write_project(tmp_path / stage))
-    killer = Killer(stage)
+    project = load_project(write_project(tmp_path / "train"))
+    killer = Killer("train")
     run(project, "2026-10", killer)
     assert len(killer.killed) == 1
+    assert fingerprints(project.lake_root) == fingerprints(finished.lake_root)
+
+
+def test_a_worker_killed_in_a_simulation_loses_one_checkpoint_interval_at_most(
+    finished: Project, tmp_path: Path
+) -> None:
+    project = load_project(write_project(tmp_path / "simulate"))
+    every = project.simulation.checkpoint_every
+    killer = MidwayKiller(project.artifacts, range(every + 1, 3 * every))
+    run(project, "2026-10", killer)
+    assert len(killer.killed) == 1
+    whole = computed_steps(finished)
+    again = {path: steps - whole[path] for path, steps in computed_steps(project).items()}
+    assert again.keys() == whole.keys()
+    assert whole[killer.interrupted] > every
+    assert min(again.values()) == 0
+    assert sum(again.values()) <= every
     assert fingerprints(project.lake_root) == fingerprints(finished.lake_root)

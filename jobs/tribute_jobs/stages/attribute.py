@@ -97,7 +97,8 @@ class Attribution:
     ) -> list[StagedFile]:
         names = self.context.source_ids()
         tokens = np.array([source.tokens for source in self.context.manifest().sources], dtype=np.float64)
-        design = self.shards.put(design_of(run.settings.notion, [each.unit for each in found], tokens))
+        units, failed = [each.unit for each in found], [each.failed for each in found]
+        design = self.shards.put(design_of(run.settings.notion, units, tokens, failed))
         rows, values = self.shards.put(QueryRows.of(block)), self.shards.put(influence_RQU)
         jobs = [WriteJob(self.run_id, chosen) for chosen in chunks(len(names), SOURCES)]
         staged = self.shards.run(

@@ -24,7 +24,7 @@ def group_jobs(simulations: "Simulations", run: SimulationRun) -> tuple[list[Sim
     """
     names, groups = simulations.context.source_ids(), run.settings.groups
     tree = content_tree(simulations, run)
-    nodes = tree.cut(groups // 2)
+    nodes = tree.cut(max(2, groups // 2))
     first = simulations.jobs(run, _units(tree, nodes, names), "group", probe=True)
     worth: dict[str, float] = {}
     for row in (row for rows in simulations.submit(first) for row in rows):

@@ -65,7 +65,9 @@ def simulate_chunk(
         write_atomically(job.rows_file, json.dumps(rows).encode())
         job.stack_file.unlink(missing_ok=True)
     finished: list[dict[str, Any]] = json.loads(job.rows_file.read_text())
-    return finished
+    return [
+        row | {"artifact_uri": row["artifact_uri"] and str(job.folder / row["artifact_uri"])} for row in finished
+    ]
 
 
 def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob, on_steps: OnSteps) -> Responses:
@@ -113,7 +115,7 @@ def _rows(
                 "probe_nats": probe,
                 "failed_step": failed if failed >= 0 else None,
                 "response_norm": None if failed >= 0 else float(response_P.double().norm()),
-                "artifact_uri": None if failed >= 0 else str(path),
+                "artifact_uri": None if failed >= 0 else path.name,
                 "artifact_sha256": None if failed >= 0 else write_response(path, response_P),
             }
         )

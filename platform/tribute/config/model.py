@@ -67,7 +67,7 @@ class Simulation(Section):
     scope: str = Field("all", description="parameters that respond: all, last_block, head, lora, or a regex")
     curvature: Literal["hessian", "gauss_newton"] = Field("hessian", description="tangent only")
     notion: Literal["leave_one_out", "banzhaf", "shapley"] = "leave_one_out"
-    coalitions: int = Field(64, ge=4, description="banzhaf, shapley: sampled coalitions of a replicate")
+    coalitions: int = Field(64, ge=4, description="banzhaf, shapley (10 a source): sampled coalitions")
     groups: int = Field(64, ge=2, description="leave_one_out: most sources, or groups of them, simulated")
     steps: int = Field(200, ge=1, description="continue: how many steps")
     learning_rate: float | None = Field(None, gt=0, description="continue: default, the training's last rate")

@@ -57,7 +57,9 @@ class Attributor:
                 "The lake holds no simulation of these settings. Run: tribute simulate PROJECT.yaml"
             )
         self.source_ids, tokens_S = corpus_tokens(project)
-        self._design = design_of(project.simulation.notion, [each.unit for each in found], tokens_S)
+        self._design = design_of(
+            project.simulation.notion, [each.unit for each in found], tokens_S, [each.failed for each in found]
+        )
         self._thetas = [replicate.final().to(device) for replicate in replicates]
         nothing = torch.full((self._scope.size,), torch.nan, device=device)
         self._responses = [

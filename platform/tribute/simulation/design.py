@@ -13,6 +13,8 @@ from tribute.config import Simulation
 from tribute.simulation.coalitions import banzhaf_allocation, banzhaf_units, shapley_allocation, shapley_units
 from tribute.simulation.units import Unit, change_matrix, single_units
 
+LEFT_OUT = 32
+"""Groups of pairs that the jackknife leaves out in turn."""
 ALLOCATIONS = {"banzhaf": banzhaf_allocation, "shapley": shapley_allocation}
 
 
@@ -20,8 +22,8 @@ ALLOCATIONS = {"banzhaf": banzhaf_allocation, "shapley": shapley_allocation}
 class Design:
     """Units and their allocation to sources, [U, S].
 
-    `jackknife_JUS` holds the allocation without each pair of complementary coalitions; it is empty when the units
-    are not a sample.
+    `jackknife_JUS` holds the allocation without each of `LEFT_OUT` groups of complementary pairs of coalitions; it
+    is empty when the units are not a sample.
     """
 
     units: tuple[Unit, ...]
@@ -41,7 +43,7 @@ class Design:
         count, _, sources = self.jackknife_JUS.shape
         if not count:
             return np.zeros((len(influence_QU), sources))
-        left_out_JQS = influence_QU @ self.jackknife_JUS
+        left_out_JQS = np.nan_to_num(influence_QU) @ self.jackknife_JUS
         spread: NDArray[np.float64] = np.sqrt((count - 1) * left_out_JQS.var(0))
         return spread
 
@@ -55,18 +57,26 @@ def drawn_units(settings: Simulation, source_ids: Sequence[str], seed: int) -> l
     return single_units(source_ids)
 
 
-def design_of(notion: str, units: Sequence[Unit], tokens_S: NDArray[np.float64]) -> Design:
-    """The allocation of units: single sources as they are, groups by tokens, coalitions as the notion says."""
+def design_of(
+    notion: str, units: Sequence[Unit], tokens_S: NDArray[np.float64], failed: Sequence[bool] = ()
+) -> Design:
+    """The allocation of units: single sources as they are, groups by tokens, coalitions as the notion says.
+
+    Args:
+        failed: units whose simulation failed; coalitions are left out with their complements, for what the others
+            say of the same sources.
+    """
     removed_US = change_matrix(units, len(tokens_S))
     if notion == "leave_one_out":
         held_US = removed_US * tokens_S
         allocation = held_US / held_US.sum(1, keepdims=True)
         return Design(tuple(units), allocation, np.zeros((0, len(units), len(tokens_S))))
-    allocate, removed = ALLOCATIONS[notion], removed_US.astype(bool)
-    extra = len(units) % 2
-    pairs = (len(units) - extra) // 2
-    chosen = np.ones((pairs, len(units)), dtype=bool)
-    for pair in range(pairs):
-        chosen[pair, extra + 2 * pair : extra + 2 * pair + 2] = False
-    jackknife = np.stack([allocate(removed, rows) for rows in chosen])
-    return Design(tuple(units), allocate(removed, np.ones(len(units), dtype=bool)), jackknife)
+    allocate, removed, first = ALLOCATIONS[notion], removed_US.astype(bool), len(units) % 2
+    pairs = np.arange(first, len(units)).reshape(-1, 2)
+    alive_U = ~np.array(failed or [False] * len(units))
+    alive_U[pairs[~alive_U[pairs].all(1)]] = False
+    chosen = [alive_U.copy() for _ in range(max(1, min(len(pairs), LEFT_OUT)))]
+    for row_U, left_out in zip(chosen, np.array_split(pairs, len(chosen)), strict=True):
+        row_U[left_out] = False
+    jackknife = np.stack([allocate(removed, row_U) for row_U in chosen])
+    return Design(tuple(units), allocate(removed, alive_U), jackknife)

@@ -19,6 +19,8 @@ from tribute.training import Recipe, gradient
 from tribute.training.step import Part
 
 SKETCH = 256
+LIGHTEST = 1e-3
+"""Mass of a source without tokens."""
 EXAMPLES = 128
 """Examples of a source that its sketch looks at, at most."""
 
@@ -33,13 +35,18 @@ class Merge:
 
 
 def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int) -> NDArray[np.float64]:
-    """Each source's mean gradient at theta, hashed to `SKETCH` numbers by random signs (count sketch), [S, D]."""
+    """Each source's mean gradient at theta, hashed to `SKETCH` numbers by random signs (count sketch), [S, D].
+
+    A source without examples has a sketch of zeros.
+    """
     generator = torch.Generator().manual_seed(seed)
     bucket_P = torch.randint(SKETCH, (recipe.task.size,), generator=generator).to(theta_P.device)
     sign_P = (2 * torch.randint(2, (recipe.task.size,), generator=generator) - 1).to(theta_P)
     found = torch.zeros(len(sources), SKETCH, dtype=theta_P.dtype, device=theta_P.device)
     for row, source in enumerate(sources):
         own = np.flatnonzero(recipe.data.source_N == source)
+        if not len(own):
+            continue
         chosen = own[np.linspace(0, len(own) - 1, min(EXAMPLES, len(own)), dtype=np.int64)]
         batch, _ = recipe.data.batch(chosen, recipe.device)
         slope_P = gradient(recipe.task, theta_P, [Part(batch, theta_P.new_ones(len(chosen)))])
@@ -50,7 +57,7 @@ def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int)
 def ward_tree(sketch_SD: NDArray[np.float64], tokens_S: NDArray[np.float64]) -> list[Merge]:
     """All merges, the cheapest first at every step, [S - 1]."""
     count = len(tokens_S)
-    mean, mass = sketch_SD.copy(), tokens_S.astype(np.float64).copy()
+    mean, mass = sketch_SD.copy(), tokens_S.astype(np.float64).clip(LIGHTEST)
     names, merges = np.arange(count), []
     cost = _costs(mean, mass, mean, mass)
     np.fill_diagonal(cost, np.inf)
@@ -122,7 +129,7 @@ class Tree:
         return tuple(sorted(found))
 
     def worth_splitting(self, nodes: Sequence[int], values: Sequence[float], count: int) -> list[int]:
-        """The groups with the most money times hidden spread per mass, at most `count`; never single sources."""
+        """The groups with the most money times hidden spread, at most `count`; never single sources."""
         scores = {n: max(v, 0.0) * self.hidden(n) for n, v in zip(nodes, values, strict=True) if self.children(n)}
         ranked = sorted((n for n in scores if scores[n] > 0), key=lambda n: (-scores[n], n))
         return ranked[:count]

@@ -14,21 +14,25 @@ from tribute.training import Recipe
 GIB = 2**30
 
 
-def trajectory_bytes(recipe: Recipe, settings: Simulation) -> int:
-    """Bytes that one more trajectory in a stack takes at the peak of a step.
+ACTIVATIONS = 3
+"""Bytes of activations at the peak of a step for each that the forward pass keeps; 1.4 to 2.7 were measured, most
+where a transformer's logits weigh most."""
 
-    Parameters, optimizer slots, gradient and the update's intermediate results, twice for tangents; and what a
-    part of a batch keeps for its backward pass, three times for tangents.
+
+def trajectory_bytes(recipe: Recipe, settings: Simulation) -> int:
+    """Bytes that one more trajectory in a stack takes at the peak of a step, at most.
+
+    Parameters, optimizer slots, gradient and the update's intermediate results; and `ACTIVATIONS` times what a
+    part of a batch keeps for its backward pass.
     """
     scope = Scope(recipe.task, settings.scope)
     slots = len(recipe.rule.optimizer.init(torch.zeros(1)))
-    vectors = 2 * (1 + slots) + 4
-    tangent = settings.mode == "tangent"
-    return (2 if tangent else 1) * 4 * scope.size * vectors + (3 if tangent else 1) * saved_bytes(recipe)
+    vectors = 3 * (1 + slots) + (4 if settings.mode == "tangent" else 1)
+    return 4 * scope.size * vectors + ACTIVATIONS * saved_bytes(recipe, scope)
 
 
-def saved_bytes(recipe: Recipe) -> int:
-    """Bytes that the forward pass of the first part of a batch keeps for the backward pass."""
+def saved_bytes(recipe: Recipe, scope: Scope) -> int:
+    """Bytes that the forward pass of the first part of a batch keeps for the scope's backward pass."""
     kept: dict[int, int] = {}
 
     def keep(value: Tensor) -> Tensor:
@@ -36,20 +40,25 @@ def saved_bytes(recipe: Recipe) -> int:
         return value
 
     [part, *_] = recipe.parts(recipe.schedule.order, 0, torch.ones(len(recipe.data.source_ids)).to(recipe.device))
-    theta_P = recipe.initial().theta.requires_grad_()
+    theta_P = recipe.initial().theta
+    own_P = scope.of(theta_P).clone().requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        recipe.task.losses(theta_P, part.batch).sum()
+        scope.task_at(theta_P).losses(own_P, part.batch).sum()
     return sum(kept.values())
 
 
 def largest_chunk(recipe: Recipe, settings: Simulation) -> int:
     """The number of units that a worker simulates at once: at most `chunk`, and within `memory_gib`.
 
+    Beside a narrow scope the whole model runs once.
+
     Raises:
         ConfigError: not even one fits.
     """
     each = trajectory_bytes(recipe, settings)
-    fitting = int(settings.memory_gib * GIB // each) - 1
+    whole = settings.model_copy(update={"scope": "all", "mode": "paired"})
+    beside = 0 if Scope(recipe.task, settings.scope).whole else trajectory_bytes(recipe, whole)
+    fitting = int((settings.memory_gib * GIB - beside) // each) - 1
     if fitting < 1:
         raise ConfigError(
             f"simulation.memory_gib is {settings.memory_gib}, but a trajectory of this model takes "

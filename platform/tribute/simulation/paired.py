@@ -3,13 +3,13 @@
 Legend: P parameters, p of the scope, S sources, K units (row 0 of a stack of 1 + K is unperturbed).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tribute.simulation.course import Course
-from tribute.simulation.stack import Responses, Stack, replaced, stacked
+from tribute.simulation.stack import Responses, Stack, outside_square, replaced, scoped_rule, stacked
 from tribute.tasks import Scope
 from tribute.training import NonFinite, State, advance, gradient
 
@@ -57,10 +57,9 @@ class Paired:
             return self._checked(Stack(whole, moved, stack.failed), step)
         own = [part._replace(weights=part.weights[0]) for part in parts]
         slope_P = gradient(course.recipe.task, stack.base.theta, own)
-        rest = slope_P.square().sum() - self.scope.of(slope_P).square().sum()
-        narrow_rule = replace(course.rule, anchor=_scoped(course.rule.anchor, self.scope))
-        task = self.scope.task_at(stack.base.theta)
-        moved = advance(task, narrow_rule, stack.moved, parts, rate, step, rest)
+        rest = outside_square(course.rule, self.scope, stack.base.theta, slope_P)
+        task, rule = self.scope.task_at(stack.base.theta), scoped_rule(course.rule, self.scope)
+        moved = advance(task, rule, stack.moved, parts, rate, step, rest)
         whole = course.rule.apply(stack.base, slope_P, rate, step)
         return self._checked(Stack(whole, moved, stack.failed), step)
 
@@ -82,7 +81,3 @@ class Paired:
         if not finite[0]:
             raise NonFinite(step, self.course.steps.stop)
         return self.drop(stack, ~finite[1:], step)
-
-
-def _scoped(anchor: Tensor | float, scope: Scope) -> Tensor | float:
-    return scope.of(anchor) if isinstance(anchor, Tensor) else anchor

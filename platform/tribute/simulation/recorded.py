@@ -44,6 +44,11 @@ class Simulated:
     unit: Unit
     files: tuple[ResponseFile | None, ...]
 
+    @property
+    def failed(self) -> bool:
+        """Whether it failed in any replicate."""
+        return None in self.files
+
 
 def recorded_replicates(project: Project) -> list[Replicate]:
     """All replicates of the project's training, in order; none if it was not trained."""

@@ -3,12 +3,14 @@
 Legend: P parameters of the whole model, p of the scope, K units simulated together.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tribute.training import State
+from tribute.tasks import Scope
+from tribute.training import Rule, State
 
 EXPLODED = 100.0
 """A response longer than this many times the parameters themselves says nothing about them."""
@@ -63,3 +65,14 @@ def replaced(state: State, rows: Tensor, by: State) -> State:
     chosen = rows[:, None]
     slots = tuple(torch.where(chosen, new, old) for new, old in zip(by.slots, state.slots, strict=True))
     return State(torch.where(chosen, by.theta, state.theta), slots)
+
+
+def outside_square(rule: Rule, scope: Scope, theta_P: Tensor, slope_P: Tensor) -> Tensor:
+    """Squared norm of what clipping sees of the parameters outside the scope."""
+    pulled_P = rule.pulled(theta_P, slope_P)
+    return pulled_P.square().sum() - scope.of(pulled_P).square().sum()
+
+
+def scoped_rule(rule: Rule, scope: Scope) -> Rule:
+    """The rule for the scope's parameters alone."""
+    return replace(rule, anchor=scope.of(rule.anchor)) if isinstance(rule.anchor, Tensor) else rule

@@ -3,13 +3,13 @@
 Legend: P parameters, p of the scope, S sources, K units.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tribute.simulation.course import Course
-from tribute.simulation.stack import Responses, Stack, replaced
+from tribute.simulation.stack import Responses, Stack, outside_square, replaced, scoped_rule
 from tribute.tasks import Scope
 from tribute.training import NonFinite, State, advance_tangents, gradient
 
@@ -48,11 +48,10 @@ class Tangent:
         alive_KS = self.change_KS.to(stack.base.theta.device) * (stack.failed < 0)[:, None]
         changes = [part.weights for part in course.parts(step, alive_KS)]
         slope_P = gradient(course.recipe.task, stack.base.theta, parts)
-        rest = slope_P.square().sum() - scope.of(slope_P).square().sum()
-        anchor = course.rule.anchor
+        rest = outside_square(course.rule, scope, stack.base.theta, slope_P)
         moved = advance_tangents(
             scope.task_at(stack.base.theta),
-            replace(course.rule, anchor=scope.of(anchor) if isinstance(anchor, Tensor) else anchor),
+            scoped_rule(course.rule, scope),
             State(scope.of(stack.base.theta), tuple(scope.of(slot) for slot in stack.base.slots)),
             stack.moved,
             parts,

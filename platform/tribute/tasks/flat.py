@@ -22,6 +22,7 @@ from tribute.tasks.scope import scoped_names
 from tribute.tasks.task import Batch, Model, Task
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
+CPU = torch.device("cpu")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -56,7 +57,7 @@ class FlatTask:
         self.shapes = {name: value.shape for name, value in trainable.items()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
         held = [*self._module.named_parameters(), *self._module.named_buffers()]
-        self._held = {name: value.detach() for name, value in held if name not in trainable}
+        self._held = {CPU: {name: value.detach() for name, value in held if name not in trainable}}
 
     def initial(self, seed: int) -> Tensor:
         """Parameters of a module built under `seed`, [P]; torch's global generator is left as it was."""
@@ -128,12 +129,20 @@ class FlatTask:
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
+        named = self._held_on(next(iter(pieces.values())).device) | dict(pieces)
         if precision is torch.float32:
-            return lambda *inputs: functional_call(module, dict(pieces), inputs)
-        rounded = {name: _rounded(value, precision) for name, value in (self._held | dict(pieces)).items()}
+            return lambda *inputs: functional_call(module, named, inputs)
+        rounded = {name: _rounded(value, precision) for name, value in named.items()}
         return lambda *inputs: functional_call(
             module, rounded, tuple(_rounded(value, precision) for value in inputs)
         ).float()
+
+    def _held_on(self, device: torch.device) -> dict[str, Tensor]:
+        """Frozen parameters and buffers, copied to a device once."""
+        if device not in self._held:
+            with torch._C._DisableFuncTorch():  # or copies made inside a grad or jvp would stay wrapped in it
+                self._held[device] = {name: value.to(device) for name, value in self._held[CPU].items()}
+        return self._held[device]
 
 
 class ScopedTask:

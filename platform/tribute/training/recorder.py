@@ -1,7 +1,7 @@
 """Recording the user's own training loop, so that it can be replayed and simulated.
 
 recorder = Recorder(folder, model, optimizer, clip_norm=1.0)
-for indices in loader:              # indices into tribute.corpus.training_set(project)
+for indices in loader:              # indices into tribute.training.training_set(project)
     recorder.batch(indices)         # once per accumulated part
     loss(model, indices).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -63,8 +63,17 @@ class Recorder:
         self._hook = optimizer.register_step_post_hook(lambda *_: self._stepped())
 
     def batch(self, indices: Iterable[int]) -> None:
-        """Say which examples the next backward pass is of."""
-        self._parts.append([int(index) for index in indices])
+        """Say which examples the next backward pass is of.
+
+        Raises:
+            ConfigError: there are none, or an index is negative.
+        """
+        part = [int(index) for index in indices]
+        if not part or min(part) < 0:
+            raise ConfigError(
+                f"recorder.batch got {part}: give the indices of the examples in the training set, counted from 0"
+            )
+        self._parts.append(part)
 
     def close(self) -> None:
         """Write the last checkpoint and stop listening."""

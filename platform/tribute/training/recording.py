@@ -14,11 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from tribute.errors import ConfigError
 from tribute.training.schedules import Schedule
 
 SETTINGS, STEPS = "recording.json", "steps.jsonl"
+SUMS = 16
+"""Numbers in a trace."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ class RecordedOrder:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a recorded training did: the settings of `training` that it used, and every step."""
+    """What a recorded training did: the settings of `training` that it used, and every step.
+
+    `traces` are those of the parameters after every step, [T, 16].
+    """
 
     folder: Path
     settings: dict[str, Any]
@@ -52,14 +58,19 @@ class Recording:
         if highest >= examples:
             raise ConfigError(
                 f"{self.folder} recorded example {highest}, but the corpus has {examples} training examples. Draw "
-                "batches by index from `tribute.corpus.training_set(project)`, in its order"
+                "batches by index from `tribute.training.training_set(project)`, in its order"
             )
         return Schedule(self.rates, self.order)
 
 
-def trace(theta_P: Tensor) -> float:
-    """sum_i theta_i cos(i), in float64: one number that moves whenever the parameters do."""
-    return float((theta_P.detach().double().cpu() * _waves(theta_P.numel())).sum())
+def trace(theta_P: Tensor) -> list[float]:
+    """sum_j theta_i cos(i) over i = r + 16 j, for r = 0..15, in float64: a sketch of the parameters, [16].
+
+    As the mean of cos^2 is 1/2, two sketches lie about 1 / sqrt(2) as far apart as the parameters do.
+    """
+    waved_P = theta_P.detach().double().cpu() * _waves(theta_P.numel())
+    sums: list[float] = functional.pad(waved_P, (0, -len(waved_P) % SUMS)).view(-1, SUMS).sum(0).tolist()
+    return sums
 
 
 @lru_cache(maxsize=1)

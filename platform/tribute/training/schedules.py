@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from tribute.config import Training
 from tribute.errors import ConfigError
 
+ROUNDING = 1e-9
+"""Learning-rate mass that a horizon may miss: sums of equal rates are rounded."""
+
 
 class Order(Protocol):
     """Which examples each step sees."""
@@ -51,7 +54,7 @@ def horizon_start(rates: NDArray[np.float64], horizon: float) -> int:
     if horizon >= 1:
         return 0
     tail = np.cumsum(rates[::-1])[::-1]
-    return int(np.flatnonzero(tail >= horizon * tail[0])[-1])
+    return int(np.flatnonzero(tail >= (horizon - ROUNDING) * tail[0])[-1])
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,19 @@ class Rule:
     damping: float = 0.0
     anchor: Tensor | float = 0.0
 
+    def pulled(self, theta: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient with the pull towards the anchor: what is clipped."""
+        return gradient + self.damping * (theta - self.anchor) if self.damping else gradient
+
     def apply(
         self, state: State, gradient: Tensor, rate: float, step: int, rest_square: Tensor | float = 0.0
     ) -> State:
         """The state after the step.
 
         Args:
-            rest_square: squared norm of the gradient of parameters that are not in `state`, for clipping.
+            rest_square: squared norm of the pulled gradient of parameters that are not in `state`, for clipping.
         """
-        if self.damping:
-            gradient = gradient + self.damping * (state.theta - self.anchor)
+        gradient = self.pulled(state.theta, gradient)
         if self.clip_norm is not None:
             norm = (gradient.square().sum(-1, keepdim=True) + rest_square + TINY).sqrt()
             gradient = gradient * (self.clip_norm / (norm + 1e-6)).clamp(max=1)
@@ -74,9 +77,15 @@ def weighted_loss(task: Losses, theta_P: Tensor, batch: Batch, weights_B: Tensor
 @contextmanager
 def seeded(part: Part, device: torch.device) -> Iterator[None]:
     """The same dropout for a part in every trajectory and replay; torch's global generator stays as it is."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(part.seed)
+    generator = torch.default_generator
+    if device.type == "cuda":
+        generator = torch.cuda.default_generators[device.index or torch.cuda.current_device()]
+    before = generator.get_state()
+    generator.manual_seed(part.seed)
+    try:
         yield
+    finally:
+        generator.set_state(before)
 
 
 def gradient(task: Losses, theta: Tensor, parts: Sequence[Part]) -> Tensor:

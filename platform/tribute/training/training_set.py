@@ -11,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tribute.config import Project
+from tribute.corpus import read_corpus
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -36,3 +39,17 @@ class TrainingSet:
         """Columns of the chosen examples, and the source index of each, [B]."""
         columns = {name: torch.from_numpy(values[indices_B]).to(device) for name, values in self.columns.items()}
         return columns, torch.from_numpy(self.source_N[indices_B]).to(device)
+
+
+def training_set(project: Project) -> TrainingSet:
+    """The examples that the project trains on, before any training: draw batches by index from it in a loop of
+    your own (see `Recorder`).
+
+    Reads the corpus itself, so neither Ray nor the working folder is needed. A corpus that is another one by the
+    time of `tribute train` does not pass unnoticed: the replay of the loop drifts from its recording.
+
+    Raises:
+        CorpusError: the corpus cannot be read as its settings say.
+    """
+    sources = read_corpus(project.corpus).sources
+    return TrainingSet.assemble({each.source.source_id: each.train for each in sources})

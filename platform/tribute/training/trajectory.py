@@ -56,15 +56,15 @@ class Trajectory:
         return hashlib.sha256(self.path(step).read_bytes()).hexdigest()
 
 
-def record(recipe: Recipe, folder: Path, on_step: OnStep | None = None, start: State | None = None) -> Trajectory:
-    """Train as the recipe says, from `start` or the recipe's own initial state, and keep the states.
+def record(recipe: Recipe, folder: Path, on_step: OnStep | None = None) -> Trajectory:
+    """Train as the recipe says and keep the states.
 
     Goes on from the last state that is on disk.
     """
     trajectory = Trajectory(folder)
     keep = set(checkpoint_steps(recipe))
     if not trajectory.steps():
-        trajectory.save(0, start or recipe.initial())
+        trajectory.save(0, recipe.initial())
     first = trajectory.steps()[-1]
 
     def after(step: int, state: State) -> None:

@@ -72,7 +72,7 @@ def source_sums(
     """Sum over queries of (weight / inclusion probability) x influence: a Horvitz-Thompson total.
 
     Raises:
-        ValuationError: the period has no attributed query.
+        ValuationError: the period has no attributed query, or no influence.
     """
     chosen = {"simulate_run": simulate_run, "period": period, "attribute_runs": list(attribute_runs)}
     [(queries, uses)] = lake.execute(_COUNTS, chosen).fetchall()
@@ -82,6 +82,11 @@ def source_sums(
             "or POST /v1/attributions to the service"
         )
     rows = lake.execute(_SUMS, chosen | {"groups": GROUPS}).fetchall()
+    if not rows:
+        raise ValuationError(
+            f"All simulations of {simulate_run} failed, so period {period} has no influence to value. "
+            "`tribute sql` shows simulations.failed_step; lower simulation.horizon or training.learning_rate"
+        )
     column = {source_id: index for index, source_id in enumerate(source_ids)}
     replicates = 1 + max(replicate for _, replicate, _, _ in rows)
     nats_RGS = np.zeros((replicates, GROUPS, len(column)))

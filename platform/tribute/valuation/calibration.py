@@ -119,16 +119,16 @@ def calibrate(
         raise ValueError(f"calibration needs {FEWEST} retrained sources that are worth something in sum")
     spread_S = np.sqrt((share_S * len(share_S) + FLOOR) / (1 + FLOOR))
     features = {TOKENS: share_S, SQUARED: np.square(share_S) / np.square(share_S).sum()}
-    features |= {name: share_of_total(np.asarray(nats), share_S) for name, nats in estimates.items()}
+    features |= {name: share_of_total(np.asarray(nats), share_S)[0] for name, nats in estimates.items()}
     features = {name: feature_S / spread_S for name, feature_S in features.items()}
     return _averaged(features, spread_S, np.asarray(spots)[kept_N], truth_RN[:, kept_N])
 
 
-def share_of_total(nats_RS: Array, token_share_S: Array) -> Array:
-    """Mean over replicates over the sum of its positive part, [S]; token shares where nothing helped."""
+def share_of_total(nats_RS: Array, token_share_S: Array) -> tuple[Array, float]:
+    """Mean over replicates over the sum of its positive part, [S], and that; token shares where nothing helped."""
     mean_S = filled(nats_RS[:, None], token_share_S)[:, 0].mean(0)
-    total = np.clip(mean_S, 0, None).sum()
-    return np.asarray(mean_S / total) if total > 0 else token_share_S
+    total = float(np.clip(mean_S, 0, None).sum())
+    return (np.asarray(mean_S / total) if total > 0 else token_share_S), total
 
 
 def _averaged(

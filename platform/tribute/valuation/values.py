@@ -41,7 +41,9 @@ def source_values(
     if estimates is not None and settings.shrinkage == "auto":
         truth_RU = estimates.totals[RETRAINED]
         spots = np.flatnonzero(np.isfinite(truth_RU).any(0))
-        if len(spots) >= FEWEST and np.nansum(truth_RU) > 0:
+        if len(spots) >= FEWEST and np.nansum(truth_RU) <= 0:
+            settings = settings.model_copy(update={"shrinkage": 1.0})  # retraining found nothing to divide by
+        elif len(spots) >= FEWEST:
             features = {name: nats_RU for name, nats_RU in estimates.totals.items() if name != RETRAINED}
             tokens_U = estimates.member_US @ tokens_S
             calibration = calibrate(features, tokens_U, spots.tolist(), truth_RU[:, spots])
@@ -85,10 +87,8 @@ def _calibrated(
     """
     tokens_U, batch_RU = estimates.member_US @ tokens_S, estimates.totals[MAIN]
     share_U, all_RU = tokens_U / tokens_U.sum(), totals_RS @ estimates.member_US.T
-    before_U, after_U = (share_of_total(nats_RU, share_U) for nats_RU in (batch_RU, all_RU))
-    moved_U = calibration.features[MAIN] * (after_U - before_U)
-    totals = [float(np.clip(np.nanmean(nats_RU, 0), 0, None).sum()) for nats_RU in (batch_RU, all_RU)]
-    growth = totals[1] / totals[0] if totals[0] else 1.0
+    (before_U, batch), (after_U, period) = (share_of_total(nats_RU, share_U) for nats_RU in (batch_RU, all_RU))
+    moved_U, growth = calibration.features[MAIN] * (after_U - before_U), period / batch if batch else 1.0
     part_US = estimates.member_US * tokens_S / tokens_U[:, None]
     draws_NS = (calibration.draws(resamples, seed) + moved_U) @ part_US
     draws_NS += calibration.inside(part_US, tokens_S / tokens_S.sum(), resamples, seed + 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tribute.config import Simulation
+from tribute.errors import ConfigError
 from tribute.simulation import Unit, design_of, drawn_units
 
 Game = Callable[[frozenset[int]], float]
@@ -86,12 +87,12 @@ def test_the_error_of_drawn_coalitions_falls_like_one_over_the_root_of_their_num
         assert np.abs(np.mean(found, 0) - truth).max() < 1.2 / np.sqrt(coalitions)
         return float(np.sqrt(np.square(np.array(found) - truth).mean()))
 
-    assert 2.2 < error(32) / error(288) < 4.2
+    assert 2.2 < error(50) / error(450) < 4.2
 
 
 def test_shapley_recovers_additive_games_and_always_shares_out_the_whole() -> None:
     worth = np.array([3.0, -1.0, 0.5, 0.0, 2.0])
-    units = drawn("shapley", 5, 12)
+    units = drawn("shapley", 5, 50)
     np.testing.assert_allclose(estimated("shapley", units, lambda c: sum(worth[list(c)]), 5), worth, atol=1e-12)
     game = random_game(5, 7)
     total = game(frozenset(range(5))) - game(frozenset())
@@ -127,14 +128,40 @@ def test_the_standard_error_covers_the_truth(notion: str) -> None:
 @pytest.mark.parametrize("notion", NOTIONS)
 def test_units_come_in_complementary_pairs_and_renamed_sources_take_their_values_along(notion: str) -> None:
     game, order = random_game(5), [3, 0, 4, 1, 2]
-    units = drawn(notion, 5, 40)
+    units = drawn(notion, 5, 50)
     pairs = units[len(units) % 2 :]
     for one, other in zip(pairs[::2], pairs[1::2], strict=True):
         assert sorted(one.removed + other.removed) == list(range(5))
-    assert units == drawn(notion, 5, 40) != drawn(notion, 5, 40, seed=1)
+    assert units == drawn(notion, 5, 50) != drawn(notion, 5, 50, seed=1)
     renamed = [Unit(unit.unit_id, tuple(order.index(s) for s in unit.removed)) for unit in units]
     found = estimated(notion, renamed, lambda present: game(frozenset(order[s] for s in present)), 5)
     np.testing.assert_allclose(found, estimated(notion, units, game, 5)[order], rtol=1e-10, atol=1e-12)
+
+
+def test_too_few_coalitions_for_shapley_are_refused_and_one_source_takes_all() -> None:
+    with pytest.raises(ConfigError, match="need at least 200"):
+        drawn("shapley", 20, 199)
+    units = drawn("shapley", 1, 10)
+    np.testing.assert_array_equal(estimated("shapley", units, lambda present: 3.0 * len(present), 1), [3.0])
+
+
+@pytest.mark.parametrize("notion", NOTIONS)
+def test_a_failed_coalition_is_left_out_with_its_complement(notion: str) -> None:
+    game = random_game(4)
+    units = drawn(notion, 4, 60)
+    first = len(units) % 2
+    failed = [index == first + 5 for index in range(len(units))]
+    found = influences(units, game, 4)
+    found[0, first + 5] = np.nan
+    rest = [unit for index, unit in enumerate(units) if index not in (first + 4, first + 5)]
+    design = design_of(notion, units, np.ones(4), failed)
+    np.testing.assert_allclose(design.influence(found)[0], estimated(notion, rest, game, 4), rtol=1e-10)
+    assert np.isfinite(design.standard_error(found)).all()
+
+
+def test_the_jackknife_is_bounded_whatever_the_number_of_coalitions() -> None:
+    design = design_of("banzhaf", drawn("banzhaf", 4, 1000), np.ones(4))
+    assert design.jackknife_JUS.shape == (32, 1000, 4)
 
 
 def test_groups_are_allocated_by_tokens_and_singles_as_they_are() -> None:

@@ -1,5 +1,7 @@
 """Ward's tree against brute force, cuts of it, and what sketches keep of gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -136,3 +138,13 @@ def test_dot_products_of_sketches_are_near_those_of_the_whole_gradients() -> Non
     scale = np.sqrt(np.outer(exact.diagonal(), exact.diagonal()))
     assert 0 < np.abs((one @ one.T - exact) / scale).max() < 5 / np.sqrt(256)
     assert np.abs((kept - exact) / scale).max() < 5 / np.sqrt(256 * 30)
+
+
+def test_sources_without_examples_or_tokens_are_grouped_like_the_others() -> None:
+    small = small_recipe()
+    data = replace(small.data, source_ids=(*small.data.source_ids, "empty"))
+    recipe = replace(small, data=data)
+    found = sketches(recipe, recipe.initial().theta, range(4), 5)
+    np.testing.assert_array_equal(found[3], np.zeros(found.shape[1]))
+    tree = Tree(ward_tree(found, np.array([20.0, 13.0, 7.0, 0.0])))
+    assert sorted(s for node in tree.cut(2) for s in tree.members(node)) == [0, 1, 2, 3]

@@ -145,3 +145,29 @@ def test_a_scope_that_names_everything_is_the_whole_model(mode: str, base: str) 
     settings = {"mode": mode, "base": base, "damping": 0.2, "steps": 6}
     everything, whole = simulated(recipe, scope=".", **settings), simulated(recipe, **settings)
     torch.testing.assert_close(everything.response_KP, whole.response_KP, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_clipping_sees_the_pull_on_parameters_outside_the_scope() -> None:
+    """The unperturbed row of a narrow stack is the whole run's, pulled, clipped and all."""
+    recipe = small_recipe(clip_norm=0.05, learning_rate=0.5)
+    final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3))
+    settings = Simulation(base="continue", steps=10, damping=5.0, scope="head", learning_rate=0.5)
+    course = build_course(recipe, settings, final.theta)
+    mode = build_mode(course, settings, torch.eye(3))
+    stack = mode.begin(final)
+    for step in course.steps:
+        stack = mode.advance(stack, step)
+    assert (stack.base.theta - final.theta).norm() > 0.01
+    scope = Scope(recipe.task, "head")
+    torch.testing.assert_close(stack.moved.theta[0], scope.of(stack.base.theta), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_scoped_tangent_is_clipped_with_the_pull_on_parameters_outside_the_scope() -> None:
+    recipe = small_recipe(clip_norm=0.05, learning_rate=0.5)
+    start = recipe.initial()
+    settings = {"base": "continue", "steps": 10, "damping": 5.0, "scope": "head", "learning_rate": 0.5}
+    exact = simulated(recipe, start=start, mode="tangent", **settings).response_KP
+    close = simulated(recipe, start=start, epsilon=1e-6, **settings).response_KP
+    torch.testing.assert_close(close, exact, rtol=1e-4, atol=1e-8)

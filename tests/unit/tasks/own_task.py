@@ -1,5 +1,6 @@
 """A user's own task: least squares."""
 
+import torch
 from torch import nn
 
 
@@ -30,3 +31,26 @@ class WithDropout(LeastSquares):
 
 def with_dropout(features: int) -> WithDropout:
     return WithDropout(features)
+
+
+class Shifted(nn.Module):
+    """A linear layer with a frozen weight and a buffer, which must be where its inputs are."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(features, 1)
+        self.frozen = nn.Parameter(torch.full((features,), 2.0), requires_grad=False)
+        self.register_buffer("shift", torch.tensor(3.0))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        assert self.shift.device == self.frozen.device == features.device
+        return self.layer(features * self.frozen) + self.shift
+
+
+class WithBuffer(LeastSquares):
+    def build(self) -> nn.Module:
+        return Shifted(self.features)
+
+
+def with_buffer(features: int) -> WithBuffer:
+    return WithBuffer(features)

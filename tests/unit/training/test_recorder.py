@@ -88,3 +88,11 @@ def test_decoupled_decay_is_recorded_as_adamw(tmp_path, make, kind: str) -> None
     module = model()
     Recorder(tmp_path, module, make(module)).close()
     assert f'"optimizer": "{kind}"' in (tmp_path / "recording.json").read_text()
+
+
+@pytest.mark.parametrize("indices", [[], [3, -1]])
+def test_a_batch_that_is_none_is_refused(tmp_path, indices: list[int]) -> None:
+    own = model()
+    recorder = Recorder(tmp_path / "rec", own, torch.optim.SGD(own.parameters(), lr=0.1))
+    with pytest.raises(ConfigError, match="counted from 0"):
+        recorder.batch(indices)

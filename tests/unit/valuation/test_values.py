@@ -84,6 +84,20 @@ def test_without_retraining_values_are_shrunk_and_intervals_wider(shrinkage: str
     assert json.loads(calibrated.note)["calibrated"]
 
 
+def test_retraining_that_finds_nothing_leaves_the_token_counts() -> None:
+    found = source_values(SETTINGS, sums(simulated()), TOKENS, estimates(-simulated()), 7)
+    np.testing.assert_allclose(found.value_S / found.value_S.sum(), TOKENS / TOKENS.sum())
+
+
+def test_a_unit_that_failed_everywhere_is_valued_like_its_tokens() -> None:
+    nats_RGS = simulated()
+    nats_RGS[:, :, 5] = np.nan
+    found = valued(nats_RGS, nats_RGS)
+    assert np.isfinite(found.value_S).all()
+    assert np.isfinite(found.draws_NS).all()
+    assert found.value_S[5] > 0
+
+
 def test_failed_simulations_take_the_other_replicates_or_the_tokens_worth() -> None:
     nats_RGS = simulated()
     nats_RGS[1, :, 2], nats_RGS[:, :, 4] = np.nan, np.nan

@@ -1,0 +1,314 @@
+"""Every way to simulate, through the whole chain: what the lake holds afterwards is what the settings say."""
+
+import json
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from tests.e2e.cliff_task import ANCHOR, OTHERS, write_examples
+from tests.e2e.conftest import PERIOD
+from tests.projects import WORDS, settings, write_corpus, write_project
+from tribute.config import Cluster, Project, load_project
+from tribute.readout import QueryRows, period_queries
+from tribute.simulation import recorded_replicates
+from tribute.tasks import build_task
+from tribute.training import Recorder, Trajectory, training_set
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
+from tribute_storage import connect
+
+SGD = {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "batch_size": 8, "epochs": 2, "replicates": 2}
+
+
+class Listener(JsonReporter):
+    """A reporter that keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+class Finished(NamedTuple):
+    """A project that was run up to `value`."""
+
+    project: Project
+    runs: dict[str, str]
+    new: list[str]
+    warnings: list[str]
+
+    def rows(self, query: str) -> list[tuple]:
+        """Rows of a query that names runs as $train, $simulate, $attribute and $value."""
+        named = {stage: run_id for stage, run_id in self.runs.items() if f"${stage}" in query}
+        with connect(self.project.lake_root) as lake:
+            return lake.execute(query, named).fetchall()
+
+    def paid_in_full(self) -> bool:
+        """Whether publishers' shares, and those of their lines, sum to 1 and nobody is missing."""
+        rows = self.rows("select level, share, value_nats from valuations where run_id = $value")
+        sums = [
+            sum(Fraction(share) for level, share, _ in rows if level == each) for each in ("publisher", "line")
+        ]
+        return sums == [1, 1] and all(np.isfinite(value) for _, _, value in rows)
+
+    def calibration(self) -> dict:
+        """How the values were calibrated."""
+        [(note,)] = self.rows("select distinct calibration from valuations where run_id = $value")
+        return json.loads(note)
+
+
+def valued(path: Path) -> Finished:
+    """Run a project up to `value`."""
+    project, listener = load_project(path), Listener()
+    project = project.model_copy(update={"cluster": Cluster(workers=1)})  # starts sooner; changes no bit
+    outputs = run(project, PERIOD, listener, "value").outputs
+    runs = {stage: output.run_id for stage, output in outputs.items()}
+    return Finished(project, runs, [stage for stage, output in outputs.items() if output.new], listener.warnings)
+
+
+@pytest.fixture
+def vary(finished_folder: Path, tmp_path: Path) -> Callable[..., Finished]:
+    """The finished project under other settings: its corpus and training are kept, as the settings allow."""
+
+    def varied(**sections: object) -> Finished:
+        folder = tmp_path / "press"
+        shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
+        (folder / "project.yaml").write_text(yaml.safe_dump(settings(**sections)))
+        return valued(folder / "project.yaml")
+
+    return varied
+
+
+def simulation(**changed: object) -> dict:
+    return settings()["simulation"] | changed
+
+
+USES = "(select query_id, weight / inclusion_probability as uses from queries where run_id = $attribute)"
+TOTALS = (
+    "select source_id, replicate, sum(uses * influence_nats::double) from influence "
+    f"join {USES} using (query_id) where run_id = $attribute group by all"
+)
+
+
+@pytest.mark.parametrize(("notion", "coalitions"), [("banzhaf", 8), ("shapley", 40)])
+def test_semivalues_are_valued_from_coalitions(vary, notion: str, coalitions: int) -> None:
+    several = {"notion": notion, "coalitions": coalitions, "chunk": 20, "smoothness_sources": 0}
+    found = vary(simulation=simulation(**several))
+    assert found.new == ["simulate", "attribute", "value"]
+    assert found.rows("select distinct notion from valuations where run_id = $value") == [(notion,)]
+    assert found.paid_in_full()
+    assert found.calibration()["calibrated"] is False
+    [(units, rows)] = found.rows(
+        "select count(distinct unit_id), count(*) from simulations where run_id = $simulate"
+    )
+    assert (units, rows) == (coalitions + (notion == "shapley"), 2 * units)
+    [(least, count)] = found.rows("select min(std_error_nats), count(*) from influence where run_id = $attribute")
+    assert least > 0
+    assert count == 4 * 2 * 12
+    if notion == "shapley":
+        summed = found.rows(
+            "select sum(influence_nats::double) from influence where run_id = $attribute "
+            "group by replicate, query_id order by replicate, query_id"
+        )
+        nothing = np.concatenate([influence_of(found, "all-sources", replicate) for replicate in range(2)])
+        assert np.abs(nothing).max() > 0.1
+        np.testing.assert_allclose([nats for (nats,) in summed], nothing, rtol=1e-4, atol=1e-4)
+
+
+def influence_of(found: Finished, unit_id: str, replicate: int) -> np.ndarray:
+    """f(theta; q) - f(theta - response; q) of every query, from the files themselves, [Q] by query id."""
+    task, queries = build_task(found.project.task), QueryRows.of(period_queries(found.project, PERIOD))
+    theta_P = recorded_replicates(found.project)[replicate].final()
+    [(uri,)] = found.rows(
+        f"select artifact_uri from simulations where run_id = $simulate and unit_id = '{unit_id}' "
+        f"and replicate = {replicate}"
+    )
+    response_P = safetensors.torch.load_file(found.project.workdir / uri)["response"]
+    rows = {name: torch.from_numpy(np.array(column)) for name, column in queries.columns.items()}
+    with torch.no_grad():
+        nats_N = task.measure(theta_P, rows).double() - task.measure(theta_P - response_P, rows).double()
+    nats_Q = np.bincount(queries.query_N, weights=nats_N.numpy())
+    return nats_Q[np.argsort(queries.query_ids)]
+
+
+@pytest.mark.parametrize("groups", [3, 5])
+@pytest.mark.usefixtures("ray_cluster")
+def test_members_of_a_group_divide_its_influence(tmp_path: Path, groups: int) -> None:
+    path = write_project(
+        tmp_path, simulation=simulation(groups=groups), rights={}, training={"batch_size": 8, "replicates": 2}
+    )
+    names = [f"{kind}-{number}" for kind in WORDS for number in (1, 2)]
+    write_corpus(tmp_path / "corpus.jsonl", {name: 3 for name in names})
+    found = valued(path)
+    units = {
+        unit: removed
+        for unit, removed in found.rows("select unit_id, removed from simulations where run_id = $simulate")
+    }
+    assert 1 < len(units) <= groups
+    assert sorted(source for removed in units.values() for source in removed) == sorted(names)
+    [(simulated,)] = found.rows(
+        "select count(distinct unit_id) from simulations where run_id = $simulate and smoothness is not null"
+    )
+    assert simulated == 2
+    totals = {(source, replicate): nats for source, replicate, nats in found.rows(TOTALS)}
+    assert {source for source, _ in totals} == set(names)
+    estimates = found.rows(
+        "select unit_id, replicate, nats from estimates where run_id = $attribute and name = 'simulated'"
+    )
+    assert {(unit, replicate) for unit, replicate, _ in estimates} == {(u, r) for u in units for r in (0, 1)}
+    for unit, replicate, nats in estimates:
+        assert sum(totals[source, replicate] for source in units[unit]) == pytest.approx(nats, rel=1e-4, abs=1e-4)
+    assert found.paid_in_full()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_checkpoint_is_valued_by_going_on_from_it(tmp_path: Path) -> None:
+    onward = {"base": "continue", "steps": 6, "damping": 0.1, "learning_rate": 0.05, "checkpoint_every": 4}
+    path = write_project(
+        tmp_path, training=SGD | {"checkpoint": "model.safetensors"}, simulation=onward | {"smoothness_sources": 0}
+    )
+    torch.manual_seed(3)
+    module = build_task(load_project(path).task).task.build()
+    safetensors.torch.save_file(module.state_dict(), tmp_path / "model.safetensors")
+    found = valued(path)
+    rows = found.rows(
+        "select distinct effective_damping, horizon_steps, base, replay_drift from simulations "
+        "where run_id = $simulate"
+    )
+    assert rows == [(pytest.approx(0.1 + (1 - 0.9) / (0.05 * 6)), 6, "continue", None)]
+    kept = torch.nn.utils.parameters_to_vector(module.parameters())
+    for replicate in recorded_replicates(found.project):
+        assert torch.equal(replicate.final(), kept)
+    totals = {(source, replicate): nats for source, replicate, nats in found.rows(TOTALS)}
+    assert len(totals) == 8
+    assert all(totals[source, 0] != totals[source, 1] != 0 for source in WORDS)  # other batches
+    assert found.rows("select count(*) from estimates where run_id = $attribute and name <> 'simulated'") == [(0,)]
+    assert found.paid_in_full()
+
+
+def own_loop(project: Project, folder: Path, seed: int) -> torch.Tensor:
+    """Plain PyTorch over the project's training set, recorded; the final parameters."""
+    torch.manual_seed(seed)
+    data, task = training_set(project), build_task(project.task).task
+    module = task.build()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    recorder = Recorder(folder, module, optimizer, every=7)
+    order = torch.Generator().manual_seed(seed)
+    for _ in range(20):
+        indices = torch.randperm(len(data), generator=order)[:8]
+        recorder.batch(indices)
+        batch, _ = data.batch(indices.numpy(), torch.device("cpu"))
+        task.training_loss(module, batch).mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    recorder.close()
+    return torch.nn.utils.parameters_to_vector(module.parameters()).detach()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_loop_of_the_users_own_is_taken_over_from_its_recordings(tmp_path: Path) -> None:
+    recordings = ["mine/seed-0", "mine/seed-1"]
+    path = write_project(tmp_path, training=SGD | {"recordings": recordings}, simulation=simulation(horizon=0.33))
+    finals = [own_loop(load_project(path), tmp_path / folder, seed) for seed, folder in enumerate(recordings)]
+    found = valued(path)
+    replicates = recorded_replicates(found.project)
+    assert [replicate.steps for replicate in replicates] == [20, 20]
+    for replicate, final_P, folder in zip(replicates, finals, recordings, strict=True):
+        torch.testing.assert_close(replicate.final(), final_P, rtol=1e-4, atol=1e-5)
+        start_P = Trajectory(tmp_path / folder).load(0).theta
+        assert (replicate.final() - final_P).norm() < 1e-4 * (final_P - start_P).norm()
+    [(drift, damping)] = found.rows(
+        "select max(replay_drift), any_value(effective_damping) from simulations where run_id = $simulate"
+    )
+    assert 0 <= drift < 1e-5
+    assert damping == pytest.approx((1 - 0.9) / (0.1 * 7))  # a horizon of a third of 20 equal steps
+    assert found.calibration()["calibrated"] is True
+    assert found.paid_in_full()
+
+
+def test_a_narrow_scope_moves_only_its_own_parameters(vary, finished: Project) -> None:
+    found = vary(simulation=simulation(scope="head"))
+    assert found.new == ["simulate", "attribute", "value"]  # though the folder has moved since it was trained
+    responses = found.rows("select artifact_uri from simulations where run_id = $simulate")
+    sizes = [safetensors.torch.load_file(found.project.workdir / uri)["response"].shape for (uri,) in responses]
+    assert sizes == [(2 * 16,)] * 8  # weight and bias of the last normalisation
+    with connect(finished.lake_root) as lake:
+        whole = {row[:2]: row[2] for row in lake.execute(WHOLE).fetchall()}
+    narrow = {row[:2]: row[2] for row in found.rows(TOTALS)}
+    assert narrow.keys() == whole.keys()
+    assert max(abs(nats) for nats in narrow.values()) > 0
+    assert all(abs(narrow[each] - whole[each]) > 0.1 * abs(whole[each]) for each in whole)
+
+
+WHOLE = (
+    "select source_id, replicate, sum(weight / inclusion_probability * influence_nats::double) from influence "
+    f"join queries using (run_id, query_id) where period = '{PERIOD}' group by all"
+)
+
+
+def test_tangents_beside_other_estimates_are_calibrated_on_real_retraining(vary) -> None:
+    found = vary(
+        simulation=simulation(mode="tangent"),
+        calibration={"spot_sources": 3, "estimates": [{"mode": "paired"}, {"horizon": 0.6}]},
+    )
+    counted = found.rows(
+        "select name, count(*) from estimates where run_id = $attribute group by name order by name"
+    )
+    assert counted == [("estimate 0", 8), ("estimate 1", 8), ("retrained", 6), ("simulated", 8)]
+    smooth = found.rows(
+        "select unit_id, smoothness from simulations where run_id = $simulate and smoothness is not null"
+    )
+    assert {unit for unit, _ in smooth} == {"daily", "recipes"}  # the two with most tokens
+    assert len(smooth) == 4
+    assert all(value > 0 for _, value in smooth)
+    rough = np.mean([value for _, value in smooth]) > 0.5
+    assert any("too rough" in warning for warning in found.warnings) == rough
+    longer = found.rows("select max(horizon_steps) from simulations where mode = 'tangent' and horizon = 0.6")
+    [(steps,)] = found.rows("select max(horizon_steps) from simulations where run_id = $simulate")
+    assert longer[0][0] > steps
+    note = found.calibration()
+    assert note["calibrated"] is True
+    assert {"simulated", "estimate 0", "estimate 1", "tokens"} <= note["coefficients"].keys()
+    assert found.paid_in_full()
+
+
+@pytest.mark.parametrize("spots", [0, 5])
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_source_that_explodes_is_named_and_everybody_is_paid(tmp_path: Path, spots: int) -> None:
+    path = write_project(
+        tmp_path,
+        corpus={"kind": "arrays", "path": "examples.parquet"},
+        rights={},
+        task={"name": "tests.e2e.cliff_task:Cliff"},
+        training=SGD
+        | {"learning_rate": 0.2, "momentum": 0.0, "batch_size": 20, "epochs": 9, "schedule": "constant"},
+        simulation={"horizon": 1.0, "smoothness_sources": 2},
+        queries={"kind": "held_out", "per_source": 4},
+        calibration={"spot_sources": spots},
+    )
+    write_examples(tmp_path / "examples.parquet")
+    found = valued(path)
+    failed = found.rows(
+        "select unit_id, replicate, failed_step, artifact_uri, response_norm from simulations "
+        "where run_id = $simulate and failed_step is not null order by all"
+    )
+    assert [row[:2] for row in failed] == [(ANCHOR, 0), (ANCHOR, 1)]
+    assert [row[3:] for row in failed] == [(None, None)] * 2
+    [warning] = [each for each in found.warnings if "exploded" in each]
+    assert f"{ANCHOR} (replicate 0, step {failed[0][2]})" in warning
+    assert not any(other in warning for other in OTHERS)
+    valued_sources = found.rows("select distinct source_id from influence where run_id = $attribute order by all")
+    assert valued_sources == [(source,) for source in OTHERS]
+    assert found.calibration()["calibrated"] is (spots > 0)
+    assert found.paid_in_full()
+    paid = found.rows("select publisher_id from valuations where run_id = $value and level = 'publisher'")
+    assert {publisher for (publisher,) in paid} == {ANCHOR, *OTHERS}
