@@ -7,7 +7,7 @@ from tests.benchmarks.simulation import PAIRED, RETRAINED, TANGENT, judge, show
 from tests.benchmarks.worlds import World
 from tribute_jobs.starter import write_starter
 
-REMOVALS = 20
+REMOVALS = 10
 TANGENTS = [ask for ask in TANGENT if ask.settings["horizon"] == 0.2]
 
 

@@ -1,7 +1,8 @@
 """Spot calibration: cheap estimates of all sources, corrected by really retraining without a few of them.
 
-Truths are regressed, non-negatively and with a ridge, on shares of tokens and of the estimates. Four truths cannot
-tell choices of features apart, so leave-one-out cross-validation weighs them; its residuals set the intervals.
+Truths are regressed, non-negatively and with a ridge, on shares of tokens and of the estimates, or on an estimate
+alone. Four truths cannot tell such choices apart, so leave-one-out cross-validation weighs them; its residuals set
+the intervals.
 
 Legend: S sources, N spot (retrained) sources, R replicates, K features, C candidates, M error terms, D draws.
 """
@@ -137,6 +138,7 @@ def _averaged(
     """Candidates fitted in units of the spread and averaged; all errors, and the retrained sources' own truths."""
     truth_N, others = np.nanmean(truth_RN, 0) / spread_S[spot_N], list(features)[1:]
     chosen = [(TOKENS, *extra) for size in range(len(others) + 1) for extra in combinations(others, size)]
+    chosen += [(name,) for name in others if name != SQUARED]
     candidates = [(names, ridge) for names in chosen for ridge in (RIDGES if len(names) > 1 else (0.0,))]
     matrices = [np.stack([features[name] for name in names], 1) for names, _ in candidates]
     ridges = [ridge for _, ridge in candidates]

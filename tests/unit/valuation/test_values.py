@@ -31,10 +31,11 @@ def sums(nats_RGS: Array) -> SourceSums:
 
 
 def estimates(nats_RGS: Array, member_US: Array | None = None) -> Estimates:
-    """Four spot sources that are worth twice what was simulated."""
+    """Four spot sources that are worth about twice what was simulated."""
     member_US = np.eye(len(TOKENS)) if member_US is None else member_US
     totals_RU = nats_RGS.sum(1) @ member_US.T
-    truth_RU = np.where(np.arange(len(member_US)) < 4, 2 * totals_RU, np.nan)
+    about_RU = 2 + 0.2 * np.random.default_rng(9).normal(size=totals_RU.shape)
+    truth_RU = np.where(np.arange(len(member_US)) < 4, about_RU * totals_RU, np.nan)
     names = tuple(f"u{index}" for index in range(len(member_US)))
     return Estimates("attribute-1", {"retrained": truth_RU, "simulated": totals_RU}, names, member_US)
 
