@@ -15,8 +15,10 @@ def main() -> None:
     """Into `transformer` of build/bench/simulation.json."""
     folder = FOLDER / "transformer"
     shutil.rmtree(folder, ignore_errors=True)
-    figures = judge([World.of(write_starter(folder))], [*PAIRED, RETRAINED, *TANGENTS], REMOVALS)
-    show("Demo transformer, 10 sources", figures)
+    path = write_starter(folder)
+    path.write_text(path.read_text().replace("max_bytes: 360000", "max_bytes: 448000"))  # more than the quick demo
+    figures = judge([World.of(path)], [*PAIRED, RETRAINED, *TANGENTS], REMOVALS)
+    show("Transformer, 10 sources", figures)
     update_results("simulation", {"transformer": figures})
 
 
