@@ -245,6 +245,7 @@ def main() -> None:
     for setting, sources in product(SETTINGS, (SOURCES, 200, 2000)):
         rows.append({"training": setting} | judge(folder, setting, sources))
         show(rows)
+        update_results("simulation", {"scaling": {"sources": rows}})
     memory = []
     for budget in (0.1, 0.3):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
