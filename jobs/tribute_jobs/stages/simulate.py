@@ -40,17 +40,17 @@ UNSMOOTH = 0.5
 
 def simulate(context: Context) -> StageOutput:
     """Simulate all units in all replicates on the cluster and commit `simulations`."""
-    run_id = context.runs.simulate_run
+    simulate_run = context.runs.simulate_run
     missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
     if missing:
-        context.reporter.started("simulate", run_id)
+        context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
     with connect(context.lake.root) as connection:
         [(responses, failed, mode, steps, smoothness)] = connection.execute(
             "select count(*), list(unit_id || ' (replicate ' || replicate || ', step ' || failed_step || ')' "
             "order by unit_id, replicate) filter (failed_step is not null), any_value(mode), "
             "any_value(horizon_steps), avg(smoothness) from simulations where run_id = $1",
-            [run_id],
+            [simulate_run],
         ).fetchall()
     if failed:
         context.reporter.warned(
@@ -65,7 +65,7 @@ def simulate(context: Context) -> StageOutput:
     summary = f"{responses} responses, {mode}, {steps} steps" + (
         f", smoothness {smoothness:.2f}" if smoothness is not None else ""
     )
-    return StageOutput(run_id, bool(missing), summary)
+    return StageOutput(simulate_run, bool(missing), summary)
 
 
 class Simulations:

@@ -33,15 +33,14 @@ class Calibration:
     """Values v [S] of sources, nats, with multivariate t errors: standard errors [S], shared terms L [S, M].
 
     ``features``: coefficients on shares, nats; ``token_weight``: the part of them on token counts, 0 to 1;
-    ``ridge``: the heaviest candidate's; ``cv_error``: rms leave-one-out error of every candidate, and
-    ``residual_scale`` that of their average less leverage, both in nats for a source of average size.
+    ``cv_error``: rms leave-one-out error of every candidate, and ``residual_scale`` that of their average less
+    leverage, both in nats for a source of average size.
     """
 
     value_S: Array
     std_error_S: Array
     degrees_of_freedom: float
     features: dict[str, float]
-    ridge: float
     cv_error: dict[str, float]
     token_weight: float
     residual_scale: float
@@ -140,15 +139,13 @@ def _averaged(
     chosen = [(TOKENS, *extra) for size in range(len(others) + 1) for extra in combinations(others, size)]
     chosen += [(name,) for name in others if name != SQUARED]
     candidates = [(names, ridge) for names in chosen for ridge in (RIDGES if len(names) > 1 else (0.0,))]
-    matrices = [np.stack([features[name] for name in names], 1) for names, _ in candidates]
-    ridges = [ridge for _, ridge in candidates]
-    tasks = list(zip(matrices, ridges, strict=True))
+    tasks = [(np.stack([features[name] for name in names], 1), ridge) for names, ridge in candidates]
     residual_CN = np.stack([_left_out(share_SK, ridge, spot_N, truth_N) for share_SK, ridge in tasks]) - truth_N
     error_C = np.sqrt(np.square(residual_CN).mean(1))
     weight_C = np.maximum(error_C / max(error_C.max(), 1e-300), 1e-9) ** -len(spot_N)
     weight_C /= weight_C.sum()
     fits = [_fit(share_SK, ridge, spot_N, truth_N) for share_SK, ridge in tasks]
-    value_CS = np.stack([share_SK @ beta_K for share_SK, (beta_K, _) in zip(matrices, fits, strict=True)])
+    value_CS = np.stack([share_SK @ beta_K for (share_SK, _), (beta_K, _) in zip(tasks, fits, strict=True)])
     value_S, smoother_SN = weight_C @ value_CS, np.tensordot(weight_C, np.stack([fit[1] for fit in fits]), 1)
     leverage_N = np.clip(smoother_SN[spot_N, np.arange(len(spot_N))], 0, 0.9)
     variance = float((np.square(weight_C @ residual_CN) * (1 - leverage_N)).mean())
@@ -168,7 +165,6 @@ def _averaged(
         std_error_S=error_S * spread_S,
         degrees_of_freedom=max(float(len(spot_N) - leverage_N.sum()), 1.0),
         features=coefficients,
-        ridge=ridges[int(weight_C.argmax())],
         cv_error={
             " + ".join(names) + f", ridge {ridge:g}": float(error)
             for (names, ridge), error in zip(candidates, error_C, strict=True)

@@ -51,5 +51,5 @@ def error(make: Callable[[int, int], Made], sources: int, per_source: int) -> fl
 def test_the_coalitions_asked_for_suffice_and_far_fewer_do_not(monkeypatch, sources: int) -> None:
     assert error(pairwise, sources, coalitions.PER_SOURCE) < 0.05
     assert error(diminishing, sources, coalitions.PER_SOURCE) < 0.8
-    monkeypatch.setattr(coalitions, "PER_SOURCE", 0)
+    monkeypatch.setattr(coalitions, "PER_SOURCE", 0)  # or so few are refused before they can be judged
     assert error(diminishing, sources, 2) > 1.2

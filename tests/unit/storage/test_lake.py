@@ -61,11 +61,11 @@ def test_a_commit_between_check_and_commit_is_a_conflict_not_a_second_copy(tmp_p
     once = Lake._additions
 
     def overtaken(self: Lake, table: str, files: list) -> list:
-        monkeypatch.setattr(Lake, "_additions", once)
+        monkeypatch.setattr(Lake, "_additions", once)  # the rival is not overtaken itself
         assert Lake(tmp_path).append("publishers", "r1", publisher_rows("r1", ["early"]))
         return once(self, table, files)
 
-    monkeypatch.setattr(Lake, "_additions", overtaken)
+    monkeypatch.setattr(Lake, "_additions", overtaken)  # the only moment between check and commit
     assert not lake.commit("publishers", "r1", [staged])
     assert committed_rows(tmp_path) == [("r0", "p0"), ("r1", "early")]
 
