@@ -15,7 +15,7 @@ from tribute_jobs.cli import main
 
 
 def tribute(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tribute", *arguments])
+    monkeypatch.setattr(sys, "argv", ["tribute", *arguments])  # in this process, whose Ray the tests share
     with pytest.raises(SystemExit) as ended:
         main()
     return int(ended.value.code or 0)
@@ -94,11 +94,7 @@ def test_a_corpus_changed_since_it_was_trained_on_stops_every_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_project(tmp_path)
-    assert_run = ["train", str(path)]
-    monkeypatch.setattr(sys, "argv", ["tribute", *assert_run])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
+    assert tribute(monkeypatch, "train", str(path)) == 0
     before = sorted((tmp_path / "tribute-data").rglob("*"))
     with (tmp_path / "corpus.jsonl").open("a") as file:
         file.write(json.dumps({"source": "daily", "text": article("daily", 999)}) + "\n")
