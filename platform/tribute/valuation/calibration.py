@@ -17,10 +17,10 @@ from scipy.optimize import nnls
 from scipy.stats import t as student
 
 from tribute.valuation.failures import filled
+from tribute.valuation.intervals import CONFIDENCE
 
 Array = NDArray[np.float64]
 TOKENS, SQUARED = "tokens", "tokens^2"
-CONFIDENCE = 0.95
 FEWEST = 3  # retrained sources that a cross-validation needs
 RIDGES = (10.0, 100.0)  # in retrained sources that the prior mix of features is worth
 EXPECTED, MOST = 0.4, 0.5  # prior correlation of an estimate's and the truth's departures from tokens; most weight

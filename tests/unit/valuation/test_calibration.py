@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tribute.valuation.calibration import CONFIDENCE, Calibration, calibrate, spot_sources
+from tribute.valuation.calibration import Calibration, calibrate, spot_sources
+from tribute.valuation.intervals import CONFIDENCE
 
 Array = NDArray[np.float64]
 SOURCES, REPLICATES = 20, 3
