@@ -93,6 +93,15 @@ def settle(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = 
 
 
 @app.command()
+def evaluate(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """How far to trust the values: really retrain, judge every read-out, write a quality certificate.
+
+    Retrains are banked, so that another month, or another simulation of the same training, finds them.
+    """
+    _run(load_project(project), period, as_json, "evaluate")
+
+
+@app.command()
 def report(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
     """Show a period's latest valuation: publishers, intervals, shares, amounts."""
     from tribute.valuation import valuation_report

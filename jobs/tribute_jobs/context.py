@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from tribute.config import Project
-from tribute.corpus import Manifest, read_manifest
+from tribute.corpus import Familiarity, Manifest, corpus_familiarity, read_manifest
 from tribute.errors import TributeError
 from tribute.lineage import Lineage, lineage
 from tribute_jobs.progress import Reporter
@@ -26,6 +26,7 @@ class Context:
         self.lake = Lake(project.lake_root)
         self.runs: Lineage = lineage(project)
         self._shards: Shards | None = None
+        self._familiarity: Familiarity | None = None
 
     def folder(self, run_id: str) -> Path:
         """Where the artifacts of a run lie."""
@@ -42,6 +43,12 @@ class Context:
     def source_ids(self) -> tuple[str, ...]:
         """The sources, in the order of the training set."""
         return tuple(source.source_id for source in self.manifest().sources)
+
+    def familiarity(self) -> Familiarity:
+        """How to tell whether a query is like the corpus; made on first use."""
+        if self._familiarity is None:
+            self._familiarity = corpus_familiarity(self.folder(self.runs.corpus_run))
+        return self._familiarity
 
     def recording(self, replicate: int) -> Path | None:
         """The folder of the user's own recorded training of a replicate, if it has one."""

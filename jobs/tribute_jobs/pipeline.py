@@ -15,6 +15,7 @@ from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
+BEFORE_EVALUATE = STAGES[:-1]
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,17 @@ class Outcome:
 
 
 def run(project: Project, period: str, reporter: Reporter, last: str = "settle") -> Outcome:
-    """Run the stages up to `last` for a period (`YYYY-MM`).
+    """Run the stages up to `last` for a period (`YYYY-MM`); `evaluate` follows `value`.
 
     Raises:
         TributeError: bad input, with the remedy; nothing is half-written.
     """
-    paid_period = period if last in ("value", "settle") else None
+    paid_period = period if last in ("value", "evaluate", "settle") else None
     _check(project, period, paid_period)
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
-        for stage in STAGES[: STAGES.index(last) + 1]:
+        wanted = (*BEFORE_EVALUATE, last) if last == "evaluate" else STAGES[: STAGES.index(last) + 1]
+        for stage in wanted:
             if stage == "corpus":
                 outputs[stage] = stages.corpus(context, paid_period)
             else:
@@ -63,6 +65,8 @@ def _run_stage(stage: str, context: Context, period: str, before: dict[str, Stag
         return stages.attribute(context, period)
     if stage == "value":
         return stages.value(context, period, before["attribute"].run_id)
+    if stage == "evaluate":
+        return stages.evaluate(context, period, before["value"].run_id)
     if stage == "settle":
         return stages.settle(context, period, before["value"].run_id)
     return stages.train(context) if stage == "train" else stages.simulate(context)

@@ -65,19 +65,41 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
         further = settings.model_copy(update={"smoothness_sources": 0})
         further_run = run_id("simulate", runs.simulate_run, further.fingerprint())
         found.append(SimulationRun(f"estimate {index}", further_run, further, further_run))
-    whole = Simulation(
-        horizon=1.0,
-        chunk=SPOT_CHUNK,
-        memory_gib=main.memory_gib,
-        precision=main.precision,
-        checkpoint_every=main.checkpoint_every,
-        smoothness_sources=0,
-    )
+    whole = whole_retraining(project).model_copy(update={"chunk": SPOT_CHUNK})
     bank = run_id("retrain", runs.train_run, whole.fingerprint())
     retrain_run = run_id(
         "retrain", runs.simulate_run, whole.fingerprint(), calibration.spot_sources, calibration.seed
     )
     return [*found, SimulationRun("retrained", retrain_run, whole, bank)]
+
+
+def retrain_bank(project: Project) -> str:
+    """What all retrains have in common: corpus, task and training, whatever its seed. Names the bank they lie in.
+
+    Raises:
+        ConfigError: the training cannot be repeated under another seed.
+    """
+    training = project.training
+    if training.checkpoint is not None or training.recordings:
+        raise ConfigError(
+            "Evaluation retrains the model under other seeds, which only a training by `training` allows: it "
+            "cannot judge a recorded loop of your own or a checkpoint"
+        )
+    alike = training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
+    corpus_run, precision = lineage(project).corpus_run, project.simulation.precision
+    return run_id("retrains", corpus_run, project.task.fingerprint(), alike, precision)
+
+
+def whole_retraining(project: Project) -> Simulation:
+    """The simulation that is real retraining: every step again without the source, nothing approximated."""
+    main = project.simulation
+    return Simulation(
+        horizon=1.0,
+        memory_gib=main.memory_gib,
+        precision=main.precision,
+        checkpoint_every=main.checkpoint_every,
+        smoothness_sources=0,
+    )
 
 
 def retrains_spots(project: Project) -> bool:

@@ -129,7 +129,7 @@ class World:
             result = simulate(mode, mode.begin(start), course.steps.start)
             seconds += time.perf_counter() - began
             scope = Scope(recipe.task, settings.scope)
-            [read] = read_out(scope, [result.theta_P], [result.response_KP], rows)
+            [read] = read_out("difference", scope, [result.theta_P], [result.response_KP], rows)
             pieces.append(read.influence_QS.numpy())
         return np.concatenate(pieces, axis=1), seconds
 

@@ -1,4 +1,4 @@
-"""Stage `attribute`: read out every query of the period for every source.
+"""Stage `attribute`: read out every query of the period for every source, or a sample that is precise enough.
 
 Legend: R replicates, Q queries, U units, S sources.
 """
@@ -9,20 +9,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.cluster import ReadOutJob, WriteJob, chunks
+from tribute.cluster import WriteJob, chunks
 from tribute.corpus import QueryTable
 from tribute.lineage import SimulationRun, simulation_runs
 from tribute.readout import QueryRows, attribution_run, period_queries, query_rows
-from tribute.simulation import Simulated, design_of, recorded_replicates, simulated_responses
+from tribute.simulation import Design, Simulated, design_of, simulated_responses
 from tribute_jobs.context import Context
+from tribute_jobs.stages.distilled import SampledMonth, predicted_rows, sampled_month
+from tribute_jobs.stages.readouts import ReadOuts
 from tribute_jobs.stages.stage import StageOutput
-from tribute_storage import SCHEMAS, StagedFile
+from tribute_storage import SCHEMAS, StagedFile, connect
 
 VALUES = 2**26
 """Influences held at once: queries are read out in blocks of at most this many values."""
-
-READ_OUT = 8
-"""Units read out by one job."""
 
 SOURCES = 64
 """Sources written by one job."""
@@ -36,69 +35,86 @@ def attribute(context: Context, period: str) -> StageOutput:
     if new:
         context.reporter.started("attribute", run_id)
         Attribution(context, queries, run_id).run(period)
-    count = len(queries.query_ids)
-    return StageOutput(run_id, new, f"{count} queries x {len(context.manifest().sources)} sources")
+    with connect(context.lake.root) as connection:
+        [(count, exact, unlike)] = connection.execute(
+            "select count(*), min(readout_probability), count(*) filter (unlike_corpus) from queries "
+            "where run_id = $1",
+            [run_id],
+        ).fetchall()
+    summary = f"{count} queries x {len(context.manifest().sources)} sources"
+    summary += f", {exact:.1%} of them read out exactly" if exact < 1 else ""
+    return StageOutput(run_id, new, summary + (f", {unlike} unlike the corpus" if unlike else ""))
 
 
 class Attribution:
-    """The read-outs of a batch of queries, block by block."""
+    """The read-outs of a batch of queries."""
 
     def __init__(self, context: Context, queries: QueryTable, run_id: str) -> None:
         self.context, self.queries, self.run_id = context, queries, run_id
-        self.shards = context.shards()
-        thetas = [replicate.final().numpy() for replicate in recorded_replicates(context.project)]
-        self._replicates, self._thetas = len(thetas), self.shards.put(thetas)
+        self.shards, self._read_outs = context.shards(), ReadOuts(context)
+        project = context.project
+        self._runs = [(run, simulated_responses(project, run.run_id)) for run in simulation_runs(project)]
+        tokens = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
+        run, found = self._runs[0]
+        failed = [each.failed for each in found]
+        self._design = design_of(run.settings.notion, [each.unit for each in found], tokens, failed)
 
     def run(self, period: str) -> None:
         """Read out all runs of the simulation, and commit."""
-        estimates = []
-        for run in simulation_runs(self.context.project):
-            found = simulated_responses(self.context.project, run.run_id)
-            blocks = self._blocks(len(found))
-            totals_RU = np.zeros((self._replicates, len(found)))
-            staged, nats = [], []
-            for block in blocks:
-                influence_RQU, measured_Q = self._read_out(run, found, block)
+        project, lake = self.context.project, self.context.lake
+        sampled = self._sampled()
+        totals, nats_Q = self._every_query() if sampled is None else self._from(sampled)
+        pairs = zip(self._runs, totals, strict=True)
+        rows = [row for (run, found), totals_RU in pairs for row in self._rows(run, found, totals_RU)]
+        lake.append("estimates", self.run_id, pa.Table.from_pylist(rows, SCHEMAS["estimates"]))
+        chance = 1.0 if sampled is None else sampled.probability
+        likeness = self.context.familiarity().judge(self.queries)
+        lake.append(
+            "queries",
+            self.run_id,
+            query_rows(project, self.queries, period, "batch", nats_Q, likeness, chance),
+        )
+
+    def _sampled(self) -> SampledMonth | None:
+        settings = self.context.project.readout
+        if settings.precision is None or settings.method not in ("auto", "distilled"):
+            return None
+        return sampled_month(
+            self._read_outs, self.queries, self._runs, self._design, settings.precision, settings.seed
+        )
+
+    def _from(self, month: SampledMonth) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+        """Totals of every run, [R, U], and measurements from a sample; commits its influences and predictions."""
+        staged = self._write(month.queries, month.influence[0])
+        self.context.lake.commit("influence", self.run_id, staged)
+        rows = predicted_rows(month, self._design, self.context.source_ids(), self.run_id)
+        self.context.lake.append("predicted", self.run_id, pa.Table.from_pylist(rows, SCHEMAS["predicted"]))
+        return month.totals(), month.measurement_Q
+
+    def _every_query(self) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+        """Totals of every run, [R, U], and measurements, all exact; commits the main run's influences."""
+        totals, nats, staged = [], [], list[StagedFile]()
+        for run, found in self._runs:
+            totals_RU = np.zeros((self._read_outs.replicates, len(found)))
+            for block in self._blocks(len(found)):
+                influence_RQU, measured_Q = self._read_outs.influence(run, found, block)
                 uses_Q = block.weights / block.inclusion
                 totals_RU += np.einsum("q,rqu->ru", uses_Q, influence_RQU.astype(np.float64))
                 if run.name == "simulated":
-                    staged += self._write(run, found, block, influence_RQU)
+                    staged += self._write(block, influence_RQU)
                     nats.append(measured_Q)
-            estimates += self._rows(run, found, totals_RU)
-            if run.name == "simulated":
-                self.context.lake.commit("influence", self.run_id, staged)
-                measurement_Q = np.concatenate(nats)
-        self.context.lake.append("estimates", self.run_id, pa.Table.from_pylist(estimates, SCHEMAS["estimates"]))
-        rows = query_rows(self.context.project, self.queries, period, "batch", measurement_Q)
-        self.context.lake.append("queries", self.run_id, rows)
+            totals.append(totals_RU)
+        self.context.lake.commit("influence", self.run_id, staged)
+        return totals, np.concatenate(nats)
 
     def _blocks(self, units: int) -> list[QueryTable]:
-        largest = max(1, VALUES // (self._replicates * max(units, 1)))
+        largest = max(1, VALUES // (self._read_outs.replicates * max(units, 1)))
         cut = chunks(len(self.queries.query_ids), largest)
         return [self.queries] if len(cut) == 1 else [self.queries.take(list(chosen)) for chosen in cut]
 
-    def _read_out(
-        self, run: SimulationRun, found: Sequence[Simulated], block: QueryTable
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        rows = self.shards.put(QueryRows.of(block))
-        jobs = [
-            ReadOutJob(tuple((found[u].unit.unit_id, found[u].files) for u in chosen))
-            for chosen in chunks(len(found), READ_OUT)
-        ]
-        pieces = self.shards.run(
-            jobs,
-            lambda actor, job: actor.read_out.remote(run.settings.scope, self._thetas, rows, job),
-            self.context.reporter.advanced,
-        )
-        return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
-
-    def _write(
-        self, run: SimulationRun, found: Sequence[Simulated], block: QueryTable, influence_RQU: NDArray
-    ) -> list[StagedFile]:
+    def _write(self, block: QueryTable, influence_RQU: NDArray) -> list[StagedFile]:
         names = self.context.source_ids()
-        tokens = np.array([source.tokens for source in self.context.manifest().sources], dtype=np.float64)
-        units, failed = [each.unit for each in found], [each.failed for each in found]
-        design = self.shards.put(design_of(run.settings.notion, units, tokens, failed))
+        design: Design = self.shards.put(self._design)
         rows, values = self.shards.put(QueryRows.of(block)), self.shards.put(influence_RQU)
         jobs = [WriteJob(self.run_id, chosen) for chosen in chunks(len(names), SOURCES)]
         staged = self.shards.run(
@@ -117,6 +133,6 @@ class Attribution:
                 "nats": float(totals_RU[replicate, column]),
             }
             for column, each in enumerate(found)
-            for replicate in range(self._replicates)
+            for replicate in range(len(totals_RU))
             if np.isfinite(totals_RU[replicate, column])
         ]

@@ -1,6 +1,26 @@
 """Tribute on Ray: shards of the corpus, and the training, simulation and read-out jobs that they run."""
 
 from tribute.cluster.coordinate import Shards, ray_session
-from tribute.cluster.plan import ReadOutJob, SimulateJob, SketchJob, TrainJob, WriteJob, chunks
+from tribute.cluster.plan import (
+    FeatureJob,
+    PatchJob,
+    ReadOutJob,
+    SimulateJob,
+    SketchJob,
+    TrainJob,
+    WriteJob,
+    chunks,
+)
 
-__all__ = ["ReadOutJob", "Shards", "SimulateJob", "SketchJob", "TrainJob", "WriteJob", "chunks", "ray_session"]
+__all__ = [
+    "FeatureJob",
+    "PatchJob",
+    "ReadOutJob",
+    "Shards",
+    "SimulateJob",
+    "SketchJob",
+    "TrainJob",
+    "WriteJob",
+    "chunks",
+    "ray_session",
+]

@@ -125,12 +125,39 @@ class SketchJob(Job):
 class ReadOutJob(Job):
     """Read out all queries for some units, each with its response files in the order of the replicates."""
 
+    method: str
+    scope: str
     units: tuple[tuple[str, tuple[ResponseFile | None, ...]], ...]
 
     @property
     def size(self) -> int:
         """Units."""
         return len(self.units)
+
+
+@dataclass(frozen=True)
+class FeatureJob(Job):
+    """Sum the features of some queries (indices) by the group of each."""
+
+    chosen: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Queries."""
+        return len(self.chosen)
+
+
+@dataclass(frozen=True)
+class PatchJob(Job):
+    """Take one training step on each of some sources (indices in the training set) and read out what it gains."""
+
+    seed: int
+    sources: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Sources."""
+        return len(self.sources)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The bodies of read-out jobs: units on queries, and the influence rows of sources.
+"""The bodies of read-out jobs: units on queries, features of queries, and the influence rows of sources.
 
 Legend: P parameters, p of the scope, U units of the job, Q queries, R replicates, S sources.
 """
@@ -9,17 +9,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import ReadOutJob, WriteJob
+from tribute.cluster.plan import FeatureJob, PatchJob, ReadOutJob, WriteJob
 from tribute.config import TaskSettings
-from tribute.readout import QueryRows, influence_rows, read_out
-from tribute.simulation import Design
+from tribute.corpus import QueryTable
+from tribute.readout import (
+    FeatureSums,
+    Moved,
+    QueryRows,
+    costs,
+    feature_sums,
+    influence_rows,
+    read_out,
+)
+from tribute.simulation import Design, patch_responses
 from tribute.tasks import Scope, build_task
+from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
 
 
 def read_out_chunk(
     settings: TaskSettings,
-    scope: str,
+    memory_gib: float,
     thetas: Sequence[NDArray],
     queries: QueryRows,
     job: ReadOutJob,
@@ -33,17 +43,66 @@ def read_out_chunk(
     Returns:
         [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
     """
-    parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
-    task = build_task(settings)
-    narrow = Scope(task, scope)
-    responses = []
-    for replicate in range(len(thetas)):
-        nothing = torch.full((narrow.size,), torch.nan, device=device)
-        files = [found[replicate] for _, found in job.units]
-        responses.append(torch.stack([nothing if file is None else file.load(device) for file in files]))
-    found = read_out(narrow, parameters, responses, queries)
+    parameters, scope, responses = _loaded(settings, thetas, job, device)
+    found = read_out(job.method, scope, parameters, responses, queries, memory_gib)
     influence = np.stack([each.influence_QS.float().cpu().numpy() for each in found])
     return influence, found[0].measurement_Q.double().cpu().numpy()
+
+
+def read_out_costs(
+    settings: TaskSettings,
+    memory_gib: float,
+    thetas: Sequence[NDArray],
+    queries: QueryRows,
+    job: ReadOutJob,
+    names: Sequence[str],
+    device: torch.device,
+) -> dict[str, float]:
+    """What some methods cost for the job's units in one replicate, in forward passes."""
+    [theta_P, *_], scope, [response_Sp, *_] = _loaded(settings, thetas[:1], job, device)
+    return costs(names, Moved(scope, theta_P, response_Sp), queries, memory_gib)
+
+
+def _loaded(
+    settings: TaskSettings, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
+) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor]]:
+    parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
+    scope, responses = Scope(build_task(settings), job.scope), []
+    for replicate in range(len(thetas)):
+        nothing = torch.full((scope.size,), torch.nan, device=device)
+        files = [found[replicate] for _, found in job.units]
+        responses.append(torch.stack([nothing if file is None else file.load(device) for file in files]))
+    return parameters, scope, responses
+
+
+def sum_features(
+    settings: TaskSettings,
+    theta: NDArray,
+    queries: QueryTable,
+    group_Q: NDArray[np.int64],
+    groups: int,
+    job: FeatureJob,
+    device: torch.device,
+) -> FeatureSums:
+    """Summed features of the job's queries, by group."""
+    table, chosen = queries.take(job.chosen), list(job.chosen)
+    theta_P = torch.from_numpy(np.array(theta)).to(device)
+    uses_Q = table.weights / table.inclusion
+    return feature_sums(build_task(settings), theta_P, QueryRows.of(table), uses_Q, group_Q[chosen], groups)
+
+
+def patch_chunk(
+    recipe: Recipe, arrays: Sequence[NDArray], queries: QueryRows, job: PatchJob, memory_gib: float
+) -> NDArray[np.float64]:
+    """What a training step on each of the job's sources gains on every query, [Q, S] nats.
+
+    Args:
+        arrays: the final theta [P] and the optimizer's slots.
+    """
+    theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in arrays)
+    moved_SP = patch_responses(recipe, State(theta_P, tuple(slots)), job.sources)
+    [found] = read_out("difference", Scope(recipe.task, "all"), [theta_P], [moved_SP], queries, memory_gib)
+    return -found.influence_QS.double().cpu().numpy()
 
 
 def write_chunk(

@@ -18,13 +18,22 @@ import torch
 from numpy.typing import NDArray
 
 from tribute.cluster.meters import Meters
-from tribute.cluster.plan import ReadJob, ReadOutJob, SimulateJob, SketchJob, TrainJob, WriteJob
-from tribute.cluster.readouts import read_out_chunk, write_chunk
+from tribute.cluster.plan import (
+    FeatureJob,
+    PatchJob,
+    ReadJob,
+    ReadOutJob,
+    SimulateJob,
+    SketchJob,
+    TrainJob,
+    WriteJob,
+)
+from tribute.cluster.readouts import patch_chunk, read_out_chunk, read_out_costs, sum_features, write_chunk
 from tribute.cluster.simulations import simulate_chunk, sketch_chunk
 from tribute.cluster.trainings import train_replicate
 from tribute.config import Project
-from tribute.corpus import load_source
-from tribute.readout import QueryRows
+from tribute.corpus import QueryTable, load_source
+from tribute.readout import FeatureSums, QueryRows
 from tribute.simulation import Design
 from tribute.training import Recipe, TrainingSet
 from tribute_storage import Lake, StagedFile
@@ -72,11 +81,33 @@ class SourceShard:
             return sketch_chunk(self._recipe(data, job.seed, None), theta, job)
 
     def read_out(
-        self, scope: str, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob
+        self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Influence of a chunk of units on all queries, and the model's measurements."""
         with self._timed("read_out"):
-            return read_out_chunk(self._project.task, scope, thetas, queries, job, self._device)
+            task, memory_gib = self._project.task, self._project.readout.memory_gib
+            return read_out_chunk(task, memory_gib, thetas, queries, job, self._device)
+
+    def costs(
+        self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob, names: tuple[str, ...]
+    ) -> dict[str, float]:
+        """What some read-outs cost here, in forward passes."""
+        task, memory_gib = self._project.task, self._project.readout.memory_gib
+        return read_out_costs(task, memory_gib, thetas, queries, job, names, self._device)
+
+    def patch(
+        self, data: TrainingSet, arrays: list[NDArray], queries: QueryRows, job: PatchJob
+    ) -> NDArray[np.float64]:
+        """What a training step on each of some sources gains on every query."""
+        recipe = self._recipe(data, job.seed, None)
+        return patch_chunk(recipe, arrays, queries, job, self._project.readout.memory_gib)
+
+    def features(
+        self, theta: NDArray, queries: QueryTable, group_Q: NDArray[np.int64], groups: int, job: FeatureJob
+    ) -> FeatureSums:
+        """Features of some queries, summed by group, and their measurements."""
+        with self._timed("features"):
+            return sum_features(self._project.task, theta, queries, group_Q, groups, job, self._device)
 
     def write(
         self, queries: QueryRows, design: Design, influence: NDArray, names: tuple[str, ...], job: WriteJob

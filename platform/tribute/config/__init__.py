@@ -16,7 +16,7 @@ from tribute.config.corpus import (
     UsageQueries,
 )
 from tribute.config.loading import load_project, period_days
-from tribute.config.model import Calibration, Simulation, TaskSettings, Training
+from tribute.config.model import Calibration, Evaluation, Readout, Simulation, TaskSettings, Training
 from tribute.config.project import Cluster, Pool, Project, Rights, Serving, Tracking, Valuation
 from tribute.config.section import Section
 
@@ -25,6 +25,7 @@ __all__ = [
     "Calibration",
     "Cluster",
     "Corpus",
+    "Evaluation",
     "HeldOutQueries",
     "IdxCorpus",
     "IdxQueries",
@@ -32,6 +33,7 @@ __all__ = [
     "Pool",
     "Project",
     "Queries",
+    "Readout",
     "Rights",
     "Section",
     "Serving",

@@ -103,3 +103,46 @@ class Calibration(Section):
     estimates: tuple[dict[str, Any], ...] = Field(
         (), description="further simulations to calibrate on: the keys that differ from `simulation`"
     )
+
+
+class Readout(Section):
+    """From responses to the influences of queries."""
+
+    method: Literal["auto", "difference", "jvp", "shared_trunk", "adjoint", "distilled"] = Field(
+        "auto",
+        description="auto: the removal itself for paired responses at weight and epsilon 1, else the derivative; "
+        "of methods with the same numbers the cheapest here; distilled where `precision` allows and it is cheaper",
+    )
+    backward: bool = Field(False, description="whether auto may take `adjoint`: a backward pass per query")
+    precision: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="what distilled totals may be off: half the 95% interval of every source's total, as a part "
+        "of all of them; empty: every query is read out exactly",
+    )
+    memory_gib: float = Field(1.0, gt=0, description="of the parameters and activations evaluated at once")
+    seed: int = Field(0, ge=0, description="of the draw of the queries that are read out exactly")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.method == "distilled" and self.precision is None:
+            raise ValueError("distilled needs readout.precision, such as 0.01")
+        return self
+
+    def fingerprint(self) -> str:
+        """Without what changes only rounding."""
+        return Section.fingerprint(self.model_copy(update={"memory_gib": 1.0}))
+
+
+class Evaluation(Section):
+    """What `tribute evaluate` really retrains, to judge what is paid by."""
+
+    seeds: int = Field(2, ge=1, description="other seeds under which every source is really left out")
+    first_seed: int = Field(1_000_000, ge=0, description="the first of them, added to training.seed")
+    subsets: int = Field(50, ge=10, description="random halves, and tenths, of the corpus that are left out (LDS)")
+    queries: int = Field(400, ge=20, description="most queries; half of them tune, the figures come from the rest")
+    brittle_queries: int = Field(4, ge=0, description="queries whose first sources are really left out together")
+    resamples: int = Field(
+        400, ge=100, description="bootstrap resamples behind the intervals of rank correlations"
+    )

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tribute.config.corpus import Corpus, HeldOutQueries, Queries
-from tribute.config.model import Calibration, Simulation, TaskSettings, Training
+from tribute.config.model import Calibration, Evaluation, Readout, Simulation, TaskSettings, Training
 from tribute.config.section import Section
 
 
@@ -91,6 +91,8 @@ class Project(Section):
     training: Training = Training()
     simulation: Simulation = Simulation()
     calibration: Calibration = Calibration()
+    readout: Readout = Readout()
+    evaluation: Evaluation = Evaluation()
     queries: Queries = HeldOutQueries()
     valuation: Valuation = Valuation()
     pool: Pool = Pool()
@@ -104,6 +106,8 @@ class Project(Section):
             raise ValueError(
                 "training.checkpoint has no recorded steps to replay: set simulation.base to continue"
             )
+        if self.readout.method == "shared_trunk" and self.simulation.scope == "all":
+            raise ValueError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
         self.further_simulations()
         return self
 

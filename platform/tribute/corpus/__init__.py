@@ -1,5 +1,6 @@
 """The corpus by source: reading, checking, windows of text, snapshots, and the queries asked of the model."""
 
+from tribute.corpus.familiarity import Familiarity, Likeness
 from tribute.corpus.queries import (
     Accounting,
     QueryTable,
@@ -9,19 +10,28 @@ from tribute.corpus.queries import (
     text_queries,
 )
 from tribute.corpus.reading import read_corpus, verify_inputs
-from tribute.corpus.snapshot import Manifest, load_source, read_manifest, write_snapshot
+from tribute.corpus.snapshot import (
+    Manifest,
+    corpus_familiarity,
+    load_source,
+    read_manifest,
+    write_snapshot,
+)
 from tribute.corpus.sources import Corpus, InputFile, Source, SourceExamples
 from tribute.corpus.usage import usage_queries
 
 __all__ = [
     "Accounting",
     "Corpus",
+    "Familiarity",
     "InputFile",
+    "Likeness",
     "Manifest",
     "QueryTable",
     "Source",
     "SourceExamples",
     "array_queries",
+    "corpus_familiarity",
     "held_out_queries",
     "idx_queries",
     "load_source",

@@ -58,13 +58,13 @@ class QueryTable:
 
     def take(self, chosen: Sequence[int]) -> "QueryTable":
         """Some of the queries, in the given order."""
-        rows = [np.flatnonzero(self.row_query == query) for query in chosen]
-        order = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+        first, after = (np.searchsorted(self.row_query, list(chosen), side) for side in ("left", "right"))
+        order = np.concatenate([np.zeros(0, dtype=np.int64), *map(np.arange, first, after)])
         return replace(
             self,
             query_ids=tuple(self.query_ids[i] for i in chosen),
             rows={name: values[order] for name, values in self.rows.items()},
-            row_query=np.repeat(np.arange(len(chosen)), [len(each) for each in rows]),
+            row_query=np.repeat(np.arange(len(chosen)), after - first),
             times=tuple(self.times[i] for i in chosen),
             customers=tuple(self.customers[i] for i in chosen),
             weights=self.weights[list(chosen)],

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tribute.corpus.familiarity import Familiarity
 from tribute.corpus.sources import Columns, Corpus, InputFile
 from tribute.errors import CorpusError
 from tribute_storage.atomic import write_atomically
@@ -68,6 +69,17 @@ def load_source(folder: Path, source_id: str, part: str) -> Columns:
     [file] = [each.file for each in read_manifest(folder).sources if each.source_id == source_id]
     table = pq.read_table(folder / f"{file}.{part}.parquet")
     return {name: _to_array(table[name].combine_chunks()) for name in table.column_names}
+
+
+def load_part(folder: Path, part: str) -> Columns:
+    """Examples of all sources, one after the other: `train` or `held_out`."""
+    pieces = [load_source(folder, each.source_id, part) for each in read_manifest(folder).sources]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def corpus_familiarity(folder: Path) -> Familiarity:
+    """How to tell whether a query is like the corpus of a snapshot."""
+    return Familiarity.of(load_part(folder, "train"), load_part(folder, "held_out"))
 
 
 def _to_parquet(columns: Columns) -> bytes:

@@ -1,16 +1,46 @@
 """From responses to influences, by forward evaluations only."""
 
-from tribute.readout.difference import ReadOut, difference
+from tribute.readout.derivative import adjoint, jvp
+from tribute.readout.difference import difference, shared_trunk
+from tribute.readout.distilled import (
+    FOLDS,
+    PILOT,
+    Distilled,
+    Sample,
+    difference_estimate,
+    fit_head,
+    sample_size,
+)
+from tribute.readout.features import FeatureSums, feature_sums, query_features
+from tribute.readout.methods import METHODS, candidates, costs
+from tribute.readout.moved import Moved, QueryRows, ReadOut
 from tribute.readout.queries import attribution_run, period_queries, query_rows
-from tribute.readout.replicates import QueryRows, influence_rows, read_out
+from tribute.readout.replicates import influence_rows, read_out
 
 __all__ = [
+    "FOLDS",
+    "METHODS",
+    "PILOT",
+    "Distilled",
+    "FeatureSums",
+    "Moved",
     "QueryRows",
     "ReadOut",
+    "Sample",
+    "adjoint",
     "attribution_run",
+    "candidates",
+    "costs",
     "difference",
+    "difference_estimate",
+    "feature_sums",
+    "fit_head",
     "influence_rows",
+    "jvp",
     "period_queries",
+    "query_features",
     "query_rows",
     "read_out",
+    "sample_size",
+    "shared_trunk",
 ]

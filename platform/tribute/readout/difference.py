@@ -1,59 +1,61 @@
-"""The difference read-out: influence from forward evaluations alone.
+"""Read-outs that evaluate the moved model itself: exact for the simulated removal, one evaluation per source.
 
-Legend: P parameters, S sources, K = S + 1 parameter vectors (the first is the model itself), N query rows,
-Q queries (a long text query has several rows).
+Legend: P parameters, p of the scope, S sources, C a chunk of them, K = C + 1 parameter vectors (the first is the
+model itself), B rows, Q queries.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
-
 import torch
-from torch import Tensor
 from torch.func import vmap
 
-from tribute.tasks import Batch, FlatTask, ScopedTask
-
-ROWS_PER_BATCH = 256
-
-
-class ReadOut(NamedTuple):
-    """Influences [Q, S] and the model's own measurements [Q], nats."""
-
-    influence_QS: Tensor
-    measurement_Q: Tensor
+from tribute.errors import ConfigError
+from tribute.readout.moved import Moved, QueryRows, ReadOut, cut
 
 
-def difference(
-    task: FlatTask | ScopedTask,
-    theta_P: Tensor,
-    response_SP: Tensor,
-    rows: Batch,
-    query_N: Tensor,
-    queries: int,
-) -> ReadOut:
+def difference(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """I[q, s] = f(theta; q) - f(theta - Delta_s; q), summed over the rows of each query.
 
-    Exact for the simulated removal, at the cost of one forward evaluation per source and one for the model;
+    Exact for the simulated removal, whatever its size. Cost: one forward pass per source and one for the model;
     all are taken in the same stack, so that a source without response has influence exactly 0.
 
     Args:
-        rows: columns of query rows, [N, ...].
-        query_N: the query, 0 to `queries` - 1, of each row.
+        memory_gib: budget of the parameters and activations evaluated at once; it changes only rounding.
 
     Returns:
         Influences in nats, positive: the source helped the query.
 
+    Raises:
+        ConfigError: not even one row fits the budget.
+
     Source: arXiv 2511.19803.
     """
-    theta_KP = theta_P - torch.cat([torch.zeros_like(theta_P)[None], response_SP])
-    measured_QK = theta_P.new_zeros(queries, len(theta_KP))
-    for batch, query_B in _batches(rows, query_N):
-        values_KB = vmap(task.measure, in_dims=(0, None))(theta_KP, batch)
-        measured_QK.index_add_(0, query_B, values_KB.T)
-    return ReadOut(measured_QK[:, :1] - measured_QK[:, 1:], measured_QK[:, 0])
+    return _differences(moved.lifted(), queries, memory_gib)
 
 
-def _batches(rows: Mapping[str, Tensor], query_N: Tensor) -> Iterator[tuple[Batch, Tensor]]:
-    for begin in range(0, len(query_N), ROWS_PER_BATCH):
-        chosen = slice(begin, begin + ROWS_PER_BATCH)
-        yield {name: column[chosen] for name, column in rows.items()}, query_N[chosen]
+def shared_trunk(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+    """`difference` in a narrow scope: what the other parameters make of a query is computed once for all sources.
+
+    Equal to `difference` up to rounding. Cost: one forward pass, and the scope's part of one per source.
+
+    Raises:
+        ConfigError: the scope is the whole model, which has no trunk.
+    """
+    if moved.scope.whole:
+        raise ConfigError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
+    return _differences(moved, queries, memory_gib)
+
+
+def _differences(moved: Moved, queries: QueryRows, memory_gib: float) -> ReadOut:
+    task, theta_p, response_Sp = moved.task, moved.theta_p, moved.response_Sp
+    rows, sources = cut(moved, queries, memory_gib)
+    influence_QS = theta_p.new_zeros(len(queries.query_ids), len(response_Sp))
+    measured_Q = theta_p.new_zeros(len(queries.query_ids))
+    for begin in range(0, len(response_Sp), sources):
+        chunk_Cp = response_Sp[begin : begin + sources]
+        theta_Kp = theta_p - torch.cat([torch.zeros_like(theta_p)[None], chunk_Cp])
+        for batch, query_B in queries.batches(rows, theta_p.device):
+            values_KB = vmap(task.measure, in_dims=(0, None))(theta_Kp, batch)
+            lost_BC = (values_KB[0] - values_KB[1:]).T
+            influence_QS[:, begin : begin + sources].index_add_(0, query_B, lost_BC)
+            if begin == 0:
+                measured_Q.index_add_(0, query_B, values_KB[0])
+    return ReadOut(influence_QS, measured_Q)

@@ -11,7 +11,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.config import HeldOutQueries, IdxQueries, Project, period_days
-from tribute.corpus import QueryTable, held_out_queries, idx_queries, load_source, read_manifest, usage_queries
+from tribute.corpus import (
+    Likeness,
+    QueryTable,
+    held_out_queries,
+    idx_queries,
+    load_source,
+    read_manifest,
+    usage_queries,
+)
 from tribute.lineage import lineage, run_id
 from tribute_storage import SCHEMAS
 
@@ -32,32 +40,42 @@ def period_queries(project: Project, period: str) -> QueryTable:
 
 def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:
     """The run id under which these queries are attributed."""
-    return run_id("attribute", lineage(project).simulate_run, period, origin, queries.sha256)
+    settings = project.readout.fingerprint()
+    return run_id("attribute", lineage(project).simulate_run, settings, period, origin, queries.sha256)
 
 
 def query_rows(
-    project: Project, queries: QueryTable, period: str, origin: str, nats_Q: NDArray[np.float64]
+    project: Project,
+    queries: QueryTable,
+    period: str,
+    origin: str,
+    nats_Q: NDArray[np.float64],
+    likeness: Likeness,
+    readout_probability: float = 1.0,
 ) -> pa.Table:
     """Rows of `queries`; a query without a time counts as of the period's first moment.
 
     Args:
         nats_Q: the model's own measurement of each query, nats.
+        likeness: to the training data.
+        readout_probability: every query's chance to have been read out exactly.
     """
     start = datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
-    common = {
-        "run_id": attribution_run(project, queries, period, origin),
-        "simulate_run": lineage(project).simulate_run,
-        "period": period,
-        "origin": origin,
-    }
+    count = len(queries.query_ids)
     columns: dict[str, Sequence[object]] = {
+        "run_id": [attribution_run(project, queries, period, origin)] * count,
+        "simulate_run": [lineage(project).simulate_run] * count,
+        "period": [period] * count,
         "query_id": queries.query_ids,
+        "origin": [origin] * count,
         "time": [moment or start for moment in queries.times],
         "customer_id": queries.customers,
         "weight": queries.weights.tolist(),
         "inclusion_probability": queries.inclusion.tolist(),
+        "readout_probability": [readout_probability] * count,
+        "similarity": likeness.similarity_Q.tolist(),
+        "unlike_corpus": likeness.unlike_Q.tolist(),
         "measurement_nats": nats_Q.tolist(),
         "content_sha256": queries.digests,
     }
-    rows = [dict(zip(columns, values, strict=True)) | common for values in zip(*columns.values(), strict=True)]
-    return pa.Table.from_pylist(rows, SCHEMAS["queries"])
+    return pa.table(columns, schema=SCHEMAS["queries"])

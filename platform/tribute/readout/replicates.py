@@ -1,10 +1,9 @@
 """Read-outs of some units in every replicate, and the influence rows that record sources.
 
-Legend: P parameters, p of the scope, S responses, Q queries, N query rows, R replicates.
+Legend: P parameters, p of the scope, S responses, Q queries, R replicates.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,46 +11,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.corpus import QueryTable
-from tribute.readout.difference import ReadOut, difference
+from tribute.readout.methods import METHODS
+from tribute.readout.moved import Moved, QueryRows, ReadOut
 from tribute.tasks import Scope
 from tribute_storage import SCHEMAS
 
 
-@dataclass(frozen=True)
-class QueryRows:
-    """What a read-out needs of queries: their ids [Q], row columns [N, ...] and the query of each row [N]."""
-
-    query_ids: tuple[str, ...]
-    columns: Mapping[str, NDArray]
-    query_N: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, queries: QueryTable) -> "QueryRows":
-        """The rows of a query table, without its accounting."""
-        return cls(queries.query_ids, queries.rows, queries.row_query)
-
-
 def read_out(
-    scope: Scope, thetas: Sequence[Tensor], responses: Sequence[Tensor], queries: QueryRows
+    method: str,
+    scope: Scope,
+    thetas: Sequence[Tensor],
+    responses: Sequence[Tensor],
+    queries: QueryRows,
+    memory_gib: float = 1.0,
 ) -> list[ReadOut]:
-    """The difference read-out in every replicate.
-
-    In a narrow scope, what the other parameters make of a query is computed once for all responses.
+    """The read-out in every replicate.
 
     Args:
+        method: a name of `METHODS`.
         thetas: final parameters of each replicate, [P].
         responses: the responses in each replicate, [S, p].
     """
-    device = thetas[0].device
-    columns = {name: torch.from_numpy(np.array(column)).to(device) for name, column in queries.columns.items()}
-    query_N = torch.from_numpy(np.array(queries.query_N)).to(device)
     with torch.no_grad():
         return [
-            difference(
-                scope.task_at(theta_P), scope.of(theta_P), response_SP, columns, query_N, len(queries.query_ids)
-            )
-            for theta_P, response_SP in zip(thetas, responses, strict=True)
+            METHODS[method](Moved(scope, theta_P, response_Sp), queries, memory_gib)
+            for theta_P, response_Sp in zip(thetas, responses, strict=True)
         ]
 
 

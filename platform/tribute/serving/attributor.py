@@ -15,10 +15,18 @@ import torch
 from numpy.typing import NDArray
 
 from tribute.config import Project
-from tribute.corpus import Accounting, QueryTable, array_queries, text_queries
+from tribute.corpus import Accounting, Likeness, QueryTable, array_queries, corpus_familiarity, text_queries
 from tribute.errors import ConfigError, ValuationError
 from tribute.lineage import lineage
-from tribute.readout import QueryRows, ReadOut, attribution_run, influence_rows, query_rows, read_out
+from tribute.readout import (
+    QueryRows,
+    ReadOut,
+    attribution_run,
+    candidates,
+    influence_rows,
+    query_rows,
+    read_out,
+)
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
 from tribute.simulation import Design, corpus_tokens, design_of, recorded_replicates, simulated_responses
 from tribute.tasks import Scope, build_task
@@ -66,6 +74,8 @@ class Attributor:
             torch.stack([nothing if (file := each.files[r]) is None else file.load(device) for each in found])
             for r in range(len(replicates))
         ]
+        [self._method, *_] = candidates(project.readout, project.simulation, self._scope.whole)
+        self._familiarity = corpus_familiarity(project.artifacts / lineage(project).corpus_run)
         self._recording = threading.Lock()
 
     def attribute(self, asked: Sequence[Query]) -> AttributionAnswer:
@@ -87,12 +97,12 @@ class Attributor:
         recorded = 0
         for period, queries in months.items():
             table = self._table(queries)
-            found = [
-                Influences.of(self._design, each)
-                for each in read_out(self._scope, self._thetas, self._responses, QueryRows.of(table))
-            ]
-            recorded += self._record(table, period, found)
-            answers += self._answers(table, period, found)
+            likeness = self._familiarity.judge(table)
+            rows, memory_gib = QueryRows.of(table), self._project.readout.memory_gib
+            read = read_out(self._method, self._scope, self._thetas, self._responses, rows, memory_gib)
+            found = [Influences.of(self._design, each) for each in read]
+            recorded += self._record(table, period, found, likeness)
+            answers += self._answers(table, period, found, likeness)
         return AttributionAnswer(
             simulate_run=lineage(self._project).simulate_run, recorded=recorded, queries=answers
         )
@@ -111,7 +121,13 @@ class Attributor:
         features = [_given(q.features, "features", i) for q, i in named]
         return array_queries(ids, features, [_given(q.label, "label", i) for q, i in named], accounting)
 
-    def _record(self, table: QueryTable, period: str, found: Sequence["Influences"]) -> int:
+    def _record(
+        self,
+        table: QueryTable,
+        period: str,
+        found: Sequence["Influences"],
+        likeness: Likeness,
+    ) -> int:
         """Commit the queries that are not recorded yet; how many those were."""
         with self._recording:
             fresh = self._fresh(table, period)
@@ -128,8 +144,9 @@ class Attributor:
                 for source, source_id in enumerate(self.source_ids)
             ]
             self._lake.append("influence", run_id, pa.concat_tables(rows))
-            nats_Q = found[0].measurement_Q[fresh]
-            self._lake.append("queries", run_id, query_rows(self._project, chosen, period, "service", nats_Q))
+            nats_Q, own = found[0].measurement_Q[fresh], likeness.take(fresh)
+            usage = query_rows(self._project, chosen, period, "service", nats_Q, own)
+            self._lake.append("queries", run_id, usage)
             return len(fresh)
 
     def _fresh(self, table: QueryTable, period: str) -> list[int]:
@@ -146,18 +163,27 @@ class Attributor:
                 raise ConfigError(f"Query {query_id!r} was recorded before with another content. Give it a new id")
         return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
 
-    def _answers(self, table: QueryTable, period: str, found: Sequence["Influences"]) -> list[QueryAttribution]:
+    def _answers(
+        self,
+        table: QueryTable,
+        period: str,
+        found: Sequence["Influences"],
+        likeness: Likeness,
+    ) -> list[QueryAttribution]:
         influence_RQS = np.stack([each.influence_QS for each in found])
         counted = np.isfinite(influence_RQS).sum(0)
         mean_QS = np.nansum(influence_RQS, 0) / counted.clip(1)
         spread_QS = np.nansum(np.square(influence_RQS - mean_QS), 0) / (counted - 1).clip(1)
         sampling_QS = np.nansum(np.square([each.error_QS for each in found]), 0) / counted.clip(1) ** 2
         error_QS = np.sqrt(spread_QS / counted.clip(1) + sampling_QS)
+        error_QS *= likeness.widening_Q[:, None]
         return [
             QueryAttribution(
                 query_id=query_id,
                 period=period,
                 measurement_nats=float(found[0].measurement_Q[index]),
+                similarity=float(likeness.similarity_Q[index]),
+                unlike_corpus=bool(likeness.unlike_Q[index]),
                 sources=[
                     SourceInfluence(
                         source_id=self.source_ids[source],

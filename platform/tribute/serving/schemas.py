@@ -43,6 +43,10 @@ class QueryAttribution(BaseModel):
     query_id: str
     period: str
     measurement_nats: float
+    similarity: float = Field(description="how much of the query the training data hold, 0 to 1")
+    unlike_corpus: bool = Field(
+        description="true: less like the training data than 99% of their held-out part; its errors are widened"
+    )
     sources: list[SourceInfluence]
 
 

@@ -6,6 +6,7 @@ from tribute.simulation.engine import Mode, build_course, build_mode, simulate
 from tribute.simulation.grouping import Tree, sketches, ward_tree
 from tribute.simulation.memory import largest_chunk, trajectory_bytes
 from tribute.simulation.paired import Paired
+from tribute.simulation.patch import patch_responses
 from tribute.simulation.recorded import (
     Replicate,
     Simulated,
@@ -13,7 +14,7 @@ from tribute.simulation.recorded import (
     recorded_replicates,
     simulated_responses,
 )
-from tribute.simulation.response import ResponseFile, relative_change, write_response
+from tribute.simulation.response import ResponseFile, check_file, relative_change, write_response
 from tribute.simulation.stack import Responses, Stack
 from tribute.simulation.tangent import Tangent
 from tribute.simulation.units import Unit, change_matrix, single_units
@@ -34,11 +35,13 @@ __all__ = [
     "build_course",
     "build_mode",
     "change_matrix",
+    "check_file",
     "corpus_tokens",
     "design_of",
     "drawn_units",
     "largest_chunk",
     "onward",
+    "patch_responses",
     "recorded_replicates",
     "relative_change",
     "replay",

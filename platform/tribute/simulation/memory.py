@@ -4,16 +4,13 @@ Legend: P parameters, p of the scope, K units.
 """
 
 import torch
-from torch import Tensor
 
 from tribute.config import Simulation
 from tribute.errors import ConfigError
-from tribute.tasks import Scope
+from tribute.tasks import Scope, kept_bytes
 from tribute.training import Recipe
 
 GIB = 2**30
-
-
 ACTIVATIONS = 3
 """Bytes of activations at the peak of a step for each that the forward pass keeps; 1.4 to 2.7 were measured, most
 where a transformer's logits weigh most."""
@@ -33,18 +30,10 @@ def trajectory_bytes(recipe: Recipe, settings: Simulation) -> int:
 
 def saved_bytes(recipe: Recipe, scope: Scope) -> int:
     """Bytes that the forward pass of the first part of a batch keeps for the scope's backward pass."""
-    kept: dict[int, int] = {}
-
-    def keep(value: Tensor) -> Tensor:
-        kept[value.data_ptr()] = value.numel() * value.element_size()
-        return value
-
     [part, *_] = recipe.parts(recipe.schedule.order, 0, torch.ones(len(recipe.data.source_ids)).to(recipe.device))
     theta_P = recipe.initial().theta
-    own_P = scope.of(theta_P).clone().requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        scope.task_at(theta_P).losses(own_P, part.batch).sum()
-    return sum(kept.values())
+    task = scope.task_at(theta_P)
+    return kept_bytes(lambda own_P: task.losses(own_P, part.batch), scope.of(theta_P))
 
 
 def largest_chunk(recipe: Recipe, settings: Simulation) -> int:

@@ -3,6 +3,8 @@
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.flat import FlatTask, Losses, Scope, ScopedTask, build_task
+from tribute.tasks.hidden import Seen, forward_pass
+from tribute.tasks.memory import kept_bytes
 from tribute.tasks.task import Batch, Model, Task
 
 __all__ = [
@@ -14,6 +16,9 @@ __all__ = [
     "Model",
     "Scope",
     "ScopedTask",
+    "Seen",
     "Task",
     "build_task",
+    "forward_pass",
+    "kept_bytes",
 ]

@@ -52,7 +52,7 @@ class FlatTask:
     def __init__(self, task: Task, precision: str = "float32") -> None:
         self.task, self._precision = task, PRECISIONS[precision]
         self._module = task.build()
-        self._measured = copy.deepcopy(self._module).eval()
+        self.measured = copy.deepcopy(self._module).eval()
         trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
@@ -101,7 +101,7 @@ class FlatTask:
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
         """`measure` at named parameters, in full precision, with the module in evaluation mode (no dropout)."""
-        return self.task.measurement(self._bound(self._measured, pieces, torch.float32), queries)
+        return self.task.measurement(self._bound(self.measured, pieces, torch.float32), queries)
 
     def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`outputs` at named parameters.
@@ -129,7 +129,7 @@ class FlatTask:
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
-        named = self._held_on(next(iter(pieces.values())).device) | dict(pieces)
+        named = self.held_on(next(iter(pieces.values())).device) | dict(pieces)
         if precision is torch.float32:
             return lambda *inputs: functional_call(module, named, inputs)
         rounded = {name: _rounded(value, precision) for name, value in named.items()}
@@ -137,7 +137,7 @@ class FlatTask:
             module, rounded, tuple(_rounded(value, precision) for value in inputs)
         ).float()
 
-    def _held_on(self, device: torch.device) -> dict[str, Tensor]:
+    def held_on(self, device: torch.device) -> dict[str, Tensor]:
         """Frozen parameters and buffers, copied to a device once."""
         if device not in self._held:
             with torch._C._DisableFuncTorch():  # or copies made inside a grad or jvp would stay wrapped in it
@@ -183,24 +183,40 @@ class Scope:
     """The part of theta that a simulation lets move."""
 
     def __init__(self, task: FlatTask, scope: str) -> None:
-        self._task, self.names = task, scoped_names(list(task.shapes), scope)
+        self.task, self.names = task, scoped_names(list(task.shapes), scope)
         self.size = sum(math.prod(task.shapes[name]) for name in self.names)
 
     @property
     def whole(self) -> bool:
         """Whether everything may move."""
-        return len(self.names) == len(self._task.shapes)
+        return len(self.names) == len(self.task.shapes)
+
+    def widened(self) -> "Scope":
+        """The scope of all parameters of the same task."""
+        return Scope(self.task, "all")
 
     def of(self, theta: Tensor) -> Tensor:
         """The scope's part of a vector or stack, [..., P] to [..., P of the scope]."""
         if self.whole:
             return theta
-        parts = theta.split([math.prod(shape) for shape in self._task.shapes.values()], dim=-1)
-        return torch.cat([p for p, name in zip(parts, self._task.shapes, strict=True) if name in self.names], -1)
+        parts = theta.split([math.prod(shape) for shape in self.task.shapes.values()], dim=-1)
+        return torch.cat([p for p, name in zip(parts, self.task.shapes, strict=True) if name in self.names], -1)
+
+    def lift(self, values: Tensor) -> Tensor:
+        """The inverse of `of`, with 0 outside the scope, [..., P of the scope] to [..., P]."""
+        if self.whole:
+            return values
+        parts = iter(values.split([math.prod(self.task.shapes[name]) for name in self.names], dim=-1))
+        sizes = {name: math.prod(shape) for name, shape in self.task.shapes.items()}
+        found = [
+            next(parts) if name in self.names else values.new_zeros(*values.shape[:-1], size)
+            for name, size in sizes.items()
+        ]
+        return torch.cat(found, -1)
 
     def task_at(self, theta_P: Tensor) -> "FlatTask | ScopedTask":
         """The task as a function of the scope's parameters, the others held at theta."""
-        return self._task if self.whole else ScopedTask(self._task, self.names, theta_P)
+        return self.task if self.whole else ScopedTask(self.task, self.names, theta_P)
 
 
 def build_task(settings: TaskSettings, precision: str = "float32") -> FlatTask:

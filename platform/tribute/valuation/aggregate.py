@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from tribute.corpus import QueryTable
 from tribute.errors import ValuationError
 
 GROUPS = 128
@@ -20,13 +22,21 @@ GROUPS = 128
 
 _SUMS = """
 with usage as (
-    select run_id, query_id, weight / inclusion_probability as uses, md5_number_lower(query_id) % $groups as bucket
+    select run_id, query_id, weight / inclusion_probability / readout_probability as uses, unlike_corpus,
+        readout_probability < 1 as sampled, md5_number_lower(query_id) % $groups as bucket
     from queries
     where simulate_run = $simulate_run and period = $period and list_contains($attribute_runs, run_id)
 )
-select source_id, replicate, bucket, sum((uses * influence_nats)::decimal(38, 12)) as nats
+select source_id, replicate, bucket, sum((uses * influence_nats)::decimal(38, 12)) as nats,
+    coalesce(sum((uses * influence_nats)::decimal(38, 12)) filter (sampled), 0) as sampled_nats,
+    coalesce(sum((uses * influence_nats)::decimal(38, 12)) filter (unlike_corpus), 0) as unlike_nats
 from influence join usage using (run_id, query_id)
 group by all
+"""
+
+_PREDICTED = """
+select source_id, replicate, bucket, sum(predicted_nats::decimal(38, 12)), sum(expanded_nats::decimal(38, 12))
+from predicted where list_contains($attribute_runs, run_id) group by all
 """
 
 _PRESENT = """
@@ -42,12 +52,38 @@ where simulate_run = $simulate_run and period = $period and list_contains($attri
 
 
 class SourceSums(NamedTuple):
-    """Usage-weighted influence of a period: per source, replicate and group of queries, nats; NaN: failed."""
+    """Usage-weighted influence of a period: per source, replicate and group of queries, nats; NaN: failed.
+
+    `residual_GS`: what sampled queries had beyond their prediction (0 where all were read out); `unlike_S`: what
+    comes from queries unlike the corpus; means over replicates, nats.
+    """
 
     source_ids: tuple[str, ...]
     nats_RGS: NDArray[np.float64]
+    residual_GS: NDArray[np.float64]
+    unlike_S: NDArray[np.float64]
     queries: int
     uses: float
+
+    @classmethod
+    def of_queries(
+        cls, source_ids: Sequence[str], influence_RQS: NDArray[np.float64], queries: QueryTable
+    ) -> "SourceSums":
+        """The same sums from influences at hand, every query read out and none doubted."""
+        uses_Q, (replicates, _, sources) = queries.weights / queries.inclusion, influence_RQS.shape
+        nats_RGS, group_Q = np.zeros((replicates, GROUPS, sources)), query_groups(queries.query_ids)
+        for nats_GS, influence_QS in zip(nats_RGS, influence_RQS, strict=True):
+            np.add.at(nats_GS, group_Q, uses_Q[:, None] * influence_QS)
+        nothing = np.zeros((GROUPS, sources))
+        return cls(tuple(source_ids), nats_RGS, nothing, nothing[0], len(queries.query_ids), float(uses_Q.sum()))
+
+
+def query_groups(query_ids: Sequence[str]) -> NDArray[np.int64]:
+    """The group of every query: the lower half of the MD5 of its id, modulo `GROUPS`."""
+    with duckdb.connect() as connection:
+        connection.register("ids", pa.table({"query_id": pa.array(query_ids, pa.string())}))
+        found = connection.sql(f"select md5_number_lower(query_id) % {GROUPS} as bucket from ids")
+        return np.asarray(found.to_arrow_table()["bucket"].to_numpy(), dtype=np.int64)
 
 
 def attribution_runs(
@@ -71,6 +107,9 @@ def source_sums(
 ) -> SourceSums:
     """Sum over queries of (weight / inclusion probability) x influence: a Horvitz-Thompson total.
 
+    Where only a sample was read out exactly, its sum is corrected by the predictions of all queries: the
+    difference estimator.
+
     Raises:
         ValuationError: the period has no attributed query, or no influence.
     """
@@ -88,13 +127,26 @@ def source_sums(
             "`tribute sql` shows simulations.failed_step; lower simulation.horizon or training.learning_rate"
         )
     column = {source_id: index for index, source_id in enumerate(source_ids)}
-    replicates = 1 + max(replicate for _, replicate, _, _ in rows)
-    nats_RGS = np.zeros((replicates, GROUPS, len(column)))
-    counts = lake.execute(_PRESENT, chosen).fetchall()
+    replicates = 1 + max(row[1] for row in rows)
     present_RS = np.zeros((replicates, len(column)), dtype=bool)
-    for source_id, replicate in counts:
+    for source_id, replicate in lake.execute(_PRESENT, chosen).fetchall():
         present_RS[replicate, column[source_id]] = True
-    for source_id, replicate, bucket, nats in rows:
-        nats_RGS[replicate, bucket, column[source_id]] = float(nats)
+    nats_RGS, residual_RGS, unlike_RGS = np.zeros((3, replicates, GROUPS, len(column)))
+    for source_id, replicate, bucket, nats, sampled, unlike in rows:
+        place = replicate, bucket, column[source_id]
+        nats_RGS[place], residual_RGS[place], unlike_RGS[place] = float(nats), float(sampled), float(unlike)
+    predicted = lake.execute(_PREDICTED, {"attribute_runs": chosen["attribute_runs"]}).fetchall()
+    for source_id, replicate, bucket, all_nats, expanded in predicted:
+        place = replicate, bucket, column[source_id]
+        nats_RGS[place] += float(all_nats) - float(expanded)
+        residual_RGS[place] -= float(expanded)
     nats_RGS[~np.broadcast_to(present_RS[:, None], nats_RGS.shape)] = np.nan
-    return SourceSums(tuple(source_ids), nats_RGS, queries, float(uses))
+    counted_S = present_RS.sum(0).clip(1)
+    return SourceSums(
+        tuple(source_ids),
+        nats_RGS,
+        residual_RGS.sum(0) / counted_S,
+        unlike_RGS.sum((0, 1)) / counted_S,
+        queries,
+        float(uses),
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tribute.config import Project, period_days
 from tribute.errors import ValuationError
@@ -93,6 +94,16 @@ def period_splits(book: RightsBook, period: str, source_ids: Iterable[str]) -> S
     """
     first, after = (date.fromisoformat(day) for day in period_days(period))
     return book.period_splits(first, after, source_ids)
+
+
+def payees(project: Project, period: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Publishers, and their parts of the sources in a period, [S, P]; raises what `period_splits` does."""
+    with connect(project.lake_root) as connection:
+        corpus = _corpus(connection, lineage(project).corpus_run)
+    splits = period_splits(read_book(project, corpus.publishers), period, corpus.source_ids)
+    publisher_ids = tuple(sorted({publisher for _, publisher in splits}))
+    split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in corpus.source_ids])
+    return publisher_ids, split_SP
 
 
 def read_book(project: Project, publisher_of_source: dict[str, str]) -> RightsBook:

@@ -48,13 +48,21 @@ def source_values(
             tokens_U = estimates.member_US @ tokens_S
             calibration = calibrate(features, tokens_U, spots.tolist(), truth_RU[:, spots])
             spot_units = [estimates.unit_ids[spot] for spot in spots]
-            return _calibrated(
-                nats_RGS.sum(1), estimates, calibration, tokens_S, spot_units, settings.resamples, seed
-            )
-    return _shrunk(settings, nats_RGS, tokens_S / tokens_S.sum(), seed)
+            return _calibrated(sums, nats_RGS, estimates, calibration, tokens_S, spot_units, settings, seed)
+    return _shrunk(settings, sums, nats_RGS, tokens_S / tokens_S.sum(), seed)
 
 
-def _shrunk(settings: Valuation, nats_RGS: Array, share_S: Array, seed: int) -> Values:
+def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:
+    """Errors of the sums, [N, S] nats: all of what queries unlike the corpus say, and sampling if asked for."""
+    rng = np.random.default_rng([seed, 2])
+    doubt_NS = rng.standard_normal((resamples, len(sums.unlike_S))) * np.abs(sums.unlike_S)
+    if sampling and sums.residual_GS.any():
+        drawn_NG = rng.standard_normal((resamples, len(sums.residual_GS)))
+        doubt_NS += drawn_NG @ (sums.residual_GS - sums.residual_GS.mean(0))
+    return doubt_NS
+
+
+def _shrunk(settings: Valuation, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int) -> Values:
     """Values shrunk towards the token count by how far the replicates disagree."""
     totals_RS = nats_RGS.sum(1)
     total_S = totals_RS.mean(0)
@@ -62,29 +70,32 @@ def _shrunk(settings: Valuation, nats_RGS: Array, share_S: Array, seed: int) -> 
     draws_NS = shrink(resampled_totals(nats_RGS, settings.resamples, seed), share_S, kappa)
     departure_S = np.abs(total_S - np.clip(total_S, 0, None).sum() * share_S)
     noise_NS = np.random.default_rng([seed, 1]).standard_normal(draws_NS.shape)
+    doubt_NS = (1 - kappa) * _doubt(sums, settings.resamples, seed, sampling=False)  # resampling has it already
     note = {"calibrated": False, "token_weight": kappa, "intervals": "queries, replicates and unknown bias"}
     return Values(
         total_S,
         shrink(total_S, share_S, kappa),
-        draws_NS + UNKNOWN_BIAS * departure_S * noise_NS,
+        draws_NS + UNKNOWN_BIAS * departure_S * noise_NS + doubt_NS,
         kappa,
         json.dumps(note),
     )
 
 
 def _calibrated(
-    totals_RS: Array,
+    sums: SourceSums,
+    nats_RGS: Array,
     estimates: Estimates,
     calibration: Calibration,
     tokens_S: Array,
     spot_units: list[str],
-    resamples: int,
+    settings: Valuation,
     seed: int,
 ) -> Values:
     """Values of the calibrated batch, carried over to all queries of the period and divided inside groups.
 
     v' = growth (v + beta (x' - x)): x and x' are the simulated shares of the batch and of the period.
     """
+    totals_RS, resamples = nats_RGS.sum(1), settings.resamples
     tokens_U, batch_RU = estimates.member_US @ tokens_S, estimates.totals[MAIN]
     share_U, all_RU = tokens_U / tokens_U.sum(), totals_RS @ estimates.member_US.T
     (before_U, batch), (after_U, period) = (share_of_total(nats_RU, share_U) for nats_RU in (batch_RU, all_RU))
@@ -92,6 +103,7 @@ def _calibrated(
     part_US = estimates.member_US * tokens_S / tokens_U[:, None]
     draws_NS = (calibration.draws(resamples, seed) + moved_U) @ part_US
     draws_NS += calibration.inside(part_US, tokens_S / tokens_S.sum(), resamples, seed + 1)
+    draws_NS += calibration.features[MAIN] / (period or 1.0) * _doubt(sums, resamples, seed, sampling=True)
     note = {
         "calibrated": True,
         "spot_units": spot_units,
@@ -99,7 +111,7 @@ def _calibrated(
         "coefficients": calibration.features,
         "cross_validation_error": calibration.cv_error,
         "degrees_of_freedom": calibration.degrees_of_freedom,
-        "intervals": "residuals of left-out spot units, Student's t",
+        "intervals": "residuals of left-out spot units, Student's t; sampled queries; queries unlike the corpus",
     }
     return Values(
         totals_RS.mean(0),

@@ -26,8 +26,10 @@ def simulated(seed: int = 0) -> Array:
     return TOKENS * (1 + 0.3 * rng.normal(size=(3, 4, len(TOKENS))))
 
 
-def sums(nats_RGS: Array) -> SourceSums:
-    return SourceSums(tuple("abcdef"), nats_RGS, 4, 4.0)
+def sums(nats_RGS: Array, residual_GS: Array | float = 0.0, unlike_S: Array | float = 0.0) -> SourceSums:
+    groups, sources = nats_RGS.shape[1:]
+    doubts = np.zeros((groups, sources)) + residual_GS, np.zeros(sources) + unlike_S
+    return SourceSums(tuple("abcdef"), nats_RGS, *doubts, 4, 4.0)
 
 
 def estimates(nats_RGS: Array, member_US: Array | None = None) -> Estimates:
@@ -107,3 +109,17 @@ def test_failed_simulations_take_the_other_replicates_or_the_tokens_worth() -> N
     known = [0, 1, 2, 3, 5]
     per_token_G = found[:, :, known].mean(0).sum(1) / TOKENS[known].sum()
     np.testing.assert_allclose(found[0, :, 4], per_token_G * 50)
+
+
+@pytest.mark.parametrize(("shrinkage", "doubt"), [("auto", "sampling"), ("auto", "unlike"), (0.3, "unlike")])
+def test_doubt_widens_the_intervals_of_its_sources_alone(shrinkage: str | float, doubt: str) -> None:
+    settings = Valuation(resamples=4000, shrinkage=shrinkage)
+    known, nats_RGS = estimates(simulated()), simulated()
+    lone = np.eye(6)[2]
+    residual_GS = 200 * np.random.default_rng(1).normal(size=(4, 1)) * lone if doubt == "sampling" else 0.0
+    doubted = sums(nats_RGS, residual_GS, 400 * lone if doubt == "unlike" else 0.0)
+    sure, unsure = (source_values(settings, each, TOKENS, known, 7) for each in (sums(nats_RGS), doubted))
+    np.testing.assert_array_equal(sure.value_S, unsure.value_S)
+    wider = unsure.draws_NS.std(0) / sure.draws_NS.std(0)
+    assert wider[2] > 1.5
+    np.testing.assert_allclose(np.delete(wider, 2), 1, rtol=1e-9)

@@ -1,0 +1,177 @@
+"""Totals of a month of queries from one forward pass each, and exact read-outs of a random sample of them.
+
+Legend: R replicates, Q queries, n sampled, U units of a run, C columns (replicate x unit of every run), G groups.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.cluster import FeatureJob, chunks
+from tribute.corpus import QueryTable
+from tribute.lineage import SimulationRun
+from tribute.readout import (
+    PILOT,
+    Distilled,
+    QueryRows,
+    Sample,
+    difference_estimate,
+    query_features,
+    sample_size,
+)
+from tribute.simulation import Design, Simulated, recorded_replicates
+from tribute.tasks import build_task
+from tribute.valuation import GROUPS, query_groups
+from tribute_jobs.stages.readouts import ReadOuts
+
+QUERIES = 8192
+"""Queries whose features one job sums."""
+WORTHWHILE = 0.5
+"""A sample above this part of all queries saves too little: all are read out."""
+
+Runs = list[tuple[SimulationRun, list[Simulated]]]
+
+
+@dataclass(frozen=True)
+class SampledMonth:
+    """The estimate, the sampled queries with their influences per run [R, n, U], and all measurements [Q] nats."""
+
+    estimate: Distilled
+    queries: QueryTable
+    influence: list[NDArray[np.float32]]
+    measurement_Q: NDArray[np.float64]
+    group_Q: NDArray[np.int64]
+
+    @property
+    def probability(self) -> float:
+        """Chance of every query to be in the sample."""
+        return len(self.queries.query_ids) / self.estimate.sample.population
+
+    def totals(self) -> list[NDArray[np.float64]]:
+        """Totals over all queries of every run's units, [R, U] nats; NaN: that simulation failed."""
+        return _per_run(self.estimate.totals(), self.influence)
+
+    def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the head predicts of the main run's units, and what the sample says of it, [R, G, U] nats each."""
+        main = self.influence[:1]
+        return tuple(
+            np.stack([_per_run(row_C, main)[0] for row_C in values_GC], 1)
+            for values_GC in (self.estimate.predicted_GC, self.estimate.expanded_GC)
+        )  # type: ignore[return-value]
+
+
+def sampled_month(
+    read_outs: ReadOuts, queries: QueryTable, runs: Runs, design: Design, precision: float, seed: int
+) -> SampledMonth | None:
+    """Read out as few queries as the precision allows; None if so many are needed that all may be read out.
+
+    Args:
+        design: adds up the main (first) run's units to sources, whose totals must be that precise.
+    """
+    count = len(queries.query_ids)
+    order = np.random.default_rng([seed, int(queries.sha256[:8], 16)]).permutation(count)
+    if WORTHWHILE * count < PILOT:
+        return None
+    group_Q = query_groups(queries.query_ids)
+    feature_Gd, measurement_Q = _feature_sums(read_outs, queries, group_Q)
+    found = _Sampled(read_outs, queries, runs, group_Q, feature_Gd)
+    pilot = found.estimate(order[:PILOT])
+    totals_RU = _per_run(pilot.totals(), found.influence[:1])[0]
+    worth = np.clip(np.nan_to_num(design.influence(totals_RU)).mean(0), 0, None).sum()
+    needed = sample_size(pilot, found.per_source(design), precision * float(worth))
+    if needed > WORTHWHILE * count:
+        return None
+    estimate = found.estimate(order[:needed]) if needed > PILOT else pilot
+    return SampledMonth(estimate, queries.take(found.picked), found.influence, measurement_Q, group_Q)
+
+
+class _Sampled:
+    """The exact read-outs so far."""
+
+    def __init__(
+        self,
+        read_outs: ReadOuts,
+        queries: QueryTable,
+        runs: Runs,
+        group_Q: NDArray[np.int64],
+        feature_Gd: NDArray[np.float64],
+    ) -> None:
+        self._read_outs, self._queries, self._runs = read_outs, queries, runs
+        self._group_Q, self._feature_Gd = group_Q, feature_Gd
+        self.picked, self.influence = list[int](), list[NDArray[np.float32]]()
+
+    def estimate(self, picked: NDArray[np.int64]) -> Distilled:
+        """The estimate from these queries, the first of which are read out already."""
+        fresh = self._queries.take(picked[len(self.picked) :].tolist())
+        pieces = [self._read_outs.influence(run, found, fresh)[0] for run, found in self._runs]
+        before = self.influence or [piece[:, :0] for piece in pieces]
+        self.influence = [np.concatenate(pair, axis=1) for pair in zip(before, pieces, strict=True)]
+        self.picked = picked.tolist()
+        table, count = self._queries.take(self.picked), len(picked)
+        project = self._read_outs.context.project
+        theta_P = recorded_replicates(project)[0].final()
+        columns = [each.transpose(1, 0, 2).reshape(count, -1) for each in self.influence]
+        sample = Sample(
+            len(self._queries.query_ids),
+            self._group_Q[picked],
+            table.weights / table.inclusion,
+            query_features(build_task(project.task), theta_P, QueryRows.of(table)),
+            np.nan_to_num(np.concatenate(columns, 1).astype(np.float64)),
+        )
+        return difference_estimate(sample, self._feature_Gd)
+
+    def per_source(self, design: Design) -> NDArray[np.float64]:
+        """Weights of the columns in every source's mean over replicates, [C, S]."""
+        replicates, _, _ = self.influence[0].shape
+        main = np.tile(design.allocation_US, (replicates, 1)) / replicates
+        rest = sum(each.shape[0] * each.shape[2] for each in self.influence[1:])
+        return np.vstack([main, np.zeros((rest, main.shape[1]))])
+
+
+def predicted_rows(
+    month: SampledMonth, design: Design, source_ids: tuple[str, ...], run_id: str
+) -> list[dict[str, object]]:
+    """The rows of `predicted`: what sums over the sampled queries lack, per source, replicate and group."""
+    predicted_RGU, expanded_RGU = month.sums()
+    return [
+        {
+            "run_id": run_id,
+            "source_id": source_ids[source],
+            "replicate": replicate,
+            "bucket": group,
+            "predicted_nats": float(predicted_GS[group, source]),
+            "expanded_nats": float(expanded_GS[group, source]),
+        }
+        for replicate, (predicted_GU, expanded_GU) in enumerate(zip(predicted_RGU, expanded_RGU, strict=True))
+        for predicted_GS, expanded_GS in [(design.influence(predicted_GU), design.influence(expanded_GU))]
+        for group, source in np.argwhere(np.isfinite(predicted_GS)).tolist()
+    ]
+
+
+def _feature_sums(
+    read_outs: ReadOuts, queries: QueryTable, group_Q: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Summed features of all queries by group, [G, d], and every query's measurement, [Q]."""
+    shards, by_group = read_outs.shards, np.argsort(group_Q, kind="stable")
+    table, groups = shards.put(queries), shards.put(group_Q)
+    jobs = [FeatureJob(tuple(by_group[list(c)].tolist())) for c in chunks(len(by_group), QUERIES)]
+    pieces = shards.run(
+        jobs,
+        lambda actor, job: actor.features.remote(read_outs.first, table, groups, GROUPS, job),
+        read_outs.context.reporter.advanced,
+    )
+    measurement_Q = np.zeros(len(by_group))
+    measurement_Q[by_group] = np.concatenate([piece.measurement_Q for piece in pieces])
+    return np.sum([piece.feature_Gd for piece in pieces], axis=0), measurement_Q
+
+
+def _per_run(values_C: NDArray[np.float64], influence: list[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
+    """Columns cut into runs, [R, U] each, with NaN where a simulation failed."""
+    shapes = [(each.shape[0], each.shape[2]) for each in influence]
+    bounds = np.cumsum([replicates * units for replicates, units in shapes])
+    parts = np.split(values_C[: bounds[-1]], bounds[:-1])
+    return [
+        np.where(np.isnan(each).any(1), np.nan, part.reshape(shape))
+        for part, shape, each in zip(parts, shapes, influence, strict=True)
+    ]

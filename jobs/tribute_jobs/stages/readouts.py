@@ -1,0 +1,91 @@
+"""Exact read-outs of a batch of queries on the cluster, by the method that the settings admit.
+
+Legend: R replicates, Q queries, U units.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.cluster import ReadOutJob, chunks
+from tribute.corpus import QueryTable
+from tribute.lineage import SimulationRun
+from tribute.readout import QueryRows, candidates
+from tribute.simulation import Simulated, recorded_replicates
+from tribute.tasks import Scope, build_task
+from tribute_jobs.context import Context
+from tribute_storage.atomic import write_atomically
+
+READ_OUT = 8
+"""Units read out by one job."""
+
+PROBE = 256
+"""Queries on which methods are timed."""
+
+
+class ReadOuts:
+    """Read-outs of simulated units in every replicate of the project."""
+
+    def __init__(self, context: Context) -> None:
+        self.context, self.shards = context, context.shards()
+        self._scopes = dict[str, bool]()
+        finals = [replicate.final().numpy() for replicate in recorded_replicates(context.project)]
+        self.replicates = len(finals)
+        self.first, self._thetas = self.shards.put(finals[0]), self.shards.put(finals)
+
+    def influence(
+        self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable, method: str | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Influence of units [R, Q, U] and the model's measurements [Q], nats, by the usual method or another."""
+        rows = self.shards.put(QueryRows.of(queries))
+        chosen = method or self.method(run, found, queries)
+        pieces = self.shards.run(
+            [self._job(run, found, chosen, part) for part in chunks(len(found), READ_OUT)],
+            lambda actor, job: actor.read_out.remote(self._thetas, rows, job),
+            self.context.reporter.advanced,
+        )
+        return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
+
+    def method(self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable) -> str:
+        """How the run is read out: the removal itself for real retraining, else what `readout.method` admits.
+
+        Where several methods give the same numbers, the one that is cheapest here; that is kept beside the
+        responses, so that every later batch is read out alike.
+        """
+        if run.name == "retrained":
+            return "difference"
+        names = candidates(self.context.project.readout, run.settings, self.whole(run.settings.scope))
+        if len(names) == 1:
+            return names[0]
+        kept = self.context.folder(run.folder) / f"readout-{'-'.join(names)}.json"
+        if not kept.exists():
+            cost = self.costs(run, found, names, queries)
+            best = min(names, key=cost.__getitem__)
+            write_atomically(kept, json.dumps({"method": best, "cost_in_forwards": cost}).encode())
+        return str(json.loads(kept.read_text())["method"])
+
+    def costs(
+        self, run: SimulationRun, found: Sequence[Simulated], names: Sequence[str], queries: QueryTable
+    ) -> dict[str, float]:
+        """What methods cost for all units in one replicate, in forward passes, timed on some of the queries."""
+        probe = queries.take(range(min(PROBE, len(queries.query_ids))))
+        rows, asked = self.shards.put(QueryRows.of(probe)), tuple(names)
+        [cost] = self.shards.run(
+            [self._job(run, found, asked[0], range(len(found)))],
+            lambda actor, job: actor.costs.remote(self._thetas, rows, job, asked),
+        )
+        return dict(cost)
+
+    def whole(self, scope: str) -> bool:
+        """Whether a scope is the whole model."""
+        if scope not in self._scopes:
+            self._scopes[scope] = Scope(build_task(self.context.project.task), scope).whole
+        return self._scopes[scope]
+
+    def _job(
+        self, run: SimulationRun, found: Sequence[Simulated], method: str, chosen: Sequence[int]
+    ) -> ReadOutJob:
+        units = tuple((found[u].unit.unit_id, found[u].files) for u in chosen)
+        return ReadOutJob(method, run.settings.scope, units)

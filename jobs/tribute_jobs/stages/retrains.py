@@ -1,0 +1,147 @@
+"""The bank of real retrains: every training without some sources is computed once, and found ever after.
+
+Legend: Q queries, U sets of sources, P parameters.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
+from tribute.corpus import QueryTable
+from tribute.evaluation import WHOLE
+from tribute.lineage import retrain_bank, run_id, whole_retraining
+from tribute.readout import QueryRows
+from tribute.simulation import ResponseFile, Unit, check_file, largest_chunk, recorded_replicates
+from tribute.training import Recipe, Trajectory
+from tribute_jobs.context import Context
+from tribute_storage import SCHEMAS, connect
+
+CHUNK = 10
+"""Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
+READ_OUT = 8
+
+
+class Retrains:
+    """Trainings of the project without sets of sources, under any seed.
+
+    Raises:
+        ConfigError: the training cannot be repeated under another seed.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context, self.shards = context, context.shards()
+        self.bank = retrain_bank(context.project)
+        self._settings = whole_retraining(context.project).model_copy(update={"chunk": CHUNK})
+        self._files = self._known()
+        self.banked = self.new = 0
+
+    def complete(self, wanted: Mapping[int, Sequence[Unit]]) -> None:
+        """Retrain what the bank lacks, in parallel, and commit it.
+
+        Args:
+            wanted: the sets of sources to leave out, by seed.
+        """
+        self._train([seed for seed in wanted if (seed, WHOLE) not in self._files])
+        units = {seed: {unit.unit_id: unit for unit in asked} for seed, asked in wanted.items()}
+        missing = {
+            seed: [unit for key, unit in asked.items() if (seed, key) not in self._files]
+            for seed, asked in units.items()
+        }
+        self.new = sum(map(len, missing.values()))
+        self.banked = sum(map(len, units.values())) - self.new
+        jobs = [job for seed, lacking in missing.items() for job in self._jobs(seed, lacking)]
+        starts = {seed: self._start(seed) for seed, lacking in missing.items() if lacking}
+        found = self.shards.run(
+            jobs,
+            lambda actor, job: actor.simulate.remote(self.shards.data, *starts[job.seed], job),
+            self.context.reporter.advanced,
+        )
+        rows = [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, found, strict=True) for row in rows]
+        self._commit(rows)
+
+    def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
+        """Measurement of a seed's whole training minus that without each set, [Q, U] nats; NaN: it exploded."""
+        thetas, rows = self.shards.put([self.final(seed).numpy()]), self.shards.put(QueryRows.of(queries))
+        files = [(unit.unit_id, (self._files[seed, unit.unit_id],)) for unit in units]
+        jobs = [ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), READ_OUT)]
+        pieces = self.shards.run(jobs, lambda actor, job: actor.read_out.remote(thetas, rows, job))
+        return np.concatenate([influence[0] for influence, _ in pieces], axis=1).astype(np.float64)
+
+    def final(self, seed: int) -> Tensor:
+        """Final parameters of a seed's whole training, [P]."""
+        file = self._files[seed, WHOLE]
+        assert file is not None
+        check_file(file.path, file.sha256, "delete it and evaluate under another evaluation.first_seed")
+        step = int(file.path.stem.removeprefix("step-"))
+        return Trajectory(file.path.parent).load(step).theta
+
+    def _known(self) -> dict[tuple[int, str], ResponseFile | None]:
+        """What the bank holds; the project's own trainings are whole ones too."""
+        project = self.context.project
+        with connect(project.lake_root) as connection:
+            rows = connection.execute(
+                "select seed, unit_id, artifact_uri, artifact_sha256 from retrains where bank = $1", [self.bank]
+            ).fetchall()
+        files = {
+            (seed, unit_id): ResponseFile(unit_id, 0, project.workdir / uri, sha256) if uri else None
+            for seed, unit_id, uri, sha256 in rows
+        }
+        for own in recorded_replicates(project):
+            path = own.trajectory.path(own.steps)
+            files[own.seed, WHOLE] = ResponseFile(WHOLE, own.index, path, own.sha256)
+        return files
+
+    def _recipe(self, seed: int) -> Recipe:
+        project = self.context.project
+        return Recipe(project.task, project.training, self.shards.examples(), seed)
+
+    def _train(self, seeds: Sequence[int]) -> None:
+        jobs = [TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / WHOLE) for seed in seeds]
+        rows = self.shards.run(
+            jobs,
+            lambda actor, job: actor.train.remote(self.shards.data, job),
+            self.context.reporter.advanced,
+        )
+        self._commit([(seed, WHOLE, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
+
+    def _start(self, seed: int) -> tuple[Any, Any]:
+        """The initial state and the final parameters, in the object store."""
+        state = self._recipe(seed).initial()
+        arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
+        return self.shards.put(arrays), self.shards.put(self.final(seed).numpy())
+
+    def _jobs(self, seed: int, units: Sequence[Unit]) -> list[SimulateJob]:
+        if not units:
+            return []
+        recipe = self._recipe(seed)
+        found = []
+        for chosen in chunks(len(units), largest_chunk(recipe, self._settings)):
+            part = tuple(units[u] for u in chosen)
+            name = run_id("chunk", [unit.unit_id for unit in part])
+            folder = self.context.folder(self.bank) / f"seed-{seed}" / name
+            found.append(SimulateJob(0, seed, self._settings, name, part, 0, recipe.steps, folder))
+        return found
+
+    def _commit(self, rows: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
+        if not rows:
+            return
+        run = run_id("bank", self.bank, [[seed, unit_id] for seed, unit_id, _ in rows])
+        content = [
+            {
+                "run_id": run,
+                "bank": self.bank,
+                "seed": seed,
+                "unit_id": unit_id,
+                "removed": row["removed"],
+                "artifact_uri": row["artifact_uri"] and self.context.uri(row["artifact_uri"]),
+                "artifact_sha256": row["artifact_sha256"],
+            }
+            for seed, unit_id, row in rows
+        ]
+        self.context.lake.append("retrains", run, pa.Table.from_pylist(content, SCHEMAS["retrains"]))
+        self._files = self._known()
