@@ -6,6 +6,7 @@ A rerun keeps what is committed and takes up what is not.
 from dataclasses import dataclass
 
 from tribute.config import Project, period_days
+from tribute.lineage import retrain_bank
 from tribute.royalty import parse_money
 from tribute.tasks import build_task
 from tribute.valuation import period_splits, read_book
@@ -38,6 +39,8 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle")
     """
     paid_period = period if last in ("value", "evaluate", "settle") else None
     _check(project, period, paid_period)
+    if last == "evaluate":
+        retrain_bank(project)  # a training that cannot be repeated is refused before it is simulated
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
         wanted = (*BEFORE_EVALUATE, last) if last == "evaluate" else STAGES[: STAGES.index(last) + 1]

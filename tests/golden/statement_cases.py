@@ -14,6 +14,7 @@ from tribute.royalty import (
     LineValue,
     PeriodFacts,
     PublisherValue,
+    Quality,
     build_statements,
     canonical_json,
     parse_money,
@@ -22,6 +23,7 @@ from tribute.royalty import (
 )
 
 HERE = Path(__file__).parent
+CERTIFICATE = Quality("evaluate-0123456789ab", 32 * "ab", Decimal("0.087"), Decimal("0.931"))
 POOLS = {"eur": ("10000.00", "EUR"), "jpy": ("1000001", "JPY"), "kwd": ("3210.987", "KWD")}
 
 
@@ -65,6 +67,7 @@ def settled(currency: str) -> list[dict[str, Any]]:
         value_run="value-0123456789ab",
         simulate_run="simulate-0123456789ab",
         train_run="train-0123456789ab",
+        quality=CERTIFICATE if currency == "eur" else None,
     )
     return build_statements(facts, publishers())
 

@@ -15,6 +15,7 @@ from tribute.royalty import (
     Money,
     PeriodFacts,
     PublisherValue,
+    Quality,
     build_statements,
     canonical_json,
     parse_money,
@@ -35,12 +36,14 @@ from tribute_storage.atomic import write_atomically
 def settle(context: Context, period: str, value_run: str) -> StageOutput:
     """Commit `statement_lines` and `statements`, write the statements' files and add them to the MLflow run."""
     project = context.project
-    run_id = make_run_id("settle", value_run, project.pool.fingerprint(), project.name)
+    quality = _quality(context, period)
+    certificate = [quality.certificate_id] if quality else []
+    run_id = make_run_id("settle", value_run, project.pool.fingerprint(), project.name, *certificate)
     new = not context.lake.committed("statements", run_id)
     valuation = Valuation(value_run, period, read_valuation(context.lake, value_run), False)
     if new:
         context.reporter.started("settle", run_id)
-        _commit(context, run_id, _statements(context, valuation))
+        _commit(context, run_id, _statements(context, valuation, quality))
     statements = statements_of_run(project, run_id)
     folder = statement_folder(project, period, statements[0]["statement_version"])
     _write_files(folder, statements)
@@ -51,7 +54,18 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
     return StageOutput(run_id, new, f"{pool.text()} over {len(statements)} publishers, in {folder}")
 
 
-def _statements(context: Context, valuation: Valuation) -> list[dict[str, Any]]:
+def _quality(context: Context, period: str) -> Quality | None:
+    """The latest certificate of this simulation: the period's own, or an earlier one's."""
+    with connect(context.lake.root) as connection:
+        found = connection.execute(
+            "select run_id, sha256, misallocated_pool, coverage_95 from certificates where simulate_run = $1 "
+            "and period <= $2 order by period desc, run_id limit 1",
+            [context.runs.simulate_run, period],
+        ).fetchone()
+    return Quality(found[0], found[1], *(Decimal(f"{value:.3f}") for value in found[2:])) if found else None
+
+
+def _statements(context: Context, valuation: Valuation, quality: Quality | None) -> list[dict[str, Any]]:
     project, publishers = context.project, valuation.publishers()
     with connect(context.lake.root) as connection:
         described = {
@@ -74,6 +88,7 @@ def _statements(context: Context, valuation: Valuation) -> list[dict[str, Any]]:
         simulate_run=context.runs.simulate_run,
         train_run=context.runs.train_run,
         statement_version=earlier + 1,
+        quality=quality,
     )
     lines = [row for row in valuation.rows.to_pylist() if row["level"] == "line"]
     return build_statements(

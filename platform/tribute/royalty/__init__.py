@@ -11,7 +11,7 @@ from tribute.royalty.rights import Publisher, Right, RightsBook, rights_of_publi
 from tribute.royalty.rights_file import read_rights
 from tribute.royalty.settlement import settle, split_lines
 from tribute.royalty.statement import build_statement, build_statements
-from tribute.royalty.valued import LineValue, PeriodFacts, PublisherValue
+from tribute.royalty.valued import LineValue, PeriodFacts, PublisherValue, Quality
 
 __all__ = [
     "ATTRIBUTION_CLIP_AGGREGATE",
@@ -21,6 +21,7 @@ __all__ = [
     "Policy",
     "Publisher",
     "PublisherValue",
+    "Quality",
     "Right",
     "RightsBook",
     "allocate",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tribute.royalty.canonical import statement_sha256
-from tribute.royalty.exact_text import NatsText
+from tribute.royalty.exact_text import NatsText, plain
 
 _WIDTH = 100
 
@@ -33,6 +33,7 @@ def render_text(statement: Mapping[str, Any]) -> str:
             *(_table(s, nats) or ["No activity: none of your sources took part in this period."]),
             "",
             f"Value {nats(s['value_nats'])} nats; {bounds}{amounts}",
+            *textwrap.wrap(_quality(s["quality_certificate"]), _WIDTH),
             "",
             *textwrap.wrap(s["policy"]["text"], _WIDTH),
             "",
@@ -42,6 +43,16 @@ def render_text(statement: Mapping[str, Any]) -> str:
             f"Statement {s['statement_id']}, sha256 of its JSON {statement_sha256(s)}",
             "",
         ]
+    )
+
+
+def _quality(certificate: Mapping[str, str] | None) -> str:
+    if certificate is None:
+        return "No quality certificate: these values were not judged by retraining."
+    wrong, held = (plain(100 * Decimal(certificate[name])) for name in ("misallocated_pool", "coverage_95"))
+    return (
+        f"Quality certificate {certificate['certificate_id']}: judged by retraining, {wrong}% of the pool goes to "
+        f"another payee, and {held}% of the intervals hold."
     )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tribute.royalty.canonical import statement_sha256
 from tribute.royalty.charts import Bar, bar_chart
-from tribute.royalty.exact_text import NatsText
+from tribute.royalty.exact_text import NatsText, plain
 from tribute.royalty.footing import check_period
 
 _PAGES = Environment(
@@ -42,6 +42,7 @@ def render_html(statement: Mapping[str, Any]) -> str:
         month=_month(statement),
         sha256=statement_sha256(statement),
         chart=Markup(bar_chart(bars, title, "sources")) if bars else "",
+        quality=_quality(statement["quality_certificate"]),
         nats=NatsText([*values, Decimal(statement["value_nats"])]),
     )
 
@@ -68,6 +69,12 @@ def render_report(statements: Sequence[Mapping[str, Any]], links: Mapping[str, s
         chart=Markup(bar_chart(bars, title, "publishers")),
         nats=NatsText(Decimal(s["value_nats"]) for s in ranked),
     )
+
+
+def _quality(certificate: Mapping[str, str] | None) -> dict[str, str]:
+    """The headlines of a certificate in percent."""
+    names = ("misallocated_pool", "coverage_95")
+    return {name: plain(100 * Decimal(certificate[name])) for name in names} if certificate else {}
 
 
 def _bar(label: str, values: Mapping[str, str]) -> Bar:

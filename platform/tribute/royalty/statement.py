@@ -10,7 +10,7 @@ from tribute.config import period_days
 from tribute.royalty.exact_text import percent, plain, total
 from tribute.royalty.money import Money
 from tribute.royalty.settlement import settle, split_lines
-from tribute.royalty.valued import LineValue, PeriodFacts, PublisherValue
+from tribute.royalty.valued import LineValue, PeriodFacts, PublisherValue, Quality
 
 SCHEMA = "tribute.statement/1"
 CONFIDENCE = "0.95"
@@ -76,6 +76,18 @@ def _header(facts: PeriodFacts, statement_id: str, publisher: PublisherValue) ->
         "value_run": facts.value_run,
         "simulate_run": facts.simulate_run,
         "train_run": facts.train_run,
+        "quality_certificate": _quality(facts.quality),
+    }
+
+
+def _quality(quality: Quality | None) -> dict[str, str] | None:
+    if quality is None:
+        return None
+    return {
+        "certificate_id": quality.certificate_id,
+        "sha256": quality.sha256,
+        "misallocated_pool": plain(quality.misallocated_pool),
+        "coverage_95": plain(quality.coverage_95),
     }
 
 

@@ -42,6 +42,20 @@ class PublisherValue:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """A quality certificate: its id, the SHA-256 of its page, and its two headlines, parts of 1.
+
+    `misallocated_pool`: what part of the pool goes to another payee than real retraining says; `coverage_95`: what
+    part of the 95% intervals held the retrained truth.
+    """
+
+    certificate_id: str
+    sha256: str
+    misallocated_pool: Decimal
+    coverage_95: Decimal
+
+
+@dataclass(frozen=True)
 class PeriodFacts:
     """What all statements of a period have in common; `shrinkage` is the weight of the token shares, 0 to 1."""
 
@@ -55,3 +69,4 @@ class PeriodFacts:
     allocation_basis: str = "attribution"
     policy: Policy = ATTRIBUTION_CLIP_AGGREGATE
     statement_version: int = 1
+    quality: Quality | None = None

@@ -1,0 +1,143 @@
+"""`tribute evaluate` on a small real project: the bank, the certificate, MLflow, and statements that name it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.e2e.conftest import PERIOD
+from tests.projects import write_project
+from tribute.config import Project, load_project
+from tribute.errors import ConfigError
+from tribute.tracking import tracking_uri
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
+from tribute_storage import connect
+
+EVALUATION = {"seeds": 2, "subsets": 10, "brittle_queries": 2, "resamples": 100}
+
+
+def write(folder: Path, **sections: object) -> Path:
+    """Queries enough to tune and to judge, and few retrains."""
+    queries = {"kind": "held_out", "per_source": 8}
+    return write_project(folder, **({"evaluation": EVALUATION, "queries": queries} | sections))
+
+
+def evaluated(path: Path) -> tuple[Project, str, bool]:
+    project = load_project(path)
+    output = run(project, PERIOD, JsonReporter(), last="evaluate").outputs["evaluate"]
+    return project, output.run_id, output.new
+
+
+def figures(project: Project, run_id: str) -> dict:
+    with connect(project.lake_root) as lake:
+        [(content,)] = lake.execute("select json from certificates where run_id = $1", [run_id]).fetchall()
+    return json.loads(content)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> tuple[Project, str]:  # noqa: ARG001
+    path = write(tmp_path_factory.mktemp("evaluated"), tracking={"enabled": True})
+    project, run_id, new = evaluated(path)
+    assert new
+    return project, run_id
+
+
+def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) -> None:
+    found = figures(*once)
+    rows = {row["method"]: row for row in found["rows"]}
+    expected = {"tribute, as paid", "equal", "token count", "source match", "distilled, the head alone"}
+    expected |= {f"{name}, 2 replicates" for name in ("difference", "jvp", "adjoint")} | {
+        "difference, 1 replicate"
+    }
+    assert expected == set(rows)
+    forward, backward = rows["jvp, 2 replicates"], rows["adjoint, 2 replicates"]
+    assert forward["leave_source_out"]["value"] == pytest.approx(backward["leave_source_out"]["value"], abs=0.02)
+    assert forward["misallocated_pool"] == pytest.approx(backward["misallocated_pool"], abs=1e-3)
+    for row in rows.values():
+        assert 0 <= row["misallocated_pool"] <= 1
+        assert row["lds_half_same_seed"] is None or -1 <= row["lds_half_same_seed"]["value"] <= 1
+    assert found["retrains"]["new"] > 0
+    assert {each["removed"] for each in found["brittleness"]} == {1, 2}
+    assert found["queries"]["tuning"] + found["queries"]["figures"] <= 32
+
+
+def test_the_table_says_what_the_certificate_says(once: tuple[Project, str]) -> None:
+    project, run_id = once
+    rows = {row["method"]: row for row in figures(*once)["rows"]}
+    with connect(project.lake_root) as lake:
+        found = lake.execute(
+            "select method, value, ci_low, ci_high from evaluations where run_id = $1 and metric = $2",
+            [run_id, "lds_half_other_seed"],
+        ).fetchall()
+    assert len(found) > 5
+    for method, *values in found:
+        figure = rows[method]["lds_half_other_seed"]
+        assert values == [figure["value"], figure["low"], figure["high"]]
+
+
+def test_a_second_evaluation_changes_nothing_and_retrains_nothing(once: tuple[Project, str]) -> None:
+    project, run_id = once
+    [page] = (project.workdir / "certificates").glob("*.html")
+    before = page.read_bytes()
+    page.unlink()
+    assert evaluated(project.workdir.parent / "project.yaml")[1:] == (run_id, False)
+    assert page.read_bytes() == before  # written again from the lake
+    with connect(project.lake_root) as lake:
+        [(sha256,)] = lake.execute("select sha256 from certificates").fetchall()
+    assert sha256 == hashlib.sha256(before).hexdigest()
+
+
+def test_the_bank_serves_another_simulation_of_the_same_training(once: tuple[Project, str]) -> None:
+    path = once[0].workdir.parent / "project.yaml"
+    other = path.with_name("other.yaml")
+    other.write_text(path.read_text().replace("horizon: 0.3", "horizon: 0.5"))
+    project, run_id, new = evaluated(other)
+    retrains = figures(project, run_id)["retrains"]
+    assert new and run_id != once[1]
+    assert retrains["new"] <= 4  # brittle sets follow the simulation's own ranking
+    assert retrains["banked"] > 20
+
+
+def test_the_certificate_is_in_the_valuation_s_run_and_on_every_statement(once: tuple[Project, str]) -> None:
+    project, run_id = once
+    run(project, PERIOD, JsonReporter())
+    with connect(project.lake_root) as lake:
+        statements = [json.loads(row[0]) for row in lake.execute("select json from statements").fetchall()]
+        [(value_run,)] = lake.execute("select distinct value_run from statements").fetchall()
+    assert {each["quality_certificate"]["certificate_id"] for each in statements} == {run_id}
+    page = next((project.workdir / "statements").glob(f"*/{statements[0]['publisher_id']}.html")).read_text()
+    assert run_id in page
+    mlflow.set_tracking_uri(tracking_uri(project))
+    [tracked] = mlflow.search_runs(
+        search_all_experiments=True,
+        filter_string=f"tags.`tribute.run_id` = '{value_run}'",
+        output_format="list",
+    )
+    assert tracked.data.metrics["misallocated_pool"] == pytest.approx(
+        figures(*once)["headline"]["misallocated_pool"]
+    )
+    names = {each.path for each in mlflow.MlflowClient().list_artifacts(tracked.info.run_id)}
+    assert {"certificate.html", "evaluation.json"} <= names
+
+
+def test_statements_of_a_simulation_that_was_not_judged_say_so(finished: Project) -> None:
+    with connect(finished.lake_root) as lake:
+        [(content,)] = lake.execute("select json from statements limit 1").fetchall()
+    assert json.loads(content)["quality_certificate"] is None
+
+
+def test_a_training_that_cannot_be_repeated_is_refused(tmp_path: Path, once: tuple[Project, str]) -> None:
+    project = once[0].model_copy(update={"workdir": tmp_path})
+    training = project.training.model_copy(update={"recordings": (tmp_path / "a", tmp_path / "b")})
+    with pytest.raises(ConfigError, match="retrains the model under other seeds"):
+        run(project.model_copy(update={"training": training}), PERIOD, JsonReporter(), last="evaluate")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_queries_are_refused_before_any_retraining(tmp_path: Path, ray_cluster: None) -> None:  # noqa: ARG001
+    path = write(tmp_path, queries={"kind": "held_out", "per_source": 2})
+    with pytest.raises(ConfigError, match="needs 20"):
+        evaluated(path)
