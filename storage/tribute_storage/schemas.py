@@ -162,7 +162,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         _column(
             "misallocated_pool", REAL, "part of the pool that goes to another payee than by retraining, 0 to 1"
         ),
-        _column("ceiling", REAL, "the same of retraining against retraining under other seeds"),
+        _optional("ceiling", REAL, "the same of retraining against retraining; empty: there was one other seed"),
+        _column("seeds", COUNT, "other seeds under which every source was left out"),
         _column("token_count", REAL, "the same of paying by tokens"),
         _column("coverage_95", REAL, "part of the 95% intervals that hold the retrained truth"),
         _column("json", TEXT, "all figures, canonical JSON"),

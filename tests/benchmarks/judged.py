@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.evaluation import clipped_shares, misallocated_pool
+from tribute.evaluation import misallocated
 from tribute.valuation import calibrate, spot_sources
 from tribute.valuation.intervals import interval
 
@@ -22,12 +22,6 @@ SAMPLES = 1000
 """Draws behind an interval."""
 
 
-def misallocated(paid_S: Array, truth_S: Array) -> float:
-    """Part of the pool that goes to the wrong source."""
-    shares = [clipped_shares(dict(enumerate(values.tolist()))) for values in (paid_S, truth_S)]
-    return misallocated_pool(*shares)
-
-
 def by_replicates(totals_RS: Array, truth_TS: Array, counts: Sequence[int]) -> dict[str, float]:
     """Misallocated pool of the mean of some replicates, averaged over the choices of them."""
     truth_S, seeds = truth_TS.mean(0), range(len(totals_RS))
@@ -38,20 +32,6 @@ def by_replicates(totals_RS: Array, truth_TS: Array, counts: Sequence[int]) -> d
         for count in counts
         if count <= len(totals_RS)
     }
-
-
-def ceiling(truth_TS: Array) -> float:
-    """Misallocated pool of one half of the truth seeds, judged by the other half."""
-    halves = list(combinations(range(len(truth_TS)), len(truth_TS) // 2))[:35]
-    rest = [[t for t in range(len(truth_TS)) if t not in half] for half in halves]
-    return float(
-        np.mean(
-            [
-                misallocated(truth_TS[list(half)].mean(0), truth_TS[others].mean(0))
-                for half, others in zip(halves, rest, strict=True)
-            ]
-        )
-    )
 
 
 def default_values(

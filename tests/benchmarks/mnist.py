@@ -9,23 +9,28 @@ import yaml
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 SOURCES, EXAMPLES = 20, 5000
 SETTINGS = {"smooth": ("gelu", 0.01), "rough": ("relu", 0.02)}
+EPOCHS = 5
 
 
-def label_skewed(labels: np.ndarray, sources: int, seed: int) -> np.ndarray:
-    """A source for every example: unequal sizes (Dirichlet 1), few labels each (Dirichlet 0.3)."""
+SKEW = 0.3
+"""Dirichlet parameter of a source's labels: the smaller, the fewer."""
+
+
+def label_skewed(labels: np.ndarray, sources: int, seed: int, skew: float = SKEW) -> np.ndarray:
+    """A source for every example: unequal sizes (Dirichlet 1), some labels more than others (Dirichlet `skew`)."""
     rng = np.random.default_rng(seed)
     size = rng.dirichlet(np.full(sources, 1.0))
-    mix = rng.dirichlet(np.full(10, 0.3), sources)
+    mix = rng.dirichlet(np.full(10, skew), sources)
     weight = size[:, None] * mix
     return np.array([rng.choice(sources, p=weight[:, label] / weight[:, label].sum()) for label in labels])
 
 
-def assignment(labels: np.ndarray, sources: int, split: int) -> list[str]:
+def assignment(labels: np.ndarray, sources: int, split: int, skew: float = SKEW) -> list[str]:
     """The source of every example; above 1,000 sources, those of 20 publishers, cut further at random."""
     if sources <= 1000:
-        return [f"source-{source:03d}" for source in label_skewed(labels, sources, split)]
+        return [f"source-{source:03d}" for source in label_skewed(labels, sources, split, skew)]
     part = np.random.default_rng([split, sources]).integers(sources // SOURCES, size=len(labels))
-    whole = label_skewed(labels, SOURCES, split)
+    whole = label_skewed(labels, SOURCES, split, skew)
     return [f"source-{source:03d}-{index:03d}" for source, index in zip(whole, part, strict=True)]
 
 
@@ -49,13 +54,16 @@ def write_mnist_project(
     sources: int = SOURCES,
     split: int = 7,
     queries: range = range(1000),
+    examples: int = EXAMPLES,
+    epochs: int = EPOCHS,
+    skew: float = SKEW,
     **sections: object,
 ) -> Path:
-    """A project of 5,000 examples, an MLP of 784-128-64-10 and some test images as queries."""
+    """A project of some examples, an MLP of 784-128-64-10 and some test images as queries."""
     folder.mkdir(parents=True, exist_ok=True)
     with gzip.open(DATA / "train-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)[:EXAMPLES]
-    (folder / "sources.txt").write_text("".join(f"{s}\n" for s in assignment(labels, sources, split)))
+        labels = np.frombuffer(file.read(), np.uint8, offset=8)[:examples]
+    (folder / "sources.txt").write_text("".join(f"{s}\n" for s in assignment(labels, sources, split, skew)))
     activation, rate = SETTINGS[setting]
     settings = {
         "name": f"mnist-{setting}",
@@ -74,7 +82,7 @@ def write_mnist_project(
             "schedule": "constant",
             "warmup": 0,
             "batch_size": 64,
-            "epochs": 5,
+            "epochs": epochs,
             "replicates": 3,
         },
         "simulation": {"horizon": horizon},

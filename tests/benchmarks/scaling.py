@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.judged import by_replicates, ceiling, default_values, misallocated
+from tests.benchmarks.judged import by_replicates, default_values
 from tests.benchmarks.mnist import SETTINGS, SOURCES, write_mnist_project
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.simulation import QUERIES, RETRAINED, SPOT_STACK, SPOTS, TRUTH, cost, totals
 from tests.benchmarks.worlds import CORES, PERIOD, WARM_UP, Ask, Found, World, answers
 from tribute.cluster import ray_session
 from tribute.config import Cluster, load_project
+from tribute.evaluation import misallocated, seed_ceiling
 from tribute.lineage import lineage
 from tribute.simulation import (
     Unit,
@@ -121,7 +122,7 @@ def figures(
         "token_count": misallocated(world.tokens_S @ payee_SP, truth_P),
         "singly_raw": misallocated(singly.mean(0) @ payee_SP, truth_P),
         "grouped_raw": misallocated(totals(own, "grouped").mean(0) @ part_US @ payee_SP, truth_P),
-        "ceiling": ceiling(truth_TP),
+        "ceiling": seed_ceiling(truth_TP, misallocated),
     }
     calibrated = {}
     if len(singly) == len(own) and RETRAINED.name in own[0]:

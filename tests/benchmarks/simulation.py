@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.judged import by_replicates, ceiling, default_values, misallocated
+from tests.benchmarks.judged import by_replicates, default_values
 from tests.benchmarks.mnist import SETTINGS, write_mnist_project
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.worlds import Ask, Found, World, answers
-from tribute.evaluation import linear_datamodeling_score, rank_correlation
+from tribute.evaluation import linear_datamodeling_score, misallocated, rank_correlation, seed_ceiling
 from tribute.simulation import Unit
 
 OWN, TRUTH = range(5), range(1000, 1008)
@@ -149,7 +149,7 @@ def judge_default(worlds: list[World], parts: list[list[dict[str, Found]]]) -> d
                 "default": judged.pop("misallocated_pool"),
                 "three_retrains": by_replicates(retrained, truth_TS, (3,))["3"],
                 "token_count": misallocated(world.tokens_S, truth_TS.mean(0)),
-                "ceiling": ceiling(truth_TS),
+                "ceiling": seed_ceiling(truth_TS, misallocated),
             }
             | judged
         )

@@ -36,20 +36,26 @@ WARM_UP = 20
 
 @dataclass(frozen=True)
 class Ask:
-    """A simulation: the keys that differ from `simulation`, and the units (all single sources by default)."""
+    """A simulation: the keys that differ from `simulation`, the units (default: single sources), read-outs."""
 
     name: str
     settings: dict[str, object]
     units: tuple[Unit, ...] = ()
+    readouts: tuple[str, ...] = ("difference",)
 
 
 @dataclass(frozen=True)
 class Found:
-    """Influence of units, [Q, U] nats, and what it cost: seconds, and the same in trainings of that process."""
+    """Influence of units by read-out, [Q, U] nats, and the cost: seconds, and trainings of that process."""
 
-    influence_QU: NDArray[np.float32]
+    read: dict[str, NDArray[np.float32]]
     trainings: float
     seconds: float
+
+    @property
+    def influence_QU(self) -> NDArray[np.float32]:
+        """By the first read-out that was asked for."""
+        return next(iter(self.read.values()))
 
 
 @dataclass(frozen=True)
@@ -110,28 +116,34 @@ class World:
         found = {}
         for ask in asks:
             units = list(ask.units) or single_units(self.data.source_ids)
-            influence_QU, seconds = self._simulated(recipe, settings[ask.name], units, states)
-            found[ask.name] = Found(influence_QU, seconds / training, seconds)
+            read, seconds = self._simulated(recipe, settings[ask.name], units, states, ask.readouts)
+            found[ask.name] = Found(read, seconds / training, seconds)
         return found
 
     def _simulated(
-        self, recipe: Recipe, settings: Simulation, units: Sequence[Unit], states: dict[int, State]
-    ) -> tuple[NDArray[np.float32], float]:
+        self,
+        recipe: Recipe,
+        settings: Simulation,
+        units: Sequence[Unit],
+        states: dict[int, State],
+        readouts: Sequence[str],
+    ) -> tuple[dict[str, NDArray[np.float32]], float]:
         final, rows = states[recipe.steps], QueryRows.of(self.queries)
         course = build_course(recipe, settings, final.theta)
         start = states[course.steps.start]
         if settings.base == "continue":
             start = State(final.theta, recipe.rule.optimizer.init(final.theta))
-        pieces, seconds = [], 0.0
+        pieces, seconds = dict[str, list[NDArray[np.float32]]](), 0.0
         for chosen in chunks(len(units), settings.chunk):
             chunk, began = [units[u] for u in chosen], time.perf_counter()
             mode = build_mode(course, settings, torch.from_numpy(change_matrix(chunk, len(self.data.source_ids))))
             result = simulate(mode, mode.begin(start), course.steps.start)
             seconds += time.perf_counter() - began
             scope = Scope(recipe.task, settings.scope)
-            [read] = read_out("difference", scope, [result.theta_P], [result.response_KP], rows)
-            pieces.append(read.influence_QS.numpy())
-        return np.concatenate(pieces, axis=1), seconds
+            for name in readouts:
+                [read] = read_out(name, scope, [final.theta], [result.response_KP], rows)
+                pieces.setdefault(name, []).append(read.influence_QS.numpy())
+        return {name: np.concatenate(parts, axis=1) for name, parts in pieces.items()}, seconds
 
 
 def answers(jobs: Sequence[tuple[Path, int, Sequence[Ask]]]) -> list[dict[str, Found]]:

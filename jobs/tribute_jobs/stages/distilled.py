@@ -12,14 +12,14 @@ from tribute.cluster import FeatureJob, chunks
 from tribute.corpus import QueryTable
 from tribute.lineage import SimulationRun
 from tribute.readout import (
-    PILOT,
     Distilled,
     QueryRows,
     Sample,
     difference_estimate,
+    precise_estimate,
     query_features,
-    sample_size,
 )
+from tribute.readout.distilled import PILOT, WORTHWHILE
 from tribute.simulation import Design, Simulated, recorded_replicates
 from tribute.tasks import build_task
 from tribute.valuation import GROUPS, query_groups
@@ -27,9 +27,6 @@ from tribute_jobs.stages.readouts import ReadOuts
 
 QUERIES = 8192
 """Queries whose features one job sums."""
-WORTHWHILE = 0.5
-"""A sample above this part of all queries saves too little: all are read out."""
-
 Runs = list[tuple[SimulationRun, list[Simulated]]]
 
 
@@ -70,19 +67,17 @@ def sampled_month(
         design: adds up the main (first) run's units to sources, whose totals must be that precise.
     """
     count = len(queries.query_ids)
-    order = np.random.default_rng([seed, int(queries.sha256[:8], 16)]).permutation(count)
     if WORTHWHILE * count < PILOT:
         return None
+    order = np.random.default_rng([seed, int(queries.sha256[:8], 16)]).permutation(count)
     group_Q = query_groups(queries.query_ids)
     feature_Gd, measurement_Q = _feature_sums(read_outs, queries, group_Q)
     found = _Sampled(read_outs, queries, runs, group_Q, feature_Gd)
-    pilot = found.estimate(order[:PILOT])
-    totals_RU = _per_run(pilot.totals(), found.influence[:1])[0]
-    worth = np.clip(np.nan_to_num(design.influence(totals_RU)).mean(0), 0, None).sum()
-    needed = sample_size(pilot, found.per_source(design), precision * float(worth))
-    if needed > WORTHWHILE * count:
+    estimate = precise_estimate(
+        lambda drawn: found.estimate(order[:drawn]), count, found.per_source(design), precision
+    )
+    if estimate is None:
         return None
-    estimate = found.estimate(order[:needed]) if needed > PILOT else pilot
     return SampledMonth(estimate, queries.take(found.picked), found.influence, measurement_Q, group_Q)
 
 
@@ -123,9 +118,9 @@ class _Sampled:
 
     def per_source(self, design: Design) -> NDArray[np.float64]:
         """Weights of the columns in every source's mean over replicates, [C, S]."""
-        replicates, _, _ = self.influence[0].shape
+        replicates = self._read_outs.replicates
         main = np.tile(design.allocation_US, (replicates, 1)) / replicates
-        rest = sum(each.shape[0] * each.shape[2] for each in self.influence[1:])
+        rest = sum(replicates * len(found) for _, found in self._runs[1:])
         return np.vstack([main, np.zeros((rest, main.shape[1]))])
 
 

@@ -78,6 +78,7 @@ def _commit(context: Context, figures: dict[str, Any]) -> None:
     context.lake.append("evaluations", run, pa.Table.from_pylist(lines, SCHEMAS["evaluations"]))
     page = render_certificate(figures).encode()
     certificate = common | {name: head[name] for name in ("misallocated_pool", "ceiling", "token_count")}
+    certificate |= {"seeds": len(figures["retrains"]["seeds"])}
     certificate |= {"coverage_95": head["coverage_95"], "json": certificate_json(figures)}
     certificate |= {"sha256": hashlib.sha256(page).hexdigest()}
     context.lake.append("certificates", run, pa.Table.from_pylist([certificate], SCHEMAS["certificates"]))

@@ -105,17 +105,15 @@ class Evaluation:
         return self.retrains.lost(seed, [self._unit(chosen) for chosen in sets], queries)
 
     def _truth(self, sets: Sets) -> Truth:
+        """What was lost; sets whose training exploded under either seed are left out."""
         queries, singles = self.judging.queries, [(u,) for u in range(len(self.units))]
-        seeds = {"same": self.own, "other": self.others[0]}
-        return Truth(
-            [self._lost(seed, singles, queries) for seed in self.others],
-            {name: set_matrix(each, len(self.units)) for name, each in sets.items()},
-            {
-                (name, whose): self._lost(seed, each, queries)
-                for name, each in sets.items()
-                for whose, seed in seeds.items()
-            },
-        )
+        drawn, lost = dict[str, NDArray[np.bool_]](), dict[tuple[str, str], Array]()
+        for name, each in sets.items():
+            pair = [self._lost(seed, each, queries) for seed in (self.own, self.others[0])]
+            finite_M = np.isfinite(pair).all((0, 1))
+            drawn[name] = set_matrix(each, len(self.units))[finite_M]
+            lost |= {(name, whose): one[:, finite_M] for whose, one in zip(("same", "other"), pair, strict=True)}
+        return Truth([np.nan_to_num(self._lost(seed, singles, queries)) for seed in self.others], drawn, lost)
 
     def _retrained(self, sets: Sets, by_query: list[Any], by_size: dict[int, Any]) -> dict[str, Any]:
         return {

@@ -75,7 +75,8 @@ class Judging:
     def _mean(self, influence_RQU: NDArray) -> Array:
         """Of groups as they are, else of sources; a failed simulation says nothing, 0."""
         each = [q if self._grouped else self._design.influence(q) for q in influence_RQU.astype(np.float64)]
-        return np.asarray(np.nan_to_num(np.nanmean(each, axis=0)))
+        counted_QU = np.isfinite(each).sum(0).clip(1)
+        return np.asarray(np.nan_to_num(each).sum(0) / counted_QU)
 
     def paid(self, truth: Truth) -> dict[str, Any]:
         """The values that the product pays by (calibrated on the tuning queries) on the figure queries."""
@@ -166,7 +167,10 @@ class Judging:
         each = [self._design.influence(q) for q in self._influence_RQU.astype(np.float64)]
         return SourceSums.of_queries(self.context.source_ids(), np.stack(each), self.queries)
 
-    def _estimates(self) -> Estimates:
+    def _estimates(self) -> Estimates | None:
+        """What calibration compares, of the tuning queries; None if nothing is retrained for it."""
+        if len(self._runs) == 1:
+            return None
         uses_T = self._tuning.weights / self._tuning.inclusion
         totals, position = {}, {each.unit.unit_id: u for u, each in enumerate(self._runs[0][1])}
         for run, found in self._runs:

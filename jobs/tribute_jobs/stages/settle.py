@@ -55,11 +55,11 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
 
 
 def _quality(context: Context, period: str) -> Quality | None:
-    """The latest certificate of this simulation: the period's own, or an earlier one's."""
+    """The certificate of this simulation, the period's own or the latest before it; that of most seeds."""
     with connect(context.lake.root) as connection:
         found = connection.execute(
             "select run_id, sha256, misallocated_pool, coverage_95 from certificates where simulate_run = $1 "
-            "and period <= $2 order by period desc, run_id limit 1",
+            "and period <= $2 order by period desc, seeds desc, run_id limit 1",
             [context.runs.simulate_run, period],
         ).fetchone()
     return Quality(found[0], found[1], *(Decimal(f"{value:.3f}") for value in found[2:])) if found else None

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-CONFIDENCE = 0.95
+from tribute.valuation import CONFIDENCE
+
 SPLITS = 35
+"""Most ways to divide seeds into two halves."""
 
 
 class Figure(NamedTuple):

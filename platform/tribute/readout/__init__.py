@@ -3,13 +3,11 @@
 from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.distilled import (
-    FOLDS,
-    PILOT,
     Distilled,
     Sample,
     difference_estimate,
     fit_head,
-    sample_size,
+    precise_estimate,
 )
 from tribute.readout.features import FeatureSums, feature_sums, query_features
 from tribute.readout.methods import METHODS, candidates, costs
@@ -18,9 +16,7 @@ from tribute.readout.queries import attribution_run, period_queries, query_rows
 from tribute.readout.replicates import influence_rows, read_out
 
 __all__ = [
-    "FOLDS",
     "METHODS",
-    "PILOT",
     "Distilled",
     "FeatureSums",
     "Moved",
@@ -38,9 +34,9 @@ __all__ = [
     "influence_rows",
     "jvp",
     "period_queries",
+    "precise_estimate",
     "query_features",
     "query_rows",
     "read_out",
-    "sample_size",
     "shared_trunk",
 ]

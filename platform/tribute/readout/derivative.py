@@ -11,6 +11,9 @@ from torch.func import jvp as forward_mode
 from tribute.readout.moved import Moved, QueryRows, ReadOut, cut
 from tribute.tasks import Batch
 
+SLOPES = 2**24
+"""Bytes of gradients held at once: more are slower, for they leave the processor's caches."""
+
 
 def jvp(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """I[q, s] = grad f(theta; q) . r_s in forward mode: no backward pass, no stored gradient.
@@ -59,7 +62,7 @@ def adjoint(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOu
     """
     task, theta_p = moved.task, moved.theta_p
     vector = theta_p.numel() * theta_p.element_size()
-    rows, _ = cut(moved, queries, memory_gib, per_row=2 * vector)
+    rows = min(cut(moved, queries, memory_gib, per_row=2 * vector).rows, max(1, SLOPES // vector))
     influence_QS = theta_p.new_zeros(len(queries.query_ids), len(moved.response_Sp))
     measured_Q = theta_p.new_zeros(len(queries.query_ids))
 

@@ -6,6 +6,7 @@ totals are the prediction's, corrected by the sample (the difference estimator o
 Legend: Q queries, n of them sampled, G groups of queries, d features, C columns (source x replicate).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,10 @@ Array = NDArray[np.float64]
 FOLDS = 5
 PILOT = 200
 """Queries that are read out exactly to find out how many are needed."""
+WORTHWHILE = 0.5
+"""A sample above this part of all queries saves too little: all are read out."""
+LEARNED = 1000
+"""Queries that a head learns from at most: more cost more than they teach."""
 PENALTIES = 10.0 ** np.arange(-4, 5)
 """Ridge penalties tried, in units of the mean squared length of the features."""
 
@@ -92,7 +97,8 @@ def difference_estimate(sample: Sample, feature_Gd: Array) -> Distilled:
     expanded_GC, residual_nC = np.zeros_like(predicted_GC), np.zeros_like(sample.influence_nC)
     for fold in range(FOLDS):
         own_n = np.arange(drawn) % FOLDS == fold
-        head_dC = fit_head(sample.feature_nd[~own_n], sample.influence_nC[~own_n])
+        learned = np.flatnonzero(~own_n)[:LEARNED]
+        head_dC = fit_head(sample.feature_nd[learned], sample.influence_nC[learned])
         used_nd = sample.uses_n[:, None] * sample.feature_nd
         rest_Gd = feature_Gd - _by_group(used_nd[~own_n], sample.group_n[~own_n], len(feature_Gd))
         guess_nC = used_nd[own_n] @ head_dC
@@ -101,6 +107,32 @@ def difference_estimate(sample: Sample, feature_Gd: Array) -> Distilled:
         expanded_GC += _by_group(guess_nC, sample.group_n[own_n], len(feature_Gd)) * (left / own_n.sum() / FOLDS)
         residual_nC[own_n] = sample.uses_n[own_n, None] * sample.influence_nC[own_n] - guess_nC
     return Distilled(sample, predicted_GC, expanded_GC, residual_nC)
+
+
+def precise_estimate(
+    estimate: Callable[[int], Distilled], population: int, of_CK: Array, precision: float
+) -> Distilled | None:
+    """Enlarge the sample, to twice its size at most, until every sum's interval is narrow enough.
+
+    A head that has seen more predicts better, so what the pilot asks for is more than what is needed in the end.
+
+    Args:
+        estimate: the estimate from a sample of this many queries, which holds the smaller ones.
+        of_CK: the weight of every column in every sum.
+        precision: half the 95% interval of each sum, as a part of all positive sums.
+
+    Returns:
+        None if the sample would be more than `WORTHWHILE` of the population: read out everything then.
+    """
+    drawn = PILOT
+    while drawn <= WORTHWHILE * population:
+        found = estimate(drawn)
+        worth = float(np.clip(found.totals() @ of_CK, 0, None).sum())
+        needed = sample_size(found, of_CK, precision * worth)
+        if needed <= drawn:
+            return found
+        drawn = min(needed, 2 * drawn)
+    return None
 
 
 def fit_head(feature_nd: Array, influence_nC: Array) -> Array:

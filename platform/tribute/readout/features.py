@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.readout.moved import QueryRows
+from tribute.readout.moved import QueryRows, row_bytes
 from tribute.tasks import Batch, FlatTask, forward_pass
 
 ERRORS = 32
 """Outputs beyond this many are projected to so many, by random signs."""
-
-ROWS = 1024
+ACTIVATIONS = 2**24
+"""Bytes of activations in one plain forward pass: about what stays near a processor."""
+MOST_ROWS = 4096
 
 
 class FeatureSums(NamedTuple):
@@ -27,6 +28,14 @@ class FeatureSums(NamedTuple):
 
     feature_Gd: NDArray[np.float64]
     measurement_Q: NDArray[np.float64]
+
+
+class Row(NamedTuple):
+    """Measurement [B], error [B, T, E] and hidden states [B, T, D] of rows, layer by layer."""
+
+    measurement_B: Tensor
+    error: Tensor
+    hidden: list[Tensor]
 
 
 def feature_sums(
@@ -47,48 +56,43 @@ def feature_sums(
 
     Source: the features of For-Value, arXiv 2508.10180.
     """
-    uses, measured_Q, rows = torch.from_numpy(uses_Q), np.zeros(len(uses_Q)), Rows(task, theta_P)
-    feature_Gd: Tensor | None = None
-    for batch, query_B in queries.batches(ROWS, theta_P.device):
-        of = rows.of(batch)
-        picked = query_B.cpu()
-        np.add.at(measured_Q, picked.numpy(), of.measurement_B.double().cpu().numpy())
+    uses, group = torch.from_numpy(uses_Q), torch.from_numpy(group_Q)
+    measured_Q, passes = torch.zeros(len(uses_Q), dtype=torch.float64), Passes(task, theta_P)
+    layers = list[Tensor]()
+    for batch, query_B in queries.batches(rows_at_once(task, theta_P, queries), theta_P.device):
+        of, picked = passes.of(batch), query_B.cpu()
+        measured_Q.index_add_(0, picked, of.measurement_B.double().cpu())
         weighted = of.error * uses[picked].to(of.error)[:, None, None]
-        if feature_Gd is None:
-            size = of.error.shape[-1] * of.hidden.shape[-1]
-            feature_Gd = torch.zeros(groups, size, dtype=torch.float64)
-        for group, begin, end in _stretches(group_Q[picked.numpy()]):
-            summed = weighted[begin:end].flatten(0, 1).T @ of.hidden[begin:end].flatten(0, 1)
-            feature_Gd[group] += summed.flatten().double().cpu()
-    assert feature_Gd is not None
-    plain_G2 = np.zeros((groups, 2))
-    np.add.at(plain_G2, group_Q, np.stack([uses_Q * measured_Q, uses_Q], 1))
-    return FeatureSums(np.hstack([feature_Gd.numpy(), plain_G2]), measured_Q)
+        if not layers:
+            layers = [torch.zeros(groups, weighted.shape[-1], h.shape[-1], dtype=torch.float64) for h in of.hidden]
+        for which, begin, end in _stretches(group[picked].numpy()):
+            error = weighted[begin:end].flatten(0, 1).T
+            for layer_GED, hidden in zip(layers, of.hidden, strict=True):
+                layer_GED[which] += (error @ hidden[begin:end].flatten(0, 1)).double().cpu()
+    plain_G2 = torch.zeros(groups, 2, dtype=torch.float64)
+    plain_G2.index_add_(0, group, torch.stack([uses * measured_Q, uses], 1))
+    return FeatureSums(torch.cat([*(each.flatten(1) for each in layers), plain_G2], 1).numpy(), measured_Q.numpy())
 
 
 def query_features(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> NDArray[np.float64]:
     """The features of every query, [Q, d]."""
-    found, rows = list[Tensor](), Rows(task, theta_P)
-    measured_Q, count = torch.zeros(len(queries.query_ids), dtype=torch.float64), len(queries.query_ids)
-    for batch, query_B in queries.batches(ROWS // 8, theta_P.device):
-        of, picked = rows.of(batch), query_B.cpu()
-        outer = torch.einsum("bte,bth->beh", of.error, of.hidden).flatten(1).double().cpu()
-        if not found:
-            found.append(torch.zeros(count, outer.shape[1], dtype=torch.float64))
-        found[0].index_add_(0, picked, outer)
-        measured_Q.index_add_(0, picked, of.measurement_B.double().cpu())
-    return torch.cat([*found, measured_Q[:, None], torch.ones(count, 1, dtype=torch.float64)], 1).numpy()
+    count, passes = len(queries.query_ids), Passes(task, theta_P)
+    found = list[Tensor]()
+    for batch, query_B in queries.batches(max(1, rows_at_once(task, theta_P, queries) // 8), theta_P.device):
+        of = passes.of(batch)
+        outer = [torch.einsum("bte,bth->beh", of.error, hidden).flatten(1) for hidden in of.hidden]
+        flat = torch.cat([*outer, of.measurement_B[:, None]], 1).double().cpu()
+        found = found or [torch.zeros(count, flat.shape[1], dtype=torch.float64)]
+        found[0].index_add_(0, query_B.cpu(), flat)
+    return torch.cat([*found, torch.ones(count, 1, dtype=torch.float64)], 1).numpy()
 
 
-class Row(NamedTuple):
-    """Measurement [B], error [B, T, E] and hidden states [B, T, D] of rows."""
-
-    measurement_B: Tensor
-    error: Tensor
-    hidden: Tensor
+def rows_at_once(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> int:
+    """How many rows a plain forward pass takes at once."""
+    return max(1, min(MOST_ROWS, ACTIVATIONS // row_bytes(task, theta_P, queries)))
 
 
-class Rows:
+class Passes:
     """Forward passes of a model's query rows, with errors projected by signs that never change."""
 
     def __init__(self, task: FlatTask, theta_P: Tensor) -> None:
@@ -99,7 +103,7 @@ class Rows:
         """What the forward pass holds of some rows."""
         with torch.no_grad():
             seen = forward_pass(self._task, self._theta, batch)
-            error, hidden = (x.reshape(len(x), -1, x.shape[-1]) for x in (seen.error, seen.hidden))
+            error, *hidden = (x.reshape(len(x), -1, x.shape[-1]) for x in (seen.error, *seen.hidden))
             return Row(seen.measurement_B, self._projected(error), hidden)
 
     def _projected(self, error: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tribute.config import Readout, Simulation
 from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
-from tribute.readout.features import ROWS, feature_sums
+from tribute.readout.features import feature_sums, rows_at_once
 from tribute.readout.moved import Moved, QueryRows, ReadOut
 
 Method = Callable[[Moved, QueryRows, float], ReadOut]
@@ -53,9 +53,11 @@ def costs(names: Sequence[str], moved: Moved, queries: QueryRows, memory_gib: fl
             return lambda: feature_sums(moved.scope.task, moved.theta_P, queries, uses_Q, group_Q, 1)
         return lambda: METHODS[name](moved, queries, memory_gib)
 
+    rows = rows_at_once(moved.scope.task, moved.theta_P, queries)
+
     def forward() -> list[Tensor]:
         return [
-            moved.task.measure(moved.theta_p, batch) for batch, _ in queries.batches(ROWS, moved.theta_P.device)
+            moved.task.measure(moved.theta_p, batch) for batch, _ in queries.batches(rows, moved.theta_P.device)
         ]
 
     with torch.no_grad():

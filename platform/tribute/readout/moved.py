@@ -74,6 +74,14 @@ class QueryRows:
             yield {name: torch.from_numpy(values).to(device) for name, values in columns.items()}, query_B
 
 
+def row_bytes(task: FlatTask | ScopedTask, theta_p: Tensor, queries: QueryRows) -> int:
+    """Activations of one more row, bytes: what two rows keep beyond what one does."""
+    batch, _ = next(queries.batches(1, theta_p.device))
+    twice = {name: torch.cat([value, value]) for name, value in batch.items()}
+    two = kept_bytes(lambda at_p: task.measure(at_p, twice), theta_p)
+    return max(two - kept_bytes(lambda at_p: task.measure(at_p, batch), theta_p), 1)
+
+
 class Cut(NamedTuple):
     """How many rows and sources are evaluated at once."""
 
@@ -92,9 +100,7 @@ def cut(moved: Moved, queries: QueryRows, memory_gib: float, per_row: int = 0, c
     Raises:
         ConfigError: one row and one source take more than the budget; says how much.
     """
-    [(row, _), *_] = queries.batches(1, moved.theta_P.device)
-    task = moved.task
-    own = copies * kept_bytes(lambda theta_p: task.measure(theta_p, row), moved.theta_p)
+    own = copies * row_bytes(moved.task, moved.theta_p, queries)
     vector = 2 * copies * moved.theta_p.numel() * moved.theta_p.element_size()  # source and unperturbed model
     budget = int(memory_gib * GIB)
     rows = min((budget - vector) // (2 * own + per_row), MOST_ROWS)

@@ -3,6 +3,8 @@
 Legend: B rows, V model outputs, D hidden width; `...` stands for further dimensions, such as positions.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -18,11 +20,11 @@ WIDTH = 192
 
 
 class Seen(NamedTuple):
-    """Measurements [B] nats, d f / d output [B, ..., V], and hidden states side by side [B, ..., D]."""
+    """Measurements [B] nats, d f / d output [B, ..., V], and the last layers' hidden states, [B, ..., D] each."""
 
     measurement_B: Tensor
     error: Tensor
-    hidden: Tensor
+    hidden: list[Tensor]
 
 
 def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> Seen:
@@ -37,46 +39,46 @@ def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> Seen:
     held: list[Tensor] = []
     outputs: list[Tensor] = []
     last: list[Any] = []
+    named = task.held_on(theta_P.device) | task.pieces(theta_P)
 
     def watch(module: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> None:
         if isinstance(module, nn.Linear):
             held.append(taken[0])
         last[:] = [given]
 
-    leaves = [m for m in task.measured.modules() if not list(m.children()) and list(m.parameters(recurse=False))]
-    hooks = [leaf.register_forward_hook(watch) for leaf in leaves]
-    named = task.held_on(theta_P.device) | task.pieces(theta_P)
-    try:
-        task.task.measurement(lambda *given: _kept(functional_call(task.measured, named, given), outputs), queries)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    def model(*given: Tensor) -> Tensor:
+        with torch.no_grad():
+            output = functional_call(task.measured, named, given)
+        if last and last[0] is not output:
+            held.append(last[0])
+        outputs.append(output.requires_grad_())
+        return output
+
+    with _watched(task.measured, watch), torch.enable_grad():
+        measured_B = task.task.measurement(model, queries)
+        total = measured_B.sum()
     if len(outputs) != 1:
         raise ConfigError(
             f"The measurement calls the model {len(outputs)} times; distilled needs one call. Use another "
             "readout.method"
         )
-    [output] = outputs
-    if last and last[0] is not output:
-        held.append(last[0])
-    measured_B, error = _differentiated(task, output, queries)
-    return Seen(measured_B, error, _side_by_side(held, output))
+    [error] = torch.autograd.grad(total, outputs)
+    return Seen(measured_B.detach(), error, _last(held, outputs[0]))
 
 
-def _kept(output: Tensor, outputs: list[Tensor]) -> Tensor:
-    outputs.append(output)
-    return output
+@contextmanager
+def _watched(module: nn.Module, watch: Callable[..., None]) -> Iterator[None]:
+    """Call `watch` after every layer that holds parameters itself."""
+    leaves = [m for m in module.modules() if not list(m.children()) and list(m.parameters(recurse=False))]
+    hooks = [leaf.register_forward_hook(watch) for leaf in leaves]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
-def _differentiated(task: FlatTask, output: Tensor, queries: Batch) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        free = output.detach().requires_grad_()
-        measured_B = task.task.measurement(lambda *_: free, queries)
-        [error] = torch.autograd.grad(measured_B.sum(), free)
-    return measured_B.detach(), error
-
-
-def _side_by_side(held: list[Tensor], output: Tensor) -> Tensor:
+def _last(held: list[Tensor], output: Tensor) -> list[Tensor]:
     fitting = [h for h in held if h.is_floating_point() and h.shape[:-1] == output.shape[:-1]]
     chosen: list[Tensor] = []
     for hidden in reversed(fitting):
@@ -88,4 +90,4 @@ def _side_by_side(held: list[Tensor], output: Tensor) -> Tensor:
             "No linear layer of this model takes states of the shape of its outputs, so distilled has nothing to "
             "go by. Use another readout.method"
         )
-    return torch.cat(chosen, -1)
+    return chosen

@@ -1,10 +1,20 @@
 """The difference estimator: unbiased for any head, exact with every query, intervals that hold."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from tribute.readout.distilled import FOLDS, Distilled, Sample, difference_estimate, fit_head, sample_size
+from tribute.readout.distilled import (
+    FOLDS,
+    WORTHWHILE,
+    Distilled,
+    Sample,
+    difference_estimate,
+    fit_head,
+    precise_estimate,
+)
 
 GROUPS = 8
 
@@ -76,14 +86,27 @@ def test_a_head_recovers_a_linear_map_and_shrinks_noise_to_the_mean() -> None:
     assert np.abs(new @ fit_head(feature, noise) - noise.mean(0)).mean() < 0.2
 
 
-@pytest.mark.parametrize("wanted", [0.02, 0.05])
+@pytest.mark.parametrize("wanted", [0.02, 0.01])
 def test_the_sample_is_as_large_as_the_precision_asks_for(wanted: float) -> None:
-    month = Month(20_000, noise=0.5)
-    width = wanted * np.abs(month.truth_C).sum()
-    size = sample_size(month.estimate(200, 0), np.eye(3), width)
-    assert size % FOLDS == 0 and 200 < size < 20_000
-    half = 1.96 * month.estimate(size, 5).standard_error(np.eye(3)).max()
-    assert 0.8 * width < half < 1.2 * width
+    month, asked = Month(20_000, noise=0.5), list[int]()
+
+    def estimate(drawn: int) -> Distilled:
+        asked.append(drawn)
+        return month.estimate(drawn, 0)
+
+    found = precise_estimate(estimate, 20_000, np.eye(3), wanted)
+    assert found is not None
+    drawn, worth = len(found.residual_nC), np.clip(month.truth_C, 0, None).sum()
+    assert drawn == asked[-1] and drawn % FOLDS == 0
+    assert 200 < drawn < WORTHWHILE * 20_000
+    assert all(more <= 2 * less for less, more in pairwise(asked))
+    half = 1.96 * month.estimate(drawn, 5).standard_error(np.eye(3)).max()
+    assert 0.75 * wanted < half / worth < 1.25 * wanted
+
+
+def test_a_precision_that_needs_most_queries_takes_all() -> None:
+    month = Month(1000, noise=2.0)
+    assert precise_estimate(lambda drawn: month.estimate(drawn, 0), 1000, np.eye(3), 1e-4) is None
 
 
 def test_a_sample_that_does_not_fold_is_refused() -> None:

@@ -26,12 +26,14 @@ def texts() -> tuple[FlatTask, QueryRows]:
 def test_the_features_are_the_gradient_of_the_last_layers() -> None:
     task, queries = classifier()
     theta = task.initial(0)
-    found = query_features(task, theta, queries)[:, :-2].reshape(40, 3, 15)  # 3 outputs x (4 + 5 + 6 states)
+    found = (
+        query_features(task, theta, queries)[:, :-2].reshape(40, 45)[:, :12].reshape(40, 3, 4)
+    )  # 3 outputs x 4 states
     [(batch, _)] = queries.batches(64, theta.device)
     rows = [{name: value[i : i + 1] for name, value in batch.items()} for i in range(40)]
     slopes = [task.pieces(torch.func.grad(lambda at, r=row: task.measure(at, r)[0])(theta)) for row in rows]
     expected = torch.stack([slope["4.weight"] for slope in slopes])
-    np.testing.assert_allclose(found[:, :, :4], expected.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("made", [classifier, texts])
@@ -55,7 +57,7 @@ def test_the_forward_pass_measures_as_the_task_does() -> None:
     seen = forward_pass(task, theta, batch)
     torch.testing.assert_close(seen.measurement_B, task.measure(theta, batch))
     assert seen.error.shape == (30, 8, 256)
-    assert seen.hidden.shape[:2] == (30, 8)
+    assert all(hidden.shape[:2] == (30, 8) for hidden in seen.hidden)
     assert not task.measured.norm._forward_hooks  # hooks are gone
 
 

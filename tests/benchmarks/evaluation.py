@@ -1,0 +1,259 @@
+"""Every read-out, judged by real retraining beside simple guesses: quality against cost in forward passes.
+
+- MNIST `thousand`: 1,000 examples of 20 label-skewed sources, MLP 784-128-64-10, ReLU, 50 epochs of SGD .02 with
+  momentum .9; MNIST `smooth` and `rough` as in the benchmark `simulation`.
+- Truth: retraining without every source, and without random halves and tenths of the sources, under the first own
+  seed and under others, on queries that nothing was tuned on. The distilled head learns from other queries.
+- The cost of a query by every exact read-out at 20, 200 and 2,000 sources.
+- The demo's transformer: what `tribute evaluate` says of it, and how long that takes.
+- Months of distilled read-outs (`distilled.py`).
+
+Legend: Q figure queries, T tuning queries, S sources, M removals, R replicates.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.distilled import judge_months
+from tests.benchmarks.mnist import write_mnist_project
+from tests.benchmarks.results import FOLDER, update_results
+from tests.benchmarks.simulation import removals
+from tests.benchmarks.spine import timed_run, tribute
+from tests.benchmarks.worlds import PERIOD, Ask, Found, World, answers
+from tribute.evaluation import (
+    Truth,
+    bootstrapped,
+    guesses,
+    judged_influence,
+    misallocated,
+    rank_correlation,
+    read_certificate,
+    seed_ceiling,
+    set_matrix,
+)
+from tribute.evaluation.plots import cost_plot
+from tribute.readout import Moved, QueryRows, costs, fit_head, query_features
+from tribute.tasks import Scope
+
+Array = NDArray[np.float64]
+OWN, TRUTH = range(3), range(1000, 1004)
+LDS_SEEDS = 2
+SETS = 50
+SOURCES = (20, 200, 2000)
+TUNING = 1000
+RESAMPLES = 200
+ROWS_TIMES_SOURCES = {"features": 480_000, "tokens": 4_000}
+"""Evaluations by which the cost of a read-out is timed: a row of text costs hundreds of times as much."""
+ONE = Ask("retrained", {"horizon": 1.0}, readouts=("difference", "jvp"))
+LONG = Ask("paired 50%", {"horizon": 0.5})
+SHORT = Ask("paired 20%", {"horizon": 0.2}, readouts=("difference", "jvp", "adjoint"))
+HALF_WEIGHT = Ask(
+    "paired 100% at half weights", {"horizon": 1.0, "weight": 0.5, "epsilon": 0.5}, readouts=("jvp",)
+)
+HEAD = Ask("paired 20%, scope head", {"horizon": 0.2, "scope": "head"}, readouts=("shared_trunk",))
+RANKED = (
+    "lds_half_other_seed",
+    "lds_half_same_seed",
+    "lds_tenth_other_seed",
+    "lds_tenth_same_seed",
+    "leave_source_out",
+)
+
+
+def worlds(folder: Path) -> dict[str, World]:
+    """The settings of MNIST; the first `TUNING` queries tune, the others judge."""
+    chosen = range(4000, 6000)
+    return {
+        "thousand": World.of(
+            write_mnist_project(
+                folder / "thousand", "rough", 0.2, examples=1000, epochs=50, split=32, skew=1.0, queries=chosen
+            )
+        ),
+        "smooth": World.of(write_mnist_project(folder / "smooth", "smooth", 0.2, queries=chosen)),
+        "rough": World.of(write_mnist_project(folder / "rough", "rough", 0.2, queries=chosen)),
+    }
+
+
+def judge(setting: str, world: World) -> dict[str, object]:
+    """The rows of one setting."""
+    sources = len(world.tokens_S)
+    asks = [SHORT, *([LONG] if setting == "thousand" else []), ONE, HEAD, HALF_WEIGHT]
+    sets = {name: removals(sources, part, SETS) for name, part in (("half", 0.5), ("tenth", 0.1))}
+    drawn = {name: Ask(name, {"horizon": 1.0, "chunk": 25}, units) for name, units in sets.items()}
+    jobs = [(world.path, seed, asks + list(drawn.values()) * (seed == OWN[0])) for seed in OWN]
+    jobs += [(world.path, seed, [ONE, *[drawn["half"]] * (seed < TRUTH[LDS_SEEDS])]) for seed in TRUTH]
+    found = answers(jobs)
+    own, other = found[: len(OWN)], found[len(OWN) :]
+    truth = Truth(
+        [each["retrained"].influence_QU[TUNING:].astype(np.float64) for each in other],
+        {name: set_matrix([unit.removed for unit in units], sources) for name, units in sets.items()},
+        {(name, "same"): own[0][name].influence_QU[TUNING:].astype(np.float64) for name in sets},
+    )
+    half_seeds = [e["half"].influence_QU[TUNING:].astype(np.float64) for e in other if "half" in e]
+    cost = query_costs(world)
+    table = Rows(world, truth, half_seeds)
+    rows = table.of_readouts(own, asks, cost[str(sources)])
+    rows += [table.distilled(own, cost["distilled"]), *table.baselines()]
+    return {"rows": rows, "ceiling": table.ceiling(), "cost_in_forwards": cost}
+
+
+class Rows:
+    """Lines of the table: estimates of the figure queries, judged."""
+
+    def __init__(self, world: World, truth: Truth, half_seeds: Sequence[Array]) -> None:
+        self._world, self._truth, self._half_seeds = world, truth, half_seeds
+
+    def of_readouts(
+        self, own: list[dict[str, Found]], asks: Sequence[Ask], cost: dict[str, float]
+    ) -> list[dict[str, object]]:
+        """Every simulation by every read-out, with one and with all replicates."""
+        rows = []
+        for ask in asks:
+            prepare = float(np.median([each[ask.name].trainings for each in own]))
+            for name in ask.readouts:
+                each_RQS = np.stack([e[ask.name].read[name][TUNING:] for e in own]).astype(np.float64)
+                for count in (1, len(own)):
+                    title = f"{name}, {ask.name}, {count} replicate{'s' * (count > 1)}"
+                    mean_QS = np.nan_to_num(each_RQS[:count]).mean(0)
+                    rows.append(self.row(title, "readout", mean_QS, count * prepare, count * cost[name]))
+        return rows
+
+    def distilled(self, own: list[dict[str, Found]], cost: float) -> dict[str, object]:
+        """The head alone: features of the first replicate's model, the mean of all replicates to learn from."""
+        recipe = self._world.recipe(OWN[0])
+        everything = torch.ones(len(self._world.tokens_S))
+        theta_P = recipe.run(recipe.initial(), range(recipe.steps), everything).theta
+        feature_Qd = query_features(recipe.task, theta_P, QueryRows.of(self._world.queries))
+        known_QS = np.mean([each[SHORT.name].influence_QU for each in own], 0)
+        head_dS = fit_head(feature_Qd[:TUNING], known_QS[:TUNING].astype(np.float64))
+        guess_QS, real_QS = feature_Qd[TUNING:] @ head_dS, known_QS[TUNING:]
+        spread = np.square(real_QS - real_QS.mean(0)).sum()
+        prepare = len(own) * float(np.median([each[SHORT.name].trainings for each in own]))
+        title = f"distilled head, {SHORT.name}, {len(own)} replicates"
+        found = self.row(title, "readout", guess_QS, prepare, cost)
+        return found | {"explained": 1 - float(np.square(real_QS - guess_QS).sum() / spread)}
+
+    def baselines(self) -> list[dict[str, object]]:
+        """What needs no model."""
+        queries = self._world.queries.take(range(TUNING, len(self._world.queries.query_ids)))
+        found = guesses(self._world.data, self._world.tokens_S, queries)
+        rows = [self.row(name, "baseline", guess_QS, 0.0, 0.0) for name, guess_QS in found.items()]
+        ones_S = np.ones_like(self._world.tokens_S)
+        wrong = misallocated(ones_S, self._truth.mean_QU.sum(0))
+        return [*rows, {"method": "equal", "kind": "baseline", "misallocated_pool": wrong}]
+
+    def row(self, method: str, kind: str, influence_QS: Array, prepare: float, cost: float) -> dict[str, object]:
+        """One line: LDS and leave-source-out with 95% bootstrap intervals, the misallocated pool, costs."""
+        figures = judged_influence(influence_QS, self._truth, RESAMPLES, 0)
+        predicted_QM = influence_QS @ self._truth.sets["half"].T
+        stacked = [np.concatenate(pair) for pair in ([predicted_QM] * len(self._half_seeds), self._half_seeds)]
+        figures["lds_half_other_seed"] = bootstrapped(*stacked, RESAMPLES, 0)
+        return {
+            "method": method,
+            "kind": kind,
+            **{name: figure.value if figure else None for name, figure in figures.items()},
+            "intervals": {name: [figure.low, figure.high] for name, figure in figures.items() if figure},
+            "misallocated_pool": misallocated(influence_QS.sum(0), self._truth.mean_QU.sum(0)),
+            "prepare_in_trainings": prepare,
+            "query_in_forwards": cost,
+        }
+
+    def ceiling(self) -> dict[str, float | None]:
+        """One retrain against another: own against other seeds for LDS, halves of the other seeds otherwise."""
+        same_QM = self._truth.lost["half", "same"]
+        totals = [one_QS.sum(0) for one_QS in self._truth.one]
+        return {
+            "lds_half_other_seed": float(np.mean([rank_correlation(same_QM, each) for each in self._half_seeds])),
+            "leave_source_out": seed_ceiling(self._truth.one, rank_correlation),
+            "misallocated_pool": seed_ceiling(totals, misallocated),
+        }
+
+
+def query_costs(world: World) -> dict[str, object]:
+    """Forward passes that a query takes in one replicate, by read-out and number of sources."""
+    torch.set_num_threads(1)
+    recipe = world.recipe(0)
+    theta_P, rows = recipe.initial().theta, world.queries.take(range(240))
+    whole, head = Scope(recipe.task, "all"), Scope(recipe.task, "head")
+    found: dict[str, object] = {}
+    largest = ROWS_TIMES_SOURCES["tokens" if "tokens" in rows.rows else "features"]
+    for count in sorted({len(world.tokens_S), *SOURCES}):
+        queries = QueryRows.of(rows.take(range(min(240, largest // count))))
+        small = [1e-3 * torch.randn(count, scope.size) for scope in (whole, head)]
+        each = costs(["difference", "jvp", "adjoint"], Moved(whole, theta_P, small[0]), queries, 4.0)
+        found[str(count)] = each | costs(["shared_trunk"], Moved(head, theta_P, small[1]), queries, 4.0)
+        small.clear()
+    narrow = Moved(whole, theta_P, torch.zeros(1, whole.size))
+    found["distilled"] = costs(["distilled"], narrow, QueryRows.of(world.queries), 4.0)["distilled"]
+    return found
+
+
+def show(setting: str, result: dict[str, object]) -> None:
+    """The table, and its picture beside the figures."""
+    table = Table(title=setting, title_justify="left")
+    names = ("LDS ½ other", "LDS ½ same", "LDS ⅒ same", "LSO", "mis. pool", "prepare", "query")
+    keys = ("lds_half_other_seed", "lds_half_same_seed", "lds_tenth_same_seed", "leave_source_out")
+    keys += ("misallocated_pool", "prepare_in_trainings", "query_in_forwards")
+    for name in ("method", *names):
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for row in result["rows"]:  # type: ignore[attr-defined]
+        cells = [row.get(key) for key in keys]
+        table.add_row(row["method"], *("–" if cell is None else f"{cell:.2f}" for cell in cells))
+    console = Console(width=160)
+    console.print(table, "ceiling", result["ceiling"])
+    console.print("cost in forward passes", result["cost_in_forwards"])
+    rows = [
+        row | {"lds_half_other_seed": {"value": value, "low": value, "high": value}}
+        for row in result["rows"]  # type: ignore[attr-defined]
+        if (value := row.get("lds_half_other_seed")) is not None
+    ]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    picture = cost_plot(rows, result["ceiling"]["lds_half_other_seed"])  # type: ignore[index]
+    (FOLDER / f"evaluation-{setting}.svg").write_text(picture)
+
+
+def judge_demo(folder: Path) -> dict[str, object]:
+    """What `tribute evaluate` says of the demo, how long it took, and the page it ends with."""
+    path = folder / "demo" / "project.yaml"
+    timed_run([*tribute(), "demo", "--folder", str(path.parent), "--period", PERIOD])
+    seconds, _ = timed_run([*tribute(), "evaluate", str(path), "--period", PERIOD])
+    world, kept = World(path), path.parent / "tribute-data"
+    [page] = (kept / "certificates").glob("*.html")
+    said = read_certificate(kept / "lake", page.stem)
+    rows = [row | {name: row[name] and row[name]["value"] for name in RANKED} for row in said["rows"]]
+    ceiling = {"lds_half_other_seed": said["ceiling"]["lds_half"], **said["ceiling"]}
+    return {
+        "rows": rows,
+        "ceiling": ceiling,
+        "cost_in_forwards": query_costs(world),
+        "headline": said["headline"],
+        "evaluate_seconds": seconds,
+        "certificate": str(page),
+    }
+
+
+def main() -> None:
+    """Everything, into build/bench/evaluation.json; `rows` and `ceiling` are those of `thousand`."""
+    folder = FOLDER / "evaluation"
+    shutil.rmtree(folder, ignore_errors=True)
+    update_results("evaluation", {"distilled": judge_months(worlds(folder)["smooth"].path)})
+    figures = {}
+    for name, world in worlds(folder).items():
+        figures[name] = judge(name, world)
+        show(name, figures[name])
+    figures["transformer"] = judge_demo(folder)
+    show("transformer", figures["transformer"])
+    print(f"tribute evaluate took {figures['transformer']['evaluate_seconds']:.0f} s")
+    top = {name: figures["thousand"][name] for name in ("rows", "ceiling")}
+    update_results("evaluation", top | {"settings": figures})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Which sets are left out: distinct, of the right size, under ids that follow from names alone."""
+
+from math import comb
+
+import numpy as np
+
+from tribute.evaluation import first_units, random_sets, removal, set_matrix
+
+
+def test_sets_are_distinct_random_and_of_their_size() -> None:
+    found = random_sets(20, 0.5, 50, seed=0)
+    assert len(set(found)) == 50 and {len(chosen) for chosen in found} == {10}
+    held = set_matrix(found, 20)
+    assert held.sum() == 500 and (abs(held.mean(0) - 0.5) < 0.25).all()
+    assert found == random_sets(20, 0.5, 50, seed=0) != random_sets(20, 0.5, 50, seed=1)
+
+
+def test_more_sets_begin_with_the_fewer_so_that_the_bank_serves_both() -> None:
+    assert random_sets(20, 0.5, 60, seed=0)[:50] == random_sets(20, 0.5, 50, seed=0)
+
+
+def test_where_there_are_few_sets_all_are_taken() -> None:
+    assert random_sets(10, 0.1, 50, seed=0) == [(u,) for u in range(10)]
+    assert len(random_sets(6, 0.5, 20, seed=0)) == comb(6, 3)
+
+
+def test_an_id_depends_on_names_not_on_positions() -> None:
+    one, other = removal((0, 2), ("a", "b", "c")), removal((2, 1), ("b", "c", "a"))
+    assert one.unit_id == removal((2, 0), ("a", "b", "c")).unit_id
+    assert one.removed == (0, 2) and one.unit_id != removal((0, 1), ("a", "b", "c")).unit_id
+    assert sorted(("b", "c", "a")[s] for s in other.removed) == ["a", "c"]
+
+
+def test_first_units_are_those_that_helped_most() -> None:
+    influence = np.array([[0.0, 3.0, -5.0, 2.0], [9.0, 1.0, 2.0, 3.0]])
+    assert first_units(influence, 0, 2) == (1, 3)
+    assert first_units(influence, 1, 1) == (0,)
