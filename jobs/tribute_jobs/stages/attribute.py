@@ -42,7 +42,7 @@ def attribute(context: Context, period: str) -> StageOutput:
             [run_id],
         ).fetchall()
     summary = f"{count} queries x {len(context.manifest().sources)} sources"
-    summary += f", {exact:.1%} of them read out exactly" if exact < 1 else ""
+    summary += f", {exact:.2%} of them read out exactly" if exact < 1 else ""
     return StageOutput(run_id, new, summary + (f", {unlike} unlike the corpus" if unlike else ""))
 
 

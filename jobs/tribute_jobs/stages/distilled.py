@@ -38,7 +38,6 @@ class SampledMonth:
     queries: QueryTable
     influence: list[NDArray[np.float32]]
     measurement_Q: NDArray[np.float64]
-    group_Q: NDArray[np.int64]
 
     @property
     def probability(self) -> float:
@@ -51,11 +50,11 @@ class SampledMonth:
 
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What the head predicts of the main run's units, and what the sample says of it, [R, G, U] nats each."""
-        main = self.influence[:1]
-        return tuple(
-            np.stack([_per_run(row_C, main)[0] for row_C in values_GC], 1)
+        predicted_RGU, expanded_RGU = (
+            np.stack([_per_run(row_C, self.influence[:1])[0] for row_C in values_GC], 1)
             for values_GC in (self.estimate.predicted_GC, self.estimate.expanded_GC)
-        )  # type: ignore[return-value]
+        )
+        return predicted_RGU, expanded_RGU
 
 
 def sampled_month(
@@ -78,7 +77,7 @@ def sampled_month(
     )
     if estimate is None:
         return None
-    return SampledMonth(estimate, queries.take(found.picked), found.influence, measurement_Q, group_Q)
+    return SampledMonth(estimate, queries.take(found.picked), found.influence, measurement_Q)
 
 
 class _Sampled:
