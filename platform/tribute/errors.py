@@ -7,7 +7,10 @@ __all__ = [
     "CorpusChanged",
     "CorpusError",
     "LakeError",
+    "LedgerError",
     "MoneyError",
+    "PolicyError",
+    "ProofError",
     "RightsError",
     "SimulationError",
     "TributeError",
@@ -28,11 +31,23 @@ class CorpusChanged(CorpusError):
 
 
 class RightsError(TributeError):
-    """The sources file does not say, for every source and day, who is paid which part."""
+    """A file of rights, agreements or terms does not say who is paid which part, and on what terms."""
 
 
 class MoneyError(TributeError):
     """A pool, currency or share cannot be divided exactly."""
+
+
+class LedgerError(TributeError):
+    """The ledger does not hang together, or something cannot be posted to it; names the entry."""
+
+
+class ProofError(TributeError):
+    """A key, a bundle or a proof cannot be made or used from what was given."""
+
+
+class PolicyError(TributeError):
+    """A policy contradicts itself, or cannot be kept in a period."""
 
 
 class SimulationError(TributeError):

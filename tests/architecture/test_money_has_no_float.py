@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROYALTY = Path(__file__).parents[2] / "platform" / "tribute" / "royalty"
-PICTURES = {"rendering.py", "charts.py"}
+PICTURES = {"charts.py", "pdf_chart.py"}
 
 
 @pytest.mark.parametrize(

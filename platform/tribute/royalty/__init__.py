@@ -1,42 +1,31 @@
-"""From shares to money: rights, exact settlement, statements and their renderings. No float decides an amount."""
+"""From valuations to money, and the proof of it. No float decides an amount; README.md beside this file."""
 
+from tribute.royalty.agreement import Agreement, agreement_of
+from tribute.royalty.agreement_file import read_agreements
+from tribute.royalty.alarms import AlarmLimits, alarms
+from tribute.royalty.allocation import Allocation, Claim, Part, allocate_shares
+from tribute.royalty.balance import Account, Adjustment, Balance, account_from_json, balance
+from tribute.royalty.bundle import BundleFacts, build_bundle, with_proofs
 from tribute.royalty.canonical import canonical_json, statement_sha256
+from tribute.royalty.comparison import compare
+from tribute.royalty.comparison_text import comparison_text
 from tribute.royalty.csv_export import period_csv
-from tribute.royalty.footing import check_period
+from tribute.royalty.ddex import period_tsv
+from tribute.royalty.findings import Finding
+from tribute.royalty.footing import check_period, check_statement
+from tribute.royalty.ledger import GENESIS, Entry, Posting, balances, check_chain, entries
+from tribute.royalty.ledger_text import beancount
 from tribute.royalty.money import Money, allocate, parse_money
+from tribute.royalty.pdf import render_pdf
 from tribute.royalty.plain_text import render_text
-from tribute.royalty.policy import ATTRIBUTION_CLIP_AGGREGATE, Policy
+from tribute.royalty.policy import DEFAULT_POLICY, Policy, parse_policy, policy_from_json, policy_json
 from tribute.royalty.rendering import render_html, render_report
+from tribute.royalty.restatement import adjustments
 from tribute.royalty.rights import Publisher, Right, RightsBook, rights_of_publishers
 from tribute.royalty.rights_file import read_rights
-from tribute.royalty.settlement import settle, split_lines
-from tribute.royalty.statement import build_statement, build_statements
-from tribute.royalty.valued import LineValue, PeriodFacts, PublisherValue, Quality
-
-__all__ = [
-    "ATTRIBUTION_CLIP_AGGREGATE",
-    "LineValue",
-    "Money",
-    "PeriodFacts",
-    "Policy",
-    "Publisher",
-    "PublisherValue",
-    "Quality",
-    "Right",
-    "RightsBook",
-    "allocate",
-    "build_statement",
-    "build_statements",
-    "canonical_json",
-    "check_period",
-    "parse_money",
-    "period_csv",
-    "read_rights",
-    "render_html",
-    "render_report",
-    "render_text",
-    "rights_of_publishers",
-    "settle",
-    "split_lines",
-    "statement_sha256",
-]
+from tribute.royalty.signing import new_key, public_key
+from tribute.royalty.statement import Books, build_statements
+from tribute.royalty.terms import SourceTerms, read_terms, terms_findings, terms_json
+from tribute.royalty.valued import LineValue, PeriodFacts, Pool, PublisherValue, Quality
+from tribute.royalty.verification import Problem, verify_bundle, verify_statement
+from tribute.royalty.xlsx import period_xlsx

@@ -1,27 +1,65 @@
-"""The bytes of a statement that are hashed: one text for one content."""
+"""The bytes of a document that are hashed and signed: one text for one content."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tribute.errors import MoneyError
 
+_SCALARS = {str, int, bool, type(None)}
+_TEXT = {str}
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
-def canonical_json(statement: Mapping[str, Any]) -> bytes:
+
+def canonical_json(document: Mapping[str, Any]) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces: the same content gives the same bytes.
 
     Raises:
         MoneyError: a float, or anything else that JSON cannot hold exactly; names its place.
     """
-    _check(statement, "statement")
-    text = json.dumps(statement, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+    check_exact(document)
+    return encoded(document)
+
+
+def check_exact(document: Mapping[str, Any]) -> None:
+    """That JSON holds the document exactly: text, whole numbers, true, false, null, lists, objects with text keys.
+
+    Raises:
+        MoneyError: anything else; names its place.
+    """
+    if not _is_plain(document):
+        _check(document, "statement")
+
+
+def encoded(value: object) -> bytes:
+    """Canonical JSON of any part of a document that `check_exact` has passed.
+
+    Raises:
+        MoneyError: text that UTF-8 cannot hold.
+    """
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError as error:
+        raise MoneyError(
+            f"Half of a surrogate pair ({error.object[error.start]!a}) is not text. Read the file as UTF-8 first"
+        ) from None
 
 
 def statement_sha256(statement: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON, in hexadecimal."""
-    return hashlib.sha256(canonical_json(statement)).hexdigest()
+    """SHA-256 of the canonical JSON without `proof`, in hexadecimal."""
+    return hashlib.sha256(canonical_json({k: v for k, v in statement.items() if k != "proof"})).hexdigest()
+
+
+def _is_plain(value: object) -> bool:
+    """Fast, by exact types and without places; what it doubts, `_check` decides."""
+    if type(value) is dict:
+        return set(map(type, value)) <= _TEXT and _are_plain(value.values())
+    return _are_plain(value) if type(value) is list else type(value) in _SCALARS
+
+
+def _are_plain(values: Collection[object]) -> bool:
+    return set(map(type, values)) <= _SCALARS or all(map(_is_plain, values))
 
 
 def _check(value: object, place: str) -> None:

@@ -12,10 +12,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 PAID, UNPAID, INK, QUIET = "#5ba3bb", "#b9c3c9", "#1b2429", "#5b6870"
-_SHOWN = 24
+SHOWN = 24
+"""Bars in a picture; the table has all."""
 _ROW_INCHES = 0.3
-_WIDTH_INCHES = 7.2
-_LABEL_CHARACTERS = 30
+_WIDTH_INCHES = 5.2
+_LABEL_CHARACTERS = 22
 _ONE_AT_A_TIME = Lock()
 """matplotlib's settings belong to the process."""
 
@@ -38,7 +39,7 @@ def bar_chart(bars: Sequence[Bar], title: str, name: str) -> str:
         title: what a reader who does not see the picture is told it shows.
         name: makes the picture's ids its own among the pictures of a page.
     """
-    shown = bars[:_SHOWN]
+    shown = bars[:SHOWN]
     with _ONE_AT_A_TIME, mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc("svg", fonttype="none", hashsalt=name)
@@ -51,7 +52,7 @@ def bar_chart(bars: Sequence[Bar], title: str, name: str) -> str:
 def _drawn(bars: Sequence[Bar]) -> str:
     height = _ROW_INCHES * len(bars) + 0.65
     figure = Figure(figsize=(_WIDTH_INCHES, height))
-    axes = figure.add_axes((0.31, 0.5 / height, 0.66, 1 - 0.6 / height))
+    axes = figure.add_axes((0.35, 0.5 / height, 0.62, 1 - 0.6 / height))
     rows = range(len(bars))
     values = [float(bar.value) for bar in bars]
     low = [max(0.0, float(bar.value - bar.low)) for bar in bars]
@@ -59,7 +60,7 @@ def _drawn(bars: Sequence[Bar]) -> str:
     axes.barh(rows, values, height=0.62, color=[PAID if value > 0 else UNPAID for value in values])
     axes.errorbar(values, rows, xerr=(low, high), fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(rows, [_short(bar.label) for bar in bars])
+    axes.set_yticks(rows, [short(bar.label) for bar in bars])
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.set_xlabel("value in the period, nats", color=QUIET)
     axes.tick_params(length=0, colors=INK)
@@ -95,5 +96,9 @@ def _spoken(bars: Sequence[Bar], total: int) -> str:
     return "; ".join([*parts, *rest])
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= _LABEL_CHARACTERS else f"{label[: _LABEL_CHARACTERS - 1]}…"
+def short(label: str, characters: int = _LABEL_CHARACTERS) -> str:
+    """A label's beginning and end, so that long ids with one beginning stay apart."""
+    if len(label) <= characters:
+        return label
+    end = characters // 3
+    return f"{label[: characters - end - 1]}…{label[-end:]}"

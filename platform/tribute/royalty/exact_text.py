@@ -1,10 +1,14 @@
 """Fractions and decimals as text that loses nothing that matters."""
 
+import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
 from tribute.errors import MoneyError
+
+_CONTROL = frozenset(("Cc", "Cs", "Zl", "Zp"))
+_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def percent(share: Fraction) -> str:
@@ -24,6 +28,11 @@ def plain(value: Decimal) -> str:
     text = f"{value:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text
+
+
+def one_line(text: str) -> str:
+    """A name as it can stand in a table or terminal: no line breaks, control or text-direction characters."""
+    return "".join(" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
 
 
 def total(values: Iterable[Decimal]) -> Decimal:

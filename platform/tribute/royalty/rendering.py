@@ -1,7 +1,6 @@
 """Statements and the period report as self-contained HTML: no script, no request, the same bytes every time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tribute.royalty.canonical import statement_sha256
-from tribute.royalty.charts import Bar, bar_chart
-from tribute.royalty.exact_text import NatsText, plain
-from tribute.royalty.footing import check_period
+from tribute.royalty import wording
+from tribute.royalty.account_wording import account_rows, why_paid_differs
+from tribute.royalty.charts import SHOWN, Bar, bar_chart
+from tribute.royalty.exact_text import NatsText, one_line
+from tribute.royalty.findings import Finding
+from tribute.royalty.footing import check_period, check_statement
+from tribute.royalty.line_rows import headings, line_rows, nats_text, source_bars
+from tribute.royalty.record_wording import pool_text, records
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -21,66 +24,83 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-# English, whatever the locale of the process.
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-           "November", "December")  # fmt: skip
+_PAGES.globals["wording"] = wording
+_PAGES.filters["one_line"] = one_line
 
 
 def render_html(statement: Mapping[str, Any]) -> str:
-    """A statement for the person who is owed the money: the total, why, how sure, and how it was computed.
+    """A statement for the person who is owed the money: total, why, how sure, the account, how it was computed.
 
     Raises:
-        MoneyError: the statement holds a float.
+        MoneyError: the statement holds a float, or does not add up.
     """
-    lines = statement["lines"]
-    bars = [_bar(line["source_id"], line) for line in lines]
-    values = [Decimal(line["value_nats"]) for line in lines]
-    title = f"Value of each source of {statement['publisher_name']}, with 95% intervals"
+    check_statement(statement)
+    bars = source_bars(statement)
+    nats = nats_text(statement)
+    title = f"Value of each source of {wording.name(statement)}, with {wording.confidence(statement)} intervals"
     return _PAGES.get_template("statement.html.j2").render(
         s=statement,
-        month=_month(statement),
-        sha256=statement_sha256(statement),
+        headings=headings(statement),
+        rows=line_rows(statement),
         chart=Markup(bar_chart(bars, title, "sources")) if bars else "",
-        quality=_quality(statement["quality_certificate"]),
-        nats=NatsText([*values, Decimal(statement["value_nats"])]),
+        undrawn=wording.UNDRAWN.format(SHOWN, len(bars) - SHOWN) if len(bars) > SHOWN else "",
+        account=account_rows(statement),
+        why_paid_differs=why_paid_differs(statement),
+        records=records(statement, nats),
+        nats=nats,
     )
 
 
-def render_report(statements: Sequence[Mapping[str, Any]], links: Mapping[str, str] | None = None) -> str:
-    """A period for the payer: publishers ranked by amount, their values and intervals, and the sum.
+def render_report(
+    statements: Sequence[Mapping[str, Any]],
+    links: Mapping[str, str] | None = None,
+    findings: Sequence[Finding] = (),
+) -> str:
+    """A period for the operator: what is paid, publishers ranked, pools, what is not attributed, and alarms.
 
     Args:
         links: per publisher id, the address of its statement relative to the report.
+        findings: what to look at before closing, such as `alarms` gives.
 
     Raises:
-        MoneyError: the statements do not foot to one pool.
+        MoneyError: the statements do not foot to their pools.
     """
-    pool = check_period(statements)
-    ranked = sorted(statements, key=lambda s: (-s["amount_minor"], s["publisher_id"]))
-    bars = [_bar(s["publisher_name"], s["interval"]) for s in ranked]
-    title = "Value of each publisher's sources, with 95% intervals"
+    check_period(statements)
+    ranked = sorted(statements, key=lambda s: (s["currency"], -s["amount_minor"], s["publisher_id"]))
+    first = {s["publisher_id"]: s for s in reversed(ranked)}.values()
+    by_value = sorted(first, key=lambda s: (-Decimal(s["value_nats"]), s["publisher_id"]))
+    title = f"Value of each publisher's sources, with {wording.confidence(ranked[0])} intervals"
     return _PAGES.get_template("report.html.j2").render(
         statements=ranked,
         s=ranked[0],
-        month=_month(ranked[0]),
-        pool=pool.text(),
+        sums=_sums(ranked),
+        pools=_pools(ranked),
         links=links or {},
-        chart=Markup(bar_chart(bars, title, "publishers")),
+        findings=[one_line(finding.text) for finding in findings],
+        chart=Markup(bar_chart([_bar(s) for s in by_value], title, "publishers")),
+        publishers=len(first),
         nats=NatsText(Decimal(s["value_nats"]) for s in ranked),
     )
 
 
-def _quality(certificate: Mapping[str, str] | None) -> dict[str, str]:
-    """The headlines of a certificate in percent."""
-    names = ("misallocated_pool", "coverage_95")
-    return {name: plain(100 * Decimal(certificate[name])) for name in names} if certificate else {}
+def _sums(statements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per currency: what is allocated, paid and carried forward, and where the difference went."""
+    sums = []
+    for currency in sorted({s["currency"] for s in statements}):
+        balances = [s["balance"] for s in statements if s["currency"] == currency]
+        names = ("royalty_allocated_minor", "amount_paid_minor", "withholding_tax_minor", "closing_balance_minor")
+        sums.append(
+            {name: wording.money(sum(each[name] for each in balances), currency) for name in names}
+            | {"currency": currency, "publishers": len(balances)}
+        )
+    return sums
 
 
-def _bar(label: str, values: Mapping[str, str]) -> Bar:
-    return Bar(label, *(Decimal(values[name]) for name in ("value_nats", "ci_low_nats", "ci_high_nats")))
+def _pools(statements: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return sorted({(pool["pool_id"], pool_text(pool, s["currency"])) for s in statements for pool in s["pools"]})
 
 
-def _month(statement: Mapping[str, Any]) -> str:
-    first = date.fromisoformat(statement["period_start"])
-    return f"{_MONTHS[first.month - 1]} {first.year}"
+def _bar(s: Mapping[str, Any]) -> Bar:
+    return Bar(
+        wording.name(s), *(Decimal(s["interval"][name]) for name in ("value_nats", "ci_low_nats", "ci_high_nats"))
+    )

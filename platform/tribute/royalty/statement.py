@@ -1,78 +1,131 @@
-"""A publisher's account for a period, as plain data: the same inputs give the same bytes."""
+"""Every publisher's account for a period, as plain data: the same inputs give the same bytes. See README."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from tribute.config import period_days
+from tribute.royalty.agreement import Agreement
+from tribute.royalty.allocation import Allocation, Part, allocate_shares
+from tribute.royalty.balance import Account, Adjustment, balance, balance_json
 from tribute.royalty.exact_text import percent, plain, total
-from tribute.royalty.money import Money
-from tribute.royalty.settlement import settle, split_lines
-from tribute.royalty.valued import LineValue, PeriodFacts, PublisherValue, Quality
+from tribute.royalty.money import Money, allocate
+from tribute.royalty.policy import policy_json
+from tribute.royalty.statement_lines import PoolMoney, statement_lines
+from tribute.royalty.statement_shape import STATEMENT_SCHEMA
+from tribute.royalty.valued import LineValue, PeriodFacts, Pool, PublisherValue, Quality
 
-SCHEMA = "tribute.statement/1"
 CONFIDENCE = "0.95"
+USE_TYPE = "ai_generation"
+NOTHING = Part(Fraction(0), Fraction(0), Fraction(0))
 _RANGE = "amount at each end of this publisher's value interval, every other publisher at its estimate"
 
+Key = tuple[str, str]
 
-def build_statements(facts: PeriodFacts, publishers: Sequence[PublisherValue]) -> list[dict[str, Any]]:
-    """Settle the pool and write every publisher's statement, the largest amount first.
+
+class Books(NamedTuple):
+    """What is known of publishers beside their values, by publisher and currency; what is missing is the default."""
+
+    agreements: Mapping[Key, Agreement]
+    accounts: Mapping[Key, Account]
+    adjustments: Mapping[Key, Sequence[Adjustment]]
+
+
+NO_BOOKS = Books({}, {}, {})
+
+
+def build_statements(
+    facts: PeriodFacts, publishers: Sequence[PublisherValue], books: Books = NO_BOOKS
+) -> list[dict[str, Any]]:
+    """Divide the pools and write every publisher's statement in each currency, the largest amount first.
+
+    Publishers without sources in the period take no part in the division and get a statement of no activity.
 
     Raises:
-        MoneyError: shares that do not sum to 1, or a publisher without sources that is owed money.
+        MoneyError, PolicyError: the pools cannot be divided by the policy.
     """
-    amounts = settle(facts.pool, {publisher.publisher_id: publisher.share for publisher in publishers})
-    payable = total(_payable(publisher.value_nats) for publisher in publishers)
-    ranked = sorted(publishers, key=lambda p: (-amounts[p.publisher_id].minor, p.publisher_id))
-    return [build_statement(facts, p, amounts[p.publisher_id], payable) for p in ranked]
+    active = [publisher for publisher in publishers if publisher.lines]
+    allocation = allocate_shares(facts.policy, [publisher.claim() for publisher in active], facts.fees)
+    paid = {pool.pool_id: allocate(pool.amount.minor, allocation.shares()) for pool in facts.pools}
+    payable = total(max(publisher.value_nats, Decimal(0)) for publisher in publishers)
+    statements = [
+        _statement(_Settled(facts, allocation, payable, currency), publisher, paid, books)
+        for currency in facts.currencies()
+        for publisher in publishers
+    ]
+    return sorted(statements, key=lambda s: (s["currency"], -s["amount_minor"], s["publisher_id"]))
 
 
-def build_statement(
-    facts: PeriodFacts, publisher: PublisherValue, amount: Money, payable_nats: Decimal
+class _Settled(NamedTuple):
+    """A period after the division, in one currency."""
+
+    facts: PeriodFacts
+    allocation: Allocation
+    payable_nats: Decimal
+    currency: str
+
+    def pools(self) -> list[Pool]:
+        return [pool for pool in self.facts.pools if pool.currency == self.currency]
+
+    def statement_id(self, publisher_id: str, version: int) -> str:
+        many = len(self.facts.currencies()) > 1
+        currency = f"-{self.currency}" if many else ""
+        return f"{self.facts.project}-{self.facts.period}-{publisher_id}{currency}-v{version}"
+
+
+def _statement(
+    settled: _Settled, publisher: PublisherValue, paid: Mapping[str, Mapping[str, int]], books: Books
 ) -> dict[str, Any]:
-    """One statement, JSON-ready: amounts are integers of minor units, all other numbers are text.
-
-    Args:
-        amount: what `settle` gave the publisher.
-        payable_nats: sum of all publishers' values above zero; if it is 0, the token shares were paid.
-
-    Raises:
-        MoneyError: money without a source to carry it.
-    """
-    statement_id = f"{facts.project}-{facts.period}-{publisher.publisher_id}-v{facts.statement_version}"
-    lines = _lines(statement_id, publisher, amount)
+    facts, key = settled.facts, (publisher.publisher_id, settled.currency)
+    statement_id = settled.statement_id(publisher.publisher_id, facts.statement_version)
+    part = settled.allocation.parts.get(publisher.publisher_id, NOTHING)
+    money = [PoolMoney(p.pool_id, paid[p.pool_id].get(publisher.publisher_id, 0)) for p in settled.pools()]
+    lines = statement_lines(statement_id, publisher, part, money, settled.allocation.basis, settled.currency)
+    amount = Money(sum(each.minor for each in money), settled.currency)
+    agreement = books.agreements.get(key) or Agreement(*key)
+    account = balance(
+        agreement,
+        books.accounts.get(key, Account()),
+        facts.period,
+        amount.minor,
+        books.adjustments.get(key, ()),
+    )
     return {
-        **_header(facts, statement_id, publisher),
-        **_pool(facts, payable_nats),
-        "share": f"{publisher.share.numerator}/{publisher.share.denominator}",
-        "share_percent": percent(publisher.share),
+        **_header(settled, statement_id, publisher),
+        "agreement": _agreement(agreement),
+        **_division(settled, part),
+        **_values(publisher),
+        "usage_count": publisher.usage_count,
+        "interval": _interval(settled, publisher, amount),
+        "lines": lines,
         "amount_minor": amount.minor,
         "amount": amount.text(),
-        **_values(publisher),
-        "interval": _interval(facts, publisher, amount, payable_nats),
-        "lines": lines,
+        "balance": balance_json(account),
         "totals": {"line_count": len(lines), "lines_amount_minor": sum(line["amount_minor"] for line in lines)},
     }
 
 
-def _header(facts: PeriodFacts, statement_id: str, publisher: PublisherValue) -> dict[str, Any]:
+def _header(settled: _Settled, statement_id: str, publisher: PublisherValue) -> dict[str, Any]:
+    facts = settled.facts
     first, after = period_days(facts.period)
+    before = facts.statement_version - 1
     return {
-        "schema": SCHEMA,
+        "schema": STATEMENT_SCHEMA,
         "statement_id": statement_id,
         "statement_version": facts.statement_version,
-        "supersedes_statement_id": None,
-        "status": "draft",
+        "supersedes_statement_id": settled.statement_id(publisher.publisher_id, before) if facts.supersedes else None,
+        "status": "final" if facts.final else "draft",
         "publisher_id": publisher.publisher_id,
         "publisher_name": publisher.name,
         "model_id": facts.project,
         "period": facts.period,
         "period_start": first,
         "period_end": (date.fromisoformat(after) - timedelta(days=1)).isoformat(),
-        "currency": facts.pool.currency,
-        "currency_exponent": facts.pool.exponent,
+        "currency": settled.currency,
+        "currency_exponent": Money(0, settled.currency).exponent,
+        "use_type": USE_TYPE,
         "value_run": facts.value_run,
         "simulate_run": facts.simulate_run,
         "train_run": facts.train_run,
@@ -91,22 +144,37 @@ def _quality(quality: Quality | None) -> dict[str, str] | None:
     }
 
 
-def _pool(facts: PeriodFacts, payable_nats: Decimal) -> dict[str, Any]:
-    policy = facts.policy
+def _agreement(agreement: Agreement) -> dict[str, Any]:
+    rates = {name: str(getattr(agreement, name)) for name in ("rate", "reserve_rate", "withholding_rate")}
+    names = ("agreement_id", "guarantee_minor", "threshold_minor", "reserve_months", "accounting_period")
+    return rates | {name: getattr(agreement, name) for name in names}
+
+
+def _division(settled: _Settled, part: Part) -> dict[str, Any]:
+    facts, allocation = settled.facts, settled.allocation
+    names = ("attributed", "unattributed", "moved")
     return {
-        "policy": {
-            "name": policy.name,
-            "version": policy.version,
-            "text": policy.text,
-            "sha256": policy.sha256,
-        },
-        "pool": {
-            "pool_amount_minor": facts.pool.minor,
-            "pool_amount": facts.pool.text(),
-            "allocation_basis": facts.allocation_basis if payable_nats else "token_count",
-            "shrinkage": plain(facts.shrinkage),
-            "payable_nats": plain(payable_nats),
-        },
+        "policy": policy_json(facts.policy) | {"sha256": facts.policy.sha256},
+        "pools": [_pool(pool, allocation) for pool in settled.pools()],
+        "shrinkage": plain(facts.shrinkage),
+        "payable_nats": plain(settled.payable_nats),
+        "share": str(part.share),
+        "share_percent": percent(part.share),
+        "parts": {name: str(getattr(part, name)) for name in names},
+    }
+
+
+def _pool(pool: Pool, allocation: Allocation) -> dict[str, Any]:
+    return {
+        "pool_id": pool.pool_id,
+        "gross_revenue_minor": pool.gross_minor,
+        "deductions": [{"name": name, "amount_minor": minor} for name, minor in pool.deductions],
+        "net_revenue_minor": pool.net_minor,
+        "royalty_rate": str(pool.rate),
+        "pool_amount_minor": pool.amount.minor,
+        "pool_amount": pool.amount.text(),
+        "allocation_basis": allocation.basis,
+        "unattributed_minor": round(pool.amount.minor * allocation.unattributed),
     }
 
 
@@ -114,24 +182,24 @@ def _values(value: PublisherValue | LineValue) -> dict[str, str]:
     return {
         "attribution_signed_nats": plain(value.attribution_signed_nats),
         "value_nats": plain(value.value_nats),
-        "attribution_payable_nats": plain(_payable(value.value_nats)),
+        "attribution_payable_nats": plain(max(value.value_nats, Decimal(0))),
     }
 
 
-def _interval(
-    facts: PeriodFacts, publisher: PublisherValue, amount: Money, payable_nats: Decimal
-) -> dict[str, Any]:
+def _interval(settled: _Settled, publisher: PublisherValue, amount: Money) -> dict[str, Any]:
     interval: dict[str, Any] = {
         "confidence": CONFIDENCE,
         "value_nats": plain(publisher.value_nats),
         "ci_low_nats": plain(publisher.ci_low_nats),
         "ci_high_nats": plain(publisher.ci_high_nats),
     }
-    if facts.allocation_basis != "attribution" or not payable_nats:
+    policy, pool_minor = settled.facts.policy, sum(pool.amount.minor for pool in settled.pools())
+    bounded = policy.noise_floor or policy.cap is not None or policy.floor is not None
+    if settled.allocation.basis != "attribution" or bounded or not publisher.lines:
         return interval
-    others = Fraction(payable_nats) - Fraction(_payable(publisher.value_nats))
-    low = min(amount.minor, _amount_at(publisher.ci_low_nats, others, facts.pool))
-    high = max(amount.minor, _amount_at(publisher.ci_high_nats, others, facts.pool))
+    others = Fraction(settled.payable_nats) - Fraction(max(publisher.value_nats, Decimal(0)))
+    low = min(amount.minor, _amount_at(publisher.ci_low_nats, others, pool_minor))
+    high = max(amount.minor, _amount_at(publisher.ci_high_nats, others, pool_minor))
     return interval | {
         "amount_low_minor": low,
         "amount_low": Money(low, amount.currency).text(),
@@ -141,37 +209,7 @@ def _interval(
     }
 
 
-def _amount_at(value_nats: Decimal, others: Fraction, pool: Money) -> int:
+def _amount_at(value_nats: Decimal, others: Fraction, pool_minor: int) -> int:
     """Minor units for a value, halves to even, when all other publishers' payable values sum to `others`."""
-    own = Fraction(_payable(value_nats))
-    return round(pool.minor * own / (own + others)) if others else pool.minor
-
-
-def _lines(statement_id: str, publisher: PublisherValue, amount: Money) -> list[dict[str, Any]]:
-    """The sources, the best paid first; without any payable value they are paid by their tokens."""
-    weights = {line.source_id: Fraction(_payable(line.value_nats)) for line in publisher.lines}
-    if not any(weights.values()):
-        weights = {line.source_id: Fraction(line.tokens) for line in publisher.lines}
-    minors = split_lines(amount, weights)
-    lines = sorted(publisher.lines, key=lambda line: (-minors[line.source_id], line.source_id))
-    return [
-        {
-            "line_id": f"{statement_id}:{line.source_id}",
-            "source_id": line.source_id,
-            "title": line.title,
-            "license": line.license,
-            "split": f"{line.split.numerator}/{line.split.denominator}",
-            "usage_count": line.usage_count,
-            "tokens": line.tokens,
-            **_values(line),
-            "ci_low_nats": plain(line.ci_low_nats),
-            "ci_high_nats": plain(line.ci_high_nats),
-            "amount_minor": minors[line.source_id],
-            "amount": Money(minors[line.source_id], amount.currency).text(),
-        }
-        for line in lines
-    ]
-
-
-def _payable(value_nats: Decimal) -> Decimal:
-    return max(value_nats, Decimal(0))
+    own = Fraction(max(value_nats, Decimal(0)))
+    return round(pool_minor * own / (own + others)) if others else pool_minor

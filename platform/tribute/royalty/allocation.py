@@ -1,0 +1,153 @@
+"""Shares of all publishers under a policy, each in parts that show why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from numbers import Rational
+
+from tribute.errors import MoneyError
+from tribute.royalty.limits import ZERO, limited
+from tribute.royalty.policy import Policy
+
+Shares = dict[str, Fraction]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What allocation knows of a publisher: value and interval in nats, signed and after calibration; tokens.
+
+    Raises:
+        MoneyError: a number is inexact, tokens are negative, or the interval is upside down.
+    """
+
+    publisher_id: str
+    value: Fraction
+    low: Fraction
+    high: Fraction
+    tokens: Fraction
+    by_customer: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
+    """Value of each customer's own queries, nats, signed."""
+
+    def __post_init__(self) -> None:
+        for number in (self.value, self.low, self.high, self.tokens, *self.by_customer.values()):
+            _check_exact(f"A number of {self.publisher_id}", number)
+        if self.tokens < 0 or self.low > self.high:
+            raise MoneyError(
+                f"Claim of {self.publisher_id}: tokens {self.tokens}, interval {self.low} to {self.high}. Tokens "
+                "must be at least 0 and the interval in order; value the period again"
+            )
+
+
+@dataclass(frozen=True)
+class Part:
+    """A publisher's share by where it comes from: the policy's basis, its fallback, its cap and floor."""
+
+    attributed: Fraction
+    unattributed: Fraction
+    moved: Fraction
+
+    @property
+    def share(self) -> Fraction:
+        """attributed + unattributed + moved."""
+        return self.attributed + self.unattributed + self.moved
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """All publishers' parts, sorted by id; the shares sum to exactly 1."""
+
+    parts: Mapping[str, Part]
+    unattributed: Fraction
+    """What of the pool the fallback paid, before cap and floor."""
+    basis: str
+    """The basis that was paid: the policy's, or its fallback where that gave nobody anything."""
+
+    def shares(self) -> dict[str, Fraction]:
+        """Share by publisher."""
+        return {name: part.share for name, part in self.parts.items()}
+
+
+def allocate_shares(
+    policy: Policy, claims: Sequence[Claim], fees: Mapping[str, Fraction] | None = None
+) -> Allocation:
+    """Every publisher's share of a pool under a policy.
+
+    What the bases cannot attribute (nobody has a positive value, for a customer or at all; or, with a noise floor,
+    the publisher's interval reaches 0) is unattributed and divided by the fallback. Cap and floor come last, over
+    those that have a share.
+
+    Args:
+        fees: what each customer paid, for the basis `user_centric`. A customer without a fee decides nothing.
+
+    Raises:
+        MoneyError: no publisher, one publisher twice, or fees that are missing, inexact or negative.
+        PolicyError: cap or floor cannot be kept by the publishers that have a share.
+    """
+    ordered = _checked(policy, claims, fees or {})
+    attributed = dict.fromkeys((claim.publisher_id for claim in ordered), ZERO)
+    for basis, weight in policy.weights.items():
+        for name, share in _by_basis(basis, ordered, fees or {}, policy.noise_floor).items():
+            attributed[name] += weight * share
+    rest = 1 - sum(attributed.values(), ZERO)
+    fallback, fallback_shares = _fallback(policy.fallback, ordered)
+    unattributed = {name: rest * fallback_shares.get(name, ZERO) for name in attributed}
+    before = {name: attributed[name] + unattributed[name] for name in attributed}
+    bounded = policy.cap is not None or policy.floor is not None
+    after = limited(before, policy.cap, policy.floor) if bounded else before
+    parts = {name: Part(attributed[name], unattributed[name], after[name] - before[name]) for name in attributed}
+    return Allocation(parts, rest, fallback if rest == 1 else policy.basis)
+
+
+def _by_basis(basis: str, claims: Sequence[Claim], fees: Mapping[str, Fraction], noise_floor: bool) -> Shares:
+    """What a basis attributes to each publisher: sums to 1, or less where it cannot tell."""
+    if basis == "equal":
+        return {claim.publisher_id: Fraction(1, len(claims)) for claim in claims}
+    if basis == "token_count":
+        return _proportional({claim.publisher_id: claim.tokens for claim in claims})
+    told = {claim.publisher_id for claim in claims if claim.low > 0 or not noise_floor}
+    if basis == "attribution":
+        shares = _proportional({claim.publisher_id: claim.value for claim in claims})
+    else:
+        shares = _user_centric(claims, fees)
+    return {name: share for name, share in shares.items() if name in told}
+
+
+def _user_centric(claims: Sequence[Claim], fees: Mapping[str, Fraction]) -> Shares:
+    shares = {claim.publisher_id: ZERO for claim in claims}
+    total = sum(fees.values(), ZERO)
+    for customer, fee in sorted(fees.items()):
+        own = {claim.publisher_id: claim.by_customer.get(customer, ZERO) for claim in claims}
+        for name, share in _proportional(own).items() if fee else ():
+            shares[name] += fee / total * share
+    return shares
+
+
+def _fallback(name: str, claims: Sequence[Claim]) -> tuple[str, Shares]:
+    shares = _by_basis(name, claims, {}, noise_floor=False)
+    return (name, shares) if shares else ("equal", _by_basis("equal", claims, {}, noise_floor=False))
+
+
+def _proportional(values: Mapping[str, Fraction]) -> Shares:
+    """Each value above 0 over their sum; nobody, if there is none."""
+    positive = {name: Fraction(value) for name, value in values.items() if value > 0}
+    total = sum(positive.values(), ZERO)
+    return {name: value / total for name, value in positive.items()}
+
+
+def _checked(policy: Policy, claims: Sequence[Claim], fees: Mapping[str, Fraction]) -> list[Claim]:
+    ordered = sorted(claims, key=lambda claim: claim.publisher_id)
+    names = [claim.publisher_id for claim in ordered]
+    if not names or len(set(names)) < len(names):
+        raise MoneyError(f"A pool is divided among publishers, each once, got {names}. Add or merge their claims")
+    if "user_centric" in policy.weights and not fees:
+        raise MoneyError("The basis user_centric divides customers' fees, got none. Pass every customer's fee")
+    for customer, fee in fees.items():
+        _check_exact(f"The fee of customer {customer}", fee)
+        if fee < 0:
+            raise MoneyError(f"The fee of customer {customer} is {fee}, below 0. Correct the fees")
+    return ordered
+
+
+def _check_exact(what: str, number: object) -> None:
+    if not isinstance(number, Rational):
+        raise MoneyError(f"{what} is {number!r}, which is not exact. Convert it to a Fraction once")
