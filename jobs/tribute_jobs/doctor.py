@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tribute.errors import TributeError
 from tribute.lineage import lineage, simulation_runs
 from tribute.simulation import recorded_replicates, simulated_responses
 from tribute_storage import Lake
+from tribute_storage.maintenance import clear_orphans, orphans
 
 GIB = 2**30
 
@@ -32,15 +34,19 @@ class Finding:
     detail: str
 
 
-def examine(path: Path | None) -> list[Finding]:
-    """Look at the machine, and at the project if one is named."""
+def examine(path: Path | None, clear_after_hours: float | None = None) -> list[Finding]:
+    """Look at the machine, and at the project if one is named.
+
+    Args:
+        clear_after_hours: delete the lake's orphans of at least this age; None: only count them.
+    """
     findings = list(_machine())
     if path is not None:
         try:
             project = load_project(path)
         except TributeError as error:
             return [*findings, Finding("project", False, str(error))]
-        findings += [Finding("project", True, f"{project.name} in {path}"), *_project(project)]
+        findings += [Finding("project", True, f"{project.name} in {path}"), *_project(project, clear_after_hours)]
     return findings
 
 
@@ -66,7 +72,7 @@ def _machine() -> Iterator[Finding]:
     yield Finding("disk", free > 2, f"{free:.0f} GiB free here; checkpoints and responses need some")
 
 
-def _project(project: Project) -> Iterator[Finding]:
+def _project(project: Project, clear_after_hours: float | None) -> Iterator[Finding]:
     runs, lake = lineage(project), Lake(project.lake_root)
     if not lake.committed("corpus_sources", runs.corpus_run):
         yield Finding("corpus", True, "not read yet: tribute run")
@@ -84,8 +90,14 @@ def _project(project: Project) -> Iterator[Finding]:
         yield Finding("artifacts", True, "every checkpoint and response has its recorded SHA-256")
     except TributeError as error:
         yield Finding("files", False, str(error))
-    orphans = lake.orphans()
-    detail = (
-        f"{len(orphans)} files of interrupted runs, safe to delete: {orphans[0]} ..." if orphans else "no orphans"
-    )
-    yield Finding("lake", True, detail)
+    yield _orphans(lake, clear_after_hours)
+
+
+def _orphans(lake: Lake, clear_after_hours: float | None) -> Finding:
+    """Files of killed runs: harmless to readers, but they take room."""
+    if clear_after_hours is not None:
+        cleared = clear_orphans(lake, timedelta(hours=clear_after_hours))
+        return Finding("lake", True, f"{len(cleared)} files of interrupted runs deleted")
+    found = orphans(lake)
+    remedy = "clear them: tribute doctor PROJECT.yaml --clear-orphans"
+    return Finding("lake", True, f"{len(found)} files of interrupted runs; {remedy}" if found else "no orphans")

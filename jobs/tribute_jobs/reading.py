@@ -1,11 +1,8 @@
-"""What the reading commands print: valuations, statements, SQL results, status."""
+"""What the reading commands print: valuations, statements, status."""
 
 import json
-import sys
 from fractions import Fraction
 
-import pyarrow as pa
-import pyarrow.csv
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -94,23 +91,6 @@ def statement_text(project: Project, publisher: str, period: str, output: str) -
     if output == "json":
         return canonical_json(found[publisher]).decode()
     return render_html(found[publisher]) if output == "html" else render_text(found[publisher])
-
-
-def print_rows(rows: pa.Table, output: str) -> None:
-    """Rows as a table, CSV or JSON lines."""
-    if output == "csv":
-        pa.csv.write_csv(rows, sys.stdout.buffer)
-        return
-    if output == "json":
-        for row in rows.to_pylist():
-            print(json.dumps(row, default=str))
-        return
-    table = Table()
-    for name in rows.column_names:
-        table.add_column(name, justify="right" if pa.types.is_floating(rows.schema.field(name).type) else "left")
-    for row in rows.to_pylist():
-        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
 
 
 def print_status(project: Project, as_json: bool) -> None:

@@ -1,44 +1,43 @@
 """The lake: tables of immutable Parquet files, made visible by one Delta commit per run and table."""
 
-import json
+import random
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, CommitProperties, Transaction, create_table_with_add_actions
+from deltalake.exceptions import DeltaError
 
 from tribute_storage.errors import LakeError
-from tribute_storage.schemas import SCHEMAS, doc_of, schema_of
-from tribute_storage.staging import CommittedFile, StagedFile, stage
+from tribute_storage.location import Location
+from tribute_storage.log import TableLog, files_of
+from tribute_storage.staging import StagedFile, stage
 
-__all__ = ["CommittedFile", "Lake", "StagedFile"]
-
-ATTEMPTS = 30
-LOG = "_delta_log"
+ATTEMPTS = 60
 
 
 class Lake:
-    """Tables under one folder; cheap to make, holds no open files, and travels to workers.
+    """Tables under one folder or URI; cheap to make, holds no open files, and travels to workers.
 
     Args:
-        root: the lake's folder; made by the first write.
+        root: the lake's folder, made by the first write, or a URI such as `s3://bucket/lake`.
 
     Raises:
         LakeError: the folder's name holds a percent escape, which Delta would take for another name.
     """
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root).absolute()
-        if unquote(str(self.root)) != str(self.root):
-            raise LakeError(f"Folder {self.root} holds a percent escape; choose one without it for the lake.")
+        self.location = Location.of(root)
+
+    @property
+    def root(self) -> str:
+        """The folder's absolute path, or the URI."""
+        return self.location.uri
 
     def stage(self, table: str, rows: pa.Table) -> StagedFile:
         """Write `rows` as one file that no reader sees yet; see `staging.stage` for what it raises."""
-        return stage(self.root, table, rows)
+        return stage(self.location, table, rows)
 
     def commit(self, table: str, run_id: str, files: Sequence[StagedFile]) -> bool:
         """Make `files` visible in one transaction, which is the only one of `run_id` in this table.
@@ -52,19 +51,22 @@ class Lake:
         Raises:
             LakeError: no such table, a staged file is gone or cut short, or the commit did not get through.
         """
-        failure: Exception | None = None
+        if len({file.path for file in files}) < len(files):
+            raise LakeError(f"A file was handed in twice for one commit to table {table}.")
+        log, failure = TableLog(self.location, table), None
         for attempt in range(ATTEMPTS):
             # One snapshot for the check and the commit: a commit between the two is then a conflict.
-            snapshot = self._snapshot(table)
+            snapshot = log.snapshot()
             if snapshot is not None and snapshot.transaction_version(run_id) is not None:
-                return False
-            actions = self._additions(table, files)
+                return failure is not None and log.holds(files)  # the commit may have failed after it was done
             try:
-                self._transact(table, run_id, snapshot, actions)
+                if snapshot is not None and log.evolve(snapshot):
+                    continue
+                log.append(snapshot, run_id, files)
                 return True
             except (DeltaError, OSError) as error:
                 failure = error
-                time.sleep(0.005 * attempt)
+                time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 40)))
         raise LakeError(
             f"Could not commit run {run_id} to table {table} in {ATTEMPTS} attempts: {failure}. "
             "Nothing of it is visible; run the stage again."
@@ -78,89 +80,24 @@ class Lake:
 
     def committed(self, table: str, run_id: str) -> bool:
         """Whether `run_id` has been committed to `table`."""
-        snapshot = self._snapshot(table)
-        return snapshot is not None and snapshot.transaction_version(run_id) is not None
+        return TableLog(self.location, table).committed_at(run_id) is not None
 
     def version(self, table: str) -> int | None:
         """Version of the table, 0 after its first commit; None before."""
-        snapshot = self._snapshot(table)
+        snapshot = TableLog(self.location, table).snapshot()
         return None if snapshot is None else snapshot.version()
 
-    def files(self, table: str) -> list[str]:
-        """Absolute paths of the committed files, in an order that depends on their content only."""
-        return [str(self.root / table / name) for name in sorted(self._names(table))]
+    def files(self, table: str, at: int | datetime | None = None) -> list[str]:
+        """Paths of the committed files, now or at a version or moment, in an order that depends on their content.
 
-    def orphans(self) -> list[Path]:
-        """Files on disk that no version of their table names, whatever their age.
-
-        A killed or failed worker leaves them; so does, for a moment, one that is still at work: clear
-        them only when nothing runs.
+        Raises:
+            LakeError: no such version, or a file of it was deleted since.
         """
-        return [path for table in SCHEMAS for path in self._orphans(table)]
-
-    def _orphans(self, table: str) -> list[Path]:
-        folder = self.root / table
-        # The log is read after the folder: a commit between the two must not make an orphan.
-        found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-        known = self._names(table) | self._logged(table)
-        return sorted(
-            path for name, path in found.items() if name.parts[0] != LOG and name.as_posix() not in known
-        )
-
-    def _logged(self, table: str) -> set[str]:
-        """Every file that a version in the log added or removed, so also those of older versions."""
-        entries = (
-            json.loads(line)
-            for log in (self.root / table / LOG).glob("*.json")
-            for line in log.read_text().splitlines()
-        )
-        return {entry[key]["path"] for entry in entries for key in ("add", "remove") if key in entry}
-
-    def _names(self, table: str) -> set[str]:
-        snapshot = self._snapshot(table)
-        if snapshot is None:
-            return set()
-        return set(pa.table(snapshot.get_add_actions())["path"].to_pylist())
-
-    def _snapshot(self, table: str) -> DeltaTable | None:
-        schema_of(table)
-        try:
-            return DeltaTable(self.root / table)
-        except TableNotFoundError:
-            return None
-        except DeltaError as error:
-            raise LakeError(f"Table {table} of {self.root} cannot be read: {error}.") from error
-
-    def _additions(self, table: str, files: Sequence[StagedFile]) -> list[AddAction]:
-        if len({file.path for file in files}) < len(files):
-            raise LakeError(f"A file was handed in twice for one commit to table {table}.")
-        return [self._addition(table, file) for file in files]
-
-    def _addition(self, table: str, file: StagedFile) -> AddAction:
-        folder, _, name = file.path.partition("/")
-        path = self.root / table / name
-        if folder != table or not path.is_file() or path.stat().st_size != file.size:
+        names = sorted(files_of(TableLog(self.location, table).snapshot(at)))
+        gone = set(names) - {each.name for each in self.location.files(table)} if at is not None else set()
+        if gone:
             raise LakeError(
-                f"Staged file {file.path} ({file.size} bytes) is not in table {table} of {self.root} as it was "
-                "written. Nothing was committed; run the stage again."
+                f"Table {table} of {self.root} cannot be read at {at}: {len(gone)} of its {len(names)} files were "
+                "deleted since, as lake retention allows. Ask for a later version."
             )
-        modified_ms = path.stat().st_mtime_ns // 1_000_000
-        return AddAction(name, file.size, {}, modified_ms, True, json.dumps({"numRecords": file.rows}))
-
-    def _transact(self, table: str, run_id: str, snapshot: DeltaTable | None, actions: list[AddAction]) -> None:
-        schema = Schema.from_arrow(schema_of(table))
-        transactions = [Transaction(run_id, 1)]
-        if snapshot is not None:
-            once = CommitProperties(app_transactions=transactions)
-            snapshot.create_write_transaction(list(actions), "append", schema, commit_properties=once)
-            return
-        # No retries inside deltalake: it would write a lost race for version 0 again as version 1, unchecked.
-        first = CommitProperties(app_transactions=transactions, max_commit_retries=0)
-        create_table_with_add_actions(
-            str(self.root / table),
-            schema,
-            actions,
-            name=table,
-            description=doc_of(schema_of(table)),
-            commit_properties=first,
-        )
+        return [self.location.path(f"{table}/{name}") for name in names]

@@ -1,54 +1,50 @@
-"""Anyone's SQL over the lake: one statement that reads, in a connection that can reach nothing else."""
+"""Anyone's SQL over the lake: one statement that reads, within limits, in a process of its own."""
 
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from tribute_storage.errors import LakeError
-from tribute_storage.reading_only import require_reading_only
-from tribute_storage.schemas import SCHEMAS, doc_of
-from tribute_storage.views import SQL_TYPES, committed_files, connect_files, literals
+from tribute_storage.location import Location
+from tribute_storage.log import TableLog
+from tribute_storage.sandbox import Limits, fence, run
+from tribute_storage.schemas import SCHEMAS
+from tribute_storage.views import committed_files, connect_files, literals
+
+DEFAULTS = Limits()
 
 
-def query(root: Path | str, sql: str) -> pa.Table:
+def query(root: Path | str, sql: str, *, limits: Limits = DEFAULTS, as_of: str | None = None) -> pa.Table:
     """The answer to `sql` over the committed tables of the lake under `root`.
 
-    Two fences: the statement must only read (`reading_only`), and its connection opens no file but the
-    committed ones, loads no extension, sees no Python variable and cannot change its settings.
+    Three fences: a process of its own with the kernel's limits of time, memory and changes to files (`sandbox`);
+    a statement that only reads (`reading_only`); and a connection that opens no file but the committed ones,
+    loads no extension, sees no Python variable and cannot change its settings.
+
+    Args:
+        limits: what the query may take.
+        as_of: see `views.committed_files`; None: now.
 
     Raises:
-        LakeError: the statement is refused, or DuckDB's own message if it fails.
+        LakeError: the statement is refused or fails, with DuckDB's own message, or it was stopped at a limit.
     """
-    files = committed_files(root)
-    with connect_files(files) as connection:
-        _fence(connection, [path for paths in files.values() for path in paths])
-        require_reading_only(connection, sql)
-        try:
-            return connection.sql(sql).to_arrow_table()
-        except duckdb.Error as error:
-            raise LakeError(str(error)) from error
+    place = Location.of(root).uri
+    files = committed_files(place) if as_of is None else committed_files(place, as_of)
+    # The macro as_of reads older versions. Their files are allowed when it may be called, not for every query.
+    older = _older_files(place) if "as_of" in sql.lower() else []
+    return run(open_lake, [place, files, older], sql, limits)
 
 
-def describe() -> pa.Table:
-    """Every column of the lake with its SQL type and its meaning: columns table, column, type and meaning."""
-    rows = [
-        {"table": table, "column": field.name, "type": SQL_TYPES[field.type], "meaning": doc_of(field)}
-        for table, schema in SCHEMAS.items()
-        for field in schema
-    ]
-    return pa.Table.from_pylist(rows)
+def open_lake(
+    root: str, files: dict[str, list[str]], older: list[str], limits: Limits
+) -> duckdb.DuckDBPyConnection:
+    """A connection with a view per table over `files` that can read nothing but those and `older`."""
+    connection = connect_files(root, files)
+    allowed = [path for paths in files.values() for path in paths] + older
+    fence(connection, {"allowed_paths": literals(allowed)}, limits)
+    return connection
 
 
-def _fence(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
-    for setting in (
-        "temp_directory = ''",
-        f"allowed_paths = {literals(files)}",
-        "python_enable_replacements = false",
-        "autoinstall_known_extensions = false",
-        "autoload_known_extensions = false",
-        "allow_community_extensions = false",
-        "enable_external_access = false",
-        "lock_configuration = true",
-    ):
-        connection.execute(f"SET {setting}")
+def _older_files(root: str) -> list[str]:
+    place = Location.of(root)
+    return [place.path(f"{table}/{name}") for table in SCHEMAS for name in sorted(TableLog(place, table).logged())]

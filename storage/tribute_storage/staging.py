@@ -4,16 +4,19 @@ A staged file is on disk but in no version of its table, so no reader sees it be
 """
 
 import hashlib
+import re
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tribute_storage.atomic import write_atomically
 from tribute_storage.errors import LakeError
-from tribute_storage.schemas import schema_of
+from tribute_storage.layout import parquet
+from tribute_storage.location import Location
+from tribute_storage.schemas import schema_of, version_of
+
+NAME = re.compile(r"(?:v(\d+)-)?[0-9a-f]{16}-[0-9a-f]{16}\.parquet")
+"""A staged file's name: version of the schema (none: 1), half of the content's hash, a random half."""
 
 
 @dataclass(frozen=True)
@@ -34,29 +37,30 @@ class StagedFile:
 CommittedFile = StagedFile
 
 
-def stage(root: Path, table: str, rows: pa.Table) -> StagedFile:
-    """Write `rows` to a new zstd Parquet file of `table` under `root`; nothing becomes visible.
+def stage(location: Location, table: str, rows: pa.Table) -> StagedFile:
+    """Write `rows`, sorted, to a new zstd Parquet file of `table`; nothing becomes visible.
 
-    The name starts with the content's hash, so that files sort the same way in every run, and ends at
-    random, so that two workers never write one file.
+    The name starts with the schema's version and the content's hash, so that files sort the same way in every
+    run, and ends at random, so that two workers never write one file.
 
     Raises:
         LakeError: the rows are not those of the table, or the file cannot be written.
     """
-    content = _parquet(conform(table, rows))
-    name = f"{hashlib.sha256(content).hexdigest()[:16]}-{uuid.uuid4().hex[:16]}.parquet"
+    content = parquet(table, conform(table, rows))
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    name = f"v{version_of(table)}-{digest}-{uuid.uuid4().hex[:16]}.parquet"
     try:
-        write_atomically(root / table / name, content)
+        location.write(f"{table}/{name}", content)
     except OSError as error:
         raise LakeError(
-            f"Could not write {rows.num_rows} rows of table {table} under {root}: {error}. "
+            f"Could not write {rows.num_rows} rows of table {table} under {location.uri}: {error}. "
             "Nothing was committed; make room or change the lake's folder, then run the stage again."
         ) from error
     return StagedFile(f"{table}/{name}", len(content), rows.num_rows)
 
 
 def conform(table: str, rows: pa.Table) -> pa.Table:
-    """`rows` with exactly the columns of `table`, in its order.
+    """`rows` with exactly the columns of `table`, in its order; text may come dictionary-encoded.
 
     Raises:
         LakeError: a column is missing, unknown, twice there, of another type, or empty where it may not be.
@@ -66,7 +70,7 @@ def conform(table: str, rows: pa.Table) -> pa.Table:
     wrong = [
         f"{field.name} is {rows.schema.field(field.name).type}, expected {field.type}"
         for field in schema
-        if rows.schema.field(field.name).type != field.type
+        if _plain(rows.schema.field(field.name).type) != field.type
     ]
     empty = [
         f"{field.name} is empty in {rows[field.name].null_count} of {rows.num_rows} rows"
@@ -75,7 +79,14 @@ def conform(table: str, rows: pa.Table) -> pa.Table:
     ]
     if wrong or empty:
         raise LakeError(f"Rows for table {table} do not fit its schema: {'; '.join(wrong + empty)}.")
-    return pa.Table.from_arrays([rows[name] for name in schema.names], schema=schema)
+    fields = [field.with_type(rows.schema.field(field.name).type) for field in schema]
+    return pa.Table.from_arrays(
+        [rows[name] for name in schema.names], schema=pa.schema(fields, metadata=schema.metadata)
+    )
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
 
 
 def _check_names(table: str, schema: pa.Schema, rows: pa.Table) -> None:
@@ -87,10 +98,3 @@ def _check_names(table: str, schema: pa.Schema, rows: pa.Table) -> None:
     told = "; ".join(f"{what}: {', '.join(names)}" for what, names in findings.items() if names)
     if told:
         raise LakeError(f"Columns for table {table} do not fit its schema: {told}.")
-
-
-def _parquet(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    text = [field.name for field in rows.schema if pa.types.is_string(field.type)]
-    pq.write_table(rows, sink, compression="zstd", use_dictionary=text)
-    return sink.getvalue().to_pybytes()

@@ -48,7 +48,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     project = load_project(write(tmp_path))
     assert project.corpus.path == tmp_path / "corpus.jsonl"
     assert project.rights.sources == tmp_path / "sources.csv"
-    assert project.lake_root == tmp_path / "tribute-data" / "lake"
+    assert project.lake_root == str(tmp_path / "tribute-data" / "lake")
 
 
 def test_periods_are_months() -> None:

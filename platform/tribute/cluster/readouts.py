@@ -4,6 +4,7 @@ Legend: P parameters, p of the scope, U units of the job, Q queries, R replicate
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from tribute.simulation import Design, patch_responses
 from tribute.tasks import Scope, build_task
 from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
+
+BLOCK = 4096
+"""Queries whose units are added up at once: the jackknife takes `LEFT_OUT` times what they do."""
 
 
 def read_out_chunk(
@@ -108,22 +112,24 @@ def patch_chunk(
 def write_chunk(
     lake: Lake, queries: QueryRows, design: Design, influence_RQU: NDArray, names: Sequence[str], job: WriteJob
 ) -> list[StagedFile]:
-    """Add the units up to the job's sources, and stage one Parquet file per source."""
-    chosen = Design(
-        design.units, design.allocation_US[:, job.sources], design.jackknife_JUS[:, :, list(job.sources)]
-    )
-    values = [chosen.influence(each_QU) for each_QU in influence_RQU]
-    errors = [chosen.standard_error(each_QU) for each_QU in influence_RQU]
-    return [
-        lake.stage(
-            "influence",
-            influence_rows(
-                job.run_id,
-                names[source],
-                queries.query_ids,
-                np.stack([each[:, column] for each in values]),
-                np.stack([each[:, column] for each in errors]),
-            ),
-        )
-        for column, source in enumerate(job.sources)
-    ]
+    """Add the units up to the job's sources, and stage one Parquet file of all of them."""
+    columns, replicates, total = list(job.sources), *influence_RQU.shape[:2]
+    chosen, used_U = _of_sources(design, columns)
+    influence_RQS = np.empty((replicates, total, len(columns)), np.float32)
+    error_RQS = np.empty_like(influence_RQS)
+    for replicate, begin in product(range(replicates), range(0, total, BLOCK)):
+        block = replicate, slice(begin, begin + BLOCK)
+        influence_QU = influence_RQU[block][:, used_U]
+        influence_RQS[block] = chosen.influence(influence_QU)
+        error_RQS[block] = chosen.standard_error(influence_QU)
+    source_ids = [names[source] for source in columns]
+    rows = influence_rows(job.run_id, source_ids, queries.query_ids, influence_RQS, error_RQS)
+    return [lake.stage("influence", rows)]
+
+
+def _of_sources(design: Design, columns: list[int]) -> tuple[Design, NDArray[np.intp]]:
+    """The part of a design that makes up some sources, and the units in it: of single sources only their own."""
+    allocation_US, jackknife_JUS = design.allocation_US[:, columns], design.jackknife_JUS[:, :, columns]
+    used_U = np.flatnonzero((allocation_US != 0).any(1) | (jackknife_JUS != 0).any((0, 2)))
+    units = tuple(design.units[unit] for unit in used_U)
+    return Design(units, allocation_US[used_U], jackknife_JUS[:, used_U]), used_U

@@ -83,4 +83,13 @@ class IdxQueries(Section):
     limit: int | None = Field(None, ge=1)
 
 
-Queries = Annotated[HeldOutQueries | UsageQueries | IdxQueries, Field(discriminator="kind")]
+class IngestedQueries(Section):
+    """The period's events that `tribute ingest` brought into the lake, with their content.
+
+    With any other kind it brings their hash, time, customer and weight, and nothing of what was asked.
+    """
+
+    kind: Literal["ingested"]
+
+
+Queries = Annotated[HeldOutQueries | UsageQueries | IngestedQueries | IdxQueries, Field(discriminator="kind")]

@@ -49,7 +49,7 @@ def period_days(period: str) -> tuple[str, str]:
 
 
 def _explain(item: Any, raw: dict[str, Any]) -> str:
-    kinds = {"installed_docs", "text", "arrays", "idx", "held_out", "usage"}
+    kinds = {"installed_docs", "text", "arrays", "idx", "held_out", "usage", "ingested"}
     where = [str(part) for part in item["loc"]]
     key = ".".join(part for index, part in enumerate(where) if not (index and part in kinds))
     if item["type"] != "extra_forbidden":

@@ -85,6 +85,9 @@ class Project(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     workdir: Path = Path("tribute-data")
+    lake: str | None = Field(
+        None, pattern=r"^\w+://.+", description="URI of the lake, such as s3://bucket/lake; default: in workdir"
+    )
     corpus: Corpus
     rights: Rights = Rights()
     task: TaskSettings = TaskSettings()
@@ -117,9 +120,9 @@ class Project(Section):
         return [Simulation.model_validate(main | changed) for changed in self.calibration.estimates]
 
     @property
-    def lake_root(self) -> Path:
-        """Folder of the lake's tables."""
-        return self.workdir / "lake"
+    def lake_root(self) -> str:
+        """Folder or URI of the lake's tables."""
+        return self.lake or str(self.workdir / "lake")
 
     @property
     def artifacts(self) -> Path:

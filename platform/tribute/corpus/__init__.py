@@ -1,6 +1,7 @@
 """The corpus by source: reading, checking, windows of text, snapshots, and the queries asked of the model."""
 
 from tribute.corpus.familiarity import Familiarity, Likeness
+from tribute.corpus.ingestion import ingested_queries, usage_events
 from tribute.corpus.queries import (
     Accounting,
     QueryTable,
@@ -34,10 +35,12 @@ __all__ = [
     "corpus_familiarity",
     "held_out_queries",
     "idx_queries",
+    "ingested_queries",
     "load_source",
     "read_corpus",
     "read_manifest",
     "text_queries",
+    "usage_events",
     "usage_queries",
     "verify_inputs",
     "write_snapshot",

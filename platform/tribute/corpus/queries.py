@@ -98,18 +98,41 @@ def array_queries(
     Raises:
         CorpusError: feature vectors of different lengths, or not finite.
     """
+    values, classes = feature_matrix(query_ids, features), np.array(labels, dtype=np.int64)
+    rows: Columns = {"features": values, "labels": classes}
+    return _table(query_ids, rows, [1] * len(values), vector_contents(values, classes), accounting)
+
+
+def feature_matrix(
+    query_ids: Sequence[str], features: Sequence[Sequence[float]] | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The feature vectors as the model takes them.
+
+    Raises:
+        CorpusError: they are of different lengths, or not finite.
+    """
     try:
         values = np.array(features, dtype=np.float32)
     except (TypeError, ValueError):
         values = np.zeros(0, dtype=np.float32)
+    if not query_ids and not len(values):
+        values = np.zeros((0, 0), dtype=np.float32)
     if values.ndim != 2 or len(values) != len(query_ids):
         raise CorpusError("The features of all queries must be lists of numbers, all of one length")
     bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
         raise CorpusError(f"Query {query_ids[bad[0]]!r}: features hold NaN or infinity")
-    classes = np.array(labels, dtype=np.int64)
-    contents = [row.tobytes() + label.tobytes() for row, label in zip(values, classes, strict=True)]
-    return _table(query_ids, {"features": values, "labels": classes}, [1] * len(values), contents, accounting)
+    return values
+
+
+def vector_contents(values: NDArray[np.float32], classes: NDArray[np.int64]) -> list[bytes]:
+    """What the digest of each query of a feature vector and its label is taken of."""
+    return [row.tobytes() + label.tobytes() for row, label in zip(values, classes, strict=True)]
+
+
+def content_digest(content: bytes) -> str:
+    """SHA-256 of a query's content, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryTable:
@@ -158,5 +181,5 @@ def _table(
         tuple(accounting.customers or [None] * total),
         np.array(accounting.weights or [1.0] * total, dtype=np.float64),
         np.array(accounting.inclusion or [1.0] * total, dtype=np.float64),
-        tuple(hashlib.sha256(content).hexdigest() for content in contents),
+        tuple(map(content_digest, contents)),
     )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tribute.evaluation.certificate import render_certificate
@@ -26,7 +25,7 @@ def certificate_json(figures: Mapping[str, Any]) -> str:
     return json.dumps(_finite(figures), sort_keys=True)
 
 
-def read_certificate(lake_root: Path, evaluate_run: str) -> dict[str, Any]:
+def read_certificate(lake_root: str, evaluate_run: str) -> dict[str, Any]:
     """The figures of a committed certificate."""
     with connect(lake_root) as connection:
         [(content,)] = connection.execute(

@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.config import HeldOutQueries, IdxQueries, Project, period_days
+from tribute.config import HeldOutQueries, IdxQueries, IngestedQueries, Project, period_days
 from tribute.corpus import (
     Likeness,
     QueryTable,
     held_out_queries,
     idx_queries,
+    ingested_queries,
     load_source,
     read_manifest,
     usage_queries,
@@ -25,7 +26,7 @@ from tribute_storage import SCHEMAS
 
 
 def period_queries(project: Project, period: str) -> QueryTable:
-    """The queries that `project.yaml` gives a period: held-out text, a usage file's, or an IDX file's."""
+    """The queries that `project.yaml` gives a period: held-out text, ingested events, or those of a file."""
     settings = project.queries
     if isinstance(settings, HeldOutQueries):
         folder = project.artifacts / lineage(project).corpus_run
@@ -34,8 +35,11 @@ def period_queries(project: Project, period: str) -> QueryTable:
         return held_out_queries(held_out, settings.per_source)
     if isinstance(settings, IdxQueries):
         return idx_queries(settings)
+    window = getattr(project.corpus, "window", None)
+    if isinstance(settings, IngestedQueries):
+        return ingested_queries(project.lake_root, period, window)
     first, after = (date.fromisoformat(day) for day in period_days(period))
-    return usage_queries(settings.path, getattr(project.corpus, "window", None)).within(first, after)
+    return usage_queries(settings.path, window).within(first, after)
 
 
 def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:

@@ -1,6 +1,6 @@
 """Read-outs of some units in every replicate, and the influence rows that record sources.
 
-Legend: P parameters, p of the scope, S responses, Q queries, R replicates.
+Legend: P parameters, p of the scope, S responses (of sources), Q queries, R replicates, N rows.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,6 @@ from torch import Tensor
 from tribute.readout.methods import METHODS
 from tribute.readout.moved import Moved, QueryRows, ReadOut
 from tribute.tasks import Scope
-from tribute_storage import SCHEMAS
 
 
 def read_out(
@@ -41,20 +40,37 @@ def read_out(
 
 def influence_rows(
     run_id: str,
-    source_id: str,
+    source_ids: Sequence[str],
     query_ids: Sequence[str],
-    influence_RQ: NDArray[np.floating],
-    error_RQ: NDArray[np.floating],
+    influence_RQS: NDArray[np.floating],
+    error_RQS: NDArray[np.floating],
 ) -> pa.Table:
-    """Rows of `influence` of one source, replicate by replicate; what is not finite has failed and has no row."""
-    replicates, queries = influence_RQ.shape
-    rows = {
-        "run_id": [run_id] * influence_RQ.size,
-        "source_id": [source_id] * influence_RQ.size,
-        "replicate": np.repeat(np.arange(replicates, dtype=np.int32), queries),
-        "query_id": list(query_ids) * replicates,
-        "influence_nats": influence_RQ.reshape(-1).astype(np.float32),
-        "std_error_nats": error_RQ.reshape(-1).astype(np.float32),
-    }
-    table = pa.table(rows, schema=SCHEMAS["influence"])
-    return table if np.isfinite(influence_RQ).all() else table.filter(np.isfinite(influence_RQ.reshape(-1)))
+    """Rows of `influence`: source by source, and of each replicate by replicate, every query.
+
+    What is not finite as float32 has failed and has no row. Ids are dictionary-encoded: a row takes 21 bytes.
+    Shapes: R replicates, Q queries, S sources; influences and their read-out errors in nats.
+    """
+    replicates, queries, sources = influence_RQS.shape
+    nats_N = _by_source(influence_RQS)
+    source_N = np.repeat(np.arange(sources, dtype=np.int32), replicates * queries)
+    query_N = np.tile(np.arange(queries, dtype=np.int32), sources * replicates)
+    rows = pa.table(
+        {
+            "run_id": _texts(np.zeros(nats_N.size, np.int8), [run_id]),
+            "source_id": _texts(source_N, source_ids),
+            "replicate": np.tile(np.repeat(np.arange(replicates, dtype=np.int32), queries), sources),
+            "query_id": _texts(query_N, query_ids),
+            "influence_nats": nats_N,
+            "std_error_nats": _by_source(error_RQS),
+        }
+    )
+    found_N = np.isfinite(nats_N)
+    return rows if found_N.all() else rows.filter(pa.array(found_N))
+
+
+def _by_source(values_RQS: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values_RQS.transpose(2, 0, 1), dtype=np.float32).reshape(-1)
+
+
+def _texts(index_N: NDArray[np.integer], texts: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(index_N, pa.array(texts, pa.string()))

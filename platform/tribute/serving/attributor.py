@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -137,13 +136,8 @@ class Attributor:
             values_RQS = np.stack([each.influence_QS[fresh] for each in found])
             errors_RQS = np.stack([each.error_QS[fresh] for each in found])
             run_id = attribution_run(self._project, chosen, period, "service")
-            rows = [
-                influence_rows(
-                    run_id, source_id, chosen.query_ids, values_RQS[:, :, source], errors_RQS[:, :, source]
-                )
-                for source, source_id in enumerate(self.source_ids)
-            ]
-            self._lake.append("influence", run_id, pa.concat_tables(rows))
+            rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
+            self._lake.append("influence", run_id, rows)
             nats_Q, own = found[0].measurement_Q[fresh], likeness.take(fresh)
             usage = query_rows(self._project, chosen, period, "service", nats_Q, own)
             self._lake.append("queries", run_id, usage)

@@ -81,7 +81,7 @@ def _inputs(project: Project, period: str) -> dict[str, tuple[pa.Table, str]]:
             params=[runs.simulate_run, period],
         )
         found = {"corpus_sources": corpus.to_arrow_table(), "queries": queries.to_arrow_table()}
-    return {name: (rows, f"{root.as_posix()}/{name}") for name, rows in found.items()}
+    return {name: (rows, f"{root}/{name}") for name, rows in found.items()}
 
 
 def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:

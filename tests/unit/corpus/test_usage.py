@@ -108,3 +108,11 @@ def test_ids_of_one_letter_are_ids(tmp_path: Path) -> None:
 def test_vectors_that_do_not_fit_together_are_told_by_file(tmp_path: Path, features: list[object]) -> None:
     path = usage(tmp_path, VECTOR, VECTOR | {"query_id": "q2", "features": features})
     assert refusal(lambda: usage_queries(path, None)).startswith(f"{path}: ")
+
+
+def test_neither_the_order_of_rows_nor_the_offset_of_times_changes_the_queries(tmp_path: Path) -> None:
+    rows = [ROW | {"time": "2026-10-05T14:00:00+02:00"}, ROW | {"query_id": "q2", "text": "other"}]
+    there = usage_queries(usage(tmp_path, *rows), 17)
+    back = usage_queries(usage(tmp_path, rows[1], rows[0] | {"time": "2026-10-05T12:00:00Z"}), 17)
+    assert (there.sha256, there.query_ids) == (back.sha256, ("q1", "q2"))
+    assert there.rows["tokens"].tobytes() == back.rows["tokens"].tobytes()

@@ -1,44 +1,25 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction
 
-from tests.unit.storage import committer
 from tests.unit.storage.rows import publisher_rows
-from tribute_storage import Lake, LakeError, query
-
-ROOT = Path(__file__).parents[3]
-
-
-def start(root: Path, stamp: str, commits: int, mode: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", committer.__name__, str(root), stamp, str(commits), mode]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-def race(root: Path, processes: int, commits: int, mode: str) -> int:
-    """Let the processes commit from the same moment on; how many commits they count as their own."""
-    started = [start(root, f"w{number}", commits, mode) for number in range(processes)]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    root.mkdir(exist_ok=True)
-    (root / "go").touch()
-    answers = [process.communicate(timeout=120)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * processes
-    return sum(int(answer) for answer in answers)
+from tribute_storage import Lake, LakeError, StagedFile, connect
+from tribute_storage.log import TableLog
+from tribute_storage.maintenance import compact, orphans, retain
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:
-    rows = query(root, "SELECT run_id, publisher_id FROM publishers ORDER BY ALL").to_pylist()
-    return [(row["run_id"], row["publisher_id"]) for row in rows]
+    with connect(root) as connection:
+        return connection.execute("SELECT run_id, publisher_id FROM publishers ORDER BY ALL").fetchall()
 
 
 def test_nothing_is_there_before_the_first_commit(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "never made")
     assert lake.version("publishers") is None
-    assert lake.files("publishers") == lake.orphans() == []
+    assert lake.files("publishers") == orphans(lake) == []
     assert not lake.committed("publishers", "r1")
     assert not (tmp_path / "never made").exists()
 
@@ -50,7 +31,7 @@ def test_a_run_is_committed_once_per_table(tmp_path: Path) -> None:
     assert not lake.commit("publishers", "r1", staged)
     assert not lake.append("publishers", "r1", publisher_rows("r1", ["p3"]))
     assert not lake.committed("rights", "r1")
-    assert (lake.version("publishers"), lake.orphans()) == (0, [])
+    assert (lake.version("publishers"), orphans(lake)) == (0, [])
     assert committed_rows(tmp_path) == [("r1", "p1"), ("r1", "p2")]
 
 
@@ -58,14 +39,14 @@ def test_a_commit_between_check_and_commit_is_a_conflict_not_a_second_copy(tmp_p
     lake = Lake(tmp_path)
     lake.append("publishers", "r0", publisher_rows("r0", ["p0"]))
     staged = lake.stage("publishers", publisher_rows("r1", ["late"]))
-    once = Lake._additions
+    once = TableLog._addition
 
-    def overtaken(self: Lake, table: str, files: list) -> list:
-        monkeypatch.setattr(Lake, "_additions", once)  # the rival is not overtaken itself
+    def overtaken(self: TableLog, file: StagedFile, new_rows: bool) -> AddAction:
+        monkeypatch.setattr(TableLog, "_addition", once)  # the rival is not overtaken itself
         assert Lake(tmp_path).append("publishers", "r1", publisher_rows("r1", ["early"]))
-        return once(self, table, files)
+        return once(self, file, new_rows)
 
-    monkeypatch.setattr(Lake, "_additions", overtaken)  # the only moment between check and commit
+    monkeypatch.setattr(TableLog, "_addition", overtaken)  # the only moment between check and commit
     assert not lake.commit("publishers", "r1", [staged])
     assert committed_rows(tmp_path) == [("r0", "p0"), ("r1", "early")]
 
@@ -78,23 +59,12 @@ def test_a_run_without_rows_is_committed_too(tmp_path: Path) -> None:
     assert committed_rows(tmp_path) == []
 
 
-def test_a_killed_writer_is_invisible_and_found(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    lake.append("publishers", "r1", publisher_rows("r1", ["p1"]))
-    with start(tmp_path, "killed", 1, "die") as writer:
-        assert writer.wait(timeout=60) == -9
-    (tmp_path / "publishers" / ".half.parquet.0123").write_bytes(b"PAR1")
-    assert committed_rows(tmp_path) == [("r1", "p1")]
-    assert len(lake.orphans()) == 2
-    assert not set(map(str, lake.orphans())) & set(lake.files("publishers"))
-
-
 def test_files_of_an_older_version_are_not_orphans(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     for run_id in ("r1", "r2"):
         lake.append("publishers", run_id, publisher_rows(run_id, ["p1"]))
     DeltaTable(tmp_path / "publishers").optimize.compact()
-    assert (len(lake.files("publishers")), lake.orphans()) == (1, [])
+    assert (len(lake.files("publishers")), orphans(lake)) == (1, [])
     assert committed_rows(tmp_path) == [("r1", "p1"), ("r2", "p1")]
 
 
@@ -129,21 +99,45 @@ def test_a_broken_log_is_a_clear_error(tmp_path: Path) -> None:
         lake.files("publishers")
 
 
-def test_concurrent_first_commits_lose_and_double_nothing(tmp_path: Path) -> None:
-    assert race(tmp_path, processes=4, commits=8, mode="own") == 32
-    expected = sorted((f"w{worker}-{number}", f"w{worker}") for worker in range(4) for number in range(8))
-    assert committed_rows(tmp_path) == expected
-    assert (Lake(tmp_path).version("publishers"), Lake(tmp_path).orphans()) == (31, [])
+def fail_after(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Let a method of the log do its work once and then fail, as a lost answer of an object store looks."""
+    done = getattr(TableLog, method)
+
+    def failing(self: TableLog, *arguments) -> None:
+        monkeypatch.setattr(TableLog, method, done)
+        done(self, *arguments)
+        raise DeltaError("the answer was lost")
+
+    monkeypatch.setattr(TableLog, method, failing)
 
 
-def test_drivers_that_race_for_one_run_commit_it_once(tmp_path: Path) -> None:
-    assert race(tmp_path, processes=4, commits=6, mode="shared") == 6
-    assert [run_id for run_id, _ in committed_rows(tmp_path)] == [f"shared-{number}" for number in range(6)]
-    assert len(Lake(tmp_path).orphans()) == 18
+@pytest.mark.parametrize("earlier", [[], ["r0"]])
+def test_a_commit_whose_answer_was_lost_counts_as_done(earlier: list[str], tmp_path: Path, monkeypatch) -> None:
+    lake = Lake(tmp_path)
+    for run_id in earlier:
+        lake.append("publishers", run_id, publisher_rows(run_id, ["p0"]))
+    fail_after(monkeypatch, "append")
+    assert lake.append("publishers", "r1", publisher_rows("r1", ["p1"]))
+    assert committed_rows(tmp_path)[-1] == ("r1", "p1")
+    assert lake.version("publishers") == len(earlier)
 
 
-def test_drivers_that_race_to_make_a_table_make_it_once(tmp_path: Path) -> None:
-    assert race(tmp_path, processes=3, commits=40, mode="first") == 40
-    lakes = [Lake(tmp_path / str(number)) for number in range(40)]
-    assert [lake.version("publishers") for lake in lakes] == [0] * 40
-    assert [len(lake.orphans()) for lake in lakes] == [2] * 40
+def test_a_compaction_whose_answer_was_lost_keeps_what_it_wrote(tmp_path: Path, monkeypatch) -> None:
+    lake = Lake(tmp_path)
+    for run_id in ("r1", "r2"):
+        lake.append("publishers", run_id, publisher_rows(run_id, ["p1"]))
+    fail_after(monkeypatch, "replace")
+    assert compact(lake, "publishers") == (2, 1)
+    assert (committed_rows(tmp_path), orphans(lake)) == ([("r1", "p1"), ("r2", "p1")], [])
+
+
+def test_a_version_whose_files_were_deleted_is_a_clear_error(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for run_id in ("r1", "r2"):
+        lake.append("publishers", run_id, publisher_rows(run_id, ["p1"]))
+    compact(lake, "publishers")
+    assert len(retain(lake, "publishers", 0, dry_run=False)) == 2
+    with pytest.raises(
+        LakeError, match=r"publishers of .* cannot be read at 1: 2 of its 2 files were deleted since"
+    ):
+        lake.files("publishers", 1)

@@ -1,0 +1,66 @@
+"""Commands that show what is there."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tribute.config import load_project
+from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile
+
+app = typer.Typer()
+
+
+@app.command()
+def report(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """Show a period's latest valuation: publishers, intervals, shares, amounts."""
+    from tribute.valuation import valuation_report
+    from tribute_jobs.reading import latest_valuation, print_valuation
+
+    settings = load_project(project)
+    valuation = latest_valuation(settings, period)
+    if as_json:
+        print(json.dumps(valuation_report(valuation), indent=2))
+    else:
+        print_valuation(settings, valuation, Console())
+
+
+@app.command()
+def statement(
+    project: ProjectFile,
+    publisher: Annotated[str, typer.Argument(help="a publisher_id of `tribute report`")],
+    period: Period = THIS_MONTH,
+    output: Annotated[str, typer.Option("--format", help="text, json or html")] = "text",
+) -> None:
+    """Print a publisher's latest statement of a period."""
+    from tribute_jobs.reading import statement_text
+
+    print(statement_text(load_project(project), publisher, period, output))
+
+
+@app.command()
+def status(project: ProjectFile, as_json: AsJson = False) -> None:
+    """What is there: runs of the current settings, periods and statements."""
+    from tribute_jobs.reading import print_status
+
+    print_status(load_project(project), as_json)
+
+
+@app.command()
+def doctor(
+    project: Annotated[Path | None, typer.Argument(metavar="[PROJECT.yaml]")] = None,
+    as_json: AsJson = False,
+    clear: Annotated[
+        bool, typer.Option("--clear-orphans", help="delete files that killed runs left in the lake")
+    ] = False,
+    hours: Annotated[float, typer.Option(help="how old such a file must be to be deleted, hours", min=0)] = 1.0,
+) -> None:
+    """Check this machine and, if one is named, a project; exit code 1 if something is wrong."""
+    from tribute_jobs.doctor import examine, print_findings
+
+    findings = examine(project, hours if clear else None)
+    print_findings(findings, as_json)
+    if any(not finding.fine for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,105 @@
+"""What `tribute sql` does: find the query, ask the lake or a published file, write the answer."""
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.console import Console
+from rich.table import Table
+
+from tribute.config import load_project
+from tribute.errors import ConfigError
+from tribute_storage import Limits, describe, query, query_published
+from tribute_storage.atomic import write_atomically
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+def answer(
+    target: Path, text: str, file: Path | None, as_of: str | None, seconds: float, memory_gib: float, schema: bool
+) -> pa.Table:
+    """The rows that a query asks for; without a query, or with `schema`, what there is to ask.
+
+    Raises:
+        ConfigError: the query comes from two places or from an unreadable file, or `as_of` is asked of a file.
+        LakeError: the query is refused, fails, or exceeds a limit.
+    """
+    published = target.suffix == ".duckdb"
+    if published and as_of is not None:
+        raise ConfigError("--as-of needs a project: a published file holds one moment only")
+    root = None if published else load_project(target).lake_root
+    asked = _query(text, file)
+    limits = Limits(seconds, memory_gib)
+    if root is None:
+        return query_published(target, asked or "from duckdb_columns() where not internal", limits=limits)
+    return describe() if schema or not asked else query(root, asked, limits=limits, as_of=as_of)
+
+
+def write_rows(rows: pa.Table, output: str, path: Path | None) -> None:
+    """Rows as a table for people, CSV, JSON lines or Parquet, to a file or to standard output.
+
+    Raises:
+        ConfigError: there is no such format, a file is asked for a table, or a terminal for Parquet.
+    """
+    if output not in FORMATS:
+        raise ConfigError(f"There is no format {output!r}. Choose one of: {', '.join(FORMATS)}")
+    if output == "parquet" and path is None and sys.stdout.isatty():
+        raise ConfigError("Parquet is not for a terminal. Name a file with --output, or send it to one with >")
+    if output == "table" and path is not None:
+        raise ConfigError("A table is for people to look at. Choose --format csv, json or parquet for a file")
+    if output == "table":
+        _print_table(rows)
+    elif path is not None:
+        write_atomically(path, _encoded(rows, output))
+    else:
+        sys.stdout.buffer.write(_encoded(rows, output))
+        sys.stdout.buffer.flush()
+
+
+def _query(text: str, file: Path | None) -> str:
+    if text and file is not None:
+        raise ConfigError("The query is given twice. Give it as an argument or as --file, not as both")
+    if file is not None:
+        try:
+            return file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"Query file {file} cannot be read: {error}") from None
+    return sys.stdin.read() if text == "-" else text
+
+
+def _encoded(rows: pa.Table, output: str) -> bytes:
+    if output == "json":
+        return "".join(json.dumps(row, default=str) + "\n" for row in rows.to_pylist()).encode()
+    sink = pa.BufferOutputStream()
+    if output == "csv":
+        pa.csv.write_csv(_flat(rows), sink)
+    else:
+        pa.parquet.write_table(rows, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _flat(rows: pa.Table) -> pa.Table:
+    """Nested columns as JSON text, which CSV can hold."""
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_nested(field.type):
+            texts = [
+                None if value is None else json.dumps(value, default=str) for value in rows[index].to_pylist()
+            ]
+            rows = rows.set_column(index, field.name, pa.array(texts, pa.string()))
+    return rows
+
+
+def _print_table(rows: pa.Table) -> None:
+    table = Table()
+    for name in rows.column_names:
+        table.add_column(name, justify="right" if pa.types.is_floating(rows.schema.field(name).type) else "left")
+    for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else _shown(value) for value in row))
+    Console().print(table, markup=False)
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)

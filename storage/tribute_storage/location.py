@@ -1,0 +1,117 @@
+"""Where a lake lies: a folder of this machine or a place in an object store, behind the few calls it needs."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow.fs as arrow
+from fsspec.implementations.arrow import ArrowFSWrapper
+
+from tribute_storage.atomic import write_atomically
+from tribute_storage.errors import LakeError
+
+if TYPE_CHECKING:
+    import duckdb  # not at run time: Ray keeps the modules that workers' code names, and duckdb leaks at exit
+
+
+class Found(NamedTuple):
+    """A file under a location: its name relative to the place listed, its size in bytes, its last change."""
+
+    name: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder's absolute path, or a URI such as `s3://bucket/lake`; picklable, holds nothing open.
+
+    Object stores take their credentials and endpoint from the environment (`AWS_ACCESS_KEY_ID`,
+    `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`; `AWS_ALLOW_HTTP=true` for one without TLS).
+    """
+
+    uri: str
+
+    @classmethod
+    def of(cls, root: Path | str) -> "Location":
+        """The location that a user named.
+
+        Raises:
+            LakeError: its name holds a percent escape, which Delta would take for another name.
+        """
+        uri = str(root).rstrip("/") if "://" in str(root) else str(Path(root).absolute())
+        if unquote(uri) != uri:
+            raise LakeError(f"Folder {uri} holds a percent escape; choose one without it for the lake.")
+        return cls(uri)
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is an object store."""
+        return "://" in self.uri
+
+    def path(self, name: str) -> str:
+        """The path or URI of a file under it, as Delta and DuckDB take it."""
+        return f"{self.uri}/{name}"
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that is there whole or not at all; raises OSError."""
+        if not self.remote:
+            write_atomically(Path(self.path(name)), content)
+            return
+        with self._store.open_output_stream(self._key(name)) as stream:  # appears when the stream is closed
+            stream.write(content)
+
+    def read(self, name: str) -> bytes:
+        """A file's content; raises OSError."""
+        with self._store.open_input_stream(self._key(name)) as stream:
+            return bytes(stream.read())
+
+    def found(self, name: str) -> Found | None:
+        """What is known of a file; None if it is not there."""
+        info = self._store.get_file_info(self._key(name))
+        return _found(name, info) if info.type == arrow.FileType.File else None
+
+    def files(self, folder: str) -> list[Found]:
+        """Every file under a folder, by name relative to it; none if the folder is not there."""
+        base = self._key(folder)
+        chosen = arrow.FileSelector(base, recursive=True, allow_not_found=True)
+        infos = [info for info in self._store.get_file_info(chosen) if info.type == arrow.FileType.File]
+        return sorted(_found(info.path.removeprefix(base).lstrip("/"), info) for info in infos)
+
+    def delete(self, name: str) -> None:
+        """Delete a file; raises OSError."""
+        self._store.delete_file(self._key(name))
+
+    def open_to(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Let a DuckDB connection read files here; needs no extension."""
+        if self.remote:
+            connection.register_filesystem(_reader(self.uri.partition("://")[0], self._store))
+
+    @cached_property
+    def _store(self) -> arrow.FileSystem:
+        return arrow.FileSystem.from_uri(self.uri)[0] if self.remote else arrow.LocalFileSystem()
+
+    def _key(self, name: str) -> str:
+        return self.path(name).partition("://")[2] if self.remote else self.path(name)
+
+    def __reduce__(self) -> tuple[type["Location"], tuple[str]]:
+        """Travel as the name alone: connections stay where they are."""
+        return Location, (self.uri,)
+
+
+def _found(name: str, info: arrow.FileInfo) -> Found:
+    return Found(name, info.size, info.mtime or datetime.now(UTC))
+
+
+def _reader(scheme: str, store: arrow.FileSystem) -> ArrowFSWrapper:
+    class Reader(ArrowFSWrapper):
+        protocol = scheme
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return path.removeprefix(f"{scheme}://")
+
+    return Reader(store)

@@ -1,0 +1,178 @@
+"""The Delta log of one table: which files are in which version, and which run put them there."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import (
+    AddAction,
+    CommitProperties,
+    RemoveAction,
+    Transaction,
+    create_table_with_add_actions,
+)
+
+from tribute_storage.errors import LakeError
+from tribute_storage.location import Location
+from tribute_storage.schemas import doc_of, schema_of
+from tribute_storage.staging import StagedFile
+
+FOLDER = "_delta_log"
+COMPACTION = "tribute compaction"
+UNTIMED = 1
+"""The number of every run's transaction in version 1 of the lake; today it is the time."""
+KEPT = {"delta.logRetentionDuration": "interval 3650 days"}
+"""Who committed what and when is kept as long as books are."""
+
+
+class TableLog:
+    """One table of the lake; knows nothing of what its rows mean.
+
+    Raises:
+        LakeError: the lake has no such table.
+    """
+
+    def __init__(self, location: Location, table: str) -> None:
+        self.schema = schema_of(table)
+        self.location, self.table = location, table
+        self._uri = location.path(table)
+
+    def snapshot(self, at: int | datetime | None = None) -> DeltaTable | None:
+        """The table now, in a version or at a moment; None where it did not exist.
+
+        Raises:
+            LakeError: the log cannot be read, or has no such version.
+        """
+        try:
+            found = DeltaTable(self._uri)
+            version = _version_at(found, at) if isinstance(at, datetime) else at
+            if version is not None:
+                found.load_as_version(version)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, ValueError, OverflowError, OSError) as error:
+            where = f" of version {at}" if at is not None else ""
+            raise LakeError(
+                f"Table {self.table} of {self.location.uri} cannot be read{where}: {error}."
+            ) from error
+        return None if isinstance(at, datetime) and version is None else found
+
+    def committed_at(self, run_id: str, snapshot: DeltaTable | None = None) -> int | None:
+        """When a run was committed, in milliseconds since 1970; None if it was not (in `snapshot`, if given)."""
+        snapshot = snapshot or self.snapshot()
+        number = None if snapshot is None else snapshot.transaction_version(run_id)
+        return self._times.get(run_id, number) if number == UNTIMED else number
+
+    def append(self, snapshot: DeltaTable | None, run_id: str, files: Sequence[StagedFile]) -> None:
+        """Add files as the one transaction of a run; raises DeltaError where another commit is in its way.
+
+        The transaction's number is the time of the commit in milliseconds.
+        """
+        additions = [self._addition(file, True) for file in files]
+        schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, time.time_ns() // 1_000_000)]
+        if snapshot is not None:
+            snapshot.create_write_transaction(
+                list(additions), "append", schema, commit_properties=CommitProperties(app_transactions=once)
+            )
+            return
+        # No retries inside deltalake: it would write a lost race for version 0 again as version 1, unchecked.
+        create_table_with_add_actions(
+            self._uri,
+            schema,
+            additions,
+            name=self.table,
+            description=doc_of(self.schema),
+            configuration=KEPT,
+            commit_properties=CommitProperties(app_transactions=once, max_commit_retries=0),
+        )
+
+    def replace(self, snapshot: DeltaTable, old: Mapping[str, int], files: Sequence[StagedFile]) -> None:
+        """Put files in the place of others that hold the same rows; raises DeltaError if anything came between.
+
+        deltalake lets two commits remove the same file, which would double its rows: so it may not retry, and
+        all compactions share one transaction name.
+        """
+        now = time.time_ns() // 1_000_000
+        removals = [RemoveAction(name, False, now, size, {}) for name, size in old.items()]
+        alone = CommitProperties(app_transactions=[Transaction(COMPACTION, now)], max_commit_retries=0)
+        snapshot.create_write_transaction(
+            [*removals, *(self._addition(file, False) for file in files)],
+            "append",
+            Schema.from_arrow(self.schema),
+            commit_properties=alone,
+        )
+
+    def evolve(self, snapshot: DeltaTable) -> bool:
+        """Give the table the columns that its schema has gained, and today's settings; whether it lacked any."""
+        known = {field.name for field in snapshot.schema().fields}
+        missing = [field for field in Schema.from_arrow(self.schema).fields if field.name not in known]
+        if missing:
+            snapshot.alter.add_columns(missing)
+        elif KEPT.items() - snapshot.metadata().configuration.items():
+            snapshot.alter.set_table_properties(KEPT)
+        else:
+            return False
+        return True
+
+    def logged(self) -> set[str]:
+        """Every file that a version in the log added or removed, so also those of older versions."""
+        entries = [entry for commit in self._commits() for entry in commit]
+        return {entry[key]["path"] for entry in entries for key in ("add", "remove") if key in entry}
+
+    def removed(self) -> dict[str, int]:
+        """Files that a version took out of the table, and when: milliseconds since 1970."""
+        removals = [entry["remove"] for commit in self._commits() for entry in commit if "remove" in entry]
+        return {removal["path"]: removal["deletionTimestamp"] for removal in removals}
+
+    def holds(self, files: Sequence[StagedFile]) -> bool:
+        """Whether these files were committed: what an error leaves open if it came after the commit itself."""
+        return bool(files) and {file.path.rpartition("/")[2] for file in files} <= self.logged()
+
+    @cached_property
+    def _times(self) -> dict[str | None, int]:
+        return {_run_of(commit): _timestamp(commit) for commit in self._commits()}
+
+    def _commits(self) -> Iterator[list[dict[str, Any]]]:
+        folder = f"{self.table}/{FOLDER}"
+        for found in self.location.files(folder):
+            if found.name.endswith(".json"):
+                yield [json.loads(line) for line in self.location.read(f"{folder}/{found.name}").splitlines()]
+
+    def _addition(self, file: StagedFile, new_rows: bool) -> AddAction:
+        folder, _, name = file.path.partition("/")
+        found = self.location.found(file.path)
+        if folder != self.table or found is None or found.size != file.size:
+            raise LakeError(
+                f"Staged file {file.path} ({file.size} bytes) is not in table {self.table} of "
+                f"{self.location.uri} as it was written. Nothing was committed; run the stage again."
+            )
+        modified_ms = int(found.modified.timestamp() * 1000)
+        return AddAction(name, file.size, {}, modified_ms, new_rows, json.dumps({"numRecords": file.rows}))
+
+
+def _version_at(found: DeltaTable, moment: datetime) -> int | None:
+    """By the commits' own times: those of their files change when a lake is copied."""
+    before = [each["version"] for each in found.history() if each["timestamp"] <= moment.timestamp() * 1000]
+    return max(before, default=None)
+
+
+def _timestamp(commit: list[dict[str, Any]]) -> int:
+    return next((entry["commitInfo"]["timestamp"] for entry in commit if "commitInfo" in entry), UNTIMED)
+
+
+def _run_of(commit: list[dict[str, Any]]) -> str | None:
+    return next((entry["txn"]["appId"] for entry in commit if "txn" in entry), None)
+
+
+def files_of(snapshot: DeltaTable | None) -> dict[str, StagedFile]:
+    """The files of a snapshot by name; `path` is the name too."""
+    if snapshot is None:
+        return {}
+    rows = pa.table(snapshot.get_add_actions()).select(["path", "size_bytes", "num_records"]).to_pylist()
+    return {row["path"]: StagedFile(row["path"], row["size_bytes"], row["num_records"] or 0) for row in rows}

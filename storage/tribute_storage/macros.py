@@ -1,0 +1,170 @@
+"""SQL that analysts would write again and again, as table macros over the views.
+
+Parameters are named otherwise than columns: inside a macro a name means its parameter first.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import duckdb
+from deltalake import DeltaTable
+
+from tribute_storage.errors import LakeError
+from tribute_storage.lake import Lake
+from tribute_storage.log import TableLog
+from tribute_storage.schemas import SCHEMAS, schema_of
+
+RUNS = "CREATE VIEW runs AS " + " UNION ALL ".join(
+    f"SELECT '{table}' AS table_name, run_id, make_timestamptz(_committed_ms('{table}', run_id) * 1000) "
+    f'AS committed_at FROM (SELECT DISTINCT run_id FROM "{table}")'
+    for table in SCHEMAS
+    if table != "influence"
+)
+USAGE = """
+CREATE VIEW usage AS
+SELECT * FROM usage_events
+QUALIFY row_number() OVER (PARTITION BY query_id ORDER BY time, content_sha256, customer_id,
+    weight, inclusion_probability, content_json, run_id) = 1
+"""
+VIEWS = {
+    "runs": "Which run was committed to which table, and when (UTC); influence is committed just before queries.",
+    "usage": "Every use of the model once: of events with one query_id the earliest, whichever came in first.",
+}
+
+
+class Macro(NamedTuple):
+    """A table macro: how it is called, its parameters' names inside, what it gives, its columns, its query."""
+
+    call: str
+    parameters: str
+    doc: str
+    columns: Sequence[str]
+    """Name, type and meaning of each, separated by a space."""
+    sql: str
+
+    @property
+    def name(self) -> str:
+        """The name alone."""
+        return self.call.partition("(")[0]
+
+
+MACROS = (
+    Macro(
+        "top_sources(query)",
+        "asked",
+        "The sources of one query by influence, the greatest first, as its latest attribution has them.",
+        (
+            "source_id VARCHAR the source",
+            "influence_nats DOUBLE mean over replicates, nats; positive: the source helped",
+            "std_error_nats DOUBLE of that mean: the replicates' spread and the read-outs' own errors, nats",
+            "run_id VARCHAR the attribution it is from",
+        ),
+        """
+        WITH latest AS (
+            SELECT q.run_id FROM queries q JOIN runs r ON r.run_id = q.run_id AND r.table_name = 'queries'
+            WHERE q.query_id = asked ORDER BY r.committed_at DESC, q.run_id DESC LIMIT 1
+        )
+        SELECT i.source_id, avg(i.influence_nats) AS influence_nats,
+            sqrt(coalesce(var_samp(i.influence_nats), 0) / count(*)
+                + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats,
+            any_value(i.run_id) AS run_id
+        FROM influence i WHERE i.query_id = asked AND i.run_id = (SELECT l.run_id FROM latest l)
+        GROUP BY i.source_id ORDER BY influence_nats DESC, source_id
+        """,
+    ),
+    Macro(
+        "publisher_value(period)",
+        "month",
+        "What a month was worth for each publisher: its settled valuation, or else the latest one.",
+        (
+            "publisher_id VARCHAR the payee",
+            "value_nats DOUBLE calibrated value, nats",
+            "ci_low_nats DOUBLE lower end of its interval, nats",
+            "ci_high_nats DOUBLE upper end of its interval, nats",
+            "share VARCHAR part of the pool, an exact fraction",
+            "run_id VARCHAR the valuation it is from",
+        ),
+        """
+        WITH settled AS (
+            SELECT s.value_run FROM statements s WHERE s.period = month ORDER BY s.statement_version DESC LIMIT 1
+        ), latest AS (
+            SELECT v.run_id FROM valuations v JOIN runs r ON r.run_id = v.run_id AND r.table_name = 'valuations'
+            WHERE v.period = month ORDER BY r.committed_at DESC, v.run_id DESC LIMIT 1
+        )
+        SELECT v.publisher_id, v.value_nats, v.ci_low_nats, v.ci_high_nats, v.share, v.run_id FROM valuations v
+        WHERE v.level = 'publisher' AND v.period = month
+            AND v.run_id = coalesce((SELECT s.value_run FROM settled s), (SELECT l.run_id FROM latest l))
+        ORDER BY v.value_nats DESC, v.publisher_id
+        """,
+    ),
+    Macro(
+        "statement_lines(publisher, period)",
+        "payee, month",
+        "The lines of a publisher's newest statement of a month, the greatest amount first.",
+        (
+            "statement_id VARCHAR the statement",
+            "statement_version INTEGER its version",
+            "line_id VARCHAR the line",
+            "source_id VARCHAR the source",
+            "attribution_signed_nats VARCHAR influences as measured, summed by usage, decimal, nats",
+            "attribution_payable_nats VARCHAR what of it is paid, decimal, nats",
+            "amount_minor BIGINT money due for the source, minor units",
+            "currency VARCHAR ISO 4217 code",
+        ),
+        """
+        WITH newest AS (
+            SELECT s.run_id, s.statement_id, s.statement_version, s.currency FROM statements s
+            WHERE s.publisher_id = payee AND s.period = month ORDER BY s.statement_version DESC LIMIT 1
+        )
+        SELECT l.statement_id, n.statement_version, l.line_id, l.source_id, l.attribution_signed_nats,
+            l.attribution_payable_nats, l.amount_minor, n.currency
+        FROM statement_lines l JOIN newest n ON n.run_id = l.run_id AND n.statement_id = l.statement_id
+        ORDER BY l.amount_minor DESC, l.line_id
+        """,
+    ),
+    Macro(
+        "as_of(table, version)",
+        "name, number",
+        "A table as it was in a version (0 after its first commit), with the columns that it had then.",
+        (),
+        "FROM read_parquet(_files_of(name, number), union_by_name = true, hive_partitioning = false)",
+    ),
+)
+WITHOUT_LAKE = tuple(macro for macro in MACROS if macro.name != "as_of")
+"""Macros that need the lake's tables and `runs`, but not its log."""
+
+
+def create_macros(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """The derived views and all macros, on a connection that has a view per table of the lake."""
+
+    def files_of(table: str, version: int) -> list[str]:
+        schema_of(table)
+        found = lake.files(table, version)
+        if not found:
+            raise LakeError(f"Version {version} of table {table} has no rows.")
+        return found
+
+    @cache
+    def log_of(table: str) -> tuple[TableLog, DeltaTable | None]:
+        log = TableLog(lake.location, table)
+        return log, log.snapshot()
+
+    def committed_ms(table: str, run_id: str) -> int:
+        log, snapshot = log_of(table)
+        return log.committed_at(run_id, snapshot) or 0
+
+    connection.create_function("_files_of", files_of, ["VARCHAR", "BIGINT"], "VARCHAR[]")
+    connection.create_function("_committed_ms", committed_ms, ["VARCHAR", "VARCHAR"], "BIGINT")
+    for view in (RUNS, USAGE):
+        connection.execute(view)
+    for name, doc in VIEWS.items():
+        connection.execute(f"COMMENT ON VIEW {name} IS $${doc}$$")
+    create_table_macros(connection, MACROS)
+
+
+def create_table_macros(connection: duckdb.DuckDBPyConnection, macros: Sequence[Macro]) -> None:
+    """Macros on a connection, or in a database file, that has the tables they read."""
+    for macro in macros:
+        connection.execute(f"CREATE MACRO {macro.name}({macro.parameters}) AS TABLE {macro.sql}")
+        connection.execute(f"COMMENT ON MACRO TABLE {macro.name} IS $${macro.call}: {macro.doc}$$")

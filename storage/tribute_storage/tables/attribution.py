@@ -1,0 +1,83 @@
+"""Tables of use: what was asked, and how much each source helped."""
+
+import pyarrow as pa
+
+from tribute_storage.columns import (
+    MOMENT,
+    PERIOD,
+    QUERY,
+    REAL,
+    REPLICATE,
+    SIMULATE_RUN,
+    SMALL,
+    SOURCE,
+    TEXT,
+    column,
+    optional,
+    table,
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "influence": table(
+        "How much a source helped a query: positive means that it did.",
+        SOURCE,
+        REPLICATE,
+        QUERY,
+        column("influence_nats", pa.float32(), "measurement minus its value without the source, nats"),
+        column(
+            "std_error_nats",
+            pa.float32(),
+            "standard error of the read-out itself, rounded up to 8 significant bits, nats; 0: exact",
+            bits=8,
+        ),
+        sort_by=("source_id", "replicate", "query_id"),
+        tile={"source_id": 64, "query_id": 4096},
+    ),
+    "predicted": table(
+        "What the distilled read-out adds to the sampled queries' sums: sum of predicted - expanded, by bucket.",
+        SOURCE,
+        REPLICATE,
+        column("bucket", SMALL, "group of queries: the lower half of the MD5 of query_id, modulo 128"),
+        column("predicted_nats", REAL, "usage-weighted prediction of all the bucket's queries, nats"),
+        column("expanded_nats", REAL, "the same as the sampled queries tell it, expanded to all, nats"),
+        sort_by=("source_id", "replicate", "bucket"),
+    ),
+    "queries": table(
+        "One row per attributed use of the model; never its text.",
+        SIMULATE_RUN,
+        PERIOD,
+        QUERY,
+        column("origin", TEXT, "batch (held-out text) or service (a real use)"),
+        column("time", MOMENT, "when the query was made, UTC"),
+        optional("customer_id", TEXT, "who asked; empty: nobody in particular"),
+        column("weight", REAL, "usage weight of the query"),
+        column("inclusion_probability", REAL, "chance that the query was attributed, 0 to 1"),
+        column("readout_probability", REAL, "chance that it was read out exactly; below 1 only a sample was"),
+        column("similarity", REAL, "how much of it the training data hold, 0 to 1"),
+        column("unlike_corpus", pa.bool_(), "true: less like the training data than 99% of their held-out part"),
+        column("measurement_nats", REAL, "the measurement at the trained parameters, nats"),
+        column("content_sha256", TEXT, "SHA-256 of the query's content, hexadecimal"),
+        sort_by=("period", "query_id"),
+    ),
+    "usage_events": table(
+        "Uses of the model as they were reported, batch by batch; `usage` has each query once.",
+        column("period", TEXT, "the month of the event's own time, UTC, as YYYY-MM, however late it came in"),
+        QUERY,
+        column("time", MOMENT, "when the query was made, UTC"),
+        optional("customer_id", TEXT, "who asked; empty: nobody in particular"),
+        column("weight", REAL, "usage weight of the query"),
+        column("inclusion_probability", REAL, "chance that the query was reported, 0 to 1"),
+        column("content_sha256", TEXT, "SHA-256 of the query's content, hexadecimal"),
+        optional("content_json", TEXT, "text, or features and label, JSON; empty: it was not to be kept"),
+        sort_by=("period", "query_id"),
+    ),
+    "estimates": table(
+        "What calibration compares: usage-weighted totals of a batch of queries, by simulation and by retraining.",
+        column("simulate_run", TEXT, "run_id of the simulations that were read out"),
+        column("name", TEXT, "simulated (what is paid by), estimate N, or retrained"),
+        column("unit_id", TEXT, "the source or group"),
+        REPLICATE,
+        column("nats", REAL, "sum of uses times influence, nats"),
+        sort_by=("name", "unit_id", "replicate"),
+    ),
+}

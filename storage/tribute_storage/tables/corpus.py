@@ -1,0 +1,35 @@
+"""Tables of the corpus: what was read."""
+
+import pyarrow as pa
+
+from tribute_storage.columns import COUNT, LICENSE, SOURCE, TEXT, VERSION, column, table
+
+TABLES: dict[str, pa.Schema] = {
+    "corpus_sources": table(
+        "One row per source of a corpus as it was read.",
+        SOURCE,
+        column("title", TEXT, "name of the source for people"),
+        column("publisher", TEXT, "publisher named by the source's own metadata"),
+        VERSION,
+        LICENSE,
+        column("documents", COUNT, "documents of the source that may be trained on"),
+        column("held_out_documents", COUNT, "documents kept for queries, never trained on"),
+        column("bytes", COUNT, "size of the source's documents, bytes"),
+        column("tokens", COUNT, "training tokens (text) or examples (arrays)"),
+        column("examples", COUNT, "training examples"),
+        column("held_out_examples", COUNT, "held-out examples"),
+        column("sha256", TEXT, "SHA-256 over the source's content, hexadecimal"),
+        sort_by=("source_id",),
+    ),
+    "corpus_documents": table(
+        "One row per document of a corpus, in training or held out.",
+        SOURCE,
+        column("document_id", TEXT, "the document within its source"),
+        column("sha256", TEXT, "SHA-256 of the document's content, hexadecimal"),
+        column("bytes", COUNT, "size of the document, bytes"),
+        column("held_out", pa.bool_(), "true: kept for queries, never trained on"),
+        VERSION,
+        LICENSE,
+        sort_by=("source_id", "document_id"),
+    ),
+}

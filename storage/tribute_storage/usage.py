@@ -1,0 +1,142 @@
+"""Usage events: batches that many processes append at once, each of them once, whatever is sent again.
+
+A batch is named after its content, so a retry of it is the same transaction, from whatever process it comes. The
+same use of the model may stand in several batches: `usage_events` keeps them all, and `usage` shows every query
+once, by a rule that no order of arrival changes.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tribute_storage.lake import Lake
+from tribute_storage.schemas import schema_of
+from tribute_storage.views import literals
+
+NONE = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"
+BATCH = 10_000
+"""Events in one commit, at most."""
+PRECEDENCE = ("time", "content_sha256", "customer_id", "weight", "inclusion_probability", "content_json")
+"""Of events with one query_id the first by these counts, what is empty last; the view `usage` does the same."""
+SEEN = """
+WITH seen AS (
+    SELECT query_id, content_sha256, false AS known FROM incoming
+    UNION ALL SELECT query_id, content_sha256, true FROM usage_events SEMI JOIN incoming USING (query_id)
+)
+SELECT query_id, bool_or(known) AS known, count(DISTINCT content_sha256) > 1 AS conflicting FROM seen
+GROUP BY query_id HAVING known OR conflicting
+"""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of a number of events, judged against the lake as it was just before.
+
+    Attributes:
+        events: how many there were.
+        duplicates: how many of them are of a query that is in the lake or among the others.
+        conflicts: ids of queries that stand with more than one content; the earliest event counts.
+        periods: new queries by month.
+        late: how many of those are of a month before the newest in the lake.
+        batches: commits that were made; the others had been made before.
+    """
+
+    events: int = 0
+    duplicates: int = 0
+    conflicts: tuple[str, ...] = ()
+    periods: Mapping[str, int] = field(default_factory=dict)
+    late: int = 0
+    batches: int = 0
+
+    def __add__(self, other: "Ingested") -> "Ingested":
+        return Ingested(
+            self.events + other.events,
+            self.duplicates + other.duplicates,
+            tuple(sorted({*self.conflicts, *other.conflicts})),
+            dict(sorted((Counter(self.periods) + Counter(other.periods)).items())),
+            self.late + other.late,
+            self.batches + other.batches,
+        )
+
+
+def ingest(
+    lake: Lake,
+    events: pa.Table,
+    batch: int = BATCH,
+    advanced: Callable[[int, int], None] | None = None,
+) -> Ingested:
+    """Append usage events to the lake, in commits of at most `batch`; safe in many processes at once.
+
+    Sent again, wholly or in part, in any order and by anyone, they change nothing in the view `usage`.
+
+    Args:
+        events: the columns of `usage_events` without `run_id` and `period`, in any order.
+        advanced: hears how many of the different queries are committed, and how many there are.
+
+    Raises:
+        LakeError: the columns do not fit the table, or a commit did not get through; send them all again.
+    """
+    rows = _with_period(_each_once(events))
+    known, conflicts, newest = _in_lake(lake, events)
+    batches = 0
+    for start in range(0, rows.num_rows, batch):
+        part = rows.slice(start, batch)
+        batches += lake.append("usage_events", *_named(part))
+        if advanced is not None:
+            advanced(start + part.num_rows, rows.num_rows)
+    pairs = zip(rows["query_id"].to_pylist(), rows["period"].to_pylist(), strict=True)
+    new = Counter(period for query_id, period in pairs if query_id not in known)
+    late = sum(count for period, count in new.items() if period < newest)
+    return Ingested(
+        events.num_rows, events.num_rows - new.total(), conflicts, dict(sorted(new.items())), late, batches
+    )
+
+
+def _each_once(events: pa.Table) -> pa.Table:
+    """The event of each query that counts, in the order of the ids."""
+    keys = [(name, "ascending") for name in ("query_id", *PRECEDENCE)]
+    ordered = events.take(pc.sort_indices(events, sort_keys=keys)).combine_chunks()
+    ids = ordered["query_id"].combine_chunks()
+    if not len(ids):
+        return ordered
+    another = pc.not_equal(ids.slice(1), ids.slice(0, len(ids) - 1))
+    return ordered.filter(pa.concat_arrays([pa.array([True]), another]))
+
+
+def _with_period(events: pa.Table) -> pa.Table:
+    """The events with the month of their own time, in the order of the table."""
+    periods = [f"{moment.year:04d}-{moment.month:02d}" for moment in events["time"].to_pylist()]
+    rows = events.append_column("period", pa.array(periods, pa.string()))
+    return rows.sort_by([("period", "ascending"), ("query_id", "ascending")])
+
+
+def _named(rows: pa.Table) -> tuple[str, pa.Table]:
+    """A batch's run id, the hash of its content whatever the order of events, and its rows."""
+    moments = rows["time"].cast(pa.int64()).to_pylist()
+    content = [moments, *(rows[name].to_pylist() for name in ("query_id", *PRECEDENCE[1:]))]
+    run_id = f"usage-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"
+    named = rows.append_column("run_id", pa.array([run_id] * rows.num_rows, pa.string()))
+    return run_id, named.select(schema_of("usage_events").names)
+
+
+def _in_lake(lake: Lake, events: pa.Table) -> tuple[set[str], tuple[str, ...], str]:
+    """Ids of the events that the lake knows, ids with more than one content, and the lake's newest month.
+
+    Of one table only: a connection with the views of all of them takes longer than a commit.
+    """
+    files = lake.files("usage_events")
+    table = f"FROM read_parquet({literals(files)}, hive_partitioning = false)" if files else NONE
+    with duckdb.connect() as connection:
+        lake.location.open_to(connection)
+        connection.register("incoming", events.select(["query_id", "content_sha256"]))
+        connection.execute(f"CREATE VIEW usage_events AS {table}")
+        found = connection.execute(SEEN).fetchall()
+        [(newest,)] = connection.execute("SELECT coalesce(max(period), '') FROM usage_events").fetchall()
+    known = {query_id for query_id, is_known, _ in found if is_known}
+    return known, tuple(sorted(query_id for query_id, _, conflicting in found if conflicting)), newest

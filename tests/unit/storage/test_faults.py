@@ -1,0 +1,132 @@
+"""A kill or a full disk at every write, rename and commit: the old version or the new one, never a mix."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.unit.storage import faulty
+from tests.unit.storage.rows import publisher_rows
+from tribute_storage import Lake
+from tribute_storage.maintenance import clear_orphans, orphans
+
+ROOT = Path(__file__).parents[3]
+STRACE = shutil.which("strace")
+pytestmark = pytest.mark.skipif(STRACE is None, reason="strace, which injects the faults, is not installed")
+
+CALLS = (
+    "openat,creat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,"
+    "mkdir,mkdirat,unlink,unlinkat,ftruncate,copy_file_range"
+)
+CALL = re.compile(r"(?:\d+ +)?(\w+)\((.*)")
+OLD = {("r1", "p1"), ("r1", "p2"), ("r2", "p3")}
+NEW = {("new", name) for name in faulty.NEW}
+KINDS = {"first commit": "commit", "commit": "commit", "compaction": "compact", "checkpoint": "checkpoint"}
+FAULTS = {"killed": "signal=SIGKILL:when={}", "disk full": "error=ENOSPC:when={}"}
+
+
+class Point(NamedTuple):
+    """The `number`th time that a call touches a path."""
+
+    call: str
+    path: str
+    number: int
+
+
+def run(root: Path, change: str, trace: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    # Not with --seccomp-bpf, which is faster but loses the signals.
+    strace = [str(STRACE), "-f", "-qq", "-s", "0", "-o", str(trace), *options]
+    child = [sys.executable, "-m", faulty.__name__, str(root), change]
+    return subprocess.run([*strace, *child], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def points(root: Path, change: str, trace: Path) -> list[Point]:
+    """Every call of an undisturbed change that writes under the lake."""
+    assert run(root, change, trace, "-y", "-e", f"trace={CALLS}").returncode == 0
+    found: Counter[tuple[str, str]] = Counter()
+    for line in trace.read_text().splitlines():
+        called = CALL.match(line)
+        paths = re.findall(rf"[\"<]({re.escape(str(root))}[^\">]*)[\">]", line)
+        if called and paths and not (called[1] == "openat" and "O_CREAT" not in line):
+            found[called[1], paths[0]] += 1
+    return [Point(*place, number + 1) for place, times in found.items() for number in range(times)]
+
+
+def rows_of(lake: Lake) -> list[tuple[str, str]]:
+    tables = [pq.read_table(path).to_pylist() for path in lake.files("publishers")]
+    return sorted((row["run_id"], row["publisher_id"]) for rows in tables for row in rows)
+
+
+def made(root: Path, case: str) -> Lake:
+    """A lake before the change, always under the same path."""
+    shutil.rmtree(root, ignore_errors=True)
+    lake = Lake(root)
+    if case != "first commit":
+        lake.append("publishers", "r1", publisher_rows("r1", ["p1", "p2"]))
+        lake.append("publishers", "r2", publisher_rows("r2", ["p3"]))
+    return lake
+
+
+def require_old_or_new(lake: Lake, case: str) -> None:
+    """The rows are those of before or after, and a second try succeeds exactly once."""
+    before = set() if case == "first commit" else OLD
+    after = before | NEW if KINDS[case] == "commit" else before
+    found = rows_of(lake)
+    assert found in (sorted(before), sorted(after))
+    left = orphans(lake)
+    assert not set(left) & set(lake.files("publishers"))
+    assert clear_orphans(lake, timedelta()) == left
+    assert (orphans(lake), rows_of(lake)) == ([], found)
+    if KINDS[case] == "commit":
+        missing = found == sorted(before)
+        assert lake.append("publishers", "new", publisher_rows("new", faulty.NEW)) == missing
+        assert not lake.append("publishers", "new", publisher_rows("new", faulty.NEW))
+    else:
+        faulty.change(lake.root, KINDS[case])
+    assert (rows_of(lake), orphans(lake)) == (sorted(after), [])
+    known = [found.name for found in lake.location.files("publishers") if "#" in found.name]
+    assert known == []
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_a_fault_at_any_point_leaves_the_old_version_or_the_new_one(case: str, tmp_path: Path) -> None:
+    root, trace = tmp_path / "lake", tmp_path / "trace"
+    made(root, case)
+    targets = points(root, KINDS[case], trace)
+    assert {"write", "openat", "rename"} <= {point.call for point in targets}
+    assert ("linkat" in {point.call for point in targets}) == (case != "checkpoint")
+    hits = Counter[str]()
+    for point in targets:
+        for fault, how in FAULTS.items():
+            lake = made(root, case)
+            inject = f"inject={point.call}:{how.format(point.number)}"
+            ended = run(root, KINDS[case], trace, "-P", point.path, "-e", f"trace={point.call}", "-e", inject)
+            hits[fault] += ended.returncode == -9 if fault == "killed" else "(INJECTED)" in trace.read_text()
+            allowed = (-9, 0) if fault == "killed" else (0, 2)
+            assert ended.returncode in allowed, (point, fault, ended.stderr)
+            assert ("LakeError: " in ended.stderr) == (ended.returncode == 2), (point, ended.stderr)
+            assert "Traceback" not in ended.stderr, (point, fault, ended.stderr)
+            require_old_or_new(lake, case)
+    assert min(hits[fault] for fault in FAULTS) >= 0.9 * len(targets), (hits, targets)
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_a_disk_that_stays_full_is_told_clearly(case: str, tmp_path: Path) -> None:
+    root, trace = tmp_path / "lake", tmp_path / "trace"
+    made(root, case)
+    targets = [point for point in points(root, KINDS[case], trace) if point.call == "write"]
+    for point in targets:
+        lake = made(root, case)
+        how = f"inject=write:{FAULTS['disk full'].format('1+')}"
+        ended = run(root, KINDS[case], trace, "-P", point.path, "-e", "trace=write", "-e", how)
+        assert ended.returncode == 2, (point, ended.stderr)
+        assert "No space left on device" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        require_old_or_new(lake, case)

@@ -1,0 +1,127 @@
+import random
+import struct
+from fractions import Fraction
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.unit.storage.rows import bag, varied_rows
+from tribute_storage import SCHEMAS
+from tribute_storage.layout import SMALLEST, parquet, row_groups
+from tribute_storage.schemas import tile_of
+from tribute_storage.staging import conform
+
+TILE = tile_of("influence")
+
+
+def influences(sources: int, queries: int, encoded: bool = False) -> pa.Table:
+    """Every pair once, in no order; ids dictionary-encoded if asked for."""
+    pairs = [(source, query) for source in range(sources) for query in range(queries)]
+    random.Random(0).shuffle(pairs)
+    columns = {
+        "run_id": pa.array(["r"] * len(pairs)),
+        "source_id": pa.array([f"s{source:03}" for source, _ in pairs]),
+        "replicate": pa.array([0] * len(pairs), pa.int32()),
+        "query_id": pa.array([f"q{query:05}" for _, query in pairs]),
+        "influence_nats": pa.array([source - query for source, query in pairs], pa.float32()),
+        "std_error_nats": pa.array([0.5] * len(pairs), pa.float32()),
+    }
+    if encoded:
+        columns |= {name: columns[name].dictionary_encode() for name in ("run_id", "source_id", "query_id")}
+    return pa.table(columns)
+
+
+def written(table: str, rows: pa.Table) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(parquet(table, conform(table, rows))))
+
+
+def range_of(group: pq.RowGroupMetaData, name: str) -> tuple[str, str]:
+    index = next(i for i in range(group.num_columns) if group.column(i).path_in_schema == name)
+    found = group.column(index).statistics
+    return found.min, found.max
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_row_groups_are_whole_tiles_of_64_sources_by_4096_queries(encoded: bool) -> None:
+    groups = list(row_groups("influence", influences(130, 4100, encoded)))
+    keys = [
+        list(zip(group["source_id"].to_pylist(), group["query_id"].to_pylist(), strict=True)) for group in groups
+    ]
+    keys = [
+        [(int(source[1:]) // 64, int(query[1:]) // 4096, source, query) for source, query in key] for key in keys
+    ]
+    together = [each for key in keys for each in key]
+    assert together == sorted(together)
+    assert len(together) == len(set(together)) == 130 * 4100
+    assert len(keys[0]) == TILE["source_id"] * TILE["query_id"] == 64 * 4096
+    for key, following in pairwise(keys):
+        assert key[-1][:2] != following[0][:2]
+        assert len(key) >= SMALLEST > sum(each[:2] != key[-1][:2] for each in key)
+
+
+def test_one_source_or_one_query_touches_few_row_groups() -> None:
+    file = written("influence", influences(256, 1000))
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    assert len(groups) == 4
+    for name, asked in (("source_id", "s100"), ("source_id", "s255")):
+        touched = [group for group in groups if range_of(group, name)[0] <= asked <= range_of(group, name)[1]]
+        assert len(touched) == 1
+
+
+@pytest.mark.parametrize("table", SCHEMAS)
+def test_the_same_rows_in_another_order_are_the_same_sorted_rows(table: str) -> None:
+    rows = varied_rows(table, "r", 60)
+    backwards = rows.take(pa.array(range(rows.num_rows - 1, -1, -1)))
+    assert bag(*row_groups(table, rows)) == bag(*row_groups(table, backwards)) == bag(rows)
+    assert [group.num_rows for group in row_groups(table, rows.slice(0, 0))] == [0]
+
+
+def rounded_up(value: float) -> Fraction:
+    """The least number of 8 significant bits that is not below `value`."""
+    exact = Fraction(value)
+    if not exact:
+        return exact
+    step = Fraction(1)
+    while exact / step >= 256:
+        step *= 2
+    while exact / step < 128:
+        step /= 2
+    return -(-exact // step) * step
+
+
+def test_standard_errors_are_rounded_up_to_8_significant_bits_and_never_down() -> None:
+    draw = random.Random(1)
+    patterns = [draw.randrange(0x00800000, 0x7F000000) for _ in range(4000)] + [
+        0,
+        0x3F800000,
+        0x3F800001,
+        0x3FFFFFFF,
+    ]
+    values = [struct.unpack("<f", struct.pack("<I", pattern))[0] for pattern in patterns]
+    rows = influences(len(values), 1)
+    place = rows.column_names.index("std_error_nats")
+    rows = rows.set_column(place, "std_error_nats", pa.array(values, pa.float32()))
+    rows = rows.set_column(place - 1, "influence_nats", pa.array(values, pa.float32()))
+    found = written("influence", rows).read().to_pylist()
+    assert len(found) == len(values)
+    for row in found:
+        assert (
+            Fraction(row["std_error_nats"]) == rounded_up(row["influence_nats"]) >= Fraction(row["influence_nats"])
+        )
+        assert struct.unpack("<I", struct.pack("<f", row["std_error_nats"]))[0] % 2**16 == 0
+
+
+def test_rounding_keeps_infinity_and_what_is_not_a_number() -> None:
+    rows = influences(3, 1)
+    odd = pa.array([float("inf"), float("nan"), 0.0], pa.float32())
+    found = written("influence", rows.set_column(rows.column_names.index("std_error_nats"), "std_error_nats", odd))
+    values = sorted(map(str, found.read()["std_error_nats"].to_pylist()))
+    assert values == ["0.0", "inf", "nan"]
+
+
+def test_what_a_list_holds_is_dictionary_encoded_too() -> None:
+    group = written("retrains", varied_rows("retrains", "r", 100)).metadata.row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i).encodings for i in range(group.num_columns)}
+    assert "RLE_DICTIONARY" in columns["removed.list.element"]
