@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from tribute.errors import TributeError
-from tribute_jobs.commands import lake, looking, stages
+from tribute_jobs.commands import closing, lake, looking, money, stages
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,8 +14,9 @@ app = typer.Typer(
     help="Value the sources of a training corpus and pay their publishers.\n\n"
     "Start with `tribute demo`, or `tribute init DIR` for your own corpus.",
 )
-for part in (stages, looking, lake):
+for part in (stages, looking, closing, money, lake):
     app.add_typer(part.app)
+app.add_typer(closing.ledger, name="ledger")
 app.add_typer(lake.upkeep, name="lake")
 
 

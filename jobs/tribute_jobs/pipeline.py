@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 from tribute.config import Project, period_days
 from tribute.lineage import retrain_bank
-from tribute.royalty import parse_money
 from tribute.tasks import build_task
 from tribute.valuation import period_splits, read_book
 from tribute_jobs import stages
 from tribute_jobs.context import Context, open_context
+from tribute_jobs.money import facts
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
-BEFORE_EVALUATE = STAGES[:-1]
+AFTER = {"evaluate": "value", "close": "settle", "restate": "value"}
+"""Stages that follow one of the line, each run by its own command."""
+
+PAID = ("value", "settle", *AFTER)
 
 
 @dataclass(frozen=True)
@@ -31,24 +34,29 @@ class Outcome:
         return any(output.new for output in self.outputs.values())
 
 
-def run(project: Project, period: str, reporter: Reporter, last: str = "settle") -> Outcome:
-    """Run the stages up to `last` for a period (`YYYY-MM`); `evaluate` follows `value`.
+def run(project: Project, period: str, reporter: Reporter, last: str = "settle", reason: str = "") -> Outcome:
+    """Run the stages up to `last` for a period (`YYYY-MM`), which is one of the line or one that follows it.
+
+    Args:
+        reason: why a closed period is restated.
 
     Raises:
         TributeError: bad input, with the remedy; nothing is half-written.
     """
-    paid_period = period if last in ("value", "evaluate", "settle") else None
+    paid_period = period if last in PAID else None
     _check(project, period, paid_period)
     if last == "evaluate":
         retrain_bank(project)  # a training that cannot be repeated is refused before it is simulated
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
-        wanted = (*BEFORE_EVALUATE, last) if last == "evaluate" else STAGES[: STAGES.index(last) + 1]
-        for stage in wanted:
+        if paid_period is not None:
+            facts.register_policy(project, context.lake, paid_period)
+        wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
+        for stage in (*wanted, last) if last in AFTER else wanted:
             if stage == "corpus":
                 outputs[stage] = stages.corpus(context, paid_period)
             else:
-                outputs[stage] = _run_stage(stage, context, period, outputs)
+                outputs[stage] = _run_stage(stage, context, period, outputs, reason)
             reporter.finished(stage, *outputs[stage])
     return Outcome(outputs)
 
@@ -56,20 +64,23 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle")
 def _check(project: Project, period: str, paid_period: str | None) -> None:
     """What can be wrong with the settings is found before hours of work, not after."""
     period_days(period)
-    parse_money(project.pool.amount, project.pool.currency)
+    facts.pools(project), facts.policy(project), facts.fees(project)
     build_task(project.task)
     if paid_period is not None and project.rights.sources is not None:
         book = read_book(project, {})
         period_splits(book, paid_period, {right.source_id for right in book.rights})
 
 
-def _run_stage(stage: str, context: Context, period: str, before: dict[str, StageOutput]) -> StageOutput:
+def _run_stage(
+    stage: str, context: Context, period: str, before: dict[str, StageOutput], reason: str
+) -> StageOutput:
     if stage == "attribute":
         return stages.attribute(context, period)
     if stage == "value":
         return stages.value(context, period, before["attribute"].run_id)
-    if stage == "evaluate":
-        return stages.evaluate(context, period, before["value"].run_id)
-    if stage == "settle":
-        return stages.settle(context, period, before["value"].run_id)
+    if stage == "restate":
+        return stages.restate(context, period, before["value"].run_id, reason)
+    if stage in ("evaluate", "settle", "close"):
+        valued = {"evaluate": stages.evaluate, "settle": stages.settle, "close": stages.close}
+        return valued[stage](context, period, before["value"].run_id)
     return stages.train(context) if stage == "train" else stages.simulate(context)

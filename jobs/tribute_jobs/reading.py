@@ -1,6 +1,8 @@
 """What the reading commands print: valuations, statements, status."""
 
 import json
+from collections import defaultdict
+from collections.abc import Callable
 from fractions import Fraction
 
 from rich import box
@@ -8,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tribute.config import Project, period_days
-from tribute.errors import ValuationError
+from tribute.errors import ConfigError, ValuationError
 from tribute.lineage import lineage
-from tribute.royalty import Money, canonical_json, render_html, render_text
+from tribute.royalty import Money, canonical_json, render_html, render_pdf, render_text
 from tribute.valuation import Valuation, read_valuation
-from tribute_jobs.settled import latest_statements, statement_folder
+from tribute_jobs.money.issued import Statement, latest_statements, statement_folder
 from tribute_storage import Lake, connect
 
 
@@ -43,44 +45,65 @@ def latest_valuation(project: Project, period: str) -> Valuation:
 
 
 def print_valuation(project: Project, valuation: Valuation, console: Console) -> None:
-    """The table of publishers: value, interval, share, amount."""
-    settled = {each["publisher_id"]: each for each in latest_statements(project, valuation.period)}
+    """The table of publishers: value, interval, tokens, share of the pools, what that is, and what is paid out."""
+    statements = latest_statements(project, valuation.period)
+    settled: dict[str, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        settled[statement["publisher_id"]].append(statement)
     title = f"{project.name}, {valuation.period}: {valuation.run_id}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("publisher", overflow="fold")
-    currency = next(iter(settled.values()))["currency"] if settled else ""
-    for heading in ("value", "95% interval", "tokens", "share", f"amount {currency}".strip()):
+    paid_differs = any(each["amount_minor"] != each["balance"]["amount_paid_minor"] for each in statements)
+    for heading in ("value", "95% interval", "tokens", "share", "amount", *(["paid"] if paid_differs else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in valuation.publishers():
-        statement = settled.get(row["publisher_id"])
+        own = settled[row["publisher_id"]]
+        share = own[0]["share"] if own else row["share"]
+        paid = [" + ".join(_paid(each).text() for each in own)] if paid_differs else []
         table.add_row(
             row["publisher_id"],
             f"{row['value_nats']:.1f}",
             f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
             f"{row['token_share']:.1%}",
-            f"{float(Fraction(row['share'])):.2%}",
-            statement["amount"].removesuffix(f" {currency}") if statement else "not settled",
+            f"{float(Fraction(share)):.2%}",
+            " + ".join(each["amount"] for each in own) or "not settled",
+            *paid,
         )
     console.print(table)
     console.print("  value and interval in nats, over the month's queries", style="dim")
-    if settled:
-        first = next(iter(settled.values()))
-        paid = Money(sum(each["amount_minor"] for each in settled.values()), first["currency"])
-        folder = statement_folder(project, valuation.period, first["statement_version"])
-        console.print(
-            f"Amounts sum to {paid.text()} of a pool of {first['pool']['pool_amount']}. Statements: {folder}",
-            highlight=False,
-            soft_wrap=True,
-        )
+    if statements:
+        _print_sums(project, statements, console)
 
 
-def statement_text(project: Project, publisher: str, period: str, output: str) -> str:
-    """A publisher's latest statement as text, JSON or HTML.
+def _print_sums(project: Project, statements: list[Statement], console: Console) -> None:
+    first = statements[0]
+    for currency in sorted({each["currency"] for each in statements}):
+        own = [each for each in statements if each["currency"] == currency]
+        pool = Money(sum(pool["pool_amount_minor"] for pool in own[0]["pools"]), currency)
+        amount = Money(sum(each["amount_minor"] for each in own), currency)
+        console.print(f"Amounts sum to {amount.text()} of a pool of {pool.text()}.", highlight=False)
+    folder = statement_folder(project, first["period"], first["statement_version"])
+    console.print(
+        f"Statements, version {first['statement_version']}, {first['status']}: {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _paid(statement: Statement) -> Money:
+    return Money(statement["balance"]["amount_paid_minor"], statement["currency"])
+
+
+def statement_bytes(project: Project, publisher: str, period: str, output: str) -> bytes:
+    """A publisher's latest statements of a period, one for each currency, as text, JSON, HTML or PDF.
 
     Raises:
-        ValuationError: there is none.
+        ConfigError: there is no such format, or a page is asked of a publisher with several currencies.
+        ValuationError: there is no statement.
     """
-    found = {each["publisher_id"]: each for each in latest_statements(project, period)}
+    found: dict[str, list[Statement]] = defaultdict(list)
+    for each in latest_statements(project, period):
+        found[each["publisher_id"]].append(each)
     if publisher not in found:
         known = (
             f"Publishers: {', '.join(found)}"
@@ -88,9 +111,21 @@ def statement_text(project: Project, publisher: str, period: str, output: str) -
             else f"Settle it: tribute run PROJECT.yaml --period {period}"
         )
         raise ValuationError(f"Period {period} has no statement for {publisher!r}. {known}")
-    if output == "json":
-        return canonical_json(found[publisher]).decode()
-    return render_html(found[publisher]) if output == "html" else render_text(found[publisher])
+    if output not in RENDERERS:
+        raise ConfigError(f"There is no format {output!r}. Choose one of: {', '.join(RENDERERS)}")
+    own = found[publisher]
+    if len(own) > 1 and output in ("html", "pdf"):
+        folder = statement_folder(project, period, own[0]["statement_version"])
+        raise ConfigError(f"{publisher} has a page for each currency. They are in {folder}")
+    return b"\n".join(RENDERERS[output](each) for each in own)
+
+
+RENDERERS: dict[str, Callable[[Statement], bytes]] = {
+    "text": lambda statement: render_text(statement).encode(),
+    "json": lambda statement: canonical_json(statement) + b"\n",
+    "html": lambda statement: render_html(statement).encode(),
+    "pdf": render_pdf,
+}
 
 
 def print_status(project: Project, as_json: bool) -> None:

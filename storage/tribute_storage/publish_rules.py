@@ -53,6 +53,16 @@ RULES: dict[str, Rule] = {
         },
     ),
     "corpus_documents": Rule(SOURCE, "documents of sources in which the publisher holds a right"),
+    "corpus_duplicates": Rule(
+        SOURCE,
+        "what of the publisher's sources is credited elsewhere",
+        {
+            "credited_source_id": (
+                "CASE WHEN t.credited_source_id IN (FROM mine) THEN t.credited_source_id END",
+                "empty where it is another publisher's source; the operator can tell",
+            )
+        },
+    ),
     "trajectories": Rule(NOTHING, "no rows: trainings are of the operator's model as a whole"),
     "simulations": Rule(
         f"{SOURCE} AND t.removed = [t.source_id]",
@@ -101,8 +111,19 @@ RULES: dict[str, Rule] = {
         "the publisher's own total and lines",
         {"calibration": _empty("it names the sources that were retrained")},
     ),
-    "statements": Rule(OWN, "the publisher's own statements, every version as it was sent"),
-    "statement_lines": Rule(OWN, "lines of the publisher's own statements"),
+    "statements": Rule(OWN, "the publisher's own statements, every version as it was sent", examined=2),
+    "statement_lines": Rule(OWN, "lines of the publisher's own statements", examined=2),
+    "policies": Rule(EVERYONE, "all rows: the rules that everybody is paid by, and why one was replaced"),
+    "ledger": Rule(
+        NOTHING,
+        "no rows: the operator's books, whose hashes chain several publishers; accounts are on statements",
+    ),
+    "bundles": Rule(
+        EVERYONE,
+        "all rows: roots and signatures, by which anybody checks a statement",
+        {"artifact_uri": _empty("a place in the operator's working folder")},
+    ),
+    "disputes": Rule(OWN, "disputes of the publisher's own statements"),
 }
 
 MONTHS = {

@@ -1,9 +1,11 @@
-"""Three settlements to the last byte. After an intended change: `python -m tests.golden.statement_cases`.
+"""Statements to the last byte, a case a function. To renew them: `python -m tests.golden.statement_cases`.
 
-October 2026, three publishers: Aurora holds two sources and part of a third, Borealis the other part, and
-Cassini's only source made the answers worse.
+November and December 2026, four publishers: Aurora holds two sources and part of a third, Borealis the other part,
+Cassini's only source made the answers worse, Dahlia's is small. Payable are 40 + 8 + 0 + 2 = 50 nats, so that the
+shares are 4/5, 4/25, 0 and 1/25, and the pool is (25,000.00 - 5,000.00) x 1/2 = 10,000.00 EUR each month.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from html.parser import HTMLParser
@@ -11,20 +13,43 @@ from pathlib import Path
 from typing import Any
 
 from tribute.royalty import (
+    Adjustment,
+    Agreement,
+    Books,
     LineValue,
     PeriodFacts,
+    Pool,
     PublisherValue,
     Quality,
+    account_from_json,
+    adjustments,
     build_statements,
     canonical_json,
-    parse_money,
     render_html,
     render_text,
 )
 
+Statement = dict[str, Any]
+Key = tuple[str, str]
+
 HERE = Path(__file__).parent
 CERTIFICATE = Quality("evaluate-0123456789ab", 32 * "ab", Decimal("0.087"), Decimal("0.931"))
-POOLS = {"eur": ("10000.00", "EUR"), "jpy": ("1000001", "JPY"), "kwd": ("3210.987", "KWD")}
+EUROS = (Pool("answers", "EUR", 2_500_000, (("payment fees", 500_000),), Fraction(1, 2)),)
+ABROAD = (Pool("tokyo", "JPY", 1_000_001), Pool("gulf", "KWD", 3_210_987))
+VALUES = {"aurora": ("30", "10"), "borealis": ("5", "3"), "cassini": ("-0.5",), "dahlia": ("2",)}
+RECOUNTED = VALUES | {"aurora": ("26", "10"), "borealis": ("5", "7")}
+REASON = "The usage log of November held 400 answers twice"
+TERMS = (
+    Agreement(
+        "aurora", "EUR", "advance-2026", advances=(("2026-11", 1_000_000),), withholding_rate=Fraction(3, 20)
+    ),
+    Agreement("aurora", "JPY", "tokyo-2026", withholding_rate=Fraction(1, 10)),
+    Agreement(
+        "borealis", "EUR", "quarterly", rate=Fraction(3, 4), guarantee_minor=300_000, accounting_period="quarter"
+    ),
+    Agreement("dahlia", "EUR", "small", threshold_minor=50_000),
+)
+"""An advance of 10,000.00 and 15% tax; 3/4 with 3,000.00 a quarter guaranteed; no payment below 500.00."""
 
 
 def line(source: str, value: str, margin: str, tokens: int, license: str = "MIT", **more: Any) -> LineValue:
@@ -34,47 +59,123 @@ def line(source: str, value: str, margin: str, tokens: int, license: str = "MIT"
     return LineValue(source, more.pop("title", source), license, 264, *figures, tokens, **more)
 
 
-def publishers() -> list[PublisherValue]:
-    """Payable 41.25 + 8.25 + 0 nats: shares 5/6, 1/6 and 0."""
-    aurora = (
-        line("aurora-docs", "30.5", "4.25", 81_220, title="Aurora documentation", signed="31.75"),
-        line("aurora-blog", "-2.25", "1.5", 9_100, "LicenseRef-Aurora"),
-        line("atlas", "13", "2.125", 20_480, "CC-BY-4.0", split=Fraction(2, 3)),
-    )
-    borealis = (
-        line("atlas", "6.5", "1.0625", 10_240, "CC-BY-4.0", split=Fraction(1, 3)),
-        line("notes & <queries>", "1.75", "2", 4_096, "NOASSERTION"),
-    )
-    cassini = (line("cassini-forum", "-0.5", "0.75", 2_048, "Apache-2.0"),)
-    figures = {
-        "aurora": ("Aurora Press", Fraction(5, 6), "42.5", "41.25", "36", "46.5", aurora),
-        "borealis": ("Borealis & Söhne", Fraction(1, 6), "8.25", "8.25", "5.5", "11", borealis),
-        "cassini": ("Cassini", Fraction(0), "-0.5", "-0.5", "-1.25", "0.25", cassini),
+def publishers(values: Mapping[str, tuple[str, ...]] = VALUES) -> list[PublisherValue]:
+    """Four publishers with their sources' values; Aurora's blog was measured at -0.75 and calibrated to 0."""
+    of = {name: iter(nats) for name, nats in values.items()}
+    terms = {"rsl": "ai-train", "tdm_policy": "https://aurora.example/tdm"}
+    lines = {
+        "aurora": (
+            line("aurora-docs", next(of["aurora"]), "4.25", 81_220, title="Aurora documentation", terms=terms),
+            line("atlas", next(of["aurora"]), "2.125", 20_480, "CC-BY-4.0", split=Fraction(2, 3)),
+            line("aurora-blog", "0", "1.5", 9_100, "LicenseRef-Aurora", signed="-0.75"),
+        ),
+        "borealis": (
+            line("atlas", next(of["borealis"]), "1.0625", 10_240, "CC-BY-4.0", split=Fraction(1, 3)),
+            line("notes & <queries>", next(of["borealis"]), "2", 4_096, "NOASSERTION"),
+        ),
+        "cassini": (line("cassini-forum", next(of["cassini"]), "0.75", 2_048, "Apache-2.0"),),
+        "dahlia": (line("dahlia", next(of["dahlia"]), "0.5", 6_000, "CC-BY-4.0"),),
     }
-    return [
-        PublisherValue(key, name, share, *map(Decimal, (signed, value, low, high)), lines=lines)
-        for key, (name, share, signed, value, low, high, lines) in figures.items()
-    ]
+    names = {"aurora": "Aurora Press", "borealis": "Borealis & Söhne", "cassini": "Cassini", "dahlia": "Dahlia"}
+    return [_publisher(key, names[key], own) for key, own in lines.items()]
 
 
-def settled(currency: str) -> list[dict[str, Any]]:
-    """The three statements of a settlement in EUR, JPY or KWD."""
+def _publisher(key: str, name: str, lines: tuple[LineValue, ...]) -> PublisherValue:
+    names = ("attribution_signed_nats", "value_nats", "ci_low_nats", "ci_high_nats")
+    sums = [sum((getattr(each, field) for each in lines), Decimal(0)) for field in names]
+    return PublisherValue(key, name, *sums, lines=lines, usage_count=264)
+
+
+def settled(
+    period: str,
+    before: Sequence[Statement] = (),
+    moved: Mapping[Key, Adjustment] | None = None,
+    values: Mapping[str, tuple[str, ...]] = VALUES,
+    pools: tuple[Pool, ...] = EUROS,
+    version: int = 1,
+) -> list[Statement]:
+    """A closed month: its accounts open as `before` left them, and carry the adjustments `moved`."""
+    accounts = {(s["publisher_id"], s["currency"]): account_from_json(s["balance"]["account"]) for s in before}
+    books = Books(
+        {(each.publisher_id, each.currency): each for each in TERMS},
+        accounts,
+        {key: [each] for key, each in (moved or {}).items()},
+    )
     facts = PeriodFacts(
         project="demo",
-        period="2026-10",
-        pool=parse_money(*POOLS[currency]),
+        period=period,
+        pools=pools,
         shrinkage=Decimal("0.25"),
-        value_run="value-0123456789ab",
+        value_run=f"value-{period}-v{version}",
         simulate_run="simulate-0123456789ab",
         train_run="train-0123456789ab",
-        quality=CERTIFICATE if currency == "eur" else None,
+        statement_version=version,
+        supersedes=version > 1,
+        final=True,
+        quality=CERTIFICATE if pools == EUROS else None,
     )
-    return build_statements(facts, publishers())
+    return build_statements(facts, publishers(values), books)
 
 
-def json_text(currency: str) -> str:
-    """Canonical JSON of each statement, a line each."""
-    return "".join(canonical_json(statement).decode() + "\n" for statement in settled(currency))
+def two_months(publisher: str) -> list[Statement]:
+    """November and December of a publisher; the account of the first opens the second."""
+    november = settled("2026-11")
+    return [one for one in november + settled("2026-12", november) if one["publisher_id"] == publisher]
+
+
+def advance() -> list[Statement]:
+    """Aurora earns 8,000.00 twice. Of its advance of 10,000.00, November recoups 8,000.00 and pays nothing;
+    December recoups 2,000.00, withholds 15% of 6,000.00, which is 900.00, and pays 5,100.00."""
+    return two_months("aurora")
+
+
+def guarantee() -> list[Statement]:
+    """Borealis earns 3/4 of 1,600.00, 1,200.00, twice, and is paid at the end of the quarter: 2,400.00 and the
+    600.00 that its guarantee of 3,000.00 lacks."""
+    return two_months("borealis")
+
+
+def threshold() -> list[Statement]:
+    """Dahlia's 400.00 of November are below 500.00 and carried over; December pays 800.00."""
+    return two_months("dahlia")
+
+
+def negative() -> list[Statement]:
+    """Cassini's source made the answers worse: it is paid nothing, owes nothing, and sees its value."""
+    return two_months("cassini")
+
+
+def restatement() -> list[Statement]:
+    """November recounted: 36 + 12 + 0 + 2 nats. Of Aurora: the first and the second version of November, which
+    earns 7,200.00, and December, which opens as the first version left it and carries -800.00: 8,000.00 - 800.00
+    - 2,000.00 recouped = 5,200.00, less 780.00 of tax. Then December of Borealis, which carries
+    3/4 x (2,400.00 - 1,600.00) = 600.00 and is paid 1,200.00 + 1,200.00 + 600.00 and the shortfall of 600.00."""
+    november = settled("2026-11")
+    again = settled("2026-11", values=RECOUNTED, version=2)
+    december = settled("2026-12", november, adjustments(november, again, REASON))
+    by_key = {(s["publisher_id"], s["period"], s["statement_version"]): s for s in november + again + december}
+    told = [
+        ("aurora", "2026-11", 1),
+        ("aurora", "2026-11", 2),
+        ("aurora", "2026-12", 1),
+        ("borealis", "2026-12", 1),
+    ]
+    return [by_key[key] for key in told]
+
+
+def jpy() -> list[Statement]:
+    """1,000,001 yen: 800,000.8 + 160,000.16 + 40,000.04; one left over is for Aurora, whose 10% tax is 80,000."""
+    return [one for one in settled("2026-11", pools=ABROAD) if one["currency"] == "JPY"]
+
+
+def kwd() -> list[Statement]:
+    """3,210.987 dinar: 2,568.7896 + 513.75792 + 128.43948; the two fils left over go to Borealis and Aurora."""
+    return [one for one in settled("2026-11", pools=ABROAD) if one["currency"] == "KWD"]
+
+
+CASES: dict[str, Callable[[], list[Statement]]] = {
+    each.__name__: each for each in (advance, guarantee, threshold, negative, restatement, jpy, kwd)
+}
 
 
 class _Words(HTMLParser):
@@ -102,13 +203,13 @@ def page_text(page: str) -> str:
 
 
 def expected_files() -> dict[str, str]:
-    """Name and content of every golden file."""
-    files = {f"statement_{currency}.json": json_text(currency) for currency in POOLS}
-    first = settled("eur")[0]
-    return files | {
-        "statement_eur.html.txt": page_text(render_html(first)),
-        "statement_eur.txt": render_text(first),
-    }
+    """Name and content of every golden file: JSON with a statement a line, text, and one page's words."""
+    files = {}
+    for name, case in CASES.items():
+        statements = case()
+        files[f"{name}.json"] = "".join(canonical_json(each).decode() + "\n" for each in statements)
+        files[f"{name}.txt"] = "\n".join(render_text(each) for each in statements)
+    return files | {"restatement.html.txt": page_text(render_html(restatement()[2]))}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tribute.errors import PolicyError
 from tribute.royalty.agreement import Agreement
-from tribute.royalty.allocation import Claim, allocate_shares
+from tribute.royalty.allocation import UNITS, Claim, allocate_shares
 from tribute.royalty.balance import Account, Adjustment, account_from_json, balance, balance_json
 from tribute.royalty.limits import customer_weights, limited
 from tribute.royalty.money import allocate
@@ -119,7 +119,10 @@ def test_a_zero_claim_is_paid_zero(examples: int) -> None:
 
 @EXAMPLES
 def test_splitting_a_publisher_moves_nothing(examples: int) -> None:
-    """Two accounts with parts of one publisher's claim get together what the one got, and others the same."""
+    """Two accounts with parts of one publisher's claim get together what the one got, and others the same.
+
+    A customer's fee is divided in whole parts of `UNITS`, so that under `user_centric` it holds to three of them.
+    """
     whole = policies(noise_floor=False, equal=False)
 
     @law(examples, whole, claims, fees, st.integers(1, 9))
@@ -129,8 +132,9 @@ def test_splitting_a_publisher_moves_nothing(examples: int) -> None:
         halves = [scaled(first, "y", Fraction(tenths, 10)), scaled(first, "z", Fraction(10 - tenths, 10))]
         before = allocate_shares(policy, drawn, paid).shares()
         after = allocate_shares(policy, [*others, *halves], paid).shares()
-        assert after.pop("y") + after.pop("z") == before.pop(first.publisher_id)
-        assert after == before
+        after[first.publisher_id] = after.pop("y") + after.pop("z")
+        slack = Fraction(3, UNITS) if "user_centric" in policy.weights else 0
+        assert all(abs(after[name] - before[name]) <= slack for name in after.keys() | before.keys())
 
 
 def scaled(claim: Claim, name: str, part: Fraction) -> Claim:

@@ -1,6 +1,7 @@
 """Commands that show what is there."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,12 +33,13 @@ def statement(
     project: ProjectFile,
     publisher: Annotated[str, typer.Argument(help="a publisher_id of `tribute report`")],
     period: Period = THIS_MONTH,
-    output: Annotated[str, typer.Option("--format", help="text, json or html")] = "text",
+    output: Annotated[str, typer.Option("--format", help="text, json, html or pdf")] = "text",
 ) -> None:
     """Print a publisher's latest statement of a period."""
-    from tribute_jobs.reading import statement_text
+    from tribute_jobs.reading import statement_bytes
 
-    print(statement_text(load_project(project), publisher, period, output))
+    sys.stdout.buffer.write(statement_bytes(load_project(project), publisher, period, output))
+    sys.stdout.buffer.flush()
 
 
 @app.command()

@@ -22,7 +22,7 @@ def demo(
     """Run the whole chain on text that every Python installation has: docstrings of installed packages."""
     from tribute_jobs.starter import write_demo
 
-    _run(load_project(write_demo(folder)), period, as_json, "settle")
+    run_to(load_project(write_demo(folder)), period, as_json, "settle")
 
 
 @app.command()
@@ -37,37 +37,37 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
 @app.command()
 def run(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
     """The scheduled job: every stage; keeps what is there, takes up what is not."""
-    _run(load_project(project), period, as_json, "settle")
+    run_to(load_project(project), period, as_json, "settle")
 
 
 @app.command()
 def train(project: ProjectFile, as_json: AsJson = False) -> None:
     """Snapshot the corpus, train every replicate and record its trajectory."""
-    _run(load_project(project), THIS_MONTH, as_json, "train")
+    run_to(load_project(project), THIS_MONTH, as_json, "train")
 
 
 @app.command()
 def simulate(project: ProjectFile, as_json: AsJson = False) -> None:
     """Simulate how the parameters would have moved without each source (after train)."""
-    _run(load_project(project), THIS_MONTH, as_json, "simulate")
+    run_to(load_project(project), THIS_MONTH, as_json, "simulate")
 
 
 @app.command()
 def attribute(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
     """Attribute the period's queries to the sources (after simulate)."""
-    _run(load_project(project), period, as_json, "attribute")
+    run_to(load_project(project), period, as_json, "attribute")
 
 
 @app.command()
 def value(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
     """Value sources and publishers over the period (after attribute); tracked in MLflow."""
-    _run(load_project(project), period, as_json, "value")
+    run_to(load_project(project), period, as_json, "value")
 
 
 @app.command()
 def settle(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
     """Divide the pool to the cent and write the statements (after value)."""
-    _run(load_project(project), period, as_json, "settle")
+    run_to(load_project(project), period, as_json, "settle")
 
 
 @app.command()
@@ -76,7 +76,7 @@ def evaluate(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson 
 
     Retrains are banked, so that another month, or another simulation of the same training, finds them.
     """
-    _run(load_project(project), period, as_json, "evaluate")
+    run_to(load_project(project), period, as_json, "evaluate")
 
 
 @app.command()
@@ -87,17 +87,18 @@ def serve(project: ProjectFile) -> None:
     serve_forever(load_project(project))
 
 
-def _run(project: Project, period: str, as_json: bool, last: str) -> None:
+def run_to(project: Project, period: str, as_json: bool, last: str, reason: str = "") -> None:
+    """Run the stages up to `last`, telling what happens."""
     from tribute_jobs.pipeline import run as run_stages
     from tribute_jobs.progress import JsonReporter, PeopleReporter
     from tribute_jobs.reading import latest_valuation, print_valuation
 
     console = Console()
-    outcome = run_stages(project, period, JsonReporter() if as_json else PeopleReporter(console), last)
+    outcome = run_stages(project, period, JsonReporter() if as_json else PeopleReporter(console), last, reason)
     if as_json:
         print(json.dumps({"event": "ended", "changed": outcome.changed, "period": period}))
         return
     if not outcome.changed:
         console.print("Nothing to do: everything is there already.")
-    if last == "settle":
+    if last in ("settle", "close", "restate"):
         print_valuation(project, latest_valuation(project, period), console)

@@ -1,6 +1,7 @@
 """The stages of a valuation, one file each; every stage is idempotent under its run id."""
 
 from tribute_jobs.stages.attribute import attribute
+from tribute_jobs.stages.close import close, restate
 from tribute_jobs.stages.corpus import corpus
 from tribute_jobs.stages.evaluate import evaluate
 from tribute_jobs.stages.settle import settle
@@ -9,4 +10,15 @@ from tribute_jobs.stages.stage import StageOutput
 from tribute_jobs.stages.train import train
 from tribute_jobs.stages.value import value
 
-__all__ = ["StageOutput", "attribute", "corpus", "evaluate", "settle", "simulate", "train", "value"]
+__all__ = [
+    "StageOutput",
+    "attribute",
+    "close",
+    "corpus",
+    "evaluate",
+    "restate",
+    "settle",
+    "simulate",
+    "train",
+    "value",
+]

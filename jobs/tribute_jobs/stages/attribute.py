@@ -15,6 +15,7 @@ from tribute.errors import CorpusError
 from tribute.lineage import SimulationRun, simulation_runs
 from tribute.readout import QueryRows, attribution_run, period_queries, query_rows
 from tribute.simulation import Design, Simulated, design_of, simulated_responses
+from tribute.valuation import customer_cap, query_uses
 from tribute_jobs.context import Context
 from tribute_jobs.stages.distilled import SampledMonth, predicted_rows, sampled_month
 from tribute_jobs.stages.readouts import ReadOuts
@@ -58,7 +59,7 @@ class Attribution:
     def __init__(self, context: Context, queries: QueryTable, run_id: str) -> None:
         self.context, self.queries, self.run_id = context, queries, run_id
         self.shards, self._read_outs = context.shards(), ReadOuts(context)
-        project = context.project
+        project, self._cap = context.project, customer_cap(context.project)
         self._runs = [(run, simulated_responses(project, run.run_id)) for run in simulation_runs(project)]
         tokens = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
         run, found = self._runs[0]
@@ -83,8 +84,8 @@ class Attribution:
 
     def _sampled(self) -> SampledMonth | None:
         settings = self.context.project.readout
-        if settings.precision is None or settings.method not in ("auto", "distilled"):
-            return None
+        if settings.precision is None or settings.method not in ("auto", "distilled") or self._cap is not None:
+            return None  # totals of a sample cannot be limited customer by customer
         return sampled_month(
             self._read_outs, self.queries, self._runs, self._design, settings.precision, settings.seed
         )
@@ -100,12 +101,14 @@ class Attribution:
     def _every_query(self) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
         """Totals of every run, [R, U], and measurements, all exact; commits the main run's influences."""
         totals, nats, staged = [], [], list[StagedFile]()
+        uses_Q = query_uses(self.queries, self._cap)
         for run, found in self._runs:
-            totals_RU = np.zeros((self._read_outs.replicates, len(found)))
+            totals_RU, begin = np.zeros((self._read_outs.replicates, len(found))), 0
             for block in self._blocks(len(found)):
                 influence_RQU, measured_Q = self._read_outs.influence(run, found, block)
-                uses_Q = block.weights / block.inclusion
-                totals_RU += np.einsum("q,rqu->ru", uses_Q, influence_RQU.astype(np.float64))
+                counts_Q = uses_Q[begin : begin + len(measured_Q)]
+                totals_RU += np.einsum("q,rqu->ru", counts_Q, influence_RQU.astype(np.float64))
+                begin += len(measured_Q)
                 if run.name == "simulated":
                     staged += self._write(block, influence_RQU)
                     nats.append(measured_Q)

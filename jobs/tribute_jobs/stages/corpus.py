@@ -1,5 +1,7 @@
 """Stage `corpus`: read the sources once and keep a snapshot; later, check that they are still the same."""
 
+from dataclasses import asdict
+
 import pyarrow as pa
 
 from tribute.config import Project
@@ -29,6 +31,7 @@ def corpus(context: Context, paid_period: str | None) -> StageOutput:
         _check_rights(context.project, paid_period, [each.source.source_id for each in content.sources])
         write_snapshot(content, context.folder(run_id))
         _commit(context, run_id, content)
+        _warn(context, content)
     manifest = context.manifest()
     if not new:
         _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
@@ -40,6 +43,19 @@ def corpus(context: Context, paid_period: str | None) -> StageOutput:
 def _check_rights(project: Project, paid_period: str | None, source_ids: list[str]) -> None:
     if paid_period is not None and project.rights.sources is not None:
         period_splits(read_book(project, {}), paid_period, source_ids)
+
+
+def _warn(context: Context, content: Corpus) -> None:
+    """Say who repeats whom: the operator may know better who was first."""
+    present = {each.source.source_id for each in content.sources}
+    for each in content.duplicates:
+        if each.source_id != each.credited_source_id:
+            parts = "passages of " if each.kind == "passage" else ""
+            left = "" if each.source_id in present else "; nothing of it is left to be trained on"
+            context.reporter.warned(
+                f"Source {each.source_id}: {parts}{each.documents:,} of its documents are credited to "
+                f"{each.credited_source_id}, which claimed them first ({each.kind} copies){left}"
+            )
 
 
 def _commit(context: Context, run_id: str, content: Corpus) -> None:
@@ -57,6 +73,8 @@ def _commit(context: Context, run_id: str, content: Corpus) -> None:
         for examples in content.sources
         for document in examples.documents
     ]
+    found = [{"run_id": run_id} | asdict(each) for each in content.duplicates]
+    context.lake.append("corpus_duplicates", run_id, pa.Table.from_pylist(found, SCHEMAS["corpus_duplicates"]))
     context.lake.append("corpus_documents", run_id, pa.Table.from_pylist(documents, SCHEMAS["corpus_documents"]))
     sources = [{"run_id": run_id} | _source_row(examples) for examples in content.sources]
     context.lake.append("corpus_sources", run_id, pa.Table.from_pylist(sources, SCHEMAS["corpus_sources"]))

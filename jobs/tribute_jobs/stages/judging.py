@@ -25,7 +25,15 @@ from tribute.lineage import SimulationRun
 from tribute.readout import METHODS, QueryRows, fit_head, query_features
 from tribute.simulation import Design, Simulated, change_matrix, recorded_replicates, single_units
 from tribute.tasks import build_task
-from tribute.valuation import Estimates, SourceSums, interval, payees, source_values
+from tribute.valuation import (
+    Estimates,
+    SourceSums,
+    customer_cap,
+    interval,
+    payees,
+    query_uses,
+    source_values,
+)
 from tribute_jobs.context import Context
 from tribute_jobs.stages.readouts import ReadOuts
 
@@ -85,7 +93,7 @@ class Judging:
             self.project.valuation, self._sums(), self._tokens_S, self._estimates(), self.project.training.seed
         )
         member_SU = change_matrix(self._units, len(self._tokens_S)).T.astype(np.float64)
-        split_SP, uses_Q = member_SU @ split_UP, self.queries.weights / self.queries.inclusion
+        split_SP, uses_Q = member_SU @ split_UP, self._uses(self.queries)
         truths_P = [np.nan_to_num(uses_Q @ one_QU) @ split_UP for one_QU in truth.one]
         value_P, tokens_P = values.value_S @ split_SP, self._tokens_S @ split_SP
         pool = pool_figures(value_P, tokens_P, truths_P)
@@ -140,7 +148,7 @@ class Judging:
     ) -> dict[str, Any]:
         settings, (_, split_UP) = self._settings, self._payees()
         figures = judged_influence(influence_QU, truth, settings.resamples, self.project.training.seed)
-        uses_Q = self.queries.weights / self.queries.inclusion
+        uses_Q = self._uses(self.queries)
         owed_P = np.nan_to_num(uses_Q @ truth.mean_QU) @ split_UP
         wrong = misallocated(uses_Q @ influence_QU @ split_UP, owed_P)
         return row(method, kind, figures, wrong, prepared, cost)
@@ -165,13 +173,18 @@ class Judging:
 
     def _sums(self) -> SourceSums:
         each = [self._design.influence(q) for q in self._influence_RQU.astype(np.float64)]
-        return SourceSums.of_queries(self.context.source_ids(), np.stack(each), self.queries)
+        return SourceSums.of_queries(
+            self.context.source_ids(), np.stack(each), self.queries, customer_cap(self.project)
+        )
+
+    def _uses(self, queries: QueryTable) -> Array:
+        return query_uses(queries, customer_cap(self.project))
 
     def _estimates(self) -> Estimates | None:
         """What calibration compares, of the tuning queries; None if nothing is retrained for it."""
         if len(self._runs) == 1:
             return None
-        uses_T = self._tuning.weights / self._tuning.inclusion
+        uses_T = self._uses(self._tuning)
         totals, position = {}, {each.unit.unit_id: u for u, each in enumerate(self._runs[0][1])}
         for run, found in self._runs:
             read_RTU = self._read_outs.influence(run, found, self._tuning)[0].astype(np.float64)

@@ -7,6 +7,7 @@ known one: a misspelt setting must never be silently ignored by a system that pa
 from tribute.config.corpus import (
     ArraysCorpus,
     Corpus,
+    Crediting,
     HeldOutQueries,
     IdxCorpus,
     IdxQueries,
@@ -18,7 +19,8 @@ from tribute.config.corpus import (
 )
 from tribute.config.loading import load_project, period_days
 from tribute.config.model import Calibration, Evaluation, Readout, Simulation, TaskSettings, Training
-from tribute.config.project import Cluster, Pool, Project, Rights, Serving, Tracking, Valuation
+from tribute.config.money import Money, Pool, Rights
+from tribute.config.project import Cluster, Project, Serving, Tracking, Valuation
 from tribute.config.section import Section
 
 __all__ = [
@@ -26,12 +28,14 @@ __all__ = [
     "Calibration",
     "Cluster",
     "Corpus",
+    "Crediting",
     "Evaluation",
     "HeldOutQueries",
     "IdxCorpus",
     "IdxQueries",
     "IngestedQueries",
     "InstalledDocs",
+    "Money",
     "Pool",
     "Project",
     "Queries",

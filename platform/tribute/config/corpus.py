@@ -8,11 +8,24 @@ from pydantic import Field
 from tribute.config.section import Section
 
 
+class Crediting(Section):
+    """Who is paid for what stands in several sources: training sees it once, in the source that is credited."""
+
+    credit: Literal["first_claimant", "source_order", "off"] = Field(
+        "first_claimant", description="the earliest date of claim; the first source by id; or every copy"
+    )
+    claims: Path | None = Field(
+        None,
+        description="CSV of source_id, claimed (YYYY-MM-DD): from the operator's records, not publishers'",
+    )
+
+
 class CorpusSection(Section):
     """What every kind of corpus has."""
 
     revision: int = Field(1, ge=1, description="raise it when the content has changed on purpose")
     held_out: float = Field(0.1, ge=0, lt=1, description="part of every source kept out of training, for queries")
+    duplicates: Crediting = Crediting()
 
 
 class InstalledDocs(CorpusSection):
@@ -31,6 +44,7 @@ class TextCorpus(CorpusSection):
     path: Path
     source_column: str = "source"
     text_column: str = "text"
+    claimed_column: str = Field("claimed", description="may be absent: when each document was first claimed")
     window: int = Field(65, ge=2, description="bytes per example: a context of window - 1 and its next bytes")
 
 

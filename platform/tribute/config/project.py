@@ -1,23 +1,14 @@
 """A whole project, and the settings of money, cluster, tracking and service."""
 
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tribute.config.corpus import Corpus, HeldOutQueries, Queries
 from tribute.config.model import Calibration, Evaluation, Readout, Simulation, TaskSettings, Training
+from tribute.config.money import Money, Pool, Rights
 from tribute.config.section import Section
-
-
-class Rights(Section):
-    """Who is paid for which source."""
-
-    sources: Path | None = Field(
-        None, description="CSV, YAML or Parquet: source_id, publisher_id, split, valid_from, valid_to"
-    )
-    publishers: Path | None = Field(None, description="CSV, YAML or Parquet: publisher_id, name")
 
 
 class Valuation(Section):
@@ -32,26 +23,6 @@ class Valuation(Section):
         if isinstance(value, float) and not 0 <= value <= 1:
             raise ValueError("shrinkage is 'auto' or a number from 0 to 1")
         return value
-
-
-class Pool(Section):
-    """The money of a period; `amount` is text, so that no digit is lost to binary fractions."""
-
-    amount: str = "10000.00"
-    currency: str = Field("EUR", description="ISO 4217 code")
-
-    @field_validator("amount", mode="before")
-    @classmethod
-    def _is_exact(cls, value: object) -> str:
-        if isinstance(value, float):
-            raise ValueError(f"write the amount in quotes, as text: amount: '{value}'")
-        try:
-            amount = Decimal(str(value))
-        except InvalidOperation:
-            raise ValueError(f"{value!r} is not a decimal number such as '10000.00'") from None
-        if not amount.is_finite() or amount < 0:
-            raise ValueError(f"{value!r} is not a finite amount of at least 0")
-        return str(value)
 
 
 class Cluster(Section):
@@ -99,6 +70,9 @@ class Project(Section):
     queries: Queries = HeldOutQueries()
     valuation: Valuation = Valuation()
     pool: Pool = Pool()
+    pools: tuple[Pool, ...] = Field((), description="instead of `pool`: several, each with an id of its own")
+    policy: dict[str, Any] = Field({}, description="how values become shares; see tribute.royalty, Policy")
+    money: Money = Money()
     cluster: Cluster = Cluster()
     tracking: Tracking = Tracking()
     serving: Serving = Serving()
@@ -111,8 +85,14 @@ class Project(Section):
             )
         if self.readout.method == "shared_trunk" and self.simulation.scope == "all":
             raise ValueError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
+        if self.pools and "pool" in self.model_fields_set:
+            raise ValueError("give `pool` or `pools`, not both")
         self.further_simulations()
         return self
+
+    def divided(self) -> tuple[Pool, ...]:
+        """The pools of a period."""
+        return self.pools or (self.pool,)
 
     def further_simulations(self) -> list[Simulation]:
         """The settings of the further estimates that calibration may use beside `simulation`."""

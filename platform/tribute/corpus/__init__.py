@@ -18,12 +18,13 @@ from tribute.corpus.snapshot import (
     read_manifest,
     write_snapshot,
 )
-from tribute.corpus.sources import Corpus, InputFile, Source, SourceExamples
+from tribute.corpus.sources import Corpus, Duplicates, InputFile, Source, SourceExamples
 from tribute.corpus.usage import usage_queries
 
 __all__ = [
     "Accounting",
     "Corpus",
+    "Duplicates",
     "Familiarity",
     "InputFile",
     "Likeness",

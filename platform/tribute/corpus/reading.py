@@ -2,24 +2,29 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from tribute.config import ArraysCorpus, IdxCorpus, InstalledDocs, TextCorpus
+from tribute.config import ArraysCorpus, Crediting, IdxCorpus, InstalledDocs, TextCorpus
 from tribute.config import Corpus as CorpusSettings
 from tribute.corpus.array_files import hold_out, read_arrays, read_idx_corpus
 from tribute.corpus.batches import text_windows
-from tribute.corpus.duplicates import drop_duplicates
+from tribute.corpus.claims import read_claims
+from tribute.corpus.duplicate_examples import credit_examples_once
+from tribute.corpus.duplicates import credit_once
 from tribute.corpus.installed_docs import read_installed_docs
 from tribute.corpus.sources import (
     Columns,
     Corpus,
     Document,
     DocumentRecord,
+    Duplicates,
     InputFile,
     Source,
     SourceExamples,
+    input_file,
     text_sha256,
 )
 from tribute.corpus.text_files import read_texts, source_files
@@ -32,18 +37,47 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     Raises:
         CorpusError: names the file, row, column or source that is wrong, and the remedy.
     """
+    dates, claims = _claim_dates(settings.duplicates)
     if isinstance(settings, IdxCorpus | ArraysCorpus):
         arrays, inputs = read_idx_corpus(settings) if isinstance(settings, IdxCorpus) else read_arrays(settings)
-        sources = [_array_source(source_id, arrays[source_id], settings.held_out) for source_id in sorted(arrays)]
-        return _checked(Corpus(tuple(sources), tuple(inputs)))
+        found: tuple[Duplicates, ...] = ()
+        if settings.duplicates.credit != "off":
+            arrays, found = credit_examples_once(arrays, dates)
+        sources = [
+            _array_source(source_id, arrays[source_id], settings.held_out)
+            for source_id in sorted(arrays)
+            if len(arrays[source_id]["labels"])
+        ]
+        return _checked(Corpus(tuple(sources), (*inputs, *claims), found))
     if isinstance(settings, InstalledDocs):
         described, texts, inputs = read_installed_docs(settings)
     else:
         texts, inputs = read_texts(settings)
         described = {source_id: Source(source_id, source_id, source_id) for source_id in texts}
-    kept, dropped = drop_duplicates(texts)
-    sources = [_text_source(described[source_id], kept[source_id], settings) for source_id in sorted(kept)]
-    return _checked(Corpus(tuple(sources), tuple(inputs), dropped))
+    found = ()
+    if settings.duplicates.credit != "off":
+        texts, found = credit_once(texts, dates)
+    lost = {each.source_id for each in found if each.credited_source_id != each.source_id}
+    read = {
+        source_id: _text_source(described[source_id], texts[source_id], settings) for source_id in sorted(texts)
+    }
+    for source_id, source in read.items():
+        if not len(source.train["tokens"]) and source_id not in lost:
+            raise CorpusError(
+                f"Source {source_id!r} is empty: without duplicates and held-out text, less than one window of "
+                f"{settings.window} bytes is left. Give it more text, or leave it out"
+            )
+    sources = [source for source in read.values() if len(source.train["tokens"])]
+    return _checked(Corpus(tuple(sources), (*inputs, *claims), found))
+
+
+def _claim_dates(settings: Crediting) -> tuple[dict[str, date] | None, list[InputFile]]:
+    """Dates of sources, None if they do not count; the file that they were read from."""
+    if settings.credit != "first_claimant":
+        return None, []
+    if settings.claims is None:
+        return {}, []
+    return read_claims(settings.claims), [input_file(str(settings.claims), settings.claims.read_bytes())]
 
 
 def verify_inputs(settings: CorpusSettings, inputs: Sequence[InputFile], trained_by: str) -> None:
@@ -73,11 +107,6 @@ def _text_source(
 ) -> SourceExamples:
     train, held_out = split_documents(documents, settings.held_out)
     examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
-    if not len(examples[0]["tokens"]):
-        raise CorpusError(
-            f"Source {source.source_id!r} is empty: without duplicates and held-out text, less than one window of "
-            f"{settings.window} bytes is left. Give it more text, or leave it out"
-        )
     held = {document.document_id for document in held_out}
     records = tuple(
         DocumentRecord(d.document_id, text_sha256([d.text]), len(d.text.encode()), d.document_id in held)
@@ -91,7 +120,7 @@ def split_documents(documents: Sequence[Document], part: float) -> tuple[list[Do
 
     A lone document gives its tail.
     """
-    if not part:
+    if not part or not documents:
         return list(documents), []
     if len(documents) == 1:
         [only] = documents

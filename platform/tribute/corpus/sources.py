@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +30,8 @@ class Document:
 
     document_id: str
     text: str
+    claimed: date | None = None
+    """When it was first claimed, by the operator's records; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,16 @@ class DocumentRecord:
     sha256: str
     bytes: int
     held_out: bool
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Documents of a source that are credited to an earlier claim: as `exact` or `near` copies, or a `passage`."""
+
+    source_id: str
+    credited_source_id: str
+    kind: str
+    documents: int
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ class Corpus:
 
     sources: tuple[SourceExamples, ...]
     inputs: tuple[InputFile, ...]
-    dropped_duplicates: int = 0
+    duplicates: tuple[Duplicates, ...] = ()
 
     @property
     def sha256(self) -> str:

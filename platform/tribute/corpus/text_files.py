@@ -1,12 +1,14 @@
 """Text of the user's own: a folder with one folder per source, a .jsonl or a .parquet file."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tribute.config import TextCorpus
+from tribute.corpus.claims import claim_date
 from tribute.corpus.sources import Document, InputFile, input_file
 from tribute.errors import CorpusError
 
@@ -31,7 +33,8 @@ def read_texts(settings: TextCorpus) -> tuple[Texts, list[InputFile]]:
     documents: Texts = {}
     for number, row in enumerate(rows, 1):
         source_id, text = (_cell(path, number, row, c) for c in (settings.source_column, settings.text_column))
-        documents.setdefault(source_id, []).append(Document(f"row {number:09d}", text))
+        claimed = _claimed(path, number, row, settings.claimed_column)
+        documents.setdefault(source_id, []).append(Document(f"row {number:09d}", text, claimed))
     return documents, [input_file(str(path), path.read_bytes())]
 
 
@@ -118,6 +121,13 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 text (byte {error.start}). Convert it to UTF-8") from None
+
+
+def _claimed(path: Path, number: int, row: dict[str, object], column: str) -> date | None:
+    try:
+        return claim_date(row.get(column))
+    except ValueError as error:
+        raise CorpusError(f"{path}, row {number}: column {column!r}: {error}") from None
 
 
 def _cell(path: Path, number: int, row: dict[str, object], column: str) -> str:

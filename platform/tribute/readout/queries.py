@@ -43,9 +43,10 @@ def period_queries(project: Project, period: str) -> QueryTable:
 
 
 def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:
-    """The run id under which these queries are attributed."""
-    settings = project.readout.fingerprint()
-    return run_id("attribute", lineage(project).simulate_run, settings, period, origin, queries.sha256)
+    """The run id under which these queries are attributed; the cap on customers counts in a batch's totals."""
+    settings, cap = project.readout.fingerprint(), project.policy.get("customer_cap")
+    limits = [] if cap is None or origin != "batch" else [str(cap)]
+    return run_id("attribute", lineage(project).simulate_run, settings, period, origin, queries.sha256, *limits)
 
 
 def query_rows(

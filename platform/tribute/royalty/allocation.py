@@ -1,5 +1,6 @@
 """Shares of all publishers under a policy, each in parts that show why."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -7,9 +8,12 @@ from numbers import Rational
 
 from tribute.errors import MoneyError
 from tribute.royalty.limits import ZERO, limited
+from tribute.royalty.money import allocate
 from tribute.royalty.policy import Policy
 
 Shares = dict[str, Fraction]
+UNITS = 10**18
+"""Parts into which a customer's fee is divided."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +117,21 @@ def _by_basis(basis: str, claims: Sequence[Claim], fees: Mapping[str, Fraction],
 
 
 def _user_centric(claims: Sequence[Claim], fees: Mapping[str, Fraction]) -> Shares:
-    shares = {claim.publisher_id: ZERO for claim in claims}
-    total = sum(fees.values(), ZERO)
+    """Each customer's fee over its own publishers, in whole parts of UNITS by largest remainder.
+
+    Without the cut, the denominator would grow with every customer, to more digits than anyone can print.
+    """
+    units: dict[str, Fraction] = {claim.publisher_id: ZERO for claim in claims}
+    of_customer: dict[str, dict[str, Fraction]] = defaultdict(dict)
+    for claim in claims:
+        for customer, value in claim.by_customer.items():
+            of_customer[customer][claim.publisher_id] = value
     for customer, fee in sorted(fees.items()):
-        own = {claim.publisher_id: claim.by_customer.get(customer, ZERO) for claim in claims}
-        for name, share in _proportional(own).items() if fee else ():
-            shares[name] += fee / total * share
-    return shares
+        own = _proportional(of_customer[customer]) if fee and customer in of_customer else {}
+        for name, part in allocate(UNITS, own).items() if own else ():
+            units[name] += fee * part
+    total = sum(fees.values(), ZERO) * UNITS
+    return {name: part / total for name, part in units.items()} if total else units
 
 
 def _fallback(name: str, claims: Sequence[Claim]) -> tuple[str, Shares]:

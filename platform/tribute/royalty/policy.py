@@ -166,4 +166,3 @@ def _check_blend(basis: str, blend: Mapping[str, Fraction]) -> None:
 
 
 DEFAULT_POLICY = Policy("attribution-clip-aggregate", "2")
-ATTRIBUTION_CLIP_AGGREGATE = DEFAULT_POLICY

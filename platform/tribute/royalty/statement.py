@@ -1,6 +1,7 @@
 """Every publisher's account for a period, as plain data: the same inputs give the same bytes. See README."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -26,7 +27,7 @@ Key = tuple[str, str]
 
 
 class Books(NamedTuple):
-    """What is known of publishers beside their values, by publisher and currency; what is missing is the default."""
+    """What is known of publishers beside their values, by publisher and currency; missing: the default."""
 
     agreements: Mapping[Key, Agreement]
     accounts: Mapping[Key, Account]
@@ -50,11 +51,8 @@ def build_statements(
     allocation = allocate_shares(facts.policy, [publisher.claim() for publisher in active], facts.fees)
     paid = {pool.pool_id: allocate(pool.amount.minor, allocation.shares()) for pool in facts.pools}
     payable = total(max(publisher.value_nats, Decimal(0)) for publisher in publishers)
-    statements = [
-        _statement(_Settled(facts, allocation, payable, currency), publisher, paid, books)
-        for currency in facts.currencies()
-        for publisher in publishers
-    ]
+    settled = [_settled(facts, allocation, payable, currency) for currency in facts.currencies()]
+    statements = [_statement(each, publisher, paid, books) for each in settled for publisher in publishers]
     return sorted(statements, key=lambda s: (s["currency"], -s["amount_minor"], s["publisher_id"]))
 
 
@@ -65,14 +63,27 @@ class _Settled(NamedTuple):
     allocation: Allocation
     payable_nats: Decimal
     currency: str
-
-    def pools(self) -> list[Pool]:
-        return [pool for pool in self.facts.pools if pool.currency == self.currency]
+    pools: tuple[Pool, ...]
+    pool_minor: int
+    division: Mapping[str, Any]
+    """What every statement says of policy and pools: made once, since it is the same on thousands of them."""
 
     def statement_id(self, publisher_id: str, version: int) -> str:
         many = len(self.facts.currencies()) > 1
         currency = f"-{self.currency}" if many else ""
         return f"{self.facts.project}-{self.facts.period}-{publisher_id}{currency}-v{version}"
+
+
+def _settled(facts: PeriodFacts, allocation: Allocation, payable_nats: Decimal, currency: str) -> _Settled:
+    pools = tuple(pool for pool in facts.pools if pool.currency == currency)
+    division = {
+        "policy": policy_json(facts.policy) | {"sha256": facts.policy.sha256},
+        "pools": [_pool(pool, allocation) for pool in pools],
+        "shrinkage": plain(facts.shrinkage),
+        "payable_nats": plain(payable_nats),
+    }
+    pool_minor = sum(pool.amount.minor for pool in pools)
+    return _Settled(facts, allocation, payable_nats, currency, pools, pool_minor, division)
 
 
 def _statement(
@@ -81,7 +92,7 @@ def _statement(
     facts, key = settled.facts, (publisher.publisher_id, settled.currency)
     statement_id = settled.statement_id(publisher.publisher_id, facts.statement_version)
     part = settled.allocation.parts.get(publisher.publisher_id, NOTHING)
-    money = [PoolMoney(p.pool_id, paid[p.pool_id].get(publisher.publisher_id, 0)) for p in settled.pools()]
+    money = [PoolMoney(p.pool_id, paid[p.pool_id].get(publisher.publisher_id, 0)) for p in settled.pools]
     lines = statement_lines(statement_id, publisher, part, money, settled.allocation.basis, settled.currency)
     amount = Money(sum(each.minor for each in money), settled.currency)
     agreement = books.agreements.get(key) or Agreement(*key)
@@ -110,12 +121,12 @@ def _statement(
 def _header(settled: _Settled, statement_id: str, publisher: PublisherValue) -> dict[str, Any]:
     facts = settled.facts
     first, after = period_days(facts.period)
-    before = facts.statement_version - 1
+    before = settled.statement_id(publisher.publisher_id, facts.statement_version - 1)
     return {
         "schema": STATEMENT_SCHEMA,
         "statement_id": statement_id,
         "statement_version": facts.statement_version,
-        "supersedes_statement_id": settled.statement_id(publisher.publisher_id, before) if facts.supersedes else None,
+        "supersedes_statement_id": before if facts.supersedes else None,
         "status": "final" if facts.final else "draft",
         "publisher_id": publisher.publisher_id,
         "publisher_name": publisher.name,
@@ -151,13 +162,8 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
 
 
 def _division(settled: _Settled, part: Part) -> dict[str, Any]:
-    facts, allocation = settled.facts, settled.allocation
     names = ("attributed", "unattributed", "moved")
-    return {
-        "policy": policy_json(facts.policy) | {"sha256": facts.policy.sha256},
-        "pools": [_pool(pool, allocation) for pool in settled.pools()],
-        "shrinkage": plain(facts.shrinkage),
-        "payable_nats": plain(settled.payable_nats),
+    return deepcopy(dict(settled.division)) | {
         "share": str(part.share),
         "share_percent": percent(part.share),
         "parts": {name: str(getattr(part, name)) for name in names},
@@ -193,7 +199,7 @@ def _interval(settled: _Settled, publisher: PublisherValue, amount: Money) -> di
         "ci_low_nats": plain(publisher.ci_low_nats),
         "ci_high_nats": plain(publisher.ci_high_nats),
     }
-    policy, pool_minor = settled.facts.policy, sum(pool.amount.minor for pool in settled.pools())
+    policy, pool_minor = settled.facts.policy, settled.pool_minor
     bounded = policy.noise_floor or policy.cap is not None or policy.floor is not None
     if settled.allocation.basis != "attribution" or bounded or not publisher.lines:
         return interval

@@ -1,4 +1,4 @@
-"""The lines of a statement: a publisher's amount of each pool over its sources, and what nobody could attribute."""
+"""The lines of a statement: a publisher's amount of each pool over its sources, and what is unattributed."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -110,7 +110,7 @@ def _unattributed(statement_id: str, pool_id: str, share: Fraction, minor: int, 
     )
     nothing |= dict.fromkeys(("value_nats", "attribution_payable_nats", "ci_low_nats", "ci_high_nats"))
     return {
-        "line_id": f"{statement_id}:{pool_id}::unattributed",
+        "line_id": f"{statement_id}:{pool_id}:{UNATTRIBUTED}",
         "line_type": "unattributed",
         "pool_id": pool_id,
         **nothing,

@@ -31,7 +31,7 @@ class LineValue:
 
 @dataclass(frozen=True)
 class PublisherValue:
-    """What a publisher's sources were worth in a period; without lines it had none, and gets a statement all the same.
+    """What a publisher's sources were worth in a period; without lines it had none, and gets a statement too.
 
     `attribution_signed_nats` is as measured; `value_nats` is after calibration, and carries the interval.
     """
@@ -49,10 +49,13 @@ class PublisherValue:
 
     def claim(self) -> Claim:
         """What allocation needs to know."""
-        numbers = (Fraction(each) for each in (self.value_nats, self.ci_low_nats, self.ci_high_nats))
-        tokens = Fraction(sum(line.tokens for line in self.lines))
         return Claim(
-            self.publisher_id, *numbers, tokens, {name: Fraction(nats) for name, nats in self.by_customer.items()}
+            self.publisher_id,
+            Fraction(self.value_nats),
+            Fraction(self.ci_low_nats),
+            Fraction(self.ci_high_nats),
+            Fraction(sum(line.tokens for line in self.lines)),
+            {name: Fraction(nats) for name, nats in self.by_customer.items()},
         )
 
 
@@ -75,7 +78,7 @@ class Pool:
     """Money to divide: revenue less deductions, times the rate that the payer owes of it. Minor units.
 
     Raises:
-        MoneyError: an unknown currency, an amount below 0, deductions of more than there is, or an impossible rate.
+        MoneyError: an unknown currency, an amount below 0, more deductions than revenue, or an impossible rate.
     """
 
     pool_id: str
@@ -89,7 +92,7 @@ class Pool:
         if self.net_minor < 0 or any(minor < 0 for minor in (self.gross_minor, *(d for _, d in self.deductions))):
             raise MoneyError(
                 f"Pool {self.pool_id}: {Money(self.gross_minor, self.currency).text()} less deductions is "
-                f"{Money(self.net_minor, self.currency).text()}. Amounts are at least 0, deductions at most the revenue"
+                f"{Money(self.net_minor, self.currency).text()}. Deduct at most the revenue"
             )
         if not 0 <= self.rate <= 1:
             raise MoneyError(f"Pool {self.pool_id}: the rate {self.rate} is not from 0 to 1. Correct it")

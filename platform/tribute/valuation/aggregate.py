@@ -7,6 +7,7 @@ Legend: R replicates, G groups of queries, S sources.
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import duckdb
@@ -16,15 +17,16 @@ from numpy.typing import NDArray
 
 from tribute.corpus import QueryTable
 from tribute.errors import ValuationError
+from tribute.valuation.uses import COUNTED, counted_customers, customer_uses, query_uses
 
 GROUPS = 128
 """Queries fall into this many groups by a hash of their id; intervals resample groups instead of queries."""
 
-_SUMS = """
-with usage as (
-    select run_id, query_id, weight / inclusion_probability / readout_probability as uses, unlike_corpus,
-        readout_probability < 1 as sampled, md5_number_lower(query_id) % $groups as bucket
-    from queries
+_SUMS = f"""
+with {COUNTED}, usage as (
+    select run_id, query_id, weight / inclusion_probability / readout_probability * coalesce(counts, 1) as uses,
+        unlike_corpus, readout_probability < 1 as sampled, md5_number_lower(query_id) % $groups as bucket
+    from queries left join counted using (customer_id)
     where simulate_run = $simulate_run and period = $period and list_contains($attribute_runs, run_id)
 )
 select source_id, replicate, bucket, sum((uses * influence_nats)::decimal(38, 12)) as nats,
@@ -67,10 +69,14 @@ class SourceSums(NamedTuple):
 
     @classmethod
     def of_queries(
-        cls, source_ids: Sequence[str], influence_RQS: NDArray[np.float64], queries: QueryTable
+        cls,
+        source_ids: Sequence[str],
+        influence_RQS: NDArray[np.float64],
+        queries: QueryTable,
+        cap: Fraction | None = None,
     ) -> "SourceSums":
         """The same sums from influences at hand, every query read out and none doubted."""
-        uses_Q, (replicates, _, sources) = queries.weights / queries.inclusion, influence_RQS.shape
+        uses_Q, (replicates, _, sources) = query_uses(queries, cap), influence_RQS.shape
         nats_RGS, group_Q = np.zeros((replicates, GROUPS, sources)), query_groups(queries.query_ids)
         for nats_GS, influence_QS in zip(nats_RGS, influence_RQS, strict=True):
             np.add.at(nats_GS, group_Q, uses_Q[:, None] * influence_QS)
@@ -104,11 +110,15 @@ def source_sums(
     period: str,
     attribute_runs: Sequence[str],
     source_ids: Sequence[str],
+    cap: Fraction | None = None,
 ) -> SourceSums:
     """Sum over queries of (weight / inclusion probability) x influence: a Horvitz-Thompson total.
 
     Where only a sample was read out exactly, its sum is corrected by the predictions of all queries: the
     difference estimator.
+
+    Args:
+        cap: what part of the period's uses one customer may stand for; above it, each of its uses counts less.
 
     Raises:
         ValuationError: the period has no attributed query, or no influence.
@@ -120,7 +130,9 @@ def source_sums(
             f"Period {period} has no attributed query for {simulate_run}. Attribute some: tribute attribute, "
             "or POST /v1/attributions to the service"
         )
-    rows = lake.execute(_SUMS, chosen | {"groups": GROUPS}).fetchall()
+    customers = customer_uses(lake, simulate_run, period, attribute_runs) if cap is not None else {}
+    counted = counted_customers(customers, cap) | {"groups": GROUPS}
+    rows = lake.execute(_SUMS, chosen | counted).fetchall()
     if not rows:
         raise ValuationError(
             f"All simulations of {simulate_run} failed, so period {period} has no influence to value. "

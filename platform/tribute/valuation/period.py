@@ -20,6 +20,7 @@ from tribute.royalty import RightsBook, read_rights, rights_of_publishers
 from tribute.valuation.aggregate import attribution_runs, source_sums
 from tribute.valuation.estimates import estimates_run, read_estimates
 from tribute.valuation.rows import Corpus, Splits, fraction_text, valuation_rows
+from tribute.valuation.uses import customer_cap
 from tribute.valuation.values import source_values
 from tribute_storage import SCHEMAS, Lake, connect
 
@@ -54,12 +55,13 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
         book = read_book(project, corpus.publishers)
         attributed = attribution_runs(connection, runs.simulate_run, period, batch_run)
         calibrated_on = estimates_run(connection, project, batch_run)
-        settings = project.valuation.fingerprint()
-        value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on)
+        settings, cap = project.valuation.fingerprint(), customer_cap(project)
+        limits = [] if cap is None else [str(cap)]
+        value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits)
         new = not lake.committed("valuations", value_run)
         if new:
             splits = period_splits(book, period, corpus.source_ids)
-            sums = source_sums(connection, runs.simulate_run, period, attributed, corpus.source_ids)
+            sums = source_sums(connection, runs.simulate_run, period, attributed, corpus.source_ids, cap)
             estimates = calibrated_on and read_estimates(connection, project, calibrated_on, corpus.source_ids)
             tokens_S = np.array(corpus.tokens, dtype=np.float64)
             seed = int(value_run[-8:], 16)

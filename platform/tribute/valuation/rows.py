@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.valuation.intervals import interval
-from tribute.valuation.shares import payable_shares
+from tribute.valuation.shares import exact, payable_shares
 from tribute.valuation.values import Values
 
 Splits = dict[tuple[str, str], Fraction]
@@ -78,7 +78,8 @@ def _lines(
     """A publisher's lines: its split of each source, and the part of its share that the line stands for."""
     held = {s: int(tokens_S[i]) * split for s, (i, split) in own.items()}
     fallback = {s: part / sum(held.values()) for s, part in held.items()}
-    parts = payable_shares({s: float(sources.value[i]) * float(split) for s, (i, split) in own.items()}, fallback)
+    values = {s: Fraction(exact(float(sources.value[i] * float(split)))) for s, (i, split) in own.items()}
+    parts = payable_shares(values, fallback)
     return [
         dict[str, object]({name: value * float(split) for name, value in sources.row(i).items()})
         | {"level": "line", "publisher_id": publisher, "source_id": source_id, "split": fraction_text(split)}
@@ -94,7 +95,8 @@ def _shares(
     fallback = dict.fromkeys(publisher_ids, Fraction(0))
     for (source_id, publisher), split in splits.items():
         fallback[publisher] += split * tokens[source_id] / sum(corpus.tokens)
-    return payable_shares(dict(zip(publisher_ids, publishers.value.tolist(), strict=True)), fallback)
+    values = {p: Fraction(exact(v)) for p, v in zip(publisher_ids, publishers.value.tolist(), strict=True)}
+    return payable_shares(values, fallback)
 
 
 def fraction_text(fraction: Fraction) -> str:

@@ -32,4 +32,16 @@ TABLES: dict[str, pa.Schema] = {
         LICENSE,
         sort_by=("source_id", "document_id"),
     ),
+    "corpus_duplicates": table(
+        "One row per pair of sources of which one holds text or examples that are credited to the other.",
+        SOURCE,
+        column(
+            "credited_source_id",
+            TEXT,
+            "the source that claimed them first; the same where a source repeats itself",
+        ),
+        column("kind", TEXT, "exact or near: left out as a whole; passage: cut out of documents that stay"),
+        column("documents", COUNT, "documents of the source (text) or examples (arrays)"),
+        sort_by=("source_id", "credited_source_id"),
+    ),
 }

@@ -1,75 +1,174 @@
-"""Duplicates against brute-force Jaccard similarity."""
+"""Who is credited for what stands in several documents: against brute force, and attack by attack."""
 
 import random
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import pytest
 
 from tests.unit.corpus.small import sentence
-from tribute.corpus.duplicates import drop_duplicates, shingles
-from tribute.corpus.sources import Document
+from tribute.corpus.duplicates import GAP, OWN_PASSAGE, PASSAGE, SHINGLE_WORDS, credit_once, in_order
+from tribute.corpus.sources import Document, Duplicates
 
-WORDS = [f"word{number}" for number in range(200)]
+EARLY, LATE = date(2025, 1, 1), date(2026, 1, 1)
 
 
-def text(seed: int, length: int = 120) -> str:
+def document(name: str, *texts: str, claimed: date | None = None) -> Document:
+    return Document(name, " ".join(texts), claimed)
+
+
+def retouched(text: str, every: int) -> str:
+    return " ".join("changed" if n % every == 0 else word for n, word in enumerate(text.split()))
+
+
+def stretches(begins: Sequence[int], words: int, least: int) -> set[int]:
+    """Words that runs cover, gaps closed, of stretches that are long enough."""
+    covered = {n + m for n in begins for m in range(SHINGLE_WORDS)}
+    for n in sorted(covered):
+        near = [m for m in range(1, GAP + 2) if n + m in covered]
+        covered |= set(range(n, n + near[0])) if near else set()
+    return long_ones(covered, words, least)
+
+
+def long_ones(covered: set[int], words: int, least: int) -> set[int]:
+    """Covered words that stand in at least so many in a row."""
+    found, stretch = set[int](), set[int]()
+    for n in range(words + 1):
+        if n in covered:
+            stretch.add(n)
+            continue
+        found |= stretch if len(stretch) >= least else set()
+        stretch = set()
+    return found
+
+
+def brute_force(documents: Mapping[str, Sequence[Document]]) -> dict[tuple[str, str], list[str]]:
+    """Words that stay of every document, by loops over all runs of all claims before."""
+    before: dict[tuple[str, ...], str] = {}
+    left, whole = {}, set()
+    for source_id, each in in_order(documents, None):
+        words = each.text.split()
+        runs = [tuple(words[n : n + SHINGLE_WORDS]) for n in range(len(words) - SHINGLE_WORDS + 1)]
+        claimed = [n for n, run in enumerate(runs) if run in before]
+        others = [n for n in claimed if before[runs[n]] != source_id]
+        for run in runs:
+            before.setdefault(run, source_id)
+        hides = bool(stretches(others, len(words), PASSAGE))
+        covered = stretches(others, len(words), 1)
+        covered |= stretches(claimed, len(words), 1 if hides else OWN_PASSAGE)
+        copied = len(covered) >= 0.8 * len(words) or each.text in whole
+        gone = long_ones(covered, len(words), PASSAGE)
+        left[source_id, each.document_id] = [] if copied else [w for n, w in enumerate(words) if n not in gone]
+        whole.add(each.text)
+    return left
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_left_is_what_brute_force_leaves(seed: int) -> None:
+    """Documents made of stretches of others, short and long, with words changed."""
     rng = random.Random(seed)
-    return " ".join(rng.choice(WORDS) for _ in range(length))
+    pool = [sentence(f"{seed}-{n}", words=rng.randrange(3, 120)) for n in range(12)]
+
+    def made(name: str) -> Document:
+        parts = rng.sample(pool, rng.randrange(1, 5))
+        return document(name, *(retouched(part, rng.choice((7, 30, 500))) for part in parts))
+
+    documents = {source: [made(str(n)) for n in range(4)] for source in "abc"}
+    expected = brute_force(documents)
+    kept, _ = credit_once(documents)
+    found = {(source, each.document_id): each.text.split() for source in kept for each in kept[source]}
+    assert found == {key: words for key, words in expected.items() if words}
 
 
-def edited(original: str, changes: int) -> str:
-    words = original.split()
-    for place in range(changes):
-        words[place * 7] = "changed"
-    return " ".join(words)
+def test_an_exact_copy_is_credited_to_the_earliest_claim_whatever_the_ids() -> None:
+    text = sentence(0)
+    documents = {"aaa": [document("1", text)], "zzz": [document("9", text.replace(" ", "\n  "))]}
+    kept, found = credit_once(documents, {"zzz": EARLY, "aaa": LATE})
+    assert (len(kept["aaa"]), len(kept["zzz"])) == (0, 1)
+    assert found == (Duplicates("aaa", "zzz", "exact", 1),)
+    assert credit_once(documents, {"aaa": EARLY})[1] == (Duplicates("zzz", "aaa", "exact", 1),), "unknown is later"
+    for dates in ({}, None, {"aaa": EARLY, "zzz": EARLY}):
+        assert credit_once(documents, dates)[1] == (Duplicates("zzz", "aaa", "exact", 1),), "a tie: by id"
 
 
-def jaccard(one: str, other: str) -> float:
-    a, b = shingles(one.split()), shingles(other.split())
-    return len(a & b) / len(a | b)
+def test_a_document_s_own_date_comes_before_its_source_s() -> None:
+    text, other = sentence(0), sentence(1)
+    documents = {
+        "old": [document("1", text, claimed=LATE), document("2", other)],
+        "young": [document("1", text), document("2", other)],
+    }
+    dates = {"old": EARLY, "young": date(2025, 6, 1)}
+    kept, found = credit_once(documents, dates)
+    assert [each.document_id for each in kept["old"]] == ["2"]
+    assert [each.document_id for each in kept["young"]] == ["1"]
+    assert found == (Duplicates("old", "young", "exact", 1), Duplicates("young", "old", "exact", 1))
+    assert credit_once(documents, None)[1] == (Duplicates("young", "old", "exact", 2),), "dates do not count"
 
 
-def test_exact_copies_go_to_the_first_source_whatever_their_white_space() -> None:
-    original = text(0)
-    kept, dropped = drop_duplicates(
-        {
-            "b": [Document("1", original.replace(" ", "\n  "))],
-            "a": [Document("1", original), Document("2", text(1))],
-        }
-    )
-    assert [d.document_id for d in kept["a"]] == ["1", "2"]
-    assert (kept["b"], dropped) == ([], 1)
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_copies_leave_exactly_what_was_there_without_them(copies: int) -> None:
+    honest = {f"s{n}": [document(str(m), sentence(f"{n}-{m}")) for m in range(4)] for n in range(3)}
+    attacked = honest | {f"aa{n}": honest["s1"] for n in range(copies)}
+    kept, found = credit_once(attacked, dict.fromkeys(honest, EARLY))
+    assert {source: rest for source, rest in kept.items() if rest} == honest
+    assert found == tuple(Duplicates(f"aa{n}", "s1", "exact", 4) for n in range(copies))
 
 
-def test_near_copies_are_found_and_merely_related_texts_are_kept() -> None:
-    original = text(0)
-    near, far = edited(original, 1), edited(original, 12)
-    assert jaccard(original, near) > 0.9
-    assert jaccard(original, far) < 0.5
-    kept, dropped = drop_duplicates(
-        {"a": [Document("1", original)], "b": [Document("1", near), Document("2", far)]}
-    )
-    assert [d.document_id for d in kept["b"]] == ["2"]
-    assert dropped == 1
+COPIES = {
+    "a word in seven changed": lambda text: retouched(text, 7),
+    "beginning cut": lambda text: " ".join(text.split()[20:]),
+    "parts in another order": lambda text: " ".join(text.split()[60:] + text.split()[:60]),
+}
 
 
-def test_unrelated_texts_are_all_kept() -> None:
-    documents = {f"s{number}": [Document("1", text(number))] for number in range(40)}
-    kept, dropped = drop_duplicates(documents)
-    assert dropped == 0
-    assert kept == documents
+@pytest.mark.parametrize("change", COPIES.values(), ids=COPIES)
+def test_near_copies_are_dropped(change) -> None:
+    original = sentence(0, words=120)
+    kept, found = credit_once({"a": [document("1", original)], "b": [document("1", change(original))]})
+    assert (kept["b"], found) == ([], (Duplicates("b", "a", "near", 1),))
+
+
+def test_a_copy_hidden_in_own_text_is_cut_out_and_the_rest_stays() -> None:
+    stolen, before, after = sentence(0, words=80), sentence(1, words=200), sentence(2, words=200)
+    hidden = document("1", before, retouched(stolen, 20), after)
+    kept, found = credit_once({"a": [document("1", stolen)], "b": [hidden]})
+    assert found == (Duplicates("b", "a", "passage", 1),)
+    [rest] = kept["b"]
+    assert rest.text == f"{before} changed\n{after}", "the changed word at its edge is its own"
+
+
+def test_own_text_repeated_around_a_copied_passage_does_not_hide_it() -> None:
+    stolen, own = sentence(0, words=80), sentence(1, words=100)
+    documents = {"a": [document("1", stolen)], "b": [document("1", own), document("2", own, stolen)]}
+    kept, found = credit_once(documents)
+    assert [each.document_id for each in kept["b"]] == ["1"]
+    assert found == (Duplicates("b", "b", "near", 1),), "most of it is its own"
+
+
+def test_quotations_and_related_texts_stay() -> None:
+    quoted = sentence(0, words=PASSAGE - 1)
+    documents = {
+        "a": [document("1", quoted, sentence(1, words=100))],
+        "b": [document("1", sentence(2, words=100), quoted), document("2", *sentence(3, words=100).split())],
+    }
+    assert credit_once(documents) == (documents, ())
+    assert not credit_once({f"s{n}": [document("1", sentence(n))] for n in range(40)})[1]
+
+
+def test_a_source_repeats_itself_up_to_a_limit() -> None:
+    template, own = sentence(0, words=OWN_PASSAGE - 10), [sentence(n, words=30) for n in (1, 2)]
+    modest = {"a": [document("1", template, own[0]), document("2", template, own[1])]}
+    assert credit_once(modest) == (modest, ())
+    padding = sentence(3, words=2 * OWN_PASSAGE)
+    kept, found = credit_once({"a": [document("1", padding), document("2", padding, own[0])]})
+    assert [each.document_id for each in kept["a"]] == ["1"]
+    assert found == (Duplicates("a", "a", "near", 1),)
+    within, _ = credit_once({"a": [document("1", padding, padding, padding, *own)]})
+    assert within["a"][0].text.split() == [*padding.split(), *" ".join(own).split()]
 
 
 def test_short_texts_are_duplicates_only_if_they_are_equal() -> None:
-    kept, dropped = drop_duplicates(
-        {"a": [Document("1", "one two"), Document("2", "one two"), Document("3", "two")]}
-    )
-    assert ([d.document_id for d in kept["a"]], dropped) == (["1", "3"], 1)
-
-
-def test_the_index_finds_nearly_all_pairs_well_above_the_limit() -> None:
-    dropped = 0
-    for seed in range(50):
-        words = sentence(seed, words=400).split()
-        copy = [f"new{i}" if i in (50, 150, 250, 350) else word for i, word in enumerate(words)]
-        assert 0.88 < len(shingles(words) & shingles(copy)) / len(shingles(words) | shingles(copy)) < 0.92
-        pair = {"a": [Document("1", " ".join(words))], "b": [Document("1", " ".join(copy))]}
-        dropped += drop_duplicates(pair)[1]
-    assert dropped >= 48
+    kept, found = credit_once({"a": [document("1", "one two"), document("2", "one two"), document("3", "two")]})
+    assert [each.document_id for each in kept["a"]] == ["1", "3"]
+    assert found == (Duplicates("a", "a", "exact", 1),)
+    assert credit_once({"a": [], "b": []}) == ({"a": [], "b": []}, ())

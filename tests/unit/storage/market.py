@@ -46,7 +46,10 @@ HIDDEN = {
     "queries": ("customer_id", "content_sha256"),
     "certificates": ("json",),
     "valuations": ("calibration",),
+    "bundles": ("artifact_uri",),
 }
+OWN = ("publishers", "rights", "valuations", "statements", "statement_lines", "disputes")
+EVERYONES = ("evaluations", "certificates", "policies", "bundles")
 Book = Sequence[tuple[str, str, date | None, date | None]]
 
 
@@ -63,7 +66,8 @@ def market(book: Book = BOOK, queries: int = 3) -> Tables:
         "rights": _rights("rights-1", MISTAKEN) + _rights("rights-2", book),
         "publishers": [row("publishers", "rights-2", publisher_id=p, name=n) for p, n in NAMES.items()],
     }
-    for part in (_corpus(sources), _uses(sources, queries), _whole(sources), _money(book)):
+    parts = (_corpus(sources), _uses(sources, queries), _whole(sources), _money(book), _books(book))
+    for part in parts:
         tables |= part
     return tables
 
@@ -90,9 +94,9 @@ def visible(tables: Tables, book: Book, publisher: str, period: str | None = Non
             if "period" in each and each["period"] not in months:
                 continue
             source, run = each.get("source_id"), each["run_id"]
-            if table in ("publishers", "rights", "valuations", "statements", "statement_lines"):
+            if table in OWN:
                 shown = each["publisher_id"] == publisher
-            elif table in ("corpus_sources", "corpus_documents"):
+            elif table in ("corpus_sources", "corpus_documents", "corpus_duplicates"):
                 shown = source in mine
             elif table == "simulations":
                 shown = source in mine and len(each["removed"]) == 1
@@ -103,7 +107,9 @@ def visible(tables: Tables, book: Book, publisher: str, period: str | None = Non
                 unit = each["unit_id"] if table == "estimates" else source
                 shown = bool(set(RUNS[run]) & set(months)) and all((unit, month) in held for month in RUNS[run])
             else:
-                shown = table in ("evaluations", "certificates")
+                shown = table in EVERYONES
+            if table == "corpus_duplicates" and each["credited_source_id"] not in mine:
+                each = each | {"credited_source_id": None}
             if shown:
                 seen[table].append(_redacted(table, each, publisher))
     known = {(each["run_id"], each["query_id"]) for each in seen["influence"]}
@@ -150,6 +156,10 @@ def _corpus(sources: list[str]) -> Tables:
             row("corpus_documents", "corpus", source_id=s, document_id=f"{s}/{n}", sha256=f"{s}-sha")
             for s, n in product(sources, range(2))
         ],
+        "corpus_duplicates": [
+            row("corpus_duplicates", "corpus", source_id=s, credited_source_id=t)
+            for s, t in product(sources, sources)
+        ],
         "simulations": [
             row("simulations", "simulate", unit_id=s, removed=[s], source_id=s, settings_json="EVERYBODYQ")
             for s in sources
@@ -195,8 +205,31 @@ def _whole(sources: list[str]) -> Tables:
     }
 
 
+def _books(book: Book) -> Tables:
+    """What the payer committed itself to, and what payees said to it."""
+    payees = sorted({(month, p) for month, _, p in _due(book)})
+    return {
+        "policies": [row("policies", f"policy-{month}", period=month) for month in PERIODS],
+        "bundles": [row("bundles", f"bundle-{m}", period=m, artifact_uri="EVERYBODYQ") for m in PERIODS],
+        "ledger": [
+            row("ledger", f"post-{month}", period=month, statement_id=f"{month} {NAMES[p]}")
+            | {"narration": "EVERYBODYQ", "account": f"Liabilities:Publishers:{p}", "previous_sha256": "HASHQ"}
+            for month, p in payees
+        ],
+        "disputes": [
+            row("disputes", f"dispute-{month}-{p}-{event}", period=month, publisher_id=p, event=event)
+            | {"statement_id": f"{month} {NAMES[p]}", "discrepancy_description": f"{NAMES[p]} objects"}
+            for (month, p), event in product(payees, ("opened", "resolved"))
+        ],
+    }
+
+
+def _due(book: Book) -> list[tuple[str, str, str]]:
+    return [(month, s, p) for month in PERIODS for s, p, *_ in book if _holds(book, p, s, _days(month))]
+
+
 def _money(book: Book) -> Tables:
-    due = [(month, s, p) for month in PERIODS for s, p, *_ in book if _holds(book, p, s, _days(month))]
+    due = _due(book)
     payees = sorted({(month, p) for month, _, p in due})
     named = {(month, p): f"{month} {NAMES[p]}" for month, p in payees}
     lines = [

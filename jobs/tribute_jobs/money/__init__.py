@@ -1,0 +1,1 @@
+"""Settling, closing and proving periods: the royalty rules, wired to the lake and to files."""

@@ -1,0 +1,35 @@
+"""What `tribute ledger check` prints."""
+
+import json
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tribute.config import Project
+from tribute.royalty import Money, balances
+from tribute_jobs.money.posting import read_ledger
+
+
+def print_accounts(project: Project, as_json: bool) -> None:
+    """The balance of every account, after checking the chain.
+
+    Raises:
+        LedgerError: the chain does not hold; names the first broken entry.
+    """
+    ledger = read_ledger(project)
+    found = balances(ledger)
+    head = ledger[-1].sha256 if ledger else None
+    if as_json:
+        rows = [{"account": a, "currency": c, "balance_minor": minor} for (a, c), minor in sorted(found.items())]
+        print(json.dumps({"entries": len(ledger), "head_sha256": head, "accounts": rows}, indent=2))
+        return
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("account", overflow="fold")
+    table.add_column("balance", justify="right", no_wrap=True)
+    for (account, currency), minor in sorted(found.items()):
+        table.add_row(account, Money(minor, currency).text())
+    console.print(table)
+    told = f"{len(ledger):,} entries hold together. Head: {head}" if ledger else "No period has been closed yet."
+    console.print(f"  {told}", highlight=False, soft_wrap=True)

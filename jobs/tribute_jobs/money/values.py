@@ -1,0 +1,89 @@
+"""From a committed valuation to what the royalty rules need: exact numbers, described sources, all payees."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from tribute.config import Project
+from tribute.lineage import lineage
+from tribute.royalty import LineValue, PublisherValue, read_terms, terms_json
+from tribute.valuation import Valuation, customer_values, exact
+from tribute_storage import connect
+
+Row = dict[str, Any]
+NOTHING = Decimal(0)
+
+
+def publisher_values(project: Project, valuation: Valuation, by_customer: bool) -> list[PublisherValue]:
+    """Every publisher of the rights book: those that the period valued, and those without sources in it.
+
+    Args:
+        by_customer: whether the policy needs the values of each customer's own queries.
+    """
+    rows = valuation.rows.to_pylist()
+    described, names = _described(project)
+    customers = customer_values(project, valuation) if by_customer else {}
+    lines: dict[str, list[LineValue]] = defaultdict(list)
+    for row in rows:
+        if row["level"] == "line":
+            lines[row["publisher_id"]].append(_line(row, described[row["source_id"]]))
+    valued = [
+        PublisherValue(
+            publisher_id=row["publisher_id"],
+            name=names.get(row["publisher_id"], row["publisher_id"]),
+            attribution_signed_nats=exact(row["attribution_nats"]),
+            value_nats=exact(row["value_nats"]),
+            ci_low_nats=exact(row["ci_low_nats"]),
+            ci_high_nats=exact(row["ci_high_nats"]),
+            lines=tuple(lines[row["publisher_id"]]),
+            usage_count=row["queries"],
+            by_customer=customers.get(row["publisher_id"], {}),
+        )
+        for row in rows
+        if row["level"] == "publisher"
+    ]
+    known = {value.publisher_id for value in valued}
+    idle = [_idle(publisher, name) for publisher, name in sorted(names.items()) if publisher not in known]
+    return valued + idle
+
+
+def _line(row: Row, described: Mapping[str, Any]) -> LineValue:
+    return LineValue(
+        source_id=row["source_id"],
+        usage_count=row["queries"],
+        tokens=round(row["tokens"]),
+        split=Fraction(row["split"]),
+        attribution_signed_nats=exact(row["attribution_nats"]),
+        value_nats=exact(row["value_nats"]),
+        ci_low_nats=exact(row["ci_low_nats"]),
+        ci_high_nats=exact(row["ci_high_nats"]),
+        **described,
+    )
+
+
+def _idle(publisher_id: str, name: str) -> PublisherValue:
+    return PublisherValue(publisher_id, name, NOTHING, NOTHING, NOTHING, NOTHING, ())
+
+
+def _described(project: Project) -> tuple[dict[str, Row], dict[str, str]]:
+    """Title, licence and declared terms of every source of the corpus; names of the current book's publishers."""
+    terms = read_terms(project.rights.terms) if project.rights.terms else {}
+    with connect(project.lake_root) as connection:
+        sources = connection.execute(
+            "select source_id, title, license from corpus_sources where run_id = $1", [lineage(project).corpus_run]
+        ).fetchall()
+        names = connection.execute(
+            "select publisher_id, name from publishers where run_id = (select run_id from runs "
+            "where table_name = 'publishers' order by committed_at desc, run_id limit 1)"
+        ).fetchall()
+    described: dict[str, Row] = {
+        source_id: {
+            "title": title,
+            "license": licence,
+            "terms": terms_json(terms[source_id]) if source_id in terms else {},
+        }
+        for source_id, title, licence in sources
+    }
+    return described, dict(names)

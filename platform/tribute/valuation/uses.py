@@ -1,0 +1,72 @@
+"""What each use of the model counts: its weight, and less if one customer stands for more than the policy allows.
+
+Uses of nobody in particular are not limited, and do not count towards what the limit is a part of.
+
+Legend: Q queries.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.config import Project
+from tribute.corpus import QueryTable
+from tribute.royalty import customer_weights, parse_policy
+
+PICO = 10**12
+"""Parts of a use in which customers are counted, exactly."""
+
+COUNTED = """
+counted as (select unnest($customers::varchar[]) as customer_id, unnest($counts::double[]) as counts)
+"""
+"""What every use of a customer counts; parameters from `counted_customers`. Who is not in it counts 1."""
+
+CUSTOMERS = """
+select customer_id, sum((weight / inclusion_probability)::decimal(38, 12)) as uses from queries
+where simulate_run = $simulate_run and period = $period and list_contains($runs, run_id)
+    and customer_id is not null
+group by customer_id order by customer_id
+"""
+
+
+def customer_cap(project: Project) -> Fraction | None:
+    """What part of a period's uses one customer may stand for; None: any.
+
+    Raises:
+        PolicyError: the policy cannot be used.
+    """
+    return parse_policy(project.policy).customer_cap
+
+
+def query_uses(queries: QueryTable, cap: Fraction | None) -> NDArray[np.float64]:
+    """What every query counts, [Q] uses: weight over inclusion probability, and less above the cap."""
+    uses_Q = queries.weights / queries.inclusion
+    if cap is None:
+        return uses_Q
+    known = [(name, use) for name, use in zip(queries.customers, uses_Q.tolist(), strict=True) if name is not None]
+    total: Counter[str] = Counter()
+    for name, use in known:
+        total[name] += round(use * PICO)
+    counts = customer_weights(total, cap)
+    return uses_Q * np.array([1.0 if name is None else float(counts[name]) for name in queries.customers])
+
+
+def customer_uses(
+    lake: duckdb.DuckDBPyConnection, simulate_run: str, period: str, runs: Sequence[str]
+) -> dict[str, Decimal]:
+    """Uses of every known customer in the given attribution runs of a period, before any cap."""
+    chosen = {"simulate_run": simulate_run, "period": period, "runs": list(runs)}
+    return dict(lake.execute(CUSTOMERS, chosen).fetchall())
+
+
+def counted_customers(uses: Mapping[str, Decimal], cap: Fraction | None) -> dict[str, list]:
+    """Parameters of `COUNTED`: customers, and what each of their uses counts."""
+    if cap is None:
+        return {"customers": [], "counts": []}
+    counts = customer_weights({name: round(number * PICO) for name, number in uses.items()}, cap)
+    return {"customers": list(counts), "counts": [float(each) for each in counts.values()]}

@@ -1,0 +1,231 @@
+"""Closing for good: once, whatever dies; proven; corrected by versions whose difference the next month carries."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from beancount import loader
+
+from tests.e2e.closing import (
+    EARLIER,
+    FIRST,
+    REASON,
+    SECOND,
+    change_rights,
+    copied,
+    everything,
+    killed_before,
+    prepare,
+    work,
+)
+from tribute.config import Project, load_project
+from tribute.errors import MoneyError, PolicyError
+from tribute.royalty import balances, beancount, verify_bundle, verify_statement
+from tribute_jobs.money.issued import latest_statements, statement_folder, statements_of_version
+from tribute_jobs.money.posting import read_ledger
+from tribute_jobs.money.registering import register
+from tribute_storage import connect
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Project:  # noqa: ARG001
+    """October and November are settled."""
+    return prepare(tmp_path_factory.mktemp("closing") / "settled")
+
+
+@pytest.fixture(scope="module")
+def closed(settled: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """October is closed."""
+    project = copied(settled, tmp_path_factory.mktemp("closing") / "closed")
+    assert work(project, FIRST, "close").changed
+    return project
+
+
+@pytest.fixture(scope="module")
+def restated(closed: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """October is closed and restated with other rights, November settled again and closed."""
+    project = copied(closed, tmp_path_factory.mktemp("closing") / "restated")
+    change_rights(project)
+    work(project, FIRST, "restate", REASON)
+    work(project, SECOND)
+    work(project, SECOND, "close")
+    return project
+
+
+def folder_of(project: Project, period: str) -> Path:
+    """The files of a month's newest version."""
+    return statement_folder(project, period, latest_statements(project, period)[0]["statement_version"])
+
+
+def test_closing_issues_the_draft_as_a_final_version(closed: Project) -> None:
+    draft, final = (statements_of_version(closed, FIRST, version) for version in (1, 2))
+    assert {each["status"] for each in draft} == {"draft"}
+    assert {each["status"] for each in final} == {"final"}
+    assert [each["lines"][0]["amount_minor"] for each in draft] == [
+        each["lines"][0]["amount_minor"] for each in final
+    ]
+    assert {(each["publisher_id"], each["currency"]) for each in final} == {
+        (publisher, currency) for publisher in ("arena", "kitchen", "planet") for currency in ("EUR", "JPY")
+    }
+    assert sum(each["amount_minor"] for each in final if each["currency"] == "JPY") == 50_001
+    assert sum(each["amount_minor"] for each in final if each["currency"] == "EUR") == round(90_001 / 2) + 3_300
+
+
+def test_closing_again_and_running_again_change_nothing(closed: Project) -> None:
+    before = everything(closed)
+    assert not work(closed, FIRST, "close").changed
+    assert not work(closed, FIRST).changed
+    assert everything(closed) == before
+
+
+def test_a_closed_month_stays_as_it_is_when_rights_change(closed: Project, tmp_path: Path) -> None:
+    project = copied(closed, tmp_path / "changed")
+    change_rights(project)
+    (_, files), entries = everything(project), read_ledger(project)
+    outcome = work(project, FIRST)
+    assert outcome.outputs["value"].new and not outcome.outputs["settle"].new
+    work(project, FIRST, "close")
+    assert everything(project)[1] == files
+    assert read_ledger(project) == entries
+
+
+def test_killed_anywhere_in_closing_it_ends_with_the_same_bytes(
+    settled: Project, closed: Project, tmp_path: Path
+) -> None:
+    project = copied(settled, tmp_path / "killed")
+    points = ("statements", "ledger", "planet-EUR.pdf", "bundles")
+    close = ("close", "--period", FIRST)
+    assert [point for point in points if killed_before(point, project, *close)] == list(points)
+    work(project, FIRST, "close")
+    assert everything(project) == everything(closed)
+
+
+def test_killed_in_restating_it_is_completed_by_the_same_command(closed: Project, tmp_path: Path) -> None:
+    project = copied(closed, tmp_path / "killed")
+    change_rights(project)
+    assert killed_before("bundle.json", project, "restate", "--period", FIRST, "--reason", REASON)
+    assert not (folder_of(project, FIRST) / "bundle.json").exists()
+    work(project, FIRST, "restate", REASON)
+    assert verify_bundle((folder_of(project, FIRST) / "bundle.json").read_bytes()) == []
+    assert latest_statements(project, FIRST)[0]["statement_version"] == 3
+    with pytest.raises(MoneyError, match="would change no amount of version 3"):
+        work(project, FIRST, "restate", REASON)
+
+
+def test_a_month_that_was_closed_by_half_is_posted_before_it_is_restated(settled: Project, tmp_path: Path) -> None:
+    project = copied(settled, tmp_path / "half")
+    assert killed_before("ledger", project, "close", "--period", FIRST)
+    assert read_ledger(project) == []
+    change_rights(project)
+    work(project, FIRST, "restate", REASON)
+    assert {entry.statement_id for entry in read_ledger(project)} == {
+        each["statement_id"]
+        for each in statements_of_version(project, FIRST, 2)
+        if each["balance"]["royalty_earned_minor"]
+    }
+
+
+def test_months_are_closed_in_order(settled: Project, closed: Project, tmp_path: Path) -> None:
+    with pytest.raises(MoneyError, match=f"Period {FIRST} is settled and not closed.*--period {FIRST}"):
+        work(copied(settled, tmp_path / "early"), SECOND, "close")
+    late = copied(closed, tmp_path / "late")
+    work(late, EARLIER)
+    with pytest.raises(MoneyError, match=f"Period {FIRST} is closed and did not open with the balances"):
+        work(late, EARLIER, "close")
+
+
+def test_a_restatement_is_the_next_version_and_names_the_one_it_replaces(restated: Project) -> None:
+    before, after = (statements_of_version(restated, FIRST, version) for version in (2, 3))
+    assert {each["supersedes_statement_id"] for each in after} == {each["statement_id"] for each in before}
+    assert {each["status"] for each in after} == {"final"}
+    with connect(restated.lake_root) as lake:
+        reasons = lake.execute(
+            "select distinct statement_version, reason from statements where period = $1", [FIRST]
+        )
+        assert set(reasons.fetchall()) == {(1, None), (2, None), (3, REASON)}
+
+
+def test_the_next_month_carries_what_the_restatement_moved(restated: Project) -> None:
+    """Version 3 minus version 2, of what was earned; between publishers it sums to nothing but Planet's yen."""
+    earned = {
+        (each["publisher_id"], each["currency"], version): each["balance"]["royalty_earned_minor"]
+        for version in (2, 3)
+        for each in statements_of_version(restated, FIRST, version)
+    }
+    ids = {(each["publisher_id"], each["currency"]): each["statement_id"] for each in _closing(restated)}
+    for each in latest_statements(restated, SECOND):
+        key = each["publisher_id"], each["currency"]
+        difference = earned[*key, 3] - earned[*key, 2]
+        expected = {"reason": REASON, "adjusts_statement_id": ids[key], "amount_minor": difference}
+        assert each["balance"]["adjustments"] == ([expected] if difference else [])
+    assert earned["kitchen", "EUR", 3] > earned["kitchen", "EUR", 2]
+
+
+def _closing(project: Project) -> list[dict]:
+    return statements_of_version(project, FIRST, 2)
+
+
+def test_the_ledger_holds_both_months_and_their_closing_balances(restated: Project) -> None:
+    entries = read_ledger(restated)
+    adjusted = [entry for entry in entries if entry.narration.endswith(REASON)]
+    carried = [each for each in latest_statements(restated, SECOND) if each["balance"]["adjustments"]]
+    assert len(adjusted) == len(carried) > 0
+    found = balances(entries)
+    for each in latest_statements(restated, SECOND):
+        account = f"Liabilities:Publishers:{each['publisher_id']}", each["currency"]
+        assert found.get(account, 0) == -each["balance"]["closing_balance_minor"]
+    assert found["Liabilities:Publishers:kitchen", "EUR"] < 0
+    _, errors, _ = loader.load_string(beancount(entries))
+    assert errors == []
+
+
+def test_a_second_closing_after_a_restatement_changes_nothing(restated: Project) -> None:
+    before = everything(restated)
+    for period in (FIRST, SECOND):
+        assert not work(restated, period, "close").changed
+    assert everything(restated) == before
+
+
+def test_bundle_and_statements_verify_and_a_changed_byte_does_not(restated: Project) -> None:
+    for period in (FIRST, SECOND):
+        folder = folder_of(restated, period)
+        bundle = (folder / "bundle.json").read_bytes()
+        assert verify_bundle(bundle) == []
+        key = json.loads(bundle)["public_key"]
+        statements = [path.read_bytes() for path in sorted(folder.glob("*.json")) if path.name != "bundle.json"]
+        assert [verify_statement(content, key) for content in statements] == [[]] * 6
+    for content, verify in ((bundle, verify_bundle), (statements[0], verify_statement)):
+        for place in range(len(content) // 7, len(content), len(content) // 7):
+            changed = bytearray(content)
+            changed[place] = ord("1") if content[place] != ord("1") else ord("2")
+            assert verify(bytes(changed)) != []
+
+
+def test_what_cannot_be_restated_is_refused(closed: Project) -> None:
+    before = everything(closed)
+    with pytest.raises(MoneyError, match=f"Period {SECOND} is not closed"):
+        work(closed, SECOND, "restate", REASON)
+    with pytest.raises(MoneyError, match="would change no amount of version 2"):
+        work(closed, FIRST, "restate", REASON)
+    with pytest.raises(MoneyError, match="has no reason"):
+        work(closed, FIRST, "restate", " ")
+    assert everything(closed) == before
+
+
+def test_another_policy_needs_a_reason_that_stays_on_record(settled: Project, tmp_path: Path) -> None:
+    project = copied(settled, tmp_path / "policy")
+    path = project.workdir.parent / "project.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"policy": {"basis": "equal"}}))
+    changed, before = load_project(path), everything(project)
+    with pytest.raises(PolicyError, match=f"Period {FIRST} is registered under policy attribution"):
+        work(changed, FIRST)
+    assert everything(changed) == before
+    register(changed, FIRST, "The board decided so", as_json=True)
+    work(changed, FIRST, "close")
+    assert {each["share"] for each in latest_statements(changed, FIRST)} == {"1/3"}
+    with connect(changed.lake_root) as lake:
+        told = lake.execute(
+            "select name, reason from policies where period = $1 order by reason", [FIRST]
+        ).fetchall()
+    assert told == [("attribution-clip-aggregate", ""), ("equal", "The board decided so")]

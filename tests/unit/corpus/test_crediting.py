@@ -1,0 +1,118 @@
+"""Duplicates between the sources of a corpus: dates of claim, sources that are left out, examples of arrays."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from tests.unit.corpus.small import idx_settings, refusal, sentence, text_settings, write_jsonl
+from tribute.config import ArraysCorpus, Crediting
+from tribute.corpus import Duplicates, read_corpus, verify_inputs
+from tribute.corpus.claims import claim_date, read_claims
+from tribute.corpus.duplicate_examples import credit_examples_once
+from tribute.errors import CorpusChanged
+
+TEXTS = [sentence(n) for n in range(4)]
+
+
+def rows(source: str, claimed: object = None, texts: list[str] = TEXTS) -> list[dict[str, object]]:
+    said = {} if claimed is None else {"claimed": claimed}
+    return [{"source": source, "text": text} | said for text in texts]
+
+
+def sources_of(path: Path, **changes: object) -> list[str]:
+    return [each.source.source_id for each in read_corpus(text_settings(path, **changes)).sources]
+
+
+def test_the_copier_is_left_out_and_named(tmp_path: Path) -> None:
+    other = rows("other", texts=[sentence(n) for n in range(10, 14)])
+    path = write_jsonl(tmp_path / "c.jsonl", rows("copier", "2026-01-01") + rows("first", "2025-01-01") + other)
+    corpus = read_corpus(text_settings(path))
+    assert [each.source.source_id for each in corpus.sources] == ["first", "other"]
+    assert corpus.duplicates == (Duplicates("copier", "first", "exact", 4),)
+    assert sources_of(path, duplicates={"credit": "source_order"}) == ["copier", "other"]
+    everybody = read_corpus(text_settings(path, duplicates={"credit": "off"}))
+    assert ([each.source.source_id for each in everybody.sources], everybody.duplicates) == (
+        ["copier", "first", "other"], ()
+    )  # fmt: skip
+
+
+def test_dates_of_sources_come_from_a_file_that_is_an_input(tmp_path: Path) -> None:
+    other = rows("other", texts=[sentence(n) for n in range(10, 14)])
+    path = write_jsonl(tmp_path / "c.jsonl", rows("copier") + rows("first") + other)
+    claims = tmp_path / "claims.csv"
+    claims.write_text("source_id,claimed\nfirst,2025-01-01\ncopier,2026-01-01\nother,\n")
+    settings = text_settings(path, duplicates={"claims": claims})
+    assert sources_of(path) == ["copier", "other"], "without dates the first by id"
+    corpus = read_corpus(settings)
+    assert [each.source.source_id for each in corpus.sources] == ["first", "other"]
+    verify_inputs(settings, corpus.inputs, "train-1")
+    claims.write_text("source_id,claimed\nfirst,2027-01-01\ncopier,2026-01-01\n")
+    with pytest.raises(CorpusChanged, match=r"claims\.csv"):
+        verify_inputs(settings, corpus.inputs, "train-1")
+
+
+def test_a_source_that_only_repeats_itself_is_no_copier(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "c.jsonl", [*rows("a"), *rows("b", texts=["too short", "too  short"])])
+    assert "Source 'b' is empty" in refusal(lambda: read_corpus(text_settings(path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("source_id,date\na,2025-01-01\n", "row 2: expected columns source_id,claimed, got source_id, date"),
+        ("source_id,claimed\n,2025-01-01\n", "row 2: expected columns"),
+        ("source_id,claimed\na,2025-01-01\na,2025-01-02\n", "row 3 repeats source a"),
+        ("source_id,claimed\na,yesterday\n", "row 2: 'yesterday' is not a day. Write it as 2026-10-31"),
+    ],
+)
+def test_bad_claims_are_refused(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text(content)
+    assert said in refusal(lambda: read_claims(path))
+    assert "cannot be read" in refusal(lambda: read_claims(tmp_path / "none.csv"))
+
+
+def test_a_bad_date_of_a_document_is_refused(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "c.jsonl", rows("a", 20250101))
+    assert "row 1: column 'claimed': 20250101 is not a day" in refusal(lambda: read_corpus(text_settings(path)))
+
+
+def test_days_of_every_kind() -> None:
+    assert claim_date("2026-10-31") == claim_date(date(2026, 10, 31)) == date(2026, 10, 31)
+    assert claim_date("2026-10-31T23:30:00-02:00") == date(2026, 11, 1)
+    assert claim_date(datetime(2026, 10, 31, 9)) == date(2026, 10, 31)
+    assert claim_date(None) is None
+
+
+def test_an_unknown_way_of_crediting_is_refused() -> None:
+    with pytest.raises(ValidationError, match="first_claimant"):
+        Crediting.model_validate({"credit": "last"})
+
+
+def test_examples_are_credited_once_to_the_last_bit(tmp_path: Path) -> None:
+    features = [[0.0, 1.0], [2.0, 3.0], [0.0, 1.0], [0.0, 1.0], [2.0, 3.0], [2.0, 3.5], [0.0, 1.0]]
+    table = {"source": list("aabbbcc"), "features": features, "label": [0, 1, 0, 1, 1, 1, 0]}
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(table), path)
+    settings = ArraysCorpus(kind="arrays", path=path, held_out=0)
+    corpus = read_corpus(settings)
+    assert [(each.source.source_id, each.tokens) for each in corpus.sources] == [("a", 2), ("b", 1), ("c", 1)]
+    assert corpus.duplicates == (Duplicates("b", "a", "exact", 2), Duplicates("c", "a", "exact", 1))
+    off = settings.model_copy(update={"duplicates": Crediting(credit="off")})
+    assert [each.tokens for each in read_corpus(off).sources] == [2, 3, 2]
+
+
+def test_examples_of_the_earliest_claim_and_own_repetitions_stay() -> None:
+    one = {"features": np.ones((3, 2), np.float32), "labels": np.zeros(3, np.int64)}
+    kept, found = credit_examples_once({"a": one, "b": one}, {"b": date(2025, 1, 1)})
+    assert ([len(kept[s]["labels"]) for s in "ab"], found) == ([0, 3], (Duplicates("a", "b", "exact", 3),))
+
+
+def test_a_source_of_images_that_copies_everything_is_left_out(tmp_path: Path) -> None:
+    settings = idx_settings(tmp_path, ["b", "a", "c", "b", "a", "c"])
+    assert read_corpus(settings).duplicates == ()

@@ -1,0 +1,45 @@
+"""Money commands run in this process, and a lake that holds statements and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from typer.testing import CliRunner
+
+from tests.projects import write_project
+from tribute.config import Project, load_project
+from tribute.errors import TributeError
+from tribute_jobs.commands import money
+from tribute_jobs.money.settlement import Settlement, commit
+from tribute_storage import Lake
+
+
+class Ran(NamedTuple):
+    """Exit code, and what was printed: an error's message where it is one."""
+
+    code: int
+    text: str
+
+
+def tribute(*arguments: object) -> Ran:
+    """Run `tribute ARGUMENTS`; bad input ends as in `cli.main`, anything else is raised."""
+    result = CliRunner().invoke(money.app, [str(each) for each in arguments], terminal_width=100)
+    if isinstance(result.exception, TributeError):
+        return Ran(2, str(result.exception))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.output)
+
+
+def project_with(folder: Path, versions: Mapping[str, Sequence[dict[str, Any]]]) -> Path:
+    """A project whose lake holds the statements of each run; its project.yaml."""
+    path = write_project(folder)
+    for run_id, statements in versions.items():
+        commit(lake_of(path), Settlement(run_id, list(statements)))
+    return path
+
+
+def lake_of(path: Path) -> Lake:
+    """The lake of a project.yaml."""
+    project: Project = load_project(path)
+    return Lake(project.lake_root)
