@@ -1,6 +1,7 @@
 """One DuckDB view per table over its committed files, with the schema's documentation as comments."""
 
 import re
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def connect_files(root: Path | str, files: dict[str, list[str]]) -> duckdb.DuckD
     connection, location = duckdb.connect(), Location.of(root)
     location.open_to(connection)
     connection.execute("SET TimeZone = 'UTC'")
+    # DuckDB's own choice is a folder in whatever folder the user happens to be in.
+    connection.execute(f"SET temp_directory = {literal(str(Path(tempfile.gettempdir(), 'tribute-duckdb')))}")
     for table, paths in files.items():
         connection.execute(_view(location, table, paths))
         for comment in comments(table, "VIEW"):
