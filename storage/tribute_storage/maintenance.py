@@ -168,7 +168,7 @@ def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
                     "try again when fewer writers are at work."
                 ) from error
             time.sleep(random.uniform(0, 0.01))
-        snapshot.update_incremental()
+        snapshot = log.snapshot()
     if joined is None:
         return False
     if log.holds([joined]):  # the commit failed after it was done
