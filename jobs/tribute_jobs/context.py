@@ -77,6 +77,17 @@ def open_context(project: Project, reporter: Reporter) -> Iterator[Context]:
     Raises:
         TributeError: another process is at work there.
     """
+    with locked(project), ExitStack() as stack:
+        yield Context(project, reporter, stack)
+
+
+@contextmanager
+def locked(project: Project) -> Iterator[None]:
+    """Holds the working folder's lock.
+
+    Raises:
+        TributeError: another process is at work there.
+    """
     project.workdir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.workdir / ".lock")
     try:
@@ -86,5 +97,5 @@ def open_context(project: Project, reporter: Reporter) -> Iterator[Context]:
             f"Another tribute command is at work in {project.workdir}. Wait for it, or give this project a "
             "`workdir` of its own"
         ) from None
-    with lock, ExitStack() as stack:
-        yield Context(project, reporter, stack)
+    with lock:
+        yield

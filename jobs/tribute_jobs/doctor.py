@@ -16,13 +16,15 @@ from rich.console import Console
 
 from tribute.config import Project, load_project
 from tribute.corpus import read_manifest, verify_inputs
-from tribute.errors import TributeError
+from tribute.errors import ConfigError, TributeError
 from tribute.lineage import lineage, simulation_runs
 from tribute.simulation import recorded_replicates, simulated_responses
-from tribute_storage import Lake
-from tribute_storage.maintenance import clear_orphans, orphans
+from tribute_jobs.context import locked
+from tribute_storage import Lake, clear_orphans, orphans
 
 GIB = 2**30
+ORPHAN_HOURS = 24.0
+"""Age from which a file that no version names is taken for lost."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def examine(path: Path | None, clear_after_hours: float | None = None) -> list[F
     Args:
         clear_after_hours: delete the lake's orphans of at least this age; None: only count them.
     """
+    if path is None and clear_after_hours is not None:
+        raise ConfigError("--clear-orphans needs a project: tribute doctor PROJECT.yaml --clear-orphans")
     findings = list(_machine())
     if path is not None:
         try:
@@ -76,6 +80,7 @@ def _project(project: Project, clear_after_hours: float | None) -> Iterator[Find
     runs, lake = lineage(project), Lake(project.lake_root)
     if not lake.committed("corpus_sources", runs.corpus_run):
         yield Finding("corpus", True, "not read yet: tribute run")
+        yield _orphans(project, lake, clear_after_hours)
         return
     try:
         inputs = read_manifest(project.artifacts / runs.corpus_run).inputs
@@ -90,14 +95,15 @@ def _project(project: Project, clear_after_hours: float | None) -> Iterator[Find
         yield Finding("artifacts", True, "every checkpoint and response has its recorded SHA-256")
     except TributeError as error:
         yield Finding("files", False, str(error))
-    yield _orphans(lake, clear_after_hours)
+    yield _orphans(project, lake, clear_after_hours)
 
 
-def _orphans(lake: Lake, clear_after_hours: float | None) -> Finding:
-    """Files of killed runs: harmless to readers, but they take room."""
+def _orphans(project: Project, lake: Lake, clear_after_hours: float | None) -> Finding:
+    """Files of killed runs: harmless to readers, but they take room. A run at work has young ones."""
     if clear_after_hours is not None:
-        cleared = clear_orphans(lake, timedelta(hours=clear_after_hours))
+        with locked(project):
+            cleared = clear_orphans(lake, timedelta(hours=clear_after_hours))
         return Finding("lake", True, f"{len(cleared)} files of interrupted runs deleted")
-    found = orphans(lake)
+    found = orphans(lake, timedelta(hours=ORPHAN_HOURS))
     remedy = "clear them: tribute doctor PROJECT.yaml --clear-orphans"
     return Finding("lake", True, f"{len(found)} files of interrupted runs; {remedy}" if found else "no orphans")

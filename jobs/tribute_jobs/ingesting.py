@@ -9,8 +9,7 @@ from rich.console import Console
 from tribute.config import IngestedQueries, Project
 from tribute.corpus import usage_events
 from tribute_jobs.progress import JsonReporter, PeopleReporter, Reporter
-from tribute_storage import Lake
-from tribute_storage.usage import BATCH, Ingested, ingest
+from tribute_storage import Ingested, Lake, ingest
 
 STANDARD_INPUT = Path("/dev/stdin")
 SHOWN = 20
@@ -23,7 +22,7 @@ def ingest_command(project: Project, files: Sequence[str], batch: int, as_json: 
         print(json.dumps({"event": "ended"} | figures(found)))
 
 
-def ingest_files(project: Project, files: Sequence[str], reporter: Reporter, batch: int = BATCH) -> Ingested:
+def ingest_files(project: Project, files: Sequence[str], reporter: Reporter, batch: int = 10_000) -> Ingested:
     """Append the usage events of .jsonl and .parquet files, and of JSON lines on standard input (`-`).
 
     A file is checked as a whole before anything of it is committed; those before it stay. It takes no lock of the

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tribute.config import Project, period_days
-from tribute_storage.publish import publish
+from tribute_storage import publish
 
 
 def publish_files(

@@ -1,7 +1,10 @@
 """What `tribute sql` does: find the query, ask the lake or a published file, write the answer."""
 
 import json
+import math
 import sys
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +19,12 @@ from tribute_storage import Limits, describe, query, query_published
 from tribute_storage.atomic import write_atomically
 
 FORMATS = ("table", "csv", "json", "parquet")
+PUBLISHED_SCHEMA = """
+select table_name as "table", column_name as "column", data_type as type, comment as meaning
+from duckdb_columns() where not internal
+union all select table_name, '*', 'table', comment from duckdb_tables() where not internal
+order by "table", "column" = '*' desc
+"""
 
 
 def answer(
@@ -31,10 +40,10 @@ def answer(
     if published and as_of is not None:
         raise ConfigError("--as-of needs a project: a published file holds one moment only")
     root = None if published else load_project(target).lake_root
-    asked = _query(text, file)
+    asked = PUBLISHED_SCHEMA if published and schema else _query(text, file)
     limits = Limits(seconds, memory_gib)
     if root is None:
-        return query_published(target, asked or "from duckdb_columns() where not internal", limits=limits)
+        return query_published(target, asked or PUBLISHED_SCHEMA, limits=limits)
     return describe() if schema or not asked else query(root, asked, limits=limits, as_of=as_of)
 
 
@@ -50,16 +59,33 @@ def write_rows(rows: pa.Table, output: str, path: Path | None) -> None:
         raise ConfigError("Parquet is not for a terminal. Name a file with --output, or send it to one with >")
     if output == "table" and path is not None:
         raise ConfigError("A table is for people to look at. Choose --format csv, json or parquet for a file")
-    if output == "table":
-        _print_table(rows)
-    elif path is not None:
-        write_atomically(path, _encoded(rows, output))
-    else:
-        sys.stdout.buffer.write(_encoded(rows, output))
-        sys.stdout.buffer.flush()
+    try:
+        if output == "table":
+            _print_table(rows)
+        elif path is not None:
+            write_atomically(path, _encoded(rows, output))
+        else:
+            sys.stdout.buffer.write(_encoded(rows, output))
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, OverflowError, ValueError, pa.ArrowException) as error:
+        raise ConfigError(
+            f"The answer cannot be written as {output}{f' to {path}' if path else ''}: {error}. Choose "
+            "another file or format, or cast the column in the query"
+        ) from None
 
 
 def _query(text: str, file: Path | None) -> str:
+    if not text and file is None:
+        return ""
+    asked = _read(text, file)
+    if not asked.strip():
+        raise ConfigError(f"{file or 'Standard input'} holds no query. Write one SELECT, or use --schema")
+    return asked
+
+
+def _read(text: str, file: Path | None) -> str:
     if text and file is not None:
         raise ConfigError("The query is given twice. Give it as an argument or as --file, not as both")
     if file is not None:
@@ -72,13 +98,32 @@ def _query(text: str, file: Path | None) -> str:
 
 def _encoded(rows: pa.Table, output: str) -> bytes:
     if output == "json":
-        return "".join(json.dumps(row, default=str) + "\n" for row in rows.to_pylist()).encode()
+        return "".join(f"{json.dumps(row, default=str, allow_nan=False)}\n" for row in _records(rows)).encode()
     sink = pa.BufferOutputStream()
     if output == "csv":
         pa.csv.write_csv(_flat(rows), sink)
     else:
         pa.parquet.write_table(rows, sink, compression="zstd")
     return sink.getvalue().to_pybytes()
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, object]]:
+    """Rows as JSON can hold them; of columns with one name the later ones get a number."""
+    names: list[str] = []
+    for name in rows.column_names:
+        names.append(name if name not in names else f"{name}_{rows.column_names[: len(names)].count(name)}")
+    for values in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        yield {name: _plain(value) for name, value in zip(names, values, strict=True)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return {name: _plain(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _flat(rows: pa.Table) -> pa.Table:
@@ -95,7 +140,11 @@ def _flat(rows: pa.Table) -> pa.Table:
 def _print_table(rows: pa.Table) -> None:
     table = Table()
     for name in rows.column_names:
-        table.add_column(name, justify="right" if pa.types.is_floating(rows.schema.field(name).type) else "left")
+        table.add_column(
+            name,
+            overflow="fold",
+            justify="right" if pa.types.is_floating(rows.schema.field(name).type) else "left",
+        )
     for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         table.add_row(*(f"{value:.6g}" if isinstance(value, float) else _shown(value) for value in row))
     Console().print(table, markup=False)

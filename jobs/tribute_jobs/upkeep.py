@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tribute.config import Project
-from tribute_storage import SCHEMAS, Lake
-from tribute_storage.maintenance import checkpoint, compact, retain
+from tribute_storage import SCHEMAS, Lake, checkpoint, compact, retain
 
 
 def compact_tables(project: Project, tables: Sequence[str] | None, as_json: bool) -> None:

@@ -2,25 +2,35 @@
 
 from tribute_storage.errors import LakeError, TributeError
 from tribute_storage.lake import Lake
+from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+from tribute_storage.publish import publish
 from tribute_storage.published import open_published, query_published
 from tribute_storage.reference import describe
 from tribute_storage.sandbox import Limits
 from tribute_storage.schemas import SCHEMAS
 from tribute_storage.sql import query
-from tribute_storage.staging import CommittedFile, StagedFile
+from tribute_storage.staging import StagedFile
+from tribute_storage.usage import Ingested, ingest
 from tribute_storage.views import connect
 
 __all__ = [
     "SCHEMAS",
-    "CommittedFile",
+    "Ingested",
     "Lake",
     "LakeError",
     "Limits",
     "StagedFile",
     "TributeError",
+    "checkpoint",
+    "clear_orphans",
+    "compact",
     "connect",
     "describe",
+    "ingest",
     "open_published",
+    "orphans",
+    "publish",
     "query",
     "query_published",
+    "retain",
 ]

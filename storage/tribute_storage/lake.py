@@ -93,7 +93,10 @@ class Lake:
         Raises:
             LakeError: no such version, or a file of it was deleted since.
         """
-        names = sorted(files_of(TableLog(self.location, table).snapshot(at)))
+        snapshot = TableLog(self.location, table).snapshot(at)
+        if snapshot is None and isinstance(at, int):
+            raise LakeError(f"Table {table} of {self.root} has no version {at}: nothing was committed to it yet.")
+        names = sorted(files_of(snapshot))
         gone = set(names) - {each.name for each in self.location.files(table)} if at is not None else set()
         if gone:
             raise LakeError(

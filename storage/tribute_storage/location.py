@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pyarrow.fs as arrow
 from fsspec.implementations.arrow import ArrowFSWrapper
 
@@ -42,7 +43,8 @@ class Location:
         Raises:
             LakeError: its name holds a percent escape, which Delta would take for another name.
         """
-        uri = str(root).rstrip("/") if "://" in str(root) else str(Path(root).absolute())
+        named = str(root).removeprefix("file://")
+        uri = named.rstrip("/") if "://" in named else str(Path(named).absolute())
         if unquote(uri) != uri:
             raise LakeError(f"Folder {uri} holds a percent escape; choose one without it for the lake.")
         return cls(uri)
@@ -68,6 +70,10 @@ class Location:
         """A file's content; raises OSError."""
         with self._store.open_input_stream(self._key(name)) as stream:
             return bytes(stream.read())
+
+    def open(self, name: str) -> pa.NativeFile:
+        """A file to read parts of; raises OSError."""
+        return self._store.open_input_file(self._key(name))
 
     def found(self, name: str) -> Found | None:
         """What is known of a file; None if it is not there."""

@@ -128,7 +128,7 @@ class TableLog:
     def removed(self) -> dict[str, int]:
         """Files that a version took out of the table, and when: milliseconds since 1970."""
         removals = [entry["remove"] for commit in self._commits() for entry in commit if "remove" in entry]
-        return {removal["path"]: removal["deletionTimestamp"] for removal in removals}
+        return {removal["path"]: removal.get("deletionTimestamp", 0) for removal in removals}
 
     def holds(self, files: Sequence[StagedFile]) -> bool:
         """Whether these files were committed: what an error leaves open if it came after the commit itself."""

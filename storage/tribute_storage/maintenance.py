@@ -1,5 +1,6 @@
 """What keeps a lake healthy: compaction, checkpoints, retention, and files that killed workers left behind."""
 
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
 from tribute_storage.errors import LakeError
-from tribute_storage.lake import ATTEMPTS, Lake
+from tribute_storage.lake import Lake
 from tribute_storage.log import FOLDER, TableLog, files_of
 from tribute_storage.schemas import SCHEMAS, version_of
 from tribute_storage.staging import NAME, StagedFile
+
+PATIENCE_S = 120
+"""How long a compaction waits for a moment between other commits."""
 
 TARGET_ROWS = 2_000_000
 """Files are joined until they hold about this many rows: what a compaction keeps in memory at once."""
@@ -144,26 +148,27 @@ def _newer(table: str, file: StagedFile) -> bool:
 
 
 def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
-    """Commit the joined file; False if another compaction has replaced one of the group already."""
+    """Commit the joined file; False if another compaction has replaced one of the group already.
+
+    The commit may not be rebased (see `TableLog.replace`), so it waits for a moment in which nobody else commits.
+    """
     joined: StagedFile | None = None
-    failure: Exception | None = None
-    for attempt in range(ATTEMPTS):
-        snapshot = log.snapshot()
-        if snapshot is None or not {file.path for file in group} <= set(files_of(snapshot)):
-            break
+    snapshot, deadline = log.snapshot(), time.monotonic() + PATIENCE_S
+    while snapshot is not None and {file.path for file in group} <= set(files_of(snapshot)):
         joined = joined or lake.stage(log.table, pa.concat_tables(_rows(log, file) for file in group))
         try:
             if not log.evolve(snapshot):
                 log.replace(snapshot, {file.path: file.size for file in group}, [joined])
                 return True
         except (DeltaError, OSError) as error:
-            failure = error
-            time.sleep(0.002 * attempt)
-    else:
-        raise LakeError(
-            f"Could not compact table {log.table} in {ATTEMPTS} attempts: {failure}. Nothing was changed; "
-            "try again when fewer writers are at work."
-        ) from failure
+            if time.monotonic() > deadline and not log.holds([joined]):
+                _delete(lake, [joined.path])
+                raise LakeError(
+                    f"Could not compact table {log.table} within {PATIENCE_S} s: {error}. Nothing was changed; "
+                    "try again when fewer writers are at work."
+                ) from error
+            time.sleep(random.uniform(0, 0.01))
+        snapshot = log.snapshot()
     if joined is None:
         return False
     if log.holds([joined]):  # the commit failed after it was done

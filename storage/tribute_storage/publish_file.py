@@ -92,8 +92,11 @@ def build(
 
 
 def install(temporary: Path, target: Path) -> None:
-    """Make a file read-only and give it its name, lastingly, in the place of an older one."""
-    temporary.chmod(0o444)
+    """Make a file read-only and give it its name, lastingly, in the place of an older one.
+
+    The operator's, which names customers, is the operator's alone.
+    """
+    temporary.chmod(0o400 if target.name == file_name(None) else 0o444)
     _flush(temporary)
     temporary.replace(target)
     _flush(target.parent)

@@ -9,6 +9,11 @@ from tribute_storage.errors import LakeError
 from tribute_storage.sandbox import Limits, fence, run
 
 DEFAULTS = Limits()
+ALONE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""Before the file is opened: DuckDB would load an extension for a file of another kind."""
 
 
 def open_published(path: Path | str, limits: Limits = DEFAULTS) -> duckdb.DuckDBPyConnection:
@@ -23,7 +28,7 @@ def open_published(path: Path | str, limits: Limits = DEFAULTS) -> duckdb.DuckDB
     if not Path(path).is_file():
         raise LakeError(f"There is no published file {path}; write it with: tribute publish.")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        connection = duckdb.connect(str(path), read_only=True, config=ALONE)
         connection.execute("SET TimeZone = 'UTC'")
         fence(connection, {}, limits)
     except duckdb.Error as error:

@@ -167,7 +167,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, sql: str, sink: IO[bytes]) ->
 def _complain(error: Exception) -> NoReturn:
     """Tell the parent on stderr; DuckDB's errors reach us as OSError once the answer streams."""
     memory = (MemoryError, duckdb.OutOfMemoryException, pa.ArrowMemoryError)
-    told = str(error)
+    told = str(error).rpartition("LakeError: ")[2]  # of an error of ours inside a function that DuckDB calls
     full = isinstance(error, memory) or "Out of Memory" in told or "bad_alloc" in told or "bad allocation" in told
     with suppress(OSError):
         os.write(2, b"\0" + told.encode(errors="replace")[: COMPLAINT_BYTES // 2])
@@ -188,7 +188,7 @@ def _limit_process(limits: Limits) -> None:
         wanted["RLIMIT_AS"] = _address_space() + limits.memory_bytes + OVERHEAD_BYTES
         _forbid_changes()
     for name, value in wanted.items():
-        with suppress(AttributeError, ValueError, OSError):
+        with suppress(AttributeError, ValueError, OSError, OverflowError):
             resource.setrlimit(getattr(resource, name), (value, value))
 
 
@@ -224,7 +224,7 @@ def _exchange(
         pipes.register(child.stdout, selectors.EVENT_READ, answer)
         pipes.register(child.stderr, selectors.EVENT_READ, complaint)
         while pipes.get_map():
-            for key, _ in pipes.select(max(deadline - time.monotonic(), 0)):
+            for key, _ in pipes.select(min(max(deadline - time.monotonic(), 0), 60)):
                 if key.data is None:
                     request = _send(key.fd, request)
                     done = not request

@@ -34,9 +34,6 @@ class StagedFile:
     rows: int
 
 
-CommittedFile = StagedFile
-
-
 def stage(location: Location, table: str, rows: pa.Table) -> StagedFile:
     """Write `rows`, sorted, to a new zstd Parquet file of `table`; nothing becomes visible.
 

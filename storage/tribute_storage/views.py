@@ -1,6 +1,8 @@
 """One DuckDB view per table over its committed files, with the schema's documentation as comments."""
 
+import os
 import re
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +40,11 @@ def connect(root: Path | str, as_of: str | None = None) -> duckdb.DuckDBPyConnec
     Args:
         as_of: see `committed_files`.
     """
-    return connect_files(root, committed_files(root, as_of))
+    connection = connect_files(root, committed_files(root, as_of))
+    # DuckDB's own choice is a folder in whatever folder the user happens to be in.
+    spilled = Path(tempfile.gettempdir(), f"tribute-{os.getuid()}")
+    connection.execute(f"SET temp_directory = {literal(str(spilled))}")
+    return connection
 
 
 def committed_files(root: Path | str, as_of: str | None = None) -> dict[str, list[str]]:
@@ -109,8 +115,8 @@ def _columns(location: Location, table: str, path: str) -> frozenset[str]:
     named = NAME.fullmatch(path.rpartition("/")[2])
     if named is not None:
         return frozenset(columns_at(table, int(named[1] or 1)))
-    content = location.read(path.removeprefix(f"{location.uri}/"))  # another program compacted the table
-    return frozenset(pq.read_schema(pa.BufferReader(content)).names)
+    with location.open(path.removeprefix(f"{location.uri}/")) as file:  # another program compacted the table
+        return frozenset(pq.read_schema(file).names)
 
 
 def _versions(as_of: str | None) -> dict[str, int | datetime]:

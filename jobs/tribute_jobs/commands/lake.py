@@ -30,8 +30,8 @@ def sql(
         str | None,
         typer.Option(help="the lake as it was: a moment (2026-10-31T12:00) or versions (influence=3,queries=2)"),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="stop the query after this many seconds", min=0.1)] = 60.0,
-    memory: Annotated[float, typer.Option(help="memory the query may use, GiB", min=0.1)] = 2.0,
+    timeout: Annotated[float, typer.Option(help="stop after this many seconds", min=0.1, max=86_400)] = 60.0,
+    memory: Annotated[float, typer.Option(help="memory the query may use, GiB", min=0.1, max=1024)] = 2.0,
     schema: Annotated[
         bool, typer.Option("--schema", help="list tables, macros and columns, with their meaning")
     ] = False,

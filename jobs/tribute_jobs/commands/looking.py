@@ -52,12 +52,12 @@ def status(project: ProjectFile, as_json: AsJson = False) -> None:
 
 @app.command()
 def doctor(
-    project: Annotated[Path | None, typer.Argument(metavar="[PROJECT.yaml]")] = None,
+    project: Annotated[Path | None, typer.Argument(metavar="[PROJECT.yaml]", help="checked too")] = None,
     as_json: AsJson = False,
     clear: Annotated[
         bool, typer.Option("--clear-orphans", help="delete files that killed runs left in the lake")
     ] = False,
-    hours: Annotated[float, typer.Option(help="how old such a file must be to be deleted, hours", min=0)] = 1.0,
+    hours: Annotated[float, typer.Option(help="--clear-orphans: from which age on, hours", min=0)] = 24.0,
 ) -> None:
     """Check this machine and, if one is named, a project; exit code 1 if something is wrong."""
     from tribute_jobs.doctor import examine, print_findings

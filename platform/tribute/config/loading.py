@@ -83,6 +83,8 @@ def _resolve(section: Any, base: Path) -> Any:
             changes[name] = _resolve(value, base)
         elif isinstance(value, Path):
             changes[name] = base / value.expanduser()
+        elif name == "lake" and isinstance(value, str) and "://" not in value:
+            changes[name] = str(base / Path(value).expanduser())
         elif isinstance(value, tuple) and value and isinstance(value[0], Path):
             changes[name] = tuple(base / each.expanduser() for each in value)
     return section.model_copy(update=changes)

@@ -57,7 +57,7 @@ class Project(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     workdir: Path = Path("tribute-data")
     lake: str | None = Field(
-        None, pattern=r"^\w+://.+", description="URI of the lake, such as s3://bucket/lake; default: in workdir"
+        None, description="folder or URI of the lake, such as s3://bucket/lake; default: in workdir"
     )
     corpus: Corpus
     rights: Rights = Rights()

@@ -129,7 +129,7 @@ def test_no_byte_of_a_file_is_anybody_elses(
         connection.execute(f"SET force_compression = '{compression}'")
         return connection
 
-    monkeypatch.setattr("tribute_storage.publish.connect_files", connected)
+    monkeypatch.setattr(sys.modules["tribute_storage.publish"], "connect_files", connected)
     publish(lake, tmp_path)
     if compression == "uncompressed":
         content = (tmp_path / file_name(None)).read_bytes().lower()
@@ -228,7 +228,7 @@ def test_a_file_opens_locked_and_stays_so(folder: Path, statement: str) -> None:
 def test_files_are_read_only_and_nothing_else_is_left(folder: Path) -> None:
     shown = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     assert shown == sorted(map(file_name, [None, ALPHA, BETA, GAMMA]))
-    assert {(folder / name).stat().st_mode & 0o777 for name in shown} == {0o444}
+    assert {(folder / name).stat().st_mode & 0o777 for name in shown} == {0o400, 0o444}
     assert not (folder / ".publishing").exists()
     assert not [path for path in folder.rglob("*") if path.suffix == ".wal"]
 
@@ -334,10 +334,13 @@ def test_no_row_is_anothers_whatever_the_rights(book: list[Any], period: str | N
             check_rows(Path(name), book, tables, publisher, period)
 
 
-def test_the_file_is_for_everybody_to_read_whatever_the_mask(lake: Path, tmp_path: Path) -> None:
+def test_publishers_files_are_for_everybody_to_read_and_the_operators_for_nobody_else(
+    lake: Path, tmp_path: Path
+) -> None:
     before = os.umask(0o077)
     try:
-        [path] = publish(lake, tmp_path, publishers=[], operator=True)
+        operator, *others = publish(lake, tmp_path, publishers=[ALPHA], operator=True)
     finally:
         os.umask(before)
-    assert path.stat().st_mode & 0o777 == 0o444
+    assert operator.stat().st_mode & 0o777 == 0o400
+    assert [path.stat().st_mode & 0o777 for path in others] == [0o444]
