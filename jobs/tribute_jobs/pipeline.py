@@ -49,12 +49,12 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
         retrain_bank(project)  # a training that cannot be repeated is refused before it is simulated
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
-        if paid_period is not None:
-            facts.register_policy(project, context.lake, paid_period)
         wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
         for stage in (*wanted, last) if last in AFTER else wanted:
             if stage == "corpus":
                 outputs[stage] = stages.corpus(context, paid_period)
+                if paid_period is not None:
+                    facts.register_policy(project, context.lake, paid_period)
             else:
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
             reporter.finished(stage, *outputs[stage])

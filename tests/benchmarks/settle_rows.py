@@ -2,8 +2,8 @@
 
 Too many to read out all: a sample is read out exactly, as `readout.precision` has it, and the rest is predicted.
 So the month has a row of `queries` for each query, of which 5,000 have influences of 1,000 sources in 2
-replicates, 10 million rows of `influence`, and 256,000 rows of `predicted`. Every tenth source is held by two of 1,000
-publishers.
+replicates, 10 million rows of `influence`, and 256,000 rows of `predicted`. Every tenth source is held by two of
+1,000 publishers.
 """
 
 from pathlib import Path

@@ -4,6 +4,7 @@ from tribute.royalty import Money, period_csv, render_report
 from tribute.tracking import Record, track
 from tribute.valuation import Valuation, read_valuation
 from tribute_jobs.context import Context
+from tribute_jobs.money.alarms import period_alarms
 from tribute_jobs.money.facts import pools
 from tribute_jobs.money.files import write_files
 from tribute_jobs.money.issued import (
@@ -34,11 +35,20 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
         context.reporter.started("settle", settled.run_id)
         commit(context.lake, settled)
     statements = statements_of_run(project, settled.run_id)
-    write_files(statement_folder(project, period, statements[0]["statement_version"]), statements)
+    findings = period_alarms(project, statements, latest_statements(project, period_before(period)))
+    write_files(statement_folder(project, period, statements[0]["statement_version"]), statements, findings)
+    for finding in findings if new else ():
+        context.reporter.warned(finding.text)
     problem = track(project, _record(valuation, statements))
     if problem:
         context.reporter.warned(problem)
     return StageOutput(settled.run_id, new, _summary(context, statements, closed=False))
+
+
+def period_before(period: str) -> str:
+    """The month before a month."""
+    year, month = divmod(int(period[:4]) * 12 + int(period[5:]) - 2, 12)
+    return f"{year:04d}-{month + 1:02d}"
 
 
 def _summary(context: Context, statements: list[Statement], closed: bool) -> str:
