@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from tribute.config import Project, period_days
 from tribute.lineage import retrain_bank
+from tribute.royalty import read_agreements
 from tribute.tasks import build_task
 from tribute.valuation import period_splits, read_book
 from tribute_jobs import stages
 from tribute_jobs.context import Context, open_context
 from tribute_jobs.money import facts
+from tribute_jobs.money.alarms import alarm_limits
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
 
@@ -65,6 +67,9 @@ def _check(project: Project, period: str, paid_period: str | None) -> None:
     """What can be wrong with the settings is found before hours of work, not after."""
     period_days(period)
     facts.pools(project), facts.policy(project), facts.fees(project)
+    alarm_limits(project.money.alarms)
+    if project.rights.agreements is not None:
+        read_agreements(project.rights.agreements)
     build_task(project.task)
     if paid_period is not None and project.rights.sources is not None:
         book = read_book(project, {})

@@ -110,7 +110,7 @@ def settled(
         simulate_run="simulate-0123456789ab",
         train_run="train-0123456789ab",
         statement_version=version,
-        supersedes=version > 1,
+        superseded=frozenset(f"demo-{period}-{name}-EUR-v{version - 1}" for name in values if version > 1),
         final=True,
         quality=CERTIFICATE if pools == EUROS else None,
     )

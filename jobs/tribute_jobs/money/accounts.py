@@ -7,8 +7,23 @@ from rich.console import Console
 from rich.table import Table
 
 from tribute.config import Project
-from tribute.royalty import Money, balances
+from tribute.errors import LedgerError
+from tribute.royalty import GENESIS, Money, balances, entries
+from tribute_jobs.money.issued import final_statements
 from tribute_jobs.money.posting import read_ledger
+
+
+def _require_postings(project: Project, posted: set[str]) -> None:
+    """That every statement that closed a period and moved something is in the ledger."""
+    closing: dict[str, int] = {}
+    for statement, _ in final_statements(project):
+        first = closing.setdefault(statement["period"], statement["statement_version"])
+        moved = statement["statement_version"] == first and entries(statement, 1, GENESIS)
+        if moved and statement["statement_id"] not in posted:
+            raise LedgerError(
+                f"Statement {statement['statement_id']} closed {statement['period']} and is not in the ledger. "
+                f"Complete it: tribute close PROJECT.yaml --period {statement['period']}"
+            )
 
 
 def print_accounts(project: Project, as_json: bool) -> None:
@@ -18,6 +33,7 @@ def print_accounts(project: Project, as_json: bool) -> None:
         LedgerError: the chain does not hold; names the first broken entry.
     """
     ledger = read_ledger(project)
+    _require_postings(project, {entry.statement_id for entry in ledger})
     found = balances(ledger)
     head = ledger[-1].sha256 if ledger else None
     if as_json:

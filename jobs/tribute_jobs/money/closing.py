@@ -52,10 +52,11 @@ def restate(context: Context, period: str, value_run: str, reason: str) -> Settl
     if not reason.strip():
         raise MoneyError("A restatement has no reason. Say why, in words that the publishers will read: --reason")
     interrupted = not lake.committed("bundles", bundle_run(project, period, newest))
+    restated = len({s["statement_version"] for s, _ in final_statements(project) if s["period"] == period}) > 1
     _complete(context, period)
     valuation = Valuation(value_run, period, read_valuation(lake, value_run), False)
     settled = settlement(project, valuation, final=True, reason=reason)
-    if interrupted and newest > 1 and settled.statements[0]["statement_version"] == newest:
+    if interrupted and restated and settled.statements[0]["statement_version"] == newest:
         return settled
     before = {_key(each): each["balance"]["royalty_earned_minor"] for each in latest_statements(project, period)}
     if before == {_key(each): each["balance"]["royalty_earned_minor"] for each in settled.statements}:
@@ -89,13 +90,19 @@ def _require_order(project: Project, period: str) -> None:
             "having not bool_or(coalesce(status = 'final', false)) order by period limit 1",
             [period],
         ).fetchall()
+        unsigned = connection.execute(
+            "select distinct s.period from statements s anti join bundles b using (period, statement_version) "
+            "where s.period < $1 and s.status = 'final' order by 1 limit 1",
+            [period],
+        ).fetchall()
         later = connection.execute(
             "select period from statements where period > $1 and status = 'final' order by period limit 1",
             [period],
         ).fetchone()
+    rows = [(*row, "settled and not closed") for row in rows] or [(*row, "half closed") for row in unsigned]
     if rows:
         raise MoneyError(
-            f"Period {rows[0][0]} is settled and not closed, and {period} opens with its balances. Close it: "
+            f"Period {rows[0][0]} is {rows[0][1]}, and {period} opens with its balances. Close it: "
             f"tribute close PROJECT.yaml --period {rows[0][0]}"
         )
     if later:

@@ -80,6 +80,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
             "and r.table_name = 'policies' where p.period = $1 order by r.committed_at desc limit 1",
             [period],
         ).fetchone()
+        [(earlier,)] = connection.execute("select count(*) from policies where period = $1", [period]).fetchall()
     if known is not None and known[2] == rule.sha256:
         return False
     if known is not None and not reason:
@@ -89,7 +90,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
             f"register the new one: tribute policy PROJECT.yaml --period {period} --reason WHY"
         )
     row = {
-        "run_id": run_id("policy", period, rule.sha256, reason),
+        "run_id": run_id("policy", period, rule.sha256, earlier),
         "period": period,
         "name": rule.name,
         "version": rule.version,

@@ -22,7 +22,7 @@ def register(project: Project, period: str, reason: str, as_json: bool) -> None:
     with connect(lake.root) as connection:
         rows = connection.execute(
             "select strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from policies p join runs r using (run_id) "
-            "where r.table_name = 'policies' and p.period = $1 and p.sha256 = $2 order by 1 limit 1",
+            "where r.table_name = 'policies' and p.period = $1 and p.sha256 = $2 order by 1 desc limit 1",
             [period, rule.sha256],
         ).fetchall()
     since = rows[0][0]

@@ -13,7 +13,7 @@ from tribute.valuation import Valuation, exact
 from tribute_jobs.money import facts
 from tribute_jobs.money.books import read_books
 from tribute_jobs.money.issued import Statement, latest_statements, latest_version, run_of
-from tribute_jobs.money.values import publisher_values
+from tribute_jobs.money.values import absent_publishers, publisher_values
 from tribute_storage import SCHEMAS, Lake
 
 COPIED = (
@@ -56,6 +56,7 @@ def settlement(
     publishers = publisher_values(project, valuation, by_customer="user_centric" in rule.weights)
     currencies = {pool.currency for pool in pools}
     books = read_books(project, period, {each.publisher_id for each in publishers}, currencies)
+    publishers += absent_publishers(project, publishers, {*books.accounts, *books.adjustments})
     version, closed = latest_version(project, period)
     runs, shrinkage = lineage(project), valuation.publishers()[0]["shrinkage"]
     told = PeriodFacts(
@@ -69,7 +70,7 @@ def settlement(
         policy=rule,
         fees=facts.fees(project),
         statement_version=version + 1,
-        supersedes=closed,
+        superseded=frozenset(each["statement_id"] for each in latest_statements(project, period) if closed),
         final=final,
         quality=facts.quality(project, period),
     )

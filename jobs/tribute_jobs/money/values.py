@@ -1,7 +1,7 @@
 """From a committed valuation to what the royalty rules need: exact numbers, described sources, all payees."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 from tribute.config import Project
 from tribute.lineage import lineage
 from tribute.royalty import LineValue, PublisherValue, read_terms, terms_json
-from tribute.valuation import Valuation, customer_values, exact
+from tribute.valuation import Valuation, customer_values, exact, read_book
+from tribute_jobs.money.issued import final_statements
 from tribute_storage import connect
 
 Row = dict[str, Any]
@@ -49,6 +50,15 @@ def publisher_values(project: Project, valuation: Valuation, by_customer: bool) 
     return valued + idle
 
 
+def absent_publishers(
+    project: Project, present: Sequence[PublisherValue], keys: Iterable[tuple[str, str]]
+) -> list[PublisherValue]:
+    """Publishers that the rights book no longer names, and that still have an account or an adjustment."""
+    missing = {publisher for publisher, _ in keys} - {each.publisher_id for each in present}
+    names = {each["publisher_id"]: each["publisher_name"] for each, _ in final_statements(project) if missing}
+    return [_idle(publisher, names.get(publisher, publisher)) for publisher in sorted(missing)]
+
+
 def _line(row: Row, described: Mapping[str, Any]) -> LineValue:
     return LineValue(
         source_id=row["source_id"],
@@ -72,18 +82,16 @@ def _described(project: Project) -> tuple[dict[str, Row], dict[str, str]]:
     terms = read_terms(project.rights.terms) if project.rights.terms else {}
     with connect(project.lake_root) as connection:
         sources = connection.execute(
-            "select source_id, title, license from corpus_sources where run_id = $1", [lineage(project).corpus_run]
+            "select source_id, title, license, publisher from corpus_sources where run_id = $1",
+            [lineage(project).corpus_run],
         ).fetchall()
-        names = connection.execute(
-            "select publisher_id, name from publishers where run_id = (select run_id from runs "
-            "where table_name = 'publishers' order by committed_at desc, run_id limit 1)"
-        ).fetchall()
+    book = read_book(project, {source_id: publisher for source_id, _, _, publisher in sources})
     described: dict[str, Row] = {
         source_id: {
             "title": title,
             "license": licence,
             "terms": terms_json(terms[source_id]) if source_id in terms else {},
         }
-        for source_id, title, licence in sources
+        for source_id, title, licence, _ in sources
     }
-    return described, dict(names)
+    return described, {each.publisher_id: each.name for each in book.publishers}

@@ -12,7 +12,7 @@ from typing import Any
 from tribute.errors import MoneyError
 from tribute.royalty.canonical import canonical_json
 from tribute.royalty.exact_text import percent
-from tribute.royalty.money import currency_exponent
+from tribute.royalty.money import allocate, currency_exponent
 from tribute.royalty.shapes import within
 from tribute.royalty.strict_json import Problem
 
@@ -52,21 +52,42 @@ def policy_problems(policy: Document, place: str) -> Iterator[Problem]:
 
 def pool_problems(statements: Sequence[Document]) -> Iterator[Problem]:
     """Pools that their statements do not pay out exactly, or do not agree on."""
-    said: dict[tuple[str, str], tuple[int, str]] = {}
-    paid: dict[tuple[str, str], int] = defaultdict(int)
+    said: dict[tuple[str, str], tuple[Document, str]] = {}
+    paid: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
     for number, statement in enumerate(statements):
         for index, pool in enumerate(statement["pools"]):
             key, place = (statement["currency"], pool["pool_id"]), f"statements[{number}].pools[{index}]"
-            first, where = said.setdefault(key, (pool["pool_amount_minor"], place))
-            if pool["pool_amount_minor"] != first:
-                text = f"is {pool['pool_amount_minor']}, but {first} in {where}"
-                yield Problem(f"{place}.pool_amount_minor", text)
+            first, where = said.setdefault(key, (pool, place))
+            for name in sorted(pool.keys() & first.keys()):
+                if pool[name] != first[name]:
+                    yield Problem(f"{place}.{name}", f"is {pool[name]}, but {first[name]} in {where}")
+            paid[key].setdefault(number, 0)
         for line in statement["lines"]:
-            paid[statement["currency"], line["pool_id"]] += line["amount_minor"]
-    for key, (amount, where) in said.items():
-        if paid[key] != amount:
-            text = f"of pool {key[1]} is {amount} {key[0]}, the lines of all statements pay {paid[key]} of it"
+            own = paid[statement["currency"], line["pool_id"]]
+            own[number] = own.get(number, 0) + line["amount_minor"]
+    for key, (pool, where) in said.items():
+        amount, total = pool["pool_amount_minor"], sum(paid[key].values())
+        if total != amount:
+            text = f"of pool {key[1]} is {amount} {key[0]}, the lines of all statements pay {total} of it"
             yield Problem(f"{where}.pool_amount_minor", text)
+        yield from _division(statements, amount, key[1], paid[key])
+
+
+def _division(
+    statements: Sequence[Document], amount: int, pool_id: str, paid: Mapping[int, int]
+) -> Iterator[Problem]:
+    """That a pool is divided by the printed shares: they sum to 1, and each gets its largest remainder."""
+    shares = {str(statements[number]["publisher_id"]): Fraction(statements[number]["share"]) for number in paid}
+    if len(shares) < len(paid) or min(shares.values()) < 0 or sum(shares.values()) != 1 or amount < 0:
+        first = f"statements[{min(paid)}].share"
+        yield Problem(first, f"and the others of pool {pool_id} are not one part of 1 for each publisher")
+        return
+    due = allocate(amount, shares)
+    for number, minor in paid.items():
+        expected = due[str(statements[number]["publisher_id"])]
+        if minor != expected:
+            text = f"pays {minor} of pool {pool_id}, its share of {amount} is {expected}"
+            yield Problem(f"statements[{number}].amount_minor", text)
 
 
 def differs(place: str, found: object, expected: object, why: str) -> Iterator[Problem]:

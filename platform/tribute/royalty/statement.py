@@ -42,7 +42,8 @@ def build_statements(
 ) -> list[dict[str, Any]]:
     """Divide the pools and write every publisher's statement in each currency, the largest amount first.
 
-    Publishers without sources in the period take no part in the division and get a statement of no activity.
+    Publishers without sources in the period take no part in the division and get a statement of no activity, in
+    every currency in which they have an account or an adjustment too: no balance is left behind.
 
     Raises:
         MoneyError, PolicyError: the pools cannot be divided by the policy.
@@ -51,8 +52,15 @@ def build_statements(
     allocation = allocate_shares(facts.policy, [publisher.claim() for publisher in active], facts.fees)
     paid = {pool.pool_id: allocate(pool.amount.minor, allocation.shares()) for pool in facts.pools}
     payable = total(max(publisher.value_nats, Decimal(0)) for publisher in publishers)
-    settled = [_settled(facts, allocation, payable, currency) for currency in facts.currencies()]
-    statements = [_statement(each, publisher, paid, books) for each in settled for publisher in publishers]
+    open_keys = {key for key, account in books.accounts.items() if account != Account()} | set(books.adjustments)
+    currencies = sorted({*facts.currencies(), *(currency for _, currency in open_keys)})
+    settled = {currency: _settled(facts, allocation, payable, currency) for currency in currencies}
+    statements = [
+        _statement(each, publisher, paid, books)
+        for currency, each in settled.items()
+        for publisher in publishers
+        if currency in facts.currencies() or (publisher.publisher_id, currency) in open_keys
+    ]
     return sorted(statements, key=lambda s: (s["currency"], -s["amount_minor"], s["publisher_id"]))
 
 
@@ -69,9 +77,7 @@ class _Settled(NamedTuple):
     """What every statement says of policy and pools: made once, since it is the same on thousands of them."""
 
     def statement_id(self, publisher_id: str, version: int) -> str:
-        many = len(self.facts.currencies()) > 1
-        currency = f"-{self.currency}" if many else ""
-        return f"{self.facts.project}-{self.facts.period}-{publisher_id}{currency}-v{version}"
+        return f"{self.facts.project}-{self.facts.period}-{publisher_id}-{self.currency}-v{version}"
 
 
 def _settled(facts: PeriodFacts, allocation: Allocation, payable_nats: Decimal, currency: str) -> _Settled:
@@ -91,7 +97,7 @@ def _statement(
 ) -> dict[str, Any]:
     facts, key = settled.facts, (publisher.publisher_id, settled.currency)
     statement_id = settled.statement_id(publisher.publisher_id, facts.statement_version)
-    part = settled.allocation.parts.get(publisher.publisher_id, NOTHING)
+    part = settled.allocation.parts.get(publisher.publisher_id, NOTHING) if settled.pools else NOTHING
     money = [PoolMoney(p.pool_id, paid[p.pool_id].get(publisher.publisher_id, 0)) for p in settled.pools]
     lines = statement_lines(statement_id, publisher, part, money, settled.allocation.basis, settled.currency)
     amount = Money(sum(each.minor for each in money), settled.currency)
@@ -126,7 +132,7 @@ def _header(settled: _Settled, statement_id: str, publisher: PublisherValue) -> 
         "schema": STATEMENT_SCHEMA,
         "statement_id": statement_id,
         "statement_version": facts.statement_version,
-        "supersedes_statement_id": before if facts.supersedes else None,
+        "supersedes_statement_id": before if before in facts.superseded else None,
         "status": "final" if facts.final else "draft",
         "publisher_id": publisher.publisher_id,
         "publisher_name": publisher.name,

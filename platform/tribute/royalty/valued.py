@@ -123,8 +123,8 @@ class PeriodFacts:
     fees: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
     """What each customer paid, for the basis `user_centric`."""
     statement_version: int = 1
-    supersedes: bool = False
-    """Whether a final version went before."""
+    superseded: frozenset[str] = frozenset()
+    """Ids of the final statements that went before."""
     final: bool = False
     quality: Quality | None = None
 

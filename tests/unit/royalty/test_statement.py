@@ -10,6 +10,7 @@ from tests.golden.statement_cases import EUROS, line, publishers
 from tribute.errors import MoneyError
 from tribute.royalty import (
     Account,
+    Adjustment,
     Agreement,
     Books,
     PeriodFacts,
@@ -41,14 +42,29 @@ def by_publisher(statements: list[dict]) -> dict[str, dict]:
 
 def test_the_header_names_period_runs_version_and_state() -> None:
     first = build_statements(FACTS, publishers())[0]
-    assert first["statement_id"] == "demo-2026-10-aurora-v1"
+    assert first["statement_id"] == "demo-2026-10-aurora-EUR-v1"
     assert (first["period_start"], first["period_end"]) == ("2026-10-01", "2026-10-31")
     assert (first["value_run"], first["simulate_run"], first["train_run"]) == ("value-1", "simulate-1", "train-1")
     assert (first["status"], first["supersedes_statement_id"]) == ("draft", None)
     assert (first["share"], first["share_percent"]) == ("4/5", "80.0000")
-    later = build_statements(replace(FACTS, statement_version=3, supersedes=True, final=True), publishers())[0]
-    assert (later["statement_id"], later["status"]) == ("demo-2026-10-aurora-v3", "final")
-    assert later["supersedes_statement_id"] == "demo-2026-10-aurora-v2"
+    before = frozenset({"demo-2026-10-aurora-EUR-v2"})
+    later = build_statements(replace(FACTS, statement_version=3, superseded=before, final=True), publishers())
+    assert (later[0]["statement_id"], later[0]["status"]) == ("demo-2026-10-aurora-EUR-v3", "final")
+    assert [each["supersedes_statement_id"] for each in later] == [*before, None, None, None]
+
+
+def test_no_account_and_no_adjustment_is_left_behind() -> None:
+    """A publisher whose rights have ended, a currency without a pool this month, a correction downwards."""
+    gone = PublisherValue("gone", "Gone", *([Decimal(0)] * 4), lines=())
+    accounts = {("gone", "EUR"): Account(5_000, reserves=(("2025-01", 700),)), ("aurora", "JPY"): Account(90)}
+    moved = {("gone", "EUR"): [Adjustment("rights were another's", "old", -300)]}
+    statements = build_statements(FACTS, [*publishers(), gone], Books({}, accounts, moved))
+    found = {(each["publisher_id"], each["currency"]): each for each in statements}
+    assert found["gone", "EUR"]["balance"]["amount_paid_minor"] == 5_000 + 700 - 300
+    assert found["aurora", "JPY"]["balance"]["amount_paid_minor"] == 90
+    assert (found["aurora", "JPY"]["pools"], found["aurora", "JPY"]["share"]) == ([], "0")
+    assert len(statements) == len(publishers()) + 2
+    check_period(statements)
 
 
 def test_several_pools_and_currencies_foot() -> None:
