@@ -3,12 +3,12 @@
 import difflib
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tribute.errors import RightsError
+from tribute.royalty.cells import day_cell, text_cell
 from tribute.royalty.problems import raise_if_any
 from tribute.royalty.records import Record, read_records
 from tribute.royalty.rights import Publisher, Right, RightsBook
@@ -49,7 +49,7 @@ def _read_publishers(path: Path) -> list[Publisher]:
     records = read_records(path, ("publisher_id", "name"), ())
 
     def publisher(record: Record) -> Publisher:
-        return Publisher(_text(record, "publisher_id"), _text(record, "name"))
+        return Publisher(text_cell(record, "publisher_id"), text_cell(record, "name"))
 
     return _checked(path, records, publisher, lambda p: (p.publisher_id,))
 
@@ -76,26 +76,17 @@ def _checked(
 
 
 def _right(record: Record, known: Sequence[str], publishers_file: Path | None) -> Right:
-    publisher_id = _text(record, "publisher_id")
+    publisher_id = text_cell(record, "publisher_id")
     if publishers_file is not None and publisher_id not in known:
         near = difflib.get_close_matches(publisher_id, known, n=3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Add it to {publishers_file}"
         raise RightsError(f"column publisher_id: {publisher_id} is not in {publishers_file.name}. {hint}")
-    begin, end = _day(record, "valid_from"), _day(record, "valid_to")
+    begin, end = day_cell(record, "valid_from"), day_cell(record, "valid_to")
     if begin and end and end <= begin:
         raise RightsError(
             f"column valid_to: {end} is not after valid_from {begin}. valid_to is the first day without the right"
         )
-    return Right(_text(record, "source_id"), publisher_id, _split(record), begin, end, record.where)
-
-
-def _text(record: Record, column: str) -> str:
-    value = record.cells.get(column)
-    if isinstance(value, bool | float):
-        raise RightsError(f"column {column}: {value} was read as {type(value).__name__}. Put it in quotes")
-    if value is None or not str(value).strip():
-        raise RightsError(f"column {column} is empty. Fill it in")
-    return str(value).strip()
+    return Right(text_cell(record, "source_id"), publisher_id, _split(record), begin, end, record.where)
 
 
 def _split(record: Record) -> Fraction:
@@ -111,15 +102,3 @@ def _split(record: Record) -> Fraction:
     if not 0 < split <= 1:
         raise RightsError(f"column split: {written} is not in (0, 1]. Write the publisher's part of the source")
     return split
-
-
-def _day(record: Record, column: str) -> date | None:
-    value = record.cells.get(column)
-    if isinstance(value, datetime) and value.time() == time.min:
-        return value.date()
-    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
-        return value
-    try:
-        return date.fromisoformat(str(value).strip())
-    except ValueError:
-        raise RightsError(f"column {column}: {value} is not a day. Write it as 2026-10-31") from None
