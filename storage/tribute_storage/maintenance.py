@@ -156,19 +156,23 @@ def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
     snapshot, deadline = log.snapshot(), time.monotonic() + PATIENCE_S
     while snapshot is not None and {file.path for file in group} <= set(files_of(snapshot)):
         joined = joined or lake.stage(log.table, pa.concat_tables(_rows(log, file) for file in group))
+        tried = snapshot.version()
         try:
             if not log.evolve(snapshot):
                 log.replace(snapshot, {file.path: file.size for file in group}, [joined])
                 return True
         except (DeltaError, OSError) as error:
-            if time.monotonic() > deadline and not log.holds([joined]):
+            snapshot = log.snapshot()
+            alone = snapshot is not None and snapshot.version() == tried
+            if (alone or time.monotonic() > deadline) and not log.holds([joined]):
                 _delete(lake, [joined.path])
+                why = "" if alone else f" within {PATIENCE_S} s, since others kept committing"
                 raise LakeError(
-                    f"Could not compact table {log.table} within {PATIENCE_S} s: {error}. Nothing was changed; "
-                    "try again when fewer writers are at work."
+                    f"Could not compact table {log.table}{why}: {error}. Nothing was changed; try again."
                 ) from error
             time.sleep(random.uniform(0, 0.01))
-        snapshot = log.snapshot()
+        else:
+            snapshot = log.snapshot()
     if joined is None:
         return False
     if log.holds([joined]):  # the commit failed after it was done
