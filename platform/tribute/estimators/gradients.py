@@ -1,0 +1,105 @@
+"""Gradients of training losses by group or example, and of measurements by query.
+
+Legend: N training examples, B of a batch, G groups, Q queries, R rows, P parameters.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import grad, vmap
+
+from tribute.estimators.estimator import Groups, Trained
+from tribute.readout import QueryRows
+from tribute.tasks import Batch, FlatTask
+
+SUMMED = 512
+"""Examples whose summed gradient is taken at once."""
+SLOPES = 2**26
+"""Bytes of single gradients held at once."""
+
+
+class Block(NamedTuple):
+    """Whole queries, and the gradients of their measurements, [q, P]."""
+
+    queries: slice
+    slope_qP: Tensor
+
+
+def group_gradients(trained: Trained, theta_P: Tensor, groups: Groups) -> Tensor:
+    """Gradient of the training loss summed over each group at theta, [G, P], nats per unit of theta."""
+    found_GP = theta_P.new_zeros(groups.count, theta_P.numel())
+    for group in range(groups.count):
+        members = groups.members(group)
+        for begin in range(0, len(members), SUMMED):
+            batch, _ = trained.data.batch(members[begin : begin + SUMMED], trained.device)
+            found_GP[group] += grad(lambda at_P, batch=batch: trained.task.losses(at_P, batch).sum())(theta_P)
+    return found_GP
+
+
+def example_gradients(
+    trained: Trained, theta_P: Tensor, chosen: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Gradient of every chosen example's training loss: indices [B] and [B, P], batch by batch."""
+
+    def loss(at_P: Tensor, row: Batch) -> Tensor:
+        return trained.task.losses(at_P, _single(row))[0]
+
+    for indices_B in _cut(chosen, theta_P):
+        batch, _ = trained.data.batch(indices_B, trained.device)
+        yield indices_B, vmap(grad(loss), in_dims=(None, 0), randomness="same")(theta_P, batch)
+
+
+def query_gradients(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Iterator[Block]:
+    """Gradient of every query's measurement, summed over its rows; whole queries in order."""
+
+    def measured(at_P: Tensor, row: Batch) -> Tensor:
+        return task.measure(at_P, _single(row))[0]
+
+    bounds_Q = np.searchsorted(queries.query_N, np.arange(len(queries.query_ids) + 1))
+    for begin, end in _whole(bounds_Q, max(1, SLOPES // _bytes(theta_P))):
+        slope_qP = theta_P.new_zeros(end - begin, theta_P.numel())
+        rows = np.arange(bounds_Q[begin], bounds_Q[end])
+        for chosen in _cut(rows, theta_P):
+            batch = {k: torch.from_numpy(v[chosen]).to(theta_P.device) for k, v in queries.columns.items()}
+            row_BP = vmap(grad(measured), in_dims=(None, 0))(theta_P, batch)
+            owner = torch.from_numpy(queries.query_N[chosen] - begin).to(theta_P.device)
+            slope_qP.index_add_(0, owner, row_BP)
+        yield Block(slice(begin, end), slope_qP)
+
+
+def slopes_along(task: FlatTask, theta_P: Tensor, response_GP: Tensor, queries: QueryRows) -> Tensor:
+    """grad f(theta; q) . r_g for all queries and groups, [Q, G], nats."""
+    found_QG = theta_P.new_zeros(len(queries.query_ids), len(response_GP))
+    for block in query_gradients(task, theta_P, queries):
+        found_QG[block.queries] = block.slope_qP @ response_GP.T
+    return found_QG
+
+
+def _single(row: Batch) -> dict[str, Tensor]:
+    return {name: value[None] for name, value in row.items()}
+
+
+def _bytes(theta_P: Tensor) -> int:
+    return theta_P.numel() * theta_P.element_size()
+
+
+def _cut(indices: NDArray[np.int64], theta_P: Tensor) -> Iterator[NDArray[np.int64]]:
+    size = max(1, SLOPES // _bytes(theta_P))
+    for begin in range(0, len(indices), size):
+        yield indices[begin : begin + size]
+
+
+def _whole(bounds_Q: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
+    """Stretches of whole queries of about so many rows, at least one query each."""
+    starts = [0]
+    for query, (_, end) in enumerate(pairwise(bounds_Q), 1):
+        if end - bounds_Q[starts[-1]] >= rows:
+            starts.append(query)
+    if starts[-1] != len(bounds_Q) - 1:
+        starts.append(len(bounds_Q) - 1)
+    yield from pairwise(starts)

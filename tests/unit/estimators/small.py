@@ -1,0 +1,55 @@
+"""A small recorded training, its sources and queries, and a naive gradient."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tests.unit.training.small import small_recipe
+from tribute.estimators import Groups, Trained
+from tribute.readout import QueryRows
+from tribute.tasks import Batch
+from tribute.training import Recipe, record
+
+QUERY_OF_ROW = [0, 1, 1, 2]
+
+
+def small_training(folder: Path, **training: Any) -> Trained:
+    recipe = small_recipe(**training)
+    return Trained(recipe, record(recipe, folder), recipe.steps)
+
+
+def sources(trained: Trained) -> Groups:
+    return Groups.of_sources(trained.data, range(len(trained.data.source_ids)))
+
+
+def small_queries() -> QueryRows:
+    """Three queries of four rows: the second has two."""
+    rng = np.random.default_rng(11)
+    precision = np.float64 if torch.get_default_dtype() == torch.float64 else np.float32
+    columns = {"features": rng.normal(size=(4, 4)).astype(precision), "labels": np.array([0, 1, 1, 0])}
+    return QueryRows(("a", "b", "c"), columns, np.array(QUERY_OF_ROW))
+
+
+def loss_gradient(recipe: Recipe, theta_P: Tensor, example: int) -> Tensor:
+    """Gradient of one example's training loss, by autograd."""
+    batch, _ = recipe.data.batch(np.array([example]), recipe.device)
+    at_P = theta_P.clone().requires_grad_()
+    [found_P] = torch.autograd.grad(recipe.task.losses(at_P, batch).sum(), [at_P])
+    return found_P
+
+
+def query_gradient(recipe: Recipe, theta_P: Tensor, queries: QueryRows, query: int) -> Tensor:
+    """Gradient of one query's measurement, summed over its rows, by autograd."""
+    rows: Batch = {k: torch.from_numpy(v[queries.query_N == query]) for k, v in queries.columns.items()}
+    at_P = theta_P.clone().requires_grad_()
+    [found_P] = torch.autograd.grad(recipe.task.measure(at_P, rows).sum(), [at_P])
+    return found_P
+
+
+def additive(trained: Trained, score: Tensor) -> Tensor:
+    """Scores of examples, [Q, N], summed by source, [Q, S]."""
+    found = score.new_zeros(len(score), len(trained.data.source_ids))
+    return found.index_add_(1, torch.from_numpy(trained.data.source_N), score)
