@@ -6,6 +6,7 @@ A rerun keeps what is committed and takes up what is not.
 from dataclasses import dataclass
 
 from tribute.config import Project, period_days
+from tribute.estimators import build_estimator
 from tribute.lineage import retrain_bank
 from tribute.royalty import read_agreements
 from tribute.tasks import build_task
@@ -71,6 +72,9 @@ def _check(project: Project, period: str, paid_period: str | None) -> None:
     if project.rights.agreements is not None:
         read_agreements(project.rights.agreements)
     build_task(project.task)
+    for settings in (project.simulation, *project.further_simulations()):
+        if settings.estimated:
+            build_estimator(settings.mode, settings.options)
     if paid_period is not None and project.rights.sources is not None:
         book = read_book(project, {})
         period_splits(book, paid_period, {right.source_id for right in book.rights})

@@ -1,4 +1,4 @@
-"""Every read-out, judged by real retraining beside simple guesses: quality against cost in forward passes.
+"""Every read-out and estimator, judged by real retraining beside simple guesses: quality against cost.
 
 - MNIST `thousand`: 1,000 examples of 20 label-skewed sources, MLP 784-128-64-10, ReLU, 50 epochs of SGD .02 with
   momentum .9; MNIST `smooth` and `rough` as in the benchmark `simulation`.
@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.distilled import judge_months
+from tests.benchmarks.estimates import CHOICES, Estimate, estimates
 from tests.benchmarks.mnist import write_mnist_project
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.simulation import removals
@@ -100,7 +101,8 @@ def judge(setting: str, world: World) -> dict[str, object]:
     cost = query_costs(world)
     table = Rows(world, truth, half_seeds)
     rows = table.of_readouts(own, asks, cost[str(sources)])
-    rows += [table.distilled(own, cost["distilled"]), *table.baselines()]
+    rows += [table.distilled(own, cost["distilled"]), *table.of_estimators(estimates(world, OWN, CHOICES))]
+    rows += table.baselines()
     return {"rows": rows, "ceiling": table.ceiling(), "cost_in_forwards": cost}
 
 
@@ -123,6 +125,18 @@ class Rows:
                     title = f"{name}, {ask.name}, {count} replicate{'s' * (count > 1)}"
                     mean_QS = np.nan_to_num(each_RQS[:count]).mean(0)
                     rows.append(self.row(title, "readout", mean_QS, count * prepare, count * cost[name]))
+        return rows
+
+    def of_estimators(self, own: list[dict[str, Estimate]]) -> list[dict[str, object]]:
+        """Every estimator, with one and with all replicates."""
+        rows = []
+        for method, first in own[0].items():
+            each = [found[method] for found in own if method in found]
+            for count in sorted({1, len(each)}):
+                title = f"{method}, {count} replicate{'s' * (count > 1)}"
+                mean_QS = np.mean([e.influence_QS[TUNING:] for e in each[:count]], 0, dtype=np.float64)
+                cost = (count * first.trainings, count * first.forwards)
+                rows.append(self.row(title, "estimator", mean_QS, *cost))
         return rows
 
     def distilled(self, own: list[dict[str, Found]], cost: float) -> dict[str, object]:
@@ -223,7 +237,7 @@ def judge_demo(folder: Path) -> dict[str, object]:
     """What `tribute evaluate` says of the demo, how long it took, and the page it ends with."""
     path = folder / "demo" / "project.yaml"
     timed_run([*tribute(), "demo", "--folder", str(path.parent), "--period", PERIOD])
-    seconds, _ = timed_run([*tribute(), "evaluate", str(path), "--period", PERIOD])
+    seconds, _ = timed_run([*tribute(), "evaluate", str(path), "--period", PERIOD, "--estimators", "all"])
     world, kept = World(path), path.parent / "tribute-data"
     [page] = (kept / "certificates").glob("*.html")
     said = read_certificate(kept / "lake", page.stem)

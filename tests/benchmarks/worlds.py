@@ -5,12 +5,13 @@ Legend: P parameters, Q queries, U units, S sources.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,6 +98,11 @@ class World:
         """Its training under a seed."""
         return Recipe(self.project.task, self.project.training, self.data, seed)
 
+    def warm_up(self, recipe: Recipe) -> None:
+        """A few steps before the clock starts."""
+        everything = torch.ones(len(self.data.source_ids))
+        recipe.run(recipe.initial(), range(min(WARM_UP, recipe.steps)), everything)
+
     def answer(self, seed: int, asks: Sequence[Ask]) -> dict[str, Found]:
         """Train under a seed and simulate what is asked, chunk by chunk as a worker would."""
         recipe = self.recipe(seed)
@@ -109,7 +115,7 @@ class World:
                 states[step] = state
 
         everything = torch.ones(len(self.data.source_ids))
-        recipe.run(states[0], range(min(WARM_UP, recipe.steps)), everything)
+        self.warm_up(recipe)
         began = time.perf_counter()
         recipe.run(states[0], range(recipe.steps), everything, keep)
         training = time.perf_counter() - began
@@ -147,10 +153,15 @@ class World:
 
 
 def answers(jobs: Sequence[tuple[Path, int, Sequence[Ask]]]) -> list[dict[str, Found]]:
-    """`World.answer` of every (project, seed, asks), `CORES` at a time, in processes like those of the workers."""
+    """`World.answer` of every (project, seed, asks)."""
+    return in_processes(_answer, jobs)
+
+
+def in_processes(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """`work(*job)` of every job, `CORES` at a time, in processes like those of the workers."""
     os.environ.update(ALLOCATION)
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=_prepare) as pool:
-        return list(pool.map(_answer, *zip(*jobs, strict=True)))
+        return list(pool.map(work, *zip(*jobs, strict=True)))
 
 
 def _prepare() -> None:

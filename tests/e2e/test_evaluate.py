@@ -17,6 +17,7 @@ from tribute_jobs.progress import JsonReporter
 from tribute_storage import connect
 
 EVALUATION = {"seeds": 2, "subsets": 10, "brittle_queries": 2, "resamples": 100}
+JUDGED = {"estimators": ["gradient_dot", "for_value", "patches"]}
 
 
 def write(folder: Path, **sections: object) -> Path:
@@ -39,7 +40,7 @@ def figures(project: Project, run_id: str) -> dict:
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> tuple[Project, str]:  # noqa: ARG001
-    path = write(tmp_path_factory.mktemp("evaluated"), tracking={"enabled": True})
+    path = write(tmp_path_factory.mktemp("evaluated"), tracking={"enabled": True}, evaluation=EVALUATION | JUDGED)
     project, run_id, new = evaluated(path)
     assert new
     return project, run_id
@@ -52,7 +53,10 @@ def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) 
     expected |= {f"{name}, 2 replicates" for name in ("difference", "jvp", "adjoint")} | {
         "difference, 1 replicate"
     }
+    expected |= {f"{name}, 2 replicates" for name in ("gradient_dot", "for_value")}  # patches: no images here
     assert expected == set(rows)
+    assert all(rows[f"{name}, 2 replicates"]["prepare_in_trainings"] > 0 for name in ("gradient_dot", "for_value"))
+    assert rows["gradient_dot, 2 replicates"]["query_in_forwards"] > 0
     forward, backward = rows["jvp, 2 replicates"], rows["adjoint, 2 replicates"]
     assert forward["leave_source_out"]["value"] == pytest.approx(backward["leave_source_out"]["value"], abs=0.02)
     assert forward["misallocated_pool"] == pytest.approx(backward["misallocated_pool"], abs=1e-3)

@@ -17,7 +17,10 @@ from tests.e2e.cliff_task import ANCHOR, OTHERS, write_examples
 from tests.e2e.conftest import PERIOD
 from tests.projects import WORDS, settings, write_corpus, write_project
 from tribute.config import Cluster, Project, load_project
+from tribute.errors import ConfigError
 from tribute.readout import QueryRows, period_queries
+from tribute.serving.attributor import Attributor
+from tribute.serving.schemas import Query
 from tribute.simulation import recorded_replicates
 from tribute.tasks import build_task
 from tribute.training import Recorder, Trajectory, training_set
@@ -279,6 +282,46 @@ def test_tangents_beside_other_estimates_are_calibrated_on_real_retraining(vary)
     assert note["calibrated"] is True
     assert {"simulated", "estimate 0", "estimate 1", "tokens"} <= note["coefficients"].keys()
     assert found.paid_in_full()
+
+
+def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -> None:
+    found = vary(
+        simulation={"mode": "gradient_cosine", "chunk": 3},
+        calibration={"spot_sources": 3, "estimates": [{"mode": "paired"}, {"mode": "for_value"}]},
+    )
+    assert found.new == ["simulate", "attribute", "value"]
+    gathered = found.rows(
+        "select unit_id, artifact_uri from simulations where run_id = $simulate and replicate = 1 order by all"
+    )
+    assert [unit for unit, _ in gathered] == list(WORDS)
+    assert len({uri for _, uri in gathered}) == 2  # in chunks of at most 3
+    counted = found.rows(
+        "select name, count(*) from estimates where run_id = $attribute group by name order by name"
+    )
+    assert counted == [("estimate 0", 8), ("estimate 1", 8), ("retrained", 6), ("simulated", 8)]
+    assert {"simulated", "estimate 0", "estimate 1", "tokens"} <= found.calibration()["coefficients"].keys()
+    assert found.paid_in_full()
+    rows = found.rows(
+        "select query_id, source_id, avg(influence_nats::double) from influence where run_id = $attribute "
+        "group by all order by all"
+    )
+    usage = [json.loads(line) for line in (found.project.workdir.parent / "usage.jsonl").read_text().splitlines()]
+    asked = [Query(query_id=f"live-{each['query_id']}", text=each["text"]) for each in usage]
+    answer = Attributor(found.project).attribute(asked)
+    live = {
+        (query.query_id.removeprefix("live-"), each.source_id): each.influence_nats
+        for query in answer.queries
+        for each in query.sources
+    }
+    for query_id, source_id, value in rows:
+        assert live[query_id, source_id] == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_an_estimator_that_nobody_knows_is_refused_before_any_work(vary) -> None:
+    with pytest.raises(ConfigError, match="'magic' is neither paired nor tangent, nor an estimator"):
+        vary(simulation={"mode": "magic"})
+    with pytest.raises(ConfigError, match="does not take the options rate"):
+        vary(simulation={"mode": "for_value", "options": {"rate": 2}})
 
 
 @pytest.mark.parametrize("spots", [0, 5])

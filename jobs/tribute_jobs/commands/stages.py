@@ -71,12 +71,26 @@ def settle(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = 
 
 
 @app.command()
-def evaluate(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+def evaluate(
+    project: ProjectFile,
+    period: Period = THIS_MONTH,
+    estimators: Annotated[
+        str, typer.Option(help="others to judge beside it: all, or names with commas, such as trak,ekfac")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """How far to trust the values: really retrain, judge every read-out, write a quality certificate.
 
-    Retrains are banked, so that another month, or another simulation of the same training, finds them.
+    With --estimators the certificate also ranks TRAK, EK-FAC, TracIn and others on your own model and queries; any
+    of them can be paid by: set simulation.mode to its name. Retrains are banked, so that another month, or another
+    simulation of the same training, finds them.
     """
-    run_to(load_project(project), period, as_json, "evaluate")
+    settings = load_project(project)
+    if estimators:
+        names = tuple(name.strip() for name in estimators.split(","))
+        judged = settings.evaluation.model_copy(update={"estimators": names})
+        settings = settings.model_copy(update={"evaluation": judged})
+    run_to(settings, period, as_json, "evaluate")
 
 
 @app.command()

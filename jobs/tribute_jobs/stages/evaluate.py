@@ -14,7 +14,7 @@ from tribute.lineage import run_id, simulation_runs
 from tribute.readout import period_queries
 from tribute.tracking import track
 from tribute_jobs.context import Context
-from tribute_jobs.stages.evaluation import Evaluation
+from tribute_jobs.stages.evaluation import Evaluation, estimator_runs
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS
 from tribute_storage.atomic import write_atomically
@@ -34,6 +34,7 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     queries = _queries(context, period)
     settings = [s.fingerprint() for s in (project.readout, project.valuation, project.evaluation)]
     runs = [run.run_id for run in simulation_runs(project)]
+    runs += [run.run_id for run in estimator_runs(project)]
     evaluate_run = run_id("evaluate", runs, settings, period, queries.sha256, value_run)
     new = not context.committed("certificates", evaluate_run)
     if new:

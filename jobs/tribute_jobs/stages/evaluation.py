@@ -13,15 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.config import Project
 from tribute.corpus import QueryTable
+from tribute.errors import ConfigError
+from tribute.estimators import ESTIMATORS, build_estimator
 from tribute.evaluation import Truth, first_units, random_sets, removal, set_matrix
-from tribute.lineage import simulation_runs
-from tribute.simulation import Unit, design_of, simulated_responses, single_units
+from tribute.lineage import SimulationRun, estimator_run, simulation_runs
+from tribute.simulation import Simulated, Unit, design_of, simulated_responses, single_units
 from tribute.valuation import query_groups
 from tribute_jobs.context import Context
 from tribute_jobs.stages.judging import Judging
 from tribute_jobs.stages.readouts import ReadOuts
 from tribute_jobs.stages.retrains import Retrains
+from tribute_jobs.stages.simulate import Simulations
 from tribute_storage import connect
 
 PARTS = {"half": 0.5, "tenth": 0.1}
@@ -29,6 +33,17 @@ BRITTLE = (1, 2, 3)
 """How many of a query's first units are left out together."""
 Array = NDArray[np.float64]
 Sets = dict[str, list[tuple[int, ...]]]
+
+
+def estimator_runs(project: Project) -> list[SimulationRun]:
+    """The estimators that `evaluation.estimators` asks for, but the one that is paid by.
+
+    Raises:
+        ConfigError: there is no such estimator.
+    """
+    asked = project.evaluation.estimators
+    names = list(ESTIMATORS) if asked == ("all",) else [name for name in asked if build_estimator(name, {})]
+    return [estimator_run(project, name) for name in names if name != project.simulation.mode]
 
 
 class Evaluation:
@@ -50,7 +65,21 @@ class Evaluation:
         self.others = [first + index for index in range(project.evaluation.seeds)]
         even = query_groups(queries.query_ids) % 2 == 0
         halves = [queries.take(np.flatnonzero(part).tolist()) for part in (even, ~even)]
-        self.judging = Judging(context, ReadOuts(context), runs, design, grouped, period, *halves)
+        others = self._estimated()
+        self.judging = Judging(context, ReadOuts(context), runs, others, design, grouped, period, *halves)
+
+    def _estimated(self) -> list[tuple[SimulationRun, list[Simulated]]]:
+        """The other estimators of every single source; one that does not suit the task is told and left out."""
+        found = []
+        for run in estimator_runs(self.project):
+            try:
+                if not self.context.committed("simulations", run.run_id):
+                    Simulations(self.context).estimate(run, single_units(self.names))
+            except ConfigError as error:
+                self.context.reporter.warned(f"{run.name} is not judged: {error}")
+                continue
+            found.append((run, simulated_responses(self.project, run.run_id)))
+        return found
 
     def figures(self) -> dict[str, Any]:
         """All figures of the certificate but its id."""

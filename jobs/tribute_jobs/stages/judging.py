@@ -51,6 +51,7 @@ class Judging:
         context: Context,
         read_outs: ReadOuts,
         runs: Sequence[tuple[SimulationRun, list[Simulated]]],
+        others: Sequence[tuple[SimulationRun, list[Simulated]]],
         design: Design,
         grouped: bool,
         period: str,
@@ -58,7 +59,8 @@ class Judging:
         queries: QueryTable,
     ) -> None:
         self.context, self.project, self._read_outs = context, context.project, read_outs
-        self._runs, self._design, self._grouped, self._period = runs, design, grouped, period
+        self._runs, self._others, self._design = runs, others, design
+        self._grouped, self._period = grouped, period
         self._tuning, self.queries = tuning, queries
         run, found = runs[0]
         self._method = read_outs.method(run, found, queries)
@@ -120,7 +122,7 @@ class Judging:
         }
 
     def rows(self, truth: Truth) -> list[dict[str, Any]]:
-        """Every read-out, the distilled head, and simple guesses."""
+        """Every read-out, the distilled head, other estimators, and simple guesses."""
         run, found = self._runs[0]
         names = [
             name for name in METHODS if name != "shared_trunk" or not self._read_outs.whole(run.settings.scope)
@@ -135,6 +137,7 @@ class Judging:
                 title, estimate_QU = self._title(name, count), self._mean(influence_RQU[:count])
                 rows.append(self._judged(title, "readout", estimate_QU, truth, prepared, count * cost[name]))
         rows.append(self._distilled(truth, cost["distilled"]))
+        rows += [self._estimated(each, found, truth) for each, found in self._others]
         for name, guess_QS in guesses(self._read_outs.shards.examples(), self._tokens_S, self.queries).items():
             guess_QU = guess_QS @ change_matrix(self._units, guess_QS.shape[1]).T
             rows.append(self._judged(name, "baseline", guess_QU, truth, 0.0, 0.0))
@@ -152,6 +155,18 @@ class Judging:
         owed_P = np.nan_to_num(uses_Q @ truth.mean_QU) @ split_UP
         wrong = misallocated(uses_Q @ influence_QU @ split_UP, owed_P)
         return row(method, kind, figures, wrong, prepared, cost)
+
+    def _estimated(self, run: SimulationRun, found: list[Simulated], truth: Truth) -> dict[str, Any]:
+        """Another estimator, the mean of all replicates."""
+        influence_RQS, _ = self._read_outs.influence(run, found, self.queries)
+        count, cost = len(influence_RQS), self._read_outs.estimations.costs(run, found, self.queries)
+        estimate_QS = influence_RQS.astype(np.float64).mean(0)
+        position = {name: index for index, name in enumerate(self.context.source_ids())}
+        order = np.argsort([position[each.unit.unit_id] for each in found])
+        estimate_QU = estimate_QS[:, order] @ change_matrix(self._units, len(order)).T
+        prepared, query = (count * each for each in cost)
+        title = f"{run.name}, {count} replicate{'s' * (count > 1)}"
+        return self._judged(title, "estimator", estimate_QU, truth, prepared, query)
 
     def _distilled(self, truth: Truth, cost: float) -> dict[str, Any]:
         """The head alone, fitted to exact read-outs of the tuning queries, without correction."""

@@ -16,6 +16,7 @@ from tribute.readout import QueryRows, candidates
 from tribute.simulation import Simulated, recorded_replicates
 from tribute.tasks import Scope, build_task
 from tribute_jobs.context import Context
+from tribute_jobs.stages.estimate import Estimations
 from tribute_storage.atomic import write_atomically
 
 READ_OUT = 8
@@ -30,6 +31,7 @@ class ReadOuts:
 
     def __init__(self, context: Context) -> None:
         self.context, self.shards = context, context.shards()
+        self.estimations = Estimations(context, self.shards)
         self._scopes = dict[str, bool]()
         finals = [replicate.final().numpy() for replicate in recorded_replicates(context.project)]
         self.replicates = len(finals)
@@ -38,7 +40,12 @@ class ReadOuts:
     def influence(
         self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable, method: str | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Influence of units [R, Q, U] and the model's measurements [Q], nats, by the usual method or another."""
+        """Influence of units [R, Q, U] and the model's measurements [Q], nats, by the usual method or another.
+
+        An estimator has its own read-out, and its own unit.
+        """
+        if run.settings.estimated:
+            return self.estimations.influence(run, found, queries)
         rows = self.shards.put(QueryRows.of(queries))
         chosen = method or self.method(run, found, queries)
         pieces = self.shards.run(
@@ -54,6 +61,8 @@ class ReadOuts:
         Where several methods give the same numbers, the one that is cheapest here; that is kept beside the
         responses, so that every later batch is read out alike.
         """
+        if run.settings.estimated:
+            return run.settings.mode
         if run.name == "retrained":
             return "difference"
         names = candidates(self.context.project.readout, run.settings, self.whole(run.settings.scope))

@@ -30,6 +30,7 @@ from tribute.simulation import (
 from tribute.training import Recipe
 from tribute.valuation import spot_sources
 from tribute_jobs.context import Context
+from tribute_jobs.stages.estimate import Estimations
 from tribute_jobs.stages.grouping import group_jobs
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, connect
@@ -62,9 +63,8 @@ def simulate(context: Context) -> StageOutput:
             f"Tangents differ from real perturbations by {smoothness:.0%} on average: this training is too rough "
             "for them. Use simulation.mode: paired"
         )
-    summary = f"{responses} responses, {mode}, {steps} steps" + (
-        f", smoothness {smoothness:.2f}" if smoothness is not None else ""
-    )
+    summary = f"{responses} responses, {mode}" + (f", {steps} steps" if steps else "")
+    summary += f", smoothness {smoothness:.2f}" if smoothness is not None else ""
     return StageOutput(simulate_run, bool(missing), summary)
 
 
@@ -77,7 +77,8 @@ class Simulations:
         self._starts = dict[tuple[int, int], tuple[Any, Any]]()
         self._kept: set[str] | None = None
         main = context.project.simulation
-        self._grouped = main.notion == "leave_one_out" and main.groups < len(context.source_ids())
+        few = main.notion == "leave_one_out" and main.groups < len(context.source_ids())
+        self._grouped = few and not main.estimated
 
     def recipe(self, replicate: Replicate) -> Recipe:
         """The training of a replicate, as the workers see it."""
@@ -94,11 +95,21 @@ class Simulations:
         """Simulate what is missing; the main run first when the others need its groups."""
         main = [run for run in missing if self._grouped and run.name == "simulated"]
         for runs in filter(None, (main, [run for run in missing if run not in main])):
-            planned = [(run, job) for run in runs for job in self._jobs(run)]
-            rows = self.submit([job for _, job in planned])
+            simulated = [run for run in runs if not run.settings.estimated]
             for run in runs:
+                if run.settings.estimated:
+                    self.estimate(run, self._units(run))
+            planned = [(run, job) for run in simulated for job in self._jobs(run)]
+            rows = self.submit([job for _, job in planned])
+            for run in simulated:
                 done = [(job, found) for (owner, job), found in zip(planned, rows, strict=True) if owner is run]
                 self._commit(run, done)
+
+    def estimate(self, run: SimulationRun, units: Sequence[Unit]) -> None:
+        """Let an estimator take the place of a simulation."""
+        done = Estimations(self.context, self.shards).gather(run, units)
+        rows = [row | {"seed": job.replicate.seed} for job, rows in done for row in rows]
+        self._append(run, [row | {"horizon_steps": 0} for row in rows])
 
     def submit(self, jobs: Sequence[SimulateJob]) -> list[list[dict[str, Any]]]:
         """Run simulation jobs; the rows of each."""
@@ -183,7 +194,6 @@ class Simulations:
         return self._starts[key]
 
     def _commit(self, run: SimulationRun, done: Sequence[tuple[SimulateJob, list[dict[str, Any]]]]) -> None:
-        settings = run.settings
         kept = self._kept if run.name == "simulated" else None
         measured = [
             (job, row)
@@ -192,21 +202,27 @@ class Simulations:
             if not job.name.startswith("smoothness") and (kept is None or row["unit_id"] in kept)
         ]
         changes = smoothness([row for _, row in measured], done)
+        rows = [
+            row
+            | {"seed": job.seed, "horizon_steps": job.steps}
+            | {"smoothness": changes.get((row["unit_id"], row["replicate"]))}
+            for job, row in measured
+        ]
+        self._append(run, rows)
+
+    def _append(self, run: SimulationRun, rows: Sequence[dict[str, Any]]) -> None:
+        settings = run.settings
         common = {
             "run_id": run.run_id,
             "train_run": self.context.runs.train_run,
             **settings.model_dump(include={"mode", "base", "notion", "scope", "horizon", "weight", "epsilon"}),
             "settings_json": json.dumps(reproduction(self.context.project, settings), sort_keys=True),
         }
-        rows = [
-            row
-            | common
-            | {"seed": job.seed, "horizon_steps": job.steps}
-            | {"smoothness": changes.get((row["unit_id"], row["replicate"]))}
-            | {"artifact_uri": row["artifact_uri"] and self.context.uri(row["artifact_uri"])}
-            for job, row in measured
+        content = [
+            row | common | {"artifact_uri": row["artifact_uri"] and self.context.uri(row["artifact_uri"])}
+            for row in rows
         ]
-        self.context.lake.append("simulations", run.run_id, pa.Table.from_pylist(rows, SCHEMAS["simulations"]))
+        self.context.lake.append("simulations", run.run_id, pa.Table.from_pylist(content, SCHEMAS["simulations"]))
 
 
 def reproduction(project: Project, settings: Simulation) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from tribute.cluster.coordinate import Shards, ray_session
 from tribute.cluster.plan import (
+    EstimateJob,
     FeatureJob,
+    InfluenceJob,
     PatchJob,
     ReadOutJob,
     SimulateJob,
@@ -13,7 +15,9 @@ from tribute.cluster.plan import (
 )
 
 __all__ = [
+    "EstimateJob",
     "FeatureJob",
+    "InfluenceJob",
     "PatchJob",
     "ReadOutJob",
     "Shards",

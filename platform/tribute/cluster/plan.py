@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tribute.config import Simulation
-from tribute.simulation import ResponseFile, Unit
+from tribute.simulation import Replicate, ResponseFile, Unit
 from tribute.training import Trajectory
 
 
@@ -106,6 +106,50 @@ class SimulateJob(Job):
     def kept(self) -> float:
         """When the last checkpoint was written, s."""
         return self.stack_file.stat().st_mtime if self.stack_file.exists() else 0.0
+
+
+@dataclass(frozen=True)
+class EstimateJob(Job):
+    """Fit an estimator to a replicate in `folder`, and gather some units; without units, fit alone."""
+
+    replicate: Replicate
+    settings: Simulation
+    name: str
+    units: tuple[Unit, ...]
+    folder: Path
+    recording: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return max(1, len(self.units))
+
+    @property
+    def file(self) -> Path:
+        """What is gathered."""
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows of `simulations` and the seconds that it took, written last: the mark of a finished job."""
+        return self.folder / f"{self.name}.json"
+
+
+@dataclass(frozen=True)
+class InfluenceJob(Job):
+    """What an estimator says of all queries, for the units of one gathered file."""
+
+    replicate: Replicate
+    settings: Simulation
+    file: Path
+    sha256: str
+    units: int
+    recording: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return self.units
 
 
 @dataclass(frozen=True)

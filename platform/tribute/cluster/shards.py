@@ -17,9 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tribute.cluster.estimates import estimate_costs, estimate_units, influence_of_units
 from tribute.cluster.meters import Meters
 from tribute.cluster.plan import (
+    EstimateJob,
     FeatureJob,
+    InfluenceJob,
     PatchJob,
     ReadJob,
     ReadOutJob,
@@ -74,6 +77,24 @@ class SourceShard:
         with self._timed("simulate"):
             recipe = self._recipe(data, job.seed, job.recording)
             return simulate_chunk(recipe, start, final, job, self._meters.steps)
+
+    def estimate(self, data: TrainingSet, job: EstimateJob) -> list[dict[str, Any]]:
+        """Fit an estimator, or gather a chunk of units; their rows of `simulations`."""
+        with self._timed("simulate"):
+            return estimate_units(self._recipe(data, job.replicate.seed, job.recording), job)
+
+    def influence(
+        self, data: TrainingSet, queries: QueryRows, job: InfluenceJob
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """What an estimator says of a chunk of units on all queries, and the model's measurements."""
+        with self._timed("read_out"):
+            return influence_of_units(self._recipe(data, job.replicate.seed, job.recording), queries, job)
+
+    def estimate_costs(
+        self, data: TrainingSet, queries: QueryRows, few: QueryRows, job: InfluenceJob
+    ) -> dict[str, float]:
+        """What an estimator costs here: a query in forward passes, and a training in seconds to compare with."""
+        return estimate_costs(self._recipe(data, job.replicate.seed, job.recording), queries, few, job)
 
     def sketch(self, data: TrainingSet, theta: NDArray, job: SketchJob) -> NDArray[np.float64]:
         """Sketches of a chunk of sources, for grouping."""

@@ -56,10 +56,17 @@ class Training(Section):
         return self
 
 
+SIMULATED = ("paired", "tangent")
+"""Modes that simulate responses; any other is the name of an estimator."""
+
+
 class Simulation(Section):
     """How each source's response is simulated."""
 
-    mode: Literal["paired", "tangent"] = Field("paired", description="two trajectories, or the exact derivative")
+    mode: str = Field(
+        "paired", description="paired (two trajectories), tangent (the exact derivative), or an estimator's name"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="of an estimator; see tribute.estimators")
     base: Literal["replay", "continue"] = Field("replay", description="the last steps again, or further steps")
     horizon: float = Field(0.2, gt=0, le=1, description="replay: last part of the training, in learning-rate mass")
     weight: float = Field(1.0, gt=0, le=1, description="weight of all sources around which one is taken away")
@@ -82,11 +89,18 @@ class Simulation(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        if self.options and not self.estimated:
+            raise ValueError(f"options are for estimators; {self.mode} has settings of its own beside them")
         if self.mode == "paired" and self.epsilon > self.weight:
             raise ValueError(f"epsilon {self.epsilon} takes away more than weight {self.weight}")
         if self.notion != "leave_one_out" and (self.mode, self.weight, self.epsilon) != ("paired", 1.0, 1.0):
             raise ValueError(f"{self.notion} simulates coalitions: it needs mode paired, weight 1 and epsilon 1")
         return self
+
+    @property
+    def estimated(self) -> bool:
+        """Whether an estimator of `tribute.estimators` takes the place of a simulation."""
+        return self.mode not in SIMULATED
 
 
 class Calibration(Section):
@@ -142,6 +156,7 @@ class Evaluation(Section):
     first_seed: int = Field(1_000_000, ge=0, description="the first of them, added to training.seed")
     subsets: int = Field(50, ge=10, description="random halves, and tenths, of the corpus that are left out (LDS)")
     queries: int = Field(400, ge=20, description="most queries; half of them tune, the figures come from the rest")
+    estimators: tuple[str, ...] = Field((), description="others to judge beside it, by name; [all]: every one")
     brittle_queries: int = Field(4, ge=0, description="queries whose first sources are really left out together")
     resamples: int = Field(
         400, ge=100, description="bootstrap resamples behind the intervals of rank correlations"

@@ -1,6 +1,20 @@
 """Every estimator that users of data attribution would otherwise pick, under one interface."""
 
+from tribute.estimators.estimate import Gathered, fit_to, gather_to, largest_part
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
-from tribute.estimators.methods import ESTIMATORS, build_estimator, most_influential
+from tribute.estimators.methods import ESTIMATORS, Examples, build_estimator, most_influential
 
-__all__ = ["ESTIMATORS", "Estimator", "Groups", "Kept", "Trained", "build_estimator", "most_influential"]
+__all__ = [
+    "ESTIMATORS",
+    "Estimator",
+    "Examples",
+    "Gathered",
+    "Groups",
+    "Kept",
+    "Trained",
+    "build_estimator",
+    "fit_to",
+    "gather_to",
+    "largest_part",
+    "most_influential",
+]

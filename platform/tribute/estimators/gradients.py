@@ -80,6 +80,15 @@ def slopes_along(task: FlatTask, theta_P: Tensor, response_GP: Tensor, queries: 
     return found_QG
 
 
+def measurements(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Tensor:
+    """Measurement of every query, [Q], nats, summed over its rows."""
+    found_Q = theta_P.new_zeros(len(queries.query_ids))
+    with torch.no_grad():
+        for batch, query_B in queries.batches(SUMMED, theta_P.device):
+            found_Q.index_add_(0, query_B, task.measure(theta_P, batch))
+    return found_Q
+
+
 def _single(row: Batch) -> dict[str, Tensor]:
     return {name: value[None] for name, value in row.items()}
 
@@ -103,3 +112,9 @@ def _whole(bounds_Q: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
     if starts[-1] != len(bounds_Q) - 1:
         starts.append(len(bounds_Q) - 1)
     yield from pairwise(starts)
+
+
+def drawn_examples(trained: Trained, most: int) -> NDArray[np.int64]:
+    """Indices of `most` training examples in order, the same ones every time; of all where there are no more."""
+    count = len(trained.data)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])

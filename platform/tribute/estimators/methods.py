@@ -11,13 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.errors import ConfigError
+from tribute.estimators.conjugate_gradient import ConjugateGradient
+from tribute.estimators.ekfac import EkFac
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.for_value import ForValue
 from tribute.estimators.gradient_dot import GradientCosine, GradientDot
+from tribute.estimators.in_context import InContext
+from tribute.estimators.in_run import InRunFirst, InRunOptimizer, InRunSecond
+from tribute.estimators.nearest import Nearest
+from tribute.estimators.patches import Patches
+from tribute.estimators.tracin import TracIn
+from tribute.estimators.trackstar import TrackStar
+from tribute.estimators.trak import Trak
 from tribute.readout import QueryRows
 
 ESTIMATORS: dict[str, type[Estimator]] = {
+    "conjugate_gradient": ConjugateGradient,
+    "ekfac": EkFac,
     "gradient_dot": GradientDot,
     "gradient_cosine": GradientCosine,
+    "in_run_first": InRunFirst,
+    "in_run_optimizer": InRunOptimizer,
+    "in_run_second": InRunSecond,
+    "tracin": TracIn,
+    "trackstar": TrackStar,
+    "trak": Trak,
+    "for_value": ForValue,
+    "in_context": InContext,
+    "nearest": Nearest,
+    "patches": Patches,
 }
 
 
@@ -35,7 +57,9 @@ def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
         ConfigError: there is no such estimator, or it does not take these options.
     """
     if name not in ESTIMATORS:
-        raise ConfigError(f"There is no estimator {name!r}. There are: {', '.join(ESTIMATORS)}")
+        raise ConfigError(
+            f"simulation.mode {name!r} is neither paired nor tangent, nor an estimator: {', '.join(ESTIMATORS)}"
+        )
     try:
         return ESTIMATORS[name](**options)
     except TypeError:

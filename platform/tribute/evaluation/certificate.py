@@ -1,6 +1,7 @@
 """The quality certificate: one self-contained HTML page that says how far the values can be trusted."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,27 @@ def render_certificate(figures: Mapping[str, Any]) -> str:
         shown=len(shown),
         held=sum(i["low"] <= i["truth"] <= i["high"] for i in shown),
         pictures=_pictures(figures),
+        ranked=ranked(figures["rows"] or []),
     )
+
+
+def ranked(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What pays, then the others by their LDS (half removed, another seed), the best first, unmeasured ones last.
+
+    `below_tokens` says which send more of the pool to the wrong payee than a count of tokens does.
+    """
+    counted = [measured(row["misallocated_pool"]) for row in rows if row["method"] == "token count"]
+    tokens = next((wrong for wrong in counted if wrong is not None), math.inf)
+    told = [
+        {**row, "below_tokens": row["kind"] != "baseline" and (measured(row["misallocated_pool"]) or 0.0) > tokens}
+        for row in rows
+    ]
+
+    def place(row: Mapping[str, Any]) -> tuple[bool, float]:
+        quality = measured((row["lds_half_other_seed"] or {}).get("value"))
+        return row["kind"] != "payment", math.inf if quality is None else -quality
+
+    return sorted(told, key=place)
 
 
 def _pictures(figures: Mapping[str, Any]) -> dict[str, Markup]:

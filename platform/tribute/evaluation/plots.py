@@ -16,7 +16,12 @@ from matplotlib.transforms import Bbox
 
 SHOWN_INTERVALS = 30
 _BLUE, _DEEP, _GREY, _MISSED, _INK, _QUIET = "#5ba3bb", "#17566c", "#8d989e", "#b3402a", "#1b2429", "#5b6870"
-_LOOKS = {"payment": ("#c77d0a", "D"), "readout": (_DEEP, "o"), "baseline": (_GREY, "o")}
+_LOOKS = {
+    "payment": ("#c77d0a", "D"),
+    "readout": (_DEEP, "o"),
+    "estimator": (_BLUE, "s"),
+    "baseline": (_GREY, "o"),
+}
 _PANELS = {"one": ("one source removed", _DEEP), "half": ("half removed", _BLUE)}
 _DASHED: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 _LABEL_CHARACTERS, _FONT_POINTS, _LINE_POINTS = 20, 7.5, 8.6

@@ -10,7 +10,7 @@ from tribute.readout.distilled import (
     precise_estimate,
 )
 from tribute.readout.features import FeatureSums, feature_sums, query_features
-from tribute.readout.methods import METHODS, candidates, costs
+from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
 from tribute.readout.moved import Moved, QueryRows, ReadOut
 from tribute.readout.queries import attribution_run, period_queries, query_rows
 from tribute.readout.replicates import influence_rows, read_out
@@ -31,6 +31,7 @@ __all__ = [
     "difference_estimate",
     "feature_sums",
     "fit_head",
+    "forward_seconds",
     "influence_rows",
     "jvp",
     "period_queries",
@@ -38,5 +39,6 @@ __all__ = [
     "query_features",
     "query_rows",
     "read_out",
+    "seconds",
     "shared_trunk",
 ]

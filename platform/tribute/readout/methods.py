@@ -16,6 +16,7 @@ from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.features import feature_sums, rows_at_once
 from tribute.readout.moved import Moved, QueryRows, ReadOut
+from tribute.tasks import FlatTask
 
 Method = Callable[[Moved, QueryRows, float], ReadOut]
 METHODS: dict[str, Method] = {
@@ -53,18 +54,24 @@ def costs(names: Sequence[str], moved: Moved, queries: QueryRows, memory_gib: fl
             return lambda: feature_sums(moved.scope.task, moved.theta_P, queries, uses_Q, group_Q, 1)
         return lambda: METHODS[name](moved, queries, memory_gib)
 
-    rows = rows_at_once(moved.scope.task, moved.theta_P, queries)
+    task, theta_P = moved.scope.task, moved.theta_P
+    with torch.no_grad():
+        return {name: seconds(run(name)) / forward_seconds(task, theta_P, queries) for name in names}
+
+
+def forward_seconds(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> float:
+    """Median time of one plain forward pass of all queries: the unit of every cost."""
+    rows = rows_at_once(task, theta_P, queries)
 
     def forward() -> list[Tensor]:
-        return [
-            moved.task.measure(moved.theta_p, batch) for batch, _ in queries.batches(rows, moved.theta_P.device)
-        ]
+        with torch.no_grad():
+            return [task.measure(theta_P, batch) for batch, _ in queries.batches(rows, theta_P.device)]
 
-    with torch.no_grad():
-        return {name: _seconds(run(name)) / _seconds(forward) for name in names}
+    return seconds(forward)
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def seconds(run: Callable[[], object]) -> float:
+    """Median time of a few runs after a first one."""
     run()
     taken = []
     for _ in range(REPEATS):

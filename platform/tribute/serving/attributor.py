@@ -21,14 +21,12 @@ from tribute.readout import (
     QueryRows,
     ReadOut,
     attribution_run,
-    candidates,
     influence_rows,
     query_rows,
-    read_out,
 )
+from tribute.serving.reading import Estimates, Reading, Responses
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
 from tribute.simulation import Design, corpus_tokens, design_of, recorded_replicates, simulated_responses
-from tribute.tasks import Scope, build_task
 from tribute_storage import Lake, connect
 
 Value = TypeVar("Value")
@@ -50,12 +48,11 @@ class Influences(NamedTuple):
 
 
 class Attributor:
-    """Holds the model's replicates and all responses in memory; knows nothing of HTTP or Ray."""
+    """Holds what read-outs need in memory; knows nothing of HTTP or Ray."""
 
     def __init__(self, project: Project) -> None:
         torch.set_num_threads(1)
         self._project, self._lake = project, Lake(project.lake_root)
-        self._scope = Scope(build_task(project.task), project.simulation.scope)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         replicates = recorded_replicates(project)
         found = simulated_responses(project, lineage(project).simulate_run)
@@ -67,13 +64,8 @@ class Attributor:
         self._design = design_of(
             project.simulation.notion, [each.unit for each in found], tokens_S, [each.failed for each in found]
         )
-        self._thetas = [replicate.final().to(device) for replicate in replicates]
-        nothing = torch.full((self._scope.size,), torch.nan, device=device)
-        self._responses = [
-            torch.stack([nothing if (file := each.files[r]) is None else file.load(device) for each in found])
-            for r in range(len(replicates))
-        ]
-        [self._method, *_] = candidates(project.readout, project.simulation, self._scope.whole)
+        of_files = Estimates if project.simulation.estimated else Responses
+        self._reading: Reading = of_files(project, replicates, found, device)
         self._familiarity = corpus_familiarity(project.artifacts / lineage(project).corpus_run)
         self._recording = threading.Lock()
 
@@ -97,8 +89,7 @@ class Attributor:
         for period, queries in months.items():
             table = self._table(queries)
             likeness = self._familiarity.judge(table)
-            rows, memory_gib = QueryRows.of(table), self._project.readout.memory_gib
-            read = read_out(self._method, self._scope, self._thetas, self._responses, rows, memory_gib)
+            read = self._reading.read(QueryRows.of(table))
             found = [Influences.of(self._design, each) for each in read]
             recorded += self._record(table, period, found, likeness)
             answers += self._answers(table, period, found, likeness)

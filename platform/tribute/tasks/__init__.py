@@ -3,7 +3,7 @@
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.flat import FlatTask, Losses, Scope, ScopedTask, build_task
-from tribute.tasks.hidden import Seen, forward_pass
+from tribute.tasks.hidden import Seen, forward_pass, loss_pass
 from tribute.tasks.memory import kept_bytes
 from tribute.tasks.task import Batch, Model, Task
 
@@ -21,4 +21,5 @@ __all__ = [
     "build_task",
     "forward_pass",
     "kept_bytes",
+    "loss_pass",
 ]

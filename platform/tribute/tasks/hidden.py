@@ -1,4 +1,4 @@
-"""What a query's own forward pass already holds: prediction errors and the hidden states behind them.
+"""What a forward pass of queries or examples holds: prediction errors and the hidden states behind them.
 
 Legend: B rows, V model outputs, D hidden width; `...` stands for further dimensions, such as positions.
 """
@@ -13,10 +13,11 @@ from torch.func import functional_call
 
 from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
-from tribute.tasks.task import Batch
+from tribute.tasks.task import Batch, Model
 
 WIDTH = 192
 """Hidden states are taken from the last layer backwards, as many layers as have this many values in all."""
+REMEDY = "Use another readout.method than distilled, or another estimator than for_value"
 
 
 class Seen(NamedTuple):
@@ -36,6 +37,25 @@ def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> Seen:
     Raises:
         ConfigError: the measurement calls the model more than once, or no hidden state has the outputs' shape.
     """
+    return _pass(task, theta_P, queries, task.task.measurement, "measurement")
+
+
+def loss_pass(task: FlatTask, theta_P: Tensor, examples: Batch) -> Seen:
+    """The same of training examples: their "measurement" is minus their training loss, without dropout.
+
+    Raises:
+        ConfigError: as `forward_pass`, of the training loss.
+    """
+
+    def likelihood(model: Model, batch: Batch) -> Tensor:
+        return -task.task.training_loss(model, batch)
+
+    return _pass(task, theta_P, examples, likelihood, "training loss")
+
+
+def _pass(
+    task: FlatTask, theta_P: Tensor, batch: Batch, function: Callable[[Model, Batch], Tensor], what: str
+) -> Seen:
     held: list[Tensor] = []
     outputs: list[Tensor] = []
     last: list[Any] = []
@@ -55,15 +75,14 @@ def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> Seen:
         return output
 
     with _watched(task.measured, watch), torch.enable_grad():
-        measured_B = task.task.measurement(model, queries)
-        total = measured_B.sum()
+        found_B = function(model, batch)
+        total = found_B.sum()
     if len(outputs) != 1:
         raise ConfigError(
-            f"The measurement calls the model {len(outputs)} times; distilled needs one call. Use another "
-            "readout.method"
+            f"The {what} calls the model {len(outputs)} times; prediction errors are read from one call. {REMEDY}"
         )
     [error] = torch.autograd.grad(total, outputs)
-    return Seen(measured_B.detach(), error, _last(held, outputs[0]))
+    return Seen(found_B.detach(), error, _last(held, outputs[0]))
 
 
 @contextmanager
@@ -87,7 +106,6 @@ def _last(held: list[Tensor], output: Tensor) -> list[Tensor]:
         chosen.append(hidden)
     if not chosen:
         raise ConfigError(
-            "No linear layer of this model takes states of the shape of its outputs, so distilled has nothing to "
-            "go by. Use another readout.method"
+            f"No linear layer of this model takes states of the shape of its outputs: nothing to go by. {REMEDY}"
         )
     return chosen

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from tests.unit.training.small import small_recipe
-from tribute.estimators import Groups, Trained
+from tribute.config import TaskSettings, Training
+from tribute.estimators import Estimator, Groups, Trained
 from tribute.readout import QueryRows
 from tribute.tasks import Batch
-from tribute.training import Recipe, record
+from tribute.training import Recipe, TrainingSet, record
 
 QUERY_OF_ROW = [0, 1, 1, 2]
 
@@ -53,3 +54,30 @@ def additive(trained: Trained, score: Tensor) -> Tensor:
     """Scores of examples, [Q, N], summed by source, [Q, S]."""
     found = score.new_zeros(len(score), len(trained.data.source_ids))
     return found.index_add_(1, torch.from_numpy(trained.data.source_N), score)
+
+
+def text_training(folder: Path, context: int = 8, **training: Any) -> Trained:
+    """A tiny transformer in the precision of the moment: 9 windows of two sources."""
+    rng = np.random.default_rng(7)
+    by_source = {
+        name: {"tokens": rng.integers(0, 256, size=(count, context + 1)).astype(np.int16)}
+        for name, count in (("ink", 5), ("jazz", 4))
+    }
+    options = {"context": context, "width": 8, "heads": 2, "layers": 1}
+    settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 3, "epochs": 1}
+    task = TaskSettings(name="byte_lm", options=options)
+    recipe = Recipe(task, Training(**(settings | training)), TrainingSet.assemble(by_source), 0)
+    return Trained(recipe, record(recipe, folder), recipe.steps)
+
+
+def text_queries(context: int = 8) -> QueryRows:
+    """Three queries of four windows: the second has two, of which the last is padded."""
+    tokens = np.random.default_rng(13).integers(0, 256, size=(4, context + 1)).astype(np.int16)
+    tokens[2, 0], tokens[2, 3:] = tokens[1, -1], -1
+    return QueryRows(("a", "b", "c"), {"tokens": tokens}, np.array(QUERY_OF_ROW))
+
+
+def influences(estimator: Estimator, trained: Trained, groups: Groups, queries: QueryRows) -> Tensor:
+    """Influence of groups on queries, [Q, G], from fit to read-out."""
+    fitted = estimator.fit(trained)
+    return estimator.influence(trained, fitted, estimator.gather(trained, fitted, groups), queries)

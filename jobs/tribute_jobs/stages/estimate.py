@@ -1,0 +1,125 @@
+"""Estimators in the place of a simulation: fitted to every replicate, then gathered, unit by unit, on the cluster.
+
+Legend: R replicates, Q queries, U units.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.cluster import EstimateJob, InfluenceJob, Shards, chunks
+from tribute.corpus import QueryTable
+from tribute.estimators import Trained, largest_part
+from tribute.lineage import SimulationRun, run_id
+from tribute.readout import QueryRows
+from tribute.simulation import Replicate, Simulated, Unit, recorded_replicates
+from tribute.training import Recipe
+from tribute_jobs.context import Context
+
+FEW = 32
+"""Queries on which an estimator is timed."""
+PROBE = 256
+"""Queries whose forward passes are timed beside it."""
+FIT = "fit"
+
+
+class Costs(NamedTuple):
+    """What an estimator costs: its preparation in trainings, a query in forward passes; of one replicate each."""
+
+    prepare_in_trainings: float
+    query_in_forwards: float
+
+
+class Estimations:
+    """Estimators of the project's replicates."""
+
+    def __init__(self, context: Context, shards: Shards) -> None:
+        self._context, self._shards = context, shards
+        self._replicates = recorded_replicates(context.project)
+
+    def gather(self, run: SimulationRun, units: Sequence[Unit]) -> list[tuple[EstimateJob, list[dict[str, Any]]]]:
+        """Fit and gather what is not there; every job with its rows of `simulations`."""
+        self._shards.run([self._job(run, replicate, ()) for replicate in self._replicates], self._submit)
+        jobs = self._jobs(run, units)
+        rows = self._shards.run(jobs, self._submit, self._context.reporter.advanced)
+        return list(zip(jobs, rows, strict=True))
+
+    def influence(
+        self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Influence of units [R, Q, U], in the estimator's unit, and the model's measurements [Q], nats."""
+        rows, jobs = self._shards.put(QueryRows.of(queries)), self._influence_jobs(run, found)
+        pieces = self._shards.run(
+            jobs,
+            lambda actor, job: actor.influence.remote(self._shards.data, rows, job),
+            self._context.reporter.advanced,
+        )
+        influence_RQU = [
+            np.concatenate(
+                [
+                    influence_QU
+                    for job, (influence_QU, _) in zip(jobs, pieces, strict=True)
+                    if job.replicate is replicate
+                ],
+                axis=1,
+            )
+            for replicate in self._replicates
+        ]
+        return np.stack(influence_RQU), pieces[0][1]
+
+    def costs(self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable) -> Costs:
+        """What it took to prepare the first replicate, and what a query takes, both for all units."""
+        count = len(queries.query_ids)
+        probe, few = (QueryRows.of(queries.take(range(min(most, count)))) for most in (PROBE, FEW))
+        jobs = [job for job in self._influence_jobs(run, found) if job.replicate is self._replicates[0]]
+        told = self._shards.run(
+            jobs,
+            lambda actor, job: actor.estimate_costs.remote(self._shards.data, probe, few, job),
+        )
+        done = [job.file.with_suffix(".json") for job in jobs]
+        done.append(self._job(run, self._replicates[0], ()).rows_file)
+        prepared = sum(float(json.loads(path.read_text())["seconds"]) for path in done)
+        return Costs(
+            prepared / max(float(np.median([each["training_seconds"] for each in told])), 1e-9),
+            sum(each["query_in_forwards"] for each in told),
+        )
+
+    def _submit(self, actor: Any, job: EstimateJob) -> Any:
+        return actor.estimate.remote(self._shards.data, job)
+
+    def _jobs(self, run: SimulationRun, units: Sequence[Unit]) -> list[EstimateJob]:
+        ranked, project = sorted(units, key=lambda unit: unit.unit_id), self._context.project
+        recipe = Recipe(project.task, project.training, self._shards.examples(), self._replicates[0].seed)
+        trained = Trained(recipe, self._replicates[0].trajectory, self._replicates[0].steps)
+        cut = chunks(len(ranked), largest_part(run.settings, trained))
+        return [
+            self._job(run, replicate, tuple(ranked[u] for u in chosen))
+            for replicate in self._replicates
+            for chosen in cut
+        ]
+
+    def _job(self, run: SimulationRun, replicate: Replicate, units: tuple[Unit, ...]) -> EstimateJob:
+        folder = self._context.folder(run.folder) / f"replicate-{replicate.index}"
+        digest = run_id("units", [[unit.unit_id, *unit.removed] for unit in units])
+        name, recording = digest if units else FIT, self._context.recording(replicate.index)
+        return EstimateJob(replicate, run.settings, name, units, folder, recording)
+
+    def _influence_jobs(self, run: SimulationRun, found: Sequence[Simulated]) -> list[InfluenceJob]:
+        """One for every gathered file, in the order of its units."""
+        jobs = []
+        for replicate in self._replicates:
+            files = [each.files[replicate.index] for each in found]
+            counted = dict[Any, int]()
+            for file in files:
+                assert file is not None
+                counted[file.path, file.sha256] = counted.get((file.path, file.sha256), 0) + 1
+            jobs += [
+                InfluenceJob(
+                    replicate, run.settings, path, sha256, count, self._context.recording(replicate.index)
+                )
+                for (path, sha256), count in counted.items()
+            ]
+        return jobs

@@ -1,0 +1,78 @@
+"""The bodies of estimators' jobs."""
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tribute.cluster.plan import EstimateJob, InfluenceJob
+from tribute.estimators import Gathered, Trained, fit_to, gather_to
+from tribute.readout import QueryRows, forward_seconds, seconds
+from tribute.training import Recipe
+from tribute_storage.atomic import write_atomically
+
+STEPS = 20
+"""Training steps that are timed, after as many to warm up."""
+
+
+def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
+    """Fit, or gather the job's units; their rows of `simulations`. What is on disk is not done again."""
+    if not job.rows_file.exists():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        trained, began, rows = _trained(recipe, job), time.perf_counter(), list[dict[str, Any]]()
+        if job.units:
+            sha256 = gather_to(job.settings, trained, job.folder, job.units, job.file)
+            rows = [
+                {
+                    "unit_id": unit.unit_id,
+                    "removed": [recipe.data.source_ids[source] for source in unit.removed],
+                    "source_id": recipe.data.source_ids[unit.removed[0]] if len(unit.removed) == 1 else None,
+                    "replicate": job.replicate.index,
+                    "device": recipe.device.type,
+                    "artifact_uri": job.file.name,
+                    "artifact_sha256": sha256,
+                }
+                for unit in job.units
+            ]
+        else:
+            fit_to(job.settings, trained, job.folder)
+        done = {"seconds": time.perf_counter() - began, "rows": rows}
+        write_atomically(job.rows_file, json.dumps(done).encode())
+    found: list[dict[str, Any]] = json.loads(job.rows_file.read_text())["rows"]
+    return [row | {"artifact_uri": str(job.folder / row["artifact_uri"])} for row in found]
+
+
+def influence_of_units(
+    recipe: Recipe, queries: QueryRows, job: InfluenceJob
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Influence of the job's units on every query, [Q, U], and the model's measurements, [Q], nats."""
+    found = _gathered(recipe, job).read(queries)
+    return found.influence_QS.float().cpu().numpy(), found.measurement_Q.double().cpu().numpy()
+
+
+def estimate_costs(recipe: Recipe, queries: QueryRows, few: QueryRows, job: InfluenceJob) -> dict[str, float]:
+    """Forward passes that a query takes for the job's units, timed on a few, and seconds of a whole training."""
+    found = _gathered(recipe, job)
+    forward = forward_seconds(recipe.task, found.trained.theta_P, queries) / len(queries.query_ids)
+    query = seconds(lambda: found.read(few)) / len(few.query_ids)
+    return {"query_in_forwards": query / forward, "training_seconds": _training_seconds(recipe)}
+
+
+def _training_seconds(recipe: Recipe) -> float:
+    everything, steps = torch.ones(len(recipe.data.source_ids)), min(STEPS, recipe.steps)
+
+    def some() -> object:
+        return recipe.run(recipe.initial(), range(steps), everything)
+
+    return seconds(some) * recipe.steps / max(steps, 1)
+
+
+def _trained(recipe: Recipe, job: EstimateJob | InfluenceJob) -> Trained:
+    return Trained(recipe, job.replicate.trajectory, job.replicate.steps)
+
+
+def _gathered(recipe: Recipe, job: InfluenceJob) -> Gathered:
+    return Gathered.load(job.settings, _trained(recipe, job), job.file, job.sha256)

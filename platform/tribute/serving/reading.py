@@ -1,0 +1,73 @@
+"""What the service reads live queries out of: simulated responses, or an estimator's files.
+
+Legend: P parameters, R replicates, U units.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from tribute.config import Project
+from tribute.corpus import load_source
+from tribute.estimators import Gathered, Trained
+from tribute.lineage import lineage
+from tribute.readout import QueryRows, ReadOut, candidates, read_out
+from tribute.simulation import Replicate, Simulated, corpus_tokens
+from tribute.tasks import Scope, build_task
+from tribute.training import Recipe, TrainingSet
+
+
+class Reading(Protocol):
+    """Influences of all units on some queries."""
+
+    def read(self, queries: QueryRows) -> list[ReadOut]:
+        """One read-out for every replicate."""
+        ...
+
+
+class Responses:
+    """Simulated responses, all held in memory."""
+
+    def __init__(
+        self, project: Project, replicates: Sequence[Replicate], found: Sequence[Simulated], device: torch.device
+    ) -> None:
+        self._scope = Scope(build_task(project.task), project.simulation.scope)
+        self._memory_gib = project.readout.memory_gib
+        self._thetas = [replicate.final().to(device) for replicate in replicates]
+        nothing = torch.full((self._scope.size,), torch.nan, device=device)
+        self._responses = [
+            torch.stack([nothing if (file := each.files[r]) is None else file.load(device) for each in found])
+            for r in range(len(replicates))
+        ]
+        [self._method, *_] = candidates(project.readout, project.simulation, self._scope.whole)
+
+    def read(self, queries: QueryRows) -> list[ReadOut]:
+        """By the usual method of the settings."""
+        return read_out(self._method, self._scope, self._thetas, self._responses, queries, self._memory_gib)
+
+
+class Estimates:
+    """What an estimator kept, and the training set that some estimators compare queries with."""
+
+    def __init__(
+        self, project: Project, replicates: Sequence[Replicate], found: Sequence[Simulated], device: torch.device
+    ) -> None:
+        folder, (names, _) = project.artifacts / lineage(project).corpus_run, corpus_tokens(project)
+        data = TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
+        recordings = project.training.recordings or (None,) * len(replicates)
+        self._parts = list[list[Gathered]]()
+        for replicate, recording in zip(replicates, recordings, strict=True):
+            recipe = Recipe(project.task, project.training, data, replicate.seed, device, recording)
+            trained = Trained(recipe, replicate.trajectory, replicate.steps)
+            files = [file for each in found if (file := each.files[replicate.index])]
+            distinct = dict.fromkeys((file.path, file.sha256) for file in files)
+            self._parts.append([Gathered.load(project.simulation, trained, *each) for each in distinct])
+
+    def read(self, queries: QueryRows) -> list[ReadOut]:
+        """By the estimator itself."""
+        answers = []
+        for parts in self._parts:
+            read = [part.read(queries) for part in parts]
+            answers.append(ReadOut(torch.cat([each.influence_QS for each in read], 1), read[0].measurement_Q))
+        return answers

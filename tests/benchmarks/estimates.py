@@ -1,0 +1,90 @@
+"""Every estimator on a world of the benchmarks, and what it costs.
+
+Legend: Q queries, S sources.
+"""
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tests.benchmarks.worlds import World, in_processes
+from tribute.errors import ConfigError
+from tribute.estimators import ESTIMATORS, Groups, Trained, build_estimator
+from tribute.readout import QueryRows, forward_seconds, seconds
+from tribute.training import record
+
+MODEL_FREE = ("nearest", "patches")
+"""Say the same under every seed."""
+
+TIMED = 64
+"""Queries on which an estimator is timed."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An estimator with options, under a name of the table."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def method(self) -> str:
+        """What the table calls it."""
+        return self.title or self.name
+
+
+CHOICES = [*(Choice(name) for name in ESTIMATORS), Choice("trak", {"models": 10}, "trak, 10 models")]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Influence of sources, [Q, S], in the estimator's unit; the preparation, and a query's cost."""
+
+    influence_QS: NDArray[np.float32]
+    trainings: float
+    forwards: float
+
+
+def estimates(world: World, seeds: Sequence[int], choices: Sequence[Choice]) -> list[dict[str, Estimate]]:
+    """What every estimator says under every seed, by method; what does not suit the world is missing."""
+    jobs = [
+        (world.path, seed, [c for c in choices if index == 0 or c.name not in MODEL_FREE])
+        for index, seed in enumerate(seeds)
+    ]
+    return in_processes(_estimate, jobs)
+
+
+def _estimate(path: Path, seed: int, choices: Sequence[Choice]) -> dict[str, Estimate]:
+    world = World(path)
+    recipe, queries = world.recipe(seed), QueryRows.of(world.queries)
+    few = QueryRows.of(world.queries.take(range(TIMED)))
+    with tempfile.TemporaryDirectory() as folder:
+        world.warm_up(recipe)
+        began = time.perf_counter()
+        trained = Trained(recipe, record(recipe, Path(folder)), recipe.steps)
+        training = time.perf_counter() - began
+        forward = forward_seconds(recipe.task, trained.theta_P, queries) / len(queries.query_ids)
+        groups, found = Groups.of_sources(recipe.data, range(len(recipe.data.source_ids))), {}
+        for choice in choices:
+            estimator, began = build_estimator(choice.name, choice.options), time.perf_counter()
+            try:
+                fitted = estimator.fit(trained)
+            except ConfigError as error:
+                print(f"{choice.method}: {error}")
+                continue
+            gathered = estimator.gather(trained, fitted, groups)
+            prepared = (time.perf_counter() - began) / training
+            with torch.no_grad():
+                influence_QS = estimator.influence(trained, fitted, gathered, queries)
+                took = seconds(lambda e=estimator, f=fitted, g=gathered: e.influence(trained, f, g, few))
+            query = took / TIMED / forward
+            found[choice.method] = Estimate(influence_QS.float().cpu().numpy(), prepared, query)
+    return found

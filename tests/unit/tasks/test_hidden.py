@@ -1,0 +1,42 @@
+"""A forward pass of training examples: their losses, without dropout, from one call of the model."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.unit.tasks.own_task import with_dropout
+from tribute.errors import ConfigError
+from tribute.tasks import Batch, Classifier, FlatTask, Model, loss_pass
+
+
+class Twice(Classifier):
+    """A classifier whose loss looks at the outputs twice."""
+
+    def training_loss(self, model: Model, batch: Batch) -> Tensor:
+        return super().training_loss(model, batch) + super().training_loss(model, batch)
+
+
+def examples() -> dict[str, Tensor]:
+    return {"features": torch.randn(5, 4), "labels": torch.tensor([0, 1, 1, 0, 1])}
+
+
+def test_it_has_minus_the_losses_and_their_errors() -> None:
+    task, batch = FlatTask(Classifier(features=4, hidden=(3,), classes=2)), examples()
+    theta = task.initial(0)
+    seen = loss_pass(task, theta, batch)
+    torch.testing.assert_close(seen.measurement_B, -task.losses(theta, batch))
+    right = torch.eye(2)[batch["labels"]] - task.outputs(theta, batch).softmax(-1)
+    torch.testing.assert_close(seen.error, right)
+    assert [tuple(hidden.shape) for hidden in seen.hidden] == [(5, 3), (5, 4)]
+
+
+def test_dropout_is_off() -> None:
+    task, batch = FlatTask(with_dropout(4)), examples()
+    one, other = (loss_pass(task, task.initial(0), batch) for _ in range(2))
+    assert torch.equal(one.error, other.error)
+
+
+def test_a_loss_that_calls_the_model_twice_is_refused() -> None:
+    task = FlatTask(Twice(features=4, hidden=(3,), classes=2))
+    with pytest.raises(ConfigError, match=r"The training loss calls the model 2 times.*another estimator"):
+        loss_pass(task, task.initial(0), examples())
