@@ -43,6 +43,38 @@ def statement(
 
 
 @app.command()
+def examples(
+    project: ProjectFile,
+    query: Annotated[str, typer.Option(help="a query_id of the period, as in table `queries`")],
+    source: Annotated[str, typer.Option(help="a source_id")],
+    estimator: Annotated[str, typer.Option(help="by which one: see `tribute estimators`")] = "trackstar",
+    count: Annotated[int, typer.Option(help="how many", min=1)] = 5,
+    period: Period = THIS_MONTH,
+    as_json: AsJson = False,
+) -> None:
+    """The training examples of a source that shaped an answer most (after train)."""
+    from tribute_jobs.examples import influential_examples, print_examples
+
+    found = influential_examples(load_project(project), period, query, source, estimator, count)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_examples(found, f"{source} for {query}, by {estimator}", Console())
+
+
+@app.command()
+def estimators(as_json: AsJson = False) -> None:
+    """The estimators for simulation.mode, `evaluate --estimators` and `examples`, with their options."""
+    from tribute_jobs.examples import estimators as known
+    from tribute_jobs.examples import print_estimators
+
+    if as_json:
+        print(json.dumps(known(), indent=2))
+    else:
+        print_estimators(Console())
+
+
+@app.command()
 def status(project: ProjectFile, as_json: AsJson = False) -> None:
     """What is there: runs of the current settings, periods and statements."""
     from tribute_jobs.reading import print_status

@@ -1,6 +1,6 @@
 """Every estimator that users of data attribution would otherwise pick, under one interface."""
 
-from tribute.estimators.estimate import Gathered, fit_to, gather_to, largest_part
+from tribute.estimators.estimate import Gathered, fit_once, fit_to, gather_to, largest_part
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.methods import ESTIMATORS, Examples, build_estimator, most_influential
 
@@ -13,6 +13,7 @@ __all__ = [
     "Kept",
     "Trained",
     "build_estimator",
+    "fit_once",
     "fit_to",
     "gather_to",
     "largest_part",

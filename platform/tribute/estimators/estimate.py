@@ -34,6 +34,14 @@ def fit_to(settings: Simulation, trained: Trained, folder: Path) -> None:
     write_kept(folder / FITTED, kept, {"estimator": settings.mode})
 
 
+def fit_once(settings: Simulation, trained: Trained, folder: Path) -> Kept:
+    """What the estimator fitted into the folder of the replicate; fitted now if it is not there."""
+    path = folder / FITTED
+    if not path.exists():
+        fit_to(settings, trained, folder)
+    return read_kept(path, sha256_of(path), trained.device)
+
+
 def gather_to(settings: Simulation, trained: Trained, folder: Path, units: Sequence[Unit], path: Path) -> str:
     """Gather units, whose sources are disjoint, into a file beside what was fitted; its SHA-256."""
     fitted_sha256 = sha256_of(folder / FITTED)

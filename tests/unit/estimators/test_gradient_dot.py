@@ -64,7 +64,7 @@ def test_groups_leave_out_what_is_not_asked_for(tmp_path: Path) -> None:
 
 def test_an_unknown_estimator_or_option_is_told() -> None:
     with pytest.raises(
-        ConfigError, match="'magic' is neither paired nor tangent, nor an estimator: .*gradient_dot"
+        ConfigError, match=r"'magic' is neither paired nor tangent, nor an estimator: .*gradient_dot"
     ):
         build_estimator("magic", {})
     with pytest.raises(ConfigError, match=r"does not take the options rate\. Its options: none"):

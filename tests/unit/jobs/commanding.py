@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute.errors import TributeError
-from tribute_jobs.commands import money
+from tribute_jobs.cli import app
 from tribute_jobs.money.settlement import Settlement, commit
 from tribute_storage import Lake
 
@@ -23,7 +23,7 @@ class Ran(NamedTuple):
 
 def tribute(*arguments: object) -> Ran:
     """Run `tribute ARGUMENTS`; bad input ends as in `cli.main`, anything else is raised."""
-    result = CliRunner().invoke(money.app, [str(each) for each in arguments], terminal_width=100)
+    result = CliRunner().invoke(app, [str(each) for each in arguments], terminal_width=100)
     if isinstance(result.exception, TributeError):
         return Ran(2, str(result.exception))
     if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -1,0 +1,147 @@
+"""Other people's estimators on our worlds: traker, dattri and kronfluence, each as its documentation recommends.
+
+They run in an environment of their own (`environment`), in a process that knows nothing of tribute (`run`).
+
+Legend: M models, K checkpoints, P parameters, N training examples, Q queries, S sources.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tests.benchmarks.peers.environment import NoPeers, peers_python
+from tests.benchmarks.worlds import WARM_UP, World
+from tribute.corpus import QueryTable
+from tribute.errors import ConfigError
+from tribute.readout import QueryRows
+from tribute.readout.features import rows_at_once
+from tribute.tasks.classifier import Classifier
+from tribute.training import State
+
+__all__ = ["NoPeers", "PeerRow", "judge"]
+MODELS = 10
+"""Models that TRAK is averaged over."""
+CHECKPOINTS = 10
+FURTHER_SEEDS = 500
+"""Seeds of the models that TRAK needs beyond those given count from here."""
+QUIET = {"TQDM_DISABLE": "1"}
+WORKER = Path(__file__).with_name("run.py")
+
+
+class PeerRow(NamedTuple):
+    """Influence of each source by one method, [Q, S] in its own unit, positive: helped; and its cost."""
+
+    method: str
+    influence_QS: NDArray[np.float64]
+    prepare_in_trainings: float
+    """Everything that does not depend on the queries, further models included, in trainings of the model."""
+    query_in_forwards: float
+    """One query in all models, in plain forward passes of a query."""
+
+
+class _Course(NamedTuple):
+    """Ten states along a training, the learning-rate mass before each, and processor seconds."""
+
+    checkpoint_KP: Tensor
+    rate_K: Tensor
+    seconds: float
+
+
+def judge(world: World, thetas: Sequence[Tensor], queries: QueryTable) -> list[PeerRow]:
+    """Every method with the first of the models, and with the mean of all; TRAK with ten.
+
+    Costs are processor seconds of one thread, in units that were timed in the same way.
+
+    Args:
+        thetas: final parameters, [P], of `world.recipe(seed)` under different seeds, all below `FURTHER_SEEDS`.
+
+    Raises:
+        NoPeers: their environment cannot be made.
+        ConfigError: the model is no `Classifier`.
+    """
+    python, (course, further) = peers_python(), _trained(world, MODELS - len(thetas))
+    with TemporaryDirectory() as folder:
+        job, out = Path(folder) / "job.npz", Path(folder) / "scores.npz"
+        np.savez(job, **_job(world, [*thetas, *further], len(thetas), course, queries))
+        command = [str(python), "-W", "ignore", str(WORKER), str(job), str(out)]
+        subprocess.run(command, check=True, env=os.environ | QUIET)
+        with np.load(out) as file:
+            rows = json.loads(str(file["rows"]))
+            scores = [file[f"score_NQ_{index}"].astype(np.float64) for index in range(len(rows))]
+    member_NS = np.eye(len(world.data.source_ids))[world.data.source_N]
+    return [
+        PeerRow(
+            row["method"],
+            score_NQ.T @ member_NS,
+            row["prepare_seconds"] / course.seconds + row["models"] - 1,
+            row["query_in_forwards"],
+        )
+        for row, score_NQ in zip(rows, scores, strict=True)
+    ]
+
+
+def _job(
+    world: World, thetas: Sequence[Tensor], judged: int, course: _Course, queries: QueryTable
+) -> dict[str, NDArray]:
+    """What the worker reads."""
+    flat, rows = world.recipe(0).task, QueryRows.of(queries)
+    task = flat.task
+    if not isinstance(task, Classifier) or task.measure != "margin":
+        raise ConfigError("The peers are run on classifiers that measure the margin. Leave PEERS=1 out")
+    return {
+        "layers": np.array([task.features, *task.hidden, task.classes]),
+        "activation": np.array(task.activation),
+        "theta_MP": torch.stack(list(thetas)).numpy(),
+        "judged": np.array(judged),
+        "checkpoint_KP": course.checkpoint_KP.numpy(),
+        "rate_K": course.rate_K.numpy(),
+        "train_ND": world.data.columns["features"],
+        "label_N": world.data.columns["labels"],
+        "query_QD": rows.columns["features"],
+        "label_Q": rows.columns["labels"],
+        "forward_rows": np.array(rows_at_once(flat, thetas[0], rows)),
+    }
+
+
+def _trained(world: World, further: int) -> tuple[_Course, list[Tensor]]:
+    """A training with its checkpoints, and the final parameters of further seeds."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        course = _course(world)
+        return course, [_final(world, FURTHER_SEEDS + index) for index in range(further)]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _final(world: World, seed: int) -> Tensor:
+    recipe = world.recipe(seed)
+    return recipe.run(recipe.initial(), range(recipe.steps), torch.ones(len(world.data.source_ids))).theta
+
+
+def _course(world: World) -> _Course:
+    recipe, everything = world.recipe(0), torch.ones(len(world.data.source_ids))
+    bounds = np.linspace(0, recipe.steps, CHECKPOINTS + 1).round().astype(int)
+    held: dict[int, Tensor] = {}
+
+    def keep(step: int, state: State) -> None:
+        if step in bounds:
+            held[step] = state.theta
+
+    recipe.run(recipe.initial(), range(min(WARM_UP, recipe.steps)), everything)
+    began = time.process_time()
+    recipe.run(recipe.initial(), range(recipe.steps), everything, keep)
+    seconds = time.process_time() - began
+    mass = np.concatenate([[0.0], np.cumsum(recipe.schedule.rates)])[bounds]
+    chosen = [held[step] for step in bounds[1:]]
+    return _Course(torch.stack(chosen), torch.from_numpy(np.diff(mass).astype(np.float32)), seconds)

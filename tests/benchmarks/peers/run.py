@@ -1,0 +1,41 @@
+"""The worker: scores every query by every peer, in the environment of the peers.
+
+    build/peers-venv/bin/python tests/benchmarks/peers/run.py JOB.npz SCORES.npz
+
+Legend: N training examples, S sources, Q queries.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import dattri_methods
+import kronfluence_ekfac
+import numpy as np
+import torch
+import trak_models
+from mlp import Job
+
+
+def main(job_path: Path, out: Path) -> None:
+    """Write the scores of each method, [N, Q], and what they cost."""
+    torch.set_num_threads(1)
+    job, scores, rows = Job.read(job_path), {}, []
+    for peer in (trak_models, kronfluence_ekfac, dattri_methods):
+        for found in peer.methods(job):
+            forward = job.forward_seconds()  # beside the method, since processors change their pace
+            scores[f"score_NQ_{len(rows)}"] = found.score_NQ.numpy()
+            rows.append(
+                {
+                    "method": found.method,
+                    "models": found.models,
+                    "prepare_seconds": found.prepare_seconds,
+                    "query_in_forwards": found.query_seconds / forward,
+                }
+            )
+            print(found.method, f"{rows[-1]['query_in_forwards']:,.0f} forward passes a query", flush=True)
+    np.savez(out, rows=json.dumps(rows), **scores)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
