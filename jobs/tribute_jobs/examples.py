@@ -3,8 +3,8 @@
 Legend: k examples.
 """
 
+import inspect
 import json
-import sys
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -13,14 +13,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tribute.config import Project, Simulation
-from tribute.corpus import load_source, read_manifest
+from tribute.config import Project
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Trained, build_estimator, fit_once, most_influential
-from tribute.lineage import estimator_run, lineage
+from tribute.lineage import estimator_run, lineage, simulation_runs
 from tribute.readout import QueryRows, period_queries
-from tribute.simulation import recorded_replicates
-from tribute.training import Recipe, TrainingSet
+from tribute.simulation import check_file, recorded_replicates
+from tribute.training import Recipe, TrainingSet, snapshot_training_set
 from tribute_jobs.money.printing import printable
 
 SHOWN = 300
@@ -32,16 +31,19 @@ def influential_examples(
 ) -> list[dict[str, Any]]:
     """The first replicate's most influential examples: place in the source, influence, content; largest first.
 
-    What the estimator fits is kept, so that the next question is answered at once.
+    The estimator that is paid by has the project's options, another one its defaults. What it fits is kept, so
+    that the next question is answered at once.
 
     Raises:
         ConfigError: no such estimator, query or source, or the model is not trained yet.
     """
-    build_estimator(name, {})
+    paid_by, *_ = simulation_runs(project)
+    run = paid_by if name == project.simulation.mode else estimator_run(project, name)
+    estimator = build_estimator(name, run.settings.options)
     replicates = recorded_replicates(project)
     if not replicates:
         raise ConfigError("The model is not trained yet. Run: tribute train PROJECT.yaml")
-    data, first = _training_set(project), replicates[0]
+    data, first = snapshot_training_set(project.artifacts / lineage(project).corpus_run), replicates[0]
     if source_id not in data.source_ids:
         raise ConfigError(f"There is no source {source_id!r}. There are: {', '.join(data.source_ids[:20])}")
     queries = period_queries(project, period)
@@ -54,11 +56,11 @@ def influential_examples(
     recipe = Recipe(
         project.task, project.training, data, first.seed, recording=recordings[0] if recordings else None
     )
+    check_file(first.trajectory.path(first.steps), first.sha256, "train under another training.seed")
     trained = Trained(recipe, first.trajectory, first.steps)
-    folder = project.artifacts / estimator_run(project, name).folder / f"replicate-{first.index}"
-    fitted = fit_once(Simulation(mode=name), trained, folder)
+    fitted = fit_once(run.settings, trained, project.artifacts / run.folder / f"replicate-{first.index}")
     source = data.source_ids.index(source_id)
-    found = most_influential(build_estimator(name, {}), trained, fitted, rows, source, count)
+    found = most_influential(estimator, trained, fitted, rows, source, count)
     start = int(np.flatnonzero(data.source_N == source)[0])
     return [
         {"example": int(index) - start, "influence": float(value), "content": _content(data, int(index))}
@@ -82,7 +84,7 @@ def estimators() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "about": (sys.modules[of.__module__].__doc__ or "").partition("\n")[0],
+            "about": (inspect.getdoc(of) or "").partition("\n")[0],
             "options": {
                 each.name: None if each.default is MISSING else each.default
                 for each in fields(of)  # type: ignore[arg-type]
@@ -101,12 +103,6 @@ def print_estimators(console: Console) -> None:
         options = json.dumps(each["options"]) if each["options"] else ""
         table.add_row(each["name"], options, each["about"])
     console.print(table)
-
-
-def _training_set(project: Project) -> TrainingSet:
-    folder = project.artifacts / lineage(project).corpus_run
-    names = [source.source_id for source in read_manifest(folder).sources]
-    return TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
 
 
 def _content(data: TrainingSet, index: int) -> str:

@@ -17,6 +17,7 @@ from tribute_jobs.money import facts
 from tribute_jobs.money.alarms import alarm_limits
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
+from tribute_jobs.stages.evaluation import judged_estimators
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
 AFTER = {"evaluate": "value", "close": "settle", "restate": "value"}
@@ -75,6 +76,7 @@ def _check(project: Project, period: str, paid_period: str | None) -> None:
     for settings in (project.simulation, *project.further_simulations()):
         if settings.estimated:
             build_estimator(settings.mode, settings.options)
+    judged_estimators(project)
     if paid_period is not None and project.rights.sources is not None:
         book = read_book(project, {})
         period_splits(book, paid_period, {right.source_id for right in book.rights})

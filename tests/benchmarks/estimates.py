@@ -20,9 +20,6 @@ from tribute.estimators import ESTIMATORS, Groups, Trained, build_estimator
 from tribute.readout import QueryRows, forward_seconds, seconds
 from tribute.training import record
 
-MODEL_FREE = ("nearest", "patches")
-"""Say the same under every seed."""
-
 TIMED = 64
 """Queries on which an estimator is timed."""
 
@@ -56,7 +53,7 @@ class Estimate:
 def estimates(world: World, seeds: Sequence[int], choices: Sequence[Choice]) -> list[dict[str, Estimate]]:
     """What every estimator says under every seed, by method; what does not suit the world is missing."""
     jobs = [
-        (world.path, seed, [c for c in choices if index == 0 or c.name not in MODEL_FREE])
+        (world.path, seed, [c for c in choices if index == 0 or not ESTIMATORS[c.name].model_free])
         for index, seed in enumerate(seeds)
     ]
     return in_processes(_estimate, jobs)
@@ -68,20 +65,20 @@ def _estimate(path: Path, seed: int, choices: Sequence[Choice]) -> dict[str, Est
     few = QueryRows.of(world.queries.take(range(TIMED)))
     with tempfile.TemporaryDirectory() as folder:
         world.warm_up(recipe)
-        began = time.perf_counter()
+        began = time.process_time()
         trained = Trained(recipe, record(recipe, Path(folder)), recipe.steps)
-        training = time.perf_counter() - began
+        training = time.process_time() - began
         forward = forward_seconds(recipe.task, trained.theta_P, queries) / len(queries.query_ids)
         groups, found = Groups.of_sources(recipe.data, range(len(recipe.data.source_ids))), {}
         for choice in choices:
-            estimator, began = build_estimator(choice.name, choice.options), time.perf_counter()
+            estimator, began = build_estimator(choice.name, choice.options), time.process_time()
             try:
                 fitted = estimator.fit(trained)
             except ConfigError as error:
                 print(f"{choice.method}: {error}")
                 continue
             gathered = estimator.gather(trained, fitted, groups)
-            prepared = (time.perf_counter() - began) / training
+            prepared = (time.process_time() - began) / training
             with torch.no_grad():
                 influence_QS = estimator.influence(trained, fitted, gathered, queries)
                 took = seconds(lambda e=estimator, f=fitted, g=gathered: e.influence(trained, f, g, few))

@@ -11,6 +11,7 @@
 Legend: Q figure queries, T tuning queries, S sources, M removals, R replicates.
 """
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import peers
 from tests.benchmarks.distilled import judge_months
 from tests.benchmarks.estimates import CHOICES, Estimate, estimates
 from tests.benchmarks.mnist import write_mnist_project
@@ -50,6 +52,8 @@ SETS = 50
 SOURCES = (20, 200, 2000)
 TUNING = 1000
 RESAMPLES = 200
+PEERS = slice(0, 200)
+"""Figure queries of the peers: some take a minute for ten of them."""
 ROWS_TIMES_SOURCES = {"features": 480_000, "tokens": 4_000}
 """Evaluations by which the cost of a read-out is timed: a row of text costs hundreds of times as much."""
 ONE = Ask("retrained", {"horizon": 1.0}, readouts=("difference", "jvp"))
@@ -102,6 +106,8 @@ def judge(setting: str, world: World) -> dict[str, object]:
     table = Rows(world, truth, half_seeds)
     rows = table.of_readouts(own, asks, cost[str(sources)])
     rows += [table.distilled(own, cost["distilled"]), *table.of_estimators(estimates(world, OWN, CHOICES))]
+    if os.environ.get("PEERS") == "1":
+        rows += Rows(world, truth.of(PEERS), [each[PEERS] for each in half_seeds]).of_peers(world.finals(OWN[:1]))
     rows += table.baselines()
     return {"rows": rows, "ceiling": table.ceiling(), "cost_in_forwards": cost}
 
@@ -138,6 +144,15 @@ class Rows:
                 cost = (count * first.trainings, count * first.forwards)
                 rows.append(self.row(title, "estimator", mean_QS, *cost))
         return rows
+
+    def of_peers(self, thetas: list[torch.Tensor]) -> list[dict[str, object]]:
+        """Methods of other libraries, on the same model and the first of the queries: they take minutes."""
+        queries = self._world.queries.take(range(TUNING, TUNING + PEERS.stop))
+        return [
+            self.row(each.method, "peer", each.influence_QS, each.prepare_in_trainings, each.query_in_forwards)
+            | {"peer": True}
+            for each in peers.judge(self._world, thetas, queries)
+        ]
 
     def distilled(self, own: list[dict[str, Found]], cost: float) -> dict[str, object]:
         """The head alone: features of the first replicate's model, the mean of all replicates to learn from."""

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from tribute.cluster import chunks
 from tribute.cluster.coordinate import ALLOCATION
 from tribute.config import Project, Simulation, load_project
-from tribute.corpus import QueryTable, load_source, read_manifest
+from tribute.corpus import QueryTable, read_manifest
 from tribute.lineage import lineage
 from tribute.readout import QueryRows, period_queries, read_out
 from tribute.simulation import Unit, build_course, build_mode, change_matrix, simulate, single_units
 from tribute.tasks import Scope
-from tribute.training import Recipe, State, TrainingSet
+from tribute.training import Recipe, State, TrainingSet, snapshot_training_set
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 
@@ -80,8 +80,7 @@ class World:
     def data(self) -> TrainingSet:
         """Its training examples."""
         folder = self.project.artifacts / lineage(self.project).corpus_run
-        names = [source.source_id for source in read_manifest(folder).sources]
-        return TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
+        return snapshot_training_set(folder)
 
     @cached_property
     def tokens_S(self) -> NDArray[np.float64]:
@@ -102,6 +101,12 @@ class World:
         """A few steps before the clock starts."""
         everything = torch.ones(len(self.data.source_ids))
         recipe.run(recipe.initial(), range(min(WARM_UP, recipe.steps)), everything)
+
+    def finals(self, seeds: Sequence[int]) -> list[torch.Tensor]:
+        """Final parameters under some seeds, [P] each."""
+        everything = torch.ones(len(self.data.source_ids))
+        recipes = [self.recipe(seed) for seed in seeds]
+        return [each.run(each.initial(), range(each.steps), everything).theta for each in recipes]
 
     def answer(self, seed: int, asks: Sequence[Ask]) -> dict[str, Found]:
         """Train under a seed and simulate what is asked, chunk by chunk as a worker would."""

@@ -11,19 +11,30 @@ from tests.e2e.conftest import PERIOD
 from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
+from tribute.lineage import estimator_run
 from tribute.tracking import tracking_uri
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import connect
 
 EVALUATION = {"seeds": 2, "subsets": 10, "brittle_queries": 2, "resamples": 100}
-JUDGED = {"estimators": ["gradient_dot", "for_value", "patches"]}
+JUDGED = {"estimators": ["gradient_dot", "for_value", "nearest", "patches"]}
 
 
 def write(folder: Path, **sections: object) -> Path:
     """Queries enough to tune and to judge, and few retrains."""
     queries = {"kind": "held_out", "per_source": 8}
     return write_project(folder, **({"evaluation": EVALUATION, "queries": queries} | sections))
+
+
+class Listener(JsonReporter):
+    """A reporter that keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 def evaluated(path: Path) -> tuple[Project, str, bool]:
@@ -54,6 +65,7 @@ def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) 
         "difference, 1 replicate"
     }
     expected |= {f"{name}, 2 replicates" for name in ("gradient_dot", "for_value")}  # patches: no images here
+    expected.add("nearest, 1 replicate")  # knows no model, so that others would say the same
     assert expected == set(rows)
     assert all(rows[f"{name}, 2 replicates"]["prepare_in_trainings"] > 0 for name in ("gradient_dot", "for_value"))
     assert rows["gradient_dot, 2 replicates"]["query_in_forwards"] > 0
@@ -66,6 +78,32 @@ def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) 
     assert found["retrains"]["new"] > 0
     assert {each["removed"] for each in found["brittleness"]} == {1, 2}
     assert found["queries"]["tuning"] + found["queries"]["figures"] <= 32
+
+
+def test_a_project_that_is_paid_by_an_estimator_is_judged(tmp_path: Path, ray_cluster: None) -> None:  # noqa: ARG001
+    small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["nearest"]}
+    path = write(tmp_path, simulation={"mode": "for_value", "groups": 2}, evaluation=small)
+    with pytest.raises(ConfigError, match=r"each of 4 sources, 8 trainings in all.*simulation.groups \(2\) to 4"):
+        evaluated(path)
+    assert list(load_project(path).artifacts.glob("retrains-*")) == []
+    path.write_text(path.read_text().replace("groups: 2", "groups: 4"))
+    project, run_id, _ = evaluated(path)
+    found = figures(project, run_id)
+    rows = {row["method"]: row for row in found["rows"]}
+    expected = {"tribute, as paid", "for_value, 2 replicates", "nearest, 1 replicate"}
+    assert rows.keys() == expected | {"equal", "token count", "source match"}
+    assert found["read_out"] == "for_value, 2 replicates"
+    assert rows["for_value, 2 replicates"]["query_in_forwards"] > 0
+    assert rows["tribute, as paid"]["prepare_in_trainings"] > 6  # of which 3 spot sources in 2 replicates
+    assert found["effects"] == []  # not in nats
+
+
+@pytest.mark.parametrize("asked", [["magic"], ["", "trak", "magic"]])
+def test_an_estimator_that_nobody_knows_is_refused_before_any_work(tmp_path: Path, asked: list[str]) -> None:
+    project = load_project(write(tmp_path, evaluation=EVALUATION | {"estimators": asked}))
+    with pytest.raises(ConfigError, match=r"evaluation.estimators \(--estimators\) names 'magic', which is no"):
+        run(project, PERIOD, JsonReporter(), last="evaluate")
+    assert not project.workdir.exists()
 
 
 def test_the_table_says_what_the_certificate_says(once: tuple[Project, str]) -> None:
@@ -144,11 +182,12 @@ def test_coalitions_and_groups_are_judged_too(
     simulation: dict,
     payees: int,
 ) -> None:
-    small = EVALUATION | {"seeds": 1, "brittle_queries": 0}
+    small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["for_value"]}
     project, run_id, _ = evaluated(write(tmp_path, simulation=simulation, evaluation=small))
     found = figures(project, run_id)
     assert found["payees"] == payees  # publishers, or the groups themselves
     assert found["brittleness"] == []
+    assert "for_value, 2 replicates" in {row["method"] for row in found["rows"]}  # of sources, added up
     assert all(0 <= row["misallocated_pool"] <= 1 for row in found["rows"])
 
 
@@ -164,3 +203,23 @@ def test_too_few_queries_are_refused_before_any_retraining(tmp_path: Path, ray_c
     path = write(tmp_path, queries={"kind": "held_out", "per_source": 2})
     with pytest.raises(ConfigError, match="needs 20"):
         evaluated(path)
+
+
+def test_an_estimator_that_fails_late_costs_its_own_row_alone(once: tuple[Project, str]) -> None:
+    path = once[0].workdir.parent / "project.yaml"
+    other = path.with_name("late.yaml")
+    other.write_text(path.read_text().replace("resamples: 100", "resamples: 101"))
+    project = load_project(other)
+    run_id = estimator_run(project, "gradient_dot").run_id
+    file = next((project.artifacts / run_id).glob("replicate-0/units-*.safetensors"))
+    kept = file.read_bytes()
+    file.unlink()
+    listener = Listener()
+    try:
+        output = run(project, PERIOD, listener, last="evaluate").outputs["evaluate"]
+    finally:
+        file.write_bytes(kept)
+    assert any("gradient_dot is not judged" in each and "is missing" in each for each in listener.warnings)
+    methods = {row["method"] for row in figures(project, output.run_id)["rows"]}
+    assert "for_value, 2 replicates" in methods
+    assert "gradient_dot, 2 replicates" not in methods

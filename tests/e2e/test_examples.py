@@ -5,10 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import tribute
+from tribute.config import load_project
 from tribute.estimators import ESTIMATORS
+from tribute.lineage import lineage
 
 
 @pytest.fixture
@@ -34,6 +37,17 @@ def test_the_examples_behind_an_answer(project_file: Path, estimator: str) -> No
     assert json.loads(tribute(*asked, "--json").text) == found  # from what was fitted before
     text = tribute(*asked).text
     assert all(f"{each['influence']:.4g}" in text for each in found)
+
+
+def test_the_estimator_that_is_paid_by_has_the_options_of_the_project(project_file: Path) -> None:
+    text, paid_by = project_file.read_text(), {"mode": "trackstar", "options": {"rank": 4}}
+    asked = ("examples", project_file, "--query", "q001", "--source", "sports", "--period", PERIOD, "--json")
+    usual = json.loads(tribute(*asked).text)
+    project_file.write_text(yaml.safe_dump(yaml.safe_load(text) | {"simulation": paid_by}))
+    own = json.loads(tribute(*asked).text)
+    assert [each["influence"] for each in own] != [each["influence"] for each in usual]
+    project = load_project(project_file)
+    assert (project.artifacts / lineage(project).simulate_run / "replicate-0" / "fitted.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -295,6 +296,8 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
     )
     assert [unit for unit, _ in gathered] == list(WORDS)
     assert len({uri for _, uri in gathered}) == 2  # in chunks of at most 3
+    neutral = found.rows("select distinct scope, horizon, horizon_steps from simulations where run_id = $simulate")
+    assert neutral == [("all", 0.0, 0)]
     counted = found.rows(
         "select name, count(*) from estimates where run_id = $attribute group by name order by name"
     )
@@ -307,7 +310,10 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
     )
     usage = [json.loads(line) for line in (found.project.workdir.parent / "usage.jsonl").read_text().splitlines()]
     asked = [Query(query_id=f"live-{each['query_id']}", text=each["text"]) for each in usage]
-    answer = Attributor(found.project).attribute(asked)
+    attributor = Attributor(found.project)
+    with ThreadPoolExecutor(4) as threads:  # as the service: its requests share one model
+        answer, *others = threads.map(attributor.attribute, [asked] * 8)
+    assert all(other.queries == answer.queries for other in others)
     live = {
         (query.query_id.removeprefix("live-"), each.source_id): each.influence_nats
         for query in answer.queries
@@ -322,6 +328,29 @@ def test_an_estimator_that_nobody_knows_is_refused_before_any_work(vary) -> None
         vary(simulation={"mode": "magic"})
     with pytest.raises(ConfigError, match="does not take the options rate"):
         vary(simulation={"mode": "for_value", "options": {"rate": 2}})
+
+
+def test_more_sources_than_groups_are_not_simulated_beside_an_estimator(vary) -> None:
+    few = {"mode": "gradient_dot", "groups": 2}
+    with pytest.raises(ConfigError, match=r"would simulate each of 4 sources.*simulation.groups \(2\) to 4"):
+        vary(simulation=few, calibration={"estimates": [{"mode": "paired"}]})
+
+
+def test_gathering_that_was_cut_off_goes_on_from_what_was_fitted(vary) -> None:
+    settings = {"simulation": {"mode": "ekfac", "chunk": 2}, "calibration": {"spot_sources": 0}}
+    gathered = "select unit_id, replicate, artifact_sha256 from simulations where run_id = $simulate order by all"
+    found = vary(**settings)
+    before, folder = found.rows(gathered), found.project.artifacts / found.runs["simulate"]
+    fitted = {path: path.stat().st_mtime_ns for path in folder.glob("*/fit*")}
+    assert len(fitted) == 4  # of two replicates, the fit and the mark that it is done
+    [lost, *_] = sorted(folder.glob("replicate-1/units-*.json"))
+    lost.unlink()
+    lost.with_suffix(".safetensors").unlink()
+    shutil.rmtree(found.project.lake_root)
+    again = vary(**settings)
+    assert "simulate" in again.new
+    assert again.rows(gathered) == before
+    assert {path: path.stat().st_mtime_ns for path in fitted} == fitted
 
 
 @pytest.mark.parametrize("spots", [0, 5])

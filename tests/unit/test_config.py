@@ -29,11 +29,46 @@ def write(folder: Path, **sections: object) -> Path:
         ({"corpus": {"kind": "tape"}}, "corpus: .*'tape'"),
         ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 'auto' or a number from 0 to 1"),
         ({"name": "a/b"}, "name: "),
+        ({"simulation": {"mode": "trak", "scope": "all", "horizon": 0.2}}, "horizon, scope would have no effect"),
+        ({"simulation": {"mode": "paired", "options": {"rank": 2}}}, "options are for estimators"),
+        (
+            {"simulation": {"mode": "trak"}, "readout": {"method": "jvp"}},
+            "readout.method jvp reads out simulations",
+        ),
+        ({"training": {"checkpoint": "model.safetensors"}}, "set simulation.base to continue"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_remedy(tmp_path: Path, sections: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_project(write(tmp_path, **sections))
+
+
+TRAK = {"mode": "trak", "options": {"models": 2}, "memory_gib": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("main", "keys", "found"),
+    [
+        (TRAK, {"mode": "paired"}, {"mode": "paired", "options": {}, "memory_gib": 3.0}),
+        (TRAK, {"mode": "for_value"}, {"mode": "for_value", "options": {}}),
+        (TRAK, {"options": {"models": 3}}, {"mode": "trak", "options": {"models": 3}}),
+        ({"horizon": 0.3, "chunk": 5}, {"mode": "trak"}, {"mode": "trak", "horizon": 0.2, "chunk": 5}),
+        ({"horizon": 0.3}, {"mode": "tangent"}, {"mode": "tangent", "horizon": 0.3}),
+    ],
+)
+def test_a_further_estimate_takes_over_what_its_mode_understands(
+    tmp_path: Path, main: dict, keys: dict, found: dict
+) -> None:
+    project = load_project(write(tmp_path, simulation=main, calibration={"estimates": [keys]}))
+    [further] = project.further_simulations()
+    assert {name: getattr(further, name) for name in found} == found
+
+
+def test_what_an_estimator_beside_others_may_be_combined_with(tmp_path: Path) -> None:
+    estimator = {"mode": "trak"}
+    load_project(write(tmp_path, simulation=estimator, training={"checkpoint": "model.safetensors"}))
+    beside = {"estimates": [{"mode": "paired"}]}
+    load_project(write(tmp_path, simulation=estimator, calibration=beside, readout={"method": "jvp"}))
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

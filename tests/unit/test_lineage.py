@@ -29,6 +29,21 @@ def test_what_changes_no_result_renews_nothing() -> None:
     assert changed(valuation=Valuation(resamples=500), workdir=Path("elsewhere")) == []
 
 
+def test_what_estimators_brought_leaves_the_runs_of_simulations_where_they_were() -> None:
+    assert lineage(BASE).simulate_run == "simulate-c25cc0e0207f"
+    assert BASE.evaluation.fingerprint().startswith("19cb3f2ff1c4")
+    assert BASE.evaluation.model_copy(update={"estimators": ("trak",)}).fingerprint()[:12] != "19cb3f2ff1c4"
+
+
+def test_an_estimator_is_known_by_what_it_looks_at() -> None:
+    def simulated(**settings: object) -> str:
+        update = {"simulation": Simulation(mode="trak", **settings)}
+        return lineage(BASE.model_copy(update=update)).simulate_run
+
+    assert simulated() == simulated(groups=2) == simulated(options={})
+    assert simulated() != simulated(options={"models": 2})
+
+
 def test_run_ids_tell_apart_what_is_hashed() -> None:
     assert run_id("value", ["a", "b"]) != run_id("value", ["ab"])
     assert run_id("value", "x") == run_id("value", "x")

@@ -52,7 +52,10 @@ def examples(
     period: Period = THIS_MONTH,
     as_json: AsJson = False,
 ) -> None:
-    """The training examples of a source that shaped an answer most (after train)."""
+    """The training examples of a source that shaped an answer most (after train).
+
+    The estimator that simulation.mode names has the options of the project, any other one its defaults.
+    """
     from tribute_jobs.examples import influential_examples, print_examples
 
     found = influential_examples(load_project(project), period, query, source, estimator, count)

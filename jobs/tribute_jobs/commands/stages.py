@@ -87,7 +87,7 @@ def evaluate(
     """
     settings = load_project(project)
     if estimators:
-        names = tuple(name.strip() for name in estimators.split(","))
+        names = tuple(filter(None, (name.strip() for name in estimators.split(","))))
         judged = settings.evaluation.model_copy(update={"estimators": names})
         settings = settings.model_copy(update={"evaluation": judged})
     run_to(settings, period, as_json, "evaluate")

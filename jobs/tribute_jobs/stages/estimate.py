@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tribute.cluster import EstimateJob, InfluenceJob, Shards, chunks
 from tribute.corpus import QueryTable
-from tribute.estimators import Trained, largest_part
+from tribute.errors import TributeError
+from tribute.estimators import ESTIMATORS, Trained, largest_part
 from tribute.lineage import SimulationRun, run_id
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, Simulated, Unit, recorded_replicates
@@ -24,6 +25,9 @@ FEW = 32
 PROBE = 256
 """Queries whose forward passes are timed beside it."""
 FIT = "fit"
+Rows = list[dict[str, Any]]
+Done = list[tuple[EstimateJob, Rows]]
+"""Jobs with their rows of `simulations`."""
 
 
 class Costs(NamedTuple):
@@ -40,12 +44,48 @@ class Estimations:
         self._context, self._shards = context, shards
         self._replicates = recorded_replicates(context.project)
 
-    def gather(self, run: SimulationRun, units: Sequence[Unit]) -> list[tuple[EstimateJob, list[dict[str, Any]]]]:
-        """Fit and gather what is not there; every job with its rows of `simulations`."""
-        self._shards.run([self._job(run, replicate, ()) for replicate in self._replicates], self._submit)
-        jobs = self._jobs(run, units)
-        rows = self._shards.run(jobs, self._submit, self._context.reporter.advanced)
-        return list(zip(jobs, rows, strict=True))
+    def gather(
+        self, runs: Sequence[SimulationRun], units: Sequence[Unit], *, tolerant: bool = False
+    ) -> list[Done | TributeError]:
+        """Fit and gather what is not there, for every run; all fits at once, so that no worker waits for the last.
+
+        Args:
+            tolerant: an estimator that fails comes to its error, and the others go on.
+
+        Raises:
+            TributeError: what an estimator raised, if not tolerant.
+        """
+        fits = [[self._job(run, replicate, ()) for replicate in self._replicates_of(run)] for run in runs]
+        fitted = self._estimate(fits, tolerant)
+        parts = [
+            each if isinstance(each, TributeError) else self._parts(run, units, tolerant)
+            for run, each in zip(runs, fitted, strict=True)
+        ]
+        gathered = iter(self._estimate([part for part in parts if not isinstance(part, TributeError)], tolerant))
+        return [part if isinstance(part, TributeError) else next(gathered) for part in parts]
+
+    def _estimate(self, parts: Sequence[Sequence[EstimateJob]], tolerant: bool) -> list[Done | TributeError]:
+        """Jobs of several estimators, handed out together."""
+        jobs = [job for part in parts for job in part]
+        rows = self._shards.run(jobs, self._submit, self._context.reporter.advanced, tolerant=tolerant)
+        done = iter(zip(jobs, rows, strict=True))
+        owned = [[next(done) for _ in part] for part in parts]
+        return [next((rows for _, rows in each if isinstance(rows, TributeError)), each) for each in owned]
+
+    def _parts(
+        self, run: SimulationRun, units: Sequence[Unit], tolerant: bool
+    ) -> list[EstimateJob] | TributeError:
+        try:
+            return self._jobs(run, units)
+        except TributeError as error:
+            if not tolerant:
+                raise
+            return error
+
+    def _replicates_of(self, run: SimulationRun) -> list[Replicate]:
+        """All; the first one alone where an estimator that is only judged looks at no model."""
+        alike = run.name == run.settings.mode and ESTIMATORS[run.settings.mode].model_free
+        return self._replicates[:1] if alike else self._replicates
 
     def influence(
         self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable
@@ -66,7 +106,7 @@ class Estimations:
                 ],
                 axis=1,
             )
-            for replicate in self._replicates
+            for replicate in self._replicates_of(run)
         ]
         return np.stack(influence_RQU), pieces[0][1]
 
@@ -97,7 +137,7 @@ class Estimations:
         cut = chunks(len(ranked), largest_part(run.settings, trained))
         return [
             self._job(run, replicate, tuple(ranked[u] for u in chosen))
-            for replicate in self._replicates
+            for replicate in self._replicates_of(run)
             for chosen in cut
         ]
 
@@ -110,7 +150,7 @@ class Estimations:
     def _influence_jobs(self, run: SimulationRun, found: Sequence[Simulated]) -> list[InfluenceJob]:
         """One for every gathered file, in the order of its units."""
         jobs = []
-        for replicate in self._replicates:
+        for replicate in self._replicates_of(run):
             files = [each.files[replicate.index] for each in found]
             counted = dict[Any, int]()
             for file in files:

@@ -14,7 +14,7 @@ from tribute.lineage import run_id, simulation_runs
 from tribute.readout import period_queries
 from tribute.tracking import track
 from tribute_jobs.context import Context
-from tribute_jobs.stages.evaluation import Evaluation, estimator_runs
+from tribute_jobs.stages.evaluation import Evaluation, check_retrains, estimator_runs
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS
 from tribute_storage.atomic import write_atomically
@@ -28,7 +28,7 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     The certificate is added to the MLflow run of the valuation.
 
     Raises:
-        ConfigError: the training cannot be repeated, or there are too few queries.
+        ConfigError: the training cannot be repeated, there are too few queries, or too many sources to leave out.
     """
     project = context.project
     queries = _queries(context, period)
@@ -38,6 +38,7 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     evaluate_run = run_id("evaluate", runs, settings, period, queries.sha256, value_run)
     new = not context.committed("certificates", evaluate_run)
     if new:
+        check_retrains(context)
         context.reporter.started("evaluate", evaluate_run)
         _commit(context, {"evaluate_run": evaluate_run} | Evaluation(context, period, queries).figures())
     figures = read_certificate(context.lake.root, evaluate_run)

@@ -7,6 +7,7 @@ Legend: R replicates, Q figure queries, U units (sources, or groups of them), M 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from tribute.config import Project
 from tribute.corpus import QueryTable
-from tribute.errors import ConfigError
-from tribute.estimators import ESTIMATORS, build_estimator
+from tribute.errors import ConfigError, TributeError
+from tribute.estimators import ESTIMATORS
 from tribute.evaluation import Truth, first_units, random_sets, removal, set_matrix
-from tribute.lineage import SimulationRun, estimator_run, simulation_runs
+from tribute.lineage import SimulationRun, estimator_run, run_id, simulation_runs
 from tribute.simulation import Simulated, Unit, design_of, simulated_responses, single_units
 from tribute.valuation import query_groups
 from tribute_jobs.context import Context
@@ -35,15 +36,48 @@ Array = NDArray[np.float64]
 Sets = dict[str, list[tuple[int, ...]]]
 
 
-def estimator_runs(project: Project) -> list[SimulationRun]:
+def judged_estimators(project: Project) -> list[str]:
     """The estimators that `evaluation.estimators` asks for, but the one that is paid by.
 
     Raises:
         ConfigError: there is no such estimator.
     """
-    asked = project.evaluation.estimators
-    names = list(ESTIMATORS) if asked == ("all",) else [name for name in asked if build_estimator(name, {})]
-    return [estimator_run(project, name) for name in names if name != project.simulation.mode]
+    asked = dict.fromkeys(filter(None, project.evaluation.estimators))
+    unknown = [name for name in asked if name not in ESTIMATORS and name != "all"]
+    if unknown:
+        raise ConfigError(
+            f"evaluation.estimators (--estimators) names {', '.join(map(repr, unknown))}, which is no estimator. "
+            f"There are: all, {', '.join(ESTIMATORS)}"
+        )
+    names = list(ESTIMATORS) if "all" in asked else list(asked)
+    return [name for name in names if name != project.simulation.mode]
+
+
+def estimator_runs(project: Project) -> list[SimulationRun]:
+    """What the estimators of `judged_estimators` come to; raises what that raises."""
+    runs = [estimator_run(project, name) for name in judged_estimators(project)]
+    return [_once(run) if ESTIMATORS[run.name].model_free else run for run in runs]
+
+
+def _once(run: SimulationRun) -> SimulationRun:
+    """A run of one replicate, with an id of its own: paid by, the same estimator has rows of every one."""
+    return replace(run, run_id=run_id("simulate", run.run_id, "one replicate"))
+
+
+def check_retrains(context: Context) -> None:
+    """Beside an estimator nothing is grouped: refuse to retrain without each of more sources than `groups`.
+
+    Raises:
+        ConfigError: there are more; says how many trainings that would be.
+    """
+    settings, sources = context.project.simulation, len(context.source_ids())
+    trainings = sources * (1 + context.project.evaluation.seeds)
+    if settings.estimated and sources > settings.groups:
+        raise ConfigError(
+            f"evaluate would retrain without each of {sources} sources, {trainings} trainings in all. If that is "
+            f"meant, raise simulation.groups ({settings.groups}) to {sources}; else judge {settings.mode} beside "
+            f"groups of sources: simulation.mode paired and --estimators {settings.mode}"
+        )
 
 
 class Evaluation:
@@ -65,20 +99,27 @@ class Evaluation:
         self.others = [first + index for index in range(project.evaluation.seeds)]
         even = query_groups(queries.query_ids) % 2 == 0
         halves = [queries.take(np.flatnonzero(part).tolist()) for part in (even, ~even)]
-        others = self._estimated()
-        self.judging = Judging(context, ReadOuts(context), runs, others, design, grouped, period, *halves)
+        read_outs = ReadOuts(context)
+        others = self._estimated(read_outs, halves[1].take([0]))
+        self.judging = Judging(context, read_outs, runs, others, design, grouped, period, *halves)
 
-    def _estimated(self) -> list[tuple[SimulationRun, list[Simulated]]]:
-        """The other estimators of every single source; one that does not suit the task is told and left out."""
-        found = []
-        for run in estimator_runs(self.project):
+    def _estimated(self, read_outs: ReadOuts, one: QueryTable) -> list[tuple[SimulationRun, list[Simulated]]]:
+        """The other estimators of every single source, each tried on a query before anything is retrained.
+
+        One that fails is told and left out: the certificate of what is paid by does not depend on it.
+        """
+        runs, found = estimator_runs(self.project), []
+        missing = [run for run in runs if not self.context.committed("simulations", run.run_id)]
+        failed = Simulations(self.context).estimate(missing, single_units(self.names), tolerant=True)
+        for run in runs:
             try:
-                if not self.context.committed("simulations", run.run_id):
-                    Simulations(self.context).estimate(run, single_units(self.names))
-            except ConfigError as error:
+                if run.run_id in failed:
+                    raise failed[run.run_id]
+                responses = simulated_responses(self.project, run.run_id)
+                read_outs.influence(run, responses, one)
+                found.append((run, responses))
+            except TributeError as error:
                 self.context.reporter.warned(f"{run.name} is not judged: {error}")
-                continue
-            found.append((run, simulated_responses(self.project, run.run_id)))
         return found
 
     def figures(self) -> dict[str, Any]:
@@ -98,7 +139,7 @@ class Evaluation:
             "retrains": self._retrained(sets, by_query, by_size),
             "tail_patch": self.judging.tail_patch(influence_QU),
             "brittleness": self._brittleness(by_query, by_size),
-            "effects": self._effects(influence_QU, truth),
+            "effects": [] if self.project.simulation.estimated else self._effects(influence_QU, truth),
         }
 
     def _origin(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tribute.cluster import PatchJob, chunks
 from tribute.corpus import QueryTable
+from tribute.errors import TributeError
 from tribute.evaluation import (
     Truth,
     guesses,
@@ -35,6 +36,7 @@ from tribute.valuation import (
     source_values,
 )
 from tribute_jobs.context import Context
+from tribute_jobs.stages.estimate import Costs
 from tribute_jobs.stages.readouts import ReadOuts
 
 Array = NDArray[np.float64]
@@ -65,7 +67,7 @@ class Judging:
         run, found = runs[0]
         self._method = read_outs.method(run, found, queries)
         self._tokens_S = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
-        self._settings = context.project.evaluation
+        self._settings, self._timed = context.project.evaluation, dict[str, Costs]()
 
     @cached_property
     def _units(self) -> list[Any]:
@@ -122,7 +124,13 @@ class Judging:
         }
 
     def rows(self, truth: Truth) -> list[dict[str, Any]]:
-        """Every read-out, the distilled head, other estimators, and simple guesses."""
+        """What is paid by, other estimators, and simple guesses."""
+        run, found = self._runs[0]
+        own = [self._estimated(run, found, truth)] if run.settings.estimated else self._read_out_rows(truth)
+        return [*own, *self._other_rows(truth), *self._guessed_rows(truth)]
+
+    def _read_out_rows(self, truth: Truth) -> list[dict[str, Any]]:
+        """Every read-out of the simulation, and the distilled head."""
         run, found = self._runs[0]
         names = [
             name for name in METHODS if name != "shared_trunk" or not self._read_outs.whole(run.settings.scope)
@@ -136,12 +144,26 @@ class Judging:
                 prepared = self._prepared() * count / len(influence_RQU)
                 title, estimate_QU = self._title(name, count), self._mean(influence_RQU[:count])
                 rows.append(self._judged(title, "readout", estimate_QU, truth, prepared, count * cost[name]))
-        rows.append(self._distilled(truth, cost["distilled"]))
-        rows += [self._estimated(each, found, truth) for each, found in self._others]
-        for name, guess_QS in guesses(self._read_outs.shards.examples(), self._tokens_S, self.queries).items():
-            guess_QU = guess_QS @ change_matrix(self._units, guess_QS.shape[1]).T
-            rows.append(self._judged(name, "baseline", guess_QU, truth, 0.0, 0.0))
+        return [*rows, self._distilled(truth, cost["distilled"])]
+
+    def _other_rows(self, truth: Truth) -> list[dict[str, Any]]:
+        """The other estimators; one that fails on these queries is told and left out."""
+        rows = []
+        for run, found in self._others:
+            try:
+                rows.append(self._estimated(run, found, truth))
+            except TributeError as error:
+                self.context.reporter.warned(f"{run.name} is not judged: {error}")
         return rows
+
+    def _guessed_rows(self, truth: Truth) -> list[dict[str, Any]]:
+        guessed = guesses(self._read_outs.shards.examples(), self._tokens_S, self.queries)
+        return [
+            self._judged(
+                name, "baseline", guess_QS @ change_matrix(self._units, guess_QS.shape[1]).T, truth, 0.0, 0.0
+            )
+            for name, guess_QS in guessed.items()
+        ]
 
     def _title(self, method: str, replicates: int) -> str:
         return f"{method}, {replicates} replicate{'s' if replicates > 1 else ''}"
@@ -157,15 +179,15 @@ class Judging:
         return row(method, kind, figures, wrong, prepared, cost)
 
     def _estimated(self, run: SimulationRun, found: list[Simulated], truth: Truth) -> dict[str, Any]:
-        """Another estimator, the mean of all replicates."""
+        """An estimator, the mean of all replicates."""
         influence_RQS, _ = self._read_outs.influence(run, found, self.queries)
-        count, cost = len(influence_RQS), self._read_outs.estimations.costs(run, found, self.queries)
+        count, cost = len(influence_RQS), self._costs(run, found)
         estimate_QS = influence_RQS.astype(np.float64).mean(0)
         position = {name: index for index, name in enumerate(self.context.source_ids())}
         order = np.argsort([position[each.unit.unit_id] for each in found])
         estimate_QU = estimate_QS[:, order] @ change_matrix(self._units, len(order)).T
         prepared, query = (count * each for each in cost)
-        title = f"{run.name}, {count} replicate{'s' * (count > 1)}"
+        title = self._title(run.settings.mode, count)
         return self._judged(title, "estimator", estimate_QU, truth, prepared, query)
 
     def _distilled(self, truth: Truth, cost: float) -> dict[str, Any]:
@@ -230,9 +252,17 @@ class Judging:
     def _prepared(self) -> float:
         """Trajectory-steps of the simulation in trainings: an upper limit, for stacks share work."""
         run, found = self._runs[0]
+        if run.settings.estimated:
+            return self._costs(run, found).prepare_in_trainings * len(self._influence_RQU)
         first = recorded_replicates(self.project)[0]
         steps = run.settings.steps if run.settings.base == "continue" else first.steps * run.settings.horizon
         return float((1 + len(found)) * steps / max(first.steps, 1) * len(self._influence_RQU))
+
+    def _costs(self, run: SimulationRun, found: Sequence[Simulated]) -> Costs:
+        """What an estimator costs, timed once."""
+        if run.run_id not in self._timed:
+            self._timed[run.run_id] = self._read_outs.estimations.costs(run, found, self.queries)
+        return self._timed[run.run_id]
 
     def _spot_trainings(self) -> float:
         return float(sum(len(found) for run, found in self._runs if run.name == "retrained")) * len(

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tribute.cluster import SimulateJob, chunks
 from tribute.config import Project, Simulation
+from tribute.errors import ConfigError, TributeError
 from tribute.lineage import SimulationRun, run_id, simulation_runs
 from tribute.simulation import (
     Replicate,
@@ -44,6 +45,7 @@ def simulate(context: Context) -> StageOutput:
     simulate_run = context.runs.simulate_run
     missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
     if missing:
+        _check_count(context, missing)
         context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
     with connect(context.lake.root) as connection:
@@ -66,6 +68,18 @@ def simulate(context: Context) -> StageOutput:
     summary = f"{responses} responses, {mode}" + (f", {steps} steps" if steps else "")
     summary += f", smoothness {smoothness:.2f}" if smoothness is not None else ""
     return StageOutput(simulate_run, bool(missing), summary)
+
+
+def _check_count(context: Context, missing: Sequence[SimulationRun]) -> None:
+    """Beside an estimator nothing is grouped: refuse to simulate each of more sources than `groups`."""
+    main, sources = context.project.simulation, len(context.source_ids())
+    simulated = any(run.name.startswith("estimate") and not run.settings.estimated for run in missing)
+    if main.estimated and simulated and sources > main.groups:
+        raise ConfigError(
+            f"calibration.estimates would simulate each of {sources} sources. If that is meant, raise "
+            f"simulation.groups ({main.groups}) to {sources}; else take estimators alone, or pay by "
+            "simulation.mode paired, which simulates groups"
+        )
 
 
 class Simulations:
@@ -98,18 +112,26 @@ class Simulations:
             simulated = [run for run in runs if not run.settings.estimated]
             for run in runs:
                 if run.settings.estimated:
-                    self.estimate(run, self._units(run))
+                    self.estimate([run], self._units(run))
             planned = [(run, job) for run in simulated for job in self._jobs(run)]
             rows = self.submit([job for _, job in planned])
             for run in simulated:
                 done = [(job, found) for (owner, job), found in zip(planned, rows, strict=True) if owner is run]
                 self._commit(run, done)
 
-    def estimate(self, run: SimulationRun, units: Sequence[Unit]) -> None:
-        """Let an estimator take the place of a simulation."""
-        done = Estimations(self.context, self.shards).gather(run, units)
-        rows = [row | {"seed": job.replicate.seed} for job, rows in done for row in rows]
-        self._append(run, [row | {"horizon_steps": 0} for row in rows])
+    def estimate(
+        self, runs: Sequence[SimulationRun], units: Sequence[Unit], *, tolerant: bool = False
+    ) -> dict[str, TributeError]:
+        """Let estimators take the place of a simulation; if tolerant, what those that failed raised, by run."""
+        gathered = Estimations(self.context, self.shards).gather(runs, units, tolerant=tolerant)
+        failed = dict[str, TributeError]()
+        for run, done in zip(runs, gathered, strict=True):
+            if isinstance(done, TributeError):
+                failed[run.run_id] = done
+                continue
+            rows = [row | {"seed": job.replicate.seed, "horizon_steps": 0} for job, rows in done for row in rows]
+            self._append(run, rows)
+        return failed
 
     def submit(self, jobs: Sequence[SimulateJob]) -> list[list[dict[str, Any]]]:
         """Run simulation jobs; the rows of each."""
@@ -218,6 +240,8 @@ class Simulations:
             **settings.model_dump(include={"mode", "base", "notion", "scope", "horizon", "weight", "epsilon"}),
             "settings_json": json.dumps(reproduction(self.context.project, settings), sort_keys=True),
         }
+        if settings.estimated:
+            common["horizon"] = 0.0
         content = [
             row | common | {"artifact_uri": row["artifact_uri"] and self.context.uri(row["artifact_uri"])}
             for row in rows

@@ -107,15 +107,25 @@ class Shards:
         """The processes of the shards that are up."""
         return list(ray.get([actor.pid.remote() for actor in self._actors]))
 
-    def run(self, jobs: Sequence[J], submit: Callable[[Any, J], Any], on_done: OnDone | None = None) -> list[Any]:
+    def run(
+        self,
+        jobs: Sequence[J],
+        submit: Callable[[Any, J], Any],
+        on_done: OnDone | None = None,
+        *,
+        tolerant: bool = False,
+    ) -> list[Any]:
         """Run `submit(actor, job)` for every job; results in the order of the jobs.
+
+        Args:
+            tolerant: a job that raises a TributeError has that error as its result, and the others go on.
 
         Raises:
             TributeError: what a job raised.
             SimulationError: a job lost its worker `ATTEMPTS` times without having got any further, or no worker
                 came back.
         """
-        return _Queue(self._actors, jobs, submit, on_done, self._patience).run()
+        return _Queue(self._actors, jobs, submit, on_done, self._patience, tolerant).run()
 
     def close(self) -> None:
         """End the actors."""
@@ -134,8 +144,9 @@ class _Queue(Generic[J]):
         submit: Callable[[Any, J], Any],
         on_done: OnDone | None,
         patience_s: float,
+        tolerant: bool,
     ) -> None:
-        self._jobs, self._submit, self._on_done = list(jobs), submit, on_done
+        self._jobs, self._submit, self._on_done, self._tolerant = list(jobs), submit, on_done, tolerant
         self._waiting = sorted(range(len(jobs)), key=lambda index: (jobs[index].cost, -index))
         self._free, self._results = list(actors), dict[int, Any]()
         self._running: dict[Any, tuple[int, Any]] = {}
@@ -174,13 +185,18 @@ class _Queue(Generic[J]):
             self._results[index] = ray.get(reference)
             self._free.append(actor)
         except RayTaskError as error:
-            if isinstance(error.cause, TributeError):
-                raise error.cause from None
-            raise
+            if not isinstance(error.cause, TributeError):
+                raise
+            self._free.append(actor)
+            self._fail(index, error.cause)
         except RayActorError as error:
-            self._count_loss(index, error)
-            self._waiting.append(index)
             self._returning[actor.pid.remote()] = actor
+            self._lose(index, error)
+
+    def _fail(self, index: int, error: TributeError) -> None:
+        if not self._tolerant:
+            raise error from None
+        self._results[index] = error
 
     def _came_back(self, reference: Any) -> None:
         actor = self._returning.pop(reference)
@@ -191,16 +207,19 @@ class _Queue(Generic[J]):
             time.sleep(0.2)
             self._returning[actor.pid.remote()] = actor
 
-    def _count_loss(self, index: int, error: RayActorError) -> None:
+    def _lose(self, index: int, error: RayActorError) -> None:
+        """Try a job whose worker died once more, unless it has got no further for too long."""
         reached = self._jobs[index].kept()
         losses, before = self._lost.get(index, (0, -1.0))
         self._lost[index] = (1 if reached > before else losses + 1, reached)
-        if self._lost[index][0] >= ATTEMPTS:
-            raise SimulationError(
-                f"A worker died {ATTEMPTS} times at the same point of a job ({error}). If its memory ran out, "
-                "lower simulation.memory_gib or cluster.workers; what was finished is kept, so run the same "
-                "command again"
-            ) from error
+        if self._lost[index][0] < ATTEMPTS:
+            self._waiting.append(index)
+            return
+        message = (
+            f"A worker died {ATTEMPTS} times at the same point of a job ({error}). If its memory ran out, lower "
+            "simulation.memory_gib or cluster.workers; what was finished is kept, so run the same command again"
+        )
+        self._fail(index, SimulationError(message))
 
     def _tell(self) -> None:
         if self._on_done is None:

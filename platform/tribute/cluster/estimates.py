@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,32 @@ import torch
 from numpy.typing import NDArray
 
 from tribute.cluster.plan import EstimateJob, InfluenceJob
+from tribute.errors import SimulationError, TributeError
 from tribute.estimators import Gathered, Trained, fit_to, gather_to
 from tribute.readout import QueryRows, forward_seconds, seconds
+from tribute.simulation import check_file
 from tribute.training import Recipe
 from tribute_storage.atomic import write_atomically
 
 STEPS = 20
 """Training steps that are timed, after as many to warm up."""
+
+
+@contextmanager
+def named(estimator: str) -> Iterator[None]:
+    """Let an exception of the estimator's code name it: on some task or training any of them may be at fault.
+
+    Raises:
+        SimulationError: what was raised, if that was no error of tribute.
+    """
+    try:
+        yield
+    except TributeError:
+        raise
+    except Exception as error:
+        raise SimulationError(
+            f"Estimator {estimator} failed: {type(error).__name__}: {error}. Take another one, or other options"
+        ) from error
 
 
 def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
@@ -71,7 +92,10 @@ def _training_seconds(recipe: Recipe) -> float:
 
 
 def _trained(recipe: Recipe, job: EstimateJob | InfluenceJob) -> Trained:
-    return Trained(recipe, job.replicate.trajectory, job.replicate.steps)
+    replicate = job.replicate
+    final = replicate.trajectory.path(replicate.steps)
+    check_file(final, replicate.sha256, "train under another training.seed")
+    return Trained(recipe, replicate.trajectory, replicate.steps)
 
 
 def _gathered(recipe: Recipe, job: InfluenceJob) -> Gathered:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.estimates import estimate_costs, estimate_units, influence_of_units
+from tribute.cluster.estimates import estimate_costs, estimate_units, influence_of_units, named
 from tribute.cluster.meters import Meters
 from tribute.cluster.plan import (
     EstimateJob,
@@ -80,21 +80,22 @@ class SourceShard:
 
     def estimate(self, data: TrainingSet, job: EstimateJob) -> list[dict[str, Any]]:
         """Fit an estimator, or gather a chunk of units; their rows of `simulations`."""
-        with self._timed("simulate"):
+        with self._timed("simulate"), named(job.settings.mode):
             return estimate_units(self._recipe(data, job.replicate.seed, job.recording), job)
 
     def influence(
         self, data: TrainingSet, queries: QueryRows, job: InfluenceJob
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """What an estimator says of a chunk of units on all queries, and the model's measurements."""
-        with self._timed("read_out"):
+        with self._timed("read_out"), named(job.settings.mode):
             return influence_of_units(self._recipe(data, job.replicate.seed, job.recording), queries, job)
 
     def estimate_costs(
         self, data: TrainingSet, queries: QueryRows, few: QueryRows, job: InfluenceJob
     ) -> dict[str, float]:
         """What an estimator costs here: a query in forward passes, and a training in seconds to compare with."""
-        return estimate_costs(self._recipe(data, job.replicate.seed, job.recording), queries, few, job)
+        with named(job.settings.mode):
+            return estimate_costs(self._recipe(data, job.replicate.seed, job.recording), queries, few, job)
 
     def sketch(self, data: TrainingSet, theta: NDArray, job: SketchJob) -> NDArray[np.float64]:
         """Sketches of a chunk of sources, for grouping."""

@@ -59,6 +59,12 @@ class Training(Section):
 SIMULATED = ("paired", "tangent")
 """Modes that simulate responses; any other is the name of an estimator."""
 
+OF_SIMULATIONS = (
+    *("base", "horizon", "weight", "epsilon", "scope", "curvature", "coalitions"),
+    *("steps", "learning_rate", "damping", "smoothness_sources"),
+)
+"""Settings of simulations that no estimator looks at."""
+
 
 class Simulation(Section):
     """How each source's response is simulated."""
@@ -75,12 +81,17 @@ class Simulation(Section):
     curvature: Literal["hessian", "gauss_newton"] = Field("hessian", description="tangent only")
     notion: Literal["leave_one_out", "banzhaf", "shapley"] = "leave_one_out"
     coalitions: int = Field(64, ge=4, description="banzhaf, shapley (10 a source): sampled coalitions")
-    groups: int = Field(64, ge=2, description="leave_one_out: most sources, or groups of them, simulated")
+    groups: int = Field(
+        64,
+        ge=2,
+        description="leave_one_out: most sources, or groups of them, simulated; beside an estimator: most sources "
+        "that `calibration.estimates` may simulate and `tribute evaluate` may retrain one by one",
+    )
     steps: int = Field(200, ge=1, description="continue: how many steps")
     learning_rate: float | None = Field(None, gt=0, description="continue: default, the training's last rate")
     damping: float = Field(0.0, ge=0, description="continue: pull towards the checkpoint, lambda / 2 |theta|^2")
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the simulated forward and backward passes; parameters stay float32"
+        "float32", description="of simulated and retrained forward and backward passes; parameters stay float32"
     )
     smoothness_sources: int = Field(2, ge=0, description="sources whose response is checked at half the size")
     memory_gib: float = Field(2.0, gt=0, description="of the trajectories that a worker runs in one batch")
@@ -95,7 +106,25 @@ class Simulation(Section):
             raise ValueError(f"epsilon {self.epsilon} takes away more than weight {self.weight}")
         if self.notion != "leave_one_out" and (self.mode, self.weight, self.epsilon) != ("paired", 1.0, 1.0):
             raise ValueError(f"{self.notion} simulates coalitions: it needs mode paired, weight 1 and epsilon 1")
+        idle = [name for name in OF_SIMULATIONS if self.estimated and name in self.model_fields_set]
+        if idle:
+            raise ValueError(
+                f"mode {self.mode} is an estimator, which simulates nothing: {', '.join(idle)} would have no "
+                "effect. Leave that out; an estimator's own settings go under options"
+            )
         return self
+
+    def changed(self, keys: dict[str, Any]) -> "Simulation":
+        """These settings with some keys changed; another mode takes over only what it understands."""
+        own = self.model_dump(exclude_unset=True)
+        mode = keys.get("mode", self.mode)
+        idle = set() if mode in SIMULATED else set(OF_SIMULATIONS)
+        if mode != self.mode:
+            idle.add("options")
+        return Simulation.model_validate({name: own[name] for name in own.keys() - idle} | keys)
+
+    def _not_counted(self) -> set[str]:
+        return ({"groups"} if self.estimated else set()) | (set() if self.options else {"options"})
 
     @property
     def estimated(self) -> bool:
@@ -161,3 +190,6 @@ class Evaluation(Section):
     resamples: int = Field(
         400, ge=100, description="bootstrap resamples behind the intervals of rank correlations"
     )
+
+    def _not_counted(self) -> set[str]:
+        return set() if self.estimators else {"estimators"}

@@ -79,15 +79,21 @@ class Project(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.training.checkpoint and self.simulation.base != "continue":
+        estimated = self.simulation.estimated
+        if self.training.checkpoint and not estimated and self.simulation.base != "continue":
             raise ValueError(
                 "training.checkpoint has no recorded steps to replay: set simulation.base to continue"
             )
         if self.readout.method == "shared_trunk" and self.simulation.scope == "all":
             raise ValueError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
+        only = estimated and all(further.estimated for further in self.further_simulations())
+        if only and self.readout.method not in ("auto", "distilled"):
+            raise ValueError(
+                f"readout.method {self.readout.method} reads out simulations, but simulation.mode "
+                f"{self.simulation.mode} is an estimator, which has a read-out of its own: set it to auto"
+            )
         if self.pools and "pool" in self.model_fields_set:
             raise ValueError("give `pool` or `pools`, not both")
-        self.further_simulations()
         return self
 
     def divided(self) -> tuple[Pool, ...]:
@@ -96,8 +102,7 @@ class Project(Section):
 
     def further_simulations(self) -> list[Simulation]:
         """The settings of the further estimates that calibration may use beside `simulation`."""
-        main = self.simulation.model_dump()
-        return [Simulation.model_validate(main | changed) for changed in self.calibration.estimates]
+        return [self.simulation.changed(keys) for keys in self.calibration.estimates]
 
     @property
     def lake_root(self) -> str:

@@ -13,5 +13,10 @@ class Section(BaseModel):
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings; a file counts by its name, so that a project can live anywhere."""
-        content = json.dumps(self.model_dump(), sort_keys=True, default=lambda path: path.name)
+        settings = self.model_dump(exclude=self._not_counted())
+        content = json.dumps(settings, sort_keys=True, default=lambda path: path.name)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def _not_counted(self) -> set[str]:
+        """Settings that say nothing here: the fingerprint is as if there were no such settings."""
+        return set()

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.gradients import drawn_examples, group_gradients, slopes_along
 from tribute.readout import QueryRows
 from tribute.tasks import kept_bytes
@@ -26,8 +26,10 @@ MEMORY = 2**29
 
 
 @dataclass(frozen=True)
-class ConjugateGradient:
-    """I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): nats that f(q) loses
+class ConjugateGradient(Estimator):
+    """Influence function: the inverse of the Gauss-Newton matrix, by conjugate gradients.
+
+    I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): nats that f(q) loses
     when the group is absent, positive where it helped.
 
     G is the Gauss-Newton matrix of the mean training loss at the final parameters. Started from 0, so few
@@ -54,9 +56,9 @@ class ConjugateGradient:
                 f"{self.damping:g}, {self.iterations} and {self.examples}"
             )
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing."""
-        return {}
+    def held(self, trained: Trained) -> int:
+        """The vectors of parameters that one solves with, and one to spare."""
+        return 6 * trained.task.size
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """The response of each group, [G, P], and the part of the right-hand side left over, [G]."""
@@ -72,7 +74,7 @@ class ConjugateGradient:
 
     def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
         """(G + lambda) v for each row v of a [G, P]."""
-        task, theta_P, parts = trained.task, trained.theta_P, self._parts(trained)
+        task, theta_P, parts = trained.task.evaluated, trained.theta_P, self._parts(trained)
         kept = kept_bytes(lambda at_P: task.outputs(at_P, parts[0].batch), theta_P)
         bytes_each = 2 * (kept + theta_P.numel() * theta_P.element_size())  # a tangent and a cotangent
         at_once = max(1, MEMORY // bytes_each)
@@ -80,17 +82,17 @@ class ConjugateGradient:
         def one(direction_P: Tensor) -> Tensor:
             return gauss_newton_product(task, theta_P, direction_P, parts) + self.damping * direction_P
 
-        return vmap(one, randomness="same", chunk_size=at_once)
+        return vmap(one, chunk_size=at_once)
 
     def _parts(self, trained: Trained) -> list[Part]:
         """The drawn examples, weighted such that the mean over the parts is that over the examples."""
         chosen = drawn_examples(trained, self.examples)
         cut = np.array_split(chosen, -(-len(chosen) // ROWS))
         parts = []
-        for seed, indices_B in enumerate(cut):
+        for indices_B in cut:
             batch, _ = trained.data.batch(indices_B, trained.device)
             weight = len(cut) * len(indices_B) / len(chosen)
-            parts.append(Part(batch, trained.theta_P.new_full((len(indices_B),), weight), seed))
+            parts.append(Part(batch, trained.theta_P.new_full((len(indices_B),), weight)))
         return parts
 
 

@@ -13,14 +13,19 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
-from tribute.estimators.gradients import SLOPES, drawn_examples, group_gradients, slopes_along
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.gradients import (
+    drawn_examples,
+    group_gradients,
+    single,
+    slopes_along,
+    slopes_at_once,
+)
 from tribute.estimators.layers import (
     Layer,
     Pass,
     layer_pass,
     linear_layers,
-    outputs_at,
     pseudo_errors,
 )
 from tribute.readout import QueryRows
@@ -31,8 +36,10 @@ MOST_ROWS = 256
 
 
 @dataclass(frozen=True)
-class EkFac:
-    """I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): nats that f(q) loses
+class EkFac(Estimator):
+    """Influence function: the inverse of a curvature that is factored layer by layer (EK-FAC).
+
+    I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): nats that f(q) loses
     when the group is absent, positive where it helped.
 
     G is block diagonal: of a linear layer Q Lambda Q' with Q = Q_S (x) Q_A, the eigenvectors of S = E[Ds Ds']
@@ -81,6 +88,10 @@ class EkFac:
         bases = {name: _eigenvectors(factor) for name, factor in factors.items()}
         return bases | self._eigenvalues(trained, bases)
 
+    def held(self, trained: Trained) -> int:
+        """Vectors of parameters: gradients, in the eigenbasis, and solved."""
+        return 3 * trained.task.size
+
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """The response of each group, [G, P]."""
         slope_GP = group_gradients(trained, trained.theta_P, groups)
@@ -113,7 +124,7 @@ class EkFac:
         layers = linear_layers(trained.task)
         generator = torch.Generator().manual_seed(0)
         theta_P, chosen = trained.theta_P, drawn_examples(trained, self.examples)
-        rows = max(1, min(MOST_ROWS, SLOPES // (theta_P.numel() * theta_P.element_size())))
+        rows = min(MOST_ROWS, slopes_at_once(theta_P))
         for begin in range(0, len(chosen), rows):
             batch, _ = trained.data.batch(chosen[begin : begin + rows], trained.device)
             seen = layer_pass(trained.task, theta_P, batch, layers)
@@ -158,8 +169,7 @@ def _gradients(
     """Of every example the gradient of outputs . error by the named parameters, [B, ...] each."""
 
     def along(moved: dict[str, Tensor], row: Batch, error_V: Tensor) -> Tensor:
-        single = {name: value[None] for name, value in row.items()}
-        return (outputs_at(task, {**pieces, **moved}, single)[0] * error_V).sum()
+        return (task.evaluated.outputs_at({**pieces, **moved}, single(row))[0] * error_V).sum()
 
     if not names:
         return {}

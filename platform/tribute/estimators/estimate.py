@@ -3,7 +3,6 @@
 Legend: Q queries, U units, P parameters.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 
 from tribute.config import Simulation
-from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained, groups_at_once
 from tribute.estimators.files import notes_of, read_kept, sha256_of, write_kept
 from tribute.estimators.gradients import measurements
 from tribute.estimators.methods import build_estimator
@@ -20,8 +19,6 @@ from tribute.readout import QueryRows, ReadOut
 from tribute.simulation import Unit
 
 FITTED = "fitted.safetensors"
-VECTORS = 12
-"""Parameter vectors that a unit may keep: one for each of ten checkpoints, and room."""
 
 
 def fit_to(settings: Simulation, trained: Trained, folder: Path) -> None:
@@ -82,6 +79,11 @@ class Gathered:
 
 
 def largest_part(settings: Simulation, trained: Trained) -> int:
-    """How many units may be gathered at once: each may keep some parameter vectors."""
-    vector = trained.task.size * 4 * VECTORS
-    return max(1, min(settings.chunk, math.floor(settings.memory_gib * 2**30 / vector)))
+    """How many units may be gathered at once, into one file.
+
+    As many as `memory_gib` takes, and no more than `chunk` where each holds whole vectors of parameters; what
+    is smaller is not cut further, since every file costs a query its own forward or backward passes.
+    """
+    estimator = build_estimator(settings.mode, settings.options)
+    most = groups_at_once(estimator, trained, settings.memory_gib)
+    return min(most, settings.chunk) if estimator.held(trained) >= trained.task.size else most

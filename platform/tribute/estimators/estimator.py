@@ -9,7 +9,7 @@ Legend: N training examples, G groups, Q queries, P parameters.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from tribute.training import Recipe, State, TrainingSet, Trajectory
 
 Kept = Mapping[str, Tensor]
 """What is written to a file between the steps of an estimator."""
+BYTES = 4
+"""Of a number, in single precision."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Groups:
         group_N = np.where(chosen_N, np.cumsum(chosen_N) - 1, -1).astype(np.int64)
         return cls(group_N, int(chosen_N.sum()))
 
+    def part(self, begin: int, end: int) -> "Groups":
+        """The groups from `begin` up to `end`, counted from 0."""
+        inside_N = (self.group_N >= begin) & (self.group_N < end)
+        return Groups(np.where(inside_N, self.group_N - begin, -1), end - begin)
+
     def members(self, group: int) -> NDArray[np.int64]:
         """Indices of a group's examples."""
         return np.flatnonzero(self.group_N == group)
@@ -101,8 +108,15 @@ class Estimator(Protocol):
     where the method says how much, else in any unit that adds up; each docstring says which.
     """
 
+    model_free: ClassVar[bool] = False
+    """Whether only examples and queries are compared, so that it says the same of every replicate."""
+
     def fit(self, trained: Trained) -> Kept:
         """What does not depend on the groups, such as curvature: once for every replicate."""
+        return {}
+
+    def held(self, trained: Trained) -> int:
+        """How many numbers `gather` holds of each group at once; 0 if hardly more than who is in it."""
         ...
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
@@ -112,3 +126,9 @@ class Estimator(Protocol):
     def influence(self, trained: Trained, fitted: Kept, gathered: Kept, queries: QueryRows) -> Tensor:
         """Influence of each group on each query, [Q, G]."""
         ...
+
+
+def groups_at_once(estimator: Estimator, trained: Trained, memory_gib: float) -> int:
+    """How many groups fit into this memory, at least 1; all of them where they take next to none."""
+    held = estimator.held(trained)
+    return max(1, int(memory_gib * 2**30 / (BYTES * held))) if held else len(trained.data)

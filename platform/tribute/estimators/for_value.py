@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.readout import QueryRows
 from tribute.tasks import Batch, FlatTask, Seen, forward_pass, loss_pass
 
@@ -20,14 +20,18 @@ ROWS = 64
 
 
 @dataclass(frozen=True)
-class ForValue:
-    """sum over the group of <M(q), M(z)>, M = sum_t e_t h_t': the last layer's gradient dot.
+class ForValue(Estimator):
+    """Dot product of gradients of the last layer's weights, from forward passes alone (For-Value).
+
+    Sum over the group of <M(q), M(z)>, with M = sum_t e_t h_t' of the size of the last layer's weight; a bias is
+    left out.
 
     h_t is the hidden state that the outputs are made of at position t, and e_t the derivative by the outputs of
     what the task measures (of a query) or of minus its training loss (of an example). Where that is the sum of
     log-likelihoods, e_t = onehot(y_t) - softmax(outputs_t) as in the paper; for margins, or losses that are means
     over positions, e_t follows the task, so that the dot is still that of gradients. Unit: nats per unit rate of
-    one step of plain gradient descent in the last layer. Shared input and output embeddings count as two.
+    one step of plain gradient descent in the last layer's weights. Shared input and output embeddings count as
+    two. Where a model scales or caps what its last layer gives out, e_t is by the outcome.
 
     A query costs a forward pass of its rows, and E x D multiplications for each group.
 
@@ -42,9 +46,11 @@ class ForValue:
         if self.outputs < 1:
             raise ConfigError(f"Estimator for_value: outputs is at least 1, got {self.outputs}")
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing."""
-        return {}
+    def held(self, trained: Trained) -> int:
+        """E D; read off one example."""
+        first = Groups.of_sources(trained.data, range(len(trained.data.source_ids))).chosen[:1]
+        batch, _ = trained.data.batch(first, trained.device)
+        return self._outer(loss_pass, trained, batch).shape[1]
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """M summed over each group, flat, [G, E D]."""

@@ -8,21 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.gradients import example_gradients, group_gradients, query_gradients, slopes_along
 from tribute.readout import QueryRows
 
 
 @dataclass(frozen=True)
-class GradientDot:
-    """sum over the group of -grad loss(z) . grad f(q): one step of plain gradient descent, in nats per unit rate.
+class GradientDot(Estimator):
+    """Dot product of an example's and a query's gradient at the final parameters.
+
+    Sum over the group of -grad loss(z) . grad f(q): what one step of plain gradient descent does, in nats per
+    unit rate.
 
     Source: Charpiat et al., Input Similarity from the Neural Network Perspective, NeurIPS 2019.
     """
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing."""
-        return {}
+    def held(self, trained: Trained) -> int:
+        """One vector of parameters."""
+        return trained.task.size
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """The summed descent direction of each group, [G, P]."""
@@ -34,15 +37,17 @@ class GradientDot:
 
 
 @dataclass(frozen=True)
-class GradientCosine:
-    """The same with every example's and every query's gradient of norm 1; a pure number per example.
+class GradientCosine(Estimator):
+    """Cosine between an example's and a query's gradient at the final parameters.
+
+    Sum over the group of -cos(grad loss(z), grad f(q)), the query's gradient summed over its rows; a pure number.
 
     Source: as `GradientDot`.
     """
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing."""
-        return {}
+    def held(self, trained: Trained) -> int:
+        """One vector of parameters."""
+        return trained.task.size
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """The summed unit descent directions of each group, [G, P]."""

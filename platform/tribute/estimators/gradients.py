@@ -31,37 +31,38 @@ class Block(NamedTuple):
 
 
 def group_gradients(trained: Trained, theta_P: Tensor, groups: Groups) -> Tensor:
-    """Gradient of the training loss summed over each group at theta, [G, P], nats per unit of theta."""
-    found_GP = theta_P.new_zeros(groups.count, theta_P.numel())
+    """Gradient of the loss, without dropout, summed over each group at theta, [G, P], nats per unit of theta."""
+    found_GP, task = theta_P.new_zeros(groups.count, theta_P.numel()), trained.task.evaluated
     for group in range(groups.count):
         members = groups.members(group)
         for begin in range(0, len(members), SUMMED):
             batch, _ = trained.data.batch(members[begin : begin + SUMMED], trained.device)
-            found_GP[group] += grad(lambda at_P, batch=batch: trained.task.losses(at_P, batch).sum())(theta_P)
+            found_GP[group] += grad(lambda at_P, batch=batch: task.losses(at_P, batch).sum())(theta_P)
     return found_GP
 
 
 def example_gradients(
     trained: Trained, theta_P: Tensor, chosen: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Gradient of every chosen example's training loss: indices [B] and [B, P], batch by batch."""
+    """Gradient of every chosen example's training loss, without dropout: indices [B] and [B, P], by batch."""
+    task = trained.task.evaluated
 
     def loss(at_P: Tensor, row: Batch) -> Tensor:
-        return trained.task.losses(at_P, _single(row))[0]
+        return task.losses(at_P, single(row))[0]
 
     for indices_B in _cut(chosen, theta_P):
         batch, _ = trained.data.batch(indices_B, trained.device)
-        yield indices_B, vmap(grad(loss), in_dims=(None, 0), randomness="same")(theta_P, batch)
+        yield indices_B, vmap(grad(loss), in_dims=(None, 0))(theta_P, batch)
 
 
 def query_gradients(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Iterator[Block]:
     """Gradient of every query's measurement, summed over its rows; whole queries in order."""
 
     def measured(at_P: Tensor, row: Batch) -> Tensor:
-        return task.measure(at_P, _single(row))[0]
+        return task.measure(at_P, single(row))[0]
 
     bounds_Q = np.searchsorted(queries.query_N, np.arange(len(queries.query_ids) + 1))
-    for begin, end in _whole(bounds_Q, max(1, SLOPES // _bytes(theta_P))):
+    for begin, end in _whole(bounds_Q, slopes_at_once(theta_P)):
         slope_qP = theta_P.new_zeros(end - begin, theta_P.numel())
         rows = np.arange(bounds_Q[begin], bounds_Q[end])
         for chosen in _cut(rows, theta_P):
@@ -89,16 +90,24 @@ def measurements(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Tensor:
     return found_Q
 
 
-def _single(row: Batch) -> dict[str, Tensor]:
+def drawn_examples(trained: Trained, most: int) -> NDArray[np.int64]:
+    """Indices of `most` training examples in order, the same ones every time; of all where there are no more."""
+    count = len(trained.data)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
+def single(row: Batch) -> dict[str, Tensor]:
+    """A batch of one row."""
     return {name: value[None] for name, value in row.items()}
 
 
-def _bytes(theta_P: Tensor) -> int:
-    return theta_P.numel() * theta_P.element_size()
+def slopes_at_once(theta_P: Tensor) -> int:
+    """How many single gradients are held at once."""
+    return max(1, SLOPES // (theta_P.numel() * theta_P.element_size()))
 
 
 def _cut(indices: NDArray[np.int64], theta_P: Tensor) -> Iterator[NDArray[np.int64]]:
-    size = max(1, SLOPES // _bytes(theta_P))
+    size = slopes_at_once(theta_P)
     for begin in range(0, len(indices), size):
         yield indices[begin : begin + size]
 
@@ -112,9 +121,3 @@ def _whole(bounds_Q: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
     if starts[-1] != len(bounds_Q) - 1:
         starts.append(len(bounds_Q) - 1)
     yield from pairwise(starts)
-
-
-def drawn_examples(trained: Trained, most: int) -> NDArray[np.int64]:
-    """Indices of `most` training examples in order, the same ones every time; of all where there are no more."""
-    count = len(trained.data)
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])

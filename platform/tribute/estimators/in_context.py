@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.readout import QueryRows
 
 ROWS = 256
@@ -21,8 +21,10 @@ PADDING = -1
 
 
 @dataclass(frozen=True)
-class InContext:
-    """sum over the group of log p(z | q) - log p(z): nats that the query in context adds to an example.
+class InContext(Estimator):
+    """How much easier a training example is to predict with the query before it (text only).
+
+    Sum over the group of log p(z | q) - log p(z): nats that the query in context adds to an example.
 
     The approximation is that what q teaches of z in context, z would teach of q in training. Both probabilities
     are of the first half window of z. It follows a separator, and in log p(z | q) the last half window of the
@@ -67,6 +69,10 @@ class InContext:
                 f"column named tokens; the training set has {', '.join(trained.data.columns)}. Use another"
             )
         return {}
+
+    def held(self, trained: Trained) -> int:
+        """Next to nothing: half windows of drawn examples."""
+        return 0
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """Half windows of drawn examples [M, H], their log-likelihood alone [M], and whom they stand for."""

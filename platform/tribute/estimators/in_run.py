@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.func import grad, jvp, vmap
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
-from tribute.estimators.gradients import SLOPES, slopes_along
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.gradients import single, slopes_along, slopes_at_once
 from tribute.estimators.replay import Slopes, batch_slopes, parts_of, replayed, stretches
 from tribute.readout import QueryRows
 from tribute.tasks import Batch
@@ -28,8 +28,10 @@ Moves = Callable[[int, State], Slopes]
 
 
 @dataclass(frozen=True)
-class InRunFirst:
-    """I[q, g] = sum_t rate_t grad f(theta_t; q) . (-(1/B) sum of grad loss(theta_t; z in the batch and in g)).
+class InRunFirst(Estimator):
+    """In-Run Data Shapley, first order: what each step of the training owed to each example.
+
+    I[q, g] = sum_t rate_t grad f(theta_t; q) . (-(1/B) sum of grad loss(theta_t; z in the batch and in g)).
 
     The first-order Taylor term of f along each step, of which every example's share is its Shapley value.
     Nats of the whole training under plain SGD; positive: the group raised f (the paper's sign is that of a
@@ -50,9 +52,9 @@ class InRunFirst:
         if self.segments < 1:
             raise ConfigError(f"in_run: segments is {self.segments}, but must be at least 1")
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing."""
-        return {}
+    def held(self, trained: Trained) -> int:
+        """A vector of parameters for every segment."""
+        return min(self.segments, trained.steps) * trained.task.size
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """How far each group moved the parameters in every segment, [C, G, P], and where it is read, [C, P]."""
@@ -86,7 +88,9 @@ class InRunFirst:
 
 @dataclass(frozen=True)
 class InRunSecond(InRunFirst):
-    """`InRunFirst` + sum_t (rate_t^2 / 2) g_g' H_f(theta_t; q) (sum of g_j over the batch), g_j = grad loss_j / B.
+    """In-Run Data Shapley, second order: the examples of a batch also share what they do together.
+
+    `InRunFirst` + sum_t (rate_t^2 / 2) g_g' H_f(theta_t; q) (sum of g_j over the batch), g_j = grad loss_j / B.
 
     The quadratic Taylor term of f(theta_t - rate_t sum of g_j), of which Shapley values share every product
     of two examples in halves; H_f is the Hessian of the query's f. Nats; positive: the group raised f.
@@ -108,25 +112,25 @@ class InRunSecond(InRunFirst):
     def influence(self, trained: Trained, fitted: Kept, gathered: Kept, queries: QueryRows) -> Tensor:
         """Sum over segments of d_g . grad (f + (d f along D) / 2), with D the step of all examples; [Q, G]."""
         found_QG = trained.theta_P.new_zeros(len(queries.query_ids), gathered["response_CGP"].shape[1])
-        largest = max(1, SLOPES // (trained.theta_P.numel() * trained.theta_P.element_size()))
 
         def expanded(at_P: Tensor, step_P: Tensor, row: Batch) -> Tensor:
-            single = {name: value[None] for name, value in row.items()}
-            found = jvp(lambda theta_P: trained.task.measure(theta_P, single)[0], (at_P,), (step_P,))
+            found = jvp(lambda theta_P: trained.task.measure(theta_P, single(row))[0], (at_P,), (step_P,))
             return found[0] + found[1] / 2
 
         slopes = vmap(grad(expanded), in_dims=(None, None, 0))
         for theta_P, step_P, response_GP in zip(
             gathered["theta_CP"], fitted["step_CP"], gathered["response_CGP"], strict=True
         ):
-            for batch, query_R in queries.batches(largest, trained.device):
+            for batch, query_R in queries.batches(slopes_at_once(theta_P), trained.device):
                 found_QG.index_add_(0, query_R, slopes(theta_P, step_P, batch) @ response_GP.T)
         return found_QG
 
 
 @dataclass(frozen=True)
 class InRunOptimizer(InRunFirst):
-    """`InRunFirst` with the optimizer's own update: I[q, g] = sum_t grad f(theta_t; q) . d_t,g.
+    """In-Run Data Shapley, first order, through the optimizer: its momentum, its scaling and its clipping count.
+
+    I[q, g] = sum_t grad f(theta_t; q) . d_t,g, where `InRunFirst` has the step of plain SGD.
 
     d_t,g is the derivative of step t by the weight of the group's examples in all batches up to it: their
     gradients pass through clipping and into the optimizer's momenta, whose derivatives are carried along; the
@@ -140,6 +144,11 @@ class InRunOptimizer(InRunFirst):
 
     Source: arXiv 2406.11011, Theorem 3; derivatives of the optimizer's state as in arXiv 2605.18814.
     """
+
+    def held(self, trained: Trained) -> int:
+        """As `InRunFirst`; besides two vectors for every slot, gradients and moves."""
+        slots = len(trained.recipe.rule.optimizer.init(torch.zeros(0)))
+        return super().held(trained) + 2 * (slots + 1) * trained.task.size
 
     def _moves(self, trained: Trained, groups: Groups) -> Moves:
         tangents = [trained.theta_P.new_zeros(groups.count, trained.task.size) for _ in trained.final.slots]

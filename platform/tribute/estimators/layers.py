@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp
+from torch.func import grad, jvp
 
 from tribute.errors import ConfigError
 from tribute.tasks import Batch, FlatTask
@@ -79,30 +79,12 @@ def linear_layers(task: FlatTask) -> list[Layer]:
     return found
 
 
-def outputs_at(task: FlatTask, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
-    """What the model returns inside the training loss, in full precision and in evaluation mode (no dropout).
+def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer]) -> Pass:
+    """One forward pass; a layer that is not called, or not on every example of the batch, is left out.
 
     Raises:
-        ConfigError: the training loss calls the model more than once.
+        ConfigError: the training loss calls the model more than once, or is no cross-entropy of its outputs.
     """
-    seen: list[Tensor] = []
-    named = task.held_on(next(iter(pieces.values())).device) | dict(pieces)
-
-    def model(*given: Any) -> Tensor:
-        seen.append(functional_call(task.measured, named, given))
-        return seen[-1]
-
-    task.task.training_loss(model, batch)
-    if len(seen) != 1:
-        raise ConfigError(
-            f"The training loss calls the model {len(seen)} times; EK-FAC needs one call. Use another "
-            "estimator, such as gradient_dot"
-        )
-    return seen[0]
-
-
-def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer]) -> Pass:
-    """One forward pass; a layer that is not called, or not on every example of the batch, is left out."""
     examples = len(next(iter(batch.values())))
     taken: dict[str, list[Tensor]] = {}
     given: dict[str, list[Tensor]] = {}
@@ -115,7 +97,7 @@ def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer
         return output.clone()  # what the model changes in place is not what the layer gave
 
     with _watched(layers, watch), torch.enable_grad():
-        outputs = outputs_at(task, task.pieces(theta_P.detach().requires_grad_()), batch)
+        outputs = task.evaluated.outputs(theta_P.detach().requires_grad_(), batch)
     scale = cross_entropy_scale(task, outputs, batch)
     return Pass(outputs, scale, {name: torch.cat(calls, 1) for name, calls in taken.items()}, given)
 

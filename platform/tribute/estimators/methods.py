@@ -3,17 +3,19 @@
 Legend: N examples of a source, Q queries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tribute.errors import ConfigError
 from tribute.estimators.conjugate_gradient import ConjugateGradient
 from tribute.estimators.ekfac import EkFac
-from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained, groups_at_once
 from tribute.estimators.for_value import ForValue
 from tribute.estimators.gradient_dot import GradientCosine, GradientDot
 from tribute.estimators.in_context import InContext
@@ -42,6 +44,16 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "patches": Patches,
 }
 
+EXPECTED = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    NoneType: "null",
+    Sequence[int]: "a list of whole numbers",
+}
+"""Types of options, in words."""
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
 
 class Examples(NamedTuple):
     """Training examples by influence, largest first: indices in the training set [Q, k], influences [Q, k]."""
@@ -60,21 +72,48 @@ def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
         raise ConfigError(
             f"simulation.mode {name!r} is neither paired nor tangent, nor an estimator: {', '.join(ESTIMATORS)}"
         )
-    try:
-        return ESTIMATORS[name](**options)
-    except TypeError:
-        known = ", ".join(each.name for each in fields(ESTIMATORS[name])) or "none"  # type: ignore[arg-type]
+    kinds = get_type_hints(ESTIMATORS[name])
+    kinds = {each.name: kinds[each.name] for each in fields(ESTIMATORS[name])}  # type: ignore[arg-type]
+    unknown = [option for option in options if option not in kinds]
+    if unknown:
         raise ConfigError(
-            f"Estimator {name} does not take the options {', '.join(options)}. Its options: {known}"
-        ) from None
+            f"Estimator {name} does not take the options {', '.join(unknown)}. "
+            f"Its options: {', '.join(kinds) or 'none'}"
+        )
+    return ESTIMATORS[name](**{key: _checked(name, key, kinds[key], value) for key, value in options.items()})
 
 
 def most_influential(
-    estimator: Estimator, trained: Trained, fitted: Kept, queries: QueryRows, source: int, count: int
+    estimator: Estimator,
+    trained: Trained,
+    fitted: Kept,
+    queries: QueryRows,
+    source: int,
+    count: int,
+    memory_gib: float = 1.0,
 ) -> Examples:
-    """The examples of a source that the estimator holds responsible for each query."""
-    groups = Groups.of_examples(trained.data, source)
-    gathered = estimator.gather(trained, fitted, groups)
-    found_QN = estimator.influence(trained, fitted, gathered, queries).double().cpu().numpy()
+    """The examples of a source that the estimator holds responsible for each query.
+
+    Args:
+        memory_gib: of what is gathered at once. Where that is less than the source needs, it is gathered in
+            parts, each of which costs the queries' gradients anew, and an in-run estimator a training.
+    """
+    groups, parts = Groups.of_examples(trained.data, source), []
+    size = groups_at_once(estimator, trained, memory_gib)
+    for begin in range(0, groups.count, size):
+        part = groups.part(begin, min(begin + size, groups.count))
+        gathered = estimator.gather(trained, fitted, part)
+        parts.append(estimator.influence(trained, fitted, gathered, queries).double().cpu().numpy())
+    found_QN = np.concatenate(parts, axis=1)
     order_Qk = np.argsort(-found_QN, axis=1, kind="stable")[:, :count]
     return Examples(groups.chosen[order_Qk], np.take_along_axis(found_QN, order_Qk, axis=1))
+
+
+def _checked(name: str, option: str, kind: Any, value: Any) -> Any:
+    """The value of an option, a whole number made a float where one is expected."""
+    try:
+        return TypeAdapter(kind, config=STRICT).validate_python(value)
+    except ValidationError:
+        kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+        expected = " or ".join(EXPECTED[each] for each in kinds)
+        raise ConfigError(f"Estimator {name}: option {option} is {value!r}, but {expected} is expected") from None

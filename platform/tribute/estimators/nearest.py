@@ -5,6 +5,7 @@ Legend: N training examples, n of a block of them, R query rows, Q queries, G gr
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.membership import by_group, membership
 from tribute.readout import QueryRows
 
@@ -25,19 +26,22 @@ BASE = 1_000_003
 
 
 @dataclass(frozen=True)
-class Nearest:
-    """Value of training examples to a k-nearest-neighbour predictor, summed over a query's rows.
+class Nearest(Estimator):
+    """Value to a predictor by nearest neighbours; sees examples and queries, but no model (KNN-Shapley).
 
-    Vectors are the `features`, or counts of n-grams of the `tokens`, hashed to a number of bins; nearness is their
-    cosine, and ties go to the earlier example. A row with a label values every example by its exact Shapley value
-    in the share of right labels among the k nearest (KNN-Shapley): in probabilities, negative where a near example
-    has another label. A row without one values its k nearest at cosine / k, the others at 0.
+    A query's values are summed over its rows. Vectors are the `features`, or counts of n-grams of the `tokens`,
+    hashed to a number of bins; nearness is their cosine, and ties go to the earlier example. A row with a label
+    values every example by its exact Shapley value in the share of right labels among the k nearest (KNN-Shapley):
+    in probabilities, negative where a near example has another label. A row without one values its k
+    nearest at cosine / k, the others at 0.
 
     The value of an example depends on all others, in groups or not. A query costs N d multiplications for each
     row, and the sorting of N numbers; for tokens also the hashing of the training set for every 256 rows.
 
     Source: arXiv 1908.08619, theorem 1; there distances are Euclidean, between deep features.
     """
+
+    model_free: ClassVar[bool] = True
 
     k: int = 10
     """Neighbours that vote; 10 is usual."""
@@ -65,6 +69,10 @@ class Nearest:
                 f"{', '.join(trained.data.columns)}. Name yours so, or use another estimator"
             )
         return {}
+
+    def held(self, trained: Trained) -> int:
+        """Next to nothing."""
+        return 0
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """Who is in which group."""

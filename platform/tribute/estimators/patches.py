@@ -7,6 +7,7 @@ queries, U patches of a training image, d values in a patch.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.membership import by_group, membership
 from tribute.readout import QueryRows
 
@@ -26,8 +27,10 @@ LOGITS = 2**23
 
 
 @dataclass(frozen=True)
-class Patches:
-    """Sum over a query's patches of the weight that the group's patches get in denoising it; a pure number.
+class Patches(Estimator):
+    """Which images a perfect denoiser of the query would look at, patch by patch; sees no model.
+
+    Sum over a query's patches of the weight that the group's patches get in denoising it; a pure number.
 
     A patch p of the noised query sqrt(abar) x + sqrt(1 - abar) eps is compared with every patch y of all training
     images: its weights are the softmax over them of -|p - sqrt(abar) y|^2 / (2 (1 - abar)), the posterior of the
@@ -42,6 +45,8 @@ class Patches:
 
     Source: arXiv 2510.14269.
     """
+
+    model_free: ClassVar[bool] = True
 
     patch: int = 7
     """Side of a patch, pixels: a quarter of an MNIST image. The paper's grow with the noise, up to two thirds."""
@@ -82,6 +87,10 @@ class Patches:
                 f"pixels with patches of {self.patch}. Set shape: [height, width] and patch in its options"
             )
         return {"range": trained.theta_P.new_tensor([float(features.min()), float(features.max())])}
+
+    def held(self, trained: Trained) -> int:
+        """Next to nothing."""
+        return 0
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """Who is in which group."""

@@ -15,7 +15,7 @@ from torch.func import vjp, vmap
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, Trained
-from tribute.estimators.gradients import SLOPES
+from tribute.estimators.gradients import slopes_at_once
 from tribute.training import Part, State, horizon_start
 from tribute.training.step import seeded
 
@@ -87,5 +87,5 @@ def _pulled(trained: Trained, theta_P: Tensor, part: Part, weight_gB: Tensor) ->
     """Gradients of the weighted sums of a part's losses, [g, P]."""
     with seeded(part, trained.device):
         losses_B, pull = vjp(lambda at_P: trained.task.losses(at_P, part.batch), theta_P)[:2]
-    size = min(TOGETHER, max(1, SLOPES // (theta_P.numel() * theta_P.element_size())))
+    size = min(TOGETHER, slopes_at_once(theta_P))
     return torch.cat([vmap(pull)(chunk_gB)[0] for chunk_gB in weight_gB.to(losses_B.dtype).split(size)])

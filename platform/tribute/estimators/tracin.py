@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.gradients import group_gradients, slopes_along
 from tribute.readout import QueryRows
 
@@ -24,8 +24,10 @@ class Checkpoint(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TracIn:
-    """I[q, g] = sum over checkpoints c of (mass_c / N) grad f(theta_c; q) . (-sum of grad loss(theta_c; i in g)).
+class TracIn(Estimator):
+    """Dot products of gradients at states along the training, weighted by the learning rate.
+
+    I[q, g] = sum over checkpoints c of (mass_c / N) grad f(theta_c; q) . (-sum of grad loss(theta_c; i in g)).
 
     A checkpoint stands for the steps since the one before it, as in the paper; mass_c sums their learning
     rates. Divided by N it is what a step of plain gradient descent gives one example on average, whatever the
@@ -44,17 +46,18 @@ class TracIn:
         if self.checkpoints < 1:
             raise ConfigError(f"tracin: checkpoints is {self.checkpoints}, but must be at least 1")
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing."""
-        return {}
+    def held(self, trained: Trained) -> int:
+        """A vector of parameters for every checkpoint, and one in the making."""
+        return (1 + min(self.checkpoints, len(trained.trajectory.steps()))) * trained.task.size
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """Each group's weighted descent direction at every checkpoint, [C, G, P]."""
-        found = [
-            -point.mass / len(trained.data) * group_gradients(trained, trained.state(point.step).theta, groups)
-            for point in self._points(trained)
-        ]
-        return {"response_CGP": torch.stack(found)}
+        points = self._points(trained)
+        response_CGP = trained.theta_P.new_empty(len(points), groups.count, trained.task.size)
+        for response_GP, point in zip(response_CGP, points, strict=True):
+            slope_GP = group_gradients(trained, trained.state(point.step).theta, groups)
+            torch.mul(slope_GP, -point.mass / len(trained.data), out=response_GP)
+        return {"response_CGP": response_CGP}
 
     def influence(self, trained: Trained, fitted: Kept, gathered: Kept, queries: QueryRows) -> Tensor:
         """See the class; [Q, G]."""

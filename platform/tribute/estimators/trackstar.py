@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.gradients import example_gradients, query_gradients
 from tribute.estimators.projection import BlockProjection, check_entries
 from tribute.readout import QueryRows
@@ -21,8 +21,10 @@ from tribute.training.optimizers import Adam
 
 
 @dataclass(frozen=True)
-class TrackStar:
-    """sum over the group of G(z) . G(q), with G = R^-1/2 A(gradient / sqrt(V)) brought to norm 1.
+class TrackStar(Estimator):
+    """Cosine of gradients that are scaled by the optimizer, projected and whitened (TrackStar).
+
+    Sum over the group of G(z) . G(q), with G = R^-1/2 A(gradient / sqrt(V)) brought to norm 1.
 
     The gradients are those of -loss(z) and of the measurement f(q). V is the optimizer's second moment, A a
     random projection of every parameter matrix from both sides, R = mu R_eval + (1 - mu) R_train with a block
@@ -87,6 +89,10 @@ class TrackStar:
             mixed = [mixing * e + (1 - mixing) * t for e, t in zip(evaluated, train, strict=True)]
         roots = {f"root{b}_cc": self._inverse_root(block).to(scale_P) for b, block in enumerate(mixed)}
         return {"scale_P": scale_P, "mixing": scale_P.new_tensor(mixing), **roots}
+
+    def held(self, trained: Trained) -> int:
+        """A vector of the projection."""
+        return sum(self._projection(trained).sizes)
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """Each group's sum of G(z), [G, d]."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
 from tribute.estimators.gradients import SUMMED, example_gradients, query_gradients
 from tribute.estimators.projection import Projection, check_entries, shared_projection
 from tribute.readout import QueryRows
@@ -23,8 +23,10 @@ CERTAIN = 16
 
 
 @dataclass(frozen=True)
-class Trak:
-    """sum over the group of [mean_m phi_q (Phi' Phi + lambda I)^-1 phi_i] [mean_m (1 - p_i)].
+class Trak(Estimator):
+    """A kernel machine on randomly projected gradients, over one or more models (TRAK).
+
+    Sum over the group of [mean_m phi_q (Phi' Phi + lambda I)^-1 phi_i] [mean_m (1 - p_i)].
 
     Training examples have phi_i = A' grad log(p_i / (1 - p_i)), p_i = exp(-loss): for `ByteLm`, whose loss is
     a mean per byte, p_i is the geometric mean of the bytes' probabilities. A is random, new for each model.
@@ -79,6 +81,10 @@ class Trak:
             for m in range(self.models)
         ]
         return {"theta_MP": theta_MP, "doubt_MN": doubt_MN, "factor_Mkk": torch.stack(factors)}
+
+    def held(self, trained: Trained) -> int:
+        """A vector of the projection for every model."""
+        return self.models * self._projection(trained, 0).outputs
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
         """(Phi' Phi + lambda I)^-1 of each group's sum of phi_i mean_m (1 - p_i), [M, G, k]."""
@@ -143,12 +149,12 @@ def _doubts(trained: Trained, theta_P: Tensor) -> Tensor:
     Raises:
         ConfigError: a loss is negative.
     """
-    found = []
+    found, task = [], trained.task.evaluated
     for begin in range(0, len(trained.data), SUMMED):
         indices_B = np.arange(begin, min(begin + SUMMED, len(trained.data)))
         batch, _ = trained.data.batch(indices_B, trained.device)
         with torch.no_grad():
-            found.append(-torch.expm1(-trained.task.losses(theta_P, batch)))
+            found.append(-torch.expm1(-task.losses(theta_P, batch)))
     doubt_N = torch.cat(found)
     if (doubt_N < -_rounding(doubt_N)).any():
         raise ConfigError(

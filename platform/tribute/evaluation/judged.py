@@ -35,6 +35,11 @@ class Truth:
         """The expectation over seeds, as far as they go."""
         return np.asarray(np.mean(self.one, axis=0))
 
+    def of(self, queries: slice) -> "Truth":
+        """The same of some of the queries."""
+        lost = {key: lost_QM[queries] for key, lost_QM in self.lost.items()}
+        return Truth([one_QU[queries] for one_QU in self.one], self.sets, lost)
+
     def ceiling(self) -> dict[str, float | None]:
         """How well retraining itself does, judged by retraining under other seeds."""
         found = {

@@ -20,6 +20,7 @@ _LOOKS = {
     "payment": ("#c77d0a", "D"),
     "readout": (_DEEP, "o"),
     "estimator": (_BLUE, "s"),
+    "peer": (_MISSED, "^"),
     "baseline": (_GREY, "o"),
 }
 _PANELS = {"one": ("one source removed", _DEEP), "half": ("half removed", _BLUE)}

@@ -67,7 +67,7 @@ class Attributor:
         of_files = Estimates if project.simulation.estimated else Responses
         self._reading: Reading = of_files(project, replicates, found, device)
         self._familiarity = corpus_familiarity(project.artifacts / lineage(project).corpus_run)
-        self._recording = threading.Lock()
+        self._recording, self._one_reads = threading.Lock(), threading.Lock()
 
     def attribute(self, asked: Sequence[Query]) -> AttributionAnswer:
         """Read the queries out for every source and record them as usage of their months.
@@ -89,7 +89,8 @@ class Attributor:
         for period, queries in months.items():
             table = self._table(queries)
             likeness = self._familiarity.judge(table)
-            read = self._reading.read(QueryRows.of(table))
+            with self._one_reads:  # a module that is read out is another one for that time
+                read = self._reading.read(QueryRows.of(table))
             found = [Influences.of(self._design, each) for each in read]
             recorded += self._record(table, period, found, likeness)
             answers += self._answers(table, period, found, likeness)

@@ -9,13 +9,12 @@ from typing import Protocol
 import torch
 
 from tribute.config import Project
-from tribute.corpus import load_source
 from tribute.estimators import Gathered, Trained
 from tribute.lineage import lineage
 from tribute.readout import QueryRows, ReadOut, candidates, read_out
-from tribute.simulation import Replicate, Simulated, corpus_tokens
+from tribute.simulation import Replicate, Simulated, check_file
 from tribute.tasks import Scope, build_task
-from tribute.training import Recipe, TrainingSet
+from tribute.training import Recipe, snapshot_training_set
 
 
 class Reading(Protocol):
@@ -53,11 +52,12 @@ class Estimates:
     def __init__(
         self, project: Project, replicates: Sequence[Replicate], found: Sequence[Simulated], device: torch.device
     ) -> None:
-        folder, (names, _) = project.artifacts / lineage(project).corpus_run, corpus_tokens(project)
-        data = TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
+        data = snapshot_training_set(project.artifacts / lineage(project).corpus_run)
         recordings = project.training.recordings or (None,) * len(replicates)
         self._parts = list[list[Gathered]]()
         for replicate, recording in zip(replicates, recordings, strict=True):
+            final = replicate.trajectory.path(replicate.steps)
+            check_file(final, replicate.sha256, "train under another training.seed")
             recipe = Recipe(project.task, project.training, data, replicate.seed, device, recording)
             trained = Trained(recipe, replicate.trajectory, replicate.steps)
             files = [file for each in found if (file := each.files[replicate.index])]

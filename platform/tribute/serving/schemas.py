@@ -33,7 +33,10 @@ class SourceInfluence(BaseModel):
     """What one source did for a query."""
 
     source_id: str
-    influence_nats: float = Field(description="mean over replicates; positive: the source helped")
+    influence_nats: float = Field(
+        description="mean over replicates; positive: the source helped. In nats, or in the unit of "
+        "the estimator where simulation.mode names one"
+    )
     std_error_nats: float = Field(description="of that mean, from the replicates' disagreement")
 
 

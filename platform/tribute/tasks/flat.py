@@ -79,6 +79,13 @@ class FlatTask:
             )
         return torch.cat([named[name].detach().reshape(-1) for name in self.shapes])
 
+    @property
+    def evaluated(self) -> "FlatTask":
+        """The same task with training losses, too, in full precision and without dropout."""
+        task = copy.copy(self)
+        task._module, task._precision = self.measured, torch.float32
+        return task
+
     def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
         return self.losses_at(self.pieces(theta_P), batch)
@@ -119,7 +126,7 @@ class FlatTask:
         if len(seen) != 1:
             raise ConfigError(
                 f"The training loss calls the model {len(seen)} times; Gauss-Newton curvature needs one call. "
-                "Use curvature: hessian"
+                "Use curvature: hessian, or as an estimator gradient_dot"
             )
         return seen[0]
 

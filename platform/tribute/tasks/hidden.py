@@ -5,7 +5,7 @@ Legend: B rows, V model outputs, D hidden width; `...` stands for further dimens
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +31,8 @@ class Seen(NamedTuple):
 def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> Seen:
     """One forward pass of query rows; only the measurement itself is differentiated, by the model's outputs.
 
-    Hidden states are what linear layers take in, and what the last layer with parameters gives out if the model
-    makes its outputs of it otherwise.
+    Hidden states are what linear layers take in, and what the last layer with parameters gives out if that is
+    another one, of which the model makes its outputs, as with shared embeddings.
 
     Raises:
         ConfigError: the measurement calls the model more than once, or no hidden state has the outputs' shape.
@@ -58,19 +58,18 @@ def _pass(
 ) -> Seen:
     held: list[Tensor] = []
     outputs: list[Tensor] = []
-    last: list[Any] = []
+    beyond: list[Tensor] = []  # what the last layer gives out, unless it is linear
     named = task.held_on(theta_P.device) | task.pieces(theta_P)
 
     def watch(module: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> None:
-        if isinstance(module, nn.Linear):
-            held.append(taken[0])
-        last[:] = [given]
+        linear = isinstance(module, nn.Linear)
+        held.extend(taken[:1] if linear else ())
+        beyond[:] = [] if linear else [given]
 
     def model(*given: Tensor) -> Tensor:
         with torch.no_grad():
             output = functional_call(task.measured, named, given)
-        if last and last[0] is not output:
-            held.append(last[0])
+        held.extend(each for each in beyond if each is not output)
         outputs.append(output.requires_grad_())
         return output
 

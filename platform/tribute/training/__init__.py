@@ -5,7 +5,7 @@ from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
 from tribute.training.schedules import BatchOrder, Order, Schedule, horizon_start, learning_rates
 from tribute.training.step import Part, Rule, State, advance, advance_tangents, gradient
-from tribute.training.training_set import TrainingSet, training_set
+from tribute.training.training_set import TrainingSet, snapshot_training_set, training_set
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "learning_rates",
     "load_checkpoint",
     "record",
+    "snapshot_training_set",
     "training_set",
 ]

@@ -5,6 +5,7 @@ Legend: N examples, B of a batch.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.config import Project
-from tribute.corpus import read_corpus
+from tribute.corpus import load_source, read_corpus, read_manifest
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class TrainingSet:
         """Columns of the chosen examples, and the source index of each, [B]."""
         columns = {name: torch.from_numpy(values[indices_B]).to(device) for name, values in self.columns.items()}
         return columns, torch.from_numpy(self.source_N[indices_B]).to(device)
+
+
+def snapshot_training_set(folder: Path) -> TrainingSet:
+    """The examples of a corpus snapshot, without workers.
+
+    Raises:
+        CorpusError: there is no snapshot.
+    """
+    names = [source.source_id for source in read_manifest(folder).sources]
+    return TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
 
 
 def training_set(project: Project) -> TrainingSet:

@@ -23,7 +23,12 @@ TABLES: dict[str, pa.Schema] = {
         SOURCE,
         REPLICATE,
         QUERY,
-        column("influence_nats", pa.float32(), "measurement minus its value without the source, nats"),
+        column(
+            "influence_nats",
+            pa.float32(),
+            "measurement minus its value without the source, nats; in the unit of the estimator where "
+            "simulation.mode names one",
+        ),
         column(
             "std_error_nats",
             pa.float32(),
@@ -77,7 +82,7 @@ TABLES: dict[str, pa.Schema] = {
         column("name", TEXT, "simulated (what is paid by), estimate N, or retrained"),
         column("unit_id", TEXT, "the source or group"),
         REPLICATE,
-        column("nats", REAL, "sum of uses times influence, nats"),
+        column("nats", REAL, "sum of uses times influence, nats; of an estimator, in its own unit"),
         sort_by=("name", "unit_id", "replicate"),
     ),
 }

@@ -47,7 +47,12 @@ TABLES: dict[str, pa.Schema] = {
         column("tokens", REAL, "training tokens, times the split"),
         column("token_share", REAL, "part of all training tokens, 0 to 1"),
         column("attribution_nats", REAL, "weighted sum of influences, signed, nats"),
-        column("value_nats", REAL, "the attribution after calibration or shrinkage, nats"),
+        column(
+            "value_nats",
+            REAL,
+            "the attribution after calibration or shrinkage, nats; where it is not calibrated, in the unit of the "
+            "estimator where simulation.mode names one",
+        ),
         column("ci_low_nats", REAL, "lower end of the value's interval, nats"),
         column("ci_high_nats", REAL, "upper end of the value's interval, nats"),
         column("notion", TEXT, "what value means: leave_one_out, banzhaf or shapley"),

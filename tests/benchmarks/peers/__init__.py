@@ -1,4 +1,4 @@
-"""Other people's estimators on our worlds: traker, dattri and kronfluence, each as its documentation recommends.
+"""Estimators of others on our worlds: traker, dattri and kronfluence, each as its documentation recommends.
 
 They run in an environment of their own (`environment`), in a process that knows nothing of tribute (`run`).
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,9 +44,9 @@ class PeerRow(NamedTuple):
     method: str
     influence_QS: NDArray[np.float64]
     prepare_in_trainings: float
-    """Everything that does not depend on the queries, further models included, in trainings of the model."""
+    """What a peer does once and keeps, further models included, in trainings of the model."""
     query_in_forwards: float
-    """One query in all models, in plain forward passes of a query."""
+    """A query among all of them in one call, in all models, in plain forward passes of a query."""
 
 
 class _Course(NamedTuple):
@@ -63,7 +63,7 @@ def judge(world: World, thetas: Sequence[Tensor], queries: QueryTable) -> list[P
     Costs are processor seconds of one thread, in units that were timed in the same way.
 
     Args:
-        thetas: final parameters, [P], of `world.recipe(seed)` under different seeds, all below `FURTHER_SEEDS`.
+        thetas: final parameters, [P], of `world.recipe(seed)` under seeds below `FURTHER_SEEDS`.
 
     Raises:
         NoPeers: their environment cannot be made.
@@ -92,7 +92,7 @@ def judge(world: World, thetas: Sequence[Tensor], queries: QueryTable) -> list[P
 
 def _job(
     world: World, thetas: Sequence[Tensor], judged: int, course: _Course, queries: QueryTable
-) -> dict[str, NDArray]:
+) -> dict[str, Any]:
     """What the worker reads."""
     flat, rows = world.recipe(0).task, QueryRows.of(queries)
     task = flat.task
@@ -131,7 +131,7 @@ def _final(world: World, seed: int) -> Tensor:
 
 def _course(world: World) -> _Course:
     recipe, everything = world.recipe(0), torch.ones(len(world.data.source_ids))
-    bounds = np.linspace(0, recipe.steps, CHECKPOINTS + 1).round().astype(int)
+    bounds = np.unique(np.linspace(0, recipe.steps, CHECKPOINTS + 1).round().astype(int))
     held: dict[int, Tensor] = {}
 
     def keep(step: int, state: State) -> None:

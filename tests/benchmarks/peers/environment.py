@@ -1,4 +1,4 @@
-"""A Python environment of the peers' own: they are never dependencies of tribute, and never meet its environment."""
+"""The peers' own Python environment: they are no dependencies of tribute and never meet its environment."""
 
 import subprocess
 import sys
@@ -9,8 +9,7 @@ ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "build" / "peers-venv"
 EXTRA = "bench-peers"
 WAY_OUT = (
-    f"Where a package index can be reached, run: {sys.executable} -m venv {FOLDER} && {FOLDER}/bin/pip install "
-    f"--constraint {ROOT}/constraints.txt PEERS, the packages of the extra {EXTRA} in {ROOT}/pyproject.toml; "
+    "Run it again where a package index can be reached, copy build/peers-venv from there to this place, "
     "or leave PEERS=1 out"
 )
 
@@ -20,7 +19,7 @@ class NoPeers(RuntimeError):
 
 
 def peers_python() -> Path:
-    """The interpreter of build/peers-venv, which is made first where it is not there for the extra as it stands.
+    """The interpreter of build/peers-venv, which is made first unless it is there with what the extra names.
 
     Raises:
         NoPeers: pip failed, as it does without a network.
@@ -29,14 +28,14 @@ def peers_python() -> Path:
     python, ready = FOLDER / "bin" / "python", FOLDER / ".ready"
     if ready.exists() and ready.read_text() == "\n".join(wanted):
         return python
-    install = ["install", "--quiet", "--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt")]
+    install = ["install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
     for command in (
         [sys.executable, "-m", "venv", str(FOLDER)],
         [str(python), "-m", "pip", *install, *wanted],
     ):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            said = (done.stdout + done.stderr).strip().splitlines()[-1:]
+            said = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line.upper()][:1]
             raise NoPeers(f"{' '.join(command)} ended with {done.returncode}: {''.join(said)}. {WAY_OUT}")
     ready.write_text("\n".join(wanted))
     return python

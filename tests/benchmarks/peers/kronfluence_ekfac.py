@@ -19,10 +19,11 @@ from torch.utils.data import TensorDataset
 
 DAMPINGS = {
     "damping 1e-8 (default)": 1e-8,
-    "damping 1e-3": 1e-3,
+    "damping 1e-4": 1e-4,
     "damping 1e-2": 1e-2,
     "damping 0.1 mean eigenvalue": None,
 }
+"""Of seven tried, 1e-4 was best on tuning queries of MNIST `thousand`, under seeds that judge nothing."""
 FITTED, SEED = "ekfac", 0
 
 
@@ -46,9 +47,8 @@ class Classification(Task):
 def methods(job: Job) -> Iterator[Scored]:
     """Every damping with one model, and with the mean of all."""
     with TemporaryDirectory() as folder:
-        fitted = [
-            _Fitted(job, theta_P, Path(folder) / str(m)) for m, theta_P in enumerate(job.theta_MP[: job.judged])
-        ]
+        thetas = enumerate(job.theta_MP[: job.judged])
+        fitted = [_Fitted(job, theta_P, Path(folder) / str(model)) for model, theta_P in thetas]
         for name, damping in DAMPINGS.items():
             each = [one.scored(name, damping) for one in fitted]
             for models in sorted({1, len(each)}):

@@ -30,9 +30,9 @@ class Scored(NamedTuple):
     score_NQ: Tensor
     models: int
     prepare_seconds: float
-    """Of everything that the next query does not add to."""
+    """Of what the peer does once for all queries and keeps."""
     query_seconds: float
-    """Of one more query, in all models."""
+    """Of a query, in all models."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,10 @@ def scored(
     score: Callable[[TensorDataset], Tensor],
     queries: TensorDataset,
 ) -> Scored:
-    """Time a peer's scoring: what it takes for one query is preparation, each further query costs the same.
+    """Time a peer's scoring of all queries in one call, the first call being left out.
 
-    Peers go through the training examples again in every call that scores queries; so much is not the queries'.
+    That is kind to those who go through the training examples, or even build a Hessian, anew in every call.
     """
-    first = TensorDataset(*(each[:1] for each in queries.tensors))
-    score(first)
-    _, one = timed(lambda: score(first))
-    score_NQ, every = timed(lambda: score(queries))
-    each = max(every - one, 0.0) / (len(queries) - 1)
-    return Scored(method, score_NQ, models, prepare_seconds + one, each)
+    score(TensorDataset(*(each[:1] for each in queries.tensors)))
+    score_NQ, seconds = timed(lambda: score(queries))
+    return Scored(method, score_NQ, models, prepare_seconds, seconds / len(queries))

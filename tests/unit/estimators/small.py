@@ -1,5 +1,6 @@
 """A small recorded training, its sources and queries, and a naive gradient."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from tribute.training import Recipe, TrainingSet, record
 QUERY_OF_ROW = [0, 1, 1, 2]
 
 
-def small_training(folder: Path, **training: Any) -> Trained:
+def small_training(folder: Path, task: str = "classifier", **training: Any) -> Trained:
+    """The small recipe, of another task with a classifier's options if it is named."""
     recipe = small_recipe(**training)
+    recipe = replace(recipe, task_settings=recipe.task_settings.model_copy(update={"name": task}))
     return Trained(recipe, record(recipe, folder), recipe.steps)
 
 

@@ -64,6 +64,16 @@ def test_a_perceptron_has_the_gradient_dot_of_its_last_layer(rows: int, tmp_path
 
 
 @pytest.mark.usefixtures("float64")
+def test_the_last_layer_is_found_though_the_model_goes_on(tmp_path: Path) -> None:
+    trained = small_training(tmp_path, task="tests.unit.tasks.own_task:HalvedClassifier")
+    estimator = build_estimator("for_value", {})
+    assert estimator.held(trained) == 2 * 8
+    found = influences(estimator, trained, sources(trained), small_queries())
+    halved_twice = additive(trained, naive(trained)) / 0.25  # the errors are by the halved outputs
+    torch.testing.assert_close(found, halved_twice, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
 def test_a_log_likelihood_has_the_papers_error(tmp_path: Path) -> None:
     trained = small_training(tmp_path)
     batch, _ = trained.data.batch(np.arange(40), trained.device)

@@ -1,6 +1,7 @@
 """Gradient dot and cosine against loops over queries and examples, and the examples behind a source."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from tests.unit.estimators.small import (
     small_training,
     sources,
 )
-from tribute.errors import ConfigError
-from tribute.estimators import Groups, Trained, build_estimator, most_influential
+from tribute.estimators import Groups, Kept, Trained, build_estimator, most_influential
+from tribute.estimators.gradient_dot import GradientDot
 
 NAMES = ["gradient_dot", "gradient_cosine"]
 
@@ -54,18 +55,28 @@ def test_the_most_influential_examples_of_a_source(name: str, tmp_path: Path) ->
     np.testing.assert_allclose(found.influence_Qk, -np.sort(-expected, axis=1)[:, :4], rtol=1e-10)
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("size", [1, 5, 13])
+def test_a_source_in_parts_has_the_same_examples(size: int, tmp_path: Path, monkeypatch: Any) -> None:
+    trained, estimator = small_training(tmp_path), build_estimator("gradient_dot", {})
+    whole = most_influential(estimator, trained, {}, small_queries(), 1, 13)
+    counts, gather = [], GradientDot.gather
+
+    def counted(self: GradientDot, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
+        counts.append(groups.count)
+        return gather(self, trained, fitted, groups)
+
+    monkeypatch.setattr(GradientDot, "gather", counted)
+    memory = size * 4 * trained.task.size / 2**30
+    found = most_influential(estimator, trained, {}, small_queries(), 1, 13, memory_gib=memory)
+    assert counts == [size] * (13 // size) + [13 % size] * (13 % size > 0)
+    np.testing.assert_array_equal(found.index_Qk, whole.index_Qk)
+    np.testing.assert_allclose(found.influence_Qk, whole.influence_Qk, rtol=1e-10)
+
+
 def test_groups_leave_out_what_is_not_asked_for(tmp_path: Path) -> None:
     trained = small_training(tmp_path)
     groups = Groups.of_sources(trained.data, [2, 0])
     assert groups.members(0).tolist() == list(range(33, 40))
     assert groups.members(1).tolist() == list(range(20))
     assert groups.chosen.tolist() == [*range(20), *range(33, 40)]
-
-
-def test_an_unknown_estimator_or_option_is_told() -> None:
-    with pytest.raises(
-        ConfigError, match=r"'magic' is neither paired nor tangent, nor an estimator: .*gradient_dot"
-    ):
-        build_estimator("magic", {})
-    with pytest.raises(ConfigError, match=r"does not take the options rate\. Its options: none"):
-        build_estimator("gradient_dot", {"rate": 1})

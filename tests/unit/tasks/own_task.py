@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from tribute.tasks import Classifier
+
 
 class LeastSquares:
     def __init__(self, features: int) -> None:
@@ -31,6 +33,28 @@ class WithDropout(LeastSquares):
 
 def with_dropout(features: int) -> WithDropout:
     return WithDropout(features)
+
+
+class DropoutClassifier(Classifier):
+    """A classifier with dropout in training."""
+
+    def build(self) -> nn.Module:
+        first, *rest = super().build().children()
+        return nn.Sequential(first, nn.Dropout(0.5), *rest)
+
+
+class Halving(nn.Sequential):
+    """Layers, and then something that is no layer."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features) * 0.5
+
+
+class HalvedClassifier(Classifier):
+    """A classifier that halves what its last layer gives out."""
+
+    def build(self) -> nn.Module:
+        return Halving(*super().build().children())
 
 
 class Shifted(nn.Module):

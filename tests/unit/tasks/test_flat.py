@@ -46,6 +46,17 @@ def test_frozen_parameters_and_buffers_follow_theta_to_its_device(precision: str
     torch.testing.assert_close(task.measure(theta, rows), -(torch.tensor([0.5, 17.5]) ** 2))
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_evaluated_losses_are_in_full_precision_and_without_dropout(precision: str) -> None:
+    settings = TaskSettings(name="tests.unit.tasks.own_task:with_dropout", options={"features": 3})
+    task = build_task(settings, precision)
+    theta = task.initial(0)
+    rows = {"features": torch.randn(5, 3), "labels": torch.tensor([0, 1, 1, 0, 1])}
+    assert torch.equal(task.evaluated.losses(theta, rows), -task.measure(theta, rows))
+    assert not torch.equal(task.losses(theta, rows), task.losses(theta, rows))
+    assert task.evaluated.outputs(theta, rows).shape == (5, 1)
+
+
 def test_what_is_copied_to_a_device_inside_a_transform_is_a_plain_tensor() -> None:
     task = build_task(TaskSettings(name="tests.unit.tasks.own_task:with_buffer", options={"features": 3}))
     rows = {"features": torch.ones(2, 3, device="meta"), "labels": torch.ones(2, device="meta")}

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.unit.tasks.own_task import with_dropout
+from tests.unit.tasks.own_task import HalvedClassifier, with_dropout
 from tribute.errors import ConfigError
-from tribute.tasks import Batch, Classifier, FlatTask, Model, loss_pass
+from tribute.tasks import Batch, ByteLm, Classifier, FlatTask, Model, forward_pass, loss_pass
 
 
 class Twice(Classifier):
@@ -34,6 +34,20 @@ def test_dropout_is_off() -> None:
     task, batch = FlatTask(with_dropout(4)), examples()
     one, other = (loss_pass(task, task.initial(0), batch) for _ in range(2))
     assert torch.equal(one.error, other.error)
+
+
+def test_what_comes_after_the_last_linear_layer_is_no_hidden_state() -> None:
+    task = FlatTask(HalvedClassifier(features=4, hidden=(3,), classes=2))
+    seen = loss_pass(task, task.initial(0), examples())
+    assert [tuple(hidden.shape) for hidden in seen.hidden] == [(5, 3), (5, 4)]
+
+
+def test_shared_embeddings_have_what_the_last_norm_gives_out() -> None:
+    task = FlatTask(ByteLm(context=6, width=4, heads=2, layers=1))
+    theta, batch = task.initial(0), {"tokens": torch.arange(14).view(2, 7)}
+    last = forward_pass(task, theta, batch).hidden[0]
+    expected = task.outputs(theta, batch)
+    torch.testing.assert_close(last @ task.pieces(theta)["embedding.weight"].T, expected)
 
 
 def test_a_loss_that_calls_the_model_twice_is_refused() -> None:
