@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 NAME ?= all
+WORKERS ?= 2
 
 .PHONY: demo test check bench test-slow lint setup
 
@@ -10,7 +11,8 @@ demo: setup
 	$(BIN)/tribute demo
 
 test: setup
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest -m "not slow" tests/e2e
 
 test-slow: setup
 	$(BIN)/pytest -m slow

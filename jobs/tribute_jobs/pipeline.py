@@ -15,12 +15,13 @@ from tribute_jobs import stages
 from tribute_jobs.context import Context, open_context
 from tribute_jobs.money import facts
 from tribute_jobs.money.alarms import alarm_limits
+from tribute_jobs.money.order import require_order
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
 from tribute_jobs.stages.evaluation import judged_estimators
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
-AFTER = {"evaluate": "value", "close": "settle", "restate": "value"}
+AFTER = {"evaluate": "value", "close": "value", "restate": "value"}
 """Stages that follow one of the line, each run by its own command."""
 
 PAID = ("value", "settle", *AFTER)
@@ -49,6 +50,8 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     """
     paid_period = period if last in PAID else None
     _check(project, period, paid_period)
+    if last in ("settle", "close"):
+        require_order(project, period, last)
     if last == "evaluate":
         retrain_bank(project)  # a training that cannot be repeated is refused before it is simulated
     outputs: dict[str, StageOutput] = {}

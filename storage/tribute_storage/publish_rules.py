@@ -110,9 +110,11 @@ RULES: dict[str, Rule] = {
         OWN,
         "the publisher's own total and lines",
         {"calibration": _empty("it names the sources that were retrained")},
+        examined=2,
     ),
     "statements": Rule(OWN, "the publisher's own statements, every version as it was sent", examined=2),
     "statement_lines": Rule(OWN, "lines of the publisher's own statements", examined=2),
+    "settled_files": Rule(NOTHING, "no rows: terms of other publishers, and what customers pay"),
     "policies": Rule(EVERYONE, "all rows: the rules that everybody is paid by, and why one was replaced"),
     "ledger": Rule(
         NOTHING,

@@ -1,17 +1,22 @@
 """What an adversary gains by copies, splits, padding and floods, valued by the ordinary chain.
 
-The gain is the adversary's share of the pool in the attacked world less that in the honest one, all its accounts
-together. Where an attack changes what is trained on, the difference also holds the training's own noise: honest
-worlds under other seeds show how much. Controls are the same attacks with the defence switched off.
+The gain is the adversary's share of the pool in the attacked world less that in the honest one under the same
+seed, all its accounts together, mean over seeds. Where an attack changes what is trained on, the gain also holds
+the training's own noise: what the seeds are apart shows how much. Controls are the same attacks with the defence
+switched off.
+
+Values are not calibrated here. Retraining without each of six sources of some thousand words says more about
+chance than about the sources: 66 tokens more moved a share from 12.7% to nothing.
 """
 
 import shutil
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -19,8 +24,10 @@ from tests.benchmarks.adversary_worlds import (
     ACCOUNTS,
     Market,
     World,
+    in_pieces,
     interleaved,
     retouched,
+    reworded,
     shuffled,
     write_world,
 )
@@ -33,7 +40,7 @@ from tribute_storage import Lake
 
 TARGET = 0.02
 COPIES = (1, 2, 5)
-NOISE_SEEDS = (1, 2)
+SEEDS = (0, 1)
 FLOOD = 60
 CAP = "1/8"
 OFF = {"corpus": {"duplicates": {"credit": "off"}}}
@@ -63,25 +70,52 @@ def main() -> None:
     shutil.rmtree(root, ignore_errors=True)
     market, began = Market.of_installed_docs(), time.monotonic()
     with ray_session(Cluster()):
-        honest = share(root, market, World("honest"))
-        other = [share(root, market, World("honest", folder=f"honest-{seed}"), seed) for seed in NOISE_SEEDS]
-        noise = [found - honest for found in other]
-        figures = {world.name: (world, share(root, market, world)) for world in attacks(market)}
-    show(market, honest, noise, figures.values())
-    gains = {name: found - honest for name, (world, found) in figures.items() if not world.control}
-    copies = {str(k): gains[f"copy x{k}"] for k in COPIES}
+        honest = shares(root, market, World("honest"))
+        figures = {world.name: Figure(world, shares(root, market, world), honest) for world in attacks(market)}
+    show(market, honest, figures.values())
+    gains = {name: figure.gain for name, figure in figures.items() if not figure.world.control}
     write_results(
         "adversary",
         {
+            "seeds": list(SEEDS),
             "honest_share": honest,
             "target": TARGET,
             "gain_of_copier": gains,
-            "gain_without_defence": {n: found - honest for n, (world, found) in figures.items() if world.control},
-            "seed_noise": {"seeds": list(NOISE_SEEDS), "differences": noise},
+            "gain_without_defence": {n: figure.gain for n, figure in figures.items() if figure.world.control},
+            "seeds_apart": {name: figure.apart for name, figure in figures.items()},
             "seconds": round(time.monotonic() - began, 1),
         },
     )
-    update_results("settle", {"gain_of_copier": copies})
+    update_results("settle", {"gain_of_copier": {str(k): gains[f"copy x{k}"] for k in COPIES}})
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Shares of the adversary in an attacked world and in the honest one, by seed."""
+
+    world: World
+    shares: list[float]
+    honest: list[float]
+
+    @property
+    def gains(self) -> list[float]:
+        """By seed."""
+        return [after - before for after, before in zip(self.shares, self.honest, strict=True)]
+
+    @property
+    def gain(self) -> float:
+        """Mean over the seeds."""
+        return fmean(self.gains)
+
+    @property
+    def apart(self) -> float:
+        """From the least gain to the largest."""
+        return max(self.gains) - min(self.gains)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the attack stays within the target."""
+        return "control" if self.world.control else "yes" if self.gain <= TARGET else "NO"
 
 
 def attacks(market: Market) -> Iterable[World]:
@@ -93,12 +127,14 @@ def attacks(market: Market) -> Iterable[World]:
     yield World("copy x1, one word in 10 replaced", {"aa-copy": retouched(victim, 10)})
     yield World("copy x1, paragraphs shuffled", {"aa-copy": shuffled(victim, 1)})
     yield World("copy hidden in own text", {market.own: [*own, *interleaved(own, victim)]})
+    yield World("copy in pieces between own words", {market.own: [*own, *in_pieces(victim, 45, own, 12)]})
     for parts in (2, 5):
         split = {f"{market.own}-{part}": own[part::parts] for part in range(parts)}
         name = f"split in {parts}"
         yield World(name, split, replaces_own=True)
         yield World(f"{name}, two accounts", split, 2, replaces_own=True, folder=name.replace(" ", "-"))
     yield World("own text repeated x3", {market.own: own + shuffled(own, 1) + shuffled(own, 2)})
+    yield World("padded x3 with own words in random order", {market.own: [*own, *reworded(own, 2)]})
     capped = {"policy": {"customer_cap": CAP}}
     yield World(f"flood of {FLOOD}, cap {CAP}", flood=FLOOD, folder="honest", settings=capped)
     yield World(f"flood of {FLOOD}", flood=FLOOD, folder="honest", control=True)
@@ -113,30 +149,31 @@ def copies(name: str, texts: list[str], count: int) -> Mapping[str, list[str]]:
     return {f"{name}-{number}": texts for number in range(count)}
 
 
-def share(root: Path, market: Market, world: World, seed: int = 0) -> float:
-    """The part of the pool that the adversary's accounts have together, by the ordinary chain."""
-    began = time.monotonic()
-    project = load_project(write_world(root, market, world, seed))
-    done = run(project, world.period, Silent(), last="value")
-    rows = read_valuation(Lake(project.lake_root), done.outputs["value"].run_id).to_pylist()
-    publishers = [row for row in rows if row["level"] == "publisher"]
-    paid = [Fraction(row["share"]) for row in publishers if row["publisher_id"] in ACCOUNTS]
-    print(f"{world.name}: {float(sum(paid)):.4f} in {time.monotonic() - began:.0f} s", flush=True)
-    return float(sum(paid))
+def shares(root: Path, market: Market, world: World) -> list[float]:
+    """What part of the pool the adversary's accounts have together, by the ordinary chain, under each seed."""
+    began, found = time.monotonic(), []
+    for seed in SEEDS:
+        project = load_project(write_world(root, market, world, seed))
+        done = run(project, world.period, Silent(), last="value")
+        rows = read_valuation(Lake(project.lake_root), done.outputs["value"].run_id).to_pylist()
+        publishers = [row for row in rows if row["level"] == "publisher"]
+        found.append(float(sum(Fraction(row["share"]) for row in publishers if row["publisher_id"] in ACCOUNTS)))
+    told = ", ".join(f"{share:.4f}" for share in found)
+    print(f"{world.name}: {told} in {time.monotonic() - began:.0f} s", flush=True)
+    return found
 
 
-def show(market: Market, honest: float, noise: list[float], found: Iterable[tuple[World, float]]) -> None:
-    """Shares and gains, and what another seed alone changes."""
-    spread = float(np.max(np.abs(noise)))
+def show(market: Market, honest: list[float], figures: Iterable[Figure]) -> None:
+    """Shares and gains, and how far the seeds are apart."""
+    before = fmean(honest)
     table = Table(
-        title=f"The holder of {market.own} ({honest:.2%} of the pool) against {market.victim}; "
-        f"another seed alone: up to {spread:.2%}",
+        title=f"The holder of {market.own} ({before:.2%} of the pool) against {market.victim}; {len(SEEDS)} seeds",
         title_justify="left",
     )
-    for name in ("attack", "share", "gain", "ratio", f"at most {TARGET:.0%}"):
+    for name in ("attack", "share", "gain", "seeds apart", "ratio", f"at most {TARGET:.0%}"):
         table.add_column(name, justify="left" if name == "attack" else "right")
-    for world, share_after in found:
-        gain = share_after - honest
-        verdict = "control" if world.control else "yes" if gain <= TARGET else "NO"
-        table.add_row(world.name, f"{share_after:.2%}", f"{gain:+.2%}", f"{share_after / honest:.2f}", verdict)
+    for each in figures:
+        after = fmean(each.shares)
+        told = (f"{after:.2%}", f"{each.gain:+.2%}", f"{each.apart:.2%}", f"{after / before:.2f}", each.verdict)
+        table.add_row(each.world.name, *told)
     Console().print(table)

@@ -76,7 +76,7 @@ class World:
 
 def write_world(root: Path, market: Market, world: World, seed: int = 0) -> Path:
     """The project folder of a world; its `project.yaml`."""
-    folder = root / (world.folder or world.slug)
+    folder = root / f"{world.folder or world.slug}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     texts: dict[str, Sequence[str]] = dict(market.texts)
     if world.replaces_own:
@@ -113,7 +113,7 @@ def _settings(world: World, seed: int) -> dict[str, object]:
         "rights": {"sources": f"sources-{world.accounts}.csv"},
         "task": {"name": "byte_lm", "options": {"context": 32, "width": 16, "heads": 2, "layers": 1}},
         "training": {"seed": seed, "learning_rate": 0.01, "batch_size": 64, "epochs": 2, "replicates": 2},
-        "calibration": {"seed": seed, "spot_sources": 12},
+        "calibration": {"spot_sources": 0},
         "queries": {"kind": "usage", "path": f"usage-{world.flood}.jsonl"},
         "pool": {"amount": "100000.00", "currency": "EUR"},
         "tracking": {"enabled": False},
@@ -178,3 +178,19 @@ def interleaved(own: Sequence[str], other: Sequence[str]) -> list[str]:
         filler = own[number % len(own)]
         found.append(f"{filler[: len(filler) // 2]}\n\n{text}\n\n{filler[len(filler) // 2 :]}")
     return found
+
+
+def in_pieces(texts: Sequence[str], words: int, filler: Sequence[str], between: int) -> list[str]:
+    """Documents cut into pieces of so many words, with words of others, drawn at random, in between."""
+    vocabulary, rng, found = " ".join(filler).split(), random.Random(0), []
+    for text in texts:
+        every = text.split()
+        pieces = [every[n : n + words] + rng.choices(vocabulary, k=between) for n in range(0, len(every), words)]
+        found.append(" ".join(word for piece in pieces for word in piece))
+    return found
+
+
+def reworded(texts: Sequence[str], times: int) -> list[str]:
+    """So many documents for each, of its own words in random order: new to any comparison of runs."""
+    rng = random.Random(0)
+    return [" ".join(rng.sample(text.split(), len(text.split()))) for _ in range(times) for text in texts]

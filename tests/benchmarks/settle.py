@@ -82,7 +82,7 @@ def bundle_of_10k() -> bytes:
     """1,000 statements with 10 lines each, in one currency."""
     names = [f"publisher-{index:04}" for index in range(PUBLISHERS)]
     issued = statements(PERIOD, names, LINES_EACH, [("EUR", "answers", 2_000_000_000)])
-    inputs = [{"table": "queries", "run_id": None, "rows": 1, "sha256": hashlib.sha256(b"").hexdigest()}]
+    inputs = [{"table": "queries", "run_ids": [], "rows": 1, "sha256": hashlib.sha256(b"").hexdigest()}]
     runs = {"simulate_run": "simulate-1", "train_run": "train-1", "value_run": "value-1"}
     facts = BundleFacts("demo", PERIOD, "0", POLICY, inputs, runs)
     return canonical_json(build_bundle(facts, issued, new_key()[0]))

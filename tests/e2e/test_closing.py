@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from beancount import loader
 
 from tests.e2e.closing import (
+    AGREEMENTS,
     EARLIER,
     FIRST,
     REASON,
@@ -21,11 +23,14 @@ from tests.e2e.closing import (
 )
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError, PolicyError
-from tribute.royalty import balances, beancount, verify_bundle, verify_statement
+from tribute.royalty import Books, balances, beancount, verify_bundle, verify_statement
+from tribute.valuation import Valuation, read_valuation
+from tribute_jobs.money.books import read_books
 from tribute_jobs.money.issued import latest_statements, statement_folder, statements_of_version
 from tribute_jobs.money.posting import read_ledger
 from tribute_jobs.money.registering import register
-from tribute_storage import connect
+from tribute_jobs.money.settlement import Settlement, settlement
+from tribute_storage import Lake, connect
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +134,93 @@ def test_a_month_that_was_closed_by_half_is_posted_before_it_is_restated(settled
 def test_months_are_closed_in_order(settled: Project, closed: Project, tmp_path: Path) -> None:
     with pytest.raises(MoneyError, match=f"Period {FIRST} is settled and not closed.*--period {FIRST}"):
         work(copied(settled, tmp_path / "early"), SECOND, "close")
-    late = copied(closed, tmp_path / "late")
-    work(late, EARLIER)
-    with pytest.raises(MoneyError, match=f"Period {FIRST} is closed and did not open with the balances"):
-        work(late, EARLIER, "close")
+    with pytest.raises(
+        MoneyError, match=f"Period {FIRST} is closed and did not open with the balances of {EARLIER}"
+    ):
+        work(closed, EARLIER)
+
+
+def test_no_month_is_left_out(settled: Project, closed: Project, tmp_path: Path) -> None:
+    with pytest.raises(MoneyError, match=r"2 of them were never settled: 2026-12, 2027-01\. .*--period 2026-12"):
+        work(settled, "2027-02")
+    with pytest.raises(MoneyError, match="1 of them was never settled: 2026-12"):
+        work(settled, "2027-01", "close")
+    with pytest.raises(MoneyError, match="Period 2026-12 is not settled, so nobody has seen"):
+        work(copied(closed, tmp_path / "unseen"), "2026-12", "close")
+
+
+def edit(project: Project, **sections: object) -> Project:
+    """The project with other sections in its project.yaml."""
+    path = project.workdir.parent / "project.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+    return load_project(path)
+
+
+@pytest.mark.parametrize("what", ["rights", "pools", "agreements", "values"])
+def test_what_changed_since_the_draft_is_settled_again_before_it_is_closed(
+    settled: Project, tmp_path: Path, what: str
+) -> None:
+    project = copied(settled, tmp_path / "changed")
+    folder = project.workdir.parent
+    if what == "rights":
+        change_rights(project)
+    elif what == "pools":
+        project = edit(project, pools=[*yaml.safe_load((folder / "project.yaml").read_text())["pools"][:2]])
+    elif what == "agreements":
+        (folder / "agreements.csv").write_text(AGREEMENTS.replace("7/8", "3/4"))
+    else:
+        usage = (folder / "usage.jsonl").read_text().splitlines(keepends=True)
+        (folder / "usage.jsonl").write_text("".join(row for row in usage if "q001-2026-10" not in row))
+    drafts = latest_statements(project, FIRST)
+    with pytest.raises(MoneyError, match=f"draft, version 1: since then, the {what} changed"):
+        work(project, FIRST, "close")
+    assert latest_statements(project, FIRST) == drafts and read_ledger(project) == []
+    work(project, FIRST)
+    work(project, FIRST, "close")
+    assert latest_statements(project, FIRST)[0]["statement_version"] == 3
+
+
+def test_a_draft_that_opened_before_the_month_before_was_closed_is_settled_again(
+    closed: Project, tmp_path: Path
+) -> None:
+    project = copied(closed, tmp_path / "stale")
+    with pytest.raises(MoneyError, match="the accounts that earlier months left changed"):
+        work(project, SECOND, "close")
+    work(project, SECOND)
+    assert work(project, SECOND, "close").changed
+
+
+def november(project: Project) -> Settlement:
+    """What closing the second month would issue."""
+    value_run = latest_statements(project, SECOND)[0]["value_run"]
+    rows = read_valuation(Lake(project.lake_root), value_run)
+    return settlement(project, Valuation(value_run, SECOND, rows, False), final=True)
+
+
+def test_a_file_that_is_edited_while_it_is_settled_by_is_refused(
+    settled: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copied(settled, tmp_path / "edited")
+    path = project.workdir.parent / "agreements.csv"
+
+    def edited_when_read(*arguments: Any) -> Books:
+        books = read_books(*arguments)
+        path.write_text(AGREEMENTS.replace("7/8", "3/4"))
+        return books
+
+    monkeypatch.setattr("tribute_jobs.money.settlement.read_books", edited_when_read)
+    with pytest.raises(MoneyError, match=r"^agreements.csv, which rights.agreements names, changed while"):
+        november(project)
+
+
+def test_other_words_in_a_file_that_change_no_amount_are_another_run(settled: Project, tmp_path: Path) -> None:
+    """So that a settlement that was cut short keeps no file but the one it goes on with."""
+    project = copied(settled, tmp_path / "reworded")
+    before = november(project)
+    (project.workdir.parent / "agreements.csv").write_text(AGREEMENTS.replace("7/8", "0.875"))
+    after = november(project)
+    assert after.statements == before.statements and after.run_id != before.run_id
+    assert after.files != before.files and november(project).run_id == after.run_id
 
 
 def test_a_restatement_is_the_next_version_and_names_the_one_it_replaces(restated: Project) -> None:
@@ -215,13 +303,14 @@ def test_what_cannot_be_restated_is_refused(closed: Project) -> None:
 
 def test_another_policy_needs_a_reason_that_stays_on_record(settled: Project, tmp_path: Path) -> None:
     project = copied(settled, tmp_path / "policy")
-    path = project.workdir.parent / "project.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"policy": {"basis": "equal"}}))
-    changed, before = load_project(path), everything(project)
+    changed, before = edit(project, policy={"basis": "equal"}), everything(project)
     with pytest.raises(PolicyError, match=f"Period {FIRST} is registered under policy attribution"):
         work(changed, FIRST)
     assert everything(changed) == before
     register(changed, FIRST, "The board decided so", as_json=True)
+    with pytest.raises(MoneyError, match="since then, the policy changed"):
+        work(changed, FIRST, "close")
+    work(changed, FIRST)
     work(changed, FIRST, "close")
     assert {each["share"] for each in latest_statements(changed, FIRST)} == {"1/3"}
     with connect(changed.lake_root) as lake:

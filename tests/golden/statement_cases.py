@@ -22,9 +22,9 @@ from tribute.royalty import (
     PublisherValue,
     Quality,
     account_from_json,
-    adjustments,
     build_statements,
     canonical_json,
+    owed,
     render_html,
     render_text,
 )
@@ -89,7 +89,7 @@ def _publisher(key: str, name: str, lines: tuple[LineValue, ...]) -> PublisherVa
 def settled(
     period: str,
     before: Sequence[Statement] = (),
-    moved: Mapping[Key, Adjustment] | None = None,
+    moved: Mapping[Key, Sequence[Adjustment]] | None = None,
     values: Mapping[str, tuple[str, ...]] = VALUES,
     pools: tuple[Pool, ...] = EUROS,
     version: int = 1,
@@ -99,7 +99,7 @@ def settled(
     books = Books(
         {(each.publisher_id, each.currency): each for each in TERMS},
         accounts,
-        {key: [each] for key, each in (moved or {}).items()},
+        moved or {},
     )
     facts = PeriodFacts(
         project="demo",
@@ -110,7 +110,7 @@ def settled(
         simulate_run="simulate-0123456789ab",
         train_run="train-0123456789ab",
         statement_version=version,
-        superseded=frozenset(f"demo-{period}-{name}-EUR-v{version - 1}" for name in values if version > 1),
+        superseded=frozenset((name, "EUR") for name in values if version > 1),
         final=True,
         quality=CERTIFICATE if pools == EUROS else None,
     )
@@ -149,10 +149,11 @@ def restatement() -> list[Statement]:
     """November recounted: 36 + 12 + 0 + 2 nats. Of Aurora: the first and the second version of November, which
     earns 7,200.00, and December, which opens as the first version left it and carries -800.00: 8,000.00 - 800.00
     - 2,000.00 recouped = 5,200.00, less 780.00 of tax. Then December of Borealis, which carries
-    3/4 x (2,400.00 - 1,600.00) = 600.00 and is paid 1,200.00 + 1,200.00 + 600.00 and the shortfall of 600.00."""
+    3/4 x (2,400.00 - 1,600.00) = 600.00 for a month of its running quarter: 1,200.00 + 1,200.00 + 600.00 reach the
+    guarantee of 3,000.00, so that nothing is topped up."""
     november = settled("2026-11")
     again = settled("2026-11", values=RECOUNTED, version=2)
-    december = settled("2026-12", november, adjustments(november, again, REASON))
+    december = settled("2026-12", november, owed([(each, REASON) for each in november + again], "2026-12"))
     by_key = {(s["publisher_id"], s["period"], s["statement_version"]): s for s in november + again + december}
     told = [
         ("aurora", "2026-11", 1),

@@ -27,9 +27,9 @@ WORKED: dict[str, list[Worked]] = {
     "negative": [{"amount": 0, "earned": 0, "paid": 0, "closing": 0}] * 2,
     "restatement": [
         {"amount": 800_000, "earned": 800_000, "unrecouped": 200_000},
-        {"amount": 720_000, "earned": 720_000, "unrecouped": 280_000},
+        {"amount": 720_000, "earned": 720_000, "unrecouped": 0, "due": 0, "paid": 0, "closing": 0},
         {"earned": 800_000, "adjusted": -80_000, "recouped": 200_000, "tax": 78_000, "paid": 442_000},
-        {"opening": 120_000, "earned": 120_000, "adjusted": 60_000, "shortfall": 60_000, "paid": 360_000},
+        {"opening": 120_000, "earned": 120_000, "adjusted": 60_000, "shortfall": 0, "paid": 300_000},
     ],
     "jpy": [
         {"amount": 800_001, "tax": 80_000, "paid": 720_001},
@@ -109,6 +109,7 @@ def test_a_month_opens_as_the_one_before_was_closed(name: str) -> None:
 def test_the_correction_names_its_reason_and_the_statement_that_it_corrects() -> None:
     first, second, *december = recorded("restatement")
     assert (second["statement_version"], second["supersedes_statement_id"]) == (2, first["statement_id"])
+    assert (first["restates_statement_version"], second["restates_statement_version"]) == (None, 1)
     moved = {one["publisher_id"]: one["balance"]["adjustments"] for one in december}
     assert moved["aurora"] == [
         {"reason": REASON, "adjusts_statement_id": first["statement_id"], "amount_minor": -80_000}

@@ -87,7 +87,7 @@ def period(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     pools = [("EUR", "a", random.randrange(10**6)), ("KWD", "b", random.randrange(10**4))][
         : random.randrange(1, 3)
     ]
-    issued = statements("2026-10", names, random.randrange(4), pools, seed=seed)
+    issued = statements("2026-10", names, random.randrange(1, 4), pools, seed=seed)
     bundle = build_bundle(BundleFacts("demo", "2026-10", "1.0", POLICY, [], {"seed": seed}), issued, PEM)
     return bundle, with_proofs(bundle, issued)
 

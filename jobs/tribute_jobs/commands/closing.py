@@ -28,7 +28,11 @@ def policy(
 
 @app.command()
 def close(project: ProjectFile, period: Period, as_json: AsJson = False) -> None:
-    """Make a period final: statements that never change, ledger entries, a signed bundle that proves them."""
+    """Make a period final: statements that never change, ledger entries, a signed bundle that proves them.
+
+    What the newest draft says is issued once more as the next version, final: of a draft that is version 1, the
+    final statements are version 2, with ids of their own. A draft that settling now would not give is refused.
+    """
     run_to(load_project(project), period, as_json, "close")
 
 

@@ -20,15 +20,26 @@ def verify(
     key: Annotated[
         str | None, typer.Option(help="the payer's public key, hexadecimal, if you know it: it must have signed")
     ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PROJECT.yaml",
+            help="with a bundle: hash again all that it rests on, in the project that issued it",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a statement or a bundle, offline and without a project: sums, hashes, signature.
+
+    An auditor with access to the payer's project adds --project: statements, every input of the bundle
+    (influences, queries, rights, policies and so on), the files it was settled by and the ledger are then hashed
+    again, and what differs is named.
 
     Exit code 0: it holds. 1: it does not, and every finding is named. 2: the file cannot be read.
     """
     from tribute_jobs.money.verifying import print_verdict, verdict
 
-    found = verdict(file, key)
+    found = verdict(file, key, None if project is None else load_project(project))
     print_verdict(found, as_json)
     if found.problems:
         raise typer.Exit(1)

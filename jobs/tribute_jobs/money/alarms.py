@@ -1,4 +1,4 @@
-"""What to look at before a period is closed: concentration, sudden jumps, flooding by one customer."""
+"""What to look at before a period is closed: concentration, jumps, flooding, licences that nobody can read."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -7,36 +7,31 @@ from fractions import Fraction
 
 from tribute.config import Project
 from tribute.errors import MoneyError
-from tribute.royalty import AlarmLimits, Finding, alarms
-from tribute.valuation import customer_uses
+from tribute.royalty import AlarmLimits, Finding, alarms, read_terms, terms_findings
+from tribute.valuation import customer_uses, valued_runs
 from tribute_jobs.money.issued import Statement
 from tribute_storage import connect
-
-_RUNS = """
-select distinct q.run_id from queries q where q.simulate_run = $1 and q.period = $2 and (q.origin = 'service'
-    or q.run_id = (select b.run_id from queries b join runs r on r.run_id = b.run_id and r.table_name = 'queries'
-        where b.simulate_run = $1 and b.period = $2 and b.origin = 'batch'
-        order by r.committed_at desc, b.run_id limit 1))
-"""
-"""What the service recorded, and the latest batch."""
 
 
 def period_alarms(
     project: Project, statements: Iterable[Statement], before: Iterable[Statement] | None = None
 ) -> list[Finding]:
-    """Findings on the statements of a period.
+    """Findings on the statements of a period, and on the terms that the holders of its sources declare.
 
     Args:
         before: statements of the period before; None or none: no jump can be found.
 
     Raises:
         MoneyError: a limit of money.alarms is unknown or no exact part.
+        RightsError: the file of rights.terms cannot be used.
+        ValuationError: the statements' valuation does not say which queries it summed.
     """
     limits, now = alarm_limits(project.money.alarms), list(statements)
     if not now:
         return []
-    earlier = publisher_shares(before or ())
-    return alarms(publisher_shares(now), earlier or None, period_uses(project, now[0]), limits)
+    earlier, uses = publisher_shares(before or ()), period_uses(project, now[0])
+    terms = read_terms(project.rights.terms).values() if project.rights.terms else ()
+    return [*alarms(publisher_shares(now), earlier or None, uses, limits), *terms_findings(terms)]
 
 
 def alarm_limits(written: Mapping[str, str]) -> AlarmLimits:
@@ -65,9 +60,8 @@ def publisher_shares(statements: Iterable[Statement]) -> dict[str, Fraction]:
 
 
 def period_uses(project: Project, statement: Statement) -> dict[str, int]:
-    """Uses of every known customer in the period of a statement, whole ones."""
-    period, simulate_run = statement["period"], statement["simulate_run"]
+    """Uses of every known customer in what a statement's valuation summed, whole ones, before any cap."""
     with connect(project.lake_root) as connection:
-        runs = [run_id for (run_id,) in connection.execute(_RUNS, [simulate_run, period]).fetchall()]
-        uses = customer_uses(connection, simulate_run, period, runs)
+        runs = valued_runs(connection, statement["value_run"])
+        uses = customer_uses(connection, statement["simulate_run"], statement["period"], runs)
     return {customer: round(number) for customer, number in uses.items()}

@@ -1,80 +1,76 @@
-"""What settling needs to know of publishers beside their values: terms, accounts, adjustments to come."""
+"""What settling needs to know of publishers beside their values: terms, accounts, adjustments to come.
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+A closed period may have several final versions: the one that closed it, which was posted and paid, and those
+that restated it, which moved no money. So a month opens with the account of the *first* final version of the month
+before, and what the later versions earned beside it comes in as adjustments, each carried by one month, once. To
+open with the account of the newest version would pay a restatement twice, and forget what was really paid.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import product
+from typing import Any
 
 from tribute.config import Project
 from tribute.royalty import (
-    Adjustment,
     Agreement,
     Books,
     account_from_json,
-    adjustments,
     agreement_of,
+    closing_statements,
+    owed,
     read_agreements,
 )
-from tribute_jobs.money.issued import Statement, final_statements
+from tribute_jobs.money.issued import final_statements
 
 Key = tuple[str, str]
-Versions = dict[str, dict[int, list[Statement]]]
+Statement = Mapping[str, Any]
 
 
 def read_books(project: Project, period: str, publishers: Iterable[str], currencies: Iterable[str]) -> Books:
     """Agreements of `rights.agreements`, accounts as the closed periods before left them, and what restated
     periods still owe.
 
+    There is an agreement for every publisher and currency that may have a statement: of the publishers in the
+    currencies given, and of whoever had one before, had one of this month if it is closed, or has an agreement in
+    force.
+
     Raises:
         RightsError: the agreements file cannot be used.
         MoneyError: two agreements of a publisher are in force.
     """
-    path = project.rights.agreements
-    final = [each for each in final_statements(project) if each[0]["period"] < period]
-    last, owed = _last([statement for statement, _ in final]), _owed(final)
-    known = {*publishers, *(publisher for publisher, _ in last)}
+    path, final = project.rights.agreements, final_statements(project)
+    before = [each for each in final if each[0]["period"] < period]
+    closed, carries = closing_statements(before), owed(before, period)
+    own: dict[Key, list[Statement]] = defaultdict(list)
+    for each in closed:
+        own[_key(each)].append(each)
+    issued = {_key(each) for each, _ in final if each["period"] == period}
+    known = {*publishers, *(publisher for publisher, _ in (*own, *carries, *issued))}
     agreed = read_agreements(path, known) if path else ()
-    keys = sorted({*product(publishers, currencies), *last, *owed})
+    in_force = {(each.publisher_id, each.currency) for each in agreed if each.holds(period)}
+    keys = sorted({*product(publishers, currencies), *own, *carries, *issued, *in_force})
     return Books(
-        {key: _granting(agreement_of(agreed, *key, period), last.get(key), period) for key in keys},
-        {key: account_from_json(statement["balance"]["account"]) for key, statement in last.items()},
-        owed,
+        {key: _granting(agreed, key, period, own.get(key, ())) for key in keys},
+        {key: account_from_json(of_key[-1]["balance"]["account"]) for key, of_key in own.items()},
+        carries,
     )
 
 
-def _granting(agreement: Agreement, last: Statement | None, period: str) -> Agreement:
-    """The agreement with every advance since the last closed month granted in this one: none is left out."""
-    since = last["period"] if last else ""
-    due = sum(minor for month, minor in agreement.advances if since < month <= period)
-    return replace(agreement, advances=((period, due),) if due else ())
+def _granting(agreed: Sequence[Agreement], key: Key, period: str, closed: Sequence[Statement]) -> Agreement:
+    """The agreement in force, with all that is still to be advanced granted in this month.
+
+    That is every advance since the last month that closed, and of those before what no month granted: one that was
+    agreed after its month had closed.
+    """
+    advances = [each for terms in agreed if (terms.publisher_id, terms.currency) == key for each in terms.advances]
+    since = closed[-1]["period"] if closed else ""
+    granted = sum(each["balance"]["advance_granted_minor"] for each in closed)
+    earlier = sum(minor for month, minor in advances if month <= since)
+    due = sum(minor for month, minor in advances if since < month <= period) + max(0, earlier - granted)
+    return replace(agreement_of(agreed, *key, period), advances=((period, due),) if due else ())
 
 
-def _last(before: Iterable[Statement]) -> dict[Key, Statement]:
-    """Each publisher's last closed period in each currency: its first final version, which was paid."""
-    found: dict[Key, Statement] = {}
-    for statement in before:
-        key = (statement["publisher_id"], statement["currency"])
-        if key not in found or statement["period"] > found[key]["period"]:
-            found[key] = statement
-    return found
-
-
-def _owed(final: Iterable[tuple[Statement, str | None]]) -> dict[Key, list[Adjustment]]:
-    """Differences between the final versions of a period that no later statement has carried yet."""
-    versions: Versions = defaultdict(lambda: defaultdict(list))
-    reasons: dict[tuple[str, int], str] = {}
-    for statement, reason in final:
-        period, version = statement["period"], statement["statement_version"]
-        versions[period][version].append(statement)
-        reasons[period, version] = reason or ""
-    paid = [each for of_period in versions.values() for each in of_period[min(of_period)]]
-    carried = Counter(moved["adjusts_statement_id"] for each in paid for moved in each["balance"]["adjustments"])
-    owed: dict[Key, list[Adjustment]] = defaultdict(list)
-    for period, of_period in versions.items():
-        for old, new in pairwise(sorted(of_period)):
-            moved = adjustments(of_period[old], of_period[new], reasons[period, new])
-            for key, adjustment in moved.items():
-                carried[adjustment.adjusts_statement_id] -= 1
-                if carried[adjustment.adjusts_statement_id] < 0:
-                    owed[key].append(adjustment)
-    return dict(owed)
+def _key(statement: Statement) -> Key:
+    return statement["publisher_id"], statement["currency"]

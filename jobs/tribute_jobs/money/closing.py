@@ -1,7 +1,9 @@
 """Closing a period for good, and restating a closed one: final statements, ledger, signed bundle."""
 
-from tribute.config import Project
+from collections.abc import Sequence
+
 from tribute.errors import MoneyError
+from tribute.royalty import month_after, owed
 from tribute.valuation import Valuation, read_valuation
 from tribute_jobs.context import Context
 from tribute_jobs.money.issued import (
@@ -14,26 +16,33 @@ from tribute_jobs.money.issued import (
 )
 from tribute_jobs.money.posting import post
 from tribute_jobs.money.proving import bundle_run, prove
+from tribute_jobs.money.reviewed import require_reviewed
 from tribute_jobs.money.settlement import Settlement, commit, settlement
-from tribute_storage import connect
+
+Issued = tuple[Statement, str | None]
+Key = tuple[str, str]
 
 
 def close(context: Context, period: str, value_run: str) -> list[Statement]:
-    """Make a settled period final: issue its last version, post it to the ledger, sign the bundle.
+    """Make the reviewed draft of a period final: issue what it says as the next version, post it, sign the bundle.
 
-    Doing it again completes what an interruption left out, and changes nothing else.
+    Only version, ids and status differ from the draft. Doing it again completes what an interruption left out, and
+    changes nothing else.
+
+    Args:
+        period: settled, and next in `require_order`.
+        value_run: the valuation that settling the period now would rest on.
 
     Raises:
-        MoneyError: an earlier settled period is open, a later one is closed, or the period is not settled.
+        MoneyError: the inputs of the period changed since it was settled.
     """
     project, lake = context.project, context.lake
-    newest, closed = latest_version(project, period)
-    if not newest:
-        raise MoneyError(f"Period {period} is not settled. Run: tribute run PROJECT.yaml --period {period}")
+    _, closed = latest_version(project, period)
     if not closed:
-        _require_order(project, period)
         valuation = Valuation(value_run, period, read_valuation(lake, value_run), False)
-        commit(lake, settlement(project, valuation, final=True))
+        settled = settlement(project, valuation, final=True)
+        require_reviewed(latest_statements(project, period), settled.statements)
+        commit(lake, settled)
     return _complete(context, period)
 
 
@@ -56,13 +65,13 @@ def restate(context: Context, period: str, value_run: str, reason: str) -> Settl
     _complete(context, period)
     valuation = Valuation(value_run, period, read_valuation(lake, value_run), False)
     settled = settlement(project, valuation, final=True, reason=reason)
-    if interrupted and restated and settled.statements[0]["statement_version"] == newest:
+    again = settled.statements[0]["statement_version"] == newest
+    if interrupted and restated and again:
         return settled
-    before = {_key(each): each["balance"]["royalty_earned_minor"] for each in latest_statements(project, period)}
-    if before == {_key(each): each["balance"]["royalty_earned_minor"] for each in settled.statements}:
+    if again or not moves(final_statements(project), latest_statements(project, period), settled):
         raise MoneyError(
-            f"Restating {period} would change no amount of version {newest}. Correct the settings first, such as "
-            "the rights, the usage or the pool"
+            f"Restating {period} would change no amount of version {newest}, and nothing that is owed. Correct "
+            "the settings first, such as the rights, the usage, the pool or a guarantee"
         )
     commit(lake, settled)
     prove(context, statements_of_run(project, settled.run_id))
@@ -82,35 +91,22 @@ def _complete(context: Context, period: str) -> list[Statement]:
     return proven
 
 
-def _require_order(project: Project, period: str) -> None:
-    """Accounts run from month to month: earlier settled months are closed before, and later ones after."""
-    with connect(project.lake_root) as connection:
-        rows = connection.execute(
-            "select period from statements where period < $1 group by period "
-            "having not bool_or(coalesce(status = 'final', false)) order by period limit 1",
-            [period],
-        ).fetchall()
-        unsigned = connection.execute(
-            "select distinct s.period from statements s anti join bundles b using (period, statement_version) "
-            "where s.period < $1 and s.status = 'final' order by 1 limit 1",
-            [period],
-        ).fetchall()
-        later = connection.execute(
-            "select period from statements where period > $1 and status = 'final' order by period limit 1",
-            [period],
-        ).fetchone()
-    rows = [(*row, "settled and not closed") for row in rows] or [(*row, "half closed") for row in unsigned]
-    if rows:
-        raise MoneyError(
-            f"Period {rows[0][0]} is {rows[0][1]}, and {period} opens with its balances. Close it: "
-            f"tribute close PROJECT.yaml --period {rows[0][0]}"
-        )
-    if later:
-        raise MoneyError(
-            f"Period {later[0]} is closed and did not open with the balances of {period}, which can no longer be "
-            "closed. Divide its money in the pool of a month to come"
-        )
+def moves(final: Sequence[Issued], newest: Sequence[Statement], settled: Settlement) -> bool:
+    """Whether a restatement changes what anybody was allocated in its period, or what months to come carry.
+
+    Args:
+        final: every final statement with the reason of its version.
+        newest: the version of the period that would be restated.
+    """
+    after = [*final, *((each, settled.reason) for each in settled.statements)]
+    return _allocated(newest) != _allocated(settled.statements) or _carried(final) != _carried(after)
 
 
-def _key(statement: Statement) -> tuple[str, str]:
-    return statement["publisher_id"], statement["currency"]
+def _allocated(statements: Sequence[Statement]) -> dict[Key, int]:
+    return {(s["publisher_id"], s["currency"]): s["amount_minor"] for s in statements if s["amount_minor"]}
+
+
+def _carried(final: Sequence[Issued]) -> dict[Key, int]:
+    following = month_after(max(each["period"] for each, _ in final))
+    sums = {key: sum(each.amount_minor for each in moved) for key, moved in owed(final, following).items()}
+    return {key: minor for key, minor in sums.items() if minor}

@@ -118,13 +118,21 @@ def _calibration(valued: Row, source_id: str | None) -> str:
 
 def _queries(found: Row) -> Iterator[str]:
     queries = found["queries"]
-    if queries is None:
+    if queries is None and found["line"]["source_id"]:
+        yield "  Not known: the lake holds no valuation of this line any more."
+        return
+    if queries is None or not queries["attribute_runs"]:
         yield "  None: no use of the model stands behind this line."
         return
     yield from wrapped(
         "Uses times influence: how much more likely the source made the answer. Below zero, it made it less "
         "likely."
     )
+    if queries["customer_cap"]:
+        yield from wrapped(
+            f"Each use of the largest customers counts less, so that none stands for more than "
+            f"{queries['customer_cap']} of all uses of known customers."
+        )
     for each in queries["most"]:
         who = f"  {each['customer_id'] or 'nobody in particular'}" if "customer_id" in each else ""
         doubt = "  unlike the corpus" if each["unlike_corpus"] else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,6 +30,18 @@ def read_ledger(project: Project) -> list[Entry]:
         found.append(Entry(sequence, date, statement_id, narration, currency, own, previous, digest))
     check_chain(found)
     return found
+
+
+def ledger_head(project: Project, period: str) -> dict[str, Any]:
+    """How many entries the ledger has up to the end of a period, and the hash of the last: what a bundle signs.
+
+    Periods are closed in order and only closing posts, so that later entries and restatements change neither.
+
+    Raises:
+        LedgerError: the chain does not hold.
+    """
+    known = [entry for entry in read_ledger(project) if entry.date[:7] <= period]
+    return {"entries": len(known), "sha256": known[-1].sha256 if known else GENESIS}
 
 
 def post(lake: Lake, project: Project, run_id: str, statements: Sequence[Statement]) -> int:

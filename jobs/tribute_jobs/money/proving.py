@@ -3,47 +3,69 @@
 import hashlib
 import json
 import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from tribute.config import Project
+from tribute.errors import ProofError
 from tribute.royalty import BundleFacts, build_bundle, canonical_json, new_key, with_proofs
 from tribute_jobs.context import Context
 from tribute_jobs.money.files import write_files
+from tribute_jobs.money.inputs import file_inputs, lake_inputs
 from tribute_jobs.money.issued import Statement, statement_folder
+from tribute_jobs.money.posting import ledger_head
 from tribute_storage import SCHEMAS, connect
 from tribute_storage.atomic import write_atomically
 
 BUNDLE = "bundle.json"
-INPUTS = {
-    "corpus_sources": "run_id in (select corpus_run from trajectories where run_id = $train)",
-    "trajectories": "run_id = $train",
-    "simulations": "run_id = $simulate",
-    "queries": "simulate_run = $simulate and period = $period",
-    "valuations": "run_id = $value",
-    "rights": "run_id in (select run_id from rights)",
-}
 
 
 def prove(context: Context, statements: list[Statement]) -> list[Statement]:
-    """Sign a final version: its bundle, and a proof in each statement; written to its folder and to `bundles`."""
+    """Sign a final version: its bundle, and a proof in each statement; written to its folder and to `bundles`.
+
+    Everything in a bundle comes from the lake and Ed25519 signs the same bytes alike, so that a bundle whose file
+    was lost is written again as it was. Until a bundle is committed nothing in its folder is trusted: it is built,
+    and if another lies there, all files of the folder are written anew.
+
+    Raises:
+        ProofError: the bundle is committed, and its file, or what would be written in its place, is another.
+    """
     project, first = context.project, statements[0]
-    folder = statement_folder(project, first["period"], first["statement_version"])
-    if not (folder / BUNDLE).exists():
-        write_atomically(folder / BUNDLE, canonical_json(_bundle(project, statements)))
-    content = (folder / BUNDLE).read_bytes()
+    path = statement_folder(project, first["period"], first["statement_version"]) / BUNDLE
+    run_id = bundle_run(project, first["period"], first["statement_version"])
+    committed = _committed(project, run_id)
+    content = _content(project, statements, path, committed)
+    if path.exists() and path.read_bytes() != content:
+        shutil.rmtree(path.parent)
+    if not path.exists():
+        write_atomically(path, content)
     bundle = json.loads(content)
     proven = with_proofs(bundle, statements)
-    write_files(folder, proven)
+    write_files(path.parent, proven)
     row = {name: bundle[name] for name in ("period", "root", "tree_size", "public_key", "signature")}
-    run_id = bundle_run(project, first["period"], first["statement_version"])
     row |= {"run_id": run_id, "statement_version": first["statement_version"]}
-    row |= {"artifact_uri": context.uri(folder / BUNDLE), "artifact_sha256": hashlib.sha256(content).hexdigest()}
+    row |= {"artifact_uri": context.uri(path), "artifact_sha256": _sha256(content)}
     context.lake.append("bundles", run_id, pa.Table.from_pylist([row], SCHEMAS["bundles"]))
     return proven
+
+
+def bundle_bytes(project: Project, statements: list[Statement]) -> bytes:
+    """The signed bundle of a final version, canonical JSON: the same bytes whenever it is built."""
+    first = statements[0]
+    facts = BundleFacts(
+        model_id=project.name,
+        period=first["period"],
+        code_version=version("tribute"),
+        policy=first["policy"],
+        inputs=lake_inputs(project, first),
+        simulation={name: first[name] for name in ("simulate_run", "train_run", "value_run")},
+        files=file_inputs(project, first),
+        ledger=ledger_head(project, first["period"]),
+    )
+    return canonical_json(build_bundle(facts, statements, signing_key(project)))
 
 
 def bundle_run(project: Project, period: str, statement_version: int) -> str:
@@ -65,36 +87,29 @@ def signing_key(project: Project) -> str:
     return path.read_text()
 
 
-def _bundle(project: Project, statements: list[Statement]) -> dict[str, Any]:
-    first = statements[0]
-    facts = BundleFacts(
-        model_id=project.name,
-        period=first["period"],
-        code_version=version("tribute"),
-        policy=first["policy"],
-        inputs=_inputs(project, first),
-        simulation={name: first[name] for name in ("simulate_run", "train_run", "value_run")},
-    )
-    return build_bundle(facts, statements, signing_key(project))
-
-
-def _inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
-    """Rows and hash of everything in the lake that the statements rest on, whatever the order of rows."""
-    named = {
-        "train": statement["train_run"],
-        "simulate": statement["simulate_run"],
-        "value": statement["value_run"],
-        "period": statement["period"],
-    }
-    found = []
+def _committed(project: Project, run_id: str) -> str | None:
+    """The SHA-256 of a version's bundle, if it is committed."""
     with connect(project.lake_root) as connection:
-        for table, condition in INPUTS.items():
-            columns = ", ".join(f'"{name}"' for name in SCHEMAS[table].names)
-            used = {name: value for name, value in named.items() if f"${name}" in condition}
-            rows, digest = connection.execute(
-                f"select count(*), sha256(coalesce(string_agg(digest, '' order by digest), '')) from "
-                f"(select sha256(row({columns})::varchar) as digest from {table} where {condition})",
-                used,
-            ).fetchall()[0]
-            found.append({"table": table, "run_id": None, "rows": rows, "sha256": digest})
-    return found
+        found = connection.execute("select artifact_sha256 from bundles where run_id = $1", [run_id]).fetchone()
+    return None if found is None else str(found[0])
+
+
+def _content(project: Project, statements: list[Statement], path: Path, committed: str | None) -> bytes:
+    """The bundle: the file that is committed, or else what is built."""
+    there = committed is not None and path.exists()
+    content = path.read_bytes() if there else bundle_bytes(project, statements)
+    if committed in (None, _sha256(content)):
+        return content
+    what = (
+        "was changed after it was signed"
+        if there
+        else "is gone, and signing anew would give another one: key, version of tribute or lake have changed"
+    )
+    raise ProofError(
+        f"{path} {what} (sha256 {_sha256(content)}; signed and committed: {committed}). Put the signed file back "
+        "from a copy: publishers and auditors have it"
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,5 +1,6 @@
 """A settlement: all statements of a period in one version, from a committed valuation; committed and written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,12 @@ import pyarrow as pa
 from tribute.config import Project
 from tribute.lineage import lineage
 from tribute.lineage import run_id as make_run_id
-from tribute.royalty import PeriodFacts, build_statements, canonical_json, statement_sha256
+from tribute.royalty import PeriodFacts, build_statements, by_publisher, canonical_json, statement_sha256
 from tribute.valuation import Valuation, exact
 from tribute_jobs.money import facts
 from tribute_jobs.money.books import read_books
 from tribute_jobs.money.issued import Statement, latest_statements, latest_version, run_of
+from tribute_jobs.money.settled_files import SettledFile, keep_files, project_files, require_unchanged
 from tribute_jobs.money.values import absent_publishers, publisher_values
 from tribute_storage import SCHEMAS, Lake
 
@@ -25,17 +27,21 @@ COPIED = (
     "currency",
     "currency_exponent",
 )
-VERSIONED = {"statement_id", "statement_version", "supersedes_statement_id"}
+VERSIONED = {"statement_id", "statement_version", "restates_statement_version", "supersedes_statement_id"}
 LINE = ("line_id", "line_type", "pool_id", "amount_minor")
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """The statements of a version, and the run that commits them; `reason`: why a closed period is issued anew."""
+    """The statements of a version, and the run that commits them.
+
+    `reason`: why a closed period is issued anew. `files`: those of the project that a new version rests on.
+    """
 
     run_id: str
     statements: list[Statement]
     reason: str | None = None
+    files: tuple[SettledFile, ...] = ()
 
 
 def settlement(
@@ -43,23 +49,25 @@ def settlement(
 ) -> Settlement:
     """Settle a period: divide the pools by the policy and write every publisher's account.
 
-    What says the same as the newest version is that version; anything else is the next one.
+    What says the same as the newest version is that version; anything else is the next one, by a run that is named
+    after what it says and after the files of the project it rests on.
 
     Args:
         final: the version is closed with this.
         reason: why a closed period is issued anew.
 
     Raises:
-        MoneyError, PolicyError, RightsError: pools, policy or terms cannot be used.
+        MoneyError, PolicyError, RightsError: pools, policy or terms cannot be used, or a file changed meanwhile.
     """
+    files = project_files(project)
     period, rule, pools = valuation.period, facts.policy(project), facts.pools(project)
     publishers = publisher_values(project, valuation, by_customer="user_centric" in rule.weights)
     currencies = {pool.currency for pool in pools}
     books = read_books(project, period, {each.publisher_id for each in publishers}, currencies)
-    publishers += absent_publishers(project, publishers, {*books.accounts, *books.adjustments})
+    publishers += absent_publishers(project, publishers, books.agreements)
     version, closed = latest_version(project, period)
     runs, shrinkage = lineage(project), valuation.publishers()[0]["shrinkage"]
-    told = PeriodFacts(
+    of_period = PeriodFacts(
         project=project.name,
         period=period,
         pools=pools,
@@ -70,33 +78,38 @@ def settlement(
         policy=rule,
         fees=facts.fees(project),
         statement_version=version + 1,
-        superseded=frozenset(each["statement_id"] for each in latest_statements(project, period) if closed),
+        superseded=frozenset(by_publisher(latest_statements(project, period)) if closed else ()),
         final=final,
         quality=facts.quality(project, period),
     )
-    statements, newest = build_statements(told, publishers, books), latest_statements(project, period)
-    if _content(statements) == _content(newest):
+    statements, newest = build_statements(of_period, publishers, books), latest_statements(project, period)
+    require_unchanged(project, files)
+    told = content(statements)
+    if told == content(newest):
         return Settlement(run_of(project, newest[0]["statement_id"]), newest, reason)
-    return Settlement(make_run_id("settle", version + 1, _content(statements)), statements, reason)
+    named = [(file.setting, file.name, file.sha256) for file in files]
+    settle_run = make_run_id("settle", version + 1, told, named)
+    return Settlement(settle_run, statements, reason, files)
 
 
 def commit(lake: Lake, settled: Settlement) -> None:
-    """Commit the lines, then the statements that they belong to."""
+    """Commit the lines and the files, then the statements that rest on them."""
     run_id, statements = settled.run_id, settled.statements
     lines = [_line_row(run_id, statement, line) for statement in statements for line in statement["lines"]]
     rows = [_row(run_id, statement, settled.reason) for statement in statements]
     lake.append("statement_lines", run_id, pa.Table.from_pylist(lines, SCHEMAS["statement_lines"]))
+    keep_files(lake, run_id, settled.files)
     lake.append("statements", run_id, pa.Table.from_pylist(rows, SCHEMAS["statements"]))
 
 
-def _content(statements: list[Statement]) -> list[dict[str, Any]]:
+def content(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     """What statements say, whatever their version."""
-    content = []
+    found = []
     for each in sorted(statements, key=lambda one: (one["publisher_id"], one["currency"])):
         own = {name: value for name, value in each.items() if name not in VERSIONED}
         lines = [{name: value for name, value in line.items() if name != "line_id"} for line in each["lines"]]
-        content.append(own | {"lines": lines})
-    return content
+        found.append(own | {"lines": lines})
+    return found
 
 
 def _row(run_id: str, statement: Statement, reason: str | None) -> dict[str, Any]:

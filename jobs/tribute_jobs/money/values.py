@@ -53,7 +53,7 @@ def publisher_values(project: Project, valuation: Valuation, by_customer: bool) 
 def absent_publishers(
     project: Project, present: Sequence[PublisherValue], keys: Iterable[tuple[str, str]]
 ) -> list[PublisherValue]:
-    """Publishers that the rights book no longer names, and that still have an account or an adjustment."""
+    """Publishers that the rights book no longer names, and that still have an account, an adjustment or terms."""
     missing = {publisher for publisher, _ in keys} - {each.publisher_id for each in present}
     names = {each["publisher_id"]: each["publisher_name"] for each, _ in final_statements(project) if missing}
     return [_idle(publisher, names.get(publisher, publisher)) for publisher in sorted(missing)]

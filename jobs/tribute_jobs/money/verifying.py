@@ -1,5 +1,6 @@
-"""`tribute verify`: a statement or a bundle checked offline, by whoever received it."""
+"""`tribute verify`: a statement or a bundle checked offline by its receiver, a bundle also against its project."""
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tribute.config import Project
 from tribute.errors import ProofError
 from tribute.royalty import Money, Problem, verify_bundle, verify_statement
 from tribute_jobs.money.printing import printable
@@ -25,16 +27,19 @@ class Verdict:
     problems: Sequence[Problem]
     known_key: bool
     """Whether the reader knew the payer's key, and it is the one that signed."""
+    recomputed: bool = False
+    """Whether the file holds by itself and was compared with the project that issued it."""
 
 
-def verdict(file: Path, key: str | None) -> Verdict:
+def verdict(file: Path, key: str | None, project: Project | None = None) -> Verdict:
     """Check a statement or a bundle.
 
     Args:
         key: the payer's public key, which must then have signed.
+        project: that issued the bundle: what it holds is hashed again, if the bundle holds by itself.
 
     Raises:
-        ProofError: the file is neither a statement nor a bundle, or the key is no key.
+        ProofError: the file is neither a statement nor a bundle, the key is no key, or the project another.
     """
     public_key = None if key is None else _key(key)
     try:
@@ -43,9 +48,16 @@ def verdict(file: Path, key: str | None) -> Verdict:
         raise ProofError(f"{file} cannot be read: {error.strerror}. Correct the path") from None
     document = _document(file, content)
     bundle = "leaves" in document or str(document.get("schema")).startswith("tribute.bundle")
+    if project is not None and not bundle:
+        raise ProofError(f"{file} is a statement. Give --project with the bundle.json that lies beside it")
     problems = (verify_bundle if bundle else verify_statement)(content, public_key)
+    recomputed = project is not None and not problems
+    if project is not None and recomputed:
+        from tribute_jobs.money.rechecking import recheck  # noqa: PLC0415  (a receiver has no lake to open)
+
+        problems = recheck(project, document, hashlib.sha256(content).hexdigest())
     facts = {} if problems else (_of_bundle if bundle else _of_statement)(document)
-    return Verdict(str(file), "bundle" if bundle else "statement", facts, problems, key is not None)
+    return Verdict(str(file), "bundle" if bundle else "statement", facts, problems, key is not None, recomputed)
 
 
 def print_verdict(found: Verdict, as_json: bool) -> None:
@@ -66,13 +78,18 @@ def _whole(found: Verdict) -> list[str]:
         else "Anybody can sign with a key of their own: compare it with the one that the payer has published, or "
         "give that as --key."
     )
-    return [f"HOLDS: this {found.kind} is what was signed, and it adds up.", *said, trust]
+    compared = " All that it rests on is in the project as it was." if found.recomputed else ""
+    return [f"HOLDS: this {found.kind} is what was signed, and it adds up.{compared}", *said, trust]
 
 
 def _broken(found: Verdict) -> list[str]:
     count = len(found.problems)
     rest = [f"  and {count - SHOWN} more; --json lists all"] if count > SHOWN else []
-    headline = f"DOES NOT HOLD: this {found.kind} is not what was signed, or does not add up."
+    headline = (
+        f"DIFFERS: this {found.kind} is what was signed, but the project no longer is what it rests on."
+        if found.recomputed
+        else f"DOES NOT HOLD: this {found.kind} is not what was signed, or does not add up."
+    )
     return [headline, *(f"  {each.place}: {each.text}" for each in found.problems[:SHOWN]), *rest]
 
 
@@ -80,7 +97,7 @@ def _of_statement(statement: Document) -> dict[str, Any]:
     currency = statement["currency"]
     return {
         "publisher": f"{statement['publisher_name']} ({statement['publisher_id']})",
-        "statement": f"{statement['statement_id']}, version {statement['statement_version']}",
+        "statement": f"{statement['statement_id']}, {_version(statement)}",
         "period": f"{statement['period_start']} to {statement['period_end']}, model {statement['model_id']}",
         "paid": Money(statement["balance"]["amount_paid_minor"], currency).text(),
         "allocated": statement["amount"],
@@ -95,12 +112,26 @@ def _of_bundle(bundle: Document) -> dict[str, Any]:
         paid[statement["currency"]] += statement["balance"]["amount_paid_minor"]
     return {
         "statements": f"{len(bundle['statements'])}, of {len(_publishers(bundle))} publishers",
+        "version": " and ".join(sorted({_version(each) for each in bundle["statements"]})),
         "period": f"{bundle['period']}, model {bundle['model_id']}",
         "paid": " + ".join(Money(minor, currency).text() for currency, minor in sorted(paid.items())),
         "policy": _policy(bundle),
+        "rests_on": f"{_rows(bundle)} in {len(bundle['inputs'])} tables, {len(bundle['files'])} files",
+        "ledger": f"{bundle['ledger']['entries']:,} entries, the last {bundle['ledger']['sha256']}",
         "root": bundle["root"],
         "signed_by": bundle["public_key"],
     }
+
+
+def _version(statement: Document) -> str:
+    """`version 2`, and which one it restates: it then pays nothing."""
+    restates = statement["restates_statement_version"]
+    told = f"version {statement['statement_version']}"
+    return told if restates is None else f"{told}, which restates version {restates} and pays nothing"
+
+
+def _rows(bundle: Document) -> str:
+    return f"{sum(each['rows'] for each in bundle['inputs']):,} rows"
 
 
 def _policy(document: Document) -> str:

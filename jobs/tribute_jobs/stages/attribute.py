@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tribute.cluster import WriteJob, chunks
 from tribute.corpus import QueryTable
-from tribute.errors import CorpusError
 from tribute.lineage import SimulationRun, simulation_runs
 from tribute.readout import QueryRows, attribution_run, period_queries, query_rows
 from tribute.simulation import Design, Simulated, design_of, simulated_responses
@@ -30,15 +29,16 @@ SOURCES = 64
 
 
 def attribute(context: Context, period: str) -> StageOutput:
-    """Write `influence` rows per source as Parquet, commit them, then `estimates` and `queries` beside them."""
+    """Write `influence` rows per source as Parquet, commit them, then `estimates` and `queries` beside them.
+
+    A period without queries is an empty batch, committed too.
+    """
     queries = period_queries(context.project, period)
-    if not queries.query_ids:
-        raise CorpusError(
-            f"Period {period} has no queries. Name a usage file that has some under `queries`, or bring them in: "
-            "tribute ingest PROJECT.yaml FILE"
-        )
     run_id = attribution_run(context.project, queries, period)
     new = not context.committed("queries", run_id)
+    if not queries.query_ids:
+        context.lake.append("queries", run_id, pa.Table.from_pylist([], SCHEMAS["queries"]))
+        return StageOutput(run_id, new, f"no queries in {period}")
     if new:
         context.reporter.started("attribute", run_id)
         Attribution(context, queries, run_id).run(period)

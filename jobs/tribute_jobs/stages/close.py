@@ -7,7 +7,7 @@ from tribute_jobs.stages.stage import StageOutput
 
 
 def close(context: Context, period: str, value_run: str) -> StageOutput:
-    """Final statements, ledger entries and the signed bundle of a period."""
+    """The draft as a final version, ledger entries and the signed bundle of a period."""
     _, closed = latest_version(context.project, period)
     context.reporter.started("close", period)
     statements = closing.close(context, period, value_run)

@@ -1,6 +1,6 @@
 """Stage `settle`: divide the period's pools to the minor unit and write every publisher's statement."""
 
-from tribute.royalty import Money, period_csv, render_report
+from tribute.royalty import Money, month_after, period_csv, render_report
 from tribute.tracking import Record, track
 from tribute.valuation import Valuation, read_valuation
 from tribute_jobs.context import Context
@@ -35,7 +35,7 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
         context.reporter.started("settle", settled.run_id)
         commit(context.lake, settled)
     statements = statements_of_run(project, settled.run_id)
-    findings = period_alarms(project, statements, latest_statements(project, period_before(period)))
+    findings = period_alarms(project, statements, latest_statements(project, month_after(period, -1)))
     write_files(statement_folder(project, period, statements[0]["statement_version"]), statements, findings)
     for finding in findings if new else ():
         context.reporter.warned(finding.text)
@@ -45,12 +45,6 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
     return StageOutput(settled.run_id, new, _summary(context, statements, closed=False))
 
 
-def period_before(period: str) -> str:
-    """The month before a month."""
-    year, month = divmod(int(period[:4]) * 12 + int(period[5:]) - 2, 12)
-    return f"{year:04d}-{month + 1:02d}"
-
-
 def _summary(context: Context, statements: list[Statement], closed: bool) -> str:
     first = statements[0]
     folder = statement_folder(context.project, first["period"], first["statement_version"])
@@ -58,7 +52,11 @@ def _summary(context: Context, statements: list[Statement], closed: bool) -> str
     if closed:
         version = first["statement_version"]
         return f"{first['period']} is closed as version {version}; correct it with: tribute restate"
-    return f"{money} over {len({each['publisher_id'] for each in statements})} publishers, in {folder}"
+    over = f"over {len({each['publisher_id'] for each in statements})} publishers, in {folder}"
+    if any(each["usage_count"] for each in statements):
+        return f"{money} {over}"
+    [basis] = {pool["allocation_basis"] for each in statements for pool in each["pools"]}
+    return f"no queries in {first['period']}: {money} divided by {basis} {over}"
 
 
 def _record(valuation: Valuation, statements: list[Statement]) -> Record:

@@ -3,6 +3,7 @@
 from tribute.tracking import track
 from tribute.valuation import valuation_record, value_period
 from tribute_jobs.context import Context
+from tribute_jobs.stages.quiet import quiet_month
 from tribute_jobs.stages.stage import StageOutput
 
 
@@ -14,6 +15,10 @@ def value(context: Context, period: str, attribute_run: str) -> StageOutput:
     if problem:
         context.reporter.warned(problem)
     publishers = valuation.publishers()
+    if not publishers[0]["queries"]:
+        context.reporter.warned(quiet_month(context.project, period))
+        summary = f"{len(publishers)} publishers, no queries in {period}"
+        return StageOutput(valuation.run_id, valuation.new, summary)
     kappa = publishers[0]["shrinkage"]
     summary = f"{len(publishers)} publishers, token-count weight {kappa:.2f}"
     return StageOutput(valuation.run_id, valuation.new, summary)

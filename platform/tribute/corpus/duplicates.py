@@ -1,16 +1,25 @@
-"""Every text is credited once: what was claimed before, whole or in passages, is taken out of later documents.
+"""Every text is credited once: what stands already, whole or in passages, is taken out of later documents.
 
-Texts are compared by runs of five words. A stretch is what runs that another source claimed before cover, apart
-from gaps of up to `GAP` words: a copy with a word changed here and there is still a copy, in whatever order, among
-whatever else. A document that is nearly all stretches is dropped; of others, stretches of at least `PASSAGE` words
-are cut. A source may repeat itself, as templates do, but for stretches of at least `OWN_PASSAGE` words, and not
-around passages of others.
+Texts are compared by runs of five words. A stretch is what runs that stand already cover, apart from gaps of up
+to `GAP` words: a copy with a word changed here and there is still a copy, in whatever order, among whatever else.
+
+A document that is nearly all stretches is dropped and claims nothing: what is new in it belongs to who has it
+next. That holds for what its own source had too, or it would pay to say everything twice.
+
+From another document, what its own source had is cut in stretches of `OWN_PASSAGE` words: a source may repeat
+itself, as templates do. What others have is a quotation, and stays, unless a stretch of it has `PASSAGE` words
+or all of it is the part `BORROWED` of the document. Then all of it is cut, and so is every stretch of `PASSAGE`
+words, so that own text around what is borrowed does not hide it.
+
+So no run of five words is taken from anybody unless it stands whole in a document that is kept. And a passage of
+`GAP` + 1 or more words that occur only in it stands whole if any document that has it is not dropped. What is
+lost: words changed inside a copy, and what only dropped documents had.
 """
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -19,28 +28,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.corpus.sources import Document, Duplicates
+from tribute.corpus.word_runs import SHINGLE_WORDS, Stretches, covered, edges, joined, numbered_runs
 
-SHINGLE_WORDS = 5
-GAP = 3
 PASSAGE = 50
 OWN_PASSAGE = 200
+BORROWED = 0.1
 SIMILARITY = 0.8
 """Part of a document's words in stretches from which on the document is a copy."""
 
 WORD = re.compile(r"\S+")
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-Stretches = list[tuple[int, int]]
+NOBODY = -1
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """A document, and which of its runs of five words were claimed before: by whom, and in which place."""
+class Claim:
+    """A document of a source, and whose each of its runs of five words is already, as numbers of sources."""
 
-    source_id: str
+    source: int
     document: Document
-    earlier_R: NDArray[np.bool_]
-    claimants: tuple[str, ...]
-    """Of the runs that were claimed before, in their order."""
+    owner_R: NDArray[np.int64]
+    """`NOBODY`: new."""
 
     @cached_property
     def words(self) -> int:
@@ -49,36 +56,49 @@ class Claimed:
 
     @cached_property
     def stretches(self) -> Stretches:
-        """First word, and the one after the last, of what was claimed before."""
-        others_R = self.earlier_R.copy()
-        others_R[self.earlier_R] = [claimant != self.source_id for claimant in self.claimants]
-        others = _joined(others_R)
-        hides = any(end - begin >= PASSAGE for begin, end in others)
-        least = SHINGLE_WORDS if hides else OWN_PASSAGE
-        own = [(begin, end) for begin, end in _joined(self.earlier_R) if end - begin >= least]
-        covered_W = np.zeros(self.words, bool)
-        for begin, end in [*others, *own]:
-            covered_W[begin:end] = True
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], covered_W, [0]])))
-        return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+        """What stands already."""
+        return joined(self.owner_R != NOBODY)
 
-    @property
-    def credited_to(self) -> str:
-        """The source that claimed most of it first."""
-        found = Counter(self.claimants)
-        return min(found, key=lambda source_id: (-found[source_id], source_id))
+    @cached_property
+    def borrowed(self) -> Stretches:
+        """What others have of it, if that is more than quotation."""
+        found = joined((self.owner_R != NOBODY) & (self.owner_R != self.source))
+        lengths = [end - begin for begin, end in found]
+        quoted = max(lengths, default=0) < PASSAGE and sum(lengths) < BORROWED * self.words
+        return [] if quoted else found
 
-    @property
+    @cached_property
     def is_copy(self) -> bool:
-        """Whether nearly all of it was claimed before."""
-        covered = sum(end - begin for begin, end in self.stretches)
-        return bool(self.stretches) and covered >= SIMILARITY * self.words
+        """Whether nearly all of it stands already."""
+        return (
+            bool(self.stretches) and sum(end - begin for begin, end in self.stretches) >= SIMILARITY * self.words
+        )
 
-    def without(self, passages: Stretches) -> Document:
-        """The document without some stretches."""
+    @cached_property
+    def cut(self) -> Stretches:
+        """What is cut, if it is not dropped."""
+        least = PASSAGE if self.borrowed else OWN_PASSAGE
+        long_ones = [each for each in self.stretches if each[1] - each[0] >= least]
+        return edges(covered([*long_ones, *self.borrowed], self.words))
+
+    @property
+    def stands_R(self) -> NDArray[np.bool_]:
+        """Which runs are whole after the cut."""
+        gone_W = np.concatenate([[0], np.cumsum(covered(self.cut, self.words))])
+        return np.asarray(gone_W[SHINGLE_WORDS:] == gone_W[:-SHINGLE_WORDS])
+
+    @property
+    def credited_to(self) -> int:
+        """The source that has most of it; the first by id of several."""
+        return int(np.bincount(self.owner_R[self.owner_R != NOBODY]).argmax())
+
+    def kept(self) -> Document:
+        """The document without what is cut."""
+        if not self.cut:
+            return self.document
         spans, rest = [found.span() for found in WORD.finditer(self.document.text)], []
         begin = 0
-        for first, after in passages:
+        for first, after in self.cut:
             rest.append(self.document.text[begin : spans[first][0]].rstrip())
             begin = spans[after - 1][1]
         rest.append(self.document.text[begin:].lstrip())
@@ -88,7 +108,7 @@ class Claimed:
 def credit_once(
     documents: Mapping[str, Sequence[Document]], dates: Mapping[str, date] | None = None
 ) -> tuple[dict[str, list[Document]], tuple[Duplicates, ...]]:
-    """Documents per source, each without what was claimed before it, and what is credited elsewhere for that.
+    """Documents per source, each without what stands already, and what is credited elsewhere for that.
 
     The first claimant is the one with the earliest date, its document's own or its source's; an unknown date is
     later than any. Ties go to the first source by id, within a source to the first document. Texts of fewer words
@@ -97,23 +117,30 @@ def credit_once(
     Args:
         dates: of sources whose documents have none of their own; None: dates do not count.
     """
+    names = sorted(documents)
+    number = {source_id: index for index, source_id in enumerate(names)}
     kept: dict[str, list[Document]] = {source_id: [] for source_id in documents}
     credited: Counter[tuple[str, str, str]] = Counter()
     whole: dict[bytes, str] = {}
-    for claim in _claims(in_order(documents, dates)):
-        digest = hashlib.sha256(" ".join(claim.document.text.split()).encode()).digest()
-        passages = [each for each in claim.stretches if each[1] - each[0] >= PASSAGE]
+    ordered = in_order(documents, dates)
+    runs_D, different = numbered_runs([document.text for _, document in ordered])
+    owner_U = np.full(different, NOBODY)
+    for (source_id, document), run_R in zip(ordered, runs_D, strict=True):
+        digest = hashlib.sha256(" ".join(document.text.split()).encode()).digest()
         if digest in whole:
-            credited[claim.source_id, whole[digest], "exact"] += 1
+            credited[source_id, whole[digest], "exact"] += 1
             continue
-        whole[digest] = claim.source_id
-        if claim.is_copy or passages:
+        claim = Claim(number[source_id], document, _owners(run_R, owner_U, number[source_id]))
+        if claim.is_copy or claim.cut:
             kind = "near" if claim.is_copy else "passage"
-            credited[claim.source_id, claim.credited_to, kind] += 1
+            credited[source_id, names[claim.credited_to], kind] += 1
         if not claim.is_copy:
-            kept[claim.source_id].append(claim.without(passages) if passages else claim.document)
-    ordered = {source_id: sorted(rest, key=lambda each: each.document_id) for source_id, rest in kept.items()}
-    return ordered, tuple(Duplicates(*pair, count) for pair, count in sorted(credited.items()))
+            whole[digest] = source_id
+            kept[source_id].append(claim.kept())
+            new_R = claim.stands_R & (owner_U[run_R] == NOBODY)
+            owner_U[run_R[new_R]] = claim.source
+    by_id = {source_id: sorted(rest, key=lambda each: each.document_id) for source_id, rest in kept.items()}
+    return by_id, tuple(Duplicates(*pair, count) for pair, count in sorted(credited.items()))
 
 
 def in_order(
@@ -129,37 +156,8 @@ def in_order(
     return sorted(((source_id, each) for source_id in documents for each in documents[source_id]), key=claim)
 
 
-def _claims(ordered: Sequence[tuple[str, Document]]) -> Iterator[Claimed]:
-    """What was claimed before of every document."""
-    hashes: dict[str, int] = {}
-    runs = [_runs(document.text.split(), hashes) for _, document in ordered]
-    every_R = np.concatenate([np.zeros(0, np.uint64), *runs])
-    _, place, inverse = np.unique(every_R, return_index=True, return_inverse=True)
-    first_R, begin_D = place[inverse], np.cumsum([0, *map(len, runs)])
-    for (source_id, document), begin, after in zip(ordered, begin_D[:-1], begin_D[1:], strict=True):
-        earlier_R = first_R[begin:after] < np.arange(begin, after)
-        found_D = np.searchsorted(begin_D, first_R[begin:after][earlier_R], "right") - 1
-        yield Claimed(source_id, document, earlier_R, tuple(ordered[d][0] for d in found_D.tolist()))
-
-
-def _runs(words: Sequence[str], hashes: dict[str, int]) -> NDArray[np.uint64]:
-    """A hash of every five words in a row."""
-    for word in words:
-        if word not in hashes:
-            hashes[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
-    hash_W = np.array([hashes[word] for word in words], np.uint64)
-    found_R = np.zeros(max(len(words) - SHINGLE_WORDS + 1, 0), np.uint64)
-    for offset in range(SHINGLE_WORDS):
-        found_R = (found_R ^ hash_W[offset : offset + len(found_R)]) * MULTIPLIER
-    return found_R
-
-
-def _joined(earlier_R: NDArray[np.bool_]) -> Stretches:
-    """Stretches of words that these runs cover, over gaps."""
-    found: Stretches = []
-    for begin in np.flatnonzero(earlier_R).tolist():
-        if found and begin <= found[-1][1] + GAP:
-            found[-1] = found[-1][0], begin + SHINGLE_WORDS
-        else:
-            found.append((begin, begin + SHINGLE_WORDS))
-    return found
+def _owners(run_R: NDArray[np.int64], owner_U: NDArray[np.int64], source: int) -> NDArray[np.int64]:
+    """Whose each run is already; what stood further up in the document is its own source's."""
+    _, first, inverse = np.unique(run_R, return_index=True, return_inverse=True)
+    repeated_R, owner_R = first[inverse] < np.arange(len(run_R)), owner_U[run_R]
+    return np.where((owner_R == NOBODY) & repeated_R, source, owner_R)

@@ -77,6 +77,10 @@ class QueryTable:
         days = [moment.astimezone(UTC).date() if moment else first for moment in self.times]
         return self.take([index for index, day in enumerate(days) if first <= day < after])
 
+    def months(self) -> list[str]:
+        """The months of use (UTC), `YYYY-MM`, in order; queries without a time are of none."""
+        return sorted({moment.astimezone(UTC).date().isoformat()[:7] for moment in self.times if moment})
+
 
 def text_queries(
     query_ids: Sequence[str], texts: Sequence[str], window: int, accounting: Accounting = NOTHING_SAID

@@ -1,5 +1,6 @@
 """From valuations to money, and the proof of it. No float decides an amount; README.md beside this file."""
 
+from tribute.royalty.accounting import month_after
 from tribute.royalty.agreement import Agreement, agreement_of
 from tribute.royalty.agreement_file import read_agreements
 from tribute.royalty.alarms import AlarmLimits, alarms
@@ -21,7 +22,7 @@ from tribute.royalty.pdf import render_pdf
 from tribute.royalty.plain_text import render_text
 from tribute.royalty.policy import DEFAULT_POLICY, Policy, parse_policy, policy_from_json, policy_json
 from tribute.royalty.rendering import render_html, render_report
-from tribute.royalty.restatement import adjustments
+from tribute.royalty.restatement import by_publisher, closing_statements, owed
 from tribute.royalty.rights import Publisher, Right, RightsBook, rights_of_publishers
 from tribute.royalty.rights_file import read_rights
 from tribute.royalty.signing import new_key, public_key
@@ -60,7 +61,6 @@ __all__ = [
     "RightsBook",
     "SourceTerms",
     "account_from_json",
-    "adjustments",
     "agreement_of",
     "alarms",
     "allocate",
@@ -70,15 +70,19 @@ __all__ = [
     "beancount",
     "build_bundle",
     "build_statements",
+    "by_publisher",
     "canonical_json",
     "check_chain",
     "check_period",
     "check_statement",
+    "closing_statements",
     "compare",
     "comparison_text",
     "customer_weights",
     "entries",
+    "month_after",
     "new_key",
+    "owed",
     "parse_money",
     "parse_policy",
     "period_csv",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tribute.royalty.accounting import ends_accounting_period
 from tribute.royalty.exact_text import one_line
-from tribute.royalty.wording import Statement, money, rate
+from tribute.royalty.wording import Statement, money, rate, restated
 
 
 class AccountRow(NamedTuple):
@@ -16,7 +16,12 @@ class AccountRow(NamedTuple):
 
 
 def account_rows(s: Statement) -> list[AccountRow]:
-    """The balance in the industry's order: opening, payment and closing always, other rows where not zero."""
+    """The balance in the industry's order: opening, payment and closing always, other rows where not zero.
+
+    A restated statement moves no account: it tells what is earned, and that nothing is paid.
+    """
+    if restated(s):
+        return [*_earned(s), AccountRow("Paid by this statement", money(0, s["currency"]), "result")]
     b, currency = s["balance"], s["currency"]
     rows = [
         AccountRow("Opening balance, from the period before", money(b["opening_balance_minor"], currency)),
@@ -75,9 +80,12 @@ def _kept(s: Statement) -> list[AccountRow]:
 
 
 def why_paid_differs(s: Statement) -> str:
-    """One sentence from the allocated to the paid amount; empty where they are the same and nothing moved."""
+    """One sentence from the allocated to the paid amount; empty where they are the same and nothing moved.
+
+    A restated statement pays nothing, as `notices` says.
+    """
     b = s["balance"]
-    reasons = _reasons(s)
+    reasons = [] if restated(s) else _reasons(s)
     if not reasons:
         return ""
     allocated, paid = b["royalty_allocated_minor"], b["amount_paid_minor"]

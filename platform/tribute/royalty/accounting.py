@@ -1,4 +1,4 @@
-"""Months, quarters and years: which month ends an accounting period, and how far two months are apart."""
+"""Months, quarters and years: which month begins and ends an accounting period, and how months are counted."""
 
 from tribute.config import period_days
 from tribute.errors import MoneyError
@@ -17,12 +17,44 @@ def month_number(period: str) -> int:
     return int(period[:4]) * 12 + int(period[5:]) - 1
 
 
+def month_after(period: str, months: int = 1) -> str:
+    """The `YYYY-MM` period that lies so many months after another; before it, if the number is below 0.
+
+    Raises:
+        ConfigError: not a month.
+    """
+    year, month = divmod(month_number(period) + months, 12)
+    return f"{year:04d}-{month + 1:02d}"
+
+
+def accounting_period_number(period: str, accounting_period: str) -> int:
+    """The number of the month, quarter or year of the calendar that a month lies in; consecutive ones follow.
+
+    Raises:
+        MoneyError: an unknown kind of accounting period.
+    """
+    return month_number(period) // _months(accounting_period)
+
+
 def ends_accounting_period(period: str, accounting_period: str) -> bool:
     """Whether a month is the last of its month, quarter or year.
 
     Raises:
         MoneyError: an unknown kind of accounting period.
     """
+    return (month_number(period) + 1) % _months(accounting_period) == 0
+
+
+def begins_accounting_period(period: str, accounting_period: str) -> bool:
+    """Whether a month is the first of its month, quarter or year.
+
+    Raises:
+        MoneyError: an unknown kind of accounting period.
+    """
+    return month_number(period) % _months(accounting_period) == 0
+
+
+def _months(accounting_period: str) -> int:
     if accounting_period not in MONTHS_OF:
         raise MoneyError(f"Accounting period {accounting_period!r} is unknown. Use one of {', '.join(MONTHS_OF)}")
-    return (month_number(period) + 1) % MONTHS_OF[accounting_period] == 0
+    return MONTHS_OF[accounting_period]

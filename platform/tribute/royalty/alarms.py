@@ -11,7 +11,7 @@ from tribute.royalty.findings import Finding
 
 @dataclass(frozen=True)
 class AlarmLimits:
-    """Above which figure a finding is made; parts of 1, exact.
+    """Above which figure a finding is made; parts of 1 or ratios, exact.
 
     Raises:
         MoneyError: a limit that is inexact or below 0.
@@ -26,6 +26,8 @@ class AlarmLimits:
     """Least change of a share that counts, as a part of the share before."""
     customer_part: Fraction = Fraction(1, 4)
     """Of the period's uses."""
+    customer_ratio: Fraction = Fraction(3, 2)
+    """Times the part that each customer would have if all had the same: customers that are alike never flood."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -90,17 +92,21 @@ def jumps(
 
 
 def flooding(uses_by_customer: Mapping[str, int], limits: AlarmLimits = DEFAULT_LIMITS) -> list[Finding]:
-    """Customers, of two or more, that stand for more than their part of the period's uses."""
-    total = sum(uses_by_customer.values())
-    if not total or len(uses_by_customer) < 2:
+    """Customers that stand for more of the period's uses than both limits allow.
+
+    Among n customers that made some use, the limit is max(customer_part, customer_ratio / n): one customer
+    alone, and customers that are alike, never flood.
+    """
+    total, customers = sum(uses_by_customer.values()), sum(1 for uses in uses_by_customer.values() if uses)
+    if not customers:
         return []
-    found = []
+    limit, found = max(limits.customer_part, limits.customer_ratio / customers), []
     for customer, uses in sorted(uses_by_customer.items()):
         part = Fraction(uses, total)
-        if part > limits.customer_part:
+        if part > limit:
             text = (
                 f"Customer {customer} made {uses:,} of {total:,} uses, {percent(part)}%, above the limit of "
-                f"{percent(limits.customer_part)}%. Its questions decide that part of what is paid"
+                f"{percent(limit)}% among {customers} customers. Its questions decide that part of the pay"
             )
             found.append(Finding("flooding", customer, text, part))
     return found

@@ -1,12 +1,12 @@
 """A publisher's account over a period: opening to closing, in the industry's order, exact to the minor unit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any
 
 from tribute.errors import MoneyError
-from tribute.royalty.accounting import ends_accounting_period, month_number
+from tribute.royalty.accounting import begins_accounting_period, ends_accounting_period, month_number
 from tribute.royalty.agreement import Agreement
 
 
@@ -25,7 +25,7 @@ class Account:
     reserves: tuple[tuple[str, int], ...] = ()
     """(period held, minor), the oldest first."""
     earned_minor: int = 0
-    """Earned in the running accounting period."""
+    """Earned in the running accounting period, corrections of its months included."""
 
     def __post_init__(self) -> None:
         owed = [self.unrecouped_minor, self.earned_minor, *(minor for _, minor in self.reserves)]
@@ -41,42 +41,48 @@ class Account:
 
 @dataclass(frozen=True)
 class Adjustment:
-    """A correction of what an earlier statement said was earned, in minor units, with its reason."""
+    """A correction of what an earlier period credited, in minor units, with its reason."""
 
     reason: str
     adjusts_statement_id: str
     amount_minor: int
+    running: bool = False
+    """Whether it corrects a month of the running accounting period: it then counts towards its guarantee."""
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Every line of an account over a period, in order; amounts in minor units.
+    """Every line of an account over a period, in order; amounts in minor units, 0 where left out.
 
     payable_before_tax = opening + earned + adjustments - recouped + shortfall - held + released
+    shortfall          = guarantee - accounting_period_earned where that is above 0, if due, else 0
     paid + withheld    = payable_before_tax if due, at least the threshold and above 0, else 0
     closing            = payable_before_tax - paid - withheld
+    recouped           = earned + adjustments + min(opening, 0) where that is above 0, at most what is unrecouped
     unrecouped         = unrecouped before + granted - recouped
     """
 
-    opening_balance_minor: int
-    royalty_allocated_minor: int
-    royalty_rate: Fraction
-    royalty_earned_minor: int
-    adjustments: tuple[Adjustment, ...]
-    prior_period_adjustment_minor: int
-    advance_granted_minor: int
-    advance_recouped_minor: int
-    minimum_guarantee_shortfall_minor: int
-    reserve_held_minor: int
-    reserve_released_minor: int
-    payable_before_tax_minor: int
-    withholding_tax_rate: Fraction
-    withholding_tax_minor: int
-    amount_paid_minor: int
-    carried_forward_minor: int
-    closing_balance_minor: int
-    unrecouped_advance_minor: int
-    closing: Account
+    opening_balance_minor: int = 0
+    royalty_allocated_minor: int = 0
+    royalty_rate: Fraction = Fraction(1)
+    royalty_earned_minor: int = 0
+    adjustments: tuple[Adjustment, ...] = ()
+    prior_period_adjustment_minor: int = 0
+    accounting_period_earned_minor: int = 0
+    """What counts towards the guarantee: earned in the accounting period so far, with its running corrections."""
+    advance_granted_minor: int = 0
+    advance_recouped_minor: int = 0
+    minimum_guarantee_shortfall_minor: int = 0
+    reserve_held_minor: int = 0
+    reserve_released_minor: int = 0
+    payable_before_tax_minor: int = 0
+    withholding_tax_rate: Fraction = Fraction(0)
+    withholding_tax_minor: int = 0
+    amount_paid_minor: int = 0
+    carried_forward_minor: int = 0
+    closing_balance_minor: int = 0
+    unrecouped_advance_minor: int = 0
+    closing: Account = field(default_factory=Account)
     """What the next period opens with."""
 
 
@@ -89,9 +95,10 @@ def balance(
 ) -> Balance:
     """The account of one month; months follow each other, each opening with the closing of the one before.
 
-    A reserve is a part of what is earned and left after recoupment, so that holding it puts nobody below 0. The
-    guarantee compares what is earned in the whole accounting period, without adjustments. Rates are rounded half
-    to even, once each. A balance below 0 is carried forward and never asked back.
+    An advance is recouped from what the month brings, less what is overdrawn, and never from what was carried
+    forward: a threshold only delays. A reserve is a part of what is earned and left after recoupment, so that
+    holding it puts nobody below 0. The guarantee compares what is earned in the whole accounting period. Rates are
+    rounded half to even, once each. A balance below 0 is carried forward and never asked back.
 
     Args:
         allocated_minor: what the pools gave the publisher, before its rate.
@@ -100,18 +107,17 @@ def balance(
         MoneyError: an amount that is not a whole number, or less than nothing allocated.
         ConfigError: `period` is not a month.
     """
-    _check(agreement, allocated_minor, adjustments)
+    earned = _earned(agreement, allocated_minor, adjustments)
     due = ends_accounting_period(period, agreement.accounting_period)
-    earned = round(agreement.rate * allocated_minor)
     adjusted = sum(each.amount_minor for each in adjustments)
     granted = sum(minor for month, minor in agreement.advances if month == period)
-    credit = opening.balance_minor + earned + adjusted
-    recouped = min(max(credit, 0), opening.unrecouped_minor + granted)
-    accrued = opening.earned_minor + earned
+    brought = earned + adjusted + min(opening.balance_minor, 0)
+    recouped = min(max(brought, 0), opening.unrecouped_minor + granted)
+    accrued = earned + _earned_before(agreement, opening, period, adjustments)
     shortfall = max(0, agreement.guarantee_minor - accrued) if due else 0
-    held = round(agreement.reserve_rate * min(earned, max(credit - recouped, 0)))
+    held = round(agreement.reserve_rate * min(earned, max(brought - recouped, 0)))
     released, kept = _released(agreement, opening, period)
-    payable = credit - recouped + shortfall - held + released
+    payable = opening.balance_minor + earned + adjusted - recouped + shortfall - held + released
     settled = payable if due and payable >= max(agreement.threshold_minor, 1) else 0
     withheld = round(agreement.withholding_rate * settled)
     unrecouped = opening.unrecouped_minor + granted - recouped
@@ -123,6 +129,7 @@ def balance(
         royalty_earned_minor=earned,
         adjustments=tuple(adjustments),
         prior_period_adjustment_minor=adjusted,
+        accounting_period_earned_minor=accrued,
         advance_granted_minor=granted,
         advance_recouped_minor=recouped,
         minimum_guarantee_shortfall_minor=shortfall,
@@ -139,8 +146,27 @@ def balance(
     )
 
 
+def recounted(agreement: Agreement, allocated_minor: int) -> Balance:
+    """The balance of a version that restates a closed period: what is allocated and earned, and nothing else.
+
+    It moves no account: what it changes is an adjustment of a later month (`owed`).
+
+    Raises:
+        MoneyError: an amount that is not a whole number, or less than nothing allocated.
+    """
+    return Balance(
+        royalty_allocated_minor=allocated_minor,
+        royalty_rate=agreement.rate,
+        royalty_earned_minor=_earned(agreement, allocated_minor),
+        withholding_tax_rate=agreement.withholding_rate,
+    )
+
+
 def balance_json(told: Balance) -> dict[str, Any]:
-    """The balance of a statement: integers, rates as exact text, and the closing account under `account`."""
+    """The balance of a statement: integers, rates as exact text, and the closing account under `account`.
+
+    An adjustment has the key `running` only where it is true.
+    """
     plain = {each.name: getattr(told, each.name) for each in fields(Balance) if each.name != "closing"}
     for rate in ("royalty_rate", "withholding_tax_rate"):
         plain[rate] = str(plain[rate])
@@ -150,10 +176,16 @@ def balance_json(told: Balance) -> dict[str, Any]:
             "adjusts_statement_id": each.adjusts_statement_id,
             "amount_minor": each.amount_minor,
         }
+        | ({"running": True} if each.running else {})
         for each in told.adjustments
     ]
-    account = {each.name: getattr(told.closing, each.name) for each in fields(Account)}
-    return plain | {"account": account | {"reserves": [list(reserve) for reserve in told.closing.reserves]}}
+    return plain | {"account": account_json(told.closing)}
+
+
+def account_json(account: Account) -> dict[str, Any]:
+    """An account as a statement holds it under `balance.account`."""
+    plain = {each.name: getattr(account, each.name) for each in fields(Account)}
+    return plain | {"reserves": [list(reserve) for reserve in account.reserves]}
 
 
 def account_from_json(account: Mapping[str, Any]) -> Account:
@@ -171,6 +203,16 @@ def account_from_json(account: Mapping[str, Any]) -> Account:
     return Account(**{**account, "reserves": tuple((period, minor) for period, minor in account["reserves"])})
 
 
+def _earned_before(agreement: Agreement, opening: Account, period: str, adjustments: Sequence[Adjustment]) -> int:
+    """What else counts towards the guarantee: earned in the accounting period before this month, as corrected now.
+
+    Corrections of closed accounting periods are made with their guarantee already (`owed`) and do not count again.
+    """
+    if begins_accounting_period(period, agreement.accounting_period):
+        return 0
+    return opening.earned_minor + sum(each.amount_minor for each in adjustments if each.running)
+
+
 def _released(agreement: Agreement, opening: Account, period: str) -> tuple[int, tuple[tuple[str, int], ...]]:
     """Reserves whose months are over, summed, and those that stay."""
     now = month_number(period)
@@ -179,7 +221,8 @@ def _released(agreement: Agreement, opening: Account, period: str) -> tuple[int,
     return sum(minor for month, minor in opening.reserves if month in over), kept
 
 
-def _check(agreement: Agreement, allocated_minor: int, adjustments: Sequence[Adjustment]) -> None:
+def _earned(agreement: Agreement, allocated_minor: int, adjustments: Sequence[Adjustment] = ()) -> int:
+    """What is earned of whole amounts: allocated times rate, half to even."""
     for minor in (allocated_minor, *(each.amount_minor for each in adjustments)):
         if not _is_whole(minor):
             raise MoneyError(
@@ -189,6 +232,7 @@ def _check(agreement: Agreement, allocated_minor: int, adjustments: Sequence[Adj
         raise MoneyError(
             f"{agreement.publisher_id} is allocated {allocated_minor}, below 0. Give corrections as adjustments"
         )
+    return round(agreement.rate * allocated_minor)
 
 
 def _is_whole(minor: object) -> bool:

@@ -7,11 +7,12 @@ bundle.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from tribute.errors import ProofError
 from tribute.royalty.canonical import canonical_json, check_exact, encoded
+from tribute.royalty.ledger import GENESIS
 from tribute.royalty.merkle import Tree, leaf_hash
 from tribute.royalty.signing import public_key, sign
 
@@ -25,7 +26,9 @@ _HEAD_SCHEMA = "tribute.tree_head/1"
 class BundleFacts:
     """What a bundle says of its period beside the statements; JSON-ready, without floats.
 
-    `policy` is the same record as on the statements; an input is `{table, run_id, rows, sha256}`.
+    `policy` is the same record as on the statements; an input is `{table, run_ids, rows, sha256}`, all rows of a
+    table that these runs committed; a file `{setting, name, sha256}`; the ledger `{entries, sha256}`, how many
+    entries it has up to the end of the period and the hash of the last one.
     """
 
     model_id: str
@@ -34,6 +37,8 @@ class BundleFacts:
     policy: Mapping[str, Any]
     inputs: Sequence[Mapping[str, Any]]
     simulation: Mapping[str, Any]
+    files: Sequence[Mapping[str, Any]] = ()
+    ledger: Mapping[str, Any] = field(default_factory=lambda: {"entries": 0, "sha256": GENESIS})
 
 
 FACTS = tuple(BundleFacts.__dataclass_fields__)
@@ -84,7 +89,7 @@ def build_bundle(facts: BundleFacts, statements: Sequence[Mapping[str, Any]], pr
     pieces = [pieces_of(statement) for statement in ranked]
     hashes = [leaf_hash(leaf) for each in pieces for leaf in each.leaves]
     root, size = Tree(hashes).root.hex(), len(hashes)
-    told = asdict(facts) | {"inputs": [dict(each) for each in facts.inputs]}
+    told = asdict(facts) | {name: [dict(each) for each in getattr(facts, name)] for name in ("inputs", "files")}
     bundle = told | {
         "schema": BUNDLE_SCHEMA,
         "facts_sha256": fact_hashes(told),

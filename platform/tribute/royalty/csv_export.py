@@ -11,8 +11,8 @@ from tribute.royalty.footing import check_period
 from tribute.royalty.money import Money
 
 _OF_STATEMENT = (
-    "statement_id", "statement_version", "status", "period_start", "period_end", "model_id", "publisher_id",
-    "publisher_name", "currency",
+    "statement_id", "statement_version", "restates_statement_version", "status", "period_start", "period_end",
+    "model_id", "publisher_id", "publisher_name", "currency",
 )  # fmt: skip
 _OF_LINE = (
     "line_id", "line_type", "pool_id", "source_id", "title", "license", "terms", "split", "use_type",

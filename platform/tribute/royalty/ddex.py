@@ -35,7 +35,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "ModelId",
     ),
     "SRS1": (
-        "RecordType", "RecordId", "SummaryType", "StatementVersion", "SupersedesStatementId", "StatementStatus",
+        "RecordType", "RecordId", "SummaryType", "StatementVersion", "RestatesStatementVersion",
+        "SupersedesStatementId", "StatementStatus",
         "AllocatedPartyId", "AllocatedPartyName", "AgreementId", "UsageStartDate", "UsageEndDate",
         "RevenuePoolName", "CurrencyOfAccounting", "NetRevenueInCurrencyOfAccounting", "OpeningBalance",
         "RoyaltyEarned",
@@ -114,6 +115,7 @@ def _summary(s: Mapping[str, Any]) -> Fields:
     return {
         "RecordId": s["statement_id"], "SummaryType": "AllocatedParty",
         "StatementVersion": str(s["statement_version"]),
+        "RestatesStatementVersion": str(s["restates_statement_version"] or ""),
         "SupersedesStatementId": s["supersedes_statement_id"] or "", "StatementStatus": s["status"],
         "AllocatedPartyId": s["publisher_id"], "AllocatedPartyName": s["publisher_name"],
         "AgreementId": s["agreement"]["agreement_id"], "UsageStartDate": s["period_start"],

@@ -44,18 +44,14 @@ def check_statement(statement: Mapping[str, Any]) -> None:
 
     Raises:
         MoneyError: lines that do not sum to their statement, or belong to no pool of it, or an account that does
-            not lead from its opening to its closing balance.
+            not lead from its opening to its closing balance; one that restates a closed period moves nothing.
     """
     own = {pool["pool_id"] for pool in statement["pools"]}
     strange = sorted({str(line["pool_id"]) for line in statement["lines"]} - own)
     if strange:
         raise _wrong(statement, f"has lines of pool {strange[0]}, which it does not list")
     b = statement["balance"]
-    due = (
-        b["opening_balance_minor"] + b["royalty_earned_minor"] + b["prior_period_adjustment_minor"]
-        - b["advance_recouped_minor"] + b["minimum_guarantee_shortfall_minor"]
-        - b["reserve_held_minor"] + b["reserve_released_minor"]
-    )  # fmt: skip
+    due = _due(b) if statement["restates_statement_version"] is None else 0
     sums = {
         "lines": (sum(line["amount_minor"] for line in statement["lines"]), statement["amount_minor"]),
         "allocated royalty": (statement["amount_minor"], b["royalty_allocated_minor"]),
@@ -65,6 +61,14 @@ def check_statement(statement: Mapping[str, Any]) -> None:
     for name, (added, said) in sums.items():
         if added != said:
             raise _wrong(statement, f"does not add up: {name} {added}, it says {said}")
+
+
+def _due(b: Mapping[str, Any]) -> int:
+    return int(
+        b["opening_balance_minor"] + b["royalty_earned_minor"] + b["prior_period_adjustment_minor"]
+        - b["advance_recouped_minor"] + b["minimum_guarantee_shortfall_minor"]
+        - b["reserve_held_minor"] + b["reserve_released_minor"]
+    )  # fmt: skip
 
 
 def _wrong(statement: Mapping[str, Any], problem: str) -> MoneyError:

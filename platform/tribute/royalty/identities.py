@@ -1,18 +1,18 @@
-"""The arithmetic by which a statement accounts for itself, and by which the statements of a period foot.
+"""The arithmetic by which a statement accounts for itself, recomputed from what is printed.
 
-All of it is recomputed from what is printed; the statements have been checked against their schema before.
+The statement has been checked against its schema before.
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from tribute.errors import MoneyError
+from tribute.errors import MoneyError, PolicyError
 from tribute.royalty.canonical import canonical_json
 from tribute.royalty.exact_text import percent
-from tribute.royalty.money import allocate, currency_exponent
+from tribute.royalty.money import currency_exponent
+from tribute.royalty.policy import Policy, parse_policy
 from tribute.royalty.shapes import within
 from tribute.royalty.strict_json import Problem
 
@@ -20,7 +20,9 @@ Document = Mapping[str, Any]
 
 
 def statement_problems(statement: Document, place: str = "") -> Iterator[Problem]:
-    """Where a statement contradicts itself: currency, lines, pools, share, policy. Balance: `account_problems`.
+    """Where a statement contradicts itself: currency, sums, pools, share, policy.
+
+    Lines from shares: `share_problems`; the balance: `account_problems`.
 
     Args:
         place: path of the statement, such as `statements[2]`; a statement by itself has none.
@@ -43,51 +45,28 @@ def statement_problems(statement: Document, place: str = "") -> Iterator[Problem
 
 
 def policy_problems(policy: Document, place: str) -> Iterator[Problem]:
-    """Whether `sha256` is that of the canonical JSON of all other fields, the text among them."""
+    """Fields that are no policy, a text that does not say what they do, and a `sha256` of something else."""
     fields = {key: value for key, value in policy.items() if key != "sha256"}
     found = hashlib.sha256(canonical_json(fields)).hexdigest()
     if found != policy["sha256"]:
         yield Problem(within(place, "sha256"), f"is {policy['sha256']}, but fields and text have {found}")
-
-
-def pool_problems(statements: Sequence[Document]) -> Iterator[Problem]:
-    """Pools that their statements do not pay out exactly, or do not agree on."""
-    said: dict[tuple[str, str], tuple[Document, str]] = {}
-    paid: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
-    for number, statement in enumerate(statements):
-        for index, pool in enumerate(statement["pools"]):
-            key, place = (statement["currency"], pool["pool_id"]), f"statements[{number}].pools[{index}]"
-            first, where = said.setdefault(key, (pool, place))
-            for name in sorted(pool.keys() & first.keys()):
-                if pool[name] != first[name]:
-                    yield Problem(f"{place}.{name}", f"is {pool[name]}, but {first[name]} in {where}")
-            paid[key].setdefault(number, 0)
-        for line in statement["lines"]:
-            own = paid[statement["currency"], line["pool_id"]]
-            own[number] = own.get(number, 0) + line["amount_minor"]
-    for key, (pool, where) in said.items():
-        amount, total = pool["pool_amount_minor"], sum(paid[key].values())
-        if total != amount:
-            text = f"of pool {key[1]} is {amount} {key[0]}, the lines of all statements pay {total} of it"
-            yield Problem(f"{where}.pool_amount_minor", text)
-        yield from _division(statements, amount, key[1], paid[key])
-
-
-def _division(
-    statements: Sequence[Document], amount: int, pool_id: str, paid: Mapping[int, int]
-) -> Iterator[Problem]:
-    """That a pool is divided by the printed shares: they sum to 1, and each gets its largest remainder."""
-    shares = {str(statements[number]["publisher_id"]): Fraction(statements[number]["share"]) for number in paid}
-    if len(shares) < len(paid) or min(shares.values()) < 0 or sum(shares.values()) != 1 or amount < 0:
-        first = f"statements[{min(paid)}].share"
-        yield Problem(first, f"and the others of pool {pool_id} are not one part of 1 for each publisher")
+    try:
+        rule = policy_of(policy)
+    except (PolicyError, ValueError) as error:  # ValueError: a sum of more digits than can be told
+        yield Problem(place, f"is no policy: {error}")
         return
-    due = allocate(amount, shares)
-    for number, minor in paid.items():
-        expected = due[str(statements[number]["publisher_id"])]
-        if minor != expected:
-            text = f"pays {minor} of pool {pool_id}, its share of {amount} is {expected}"
-            yield Problem(f"statements[{number}].amount_minor", text)
+    if rule.text != policy["text"]:
+        text = "is not what these fields say. If another release of tribute wrote it, verify it with that"
+        yield Problem(within(place, "text"), text)
+
+
+def policy_of(policy: Document) -> Policy:
+    """The policy that a statement prints.
+
+    Raises:
+        PolicyError: its fields are no policy.
+    """
+    return parse_policy({name: value for name, value in policy.items() if name not in ("text", "sha256")})
 
 
 def differs(place: str, found: object, expected: object, why: str) -> Iterator[Problem]:
@@ -100,6 +79,17 @@ def amount_text(minor: int, currency: str) -> str:
     """As `Money(minor, currency).text()`, in a third of the time."""
     whole, part = divmod(abs(minor), 10 ** (exponent := currency_exponent(currency)))
     return f"{'-' * (minor < 0)}{whole:,}{f'.{part:0{exponent}}' if exponent else ''} {currency}"
+
+
+def _amount(
+    record: Document, name: str, currency: str, place: str, minor_is_right: bool = True
+) -> Iterator[Problem]:
+    """Where an amount as text is not its minor units; if the latter are in doubt, they are the place."""
+    minor, text = record[f"{name}_minor"], record[name]
+    expected = amount_text(minor, currency)
+    if text != expected:
+        at = within(place, name if minor_is_right else f"{name}_minor")
+        yield Problem(at, f"{name}_minor is {minor}, which is {expected}, but {name} is {text}")
 
 
 def _lines(statement: Document, place: str) -> Iterator[Problem]:
@@ -124,17 +114,6 @@ def _lines(statement: Document, place: str) -> Iterator[Problem]:
         if line["line_id"] in seen:
             yield Problem(f"{at}.line_id", f"is {line['line_id']!r}, as on a line before")
         seen.add(line["line_id"])
-
-
-def _amount(
-    record: Document, name: str, currency: str, place: str, minor_is_right: bool = True
-) -> Iterator[Problem]:
-    """That an amount as text is its minor units; if the latter are in doubt, they are the place."""
-    minor, text = record[f"{name}_minor"], record[name]
-    expected = amount_text(minor, currency)
-    if text != expected:
-        at = within(place, name if minor_is_right else f"{name}_minor")
-        yield Problem(at, f"{name}_minor is {minor}, which is {expected}, but {name} is {text}")
 
 
 def _pools(statement: Document, place: str) -> Iterator[Problem]:

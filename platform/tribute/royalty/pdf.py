@@ -104,7 +104,7 @@ def _sure(s: Statement) -> list[Flowable]:
 
 def _account(s: Statement) -> list[Flowable]:
     table = account_table(account_rows(s), _WIDTH)
-    return [KeepTogether([*_heading("Your account"), paragraph(wording.ACCOUNT, "note"), table])]
+    return [KeepTogether([*_heading("Your account"), paragraph(wording.account_caption(s), "note"), table])]
 
 
 def _computed(s: Statement) -> list[Flowable]:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from tribute.royalty.strict_json import Problem
 
 _LARGEST = 10**30
+OTHER_RELEASE = "If another release of tribute wrote the file, verify it with that"
 _RATIO = re.compile(r"-?\d{1,4000}(\.\d{1,4000}|/0*[1-9]\d{0,3999})?", re.ASCII)
 
 
@@ -20,19 +21,20 @@ class Kind:
     said: str
     types: tuple[type, ...]
     pattern: re.Pattern[str] | None = None
-    limited: bool = False
+    least: int | None = None
+    """The smallest whole number; None where whole numbers have no limits."""
 
     def holds(self, value: object) -> bool:
         """Whether the value is of this kind."""
         if type(value) not in self.types:
             return False
-        if self.limited and type(value) is int:
-            return -_LARGEST < value < _LARGEST
+        if self.least is not None and type(value) is int:
+            return self.least <= value < _LARGEST
         return self.pattern is None or not isinstance(value, str) or self.pattern.fullmatch(value) is not None
 
     def all_hold(self, values: Collection[object]) -> bool:
         """Whether all of several values are of this kind."""
-        if self.pattern is None and not self.limited:
+        if self.pattern is None and self.least is None:
             return set(map(type, values)) <= set(self.types)
         return all(map(self.holds, values))
 
@@ -48,7 +50,8 @@ class Record:
     def surely_holds(self, value: dict[str, object]) -> bool:
         """Fast, for objects of plain values only; whatever it doubts must be looked at key by key."""
         try:
-            return bool(self._groups) and all(kind.all_hold(get(value)) for kind, get in self._groups)
+            plain = bool(self._groups) and not (self.closed and len(value) != len(self.keys))
+            return plain and all(kind.all_hold(get(value)) for kind, get in self._groups)
         except KeyError:
             return False
 
@@ -57,10 +60,18 @@ class Record:
         """Every kind, with what takes its values out of an object; empty if some keys are of another shape."""
         names: dict[Kind, list[str]] = {}
         for key, part in self.keys.items():
-            if self.closed or self.optional or not isinstance(part, Kind):
+            if self.optional or not isinstance(part, Kind):
                 return []
             names.setdefault(part, []).append(key)
         return [(kind, itemgetter(*keys, keys[0])) for kind, keys in names.items()]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An object of one of several shapes, told apart by what its key `key` says."""
+
+    key: str
+    shapes: Mapping[str, Record]
 
 
 @dataclass(frozen=True)
@@ -70,20 +81,44 @@ class Rows:
     row: "Shape"
 
 
-Shape: TypeAlias = Kind | Record | Rows
+@dataclass(frozen=True)
+class Pair:
+    """A list of exactly two values."""
+
+    first: "Shape"
+    second: "Shape"
+
+
+Shape: TypeAlias = Kind | Record | Choice | Rows | Pair
+
+_NUMBER = re.compile(r"-?\d{1,4000}(\.\d{1,4000})?", re.ASCII)
 
 ANY = Kind("any value", (str, int, bool, type(None), dict, list))
+NULL = Kind("null", (type(None),))
 TEXT = Kind("text", (str,))
-INTEGER = Kind("a whole number of less than 31 digits", (int,), limited=True)
+TEXT_OR_NULL = Kind("text or null", (str, type(None)))
+INTEGER = Kind("a whole number of less than 31 digits", (int,), least=1 - _LARGEST)
+COUNT = Kind("a whole number from 0, of less than 31 digits", (int,), least=0)
+COUNT_OR_NULL = Kind("a whole number from 0, of less than 31 digits, or null", (int, type(None)), least=0)
 RATIO = Kind("a number as text, such as 0.25 or 1/4", (str,), _RATIO)
+RATIO_OR_NULL = Kind("a number as text, such as 0.25 or 1/4, or null", (str, type(None)), _RATIO)
+NUMBER = Kind("a decimal number as text, such as -0.25", (str,), _NUMBER)
+FLAG = Kind("true or false", (bool,))
+MONTH = Kind("a month such as 2026-10", (str,), re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII))
 HASH = Kind("64 lower-case hexadecimal digits", (str,), re.compile(r"[0-9a-f]{64}"))
 SIGNATURE = Kind("128 lower-case hexadecimal digits", (str,), re.compile(r"[0-9a-f]{128}"))
-OBJECT = Record({})
+OBJECT = Kind("an object", (dict,))
+OBJECT_OR_NULL = Kind("an object or null", (dict, type(None)))
 
 
 def schema(name: str) -> Kind:
     """The name of one schema."""
     return Kind(repr(name), (str,), re.compile(re.escape(name)))
+
+
+def one_of(*words: str) -> Kind:
+    """One of some words."""
+    return Kind(" or ".join(map(repr, words)), (str,), re.compile("|".join(map(re.escape, words))))
 
 
 def misshapen(value: object, shape: Shape, place: str) -> Iterator[Problem]:
@@ -98,6 +133,19 @@ def misshapen(value: object, shape: Shape, place: str) -> Iterator[Problem]:
                 return
             for index, item in enumerate(value):
                 yield from misshapen(item, shape.row, f"{place}[{index}]")
+        case Pair():
+            if not isinstance(value, list) or len(value) != 2:
+                yield Problem(place or "document", f"is {_shown(value)}, expected a list of two values")
+                return
+            for index, part in enumerate((shape.first, shape.second)):
+                yield from misshapen(value[index], part, f"{place}[{index}]")
+        case Choice():
+            if not isinstance(value, dict):
+                yield Problem(place or "document", f"is {_shown(value)}, expected an object")
+            elif isinstance(word := value.get(shape.key), str) and word in shape.shapes:
+                yield from misshapen(value, shape.shapes[word], place)
+            else:
+                yield from misshapen(word, one_of(*shape.shapes), within(place, shape.key))
         case Record():
             if not isinstance(value, dict):
                 yield Problem(place or "document", f"is {_shown(value)}, expected an object")
@@ -113,7 +161,7 @@ def within(place: str, key: str) -> str:
 def _of_record(value: dict[str, object], shape: Record, place: str) -> Iterator[Problem]:
     for key, part in shape.keys.items():
         if key not in value:
-            yield Problem(within(place, key), "is missing")
+            yield Problem(within(place, key), f"is missing. {OTHER_RELEASE}")
         elif not (isinstance(part, Kind) and part.holds(value[key])):
             yield from misshapen(value[key], part, within(place, key))
     for key, part in shape.optional.items():
@@ -121,7 +169,7 @@ def _of_record(value: dict[str, object], shape: Record, place: str) -> Iterator[
             yield from misshapen(value[key], part, within(place, key))
     if shape.closed and len(value) > len(shape.keys):
         for key in value.keys() - shape.keys.keys() - shape.optional.keys():
-            yield Problem(within(place, key), "is an unknown key")
+            yield Problem(within(place, key), f"is an unknown key. {OTHER_RELEASE}")
 
 
 def _shown(value: object) -> str:

@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tribute.config import period_days
+from tribute.royalty.accounting import ends_accounting_period
 from tribute.royalty.agreement import Agreement
 from tribute.royalty.allocation import Allocation, Part, allocate_shares
-from tribute.royalty.balance import Account, Adjustment, balance, balance_json
+from tribute.royalty.balance import Account, Adjustment, balance, balance_json, recounted
 from tribute.royalty.exact_text import percent, plain, total
 from tribute.royalty.money import Money, allocate
 from tribute.royalty.policy import policy_json
@@ -42,8 +43,10 @@ def build_statements(
 ) -> list[dict[str, Any]]:
     """Divide the pools and write every publisher's statement in each currency, the largest amount first.
 
-    Publishers without sources in the period take no part in the division and get a statement of no activity, in
-    every currency in which they have an account or an adjustment too: no balance is left behind.
+    Publishers without sources in the period take no part in the division and get a statement of no activity. In a
+    currency without a pool there is a statement where there is an account or an adjustment, an advance is granted
+    or a guarantee falls due: nothing is left behind. A version that restates a closed one has a statement of
+    everybody who had one, and pays nothing.
 
     Raises:
         MoneyError, PolicyError: the pools cannot be divided by the policy.
@@ -52,7 +55,7 @@ def build_statements(
     allocation = allocate_shares(facts.policy, [publisher.claim() for publisher in active], facts.fees)
     paid = {pool.pool_id: allocate(pool.amount.minor, allocation.shares()) for pool in facts.pools}
     payable = total(max(publisher.value_nats, Decimal(0)) for publisher in publishers)
-    open_keys = {key for key, account in books.accounts.items() if account != Account()} | set(books.adjustments)
+    open_keys = _open_keys(facts, books)
     currencies = sorted({*facts.currencies(), *(currency for _, currency in open_keys)})
     settled = {currency: _settled(facts, allocation, payable, currency) for currency in currencies}
     statements = [
@@ -62,6 +65,23 @@ def build_statements(
         if currency in facts.currencies() or (publisher.publisher_id, currency) in open_keys
     ]
     return sorted(statements, key=lambda s: (s["currency"], -s["amount_minor"], s["publisher_id"]))
+
+
+def _open_keys(facts: PeriodFacts, books: Books) -> set[Key]:
+    """Who has a statement whatever the pools are."""
+    period, terms = facts.period, books.agreements
+    due = {
+        key
+        for key, each in terms.items()
+        if each.guarantee_minor and ends_accounting_period(period, each.accounting_period)
+    }
+    if facts.superseded:
+        return due | facts.superseded
+    granted = {
+        key for key, each in terms.items() if any(month == period and minor for month, minor in each.advances)
+    }
+    left = {key for key, account in books.accounts.items() if account != Account()}
+    return due | granted | left | set(books.adjustments)
 
 
 class _Settled(NamedTuple):
@@ -102,12 +122,11 @@ def _statement(
     lines = statement_lines(statement_id, publisher, part, money, settled.allocation.basis, settled.currency)
     amount = Money(sum(each.minor for each in money), settled.currency)
     agreement = books.agreements.get(key) or Agreement(*key)
-    account = balance(
-        agreement,
-        books.accounts.get(key, Account()),
-        facts.period,
-        amount.minor,
-        books.adjustments.get(key, ()),
+    opening, moved = books.accounts.get(key, Account()), books.adjustments.get(key, ())
+    account = (
+        recounted(agreement, amount.minor)
+        if facts.superseded
+        else balance(agreement, opening, facts.period, amount.minor, moved)
     )
     return {
         **_header(settled, statement_id, publisher),
@@ -127,12 +146,14 @@ def _statement(
 def _header(settled: _Settled, statement_id: str, publisher: PublisherValue) -> dict[str, Any]:
     facts = settled.facts
     first, after = period_days(facts.period)
-    before = settled.statement_id(publisher.publisher_id, facts.statement_version - 1)
+    before = facts.statement_version - 1
+    had = (publisher.publisher_id, settled.currency) in facts.superseded
     return {
         "schema": STATEMENT_SCHEMA,
         "statement_id": statement_id,
         "statement_version": facts.statement_version,
-        "supersedes_statement_id": before if before in facts.superseded else None,
+        "restates_statement_version": before if facts.superseded else None,
+        "supersedes_statement_id": settled.statement_id(publisher.publisher_id, before) if had else None,
         "status": "final" if facts.final else "draft",
         "publisher_id": publisher.publisher_id,
         "publisher_name": publisher.name,

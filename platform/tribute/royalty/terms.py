@@ -69,9 +69,11 @@ def terms_findings(terms: Iterable[SourceTerms]) -> list[Finding]:
     findings = []
     for each in sorted(terms, key=lambda one: one.source_id):
         if each.license is not None and (problem := spdx_problem(each.license)):
-            findings.append(Finding("terms.license", each.source_id, f"License {each.license!r}: {problem}"))
+            text = f"Source {each.source_id}, license {each.license!r}: {problem}"
+            findings.append(Finding("terms.license", each.source_id, text))
         if each.tdm_reservation not in (None, "0", "1"):
-            text = f"TDM reservation {each.tdm_reservation!r} is neither 0 nor 1. Ask the holder what is meant"
+            written = f"Source {each.source_id}, TDM reservation {each.tdm_reservation!r}"
+            text = f"{written}: neither 0 nor 1. Ask the holder what is meant"
             findings.append(Finding("terms.tdm_reservation", each.source_id, text))
     return findings
 

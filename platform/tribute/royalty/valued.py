@@ -123,8 +123,9 @@ class PeriodFacts:
     fees: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
     """What each customer paid, for the basis `user_centric`."""
     statement_version: int = 1
-    superseded: frozenset[str] = frozenset()
-    """Ids of the final statements that went before."""
+    superseded: frozenset[tuple[str, str]] = frozenset()
+    """Publisher and currency of every statement of the final version that this one restates; none: it restates
+    none, and moves the accounts."""
     final: bool = False
     quality: Quality | None = None
 

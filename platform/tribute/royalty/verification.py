@@ -6,20 +6,31 @@ from typing import Any
 from tribute.errors import ProofError
 from tribute.royalty.account_identities import account_problems
 from tribute.royalty.bundle import Pieces, fact_hashes, pieces_of, signed_part, tree_head
-from tribute.royalty.identities import policy_problems, pool_problems, statement_problems
+from tribute.royalty.division_identities import division_problems, split_problems
+from tribute.royalty.header_identities import header_problems
+from tribute.royalty.identities import policy_problems, statement_problems
+from tribute.royalty.interval_identities import interval_problems
 from tribute.royalty.merkle import Tree, leaf_hash, root_from_range
-from tribute.royalty.shapes import Record, misshapen
+from tribute.royalty.part_identities import part_problems
+from tribute.royalty.pool_identities import payable_problems, pool_problems
+from tribute.royalty.shapes import OTHER_RELEASE, Record, Shape, misshapen
+from tribute.royalty.share_identities import share_problems
 from tribute.royalty.signing import check
 from tribute.royalty.statement_shape import BUNDLE, STATEMENT
 from tribute.royalty.strict_json import Problem, read_canonical
 
 __all__ = ["Problem", "verify_bundle", "verify_statement"]
+_RUNS = ("value_run", "simulate_run", "train_run")
+_OF_VERSION = (*_RUNS, "statement_version", "restates_statement_version", "quality_certificate", "shrinkage")
+"""What all statements of a bundle have in common, beside model, period and policy."""
 
 
 def verify_statement(content: bytes, public_key: str | None = None) -> list[Problem]:
     """What is wrong with the bytes of one statement, without a view of any other: an empty list if it holds.
 
-    Checked are canonical JSON, schema, sums, balance, policy hash, membership in the signed tree, and signature.
+    Recomputed are ids and days, sums, the parts of the share as far as they rest on the publisher's own value,
+    shares and amounts of the lines, the interval's amounts, the balance, the policy's text and hash; checked are
+    canonical JSON, schema, membership in the signed tree, and signature.
 
     Args:
         public_key: of the payer, if the reader knows it; the proof must then be under this key.
@@ -38,7 +49,8 @@ def verify_statement(content: bytes, public_key: str | None = None) -> list[Prob
 def verify_bundle(content: bytes, public_key: str | None = None) -> list[Problem]:
     """What is wrong with the bytes of a period's bundle: an empty list if all of it holds.
 
-    Checked are canonical JSON, schema, every statement, pools, leaves, root, fact hashes and signatures.
+    Recomputed are every statement, the division by the policy, the amounts of the pools, leaves, root and fact
+    hashes; checked are canonical JSON, schema and signatures.
 
     Args:
         public_key: of the payer, if the reader knows it; the bundle must then be under this key.
@@ -51,6 +63,9 @@ def verify_bundle(content: bytes, public_key: str | None = None) -> list[Problem
         *(each for i, own in enumerate(statements) for each in _own(own, f"statements[{i}]")),
         *(each for i, own in enumerate(statements) for each in _status(own, f"statements[{i}]")),
         *pool_problems(statements),
+        *payable_problems(statements),
+        *division_problems(statements),
+        *split_problems(statements),
         *_order(bundle),
         *_leaves(bundle),
         *_facts(bundle),
@@ -64,7 +79,7 @@ def _document(content: bytes, shape: Record) -> dict[str, Any] | list[Problem]:
     wrong = [problem] if problem else []
     if document is None:
         return wrong
-    kind = list(misshapen(document.get("schema"), shape.keys["schema"], "schema"))
+    kind = list(_other_schema(document.get("schema"), shape.keys["schema"]))
     if 2 * len(document.keys() & shape.keys.keys()) < len(shape.keys):
         return wrong or kind or list(misshapen(document, shape, ""))
     if "schema" in document and kind:
@@ -73,8 +88,19 @@ def _document(content: bytes, shape: Record) -> dict[str, Any] | list[Problem]:
     return [*wrong, *misshapen(document, shape, "")] or document
 
 
+def _other_schema(name: object, expected: Shape) -> Iterator[Problem]:
+    for place, text in misshapen(name, expected, "schema"):
+        family = str(name).rpartition("/")[0]
+        ours = family and f"'{family}/" in text.rpartition("expected")[2]
+        yield Problem(place, f"{text}. {OTHER_RELEASE}" if ours else text)
+
+
 def _own(statement: Mapping[str, Any], place: str) -> Iterator[Problem]:
+    yield from header_problems(statement, place)
     yield from statement_problems(statement, place)
+    yield from interval_problems(statement, place)
+    yield from part_problems(statement, place)
+    yield from share_problems(statement, place)
     yield from account_problems(statement, place)
 
 
@@ -113,6 +139,12 @@ def _order(bundle: Mapping[str, Any]) -> Iterator[Problem]:
         for key in ("model_id", "period", "policy"):
             if statement[key] != bundle[key]:
                 yield Problem(f"{place}.{key}", "is another than the bundle's")
+        for key in _OF_VERSION:
+            if statement[key] != bundle["statements"][0][key]:
+                yield Problem(f"{place}.{key}", "is another than in statements[0]")
+    for key in _RUNS:
+        if key in bundle["simulation"] and any(bundle["simulation"][key] != s[key] for s in bundle["statements"]):
+            yield Problem(f"simulation.{key}", "is another than on the statements")
 
 
 def _leaves(bundle: Mapping[str, Any]) -> Iterator[Problem]:

@@ -39,6 +39,7 @@ CHART = (
 UNDRAWN = "The picture shows {} sources, the best paid; {} more are in the table."
 LINES = "Your sources, the best paid first. The amounts sum to what is allocated to you."
 ACCOUNT = "From the period before to the next. Rows in brackets tell of money outside the sum."
+CORRECTED = "What this version says was earned; any difference is settled with a later period."
 NO_ACTIVITY = (
     "No activity: none of your sources took part in this period. You get this statement so that the record has no "
     "gap."
@@ -76,13 +77,26 @@ def name(s: Statement) -> str:
     return one_line(s["publisher_name"])
 
 
+def restated(s: Statement) -> bool:
+    """Whether a statement is of a version that restates a closed period: it pays nothing and moves no account."""
+    return s["restates_statement_version"] is not None
+
+
+def account_caption(s: Statement) -> str:
+    """What stands above the account."""
+    return CORRECTED if restated(s) else ACCOUNT
+
+
 def total(s: Statement) -> str:
-    """What will be paid: the headline."""
-    return money(s["balance"]["amount_paid_minor"], s["currency"])
+    """The headline: what will be paid, or by a restated statement what was earned."""
+    name = "royalty_earned_minor" if restated(s) else "amount_paid_minor"
+    return money(s["balance"][name], s["currency"])
 
 
 def lead(s: Statement) -> str:
     """The words under the headline."""
+    if restated(s):
+        return f"is what you earned for {month(s)}, counted again. This statement by itself pays nothing."
     if not s["balance"]["amount_paid_minor"]:
         return f"Nothing is paid out for {month(s)}."
     if s["status"] == "draft":
@@ -95,10 +109,18 @@ def notices(s: Statement) -> list[str]:
     told = []
     if s["status"] == "draft":
         told.append("Draft: the operator has not closed the period yet, and the amounts may still change.")
-    if s["supersedes_statement_id"]:
+    if restated(s):
+        before = s["supersedes_statement_id"]
+        replaced = (
+            f"this replaces statement {before}"
+            if before
+            else f"you had no statement of version {s['restates_statement_version']}, which it replaces"
+        )
         told.append(
-            f"Version {s['statement_version']}: this replaces statement {s['supersedes_statement_id']}. If that "
-            "one was already paid, the difference is settled in the account of a later period."
+            f"Version {s['statement_version']} of a closed period: {replaced}. Your account stays as the version "
+            "that closed the period left it, and nothing is paid or asked back by this one. Any difference, your "
+            "guaranteed minimum considered, stands as a correction of an earlier period on your statement of the "
+            "next month that is settled."
         )
     return told
 

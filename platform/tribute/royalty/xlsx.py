@@ -29,6 +29,7 @@ _LONGEST = 32_767
 _WHO = ("statement_id", "publisher_id", "publisher_name")
 _OF_STATEMENT = (
     "statement_version",
+    "restates_statement_version",
     "supersedes_statement_id",
     "status",
     "model_id",

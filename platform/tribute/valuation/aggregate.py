@@ -68,6 +68,12 @@ class SourceSums(NamedTuple):
     uses: float
 
     @classmethod
+    def of_nothing(cls, source_ids: Sequence[str]) -> "SourceSums":
+        """The sums of a period without queries: zero in one replicate, nothing failed, nothing doubted."""
+        nothing_GS = np.zeros((GROUPS, len(source_ids)))
+        return cls(tuple(source_ids), nothing_GS[None], nothing_GS, nothing_GS[0], 0, 0.0)
+
+    @classmethod
     def of_queries(
         cls,
         source_ids: Sequence[str],
@@ -115,21 +121,18 @@ def source_sums(
     """Sum over queries of (weight / inclusion probability) x influence: a Horvitz-Thompson total.
 
     Where only a sample was read out exactly, its sum is corrected by the predictions of all queries: the
-    difference estimator.
+    difference estimator. A period without queries has sums of zero.
 
     Args:
         cap: what part of the period's uses one customer may stand for; above it, each of its uses counts less.
 
     Raises:
-        ValuationError: the period has no attributed query, or no influence.
+        ValuationError: the period has queries and no influence.
     """
     chosen = {"simulate_run": simulate_run, "period": period, "attribute_runs": list(attribute_runs)}
     [(queries, uses)] = lake.execute(_COUNTS, chosen).fetchall()
     if not queries:
-        raise ValuationError(
-            f"Period {period} has no attributed query for {simulate_run}. Attribute some: tribute attribute, "
-            "or POST /v1/attributions to the service"
-        )
+        return SourceSums.of_nothing(source_ids)
     customers = customer_uses(lake, simulate_run, period, attribute_runs) if cap is not None else {}
     counted = counted_customers(customers, cap) | {"groups": GROUPS}
     rows = lake.execute(_SUMS, chosen | counted).fetchall()

@@ -8,31 +8,22 @@ from decimal import Decimal
 
 from tribute.config import Project
 from tribute.errors import ValuationError
-from tribute.readout import attribution_run, period_queries
-from tribute.valuation.aggregate import attribution_runs
 from tribute.valuation.period import Valuation
 from tribute.valuation.shares import exact
-from tribute.valuation.uses import COUNTED, counted_customers, customer_cap, customer_uses
+from tribute.valuation.uses import USAGE, counted_customers, customer_cap, customer_uses, valued_runs
 from tribute_storage import connect
 
 _SUMS = f"""
-with {COUNTED}, usage as (
-    select run_id, query_id, coalesce(customer_id, '') as customer_id,
-        weight / inclusion_probability / readout_probability * coalesce(counts, 1) as uses
-    from queries left join counted using (customer_id)
-    where simulate_run = $simulate_run and period = $period and list_contains($runs, run_id)
-), replicates as (
-    select count(distinct replicate) as number from influence where list_contains($runs, run_id)
-), held as (
+with {USAGE}, held as (
     select source_id, publisher_id, list_reduce(list_transform(string_split(split, '/'), lambda x: x::double),
-        lambda x, y: x / y) as part, tokens
+        lambda x, y: x / y) as part
     from valuations where run_id = $value_run and level = 'line'
 ), sums as (
-    select customer_id, source_id,
-        sum((uses * influence_nats)::decimal(38, 12))::double / any_value(number) as nats
-    from influence join usage using (run_id, query_id), replicates group by all
+    select coalesce(customer_id, '') as customer, source_id,
+        sum((uses * influence_nats)::decimal(38, 12))::double / any_value(replicates) as nats
+    from influence join usage using (run_id, query_id) join present using (source_id) group by all
 )
-select customer_id, publisher_id, sum((nats * part)::decimal(38, 12))::double as nats
+select customer, publisher_id, sum((nats * part)::decimal(38, 12))::double as nats
 from sums join held using (source_id) group by all order by all
 """
 
@@ -43,14 +34,16 @@ def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[st
     v = (1 - kappa) x + kappa T c: x is the customer's signed sum of influence over the publisher's sources (by its
     part of each), T the sum of all publishers' positive x, c the publisher's token share, kappa the valuation's.
 
+    Summed over customers, x is the publisher's attribution, unless all simulations of one of its sources failed.
+
     Raises:
-        ValuationError: the month was read out from a sample, which says nothing about single customers.
+        ValuationError: the month was read out from a sample, which says nothing about single customers; or the
+            valuation does not say what it summed.
     """
     publishers = {row["publisher_id"]: row for row in valuation.publishers()}
     first = next(iter(publishers.values()))
     with connect(project.lake_root) as connection:
-        batch = attribution_run(project, period_queries(project, valuation.period), valuation.period)
-        runs = attribution_runs(connection, first["simulate_run"], valuation.period, batch)
+        runs = valued_runs(connection, valuation.run_id)
         sampled = connection.execute(
             "select count(*) from queries where list_contains($1, run_id) and readout_probability < 1", [runs]
         ).fetchone()

@@ -42,19 +42,25 @@ class Valuation:
 def value_period(lake: Lake, project: Project, period: str, batch_run: str | None) -> Valuation:
     """Value a period's attributed queries per source and publisher, and commit the valuation.
 
+    A period whose batch is empty, and of which the service recorded nothing, is valued at 0 for every source.
+
     Args:
         batch_run: the batch attribution that belongs to the period; what the service recorded is added to it.
 
     Raises:
-        ValuationError: nothing was attributed in the period.
+        ValuationError: neither the service nor a batch, not even an empty one, attributed the period; or all
+            simulations failed.
         RightsError: the sources file does not cover the corpus or the period.
     """
     runs = lineage(project)
     with connect(lake.root) as connection:
         corpus = _corpus(connection, runs.corpus_run)
         book = read_book(project, corpus.publishers)
-        attributed = attribution_runs(connection, runs.simulate_run, period, batch_run)
-        calibrated_on = estimates_run(connection, project, batch_run)
+        attributed, calibrated_on = attribution_runs(connection, runs.simulate_run, period, batch_run), None
+        if attributed:
+            calibrated_on = estimates_run(connection, project, batch_run)
+        else:
+            attributed = [_empty_batch(lake, period, batch_run)]
         settings, cap = project.valuation.fingerprint(), customer_cap(project)
         limits = [] if cap is None else [str(cap)]
         value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits)
@@ -69,13 +75,23 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
             rows = valuation_rows(corpus, splits, values)
             labels: dict[str, object] = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
             labels |= {"queries": sums.queries, "notion": project.simulation.notion}
-            _commit_book(lake, book)
+            labels |= {"attribute_runs": attributed, "rights_run": _commit_book(lake, book)}
+            labels |= {"estimates_run": calibrated_on}
             lake.append(
                 "valuations",
                 value_run,
                 pa.Table.from_pylist([row | labels for row in rows], SCHEMAS["valuations"]),
             )
     return Valuation(value_run, period, read_valuation(lake, value_run), new)
+
+
+def _empty_batch(lake: Lake, period: str, batch_run: str | None) -> str:
+    if batch_run is None or not lake.committed("queries", batch_run):
+        raise ValuationError(
+            f"Period {period} has no attributed query. Attribute some: tribute attribute, or POST "
+            "/v1/attributions to the service"
+        )
+    return batch_run
 
 
 def read_valuation(lake: Lake, value_run: str) -> pa.Table:
@@ -125,7 +141,8 @@ def _corpus(connection: duckdb.DuckDBPyConnection, corpus_run: str) -> Corpus:
     return Corpus(tuple(r[0] for r in rows), {r[0]: r[1] for r in rows}, tuple(r[2] for r in rows))
 
 
-def _commit_book(lake: Lake, book: RightsBook) -> None:
+def _commit_book(lake: Lake, book: RightsBook) -> str:
+    """Commit the rights that a valuation rests on, unless they are there already; their run."""
     rights_run = run_id("rights", book.sha256)
     people = [{"run_id": rights_run, "publisher_id": p.publisher_id, "name": p.name} for p in book.publishers]
     lake.append("publishers", rights_run, pa.Table.from_pylist(people, SCHEMAS["publishers"]))
@@ -141,3 +158,4 @@ def _commit_book(lake: Lake, book: RightsBook) -> None:
         for right in book.rights
     ]
     lake.append("rights", rights_run, pa.Table.from_pylist(rights, SCHEMAS["rights"]))
+    return rights_run

@@ -36,7 +36,12 @@ class Values:
 def source_values(
     settings: Valuation, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
 ) -> Values:
-    """Values of a period from its sums; calibrated if enough units were really retrained without."""
+    """Values of a period from its sums; calibrated if enough units were really retrained without.
+
+    Without queries every value and both ends of its interval are 0.
+    """
+    if not sums.queries:
+        return _nothing(settings, len(tokens_S))
     nats_RGS = filled(sums.nats_RGS, tokens_S / tokens_S.sum())
     if estimates is not None and settings.shrinkage == "auto":
         truth_RU = estimates.totals[RETRAINED]
@@ -50,6 +55,11 @@ def source_values(
             spot_units = [estimates.unit_ids[spot] for spot in spots]
             return _calibrated(sums, nats_RGS, estimates, calibration, tokens_S, spot_units, settings, seed)
     return _shrunk(settings, sums, nats_RGS, tokens_S / tokens_S.sum(), seed)
+
+
+def _nothing(settings: Valuation, sources: int) -> Values:
+    zero_S, note = np.zeros(sources), {"calibrated": False, "token_weight": 1.0, "intervals": "no queries"}
+    return Values(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, json.dumps(note))
 
 
 def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:

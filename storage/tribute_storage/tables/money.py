@@ -59,6 +59,9 @@ TABLES: dict[str, pa.Schema] = {
         column("calibration", TEXT, "what the value was calibrated to, and how, JSON"),
         column("shrinkage", REAL, "part of the value that the token count stands for, 0 to 1"),
         column("share", TEXT, "part of the pool, an exact fraction such as 2/7"),
+        optional("attribute_runs", pa.list_(TEXT), "runs of `queries` and `influence` that were summed", since=2),
+        optional("rights_run", TEXT, "run of `rights` and `publishers`", since=2),
+        optional("estimates_run", TEXT, "run of `estimates`; empty: not calibrated", since=2),
         sort_by=("publisher_id", "source_id"),
     ),
     "statements": table(
@@ -93,6 +96,14 @@ TABLES: dict[str, pa.Schema] = {
         optional("line_type", TEXT, "source, or unattributed (source_id is then empty text)", since=2),
         optional("pool_id", TEXT, "the pool that the line is paid from", since=2),
         sort_by=("publisher_id", "source_id"),
+    ),
+    "settled_files": table(
+        "One row per file of the project that a version of statements was settled by.",
+        column("setting", TEXT, "the key of project.yaml that names it, such as rights.agreements"),
+        column("name", TEXT, "the file's own name"),
+        column("artifact_uri", TEXT, "a copy of it, relative to the working folder"),
+        column("artifact_sha256", TEXT, "SHA-256 of its bytes, hexadecimal"),
+        sort_by=("setting",),
     ),
     "policies": table(
         "Rules of division, registered for a period: what the payer committed itself to, and (in `runs`) when.",

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.corpus.small import sentence
-from tribute.corpus.duplicates import GAP, OWN_PASSAGE, PASSAGE, SHINGLE_WORDS, credit_once, in_order
+from tribute.corpus.duplicates import BORROWED, OWN_PASSAGE, PASSAGE, credit_once, in_order
 from tribute.corpus.sources import Document, Duplicates
+from tribute.corpus.word_runs import GAP, SHINGLE_WORDS
 
 EARLY, LATE = date(2025, 1, 1), date(2026, 1, 1)
 
@@ -43,23 +46,25 @@ def long_ones(covered: set[int], words: int, least: int) -> set[int]:
 
 
 def brute_force(documents: Mapping[str, Sequence[Document]]) -> dict[tuple[str, str], list[str]]:
-    """Words that stay of every document, by loops over all runs of all claims before."""
-    before: dict[tuple[str, ...], str] = {}
+    """Words that stay of every document, by loops over all runs that stand whole in what was kept before."""
+    standing: dict[tuple[str, ...], str] = {}
     left, whole = {}, set()
     for source_id, each in in_order(documents, None):
         words = each.text.split()
         runs = [tuple(words[n : n + SHINGLE_WORDS]) for n in range(len(words) - SHINGLE_WORDS + 1)]
-        claimed = [n for n, run in enumerate(runs) if run in before]
-        others = [n for n in claimed if before[runs[n]] != source_id]
-        for run in runs:
-            before.setdefault(run, source_id)
-        hides = bool(stretches(others, len(words), PASSAGE))
-        covered = stretches(others, len(words), 1)
-        covered |= stretches(claimed, len(words), 1 if hides else OWN_PASSAGE)
-        copied = len(covered) >= 0.8 * len(words) or each.text in whole
-        gone = long_ones(covered, len(words), PASSAGE)
-        left[source_id, each.document_id] = [] if copied else [w for n, w in enumerate(words) if n not in gone]
-        whole.add(each.text)
+        owners = [standing.get(run, source_id if run in runs[:n] else None) for n, run in enumerate(runs)]
+        claimed = [n for n, owner in enumerate(owners) if owner]
+        borrowed = stretches([n for n in claimed if owners[n] != source_id], len(words), 1)
+        if not long_ones(borrowed, len(words), PASSAGE) and len(borrowed) < BORROWED * len(words):
+            borrowed = set()
+        dropped = len(stretches(claimed, len(words), 1)) >= 0.8 * len(words) or each.text in whole
+        gone = borrowed | stretches(claimed, len(words), PASSAGE if borrowed else OWN_PASSAGE)
+        left[source_id, each.document_id] = [] if dropped else [w for n, w in enumerate(words) if n not in gone]
+        for n, run in enumerate(runs):
+            if not dropped and gone.isdisjoint(range(n, n + SHINGLE_WORDS)):
+                standing.setdefault(run, source_id)
+        if not dropped:
+            whole.add(each.text)
     return left
 
 
@@ -78,6 +83,72 @@ def test_what_is_left_is_what_brute_force_leaves(seed: int) -> None:
     kept, _ = credit_once(documents)
     found = {(source, each.document_id): each.text.split() for source in kept for each in kept[source]}
     assert found == {key: words for key, words in expected.items() if words}
+
+
+blocks = st.lists(st.integers(0, 11), min_size=1, max_size=7)
+corpora = st.lists(st.tuples(st.sampled_from("abc"), blocks), min_size=1, max_size=9)
+BLOCKS = [
+    " ".join(f"w{name}.{n}" for n in range(words))
+    for name, words in enumerate((GAP + 1, 5, 6, 9, 14, 30, 49, 50, 51, 80, 190, 240))
+]
+"""Passages of words that occur in no other."""
+
+
+def made_of_blocks(drawn: list[tuple[str, list[int]]]) -> dict[str, list[Document]]:
+    documents: dict[str, list[Document]] = {"a": [], "b": [], "c": []}
+    for number, (source_id, names) in enumerate(drawn):
+        documents[source_id].append(document(f"{number}", *(BLOCKS[name] for name in names)))
+    return documents
+
+
+@settings(max_examples=300, deadline=None)
+@given(corpora)
+def test_every_passage_of_a_document_that_is_not_dropped_stands_whole(drawn: list[tuple[str, list[int]]]) -> None:
+    kept, _ = credit_once(made_of_blocks(drawn))
+    stand = [" ".join(each.text.split()) for rest in kept.values() for each in rest]
+    not_dropped = {int(each.document_id) for rest in kept.values() for each in rest}
+    for number in not_dropped:
+        for name in drawn[number][1]:
+            assert any(BLOCKS[name] in text for text in stand)
+
+
+@settings(max_examples=300, deadline=None)
+@given(corpora)
+def test_a_dropped_document_claims_nothing(drawn: list[tuple[str, list[int]]]) -> None:
+    """What is kept is the same as if it had never been there."""
+    documents = made_of_blocks(drawn)
+    kept, _ = credit_once(documents)
+    names = {source_id: {each.document_id for each in rest} for source_id, rest in kept.items()}
+    rest = {
+        source_id: [d for d in own if d.document_id in names[source_id]] for source_id, own in documents.items()
+    }
+    assert credit_once(rest)[0] == kept
+
+
+def test_what_was_new_in_a_dropped_copy_belongs_to_who_has_it_next() -> None:
+    """c is a copy of a with something new, and is dropped; b has that too, and keeps it; d copies it from b."""
+    stolen, new, own = sentence(0, words=400), sentence(1, words=80), sentence(2, words=100)
+    documents = {
+        "a": [document("1", stolen, claimed=date(2024, 1, 1))],
+        "c": [document("1", stolen, new, claimed=date(2024, 1, 2))],
+        "b": [document("1", own, new, claimed=date(2024, 1, 3))],
+        "d": [document("1", new, claimed=date(2024, 1, 4))],
+    }
+    kept, found = credit_once(documents, {})
+    assert kept == documents | {"c": [], "d": []}
+    assert found == (Duplicates("c", "a", "near", 1), Duplicates("d", "b", "near", 1))
+
+
+@pytest.mark.parametrize(("stolen", "own"), [(45, 12), (20, 20), (20, 100)])
+def test_a_text_taken_in_pieces_between_own_words_is_cut_out(stolen: int, own: int) -> None:
+    """No piece is as long as a passage, and little of the document is a copy."""
+    text, filler = sentence(0, words=400), sentence(1, words=4000).split()
+    words = text.split()
+    pieces = [w for n in range(0, 400, stolen) for w in (*words[n : n + stolen], *filler[n * 10 : n * 10 + own])]
+    kept, found = credit_once({"a": [document("1", text)], "b": [document("1", *pieces)]})
+    assert not set(kept["b"][0].text.split()) & (set(words) - set(filler))
+    assert len(kept["b"][0].text.split()) == own * -(-400 // stolen)
+    assert found == (Duplicates("b", "a", "passage", 1),)
 
 
 def test_an_exact_copy_is_credited_to_the_earliest_claim_whatever_the_ids() -> None:
@@ -147,18 +218,27 @@ def test_own_text_repeated_around_a_copied_passage_does_not_hide_it() -> None:
 
 def test_quotations_and_related_texts_stay() -> None:
     quoted = sentence(0, words=PASSAGE - 1)
-    documents = {
-        "a": [document("1", quoted, sentence(1, words=100))],
-        "b": [document("1", sentence(2, words=100), quoted), document("2", *sentence(3, words=100).split())],
-    }
-    assert credit_once(documents) == (documents, ())
+
+    def quoting(words: int) -> dict[str, list[Document]]:
+        own = document("1", sentence(2, words=words - len(quoted.split())), quoted)
+        return {
+            "a": [document("1", quoted, sentence(1, words=100))],
+            "b": [own, document("2", sentence(3, words=100))],
+        }
+
+    enough = round(len(quoted.split()) / BORROWED)
+    assert credit_once(quoting(enough + 1)) == (quoting(enough + 1), ())
+    kept, found = credit_once(quoting(enough - 1))
+    assert quoted not in kept["b"][0].text and found == (Duplicates("b", "a", "passage", 1),)
     assert not credit_once({f"s{n}": [document("1", sentence(n))] for n in range(40)})[1]
 
 
 def test_a_source_repeats_itself_up_to_a_limit() -> None:
-    template, own = sentence(0, words=OWN_PASSAGE - 10), [sentence(n, words=30) for n in (1, 2)]
+    template, own = sentence(0, words=OWN_PASSAGE - 10), [sentence(n, words=60) for n in (1, 2)]
     modest = {"a": [document("1", template, own[0]), document("2", template, own[1])]}
     assert credit_once(modest) == (modest, ())
+    nearly_all = {"a": [document("1", template, own[0]), document("2", template, sentence(2, words=40))]}
+    assert [each.document_id for each in credit_once(nearly_all)[0]["a"]] == ["1"], "own text or not"
     padding = sentence(3, words=2 * OWN_PASSAGE)
     kept, found = credit_once({"a": [document("1", padding), document("2", padding, own[0])]})
     assert [each.document_id for each in kept["a"]] == ["1"]

@@ -73,3 +73,10 @@ def test_features_must_be_finite_and_of_one_length() -> None:
         array_queries(["a", "b"], [[1.0], [float("inf")]], [0, 1])
     with pytest.raises(CorpusError, match="all of one length"):
         array_queries(["a", "b"], [[1.0], [1.0, 2.0]], [0, 1])
+
+
+def test_the_months_of_queries_are_those_of_their_times_in_utc() -> None:
+    late = datetime.fromisoformat("2026-11-01T00:30:00+01:00")
+    times = [datetime(2026, 12, 3, tzinfo=UTC), late, None, datetime(2026, 12, 9, tzinfo=UTC)]
+    table = text_queries(["a", "b", "c", "d"], ["abc"] * 4, 4, Accounting(times=times))
+    assert table.months() == ["2026-10", "2026-12"]

@@ -13,10 +13,22 @@ from tribute.royalty import AlarmLimits
 from tribute_jobs.money.alarms import alarm_limits, period_alarms
 from tribute_storage import SCHEMAS, Lake
 
+RUNS = {"period": "2026-10", "simulate_run": "simulate-1", "value_run": "value-1"}
+NOTHING = {
+    "simulate_run": "simulate-1",
+    "period": "2026-10",
+    "level": "publisher",
+    "publisher_id": "a",
+    "split": "1",
+}
+NOTHING |= {"notion": "leave_one_out", "calibration": "{}", "share": "1", "queries": 11, "tokens": 0.0}
+NOTHING |= dict.fromkeys(("token_share", "attribution_nats", "value_nats", "ci_low_nats", "ci_high_nats"), 0.0)
+NOTHING |= {"shrinkage": 0.0}
+
 
 def statements(**shares: str) -> list[dict]:
     return [
-        {"publisher_id": name, "share": share, "period": "2026-10", "simulate_run": "simulate-1", "currency": c}
+        {"publisher_id": name, "share": share, "currency": c} | RUNS
         for name, share in shares.items()
         for c in ("EUR", "USD")
     ]
@@ -31,7 +43,7 @@ def use(run_id: str, query_id: str, customer: str | None, weight: float, origin:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A batch, its successor with other queries, and what the service recorded."""
+    """A batch, its successor with other queries, what the service recorded, and the valuation of the last two."""
     (tmp_path / "project.yaml").write_text("name: p\ncorpus: {kind: installed_docs}\nworkdir: data\n")
     found = load_project(tmp_path / "project.yaml")
     runs = {
@@ -42,6 +54,8 @@ def project(tmp_path: Path) -> Project:
     }
     for run_id, rows in runs.items():
         Lake(found.lake_root).append("queries", run_id, pa.Table.from_pylist(rows, SCHEMAS["queries"]))
+    valued = {"run_id": "value-1", "attribute_runs": ["attribute-1", "attribute-3"], **NOTHING}
+    Lake(found.lake_root).append("valuations", "value-1", pa.Table.from_pylist([valued], SCHEMAS["valuations"]))
     return found
 
 
@@ -51,9 +65,18 @@ def test_every_kind_of_alarm(project: Project) -> None:
     assert [(each.code, each.subject) for each in found] == [
         ("top_share", "a"), ("jump", "a"), ("jump", "b"), ("flooding", "c3")
     ]  # fmt: skip
-    assert found[-1].figure == F(20, 36), "of the latest batch and the service, without uses of nobody"
+    assert found[-1].figure == F(20, 36), "of what was valued, without uses of nobody"
     assert [each.code for each in period_alarms(project, now, [])] == ["top_share", "flooding"]
     assert period_alarms(project, [], before) == []
+
+
+def test_terms_that_nobody_can_read_are_named(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "terms.csv").write_text("source_id,license,tdm_reservation\nquiet,MIT,1\nloud,Mine,maybe\n")
+    rights = project.rights.model_copy(update={"terms": tmp_path / "terms.csv"})
+    found = period_alarms(project.model_copy(update={"rights": rights}), statements(a="2/3", b="1/3"))
+    assert [(each.code, each.subject) for each in found] == [
+        ("top_share", "a"), ("flooding", "c3"), ("terms.license", "loud"), ("terms.tdm_reservation", "loud")
+    ]  # fmt: skip
 
 
 def test_limits_come_from_the_project(project: Project) -> None:

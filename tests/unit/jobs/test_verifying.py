@@ -1,6 +1,7 @@
 """`tribute verify`: what a receiver of a statement or a bundle is told, and the exit code."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.jobs.commanding import tribute
 from tests.unit.royalty.issued import POLICY, statements
 from tribute.royalty import BundleFacts, build_bundle, canonical_json, new_key, public_key, with_proofs
@@ -30,6 +32,16 @@ def test_a_statement_that_holds_says_who_is_paid_what_and_who_signed(tmp_path: P
     for told in (first["publisher_name"], first["statement_id"], first["period_start"], PUBLIC):
         assert told in ran.text
     assert "Anybody can sign" in ran.text
+
+
+def test_a_restated_statement_and_its_bundle_say_that_nothing_is_paid(tmp_path: Path) -> None:
+    november = settled("2026-11", values=RECOUNTED, version=2)
+    facts = BundleFacts("demo", "2026-11", "1.0", november[0]["policy"], [], {})
+    bundle = build_bundle(facts, november, PEM)
+    sent = (bundle, with_proofs(bundle, november)[0])
+    for ran in (tribute("verify", written(tmp_path, document)) for document in sent):
+        assert ran.code == 0 and "version 2, which restates version 1 and pays nothing" in ran.text
+        assert re.search(r"paid +0\.00 EUR\n", ran.text)
 
 
 def test_with_the_payers_key_it_holds_and_says_so(tmp_path: Path) -> None:

@@ -1,31 +1,28 @@
-"""Complete statements of schema 2 for the tests of proof and ledger: several publishers, pools and currencies.
+"""Closed statements for the tests of proof and ledger: several publishers, pools and currencies.
 
-Divided by `allocate`, accounted for by `balance`; `statements` of one period, `history` of several.
+Made by `build_statements` from values; `statements` of one period, `history` of several. All publishers hold a
+part of every source, and the interval of the last of three or more reaches down to zero, so that something is
+unattributed.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 from tribute.royalty.agreement import Agreement
-from tribute.royalty.balance import Account, Adjustment, account_from_json, balance, balance_json
-from tribute.royalty.canonical import canonical_json
-from tribute.royalty.exact_text import percent
-from tribute.royalty.money import Money, allocate, currency_exponent
+from tribute.royalty.balance import Account, Adjustment, account_from_json
+from tribute.royalty.policy import Policy, policy_json
+from tribute.royalty.statement import Books, build_statements
+from tribute.royalty.valued import LineValue, PeriodFacts, Pool, PublisherValue
 
 Pools = Sequence[tuple[str, str, int]]  # currency, pool_id, gross in minor units: half of it is paid
-POOLS: Pools = (("EUR", "advertising", 2_000_001), ("EUR", "licences", 3_000), ("JPY", "advertising", 777))
+POOLS: Pools = (("EUR", "advertising", 2_000_001), ("EUR", "licences", 3_000), ("JPY", "abroad", 777))
 PUBLISHERS = ("aurora", "Borealis & Söhne", "cassini-2")
-_FIELDS = {
-    "name": "attribution-clip-aggregate",
-    "version": "2",
-    "basis": "attribution",
-    "text": "Paid by value, λ.",
-}
-POLICY = _FIELDS | {"sha256": hashlib.sha256(canonical_json(_FIELDS)).hexdigest()}
-
+RULE = Policy("attribution-λ", "2", noise_floor=True)
+POLICY = policy_json(RULE) | {"sha256": RULE.sha256}
 
 Key = tuple[str, str]  # publisher, currency
 
@@ -39,26 +36,35 @@ def statements(
     openings: Mapping[Key, Account] | None = None,
     adjustments: Mapping[Key, Sequence[int]] | None = None,
     seed: int = 0,
+    policy: Policy = RULE,
+    fees: Mapping[str, Fraction] | None = None,
 ) -> list[dict[str, Any]]:
     """Final statements of a period: one per publisher and currency, sorted by id."""
-    random = Random(seed)
-    weights = {name: random.randrange(1, 100) for name in publishers}
-    shares = {name: Fraction(weight, sum(weights.values())) for name, weight in weights.items()}
-    issued = []
-    for currency in sorted({pool[0] for pool in pools}):
-        of_currency = [pool for pool in pools if pool[0] == currency]
-        paid = {pool[1]: allocate(pool[2] // 2, shares) for pool in of_currency}
-        for name in publishers:
-            amounts = {pool: minors[name] for pool, minors in paid.items()}
-            agreement = Agreement(name, currency, **(agreements or {}).get(name, {}))
-            opening = (openings or {}).get((name, currency), Account())
-            moved = [
-                Adjustment(f"correction {n}", f"old-{n}", minor)
-                for n, minor in enumerate((adjustments or {}).get((name, currency), ()))
-            ]
-            account = balance_json(balance(agreement, opening, period, sum(amounts.values()), moved))
-            issued.append(_statement(period, of_currency, amounts, shares[name], sources, agreement, account))
-    return sorted(issued, key=lambda each: each["statement_id"])
+    currencies = {currency for currency, _, _ in pools}
+    facts = PeriodFacts(
+        project="demo",
+        period=period,
+        pools=tuple(_pool(*pool) for pool in pools),
+        shrinkage=Decimal("0.25"),
+        value_run="value-1",
+        simulate_run="simulate-1",
+        train_run="train-1",
+        policy=policy,
+        fees=fees or {},
+        final=True,
+    )
+    terms = {
+        (name, currency): Agreement(name, currency, **own)
+        for name, own in (agreements or {}).items()
+        for currency in currencies
+    }
+    moved = {
+        key: [Adjustment(f"correction {n}", f"old-{n}", minor) for n, minor in enumerate(minors)]
+        for key, minors in (adjustments or {}).items()
+    }
+    made = build_statements(facts, _values(publishers, sources, seed), Books(terms, openings or {}, moved))
+    own = [each for each in made if each["publisher_id"] in publishers]
+    return sorted(own, key=lambda each: str(each["statement_id"]))
 
 
 def history(periods: int, seed: int, publishers: Sequence[str] = PUBLISHERS) -> list[list[dict[str, Any]]]:
@@ -96,105 +102,46 @@ def _random_adjustments(random: Random) -> tuple[int, ...]:
     return tuple(random.randrange(-200_000, 50_000) for _ in range(random.choice((0, 0, 0, 2))))
 
 
-def _statement(
-    period: str, pools: Pools, amounts: Mapping[str, int], share: Fraction, sources: int, agreement: Agreement,
-    account: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
-    publisher = agreement.publisher_id
-    currency = pools[0][0]
-    name = f"demo-{period}-{publisher}-{currency}-v1"
-    lines = [line for _, pool, _ in pools for line in _lines(name, pool, amounts[pool], currency, sources)]
-    total = Money(sum(amounts.values()), currency)
-    return {
-        "schema": "tribute.statement/2",
-        "statement_id": name,
-        "statement_version": 1,
-        "supersedes_statement_id": None,
-        "status": "final",
-        "publisher_id": publisher,
-        "publisher_name": publisher.title(),
-        "agreement": {
-            "agreement_id": agreement.agreement_id,
-            "rate": str(agreement.rate),
-            "guarantee_minor": agreement.guarantee_minor,
-            "threshold_minor": agreement.threshold_minor,
-            "reserve_rate": str(agreement.reserve_rate),
-            "reserve_months": agreement.reserve_months,
-            "withholding_rate": str(agreement.withholding_rate),
-            "accounting_period": agreement.accounting_period,
-        },
-        "model_id": "demo",
-        "period": period,
-        "period_start": f"{period}-01",
-        "period_end": f"{period}-28",
-        "currency": currency,
-        "currency_exponent": currency_exponent(currency),
-        "use_type": "ai_generation",
-        "value_run": "value-1",
-        "simulate_run": "simulate-1",
-        "train_run": "train-1",
-        "quality_certificate": None,
-        "policy": dict(POLICY),
-        "pools": [_pool(*pool) for pool in pools],
-        "shrinkage": "0.25",
-        "payable_nats": "49.5",
-        "share": str(share),
-        "share_percent": percent(share),
-        "parts": {"attributed": str(share * Fraction(9, 10)), "unattributed": str(share / 10), "moved": "0"},
-        "usage_count": 7,
-        **_nats(),
-        "interval": {"confidence": "0.95", "value_nats": "1.5", "ci_low_nats": "1", "ci_high_nats": "2"}
-        | {"amount_low_minor": 1, "amount_low": Money(1, currency).text()}
-        | {"amount_high_minor": 2, "amount_high": Money(2, currency).text(), "amount_range_basis": "alone"},
-        "lines": lines,
-        "amount_minor": total.minor,
-        "amount": total.text(),
-        "balance": dict(account),
-        "totals": {"line_count": len(lines), "lines_amount_minor": total.minor},
-    }
+def _pool(currency: str, pool_id: str, gross: int) -> Pool:
+    return Pool(pool_id, currency, gross, (("odd unit", gross % 2),), Fraction(1, 2))
 
 
-def _pool(currency: str, pool: str, gross: int) -> dict[str, Any]:
-    net = gross // 2 * 2
-    return {
-        "pool_id": pool,
-        "gross_revenue_minor": gross,
-        "deductions": [{"name": "odd unit", "amount_minor": gross - net}],
-        "net_revenue_minor": net,
-        "royalty_rate": "0.5",
-        "pool_amount_minor": net // 2,
-        "pool_amount": Money(net // 2, currency).text(),
-        "allocation_basis": "attribution",
-        "unattributed_minor": net // 20,
-    }
+def _values(publishers: Sequence[str], sources: int, seed: int) -> list[PublisherValue]:
+    """Publishers whose part of every source, and so their value, is by a weight from 1 to 99.
+
+    Without sources they are idle, and another publisher has all.
+    """
+    if not sources:
+        nothing = (Decimal(0),) * 4
+        idle = [PublisherValue(name, name.title(), *nothing, lines=()) for name in publishers]
+        return [*idle, _value("another", 1, 1, 1)]
+    random = Random(seed)
+    weights = {name: random.randrange(1, 100) for name in publishers}
+    found = [_value(name, weight, sum(weights.values()), sources) for name, weight in weights.items()]
+    if len(found) > 2:
+        found[-1] = replace(found[-1], ci_low_nats=Decimal(-1))
+    return found
 
 
-def _nats() -> dict[str, str]:
-    return {"attribution_signed_nats": "1.5", "value_nats": "1.5", "attribution_payable_nats": "1.5"}
-
-
-def _lines(name: str, pool: str, minor: int, currency: str, sources: int) -> list[dict[str, Any]]:
-    names = [*(f"source-{n}" for n in range(sources)), None]
-    parts = allocate(minor, {str(each): Fraction(1, len(names)) for each in names})
-    return [
-        {
-            "line_id": f"{name}:{pool}:{source}",
-            "line_type": "source" if source else "unattributed",
-            "pool_id": pool,
-            "source_id": source,
-            "title": f"Title of {source}, “quoted”",
-            "license": "CC-BY-4.0",
-            "terms": "rsl: ai-train",
-            "split": "1/1",
-            "use_type": "ai_generation",
-            "usage_count": 7,
-            "tokens": 81_220,
-            **_nats(),
-            "ci_low_nats": "1",
-            "ci_high_nats": "2",
-            "share": f"1/{len(names)}",
-            "amount_minor": parts[str(source)],
-            "amount": Money(parts[str(source)], currency).text(),
-        }
-        for source in names
-    ]
+def _value(name: str, weight: int, whole: int, sources: int) -> PublisherValue:
+    """Every source is worth `whole` nats, from a half to three halves of it, and has 812 tokens a nat."""
+    nats, half = Decimal(weight), Decimal(weight) / 2
+    lines = tuple(
+        LineValue(
+            f"source-{number}",
+            f"Title of source {number}, “quoted”",
+            "CC-BY-4.0",
+            usage_count=7,
+            attribution_signed_nats=nats,
+            value_nats=nats,
+            ci_low_nats=half,
+            ci_high_nats=nats + half,
+            tokens=812 * weight,
+            split=Fraction(weight, whole),
+            terms={"rsl": "ai-train"},
+        )
+        for number in range(sources)
+    )
+    own = nats * sources
+    by_customer = {"customer-1": own - half, "customer-2": half}
+    return PublisherValue(name, name.title(), own, own, own / 2, own * 3 / 2, lines, 7, by_customer)

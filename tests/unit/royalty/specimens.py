@@ -69,9 +69,9 @@ def statement(
     low, middle, high = (_decimal(each) for each in (value - wide, value, value + wide))
     return {
         "schema": "tribute.statement/2", "statement_id": identity, "statement_version": 1,
-        "supersedes_statement_id": None, "status": "draft", "publisher_id": publisher,
-        "publisher_name": NAMES.get(publisher, publisher), "model_id": "demo", "period": "2026-12",
-        "period_start": "2026-12-01", "period_end": "2026-12-31", "currency": currency,
+        "restates_statement_version": None, "supersedes_statement_id": None, "status": "draft",
+        "publisher_id": publisher, "publisher_name": NAMES.get(publisher, publisher), "model_id": "demo",
+        "period": "2026-12", "period_start": "2026-12-01", "period_end": "2026-12-31", "currency": currency,
         "currency_exponent": currency_exponent(currency), "use_type": "ai_generation",
         "agreement": {
             "agreement_id": "standard", "rate": "1", "guarantee_minor": 0, "threshold_minor": 0,

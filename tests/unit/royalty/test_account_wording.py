@@ -1,5 +1,6 @@
 """The account as rows, and the one sentence that leads from the allocated to the paid amount."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from tests.unit.royalty.issued import history
 from tests.unit.royalty.specimens import account, one
 from tribute.royalty.account_wording import account_rows, why_paid_differs
+from tribute.royalty.agreement import Agreement
+from tribute.royalty.balance import balance_json, recounted
 
 TERMS = one()["agreement"]
 
@@ -54,6 +57,17 @@ def test_every_row_stands_in_the_order_of_the_industry() -> None:
         ("Reserve held for you in all", "500.00 EUR", "aside"),
     ]
     assert "counted twice (statement demo-2026-11-v1)" in rows[3].label
+
+
+def test_a_restated_statement_tells_what_is_earned_and_no_payment() -> None:
+    terms = Agreement("aurora", "EUR", rate=Fraction(1, 2), guarantee_minor=10**6)
+    again = one(balance=balance_json(recounted(terms, 791_667)), statement_version=2, restates_statement_version=1)
+    assert account_rows(again) == [
+        ("Allocated to your sources", "7,916.67 EUR", "aside"),
+        ("Earned, 50% of what is allocated", "3,958.34 EUR", "sum"),
+        ("Paid by this statement", "0.00 EUR", "result"),
+    ]
+    assert why_paid_differs(again) == ""
 
 
 @pytest.mark.parametrize(

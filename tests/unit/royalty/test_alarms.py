@@ -34,12 +34,29 @@ def test_a_jump_passes_both_limits() -> None:
     assert found == {"gone": F(-38, 100), "new": F(14, 100)}, "large: by a third only; small: by 4 points only"
 
 
-def test_one_of_several_customers_floods() -> None:
-    uses = {"ada": 25, "bob": 25, "eve": 25, "zoe": 25}
-    assert flooding(uses) == flooding({"only": 9}) == flooding({"idle": 0, "more": 0}) == []
-    [found] = flooding(uses | {"zoe": 26})
-    assert (found.subject, found.figure) == ("zoe", F(26, 101))
-    assert "made 26 of 101 uses" in found.text
+@pytest.mark.parametrize(
+    ("customers", "limit"), [(1, F(3, 2)), (2, F(3, 4)), (3, F(1, 2)), (4, F(3, 8)), (100, F(1, 4))]
+)
+def test_one_of_several_customers_floods(customers: int, limit: F) -> None:
+    """All alike: no alarm. One at the limit: none. One use more: it floods; a single customer never does."""
+    others = {f"c{n:03d}": 1000 for n in range(customers - 1)}
+    assert flooding(others | {"zoe": 1000}) == flooding(others | {"zoe": 1000, "idle": 0}) == []
+    at = round(limit / (1 - limit) * 1000 * (customers - 1)) if others else 10**6
+    assert flooding(others | {"zoe": at}) == []
+    found = flooding(others | {"zoe": at + 1})
+    assert [(each.subject, each.figure) for each in found] == (
+        [("zoe", F(at + 1, at + 1 + 1000 * len(others)))] if others else []
+    )
+
+
+def test_what_a_flood_says_and_that_nobody_asked() -> None:
+    assert flooding({}) == flooding({"idle": 0, "more": 0}) == []
+    [found] = flooding({"ada": 10, "bob": 10, "zoe": 21})
+    assert found.text.startswith(
+        "Customer zoe made 21 of 41 uses, 51.2195%, above the limit of 50.0000% among 3 cust"
+    )
+    strict = replace(DEFAULT_LIMITS, customer_part=F(1, 5), customer_ratio=F(1))
+    assert [each.subject for each in flooding({"a": 3, "b": 2, "c": 2, "d": 2, "e": 2}, strict)] == ["a"]
 
 
 def test_what_is_not_given_is_not_checked() -> None:

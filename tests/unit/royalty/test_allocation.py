@@ -3,9 +3,12 @@
 from fractions import Fraction as F
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tribute.errors import MoneyError, PolicyError
-from tribute.royalty.allocation import Claim, Part, allocate_shares
+from tribute.royalty.allocation import UNITS, Claim, Part, allocate_shares
+from tribute.royalty.money import allocate
 from tribute.royalty.policy import DEFAULT_POLICY, Policy
 
 
@@ -46,6 +49,30 @@ def test_a_customers_fee_follows_its_own_questions() -> None:
     assert told.parts["a"] == Part(F(9, 16) + F(3, 32), F(1, 16), F(0))
     assert told.parts["b"] == Part(F(3, 32), F(3, 16), F(0))
     assert (told.unattributed, told.basis) == (F(1, 4), "user_centric")
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.fractions(-3, 9, max_denominator=997), min_size=1),
+    st.dictionaries(st.sampled_from("xyz"), st.fractions(0, 20, max_denominator=100), min_size=1),
+)
+def test_fees_are_divided_as_by_largest_remainder_and_within_a_unit_of_the_exact_part(
+    values: dict[str, F], fees: dict[str, F]
+) -> None:
+    """Every customer asked the same of the same publishers, some more than others: fractions say what is right."""
+    scales = {customer: F(n + 1, 7) for n, customer in enumerate(fees)}
+    claims = [
+        Claim(name, F(0), F(0), F(0), F(1), {c: value * scale for c, scale in scales.items()})
+        for name, value in values.items()
+    ]
+    told = allocate_shares(Policy("u", basis="user_centric"), claims, fees)
+    positive = {name: value for name, value in values.items() if value > 0}
+    if not positive or not any(fees.values()):
+        assert told.unattributed == 1
+        return
+    exact = {name: value / sum(positive.values()) for name, value in positive.items()}
+    by_units = {name: F(part, UNITS) for name, part in allocate(UNITS, exact).items()}
+    assert {name: told.parts[name].attributed for name in positive} == by_units
+    assert all(abs(by_units[name] - share) < F(1, UNITS) for name, share in exact.items())
 
 
 def test_customers_without_a_fee_decide_nothing() -> None:

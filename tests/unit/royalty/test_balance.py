@@ -7,7 +7,7 @@ import pytest
 
 from tribute.errors import ConfigError, MoneyError
 from tribute.royalty.agreement import Agreement
-from tribute.royalty.balance import Account, Adjustment, account_from_json, balance, balance_json
+from tribute.royalty.balance import Account, Adjustment, account_from_json, balance, balance_json, recounted
 from tribute.royalty.canonical import canonical_json
 
 PLAIN = Agreement("p", "EUR")
@@ -26,6 +26,39 @@ def test_an_advance_is_recouped_before_anything_is_paid() -> None:
     second = balance(terms, first.closing, "2026-02", 1400)
     assert (second.advance_granted_minor, second.advance_recouped_minor, second.amount_paid_minor) == (0, 400, 300)
     assert (first.unrecouped_advance_minor, second.unrecouped_advance_minor) == (400, 0)
+
+
+@pytest.mark.parametrize("threshold", [0, 200])
+def test_what_was_carried_below_a_threshold_is_not_recouped_from(threshold: int) -> None:
+    """60 earned repay the advance of 1,000, 40 a month are topped up: 480 in a year, whatever the threshold."""
+    terms = replace(PLAIN, guarantee_minor=100, threshold_minor=threshold, advances=(("2026-01", 1000),))
+    account, paid = Account(), 0
+    for month in range(1, 13):
+        told = balance(terms, account, f"2026-{month:02d}", 60)
+        account, paid = told.closing, paid + told.amount_paid_minor
+    assert paid + account.balance_minor == 480
+    assert (paid, account.unrecouped_minor) == (480 if threshold == 0 else 400, 1000 - 12 * 60)
+
+
+def test_what_is_overdrawn_is_made_good_before_an_advance_is_recouped() -> None:
+    told = balance(PLAIN, Account(balance_minor=-30, unrecouped_minor=1000), "2026-01", 100)
+    assert (told.advance_recouped_minor, told.closing) == (70, Account(0, 930))
+
+
+def test_a_restated_balance_tells_what_is_earned_and_moves_nothing() -> None:
+    terms = replace(
+        PLAIN, rate=Fraction(1, 2), guarantee_minor=900, advances=(("2026-01", 70),), reserve_rate=Fraction(1, 2),
+        reserve_months=1, withholding_rate=Fraction(1, 4),
+    )  # fmt: skip
+    told = balance_json(recounted(terms, 201))
+    moved = {name: value for name, value in told.items() if value and name != "account"}
+    assert moved == {
+        "royalty_allocated_minor": 201, "royalty_rate": "1/2", "royalty_earned_minor": 100,
+        "withholding_tax_rate": "1/4",
+    }  # fmt: skip
+    assert account_from_json(told["account"]) == Account()
+    with pytest.raises(MoneyError, match="p is allocated -1, below 0"):
+        recounted(terms, -1)
 
 
 def test_rates_round_half_to_even() -> None:
@@ -53,6 +86,28 @@ def test_a_guarantee_is_topped_up_once_at_the_end_of_the_accounting_period() -> 
         shortfalls.append(told.minimum_guarantee_shortfall_minor)
         paid.append(told.amount_paid_minor)
     assert (shortfalls, paid, account) == ([0, 0, 300, 0], [0, 0, 900, 0], Account(50, earned_minor=50))
+
+
+def test_corrections_of_the_running_accounting_period_count_towards_its_guarantee() -> None:
+    """900 a quarter. February: 300 earned and 100 more for January. March: 200 + 300 + 100 + 50 leave 250."""
+    terms = replace(PLAIN, guarantee_minor=900, accounting_period="quarter")
+    january = balance(terms, Account(), "2026-01", 200)
+    moved = [Adjustment("recount", "p-v1", 100, running=True), Adjustment("of last year", "p-v0", 7)]
+    february = balance(terms, january.closing, "2026-02", 300, moved)
+    assert february.accounting_period_earned_minor == february.closing.earned_minor == 600
+    march = balance(terms, february.closing, "2026-03", 50)
+    assert (march.accounting_period_earned_minor, march.minimum_guarantee_shortfall_minor) == (650, 250)
+    assert balance_json(february)["adjustments"] == [
+        {"reason": "recount", "adjusts_statement_id": "p-v1", "amount_minor": 100, "running": True},
+        {"reason": "of last year", "adjusts_statement_id": "p-v0", "amount_minor": 7},
+    ]
+
+
+def test_an_accounting_period_begins_with_its_first_month_whatever_was_earned_before() -> None:
+    """Two months of a quarter, then an agreement by the month: March has its own guarantee."""
+    terms = replace(PLAIN, guarantee_minor=100)
+    march = balance(terms, Account(balance_minor=500, earned_minor=500), "2026-03", 60)
+    assert (march.accounting_period_earned_minor, march.minimum_guarantee_shortfall_minor) == (60, 40)
 
 
 def test_a_reserve_is_released_months_later() -> None:
@@ -89,8 +144,9 @@ def test_json_is_exact_and_gives_the_account_back() -> None:
     plain = balance_json(told)
     assert list(plain) == [
         "opening_balance_minor", "royalty_allocated_minor", "royalty_rate", "royalty_earned_minor", "adjustments",
-        "prior_period_adjustment_minor", "advance_granted_minor", "advance_recouped_minor",
-        "minimum_guarantee_shortfall_minor", "reserve_held_minor", "reserve_released_minor",
+        "prior_period_adjustment_minor", "accounting_period_earned_minor", "advance_granted_minor",
+        "advance_recouped_minor", "minimum_guarantee_shortfall_minor", "reserve_held_minor",
+        "reserve_released_minor",
         "payable_before_tax_minor", "withholding_tax_rate", "withholding_tax_minor", "amount_paid_minor",
         "carried_forward_minor", "closing_balance_minor", "unrecouped_advance_minor", "account",
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from tribute.royalty.merkle import leaf_hash, root, root_from_range
 from tribute.royalty.signing import check, new_key
 
 PEM, PUBLIC = new_key()
-INPUT = {"table": "values", "run_id": "value-1", "rows": 3, "sha256": "ab" * 32}
+INPUT = {"table": "values", "run_ids": ["value-1"], "rows": 3, "sha256": "ab" * 32}
 FACTS = BundleFacts("demo", "2026-10", "1.0", POLICY, [INPUT], {"method": "unrolled", "seed": 1})
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.royalty.specimens import account, period
 from tribute.errors import MoneyError
 from tribute.royalty.csv_export import BALANCE_ITEMS, period_csv
@@ -38,6 +39,14 @@ def test_every_statement_has_its_whole_account() -> None:
     assert told["amount_paid"]["amount"] == "7124.96"
     assert told["prior_period_adjustment"]["note"] == "'=late (v1): -5"
     assert told["withholding_tax"]["note"] == "rate 1/10"
+
+
+def test_a_restated_period_says_so_on_every_row_and_pays_nothing() -> None:
+    rows = rows_of(period_csv(settled("2026-11", values=RECOUNTED, version=2)))[:-1]
+    assert {row["restates_statement_version"] for row in rows} == {"1"}
+    told = {row["item"] for row in rows if row["record_type"] == "BALANCE" and row["amount_minor"] != "0"}
+    assert told == {"royalty_allocated", "royalty_earned"}
+    assert {row["restates_statement_version"] for row in rows_of(period_csv(period()))} == {""}
 
 
 def test_every_pool_has_a_foot() -> None:

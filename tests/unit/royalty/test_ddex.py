@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.royalty.issued import statements as issued
 from tests.unit.royalty.specimens import one, period
 from tribute.errors import MoneyError
@@ -28,6 +29,19 @@ def test_a_report_holds_every_statement_and_line() -> None:
     details = [(kind, fields["RecordId"]) for kind, fields in records if kind.startswith("RD")]
     kinds = {"source": "RD01", "unattributed": "RD03"}
     assert details == [(kinds[line["line_type"]], line["line_id"]) for s in statements for line in s["lines"]]
+
+
+def test_a_restated_period_pays_nothing() -> None:
+    """Also for a publisher that had no statement before, whose SupersedesStatementId is empty."""
+    statements = settled("2026-11", values=RECOUNTED, version=2)
+    statements[1]["supersedes_statement_id"] = None
+    records = read_tsv(period_tsv(statements, *HOW))
+    summaries = [fields for kind, fields in records if kind == "SRS1"]
+    assert {each["RestatesStatementVersion"] for each in summaries} == {"1"}
+    assert {each[name] for each in summaries for name in ("AmountPaid", "WithholdingTax", "ClosingBalance")} == {
+        "0.00"
+    }
+    assert [each["RoyaltyEarned"] for each in summaries] == ["7200.00", "1800.00", "400.00", "0.00"]
 
 
 def test_amounts_dates_and_counts_stand_in_their_columns() -> None:

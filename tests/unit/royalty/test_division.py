@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from tests.unit.royalty.issued import statements
-from tribute.royalty.identities import pool_problems
+from tribute.royalty.pool_identities import pool_problems
 
 
 def told(issued: list[dict]) -> list[str]:

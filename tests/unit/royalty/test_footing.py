@@ -4,6 +4,8 @@ import pytest
 
 from tests.unit.royalty.specimens import account, one, period
 from tribute.errors import MoneyError
+from tribute.royalty.agreement import Agreement
+from tribute.royalty.balance import balance_json, recounted
 from tribute.royalty.footing import check_period, check_statement
 from tribute.royalty.money import Money
 
@@ -68,3 +70,13 @@ def test_lines_that_do_not_sum_are_told() -> None:
     changed["lines"][0]["amount_minor"] += 1
     with pytest.raises(MoneyError, match="does not add up: lines 791668, it says 791667"):
         check_statement(changed)
+
+
+def test_a_restated_statement_moves_no_account() -> None:
+    """7,916.67 earned and nothing payable holds where a closed period is restated, and only there."""
+    again = one(balance=balance_json(recounted(Agreement("aurora", "EUR"), 791_667)))
+    check_statement(again | {"restates_statement_version": 1})
+    with pytest.raises(MoneyError, match="account before tax 791667, it says 0"):
+        check_statement(again)
+    with pytest.raises(MoneyError, match="account before tax 0, it says 791667"):
+        check_statement(one(restates_statement_version=1))

@@ -62,7 +62,7 @@ def test_entries_are_numbered_dated_and_chained() -> None:
     posted = entries(statement, 5, "ab" * 32)
     assert [entry.sequence for entry in posted] == list(range(5, 15))
     assert [entry.previous_sha256 for entry in posted] == ["ab" * 32, *(entry.sha256 for entry in posted[:-1])]
-    assert {(entry.date, entry.currency) for entry in posted} == {("2026-10-28", "EUR")}
+    assert {(entry.date, entry.currency) for entry in posted} == {("2026-10-31", "EUR")}
 
 
 def test_a_statement_without_movement_has_no_entries() -> None:

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.unit.royalty.specimens import account, one, pool, statement
+from tribute.royalty.agreement import Agreement
+from tribute.royalty.balance import balance_json, recounted
 from tribute.royalty.plain_text import render_text
 
 PARTS = ("7,916.67 EUR", "Why this amount", "How sure this is", "Your account", "How it was computed")
@@ -58,9 +60,11 @@ def test_currencies_have_their_own_digits(currency: str, amount: str) -> None:
 
 def test_a_correction_and_its_consequence_are_told() -> None:
     text = render_text(
-        one(status="final", statement_version=2, supersedes_statement_id="old-v1",
-            balance=account(791_667, advance_recouped_minor=700_000))
+        one(status="final", statement_version=2, restates_statement_version=1, supersedes_statement_id="old-v1",
+            balance=balance_json(recounted(Agreement("aurora", "EUR"), 791_667)))
     )  # fmt: skip
-    assert "Version 2: this replaces statement old-v1." in text
-    assert "7,000.00 EUR repays your\nadvance" in text or "7,000.00 EUR repays your advance" in text
+    assert "Version 2 of a closed period: this replaces statement old-v1." in text
+    assert "7,916.67 EUR\n  is what you earned for December 2026, counted again." in text
+    assert "= Paid by this statement" in text
+    assert "advance" not in text and "Closing balance" not in text
     assert "Draft" not in text

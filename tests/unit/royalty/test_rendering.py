@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
+from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.royalty.specimens import AURORA, account, one, period, pool, statement
 from tribute.errors import MoneyError
 from tribute.royalty.charts import Bar, bar_chart, short
@@ -129,6 +130,14 @@ def test_the_report_ranks_publishers_per_currency_and_shows_pools_and_findings()
     places = [page.index(part) for part in parts]
     assert places == sorted(places)
     assert page.count('<tr><td class="n">1</td>') == 2
+
+
+def test_the_report_of_a_restated_period_pays_nobody() -> None:
+    text = text_of(render_report(settled("2026-11", values=RECOUNTED, version=2)))
+    assert "is allocated to 4 publishers, counted again. This version by itself pays nothing" in text
+    assert "paid out" not in text and "7,200.00 EUR" in text
+    [aurora] = re.findall(r"Aurora Press\n7,200\.00 EUR\n72\.0000%\n(.*)\n(.*)\n", text)
+    assert aurora == ("0.00 EUR", "0.00 EUR"), "paid and closing"
 
 
 def test_a_report_without_findings_says_so_and_one_that_does_not_foot_is_not_made() -> None:

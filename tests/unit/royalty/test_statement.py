@@ -47,10 +47,11 @@ def test_the_header_names_period_runs_version_and_state() -> None:
     assert (first["value_run"], first["simulate_run"], first["train_run"]) == ("value-1", "simulate-1", "train-1")
     assert (first["status"], first["supersedes_statement_id"]) == ("draft", None)
     assert (first["share"], first["share_percent"]) == ("4/5", "80.0000")
-    before = frozenset({"demo-2026-10-aurora-EUR-v2"})
+    before = frozenset({("aurora", "EUR")})
     later = build_statements(replace(FACTS, statement_version=3, superseded=before, final=True), publishers())
     assert (later[0]["statement_id"], later[0]["status"]) == ("demo-2026-10-aurora-EUR-v3", "final")
-    assert [each["supersedes_statement_id"] for each in later] == [*before, None, None, None]
+    assert [each["supersedes_statement_id"] for each in later] == ["demo-2026-10-aurora-EUR-v2", *[None] * 3]
+    assert {each["restates_statement_version"] for each in later} == {2}, "also of those who had no statement"
 
 
 def test_no_account_and_no_adjustment_is_left_behind() -> None:
@@ -64,6 +65,50 @@ def test_no_account_and_no_adjustment_is_left_behind() -> None:
     assert found["aurora", "JPY"]["balance"]["amount_paid_minor"] == 90
     assert (found["aurora", "JPY"]["pools"], found["aurora", "JPY"]["share"]) == ([], "0")
     assert len(statements) == len(publishers()) + 2
+    check_period(statements)
+
+
+def test_a_guarantee_and_an_advance_in_a_currency_without_a_pool_are_not_left_out() -> None:
+    """Euros are divided. A quarter's guarantee of 100 yen falls due in March, an advance of 70 in its month."""
+    terms = Agreement("aurora", "JPY", guarantee_minor=100, accounting_period="quarter")
+    advanced = Agreement("borealis", "KWD", advances=(("2026-02", 70),))
+    books = Books({("aurora", "JPY"): terms, ("borealis", "KWD"): advanced}, {}, {})
+    found = {
+        month: {
+            each["publisher_id"]: each["balance"]
+            for each in build_statements(replace(FACTS, period=month), publishers(), books)
+            if each["currency"] != "EUR"
+        }
+        for month in ("2026-02", "2026-03")
+    }
+    assert {month: list(of_month) for month, of_month in found.items()} == {
+        "2026-02": ["borealis"],
+        "2026-03": ["aurora"],
+    }
+    assert found["2026-03"]["aurora"]["amount_paid_minor"] == 100
+    assert found["2026-02"]["borealis"]["unrecouped_advance_minor"] == 70
+
+
+def test_a_restated_version_has_everybody_who_had_a_statement_and_pays_nothing() -> None:
+    """Also one that the rights no longer name, in a currency without a pool; accounts add nobody."""
+    gone = PublisherValue("gone", "Gone", *([Decimal(0)] * 4), lines=())
+    facts = replace(
+        FACTS, statement_version=2, final=True, superseded=frozenset({("gone", "JPY"), ("aurora", "EUR")})
+    )
+    terms = Agreement("aurora", "EUR", guarantee_minor=10**7, advances=(("2026-10", 5_000),))
+    books = Books(
+        {("aurora", "EUR"): terms},
+        {("aurora", "KWD"): Account(9)},
+        {("aurora", "EUR"): [Adjustment("why", "v1", 7)]},
+    )
+    statements = build_statements(facts, [*publishers(), gone], books)
+    found = {(each["publisher_id"], each["currency"]): each["balance"] for each in statements}
+    assert set(found) == {(name, "EUR") for name in ("aurora", "borealis", "cassini", "dahlia", "gone")} | {
+        ("gone", "JPY")
+    }
+    assert found["aurora", "EUR"]["royalty_earned_minor"] == 800_000
+    told = {name for each in found.values() for name, value in each.items() if value and name != "account"}
+    assert told == {"royalty_allocated_minor", "royalty_earned_minor", "royalty_rate", "withholding_tax_rate"}
     check_period(statements)
 
 

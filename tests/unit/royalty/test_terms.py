@@ -33,8 +33,8 @@ def test_what_a_machine_cannot_read_is_found() -> None:
         ("terms.license", "a"),
         ("terms.tdm_reservation", "b"),
     ]
-    assert "License 'see contract'" in found[0].text
-    assert "'yes' is neither 0 nor 1" in found[1].text
+    assert found[0].text.startswith("Source a, license 'see contract': ")
+    assert found[1].text.startswith("Source b, TDM reservation 'yes': neither 0 nor 1")
 
 
 @pytest.mark.parametrize(

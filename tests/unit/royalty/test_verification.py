@@ -15,12 +15,12 @@ from tribute.royalty.signing import new_key
 from tribute.royalty.verification import Problem, verify_bundle, verify_statement
 
 PEM, PUBLIC = new_key()
-INPUT = {"table": "values", "run_id": "value-1", "rows": 3, "sha256": "ab" * 32}
+INPUT = {"table": "values", "run_ids": ["value-1"], "rows": 3, "sha256": "ab" * 32}
 FACTS = BundleFacts("demo", "2026-10", "1.0", POLICY, [INPUT], {"method": "unrolled", "seed": 1})
 ISSUED = statements()
 BUNDLE = build_bundle(FACTS, ISSUED, PEM)
 STATEMENT = with_proofs(BUNDLE, ISSUED)[1]
-SMALL = build_bundle(FACTS, statements(publishers=("a", "b"), sources=0, pools=(("EUR", "p", 1_000),)), PEM)
+SMALL = build_bundle(FACTS, statements(publishers=("a", "b"), sources=1, pools=(("EUR", "p", 1_000),)), PEM)
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -115,7 +115,6 @@ def changed_digit(path: str) -> list[str]:
         ("statements[0].pools[0].pool_amount_minor", "statements[0]"),
         ("statements[0].pools[0].pool_amount", "statements[0]"),
         ("statements[0].pools[0].net_revenue_minor", "statements[0]"),
-        ("statements[0].interval.amount_low", "statements[0]"),
         ("statements[0].balance.royalty_earned_minor", "statements[0]"),
         ("statements[0].balance.royalty_allocated_minor", "statements[0]"),
         ("statements[0].balance.payable_before_tax_minor", "statements[0]"),
@@ -201,6 +200,8 @@ def set_to(path: str, value: object) -> Change:
         (set_to("lines.1", None), "lines[1]"),
         (set_to("balance", []), "balance"),
         (set_to("comment", "hi"), "comment"),
+        (set_to("lines.0.comment", "hi"), "lines[0].comment"),
+        (set_to("agreement.comment", "hi"), "agreement.comment"),
         (lambda statement: statement.pop("agreement"), "agreement"),
         (lambda statement: statement["lines"][0].pop("tokens"), "lines[0].tokens"),
         (lambda statement: statement["lines"].append(statement["lines"][0]), "totals.line_count"),
@@ -263,6 +264,7 @@ def test_a_changed_proof_is_named(change: Change, place: str) -> None:
         (b"{}", "schema", "expected"),
         (b'{"schema":"tribute.statement/1"}', "schema", "expected 'tribute."),
         (b'{"schema":1}', "schema", "is int 1, expected"),
+        (b'{"schema":"tribute"}', "schema", "is str 'tribute', expected"),
         (b'{"a":{"b":[1,{"c":x', "byte 18, a.b[1].c", "not JSON"),
         (b'{"a":[0,1.5]}', "document", r"statement\.a\[1\] is a Decimal"),
         (b'{"a":NaN}', "document", r"statement\.a is a Decimal"),
@@ -289,3 +291,21 @@ def test_one_document_is_not_the_other() -> None:
     assert problem == Problem("schema", "is str 'tribute.statement/2', expected 'tribute.bundle/1'")
     (problem,) = verify_statement(canonical_json(BUNDLE))
     assert problem.place == "schema"
+
+
+def test_a_file_of_an_earlier_release_is_told_from_a_forged_one() -> None:
+    (problem,) = verify_statement(canonical_json(STATEMENT | {"schema": "tribute.statement/1"}))
+    assert problem.place == "schema"
+    assert problem.text.endswith("If another release of tribute wrote the file, verify it with that")
+    older = copy.deepcopy(STATEMENT)
+    del older["restates_statement_version"]
+    (problem,) = verify_statement(canonical_json(older))
+    assert problem.place == "restates_statement_version"
+    assert problem.text == "is missing. If another release of tribute wrote the file, verify it with that"
+
+
+def test_the_bundle_tells_the_runs_of_its_statements() -> None:
+    runs = {name: ISSUED[0][name] for name in ("value_run", "simulate_run", "train_run")}
+    for told, expected in ((runs, []), (runs | {"train_run": "train-2"}, ["simulation.train_run"])):
+        facts = BundleFacts("demo", "2026-10", "1.0", POLICY, [], told)
+        assert places(verify_bundle(canonical_json(build_bundle(facts, ISSUED, PEM)))) == expected

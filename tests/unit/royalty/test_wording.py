@@ -31,9 +31,18 @@ def test_the_allocated_amount_is_a_part_of_one_pool_or_several() -> None:
 
 def test_drafts_and_corrections_are_noticed() -> None:
     assert [text.split(":")[0] for text in wording.notices(one())] == ["Draft"]
-    corrected = one(status="final", statement_version=2, supersedes_statement_id="demo-2026-12-aurora-v1")
+    corrected = one(status="final", statement_version=2, restates_statement_version=1,
+                    supersedes_statement_id="demo-2026-12-aurora-v1")  # fmt: skip
     [notice] = wording.notices(corrected)
-    assert notice.startswith("Version 2: this replaces statement demo-2026-12-aurora-v1.")
+    assert notice.startswith("Version 2 of a closed period: this replaces statement demo-2026-12-aurora-v1.")
+    assert "nothing is paid or asked back by this one" in notice
+    assert wording.lead(corrected).startswith("is what you earned for December 2026, counted again.")
+    unpaid = corrected["balance"] | {"amount_paid_minor": 5, "royalty_earned_minor": 7}
+    assert wording.total(corrected | {"balance": unpaid}) == "0.07 EUR"
+    assert "Any difference, your guaranteed minimum considered, stands as a correction" in notice
+    [new] = wording.notices(corrected | {"supersedes_statement_id": None})
+    assert new.startswith("Version 2 of a closed period: you had no statement of version 1, which it replaces.")
+    assert wording.lead(corrected | {"supersedes_statement_id": None}) == wording.lead(corrected)
     assert wording.notices(one(status="final")) == []
 
 

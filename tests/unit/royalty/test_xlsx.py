@@ -8,6 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.royalty.specimens import period, statement
 from tests.unit.royalty.specimens import pool as pool_of
 from tribute.errors import MoneyError
@@ -54,6 +55,15 @@ def test_amounts_are_written_digit_by_digit() -> None:
     assert b"<v>9.95</v>" in sheet
     large = statement("a", names, {"main": (huge, 0)}, [pool_of("main", huge, "EUR")])
     assert [cell.value for cell in column(book_of([large])["Lines"], "amount")] == ["1000000000000000.01"]
+
+
+def test_a_restated_period_pays_nothing_on_any_sheet() -> None:
+    book = book_of(settled("2026-11", values=RECOUNTED, version=2))
+    statements, balances = book["Statements"], book["Balances"]
+    assert {cell.value for cell in column(statements, "restates_statement_version")} == {1}
+    zeros = [column(statements, "paid"), *(column(balances, name) for name in ("amount_paid", "withholding_tax"))]
+    assert {cell.value for cells in zeros for cell in cells} == {0}
+    assert [cell.value for cell in column(balances, "royalty_earned")] == [7200, 1800, 400, 0]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])

@@ -123,3 +123,12 @@ def test_doubt_widens_the_intervals_of_its_sources_alone(shrinkage: str | float,
     wider = unsure.draws_NS.std(0) / sure.draws_NS.std(0)
     assert wider[2] > 1.5
     np.testing.assert_allclose(np.delete(wider, 2), 1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shrinkage", ["auto", 0.3])
+def test_without_queries_everything_is_worth_nothing_for_sure(shrinkage: str | float) -> None:
+    nothing, settings = SourceSums.of_nothing(tuple("abcdef")), Valuation(resamples=200, shrinkage=shrinkage)
+    found = source_values(settings, nothing, TOKENS, estimates(simulated()), 7)
+    assert not found.attribution_S.any() and not found.value_S.any() and not found.draws_NS.any()
+    assert found.draws_NS.shape == (200, 6) and found.token_weight == 1
+    assert json.loads(found.note)["intervals"] == "no queries"
