@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tribute.cluster import named
 from tribute.config import Project
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Trained, build_estimator, fit_once, most_influential
@@ -58,9 +59,10 @@ def influential_examples(
     )
     check_file(first.trajectory.path(first.steps), first.sha256, "train under another training.seed")
     trained = Trained(recipe, first.trajectory, first.steps)
-    fitted = fit_once(run.settings, trained, project.artifacts / run.folder / f"replicate-{first.index}")
     source = data.source_ids.index(source_id)
-    found = most_influential(estimator, trained, fitted, rows, source, count)
+    with named(name):
+        fitted = fit_once(run.settings, trained, project.artifacts / run.folder / f"replicate-{first.index}")
+        found = most_influential(estimator, trained, fitted, rows, source, count, run.settings.memory_gib)
     start = int(np.flatnonzero(data.source_N == source)[0])
     return [
         {"example": int(index) - start, "influence": float(value), "content": _content(data, int(index))}

@@ -75,7 +75,8 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
 
 def estimator_run(project: Project, name: str) -> SimulationRun:
     """An estimator with its usual options, to be judged beside what is paid by."""
-    settings = Simulation(mode=name)
+    main = project.simulation
+    settings = Simulation(mode=name, memory_gib=main.memory_gib, chunk=main.chunk)
     estimate_run = run_id("simulate", lineage(project).train_run, settings.fingerprint())
     return SimulationRun(name, estimate_run, settings, estimate_run)
 

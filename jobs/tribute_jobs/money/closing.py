@@ -19,7 +19,7 @@ from tribute_jobs.money.proving import bundle_run, prove
 from tribute_jobs.money.reviewed import require_reviewed
 from tribute_jobs.money.settlement import Settlement, commit, settlement
 
-Issued = tuple[Statement, str | None]
+Reasoned = tuple[Statement, str | None]
 Key = tuple[str, str]
 
 
@@ -91,7 +91,7 @@ def _complete(context: Context, period: str) -> list[Statement]:
     return proven
 
 
-def moves(final: Sequence[Issued], newest: Sequence[Statement], settled: Settlement) -> bool:
+def moves(final: Sequence[Reasoned], newest: Sequence[Statement], settled: Settlement) -> bool:
     """Whether a restatement changes what anybody was allocated in its period, or what months to come carry.
 
     Args:
@@ -106,7 +106,7 @@ def _allocated(statements: Sequence[Statement]) -> dict[Key, int]:
     return {(s["publisher_id"], s["currency"]): s["amount_minor"] for s in statements if s["amount_minor"]}
 
 
-def _carried(final: Sequence[Issued]) -> dict[Key, int]:
+def _carried(final: Sequence[Reasoned]) -> dict[Key, int]:
     following = month_after(max(each["period"] for each, _ in final))
     sums = {key: sum(each.amount_minor for each in moved) for key, moved in owed(final, following).items()}
     return {key: minor for key, minor in sums.items() if minor}

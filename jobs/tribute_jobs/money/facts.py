@@ -102,11 +102,13 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
 
 
 def quality(project: Project, period: str) -> Quality | None:
-    """The certificate of this simulation, the period's own or the latest before it; that of most seeds."""
+    """The certificate of this simulation, of the period or the latest before it: of most seeds, then the newest."""
     with connect(project.lake_root) as connection:
         found = connection.execute(
-            "select run_id, sha256, misallocated_pool, coverage_95 from certificates where simulate_run = $1 "
-            "and period <= $2 order by period desc, seeds desc, run_id limit 1",
+            "select c.run_id, c.sha256, c.misallocated_pool, c.coverage_95 from certificates c "
+            "join runs r on r.run_id = c.run_id and r.table_name = 'certificates' "
+            "where c.simulate_run = $1 and c.period <= $2 "
+            "order by c.period desc, c.seeds desc, r.committed_at desc, c.run_id limit 1",
             [lineage(project).simulate_run, period],
         ).fetchone()
     return Quality(found[0], found[1], *(Decimal(f"{value:.3f}") for value in found[2:])) if found else None

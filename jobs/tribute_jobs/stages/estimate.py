@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.cluster import EstimateJob, InfluenceJob, Shards, chunks
+from tribute.cluster import EstimateJob, InfluenceJob, Shards, chunks, named
 from tribute.corpus import QueryTable
 from tribute.errors import TributeError
 from tribute.estimators import ESTIMATORS, Trained, largest_part
@@ -76,7 +76,8 @@ class Estimations:
         self, run: SimulationRun, units: Sequence[Unit], tolerant: bool
     ) -> list[EstimateJob] | TributeError:
         try:
-            return self._jobs(run, units)
+            with named(run.settings.mode):
+                return self._jobs(run, units)
         except TributeError as error:
             if not tolerant:
                 raise

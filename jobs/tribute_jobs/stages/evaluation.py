@@ -99,7 +99,7 @@ class Evaluation:
         self.others = [first + index for index in range(project.evaluation.seeds)]
         even = query_groups(queries.query_ids) % 2 == 0
         halves = [queries.take(np.flatnonzero(part).tolist()) for part in (even, ~even)]
-        read_outs = ReadOuts(context)
+        read_outs, self._left_out = ReadOuts(context), list[str]()
         others = self._estimated(read_outs, halves[1].take([0]))
         self.judging = Judging(context, read_outs, runs, others, design, grouped, period, *halves)
 
@@ -119,7 +119,8 @@ class Evaluation:
                 read_outs.influence(run, responses, one)
                 found.append((run, responses))
             except TributeError as error:
-                self.context.reporter.warned(f"{run.name} is not judged: {error}")
+                self._left_out.append(f"{run.name} is not judged: {error}")
+                self.context.reporter.warned(self._left_out[-1])
         return found
 
     def figures(self) -> dict[str, Any]:
@@ -130,11 +131,12 @@ class Evaluation:
         by_query, by_size = self._brittle(influence_QU)
         self._retrain(sets, {chosen for each in by_query for chosen in each.values()} | set(by_size.values()))
         truth = self._truth(sets)
-        paid = self.judging.paid(truth)
+        paid, rows = self.judging.paid(truth), self.judging.rows(truth)
         return {
             **self._origin(),
             **paid,
-            "rows": [*paid["rows"], *self.judging.rows(truth)],
+            "warnings": [*paid["warnings"], *self._left_out, *self.judging.left_out],
+            "rows": [*paid["rows"], *rows],
             "ceiling": truth.ceiling() | {"misallocated_pool": paid["headline"]["ceiling"]},
             "retrains": self._retrained(sets, by_query, by_size),
             "tail_patch": self.judging.tail_patch(influence_QU),

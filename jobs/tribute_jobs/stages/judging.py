@@ -63,7 +63,7 @@ class Judging:
         self.context, self.project, self._read_outs = context, context.project, read_outs
         self._runs, self._others, self._design = runs, others, design
         self._grouped, self._period = grouped, period
-        self._tuning, self.queries = tuning, queries
+        self._tuning, self.queries, self.left_out = tuning, queries, list[str]()
         run, found = runs[0]
         self._method = read_outs.method(run, found, queries)
         self._tokens_S = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
@@ -153,7 +153,8 @@ class Judging:
             try:
                 rows.append(self._estimated(run, found, truth))
             except TributeError as error:
-                self.context.reporter.warned(f"{run.name} is not judged: {error}")
+                self.left_out.append(f"{run.name} is not judged: {error}")
+                self.context.reporter.warned(self.left_out[-1])
         return rows
 
     def _guessed_rows(self, truth: Truth) -> list[dict[str, Any]]:

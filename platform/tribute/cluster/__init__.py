@@ -1,6 +1,7 @@
 """Tribute on Ray: shards of the corpus, and the training, simulation and read-out jobs that they run."""
 
 from tribute.cluster.coordinate import Shards, ray_session
+from tribute.cluster.estimates import named
 from tribute.cluster.plan import (
     EstimateJob,
     FeatureJob,
@@ -26,5 +27,6 @@ __all__ = [
     "TrainJob",
     "WriteJob",
     "chunks",
+    "named",
     "ray_session",
 ]

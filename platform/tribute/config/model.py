@@ -144,7 +144,7 @@ class Calibration(Section):
     )
     seed: int = Field(0, ge=0, description="of the draw of those sources")
     estimates: tuple[dict[str, Any], ...] = Field(
-        (), description="further simulations to calibrate on: the keys that differ from `simulation`"
+        (), description="further simulations or estimators to calibrate on: the keys that differ from `simulation`"
     )
 
 

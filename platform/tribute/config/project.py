@@ -79,14 +79,14 @@ class Project(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        estimated = self.simulation.estimated
+        estimated, further = self.simulation.estimated, self.further_simulations()
         if self.training.checkpoint and not estimated and self.simulation.base != "continue":
             raise ValueError(
                 "training.checkpoint has no recorded steps to replay: set simulation.base to continue"
             )
-        if self.readout.method == "shared_trunk" and self.simulation.scope == "all":
+        if not estimated and self.readout.method == "shared_trunk" and self.simulation.scope == "all":
             raise ValueError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
-        only = estimated and all(further.estimated for further in self.further_simulations())
+        only = estimated and all(each.estimated for each in further)
         if only and self.readout.method not in ("auto", "distilled"):
             raise ValueError(
                 f"readout.method {self.readout.method} reads out simulations, but simulation.mode "

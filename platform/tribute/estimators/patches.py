@@ -62,6 +62,11 @@ class Patches(Estimator):
     """Height and width, or channels, height and width; by default the column's own, or a square."""
 
     def __post_init__(self) -> None:
+        if len(self.shape) not in (0, 2, 3) or self.seed < 0:
+            raise ConfigError(
+                "Estimator patches: shape is height and width, or channels before them, and seed at least 0; got "
+                f"{list(self.shape)} and {self.seed}"
+            )
         if min(self.patch, self.stride, self.draws) < 1 or not 0 < self.abar < 1:
             raise ConfigError(
                 "Estimator patches: patch, stride and draws are at least 1, abar between 0 and 1; got "

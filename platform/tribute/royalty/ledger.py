@@ -10,6 +10,7 @@ from tribute.errors import LedgerError
 from tribute.royalty.canonical import canonical_json
 
 GENESIS = "0" * 64
+HEADS = "bundles say how many entries there were, and the last hash"
 """What stands in for the hash before the first entry, whose sequence is 1."""
 
 ROYALTIES, GUARANTEES = "Expenses:Royalties", "Expenses:Guarantees"
@@ -112,7 +113,7 @@ def check_chain(entries: Iterable[Entry], head_sha256: str | None = None) -> Non
     finished: set[str] = set()
     for entry in entries:
         if problem := _problem(entry, number, previous):
-            raise LedgerError(f"Ledger entry {number} {problem}. Restore the ledger from the bundles")
+            raise LedgerError(f"Ledger entry {number} {problem}. Restore table ledger from a backup: {HEADS}")
         if entry.statement_id != statement_id:
             if entry.statement_id in finished:
                 raise LedgerError(f"Ledger entry {number} posts statement {entry.statement_id} a second time")
@@ -121,7 +122,7 @@ def check_chain(entries: Iterable[Entry], head_sha256: str | None = None) -> Non
     if head_sha256 not in (None, previous):
         raise LedgerError(
             f"The ledger ends after {number - 1} entries with {previous}, not with {head_sha256}: entry {number} "
-            "is missing. Restore the ledger from the bundles"
+            f"is missing. Restore table ledger from a backup: {HEADS}"
         )
 
 

@@ -81,7 +81,7 @@ class Ingress:
 
     @api.post("/v1/attributions")
     async def attributions(self, request: AttributionRequest) -> AttributionAnswer:
-        """Attribute queries to the sources, forward-only, and record them as usage of their months."""
+        """Attribute queries to the sources and record them as usage of their months."""
         answer: AttributionAnswer = await _answered(self._attributor.attribute.remote(request))
         return answer
 

@@ -1,4 +1,4 @@
-"""Attribution of live queries: forward evaluations only, and the usage recorded in the lake.
+"""Attribution of live queries by the project's read-out or estimator, and the usage recorded in the lake.
 
 Legend: P parameters, S sources, Q queries, R replicates.
 """
