@@ -102,7 +102,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
 
 
 def quality(project: Project, period: str) -> Quality | None:
-    """The certificate of this simulation, of the period or the latest before it: of most seeds, then the newest."""
+    """The certificate of this simulation, of the period or the latest before it: of most seeds, the newest."""
     with connect(project.lake_root) as connection:
         found = connection.execute(
             "select c.run_id, c.sha256, c.misallocated_pool, c.coverage_95 from certificates c "
