@@ -12,7 +12,7 @@ import duckdb
 from tribute.config import Project
 from tribute.errors import ProofError
 from tribute_jobs.money.digests import table_digest
-from tribute_jobs.money.issued import Statement
+from tribute_jobs.money.issued import Statement, run_of
 from tribute_storage import connect
 
 Rests = Iterator[tuple[str, list[str]]]
@@ -38,16 +38,6 @@ where list_contains($attribute::varchar[], q.run_id) group by q.run_id, q.query_
 """The batch of events that first brought each query in."""
 
 
-def settle_run(connection: duckdb.DuckDBPyConnection, statement: Statement) -> str:
-    """The run that committed a version of a statement."""
-    return _ids(
-        connection,
-        "select run_id from statements where statement_id = $id and statement_version = $version",
-        id=statement["statement_id"],
-        version=statement["statement_version"],
-    )[0]
-
-
 def lake_inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
     """Table, runs, number of rows and digest of every input of a version, given one of its statements.
 
@@ -57,7 +47,7 @@ def lake_inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
     with connect(project.lake_root) as connection:
         return [
             {"table": table, "run_ids": run_ids, **table_digest(connection, table, run_ids)._asdict()}
-            for table, run_ids in _rests(connection, statement)
+            for table, run_ids in _rests(project, connection, statement)
         ]
 
 
@@ -66,12 +56,12 @@ def file_inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
     with connect(project.lake_root) as connection:
         rows = connection.execute(
             "select setting, name, artifact_sha256 from settled_files where run_id = $1 order by 1",
-            [settle_run(connection, statement)],
+            [run_of(project, statement["statement_id"])],
         ).fetchall()
     return [dict(zip(("setting", "name", "sha256"), row, strict=True)) for row in rows]
 
 
-def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests:
+def _rests(project: Project, connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests:
     value, simulate, train = (statement[f"{name}_run"] for name in ("value", "simulate", "train"))
     attribute, rights, estimates = connection.execute(_VALUED, {"value": value}).fetchall()[0]
     if attribute is None:
@@ -93,7 +83,7 @@ def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests
     for table in ("rights", "publishers"):
         yield table, [rights]
     yield "valuations", [value]
-    settled = settle_run(connection, statement)
+    settled = run_of(project, statement["statement_id"])
     yield "policies", _ids(connection, _REGISTERED, period=statement["period"], settle=settled)
     if statement["quality_certificate"] is not None:
         yield "certificates", [statement["quality_certificate"]["certificate_id"]]
