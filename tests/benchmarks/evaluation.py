@@ -13,6 +13,8 @@ Legend: Q figure queries, T tuning queries, S sources, M removals, R replicates.
 
 import os
 import shutil
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,11 +26,12 @@ from rich.table import Table
 
 from tests.benchmarks import peers
 from tests.benchmarks.distilled import judge_months
-from tests.benchmarks.estimates import CHOICES, Estimate, estimates
+from tests.benchmarks.estimates import CHOICES, COMPARED, Estimate, estimates
 from tests.benchmarks.mnist import write_mnist_project
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.simulation import removals
 from tests.benchmarks.spine import timed_run, tribute
+from tests.benchmarks.versus import Scored, show_versus, versus
 from tests.benchmarks.worlds import PERIOD, Ask, Found, World, answers
 from tribute.evaluation import (
     Truth,
@@ -52,7 +55,7 @@ SETS = 50
 SOURCES = (20, 200, 2000)
 TUNING = 1000
 RESAMPLES = 200
-PEERS = slice(0, 200)
+PEERS = slice(0, COMPARED)
 """Figure queries of the peers: some take a minute for ten of them."""
 ROWS_TIMES_SOURCES = {"features": 480_000, "tokens": 4_000}
 """Evaluations by which the cost of a read-out is timed: a row of text costs hundreds of times as much."""
@@ -63,6 +66,7 @@ HALF_WEIGHT = Ask(
     "paired 100% at half weights", {"horizon": 1.0, "weight": 0.5, "epsilon": 0.5}, readouts=("jvp",)
 )
 HEAD = Ask("paired 20%, scope head", {"horizon": 0.2, "scope": "head"}, readouts=("shared_trunk",))
+SETTINGS = ("months", "thousand", "smooth", "rough", "transformer")
 RANKED = (
     "lds_half_other_seed",
     "lds_half_same_seed",
@@ -72,18 +76,13 @@ RANKED = (
 )
 
 
-def worlds(folder: Path) -> dict[str, World]:
-    """The settings of MNIST; the first `TUNING` queries tune, the others judge."""
+def world_of(setting: str, folder: Path) -> World:
+    """A setting of MNIST; its first `TUNING` queries tune, the others judge."""
     chosen = range(4000, 6000)
-    return {
-        "thousand": World.of(
-            write_mnist_project(
-                folder / "thousand", "rough", 0.2, examples=1000, epochs=50, split=32, skew=1.0, queries=chosen
-            )
-        ),
-        "smooth": World.of(write_mnist_project(folder / "smooth", "smooth", 0.2, queries=chosen)),
-        "rough": World.of(write_mnist_project(folder / "rough", "rough", 0.2, queries=chosen)),
-    }
+    if setting == "thousand":
+        more = {"examples": 1000, "epochs": 50, "split": 32, "skew": 1.0}
+        return World.of(write_mnist_project(folder / setting, "rough", 0.2, queries=chosen, **more))  # type: ignore[arg-type]
+    return World.of(write_mnist_project(folder / setting, setting, 0.2, queries=chosen))
 
 
 def judge(setting: str, world: World) -> dict[str, object]:
@@ -106,10 +105,13 @@ def judge(setting: str, world: World) -> dict[str, object]:
     table = Rows(world, truth, half_seeds)
     rows = table.of_readouts(own, asks, cost[str(sources)])
     rows += [table.distilled(own, cost["distilled"]), *table.of_estimators(estimates(world, OWN, CHOICES))]
+    beside = {}
     if os.environ.get("PEERS") == "1":
-        rows += Rows(world, truth.of(PEERS), [each[PEERS] for each in half_seeds]).of_peers(world.finals(OWN[:1]))
+        few = Rows(world, truth.of(PEERS), [each[PEERS] for each in half_seeds])
+        rows += few.of_peers(world.finals(OWN[:1]))
+        beside = {"versus": versus(table.compared, few.compared)}
     rows += table.baselines()
-    return {"rows": rows, "ceiling": table.ceiling(), "cost_in_forwards": cost}
+    return {"rows": rows, "ceiling": table.ceiling(), "cost_in_forwards": cost} | beside
 
 
 class Rows:
@@ -117,6 +119,8 @@ class Rows:
 
     def __init__(self, world: World, truth: Truth, half_seeds: Sequence[Array]) -> None:
         self._world, self._truth, self._half_seeds = world, truth, half_seeds
+        self.compared: dict[str, Scored] = {}
+        """By method, on the queries of the peers; without baselines."""
 
     def of_readouts(
         self, own: list[dict[str, Found]], asks: Sequence[Ask], cost: dict[str, float]
@@ -150,7 +154,6 @@ class Rows:
         queries = self._world.queries.take(range(TUNING, TUNING + PEERS.stop))
         return [
             self.row(each.method, "peer", each.influence_QS, each.prepare_in_trainings, each.query_in_forwards)
-            | {"peer": True}
             for each in peers.judge(self._world, thetas, queries)
         ]
 
@@ -184,6 +187,10 @@ class Rows:
         predicted_QM = influence_QS @ self._truth.sets["half"].T
         stacked = [np.concatenate(pair) for pair in ([predicted_QM] * len(self._half_seeds), self._half_seeds)]
         figures["lds_half_other_seed"] = bootstrapped(*stacked, RESAMPLES, 0)
+        if kind != "baseline":
+            seeds = [each[PEERS] for each in self._half_seeds]
+            scored = Scored.of(influence_QS[PEERS], self._truth.sets["half"], seeds, (prepare, cost))
+            self.compared[method] = scored
         return {
             "method": method,
             "kind": kind,
@@ -238,6 +245,8 @@ def show(setting: str, result: dict[str, object]) -> None:
     console = Console(width=160)
     console.print(table, "ceiling", result["ceiling"])
     console.print("cost in forward passes", result["cost_in_forwards"])
+    if "versus" in result:
+        show_versus(setting, result["versus"])  # type: ignore[arg-type]
     rows = [
         row | {"lds_half_other_seed": {"value": value, "low": value, "high": value}}
         for row in result["rows"]  # type: ignore[attr-defined]
@@ -250,7 +259,7 @@ def show(setting: str, result: dict[str, object]) -> None:
 
 def judge_demo(folder: Path) -> dict[str, object]:
     """What `tribute evaluate` says of the demo, how long it took, and the page it ends with."""
-    path = folder / "demo" / "project.yaml"
+    path = folder / "project.yaml"
     timed_run([*tribute(), "demo", "--folder", str(path.parent), "--period", PERIOD])
     seconds, _ = timed_run([*tribute(), "evaluate", str(path), "--period", PERIOD, "--estimators", "all"])
     world, kept = World(path), path.parent / "tribute-data"
@@ -269,19 +278,20 @@ def judge_demo(folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Everything, into build/bench/evaluation.json; `rows` and `ceiling` are those of `thousand`."""
+    """Each part that `SETTING` names (default: all), into build/bench/evaluation.json as soon as it is there."""
+    asked = os.environ.get("SETTING", " ".join(SETTINGS)).split()
+    if unknown := sorted(set(asked) - set(SETTINGS)):
+        sys.exit(f"No SETTING {', '.join(unknown)}. There are: {', '.join(SETTINGS)}")
     folder = FOLDER / "evaluation"
-    shutil.rmtree(folder, ignore_errors=True)
-    update_results("evaluation", {"distilled": judge_months(worlds(folder)["smooth"].path)})
-    figures = {}
-    for name, world in worlds(folder).items():
-        figures[name] = judge(name, world)
-        show(name, figures[name])
-    figures["transformer"] = judge_demo(folder)
-    show("transformer", figures["transformer"])
-    print(f"tribute evaluate took {figures['transformer']['evaluate_seconds']:.0f} s")
-    top = {name: figures["thousand"][name] for name in ("rows", "ceiling")}
-    update_results("evaluation", top | {"settings": figures})
+    for name in asked:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        if name == "months":
+            update_results("evaluation", {name: judge_months(world_of("smooth", folder / name).path)})
+            continue
+        began = time.monotonic()
+        figures = judge_demo(folder / name) if name == "transformer" else judge(name, world_of(name, folder))
+        show(name, figures)
+        update_results("evaluation", {name: figures | {"seconds": time.monotonic() - began}})
 
 
 if __name__ == "__main__":

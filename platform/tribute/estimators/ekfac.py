@@ -44,9 +44,9 @@ class EkFac(Estimator):
 
     G is block diagonal: of a linear layer Q Lambda Q' with Q = Q_S (x) Q_A, the eigenvectors of S = E[Ds Ds']
     and A = E[a a'], a with a 1 where there is a bias, and Lambda = E[(Q' vec(sum over positions Ds a'))^2].
-    Of every other parameter (embeddings, norms, positions, weights that layers share, convolutions) it is the
-    diagonal, E[gradient^2]. Expectations are over training examples and labels that the model itself gives
-    out. Dropout is off.
+    Of every other parameter (embeddings, norms, positions, weights that layers share, convolutions, layers that
+    not every example passes through) it is the diagonal, E[gradient^2]. Expectations are over training examples
+    and labels that the model itself gives out. Dropout is off.
 
     The papers draw those labels. Here their outer products are taken exactly, or by random signs along the
     columns of a square root of the loss's Hessian: the same expectation, the Gauss-Newton matrix, but a
@@ -79,13 +79,16 @@ class EkFac(Estimator):
     def fit(self, trained: Trained) -> Kept:
         """Of layers Q_A [I, I], Q_S [O, O] and Lambda [O, I], by weight; of other parameters the diagonal."""
         factors: dict[str, Tensor] = {}
+        everywhere = {layer.weight for layer in linear_layers(trained.task)}
         for _, seen, errors in self._passes(trained):
+            everywhere &= seen.taken.keys()
             for weight in seen.taken:
                 _add(factors, f"inputs:{weight}", _outer(seen.counted(weight)))
             for error in errors:
                 for weight, slope_BTO in seen.slopes(error).items():
                     _add(factors, f"outputs:{weight}", _outer(slope_BTO))
-        bases = {name: _eigenvectors(factor) for name, factor in factors.items()}
+        kept = {name: factor for name, factor in factors.items() if name.partition(":")[2] in everywhere}
+        bases = {name: _eigenvectors(factor) for name, factor in kept.items()}
         return bases | self._eigenvalues(trained, bases)
 
     def held(self, trained: Trained) -> int:
@@ -108,12 +111,12 @@ class EkFac(Estimator):
         count = len(drawn_examples(trained, self.examples))
         found: dict[str, Tensor] = {}
         for batch, seen, errors in self._passes(trained):
-            rotated = {
-                layer.weight: seen.taken[layer.weight] @ bases[f"inputs:{layer.weight}"] for layer in layers
-            }
+            weights = [layer.weight for layer in layers]
+            rotated = {weight: seen.taken[weight] @ bases[f"inputs:{weight}"] for weight in weights}
             for error in errors:
-                for weight, slope_BTO in seen.slopes(error).items():
-                    turned_BTO = slope_BTO @ bases[f"outputs:{weight}"]
+                slopes = seen.slopes(error)
+                for weight in weights:
+                    turned_BTO = slopes[weight] @ bases[f"outputs:{weight}"]
                     _add(found, f"eigenvalues:{weight}", _squares(turned_BTO, rotated[weight]) / count)
                 for name, gradient in _gradients(trained.task, pieces, others, batch, error).items():
                     _add(found, f"eigenvalues:{name}", gradient.square().sum(0) / count)
@@ -128,7 +131,6 @@ class EkFac(Estimator):
         for begin in range(0, len(chosen), rows):
             batch, _ = trained.data.batch(chosen[begin : begin + rows], trained.device)
             seen = layer_pass(trained.task, theta_P, batch, layers)
-            layers = [layer for layer in layers if layer.weight in seen.taken]
             yield batch, seen, pseudo_errors(seen, self.labels, generator)
 
     def _solve(self, trained: Trained, fitted: Kept, slope_GP: Tensor) -> Tensor:
@@ -157,7 +159,7 @@ class EkFac(Estimator):
 
 
 def _split(task: FlatTask, bases: Kept) -> tuple[list[Layer], list[str]]:
-    """The layers that have factors, and the other parameters."""
+    """The layers that have factors, since no batch left them out, and the other parameters."""
     layers = [layer for layer in linear_layers(task) if f"inputs:{layer.weight}" in bases]
     inside = {name for layer in layers for name in layer.names}
     return layers, [name for name in task.shapes if name not in inside]

@@ -60,7 +60,7 @@ class InContext(Estimator):
         """Nothing.
 
         Raises:
-            ConfigError: the task does not train on windows of at least three tokens.
+            ConfigError: the task does not train on windows of at least three tokens, or has no such separator.
         """
         tokens = trained.data.columns.get("tokens")
         if tokens is None or tokens.ndim != 2 or tokens.shape[1] < 3:
@@ -68,6 +68,14 @@ class InContext(Estimator):
                 "Estimator in_context needs a language model that trains on windows of 3 tokens or more, in a "
                 f"column named tokens; the training set has {', '.join(trained.data.columns)}. Use another"
             )
+        nothing = np.zeros(0, dtype=np.int64)
+        try:
+            self._log_likelihood(trained, nothing, torch.from_numpy(tokens[:1]).long().to(trained.device))
+        except IndexError as error:
+            raise ConfigError(
+                f"Estimator in_context: the model does not know the separator {self.separator}: {error}. Set "
+                "separator to a token of yours that stands between documents"
+            ) from error
         return {}
 
     def held(self, trained: Trained) -> int:

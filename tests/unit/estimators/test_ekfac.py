@@ -1,6 +1,7 @@
 """EK-FAC against dense Kronecker matrices, loops over labels, and the Gauss-Newton matrix itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -233,6 +234,32 @@ def own_training(folder: Path, task: str, **options: object) -> Trained:
 
 def twice(calls: int = 1) -> OwnTask:
     return OwnTask(Twice(), calls)
+
+
+class Prompted(nn.Module):
+    """A layer that four learned rows pass through, in every batch, beside one for the examples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompt, self.told, self.read = nn.Parameter(torch.randn(4, 4)), nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.read(torch.tanh(x + self.told(self.prompt).sum(0)))
+
+
+def prompted() -> OwnTask:
+    return OwnTask(Prompted())
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_layer_that_only_looks_like_one_of_examples_in_the_last_batch(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(ekfac, "MOST_ROWS", 36)  # 36 examples, then 4: as many as learned rows
+    trained = own_training(tmp_path, "prompted")
+    fitted = build_estimator("ekfac", {}).fit(trained)
+    assert {name for name in fitted if name.startswith("inputs:")} == {"inputs:read.weight"}
+    root = gauss_newton_root(trained) / 40**0.5
+    total = sum(values.sum() for name, values in fitted.items() if name.startswith("eigenvalues:"))
+    torch.testing.assert_close(total, root.square().sum(), rtol=1e-9, atol=0)
 
 
 def regression() -> LeastSquares:

@@ -100,6 +100,11 @@ def test_a_classifier_is_refused(tmp_path: Path) -> None:
         build_estimator("in_context", {}).fit(small_training(tmp_path))
 
 
+def test_a_separator_that_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not know the separator 256"):
+        build_estimator("in_context", {"separator": 256}).fit(text_training(tmp_path))
+
+
 @pytest.mark.parametrize("options", [{"examples": 0}, {"separator": -1}, {"seed": -1}])
 def test_invalid_options_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="examples is at least 1, separator a token"):
