@@ -23,6 +23,8 @@ SAME = {
     "dattri Grad-Dot": "gradient_dot, 1 replicate",
 }
 """Tribute's version of a peer's method, by how the peer's name begins; the last-layer method has none."""
+SAME_LEAD = 0.005
+"""Half of the last digit shown: equal formulas differ by rounding, with a standard error of about 0."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _compared(method: str | None, own: Mapping[str, Scored], peer: Scored) -> di
     lead_Q = lead_Q[np.isfinite(lead_Q)]
     lead, error = float(lead_Q.mean()), float(lead_Q.std(ddof=1) / np.sqrt(len(lead_Q)))
     lower = own[method].query_in_forwards < peer.query_in_forwards
-    found = {"lead": lead, "standard_error": error, "holds": bool(lower and lead > -2 * error)}
+    found = {"lead": lead, "standard_error": error, "holds": bool(lower and lead >= -max(2 * error, SAME_LEAD))}
     return {"method": method} | _figures(own[method]) | found
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 
@@ -36,10 +37,10 @@ class Killer:
 
     def _kill(self) -> None:
         while not self.ended:
-            for process in Path("/proc").iterdir():
-                if process.name.isdigit() and b"ray::SourceShard." in read(process / "cmdline"):
-                    os.kill(int(process.name), signal.SIGKILL)
-                    self.killed.append(int(process.name))
+            for process in psutil.Process().children(recursive=True):
+                if "ray::SourceShard." in title(process):
+                    process.kill()
+                    self.killed.append(process.pid)
                     return
             time.sleep(0.005)
 
@@ -55,11 +56,11 @@ class Killer:
         assert "above the limit of" in message, message
 
 
-def read(path: Path) -> bytes:
+def title(process: psutil.Process) -> str:
     try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 class MidwayKiller(Killer):

@@ -3,7 +3,7 @@
 Legend: N training examples, B of a batch, G groups, Q queries, R rows, P parameters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import grad, vmap
 
+from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, Trained
 from tribute.readout import QueryRows
 from tribute.tasks import Batch, FlatTask
 
+READS = ("loss", "measurement")
+"""What an estimator may differentiate of a query: minus its training loss, or its measurement."""
 SUMMED = 512
 """Examples whose summed gradient is taken at once."""
 SLOPES = 2**26
@@ -24,7 +27,7 @@ SLOPES = 2**26
 
 
 class Block(NamedTuple):
-    """Whole queries, and the gradients of their measurements, [q, P]."""
+    """Whole queries, and the gradients of what is read of them, [q, P]."""
 
     queries: slice
     slope_qP: Tensor
@@ -55,28 +58,57 @@ def example_gradients(
         yield indices_B, vmap(grad(loss), in_dims=(None, 0))(theta_P, batch)
 
 
-def query_gradients(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Iterator[Block]:
-    """Gradient of every query's measurement, summed over its rows; whole queries in order."""
+def check_reads(method: str, reads: str) -> None:
+    """Raises ConfigError unless `reads` is of `READS`."""
+    if reads not in READS:
+        raise ConfigError(f"{method}: reads is one of {', '.join(READS)}; got {reads!r}")
+
+
+def reader(task: FlatTask, reads: str) -> Callable[[Tensor, Batch], Tensor]:
+    """The function of parameters and one row of a query that is differentiated, nats.
+
+    Raises (when called):
+        ConfigError: the row has no training loss.
+    """
+
+    def raised(at_P: Tensor, row: Batch) -> Tensor:
+        try:
+            return -task.evaluated.losses(at_P, single(row))[0]
+        except KeyError as error:
+            raise ConfigError(
+                f"Queries have no column {error}, which the training loss needs, so their loss cannot be "
+                "followed. Set the estimator's option reads to measurement"
+            ) from error
 
     def measured(at_P: Tensor, row: Batch) -> Tensor:
         return task.measure(at_P, single(row))[0]
 
+    return raised if reads == "loss" else measured
+
+
+def query_gradients(
+    task: FlatTask, theta_P: Tensor, queries: QueryRows, reads: str = "measurement"
+) -> Iterator[Block]:
+    """Gradient of what is read of every query, summed over its rows; whole queries in order."""
+    read = reader(task, reads)
     bounds_Q = np.searchsorted(queries.query_N, np.arange(len(queries.query_ids) + 1))
     for begin, end in _whole(bounds_Q, slopes_at_once(theta_P)):
         slope_qP = theta_P.new_zeros(end - begin, theta_P.numel())
         rows = np.arange(bounds_Q[begin], bounds_Q[end])
         for chosen in _cut(rows, theta_P):
             batch = {k: torch.from_numpy(v[chosen]).to(theta_P.device) for k, v in queries.columns.items()}
-            row_BP = vmap(grad(measured), in_dims=(None, 0))(theta_P, batch)
+            row_BP = vmap(grad(read), in_dims=(None, 0))(theta_P, batch)
             owner = torch.from_numpy(queries.query_N[chosen] - begin).to(theta_P.device)
             slope_qP.index_add_(0, owner, row_BP)
         yield Block(slice(begin, end), slope_qP)
 
 
-def slopes_along(task: FlatTask, theta_P: Tensor, response_GP: Tensor, queries: QueryRows) -> Tensor:
-    """grad f(theta; q) . r_g for all queries and groups, [Q, G], nats."""
+def slopes_along(
+    task: FlatTask, theta_P: Tensor, response_GP: Tensor, queries: QueryRows, reads: str = "measurement"
+) -> Tensor:
+    """grad f(theta; q) . r_g for all queries and groups, [Q, G], nats; f is what is read of the query."""
     found_QG = theta_P.new_zeros(len(queries.query_ids), len(response_GP))
-    for block in query_gradients(task, theta_P, queries):
+    for block in query_gradients(task, theta_P, queries, reads):
         found_QG[block.queries] = block.slope_qP @ response_GP.T
     return found_QG
 

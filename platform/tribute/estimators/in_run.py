@@ -18,7 +18,7 @@ from torch.func import grad, jvp, vmap
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
-from tribute.estimators.gradients import single, slopes_along, slopes_at_once
+from tribute.estimators.gradients import check_reads, reader, slopes_along, slopes_at_once
 from tribute.estimators.replay import Slopes, batch_slopes, parts_of, replayed, stretches
 from tribute.readout import QueryRows
 from tribute.tasks import Batch
@@ -47,10 +47,13 @@ class InRunFirst(Estimator):
     segments: int = 10
     """Stretches of the training at each of which a query is read, at most one a step: more are closer to the
     formula, and cost as many gradients a query and vectors of all parameters a group."""
+    reads: str = "loss"
+    """f: `loss`, minus the query's training loss, as in the paper, or `measurement`."""
 
     def __post_init__(self) -> None:
         if self.segments < 1:
             raise ConfigError(f"in_run: segments is {self.segments}, but must be at least 1")
+        check_reads("in_run", self.reads)
 
     def held(self, trained: Trained) -> int:
         """A vector of parameters for every segment."""
@@ -75,7 +78,7 @@ class InRunFirst(Estimator):
         """See the class; [Q, G]."""
         found_QG = trained.theta_P.new_zeros(len(queries.query_ids), gathered["response_CGP"].shape[1])
         for theta_P, response_GP in zip(gathered["theta_CP"], gathered["response_CGP"], strict=True):
-            found_QG += slopes_along(trained.task, theta_P, response_GP, queries)
+            found_QG += slopes_along(trained.task, theta_P, response_GP, queries, self.reads)
         return found_QG
 
     def _moves(self, trained: Trained, groups: Groups) -> Moves:
@@ -113,8 +116,10 @@ class InRunSecond(InRunFirst):
         """Sum over segments of d_g . grad (f + (d f along D) / 2), with D the step of all examples; [Q, G]."""
         found_QG = trained.theta_P.new_zeros(len(queries.query_ids), gathered["response_CGP"].shape[1])
 
+        read = reader(trained.task, self.reads)
+
         def expanded(at_P: Tensor, step_P: Tensor, row: Batch) -> Tensor:
-            found = jvp(lambda theta_P: trained.task.measure(theta_P, single(row))[0], (at_P,), (step_P,))
+            found = jvp(lambda theta_P: read(theta_P, row), (at_P,), (step_P,))
             return found[0] + found[1] / 2
 
         slopes = vmap(grad(expanded), in_dims=(None, None, 0))

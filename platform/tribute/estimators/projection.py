@@ -48,6 +48,14 @@ class Projection:
             found_Bk += values_BP[..., begin : begin + ROWS] @ self._rows(begin, values_BP)
         return found_Bk / math.sqrt(self.outputs)
 
+    def lifted(self, values_Bk: Tensor) -> Tensor:
+        """Back to all dimensions, [B, k] to [B, P]: x . lifted(y) is projected(x) . y."""
+        if self.outputs == self._inputs:
+            return values_Bk
+        begins = range(0, self._inputs, ROWS)
+        found_BP = torch.cat([values_Bk @ self._rows(begin, values_Bk).T for begin in begins], 1)
+        return found_BP / math.sqrt(self.outputs)
+
     def _rows(self, begin: int, like: Tensor) -> Tensor:
         place = (begin, like.device)
         if place in self._held:

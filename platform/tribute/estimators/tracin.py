@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
-from tribute.estimators.gradients import group_gradients, slopes_along
+from tribute.estimators.gradients import check_reads, group_gradients, slopes_along
 from tribute.readout import QueryRows
 
 
@@ -33,7 +33,8 @@ class TracIn(Estimator):
     rates. Divided by N it is what a step of plain gradient descent gives one example on average, whatever the
     batch size, so that the unit is nats of the whole training. Positive: the group raised f. Momentum, Adam's
     scaling and clipping are not followed. The paper takes the learning rate itself, which is the same up to a
-    factor where checkpoints stand for equally many steps. A query costs a gradient per row and checkpoint.
+    factor where checkpoints stand for equally many steps. As in the paper, f is minus the query's training loss
+    (see `reads`). A query costs a gradient per row and checkpoint.
 
     Source: TracInCP, arXiv 2002.08484.
     """
@@ -41,10 +42,14 @@ class TracIn(Estimator):
     checkpoints: int = 10
     """How many of the recorded states are looked at, at most: a training records ten and its start. The last
     is the final state, the others are evenly chosen; fewer cost less, in `gather` and by query."""
+    reads: str = "loss"
+    """f: `loss`, minus the query's training loss, or `measurement`. A loss weighs the states in which the query
+    was still hard; at one state a margin or log-likelihood orders sources alike."""
 
     def __post_init__(self) -> None:
         if self.checkpoints < 1:
             raise ConfigError(f"tracin: checkpoints is {self.checkpoints}, but must be at least 1")
+        check_reads("tracin", self.reads)
 
     def held(self, trained: Trained) -> int:
         """A vector of parameters for every checkpoint, and one in the making."""
@@ -64,7 +69,8 @@ class TracIn(Estimator):
         response_CGP = gathered["response_CGP"]
         found_QG = response_CGP.new_zeros(len(queries.query_ids), response_CGP.shape[1])
         for point, response_GP in zip(self._points(trained), response_CGP, strict=True):
-            found_QG += slopes_along(trained.task, trained.state(point.step).theta, response_GP, queries)
+            theta_P = trained.state(point.step).theta
+            found_QG += slopes_along(trained.task, theta_P, response_GP, queries, self.reads)
         return found_QG
 
     def _points(self, trained: Trained) -> list[Checkpoint]:

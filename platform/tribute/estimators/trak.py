@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
-from tribute.estimators.gradients import SUMMED, example_gradients, query_gradients
+from tribute.estimators.estimator import BYTES, Estimator, Groups, Kept, Trained
+from tribute.estimators.gradients import SUMMED, example_gradients, query_gradients, slopes_along
 from tribute.estimators.projection import Projection, check_entries, shared_projection
 from tribute.readout import QueryRows
 from tribute.training import TrainingSet
 
 DIMENSION = 2048
+LIFTED = 2**28
+"""Bytes of groups in all dimensions that are held at once, at most."""
 CERTAIN = 16
 """Units in the last place of 1 below which a loss is rounding, and its gradient too."""
 
@@ -98,12 +100,22 @@ class Trak(Estimator):
         return {"direction_MGk": torch.stack(found)}
 
     def influence(self, trained: Trained, fitted: Kept, gathered: Kept, queries: QueryRows) -> Tensor:
-        """See the class; [Q, G]. A query costs a backward pass a row and a projection, for every model."""
+        """See the class; [Q, G]. A query costs a backward pass a row for every model.
+
+        Either queries are projected, or, where groups are fewer, these are lifted to all dimensions: the same
+        products but for rounding.
+        """
         direction_MGk = gathered["direction_MGk"]
         found_QG = direction_MGk.new_zeros(len(queries.query_ids), direction_MGk.shape[1])
+        groups, size = direction_MGk.shape[1], trained.task.size
+        lifts = groups < len(found_QG) and groups * size * BYTES <= LIFTED
         for m in range(self.models):
-            projection = self._projection(trained, m)
-            for block in query_gradients(trained.task, fitted["theta_MP"][m], queries):
+            projection, theta_P = self._projection(trained, m), fitted["theta_MP"][m]
+            if lifts:
+                response_GP = projection.lifted(direction_MGk[m])
+                found_QG += slopes_along(trained.task, theta_P, response_GP, queries)
+                continue
+            for block in query_gradients(trained.task, theta_P, queries):
                 found_QG[block.queries] += projection(block.slope_qP) @ direction_MGk[m].T
         return found_QG / self.models
 

@@ -45,11 +45,14 @@ def loss_gradient(recipe: Recipe, theta_P: Tensor, example: int) -> Tensor:
     return found_P
 
 
-def query_gradient(recipe: Recipe, theta_P: Tensor, queries: QueryRows, query: int) -> Tensor:
-    """Gradient of one query's measurement, summed over its rows, by autograd."""
+def query_gradient(
+    recipe: Recipe, theta_P: Tensor, queries: QueryRows, query: int, reads: str = "measurement"
+) -> Tensor:
+    """Gradient of one query's measurement, or of minus its loss, summed over its rows, by autograd."""
     rows: Batch = {k: torch.from_numpy(v[queries.query_N == query]) for k, v in queries.columns.items()}
     at_P = theta_P.clone().requires_grad_()
-    [found_P] = torch.autograd.grad(recipe.task.measure(at_P, rows).sum(), [at_P])
+    read = recipe.task.measure(at_P, rows) if reads == "measurement" else -recipe.task.losses(at_P, rows)
+    [found_P] = torch.autograd.grad(read.sum(), [at_P])
     return found_P
 
 

