@@ -15,8 +15,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from rich.table import Table
 from tests.benchmarks import peers
 from tests.benchmarks.distilled import judge_months
 from tests.benchmarks.estimates import CHOICES, COMPARED, Estimate, estimates
+from tests.benchmarks.front import front_plot
 from tests.benchmarks.mnist import write_mnist_project
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.simulation import removals
@@ -44,7 +46,6 @@ from tribute.evaluation import (
     seed_ceiling,
     set_matrix,
 )
-from tribute.evaluation.plots import cost_plot
 from tribute.readout import Moved, QueryRows, costs, fit_head, query_features
 from tribute.tasks import Scope
 
@@ -92,7 +93,7 @@ def judge(setting: str, world: World) -> dict[str, object]:
     sets = {name: removals(sources, part, SETS) for name, part in (("half", 0.5), ("tenth", 0.1))}
     drawn = {name: Ask(name, {"horizon": 1.0, "chunk": 25}, units) for name, units in sets.items()}
     jobs = [(world.path, seed, asks + list(drawn.values()) * (seed == OWN[0])) for seed in OWN]
-    jobs += [(world.path, seed, [ONE, *[drawn["half"]] * (seed < TRUTH[LDS_SEEDS])]) for seed in TRUTH]
+    jobs += [(world.path, seed, [ONE, *list(drawn.values()) * (seed < TRUTH[LDS_SEEDS])]) for seed in TRUTH]
     found = answers(jobs)
     own, other = found[: len(OWN)], found[len(OWN) :]
     truth = Truth(
@@ -100,14 +101,19 @@ def judge(setting: str, world: World) -> dict[str, object]:
         {name: set_matrix([unit.removed for unit in units], sources) for name, units in sets.items()},
         {(name, "same"): own[0][name].influence_QU[TUNING:].astype(np.float64) for name in sets},
     )
-    half_seeds = [e["half"].influence_QU[TUNING:].astype(np.float64) for e in other if "half" in e]
+    others = {
+        name: [each[name].influence_QU[TUNING:].astype(np.float64) for each in other if name in each]
+        for name in sets
+    }
     cost = query_costs(world)
-    table = Rows(world, truth, half_seeds)
+    table = Rows(world, truth, others)
     rows = table.of_readouts(own, asks, cost[str(sources)])
     rows += [table.distilled(own, cost["distilled"]), *table.of_estimators(estimates(world, OWN, CHOICES))]
     beside = {}
     if os.environ.get("PEERS") == "1":
-        few = Rows(world, truth.of(PEERS), [each[PEERS] for each in half_seeds])
+        few = Rows(
+            world, truth.of(PEERS), {name: [each[PEERS] for each in seeds] for name, seeds in others.items()}
+        )
         rows += few.of_peers(world.finals(OWN[:1]))
         beside = {"versus": versus(table.compared, few.compared)}
     rows += table.baselines()
@@ -117,8 +123,8 @@ def judge(setting: str, world: World) -> dict[str, object]:
 class Rows:
     """Lines of the table: estimates of the figure queries, judged."""
 
-    def __init__(self, world: World, truth: Truth, half_seeds: Sequence[Array]) -> None:
-        self._world, self._truth, self._half_seeds = world, truth, half_seeds
+    def __init__(self, world: World, truth: Truth, others: Mapping[str, Sequence[Array]]) -> None:
+        self._world, self._truth, self._others = world, truth, others
         self.compared: dict[str, Scored] = {}
         """By method, on the queries of the peers; without baselines."""
 
@@ -184,11 +190,12 @@ class Rows:
     def row(self, method: str, kind: str, influence_QS: Array, prepare: float, cost: float) -> dict[str, object]:
         """One line: LDS and leave-source-out with 95% bootstrap intervals, the misallocated pool, costs."""
         figures = judged_influence(influence_QS, self._truth, RESAMPLES, 0)
-        predicted_QM = influence_QS @ self._truth.sets["half"].T
-        stacked = [np.concatenate(pair) for pair in ([predicted_QM] * len(self._half_seeds), self._half_seeds)]
-        figures["lds_half_other_seed"] = bootstrapped(*stacked, RESAMPLES, 0)
+        for part, seeds in self._others.items():
+            predicted_QM = influence_QS @ self._truth.sets[part].T
+            stacked = [np.concatenate(pair) for pair in ([predicted_QM] * len(seeds), seeds)]
+            figures[f"lds_{part}_other_seed"] = bootstrapped(*stacked, RESAMPLES, 0)
         if kind != "baseline":
-            seeds = [each[PEERS] for each in self._half_seeds]
+            seeds = [each[PEERS] for each in self._others["half"]]
             scored = Scored.of(influence_QS[PEERS], self._truth.sets["half"], seeds, (prepare, cost))
             self.compared[method] = scored
         return {
@@ -203,10 +210,10 @@ class Rows:
 
     def ceiling(self) -> dict[str, float | None]:
         """One retrain against another: own against other seeds for LDS, halves of the other seeds otherwise."""
-        same_QM = self._truth.lost["half", "same"]
+        same_QM, others = self._truth.lost["half", "same"], self._others["half"]
         totals = [one_QS.sum(0) for one_QS in self._truth.one]
         return {
-            "lds_half_other_seed": float(np.mean([rank_correlation(same_QM, each) for each in self._half_seeds])),
+            "lds_half_other_seed": float(np.mean([rank_correlation(same_QM, each) for each in others])),
             "leave_source_out": seed_ceiling(self._truth.one, rank_correlation),
             "misallocated_pool": seed_ceiling(totals, misallocated),
         }
@@ -234,26 +241,23 @@ def query_costs(world: World) -> dict[str, object]:
 def show(setting: str, result: dict[str, object]) -> None:
     """The table, and its picture beside the figures."""
     table = Table(title=setting, title_justify="left")
-    names = ("LDS ½ other", "LDS ½ same", "LDS ⅒ same", "LSO", "mis. pool", "prepare", "query")
-    keys = ("lds_half_other_seed", "lds_half_same_seed", "lds_tenth_same_seed", "leave_source_out")
-    keys += ("misallocated_pool", "prepare_in_trainings", "query_in_forwards")
-    for name in ("method", *names):
+    names = ("LDS ½ other", "½ same", "⅒ other", "⅒ same", "LSO", "mis. pool", "prepare", "query")
+    keys = (*RANKED, "misallocated_pool", "prepare_in_trainings", "query_in_forwards")
+    for name in ("method", *names, "than tokens"):
         table.add_column(name, justify="left" if name == "method" else "right")
-    for row in result["rows"]:  # type: ignore[attr-defined]
+    rows: list[Mapping[str, Any]] = result["rows"]  # type: ignore[assignment]
+    [tokens] = [row["misallocated_pool"] for row in rows if row["method"] == "token count"]
+    for row in sorted(rows, key=lambda row: -(row.get("lds_half_other_seed") or 0.0)):
         cells = [row.get(key) for key in keys]
-        table.add_row(row["method"], *("–" if cell is None else f"{cell:.2f}" for cell in cells))
-    console = Console(width=160)
+        worse = "worse" if row["misallocated_pool"] is not None and row["misallocated_pool"] > tokens else ""
+        table.add_row(row["method"], *("–" if cell is None else f"{cell:.2f}" for cell in cells), worse)
+    console = Console(width=180)
     console.print(table, "ceiling", result["ceiling"])
     console.print("cost in forward passes", result["cost_in_forwards"])
     if "versus" in result:
         show_versus(setting, result["versus"])  # type: ignore[arg-type]
-    rows = [
-        row | {"lds_half_other_seed": {"value": value, "low": value, "high": value}}
-        for row in result["rows"]  # type: ignore[attr-defined]
-        if (value := row.get("lds_half_other_seed")) is not None
-    ]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    picture = cost_plot(rows, result["ceiling"]["lds_half_other_seed"])  # type: ignore[index]
+    picture = front_plot(rows, result["ceiling"]["lds_half_other_seed"])  # type: ignore[index]
     (FOLDER / f"evaluation-{setting}.svg").write_text(picture)
 
 

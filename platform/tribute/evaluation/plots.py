@@ -20,12 +20,13 @@ _LOOKS = {
     "payment": ("#c77d0a", "D"),
     "readout": (_DEEP, "o"),
     "estimator": (_BLUE, "s"),
-    "peer": (_MISSED, "^"),
     "baseline": (_GREY, "o"),
 }
 _PANELS = {"one": ("one source removed", _DEEP), "half": ("half removed", _BLUE)}
 _DASHED: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 _LABEL_CHARACTERS, _FONT_POINTS, _LINE_POINTS = 20, 7.5, 8.6
+_NAMED = 12
+"""Methods that all get a name in the picture of costs."""
 _GROUND = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4}
 _LINES_AWAY = (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6)
 _ONE_AT_A_TIME = Lock()
@@ -66,9 +67,11 @@ def effects_plot(effects: Sequence[Record]) -> str:
 
 
 def cost_plot(rows: Sequence[Record], ceiling: float | None = None) -> str:
-    """LDS (half removed, another seed) over forward passes a query, with the read-outs' front; "" if unmeasured.
+    """LDS (half removed, another seed) over forward passes a query, with the front; "" if unmeasured.
 
-    Methods without a cost of a query stand at the left edge. ``ceiling`` is drawn as a dashed line.
+    The front joins the read-outs and estimators that none of them beats in both. Methods without a cost of a
+    query stand at the left edge. ``ceiling`` is drawn as a dashed line. Of many methods, only what pays, the
+    front and the baselines carry names.
     """
     shown = [row for row in rows if row["lds_half_other_seed"] and _quality(row) is not None]
     parts = (f"{row['method']}: LDS {_quality(row):.2f}" for row in shown)
@@ -115,9 +118,15 @@ def _costs(figure: Figure, rows: Sequence[Record], ceiling: float | None) -> Non
         if low is not None and high is not None:
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.55)
         axes.plot([x], [y], marker, color=colour, markersize=4.5, markeredgewidth=0)
-    front = pareto_front([d for row, d in zip(rows, dots, strict=True) if row["kind"] == "readout" and _cost(row)])
+    joined = [row["kind"] in ("readout", "estimator") and _cost(row) > 0 for row in rows]
+    front = pareto_front([dot for dot, chosen in zip(dots, joined, strict=True) if chosen])
     axes.plot([x for x, _ in front], [y for _, y in front], color=_DEEP, linewidth=0.9, zorder=1)
-    _label(axes, [_short(row["method"]) for row in rows], dots)
+    named = [
+        (_short(row["method"]), dot)
+        for row, dot in zip(rows, dots, strict=True)
+        if len(rows) <= _NAMED or row["kind"] in ("payment", "baseline") or dot in front
+    ]
+    _label(axes, [name for name, _ in named], [dot for _, dot in named])
 
 
 def _cost_ticks(edge: float, least: float, most: float) -> tuple[list[float], list[str]]:

@@ -207,7 +207,7 @@ def test_the_front_is_monotone_and_nothing_beats_it(start: int) -> None:
     assert all(beaten)
 
 
-def test_only_readouts_with_a_cost_are_joined() -> None:
+def test_only_readouts_and_estimators_with_a_cost_are_joined() -> None:
     """A payment and a baseline that are better and cheaper leave the line as it is."""
     readouts = [row("one", "readout", 0.2, 1.0), row("two", "readout", 0.7, 100.0)]
     line = re.compile(r'<path d="M ([^"]*)" clip-path[^>]*stroke: #17566c; stroke-width: 0\.9')
@@ -218,5 +218,18 @@ def test_only_readouts_with_a_cost_are_joined() -> None:
     ]
     [path] = line.findall(cost_plot([*readouts, *others]))
     assert len(path.split("L")) == 2
-    [path] = line.findall(cost_plot([*readouts, row("three", "readout", 0.5, 10.0), *others]))
-    assert len(path.split("L")) == 3
+    for kind in ("readout", "estimator"):
+        [path] = line.findall(cost_plot([*readouts, row("three", kind, 0.5, 10.0), *others]))
+        assert len(path.split("L")) == 3
+
+
+def test_of_many_methods_those_that_matter_have_names() -> None:
+    beaten = [row(f"slow {n}", "estimator", 0.1, 50.0 + n) for n in range(12)]
+    others = [
+        row("pays", "payment", 0.3, 60.0),
+        row("front", "estimator", 0.4, 9.0),
+        row("sizes", "baseline", 0.2, 0),
+    ]
+    assert {f">{name}</text>" in cost_plot([*beaten, *others]) for name in ("pays", "front", "sizes")} == {True}
+    assert ">slow" not in cost_plot([*beaten, *others])
+    assert ">slow 11</text>" in cost_plot([beaten[-1], *others])
