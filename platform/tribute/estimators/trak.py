@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import BYTES, Estimator, Groups, Kept, Trained
-from tribute.estimators.gradients import SUMMED, example_gradients, query_gradients, slopes_along
+from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.gradients import SUMMED, example_gradients, slopes_along
 from tribute.estimators.projection import Projection, check_entries, shared_projection
 from tribute.readout import QueryRows
 from tribute.training import TrainingSet
 
 DIMENSION = 2048
-LIFTED = 2**28
-"""Bytes of groups in all dimensions that are held at once, at most."""
 CERTAIN = 16
 """Units in the last place of 1 below which a loss is rounding, and its gradient too."""
 
@@ -85,38 +83,30 @@ class Trak(Estimator):
         return {"theta_MP": theta_MP, "doubt_MN": doubt_MN, "factor_Mkk": torch.stack(factors)}
 
     def held(self, trained: Trained) -> int:
-        """A vector of the projection for every model."""
-        return self.models * self._projection(trained, 0).outputs
+        """A vector of parameters for every model, and one in the making."""
+        return (1 + self.models) * trained.task.size
 
     def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
-        """(Phi' Phi + lambda I)^-1 of each group's sum of phi_i mean_m (1 - p_i), [M, G, k]."""
+        """A (Phi' Phi + lambda I)^-1 of each group's sum of phi_i mean_m (1 - p_i), [M, G, P].
+
+        A is taken here, once, rather than of every query.
+        """
         theta_MP, doubt_MN = fitted["theta_MP"], fitted["doubt_MN"]
         weight_MN = doubt_MN.mean(0) * _inverse(doubt_MN)
-        found = []
-        for m in range(self.models):
-            sum_Gk = _summed(trained, theta_MP[m], groups, -weight_MN[m], self._projection(trained, m))
+        response_MGP = theta_MP.new_empty(self.models, groups.count, trained.task.size)
+        for m, response_GP in enumerate(response_MGP):
+            projection = self._projection(trained, m)
+            sum_Gk = _summed(trained, theta_MP[m], groups, -weight_MN[m], projection)
             solved_kG = torch.cholesky_solve(sum_Gk.double().T, fitted["factor_Mkk"][m])
-            found.append(solved_kG.T.to(sum_Gk).contiguous())
-        return {"direction_MGk": torch.stack(found)}
+            response_GP.copy_(projection.lifted(solved_kG.T.to(sum_Gk)))
+        return {"response_MGP": response_MGP}
 
     def influence(self, trained: Trained, fitted: Kept, gathered: Kept, queries: QueryRows) -> Tensor:
-        """See the class; [Q, G]. A query costs a backward pass a row for every model.
-
-        Either queries are projected, or, where groups are fewer, these are lifted to all dimensions: the same
-        products but for rounding.
-        """
-        direction_MGk = gathered["direction_MGk"]
-        found_QG = direction_MGk.new_zeros(len(queries.query_ids), direction_MGk.shape[1])
-        groups, size = direction_MGk.shape[1], trained.task.size
-        lifts = groups < len(found_QG) and groups * size * BYTES <= LIFTED
-        for m in range(self.models):
-            projection, theta_P = self._projection(trained, m), fitted["theta_MP"][m]
-            if lifts:
-                response_GP = projection.lifted(direction_MGk[m])
-                found_QG += slopes_along(trained.task, theta_P, response_GP, queries)
-                continue
-            for block in query_gradients(trained.task, theta_P, queries):
-                found_QG[block.queries] += projection(block.slope_qP) @ direction_MGk[m].T
+        """See the class; [Q, G]. A query costs a backward pass a row for every model."""
+        response_MGP = gathered["response_MGP"]
+        found_QG = response_MGP.new_zeros(len(queries.query_ids), response_MGP.shape[1])
+        for theta_P, response_GP in zip(fitted["theta_MP"], response_MGP, strict=True):
+            found_QG += slopes_along(trained.task, theta_P, response_GP, queries)
         return found_QG / self.models
 
     def _projection(self, trained: Trained, model: int) -> Projection:

@@ -29,6 +29,14 @@ def test_a_key_is_a_matrix_in_every_precision_and_block_of_vectors(entries: str)
     assert (other - found_Bk).abs().min() > 0
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("outputs", [7, 3000])
+def test_lifting_is_the_transpose(outputs: int) -> None:
+    projection = Projection(2500, outputs, (3, 1), "rademacher")
+    values_BP, told_Gk = torch.randn(3, 2500), torch.randn(2, projection.outputs)
+    torch.testing.assert_close(values_BP @ projection.lifted(told_Gk).T, projection(values_BP) @ told_Gk.T)
+
+
 @pytest.mark.parametrize("entries", ENTRIES)
 def test_rows_that_are_not_held_are_drawn_again(entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
     values_BP = torch.randn(2, 3000)
