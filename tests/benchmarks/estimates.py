@@ -53,11 +53,12 @@ class Estimate:
 
 
 def estimates(world: World, seeds: Sequence[int], choices: Sequence[Choice]) -> list[dict[str, Estimate]]:
-    """What every estimator says under every seed, by method; what does not suit the world is missing."""
-    jobs = [
-        (world.path, seed, [c for c in choices if index == 0 or not ESTIMATORS[c.name].model_free])
-        for index, seed in enumerate(seeds)
-    ]
+    """What every estimator says under every seed, by method; what does not suit the world is missing.
+
+    Under the first seed alone: those that know no model, and those with options, which train many.
+    """
+    further = [choice for choice in choices if not choice.options and not ESTIMATORS[choice.name].model_free]
+    jobs = [(world.path, seed, further if index else choices) for index, seed in enumerate(seeds)]
     return in_processes(_estimate, jobs)
 
 
