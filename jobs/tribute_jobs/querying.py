@@ -23,6 +23,8 @@ PUBLISHED_SCHEMA = """
 select table_name as "table", column_name as "column", data_type as type, comment as meaning
 from duckdb_columns() where not internal
 union all select table_name, '*', 'table', comment from duckdb_tables() where not internal
+union all select view_name, '*', 'view', comment from duckdb_views() where not internal
+union all select function_name, '*', 'macro', comment from duckdb_functions() where not internal
 order by "table", "column" = '*' desc
 """
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as arrow
-from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper
 
 from tribute_storage.atomic import write_atomically
 from tribute_storage.errors import LakeError
@@ -119,5 +119,11 @@ def _reader(scheme: str, store: arrow.FileSystem) -> ArrowFSWrapper:
         @classmethod
         def _strip_protocol(cls, path: str) -> str:
             return path.removeprefix(f"{scheme}://")
+
+        def _open(self, path: str, mode: str = "rb", **options: Any) -> ArrowFile:
+            # DuckDB may write whatever it may read, and no kernel's fence holds an object store.
+            if mode != "rb":
+                raise PermissionError(f"{path} is opened for reading only")
+            return super()._open(path, mode, **options)
 
     return Reader(store)

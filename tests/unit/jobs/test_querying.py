@@ -8,12 +8,29 @@ import pyarrow as pa
 import pytest
 
 from tests.projects import write_project
+from tests.unit.storage.market import ALPHA, commit, market
 from tribute.errors import ConfigError
 from tribute_jobs.querying import answer, write_rows
+from tribute_storage import SCHEMAS, publish
+from tribute_storage.macros import WITHOUT_LAKE
 
 
 def ask(target: Path, text: str = "", file: Path | None = None, schema: bool = False) -> pa.Table:
     return answer(target, text, file, None, 60, 1, schema)
+
+
+def test_the_schema_of_a_published_file_has_its_tables_views_and_macros(tmp_path: Path) -> None:
+    rows = market(queries=1)
+    commit(tmp_path / "lake", {name: rows[name] for name in ("publishers", "rights")})
+    operator, publisher = publish(tmp_path / "lake", tmp_path, publishers=[ALPHA])
+    kinds = {}
+    for path in (operator, publisher):
+        found = [row for row in ask(path, schema=True).to_pylist() if row["column"] == "*"]
+        assert all(row["meaning"] for row in found)
+        kinds[path] = {row["table"]: row["type"] for row in found}
+    shown = dict.fromkeys([*SCHEMAS, "runs"], "table") | {macro.name: "macro" for macro in WITHOUT_LAKE}
+    assert kinds[publisher] == shown
+    assert kinds[operator] == shown | {"published_queries": "table", "usage": "view"}
 
 
 def test_json_keeps_every_column_and_number(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ from pathlib import Path
 from string import Template
 
 import duckdb
+import pyarrow as pa
 
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import Lake
 from tribute_storage.reading_only import require_reading_only
 
 SECRET = "hushhush4711"
+python_variable = pa.table({"a": [SECRET]})
+"""DuckDB takes a table's name for a variable of the function that asks, or of its module: see `attempt`."""
 COPY = "COPY (SELECT 9) TO '$FILE' (FORMAT parquet, USE_TMP_FILE false)"
 INSIDE = "COPY inside a query is refused"
 Statements = dict[str, tuple[str, str]]

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.storage.rows import bag, varied_rows
-from tribute_storage import SCHEMAS
+from tests.unit.storage.rows import any_rows, bag, varied_rows
+from tribute_storage import SCHEMAS, layout
 from tribute_storage.layout import SMALLEST, parquet, row_groups
 from tribute_storage.schemas import tile_of
 from tribute_storage.staging import conform
@@ -61,13 +61,35 @@ def test_row_groups_are_whole_tiles_of_64_sources_by_4096_queries(encoded: bool)
         assert len(key) >= SMALLEST > sum(each[:2] != key[-1][:2] for each in key)
 
 
-def test_one_source_or_one_query_touches_few_row_groups() -> None:
+def touched(file: pq.ParquetFile, name: str, asked: str) -> int:
+    """How many row groups may hold a value, by their statistics."""
+    ranges = [range_of(file.metadata.row_group(number), name) for number in range(file.num_row_groups)]
+    return sum(least <= asked <= greatest for least, greatest in ranges)
+
+
+def test_one_source_touches_few_row_groups() -> None:
     file = written("influence", influences(256, 1000))
-    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    assert len(groups) == 4
-    for name, asked in (("source_id", "s100"), ("source_id", "s255")):
-        touched = [group for group in groups if range_of(group, name)[0] <= asked <= range_of(group, name)[1]]
-        assert len(touched) == 1
+    assert file.num_row_groups == 4
+    assert [touched(file, "source_id", asked) for asked in ("s000", "s100", "s255")] == [1, 1, 1]
+
+
+def test_one_query_touches_few_row_groups() -> None:
+    file = written("influence", influences(128, 4400))
+    assert file.num_row_groups == 4
+    assert [touched(file, "query_id", asked) for asked in ("q00000", "q04095", "q04096", "q04399")] == [2] * 4
+    assert [touched(file, "source_id", asked) for asked in ("s063", "s064")] == [2, 2]
+
+
+@pytest.mark.parametrize("table", ["statement_lines", "valuations", "statements"])
+def test_one_publisher_touches_few_row_groups(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "ROW_GROUP", 100)
+    payees = [f"p{number:02}" for number in range(50)] * 20
+    random.Random(0).shuffle(payees)
+    rows = any_rows(table, len(payees))
+    rows = rows.set_column(rows.column_names.index("publisher_id"), "publisher_id", pa.array(payees))
+    file = written(table, rows)
+    assert file.num_row_groups == 10
+    assert [touched(file, "publisher_id", asked) for asked in ("p00", "p23", "p49")] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("table", SCHEMAS)

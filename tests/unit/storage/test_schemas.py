@@ -1,3 +1,5 @@
+import re
+
 import pyarrow as pa
 import pytest
 
@@ -24,6 +26,22 @@ def test_units_in_names_are_said_in_the_text_too() -> None:
         if field.name.endswith(ending) and unit not in doc_of(field)
     ]
     assert silent == []
+
+
+def test_units_in_texts_are_said_in_the_name_too() -> None:
+    units = {r"\bnats\b": "_nats", r"\bminor units\b": "_minor"}
+    exceptions = {
+        "estimates.nats",  # an estimator's row is in the estimator's own unit
+        "statements.currency_exponent",  # says what a minor unit is
+    }
+    unnamed = {
+        f"{table}.{field.name}"
+        for table, schema in SCHEMAS.items()
+        for field in schema
+        for unit, ending in units.items()
+        if re.search(unit, doc_of(field)) and not field.name.endswith(ending)
+    }
+    assert unnamed == exceptions
 
 
 def test_money_and_shares_are_never_floats() -> None:
