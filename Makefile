@@ -13,7 +13,7 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --ignore tests/e2e
-	$(BIN)/pytest -m "not slow" tests/e2e
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile tests/e2e
 
 test-slow: setup
 	$(BIN)/pytest -m slow

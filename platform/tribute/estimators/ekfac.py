@@ -59,8 +59,10 @@ class EkFac(Estimator):
     Source: George et al., arXiv 1806.03884; Grosse et al., arXiv 2308.03296.
     """
 
-    damping: float = 0.1
-    """lambda of a block as a part of the mean of its Lambda, a pure number; 0.1 as in arXiv 2308.03296."""
+    damping: float = 1.0
+    """lambda as a multiple of G's mean eigenvalue, a pure number. One lambda for all layers: a tenth of each
+    layer's own mean, as in arXiv 2308.03296, ordered removals worse (LDS .47 against .57 on a fitted network of
+    1,000 images, the same on 5,000)."""
     labels: int | str = "auto"
     """Draws per example; or exact: all of them, one for each output of the model (positions times classes);
     auto: exact up to 16 outputs, else 4 draws, whose influences correlate with those of 32 at 1.000 (a small
@@ -139,23 +141,31 @@ class EkFac(Estimator):
         sizes = [math.prod(shape) for shape in task.shapes.values()]
         pieces = dict(zip(task.shapes, slope_GP.split(sizes, dim=1), strict=True))
         layers, others = _split(task, fitted)
+        damping = self.damping * _mean_eigenvalue(fitted)
         for layer in layers:
             inputs_II, outputs_OO, values_OI = (
                 fitted[f"{part}:{layer.weight}"] for part in ("inputs", "outputs", "eigenvalues")
             )
             columns = [pieces[name].unflatten(1, (len(outputs_OO), -1)) for name in layer.names]
             rotated_GOI = outputs_OO.T @ torch.cat(columns, 2) @ inputs_II
-            solved_GOI = outputs_OO @ self._divided(rotated_GOI, values_OI) @ inputs_II.T
+            solved_GOI = outputs_OO @ (rotated_GOI / (values_OI + damping)) @ inputs_II.T
             split = solved_GOI.split([column.shape[2] for column in columns], 2)
             pieces |= {name: part.flatten(1) for name, part in zip(layer.names, split, strict=True)}
         for name in others:
-            pieces[name] = self._divided(pieces[name], fitted[f"eigenvalues:{name}"].flatten())
+            pieces[name] = pieces[name] / (fitted[f"eigenvalues:{name}"].flatten() + damping)
         return torch.cat(list(pieces.values()), 1)
 
-    def _divided(self, slope: Tensor, values: Tensor) -> Tensor:
-        """slope / (Lambda + lambda); 0 for a block that nothing the model gives out depends on."""
-        below = values + self.damping * values.mean()
-        return torch.where(below > 0, slope / below, 0)
+
+def _mean_eigenvalue(fitted: Kept) -> Tensor:
+    """Of G, over all parameters.
+
+    Raises:
+        ConfigError: it is 0, since the loss does not depend on the parameters.
+    """
+    values = torch.cat([value.flatten() for name, value in fitted.items() if name.startswith("eigenvalues:")])
+    if not values.any():
+        raise ConfigError("ekfac: the training loss does not depend on the parameters. Is the model frozen?")
+    return values.mean()
 
 
 def _split(task: FlatTask, bases: Kept) -> tuple[list[Layer], list[str]]:

@@ -49,7 +49,7 @@ def layer_inputs(trained: Trained, example: int) -> dict[str, torch.Tensor]:
     return {"0.": torch.cat([features, torch.ones(1)]), "2.": torch.cat([hidden, torch.ones(1)])}
 
 
-def dense_curvature(trained: Trained, layer: str, damping: float) -> torch.Tensor:
+def dense_curvature(trained: Trained, layer: str) -> torch.Tensor:
     """Q (Lambda + lambda) Q' of a layer as one matrix, of the weight with its bias row by row."""
     drawn, count = pseudo_gradients(trained), len(trained.data)
     inputs = [layer_inputs(trained, example)[layer] for example in range(count)]
@@ -59,15 +59,17 @@ def dense_curvature(trained: Trained, layer: str, damping: float) -> torch.Tenso
     basis = torch.kron(basis_outputs, basis_inputs)
     turned = [(p, basis.T @ joined(trained, slope_P, layer).flatten()) for _, p, slope_P in drawn]
     values = sum(p * slope.square() for p, slope in turned) / count
-    return basis @ torch.diag(values + damping * values.mean()) @ basis.T
+    return basis @ torch.diag(values) @ basis.T
 
 
 def naive(trained: Trained, damping: float) -> torch.Tensor:
     """Influence of every example on every query, [Q, N]."""
     count, queries = len(trained.data), small_queries()
     found = torch.zeros(3, count)
-    for layer in LAYERS:
-        curvature = dense_curvature(trained, layer, damping)
+    curvatures = [dense_curvature(trained, layer) for layer in LAYERS]
+    mean = sum(curvature.trace() for curvature in curvatures) / trained.task.size
+    for layer, undamped in zip(LAYERS, curvatures, strict=True):
+        curvature = undamped + damping * mean * torch.eye(len(undamped))
         for query in range(3):
             asked = joined(trained, query_gradient(trained.recipe, trained.theta_P, queries, query), layer)
             solved = torch.linalg.solve(curvature, asked.flatten())
@@ -124,7 +126,7 @@ def test_influence_equals_that_of_dense_kronecker_matrices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = small_training(tmp_path)
-    expected = naive(trained, 0.1)
+    expected = naive(trained, 1.0)
     monkeypatch.setattr(ekfac, "MOST_ROWS", 17)
     by_source = torch.stack([expected[:, trained.data.source_N == source].sum(1) for source in range(3)], 1)
     found = influence_of(trained, sources(trained), small_queries())
@@ -284,6 +286,13 @@ def test_a_loss_that_is_no_cross_entropy_is_told(tmp_path: Path) -> None:
         build_estimator("ekfac", {}).fit(own_training(tmp_path, "regression"))
     with pytest.raises(ConfigError, match="calls the model 2 times"):
         build_estimator("ekfac", {}).fit(own_training(tmp_path / "twice", "twice", calls=2))
+
+
+def test_a_loss_that_no_parameter_moves_is_told(tmp_path: Path) -> None:
+    trained, estimator = small_training(tmp_path), build_estimator("ekfac", {})
+    flat = {name: torch.zeros_like(kept) for name, kept in estimator.fit(trained).items()}
+    with pytest.raises(ConfigError, match="does not depend on the parameters"):
+        estimator.gather(trained, flat, sources(trained))
 
 
 @pytest.mark.parametrize("options", FLAWS)
