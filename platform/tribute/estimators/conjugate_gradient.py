@@ -46,8 +46,9 @@ class ConjugateGradient(Estimator):
     arXiv 2507.14740); 0.01 is what dattri publishes for MNIST, with 10 iterations."""
     iterations: int = 10
     """Products with G."""
-    examples: int = 10_000
-    """Training examples of which G is the mean, drawn once; all of them where there are no more."""
+    examples: int = 1000
+    """Training examples of which G is the mean, drawn once; all of them where there are no more. On 5,000 images
+    1,000 order removals as all do (LDS .54) at a fifth of the cost."""
 
     def __post_init__(self) -> None:
         if self.damping <= 0 or self.iterations < 1 or self.examples < 1:
