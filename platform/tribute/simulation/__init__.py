@@ -1,5 +1,6 @@
 """How the parameters would have moved without a source."""
 
+from tribute.simulation.artifacts import Replicate, Simulated
 from tribute.simulation.course import Course, onward, replay, start_of
 from tribute.simulation.design import Design, design_of, drawn_units
 from tribute.simulation.engine import Mode, build_course, build_mode, simulate
@@ -7,13 +8,7 @@ from tribute.simulation.grouping import Tree, sketches, ward_tree
 from tribute.simulation.memory import largest_chunk, trajectory_bytes
 from tribute.simulation.paired import Paired
 from tribute.simulation.patch import patch_responses
-from tribute.simulation.recorded import (
-    Replicate,
-    Simulated,
-    corpus_tokens,
-    recorded_replicates,
-    simulated_responses,
-)
+from tribute.simulation.recorded import corpus_tokens, recorded_replicates, simulated_responses
 from tribute.simulation.response import ResponseFile, check_file, relative_change, write_response
 from tribute.simulation.stack import Responses, Stack
 from tribute.simulation.tangent import Tangent

@@ -1,53 +1,18 @@
 """What the lake knows of recorded trainings and simulated responses, with the files behind it.
 
-A file that is not the one the lake names (by SHA-256) is never used.
+A file that is not the one the lake names (by SHA-256) is never used. The records are in `artifacts`.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tribute.config import Project
 from tribute.lineage import lineage
-from tribute.simulation.response import ResponseFile, check_file
+from tribute.simulation.artifacts import Replicate, Simulated
+from tribute.simulation.response import ResponseFile
 from tribute.simulation.units import Unit
 from tribute.training import Trajectory
 from tribute_storage import connect
-
-
-@dataclass(frozen=True)
-class Replicate:
-    """One recorded training."""
-
-    index: int
-    seed: int
-    steps: int
-    trajectory: Trajectory
-    sha256: str
-
-    def final(self) -> Tensor:
-        """Final parameters, [P].
-
-        Raises:
-            SimulationError: the checkpoint is not the one that was recorded.
-        """
-        check_file(self.trajectory.path(self.steps), self.sha256, "train under another training.seed")
-        return self.trajectory.load(self.steps).theta
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """A unit, and its response in every replicate; None where its simulation failed."""
-
-    unit: Unit
-    files: tuple[ResponseFile | None, ...]
-
-    @property
-    def failed(self) -> bool:
-        """Whether it failed in any replicate."""
-        return None in self.files
 
 
 def recorded_replicates(project: Project) -> list[Replicate]:
