@@ -23,7 +23,7 @@ def test_every_estimator_is_listed_with_its_options() -> None:
     ran = tribute("estimators", "--json")
     known = {each["name"]: each for each in json.loads(ran.text)}
     assert known.keys() == ESTIMATORS.keys()
-    assert known["ekfac"]["options"]["damping"] == 0.1
+    assert known["ekfac"]["options"]["damping"] == 1.0
     assert all(each["about"].endswith(".") for each in known.values())
 
 
