@@ -62,7 +62,7 @@ def test_a_commit_between_check_and_commit_is_a_conflict(lake: Lake, monkeypatch
         assert Lake(lake.root).append("publishers", "r1", publisher_rows("r1", ["early"]))
         return once(self, file, new_rows)
 
-    monkeypatch.setattr(TableLog, "_addition", overtaken)
+    monkeypatch.setattr(TableLog, "_addition", overtaken)  # between reading the log and writing to it
     assert not lake.commit("publishers", "r1", [staged])
     assert committed_rows(lake) == [("r0", "p0"), ("r1", "early")]
 

@@ -40,7 +40,7 @@ def tribute(demo: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.Cap
     def call(line: str) -> str:
         piped = re.fullmatch(r"echo (.*?) \| (.*)", line, re.DOTALL)
         if piped:
-            monkeypatch.setattr(sys, "stdin", io.StringIO(shlex.split(piped[1])[0]))
+            monkeypatch.setattr(sys, "stdin", io.StringIO(shlex.split(piped[1])[0]))  # the pipe
         monkeypatch.setattr(sys, "argv", shlex.split(piped[2] if piped else line))
         monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit) as stopped:

@@ -69,7 +69,7 @@ class Projection:
 
 @lru_cache(maxsize=SHARED)
 def shared_projection(inputs: int, outputs: int, key: tuple[int, ...], entries: str) -> Projection:
-    """A projection that is drawn once for many uses, such as queries that come one at a time."""
+    """A projection that is drawn once for many uses, such as a fit and the parts of a gather."""
     return Projection(inputs, outputs, key, entries)
 
 

@@ -93,7 +93,7 @@ def text_training(folder: Path, rows: int = 3, letters: int = 7) -> Trained:
 @pytest.fixture
 def few_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     """An alphabet whose every label can be taken in turn."""
-    monkeypatch.setattr(byte_lm, "VOCABULARY", 7)
+    monkeypatch.setattr(byte_lm, "VOCABULARY", 7)  # of 256, each label would be a pass
 
 
 def gauss_newton_root(trained: Trained) -> torch.Tensor:
@@ -127,7 +127,7 @@ def test_influence_equals_that_of_dense_kronecker_matrices(
 ) -> None:
     trained = small_training(tmp_path)
     expected = naive(trained, 1.0)
-    monkeypatch.setattr(ekfac, "MOST_ROWS", 17)
+    monkeypatch.setattr(ekfac, "MOST_ROWS", 17)  # passes of 17, 17 and 6 examples
     by_source = torch.stack([expected[:, trained.data.source_N == source].sum(1) for source in range(3)], 1)
     found = influence_of(trained, sources(trained), small_queries())
     torch.testing.assert_close(found, by_source, rtol=1e-8, atol=1e-10)

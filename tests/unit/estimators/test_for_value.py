@@ -57,7 +57,7 @@ def unembedding_gradient(trained: Trained, tokens: np.ndarray, loss: bool) -> Te
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("rows", [3, 64])
 def test_a_perceptron_has_the_gradient_dot_of_its_last_layer(rows: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(for_value, "ROWS", rows)
+    monkeypatch.setattr(for_value, "ROWS", rows)  # in parts, and at once
     trained = small_training(tmp_path)
     found = influences(build_estimator("for_value", {}), trained, sources(trained), small_queries())
     torch.testing.assert_close(found, additive(trained, naive(trained)), rtol=1e-10, atol=1e-12)

@@ -66,7 +66,7 @@ def test_a_source_in_parts_has_the_same_examples(size: int, tmp_path: Path, monk
         counts.append(groups.count)
         return gather(self, trained, fitted, groups)
 
-    monkeypatch.setattr(GradientDot, "gather", counted)
+    monkeypatch.setattr(GradientDot, "gather", counted)  # only counts the parts
     memory = size * 4 * trained.task.size / 2**30
     found = most_influential(estimator, trained, {}, small_queries(), 1, 13, memory_gib=memory)
     assert counts == [size] * (13 // size) + [13 % size] * (13 % size > 0)

@@ -46,7 +46,7 @@ def naive(trained: Trained) -> Tensor:
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("rows", [2, 256])
 def test_sources_are_the_sum_of_their_examples(rows: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(in_context, "ROWS", rows)
+    monkeypatch.setattr(in_context, "ROWS", rows)  # in parts, and at once
     trained = text_training(tmp_path, learning_rate=1.0)
     found = influences(build_estimator("in_context", {}), trained, sources(trained), text_queries())
     torch.testing.assert_close(found, additive(trained, naive(trained)), rtol=1e-8, atol=1e-10)

@@ -76,8 +76,8 @@ def naive(trained: Trained, k: int) -> Tensor:
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("k", [1, 10])
 def test_sources_are_the_sum_of_their_examples(k: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(nearest, "ROWS", 3)
-    monkeypatch.setattr(nearest, "BLOCK", 7)
+    monkeypatch.setattr(nearest, "ROWS", 3)  # four query rows in two parts
+    monkeypatch.setattr(nearest, "BLOCK", 7)  # 40 examples in six blocks
     trained = small_training(tmp_path)
     found = influences(build_estimator("nearest", {"k": k}), trained, sources(trained), small_queries())
     torch.testing.assert_close(found, additive(trained, naive(trained, k)), rtol=1e-10, atol=1e-12)

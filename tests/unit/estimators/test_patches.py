@@ -73,7 +73,7 @@ def naive(trained: Trained, shape: tuple[int, int, int], options: dict[str, Any]
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("logits", [1, 200, 2**23])
 def test_sources_are_the_sum_of_their_examples(logits: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(patches, "LOGITS", logits)
+    monkeypatch.setattr(patches, "LOGITS", logits)  # one by one, some, all at once
     trained = images(tmp_path)
     found = influences(build_estimator("patches", OPTIONS), trained, sources(trained), asked(trained))
     torch.testing.assert_close(

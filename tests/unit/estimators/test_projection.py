@@ -42,7 +42,7 @@ def test_rows_that_are_not_held_are_drawn_again(entries: str, monkeypatch: pytes
     values_BP = torch.randn(2, 3000)
     expected = Projection(3000, 5, (0, 0), entries)(values_BP)
     size = {"rademacher": 1, "gaussian": 4}[entries]
-    monkeypatch.setattr(module, "HELD", 1500 * 5 * size)
+    monkeypatch.setattr(module, "HELD", 1500 * 5 * size)  # room for half of the rows
     tight = Projection(3000, 5, (0, 0), entries)
     assert torch.equal(tight(values_BP), expected)
     assert torch.equal(tight(values_BP), expected)

@@ -123,7 +123,7 @@ def test_a_bare_checkpoint_has_no_second_moment(tmp_path: Path) -> None:
 
 def test_a_measurement_of_other_columns_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = small_training(tmp_path)
-    monkeypatch.setattr(trained.task, "measure", lambda _, rows: rows["answers"])
+    monkeypatch.setattr(trained.task, "measure", lambda _, rows: rows["answers"])  # a task of queries alone
     with pytest.raises(ConfigError, match=r"'answers', which training examples lack"):
         TrackStar().fit(trained)
     assert TrackStar(mixing=0.0).fit(trained)["mixing"] == 0

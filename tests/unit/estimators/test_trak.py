@@ -115,7 +115,7 @@ def test_single_precision_and_examples_of_no_loss(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_probability_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = small_training(tmp_path)
     losses = trained.task.losses
-    monkeypatch.setattr(trained.task, "losses", lambda theta_P, batch: losses(theta_P, batch) - 5)
+    monkeypatch.setattr(trained.task, "losses", lambda theta_P, batch: losses(theta_P, batch) - 5)  # below 0
     with pytest.raises(ConfigError, match="not -log of a probability"):
         Trak().fit(trained)
 

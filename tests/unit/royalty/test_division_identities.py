@@ -56,7 +56,7 @@ def misdivided(monkeypatch: pytest.MonkeyPatch, policy: Policy, name: str, moved
         changed = {first: _less(one, name, moved), second: _less(other, name, -moved)}
         return replace(honest, parts=dict(sorted((changed | dict(rest)).items())))
 
-    monkeypatch.setattr(building, "allocate_shares", divide)
+    monkeypatch.setattr(building, "allocate_shares", divide)  # a settlement that lies
     return issued(policy)
 
 
