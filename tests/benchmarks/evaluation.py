@@ -79,11 +79,12 @@ RANKED = (
 
 def world_of(setting: str, folder: Path) -> World:
     """A setting of MNIST; its first `TUNING` queries tune, the others judge."""
-    chosen = range(4000, 6000)
-    if setting == "thousand":
-        more = {"examples": 1000, "epochs": 50, "split": 32, "skew": 1.0}
-        return World.of(write_mnist_project(folder / setting, "rough", 0.2, queries=chosen, **more))  # type: ignore[arg-type]
-    return World.of(write_mnist_project(folder / setting, setting, 0.2, queries=chosen))
+    project, chosen = folder / setting, range(4000, 6000)
+    if setting != "thousand":
+        return World.of(write_mnist_project(project, setting, 0.2, queries=chosen))
+    return World.of(
+        write_mnist_project(project, "rough", 0.2, queries=chosen, examples=1000, epochs=50, split=32, skew=1.0)
+    )
 
 
 def judge(setting: str, world: World) -> dict[str, object]:
