@@ -6,7 +6,9 @@ import typer
 from rich.console import Console
 
 from tribute.errors import TributeError
-from tribute_jobs.commands import closing, lake, looking, money, stages
+from tribute_jobs.commands import closing, lake, money, stages
+from tribute_jobs.commands import look as looking
+from tribute_storage import LakeError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +26,7 @@ def main() -> None:
     """Entry point: run a command, and tell bad input apart from a defect."""
     try:
         app()
-    except TributeError as error:
+    except (TributeError, LakeError) as error:
         Console(stderr=True).print("[bold red]error:[/] ", end="")
         print(error, file=sys.stderr)
         sys.exit(2)

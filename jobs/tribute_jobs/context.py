@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from tribute.catalog import Lineage, lineage
 from tribute.config import Project
-from tribute.corpus import Familiarity, Manifest, corpus_familiarity, read_manifest
+from tribute.corpus import Manifest, OutOfDistributionTest, corpus_familiarity, read_manifest
 from tribute.errors import TributeError
-from tribute.lineage import Lineage, lineage
 from tribute_jobs.progress import Reporter
 from tribute_storage import Lake
 
 if TYPE_CHECKING:
-    from tribute.cluster import Shards
+    from tribute.cluster import WorkerPool
 
 
 class Context:
@@ -25,8 +25,8 @@ class Context:
         self.project, self.reporter, self._stack = project, reporter, stack
         self.lake = Lake(project.lake_root)
         self.runs: Lineage = lineage(project)
-        self._shards: Shards | None = None
-        self._familiarity: Familiarity | None = None
+        self._shards: WorkerPool | None = None
+        self._familiarity: OutOfDistributionTest | None = None
 
     def folder(self, run_id: str) -> Path:
         """Where the artifacts of a run lie."""
@@ -44,7 +44,7 @@ class Context:
         """The sources, in the order of the training set."""
         return tuple(source.source_id for source in self.manifest().sources)
 
-    def familiarity(self) -> Familiarity:
+    def familiarity(self) -> OutOfDistributionTest:
         """How to tell whether a query is like the corpus; made on first use."""
         if self._familiarity is None:
             self._familiarity = corpus_familiarity(self.folder(self.runs.corpus_run))
@@ -59,13 +59,13 @@ class Context:
         """Whether a run is in the lake."""
         return self.lake.committed(table, run_id)
 
-    def shards(self) -> "Shards":
+    def shards(self) -> "WorkerPool":
         """The Ray actors of the run; Ray starts with the first stage that needs it."""
         if self._shards is None:
-            from tribute.cluster import Shards, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
+            from tribute.cluster import WorkerPool, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
 
             self._stack.enter_context(ray_session(self.project.cluster))
-            self._shards = Shards(self.project, self.folder(self.runs.corpus_run), self.manifest())
+            self._shards = WorkerPool(self.project, self.folder(self.runs.corpus_run), self.manifest())
             self._stack.callback(self._shards.close)
         return self._shards
 

@@ -5,17 +5,17 @@ A rerun keeps what is committed and takes up what is not.
 
 from dataclasses import dataclass
 
-from tribute.config import Project, period_days
+from tribute.catalog import period_splits, read_book, retrain_bank
+from tribute.config import Project
 from tribute.estimators import build_estimator
-from tribute.lineage import retrain_bank
-from tribute.royalty import read_agreements
+from tribute.royalty.exact.calendar import period_days
+from tribute.royalty.terms import read_agreements
 from tribute.tasks import build_task
-from tribute.valuation import period_splits, read_book
 from tribute_jobs import stages
 from tribute_jobs.context import Context, open_context
-from tribute_jobs.money import facts
-from tribute_jobs.money.alarms import alarm_limits
-from tribute_jobs.money.order import require_order
+from tribute_jobs.period import terms as facts
+from tribute_jobs.period.alarms import alarm_limits
+from tribute_jobs.period.sequence import require_order
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
 from tribute_jobs.stages.evaluation import judged_estimators

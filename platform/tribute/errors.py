@@ -1,12 +1,9 @@
 """Every error that tribute raises on purpose, as one tree under `TributeError`."""
 
-from tribute_storage.errors import LakeError, TributeError
-
 __all__ = [
     "ConfigError",
     "CorpusChanged",
     "CorpusError",
-    "LakeError",
     "LedgerError",
     "MoneyError",
     "PolicyError",
@@ -16,6 +13,13 @@ __all__ = [
     "TributeError",
     "ValuationError",
 ]
+
+
+class TributeError(Exception):
+    """Invalid input or a broken contract. The message says what was found, what was expected and the remedy.
+
+    The command line prints the message without a traceback. Programming mistakes raise ordinary exceptions.
+    """
 
 
 class ConfigError(TributeError):

@@ -25,7 +25,7 @@ from tribute.config import Project
 
 
 @dataclass(frozen=True)
-class Record:
+class TrackedRun:
     """What is tracked of one valuation (or added to it when it is settled)."""
 
     run_id: str
@@ -46,7 +46,7 @@ def tracking_uri(project: Project) -> str:
     return project.tracking.uri or f"sqlite:///{project.workdir / 'mlflow.db'}"
 
 
-def track(project: Project, record: Record) -> str | None:
+def track(project: Project, record: TrackedRun) -> str | None:
     """Write `record` to the MLflow run of its valuation, which is made if it is not there.
 
     Returns:
@@ -64,7 +64,7 @@ def track(project: Project, record: Record) -> str | None:
     return None
 
 
-def _write(project: Project, record: Record) -> None:
+def _write(project: Project, record: TrackedRun) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(tracking_uri(project))

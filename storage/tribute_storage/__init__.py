@@ -1,17 +1,17 @@
 """The lake: Parquet tables with Delta commits that workers write and anyone queries with SQL."""
 
-from tribute_storage.errors import LakeError, TributeError
+from tribute_storage.errors import LakeError
 from tribute_storage.lake import Lake
 from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
-from tribute_storage.publish import publish
-from tribute_storage.published import open_published, query_published
-from tribute_storage.reference import describe
-from tribute_storage.sandbox import Limits
+from tribute_storage.publishing.opened import open_published, query_published
+from tribute_storage.publishing.publish import publish
+from tribute_storage.querying.reference import describe
+from tribute_storage.querying.sandbox import Limits
+from tribute_storage.querying.sql import query
+from tribute_storage.querying.views import connect
 from tribute_storage.schemas import SCHEMAS
-from tribute_storage.sql import query
 from tribute_storage.staging import StagedFile
 from tribute_storage.usage import Ingested, ingest
-from tribute_storage.views import connect
 
 __all__ = [
     "SCHEMAS",
@@ -20,7 +20,6 @@ __all__ = [
     "LakeError",
     "Limits",
     "StagedFile",
-    "TributeError",
     "checkpoint",
     "clear_orphans",
     "compact",

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tribute_storage.lake import Lake
+from tribute_storage.querying.views import literals
 from tribute_storage.schemas import schema_of
-from tribute_storage.views import literals
 
 NONE = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"
 BATCH = 10_000

@@ -32,9 +32,9 @@ from tests.benchmarks.adversary_worlds import (
     write_world,
 )
 from tests.benchmarks.results import FOLDER, update_results, write_results
+from tribute.catalog import read_valuation
 from tribute.cluster import ray_session
-from tribute.config import Cluster, load_project
-from tribute.valuation import read_valuation
+from tribute.config import ClusterSettings, load_project
 from tribute_jobs.pipeline import run
 from tribute_storage import Lake
 
@@ -69,7 +69,7 @@ def main() -> None:
     root = FOLDER / "adversary"
     shutil.rmtree(root, ignore_errors=True)
     market, began = Market.of_installed_docs(), time.monotonic()
-    with ray_session(Cluster()):
+    with ray_session(ClusterSettings()):
         honest = shares(root, market, World("honest"))
         figures = {world.name: Figure(world, shares(root, market, world), honest) for world in attacks(market)}
     show(market, honest, figures.values())

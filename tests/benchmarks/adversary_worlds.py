@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from tribute.config import InstalledDocs
-from tribute.corpus.installed_docs import read_installed_docs
+from tribute.config import InstalledDocsSettings
+from tribute.corpus.readers.installed_docs import read_installed_docs
 
 SOURCES, BYTES = 6, 90_000
 QUERY_EVERY = 6
@@ -39,7 +39,7 @@ class Market:
     @classmethod
     def of_installed_docs(cls) -> "Market":
         """The largest source is copied, by the holder of the one in the middle."""
-        settings = InstalledDocs(kind="installed_docs", sources=SOURCES, max_bytes=BYTES)
+        settings = InstalledDocsSettings(kind="installed_docs", sources=SOURCES, max_bytes=BYTES)
         _, documents, _ = read_installed_docs(settings)
         texts = {s: [d.text for i, d in enumerate(found) if i % QUERY_EVERY] for s, found in documents.items()}
         asked = {s: _pieces(" ".join(d.text for d in found[::QUERY_EVERY])) for s, found in documents.items()}

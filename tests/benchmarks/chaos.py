@@ -19,8 +19,8 @@ import psutil
 import ray
 from ray.cluster_utils import Cluster
 
+from tribute.catalog import simulation_runs
 from tribute.config import Project, load_project
-from tribute.lineage import simulation_runs
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import connect

@@ -24,7 +24,7 @@ from scipy.stats import t as student
 from tests.benchmarks.mnist import DATA
 from tests.benchmarks.worlds import CORES, PERIOD, World
 from tribute.readout import (
-    Moved,
+    PerturbedModel,
     QueryRows,
     Sample,
     costs,
@@ -33,7 +33,7 @@ from tribute.readout import (
     query_features,
     read_out,
 )
-from tribute.simulation import build_course, build_mode, change_matrix, simulate, single_units
+from tribute.simulation import build_course, build_mode, change_matrix, leave_one_out_units, simulate
 from tribute.tasks import Scope
 
 Array = NDArray[np.float64]
@@ -163,14 +163,16 @@ def read_pool(path: Path) -> Pool:
         middle = recipe.run(recipe.initial(), range(start), everything)
         theta_P = recipe.run(middle, range(start, recipe.steps), everything).theta
         course = build_course(recipe, settings, theta_P)
-        change_KS = torch.from_numpy(change_matrix(single_units(world.data.source_ids), len(world.tokens_S)))
+        change_KS = torch.from_numpy(
+            change_matrix(leave_one_out_units(world.data.source_ids), len(world.tokens_S))
+        )
         mode = build_mode(course, settings, change_KS)
         responses_SP = simulate(mode, mode.begin(middle), start).response_KP
         scope = Scope(recipe.task, "all")
         [found] = read_out("difference", scope, [theta_P], [responses_SP], queries)
         read.append(found.influence_QS.double().numpy())
         if len(read) == 1:
-            first, moved = theta_P, Moved(scope, theta_P, responses_SP)
+            first, moved = theta_P, PerturbedModel(scope, theta_P, responses_SP)
     torch.set_num_threads(1)
     cost = costs(["distilled", "difference"], moved, queries, 1.0)
     feature_Qd = query_features(recipes[0].task, first, queries)

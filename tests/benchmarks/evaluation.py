@@ -46,7 +46,7 @@ from tribute.evaluation import (
     seed_ceiling,
     set_matrix,
 )
-from tribute.readout import Moved, QueryRows, costs, fit_head, query_features
+from tribute.readout import PerturbedModel, QueryRows, costs, fit_head, query_features
 from tribute.tasks import Scope
 
 Array = NDArray[np.float64]
@@ -231,10 +231,10 @@ def query_costs(world: World) -> dict[str, object]:
     for count in sorted({len(world.tokens_S), *SOURCES}):
         queries = QueryRows.of(rows.take(range(min(240, largest // count))))
         small = [1e-3 * torch.randn(count, scope.size) for scope in (whole, head)]
-        each = costs(["difference", "jvp", "adjoint"], Moved(whole, theta_P, small[0]), queries, 4.0)
-        found[str(count)] = each | costs(["shared_trunk"], Moved(head, theta_P, small[1]), queries, 4.0)
+        each = costs(["difference", "jvp", "adjoint"], PerturbedModel(whole, theta_P, small[0]), queries, 4.0)
+        found[str(count)] = each | costs(["shared_trunk"], PerturbedModel(head, theta_P, small[1]), queries, 4.0)
         small.clear()
-    narrow = Moved(whole, theta_P, torch.zeros(1, whole.size))
+    narrow = PerturbedModel(whole, theta_P, torch.zeros(1, whole.size))
     found["distilled"] = costs(["distilled"], narrow, QueryRows.of(world.queries), 4.0)["distilled"]
     return found
 

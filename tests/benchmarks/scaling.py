@@ -30,19 +30,18 @@ from tests.benchmarks.mnist import SETTINGS, SOURCES, write_mnist_project
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.simulation import QUERIES, RETRAINED, SPOT_STACK, SPOTS, TRUTH, cost, totals
 from tests.benchmarks.worlds import CORES, PERIOD, WARM_UP, Ask, Found, World, answers
+from tribute.catalog import lineage, simulated_responses
 from tribute.cluster import ray_session
-from tribute.config import Cluster, load_project
+from tribute.config import ClusterSettings, load_project
 from tribute.evaluation import misallocated, seed_ceiling
-from tribute.lineage import lineage
 from tribute.simulation import (
     Unit,
     build_course,
     build_mode,
     change_matrix,
     largest_chunk,
+    leave_one_out_units,
     simulate,
-    simulated_responses,
-    single_units,
     sketches,
 )
 from tribute_jobs.pipeline import run
@@ -157,7 +156,7 @@ def figures(
 def seconds_of_workers(folder: Path) -> dict[str, float]:
     """Seconds of the same simulation on one and on two workers; Ray and the training are there already."""
     seconds = {}
-    with ray_session(Cluster(workers=CORES)):
+    with ray_session(ClusterSettings(workers=CORES)):
         for workers in range(1, CORES + 1):
             path = write_mnist_project(
                 folder / f"workers-{workers}",
@@ -186,7 +185,9 @@ def peak_memory(path: Path, budget_gib: float) -> dict[str, float]:
     course = build_course(recipe, settings, recipe.initial().theta)
     peaks = []
     for count in (1, chunk):
-        change = torch.from_numpy(change_matrix(single_units(world.data.source_ids)[:count], len(world.tokens_S)))
+        change = torch.from_numpy(
+            change_matrix(leave_one_out_units(world.data.source_ids)[:count], len(world.tokens_S))
+        )
         mode = build_mode(course, settings, change)
         simulate(mode, mode.begin(recipe.initial()), course.steps.start)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)

@@ -25,21 +25,13 @@ from tests.benchmarks.lake_rows import Step, alone, step
 from tests.benchmarks.results import update_results
 from tests.benchmarks.settle_rows import PERIOD, RUN, fill, project
 from tests.unit.royalty.issued import POLICY, statements
-from tribute.royalty import (
-    BundleFacts,
-    Claim,
-    Policy,
-    allocate_shares,
-    build_bundle,
-    canonical_json,
-    new_key,
-    render_html,
-    render_pdf,
-    verify_bundle,
-)
-from tribute.valuation import period as valuing
-from tribute.valuation import value_period
-from tribute_jobs.money.settlement import commit, settlement
+from tribute.catalog import period as valuing
+from tribute.catalog import value_period
+from tribute.royalty.division import Claim, Policy, allocate_shares
+from tribute.royalty.exact import canonical_json
+from tribute.royalty.proof import BundleFacts, build_bundle, new_key, verify_bundle
+from tribute.royalty.render import render_html, render_pdf
+from tribute_jobs.period.settlement import commit, settlement
 from tribute_storage import Lake
 
 REPEATS, RENDERED = 3, 20

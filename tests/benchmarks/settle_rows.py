@@ -14,8 +14,8 @@ import pyarrow as pa
 import yaml
 
 from tests.projects import settings
+from tribute.catalog import lineage
 from tribute.config import Project, load_project
-from tribute.lineage import lineage
 from tribute.readout import influence_rows
 from tribute_storage import SCHEMAS, Lake, StagedFile
 

@@ -19,9 +19,9 @@ from rich.table import Table
 
 from tests.benchmarks.results import FOLDER, write_results
 from tests.benchmarks.worlds import PERIOD, Ask, answers
+from tribute.catalog import lineage
 from tribute.config import Project, load_project
 from tribute.evaluation import clipped_shares, misallocated_pool
-from tribute.lineage import lineage
 from tribute_storage import connect
 
 OTHER_SEEDS = 1000

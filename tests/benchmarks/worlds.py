@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tribute.catalog import lineage, period_queries
 from tribute.cluster import chunks
 from tribute.cluster.coordinate import ALLOCATION
-from tribute.config import Project, Simulation, load_project
+from tribute.config import Project, SimulationSettings, load_project
 from tribute.corpus import QueryTable, read_manifest
-from tribute.lineage import lineage
-from tribute.readout import QueryRows, period_queries, read_out
-from tribute.simulation import Unit, build_course, build_mode, change_matrix, simulate, single_units
+from tribute.readout import QueryRows, read_out
+from tribute.simulation import Unit, build_course, build_mode, change_matrix, leave_one_out_units, simulate
 from tribute.tasks import Scope
 from tribute.training import Recipe, State, TrainingSet, snapshot_training_set
 from tribute_jobs.pipeline import run
@@ -126,7 +126,7 @@ class World:
         training = time.perf_counter() - began
         found = {}
         for ask in asks:
-            units = list(ask.units) or single_units(self.data.source_ids)
+            units = list(ask.units) or leave_one_out_units(self.data.source_ids)
             read, seconds = self._simulated(recipe, settings[ask.name], units, states, ask.readouts)
             found[ask.name] = Found(read, seconds / training, seconds)
         return found
@@ -134,7 +134,7 @@ class World:
     def _simulated(
         self,
         recipe: Recipe,
-        settings: Simulation,
+        settings: SimulationSettings,
         units: Sequence[Unit],
         states: dict[int, State],
         readouts: Sequence[str],

@@ -11,9 +11,9 @@ from tests.unit.storage.market import BETA, BOOK, commit, market, visible
 from tests.unit.storage.rows import publisher_rows, varied_rows
 from tribute_storage import Lake, Limits, StagedFile, connect, ingest, publish, query
 from tribute_storage.log import TableLog
-from tribute_storage.publish_file import file_name
-from tribute_storage.sql import open_lake
-from tribute_storage.views import committed_files
+from tribute_storage.publishing.file import file_name
+from tribute_storage.querying.sql import open_lake
+from tribute_storage.querying.views import committed_files
 
 COUNT = "SELECT count(*) AS n FROM "
 

@@ -14,7 +14,7 @@ import yaml
 from tests.e2e.tables import fingerprints
 from tests.projects import SOURCES_CSV, settings, write_project, write_usage
 from tribute.config import Project, load_project
-from tribute.royalty import new_key
+from tribute.royalty.proof import new_key
 from tribute_jobs.pipeline import Outcome, run
 from tribute_jobs.progress import JsonReporter
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.projects import write_project
 from tribute.cluster import ray_session
-from tribute.config import Cluster, Project, load_project
+from tribute.config import ClusterSettings, Project, load_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 
@@ -15,7 +15,7 @@ PERIOD = "2026-10"
 
 @pytest.fixture(scope="session")
 def ray_cluster():
-    with ray_session(Cluster(workers=2)):
+    with ray_session(ClusterSettings(workers=2)):
         yield
 
 

@@ -21,15 +21,17 @@ from tests.e2e.closing import (
     prepare,
     work,
 )
+from tribute.catalog import Valuation, read_valuation
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError, PolicyError
-from tribute.royalty import Books, balances, beancount, verify_bundle, verify_statement
-from tribute.valuation import Valuation, read_valuation
-from tribute_jobs.money.books import read_books
-from tribute_jobs.money.issued import latest_statements, statement_folder, statements_of_version
-from tribute_jobs.money.posting import read_ledger
-from tribute_jobs.money.registering import register
-from tribute_jobs.money.settlement import Settlement, settlement
+from tribute.royalty.account import balances, beancount
+from tribute.royalty.proof import verify_bundle, verify_statement
+from tribute.royalty.statement import Books
+from tribute_jobs.inquiries.policy import register
+from tribute_jobs.period.accounts import read_books
+from tribute_jobs.period.ledger import read_ledger
+from tribute_jobs.period.settlement import Settlement, settlement
+from tribute_jobs.period.statements import latest_statements, statement_folder, statements_of_version
 from tribute_storage import Lake, connect
 
 
@@ -208,7 +210,7 @@ def test_a_file_that_is_edited_while_it_is_settled_by_is_refused(
         path.write_text(AGREEMENTS.replace("7/8", "3/4"))
         return books
 
-    monkeypatch.setattr("tribute_jobs.money.settlement.read_books", edited_when_read)
+    monkeypatch.setattr("tribute_jobs.period.settlement.read_books", edited_when_read)
     with pytest.raises(MoneyError, match=r"^agreements.csv, which rights.agreements names, changed while"):
         november(project)
 

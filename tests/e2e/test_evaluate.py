@@ -9,9 +9,9 @@ import pytest
 
 from tests.e2e.conftest import PERIOD
 from tests.projects import write_project
+from tribute.catalog import estimator_run
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
-from tribute.lineage import estimator_run
 from tribute.tracking import tracking_uri
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter

@@ -9,9 +9,9 @@ import yaml
 
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import tribute
+from tribute.catalog import lineage
 from tribute.config import load_project
 from tribute.estimators import ESTIMATORS
-from tribute.lineage import lineage
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 
 from tests.unit.jobs.commanding import tribute
 from tribute.config import load_project
-from tribute_jobs.money.issued import latest_statements
+from tribute_jobs.period.statements import latest_statements
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 

@@ -13,7 +13,7 @@ from tests.e2e.tables import fingerprints
 from tests.projects import article, write_project
 from tribute.config import Project, load_project
 from tribute.errors import CorpusError
-from tribute_jobs.ingesting import figures, ingest_files
+from tribute_jobs.commands.ingest import figures, ingest_files
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import Lake, connect

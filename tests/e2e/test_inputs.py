@@ -15,13 +15,14 @@ from tests.e2e.closing import AGREEMENTS, change_rights, copied, everything, wor
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import Ran, tribute
 from tests.unit.storage.rows import any_rows
+from tribute.catalog import lineage
 from tribute.config import Project, load_project
 from tribute.errors import ProofError
-from tribute.lineage import lineage
-from tribute.royalty import BundleFacts, build_bundle, canonical_json, new_key
-from tribute_jobs.money.issued import latest_statements, statement_folder
-from tribute_jobs.money.posting import post, read_ledger
-from tribute_jobs.money.registering import register
+from tribute.royalty.exact import canonical_json
+from tribute.royalty.proof import BundleFacts, build_bundle, new_key
+from tribute_jobs.inquiries.policy import register
+from tribute_jobs.period.ledger import post, read_ledger
+from tribute_jobs.period.statements import latest_statements, statement_folder
 from tribute_storage import SCHEMAS, Lake, compact, connect
 
 TABLES = {

@@ -17,12 +17,12 @@ import yaml
 from tests.e2e.cliff_task import ANCHOR, OTHERS, write_examples
 from tests.e2e.conftest import PERIOD
 from tests.projects import WORDS, settings, write_corpus, write_project
-from tribute.config import Cluster, Project, load_project
+from tribute.catalog import period_queries, recorded_replicates
+from tribute.config import ClusterSettings, Project, load_project
 from tribute.errors import ConfigError
-from tribute.readout import QueryRows, period_queries
+from tribute.readout import QueryRows
 from tribute.serving.attributor import Attributor
 from tribute.serving.schemas import Query
-from tribute.simulation import recorded_replicates
 from tribute.tasks import build_task
 from tribute.training import Recorder, Trajectory, training_set
 from tribute_jobs.pipeline import run
@@ -73,7 +73,7 @@ class Finished(NamedTuple):
 def valued(path: Path) -> Finished:
     """Run a project up to `value`."""
     project, listener = load_project(path), Listener()
-    project = project.model_copy(update={"cluster": Cluster(workers=1)})  # starts sooner; changes no bit
+    project = project.model_copy(update={"cluster": ClusterSettings(workers=1)})  # starts sooner; changes no bit
     outputs = run(project, PERIOD, listener, "value").outputs
     runs = {stage: output.run_id for stage, output in outputs.items()}
     return Finished(project, runs, [stage for stage, output in outputs.items() if output.new], listener.warnings)

@@ -16,9 +16,9 @@ import yaml
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import Ran, tribute
 from tribute.config import Project, load_project
-from tribute_jobs.money.issued import latest_statements
-from tribute_jobs.money.settlement import commit, settlement
-from tribute_jobs.reading import latest_valuation
+from tribute_jobs.inquiries.report import latest_valuation
+from tribute_jobs.period.settlement import commit, settlement
+from tribute_jobs.period.statements import latest_statements
 from tribute_storage import SCHEMAS, Lake, connect
 
 FEES = "customer_id,fee\ncustomer-0,10.00\ncustomer-1,19.90\nnever-asked,5.00\n"

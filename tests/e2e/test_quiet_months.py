@@ -11,11 +11,11 @@ from tests.e2e.closing import copied, work
 from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute.errors import ValuationError
-from tribute.royalty import verify_bundle
-from tribute.serving.reporter import Reporter
-from tribute_jobs.money.explaining import explain
-from tribute_jobs.money.issued import latest_statements, statement_folder
-from tribute_jobs.money.whatif import divide
+from tribute.royalty.proof import verify_bundle
+from tribute.serving.reporter import PeriodReporter
+from tribute_jobs.inquiries.explain import explain
+from tribute_jobs.inquiries.whatif import divide
+from tribute_jobs.period.statements import latest_statements, statement_folder
 
 BUSY, QUIET, LAST, BEYOND = "2026-10", "2026-11", "2026-12", "2027-01"
 TERMS = (
@@ -137,6 +137,6 @@ def test_queries_that_come_late_make_another_draft(quarter: Project, tmp_path: P
 
 
 def test_the_service_reports_only_what_was_attributed(quarter: Project) -> None:
-    assert Reporter(quarter).report(QUIET)["queries"] == 0
+    assert PeriodReporter(quarter).report(QUIET)["queries"] == 0
     with pytest.raises(ValuationError, match="Period 2020-01 has no attributed query"):
-        Reporter(quarter).report("2020-01")
+        PeriodReporter(quarter).report("2020-01")

@@ -10,10 +10,10 @@ import pytest
 from ray import serve
 
 from tests.e2e.conftest import PERIOD
-from tribute.config import Project, Serving, load_project
+from tribute.catalog import valuation_report
+from tribute.config import Project, ServingSettings, load_project
 from tribute.serving import start
-from tribute.valuation import valuation_report
-from tribute_jobs.reading import latest_valuation
+from tribute_jobs.inquiries.report import latest_valuation
 from tribute_storage import connect
 
 OTHER = "2026-09"
@@ -32,7 +32,7 @@ def service(served: Project) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    url = start(served.model_copy(update={"serving": Serving(port=port, max_queries=50)}))
+    url = start(served.model_copy(update={"serving": ServingSettings(port=port, max_queries=50)}))
     with httpx.Client(base_url=url, timeout=60) as client:
         yield client
     serve.shutdown()

@@ -12,21 +12,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from tribute.royalty import (
-    Adjustment,
-    Agreement,
+from tribute.royalty.account import Adjustment, Agreement, account_from_json, owed
+from tribute.royalty.exact import canonical_json
+from tribute.royalty.render import render_html, render_text
+from tribute.royalty.statement import (
     Books,
     LineValue,
     PeriodFacts,
     Pool,
     PublisherValue,
     Quality,
-    account_from_json,
     build_statements,
-    canonical_json,
-    owed,
-    render_html,
-    render_text,
 )
 
 Statement = dict[str, Any]

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from tests.golden.statement_cases import CASES, HERE, REASON, expected_files, settled
-from tribute.royalty import check_period
+from tribute.royalty.statement import check_period
 
 EXPECTED = expected_files()
 Worked = dict[str, int]

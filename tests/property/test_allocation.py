@@ -8,9 +8,11 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tribute.royalty import LineValue, PublisherValue, Right, RightsBook, allocate
-from tribute.royalty.allocation import Part
-from tribute.royalty.statement_lines import PoolMoney, statement_lines
+from tribute.royalty.division.allocation import ShareParts
+from tribute.royalty.exact import allocate
+from tribute.royalty.statement import LineValue, PublisherValue
+from tribute.royalty.statement.lines import PoolMoney, statement_lines
+from tribute.royalty.terms import Right, RightsBook
 
 weights = st.dictionaries(
     st.text("abcdefgh", min_size=1, max_size=3), st.integers(0, 10**12), min_size=1, max_size=40
@@ -71,7 +73,7 @@ def test_lines_sum_to_what_each_pool_gave(
     rows = [LineValue(name, name, "", 1, nats, nats, nats, nats, tokens) for name, (nats, tokens) in of.items()]
     total = sum((nats for nats, _ in of.values()), Decimal(0))
     publisher = PublisherValue("p", "P", total, total, total, total, tuple(rows))
-    part = Part(share * attributed, share * (1 - attributed), Fraction(0))
+    part = ShareParts(share * attributed, share * (1 - attributed), Fraction(0))
     given_money = [PoolMoney(name, minor if share else 0) for name, minor in pools.items()]
     lines = statement_lines("s", publisher, part, given_money, basis, "EUR")
     assert len({line["line_id"] for line in lines}) == len(lines)

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from tests.unit.royalty.issued import POLICY, history, statements
 from tribute.errors import LedgerError, MoneyError, ProofError
-from tribute.royalty.bundle import BundleFacts, build_bundle, leaves_of, pieces_of, with_proofs
-from tribute.royalty.canonical import canonical_json, statement_sha256
-from tribute.royalty.identities import amount_text
-from tribute.royalty.ledger import GENESIS, Entry, Posting, balances, check_chain, entries
-from tribute.royalty.ledger_text import account_name
-from tribute.royalty.merkle import Tree, leaf_hash, root_from_range
-from tribute.royalty.money import Money
-from tribute.royalty.shapes import ANY, INTEGER, RATIO, TEXT, Kind, Record, misshapen
-from tribute.royalty.signing import new_key
-from tribute.royalty.strict_json import Problem, read_canonical
-from tribute.royalty.verification import verify_bundle, verify_statement
+from tribute.royalty.account.ledger import GENESIS, Entry, Posting, balances, check_chain, entries
+from tribute.royalty.account.ledger_text import account_name
+from tribute.royalty.exact.canonical import canonical_json, statement_sha256
+from tribute.royalty.exact.money import Money
+from tribute.royalty.proof.bundle import BundleFacts, build_bundle, leaves_of, pieces_of, with_proofs
+from tribute.royalty.proof.merkle import MerkleTree, leaf_hash, root_from_range
+from tribute.royalty.proof.recompute.statement import amount_text
+from tribute.royalty.proof.shapes import ANY, INTEGER, RATIO, TEXT, Kind, Record, misshapen
+from tribute.royalty.proof.signing import new_key
+from tribute.royalty.proof.strict_json import Problem, read_canonical
+from tribute.royalty.proof.verify import verify_bundle, verify_statement
 
 PEM, PUBLIC = new_key()
 many = settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
@@ -39,7 +39,7 @@ def ranges(draw: st.DrawFn) -> tuple[list[bytes], int, int]:
 def range_law(case: tuple[list[bytes], int, int], data: st.DataObject) -> None:
     """A range leads to the root; no changed bit of a leaf or hash, no other place and no other order does."""
     hashes, first, count = case
-    tree = Tree(hashes)
+    tree = MerkleTree(hashes)
     proof = tree.range_proof(first, count)
     known = hashes[first : first + count]
     assert root_from_range(known, first, len(hashes), proof) == tree.root

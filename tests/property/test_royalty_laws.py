@@ -11,14 +11,21 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tribute.errors import PolicyError
-from tribute.royalty.accounting import ends_accounting_period
-from tribute.royalty.agreement import Agreement
-from tribute.royalty.allocation import UNITS, Claim, allocate_shares
-from tribute.royalty.balance import Account, Adjustment, account_from_json, balance, balance_json, recounted
-from tribute.royalty.limits import customer_weights, limited
-from tribute.royalty.money import allocate
-from tribute.royalty.policy import Policy, policy_from_json, policy_json
-from tribute.royalty.restatement import owed
+from tribute.royalty.account.agreement import Agreement
+from tribute.royalty.account.balance import (
+    Account,
+    Adjustment,
+    account_from_json,
+    balance,
+    balance_json,
+    recounted,
+)
+from tribute.royalty.account.restatement import owed
+from tribute.royalty.division.allocation import UNITS, Claim, allocate_shares
+from tribute.royalty.division.limits import customer_weights, limited
+from tribute.royalty.division.policy import Policy, policy_from_json, policy_json
+from tribute.royalty.exact.calendar import ends_accounting_period
+from tribute.royalty.exact.money import allocate
 
 EXAMPLES = pytest.mark.parametrize("examples", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 CUSTOMERS = ("ada", "bob", "eve")

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from tests.projects import settings
-from tribute.config import load_project, period_days
+from tribute.config import load_project
 from tribute.errors import ConfigError
+from tribute.royalty.exact.calendar import period_days
 
 
 def write(folder: Path, **sections: object) -> Path:

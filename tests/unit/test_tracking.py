@@ -6,8 +6,8 @@ import mlflow
 import pyarrow as pa
 import pytest
 
-from tribute.config import Project, Tracking
-from tribute.tracking import Record, track, tracking_uri
+from tribute.config import Project, TrackingSettings
+from tribute.tracking import TrackedRun, track, tracking_uri
 
 ROWS = pa.table({"publisher_id": ["a", "b"], "value_nats": [1.0, 2.0]})
 
@@ -17,8 +17,8 @@ def project(tmp_path: Path) -> Project:
     return Project(name="press", corpus={"kind": "text", "path": "a"}, workdir=tmp_path)
 
 
-def record(part: str = "valuation") -> Record:
-    return Record(
+def record(part: str = "valuation") -> TrackedRun:
+    return TrackedRun(
         "value-1",
         "2026-10",
         part,
@@ -49,7 +49,7 @@ def test_a_valuation_is_one_run_however_often_it_is_tracked(project: Project) ->
 
 
 def test_an_outage_is_reported_and_made_up_for(project: Project) -> None:
-    broken = project.model_copy(update={"tracking": Tracking(uri="http://127.0.0.1:9")})
+    broken = project.model_copy(update={"tracking": TrackingSettings(uri="http://127.0.0.1:9")})
     problem = track(broken, record())
     assert problem is not None
     assert "did not take value-1" in problem
@@ -58,5 +58,5 @@ def test_an_outage_is_reported_and_made_up_for(project: Project) -> None:
 
 
 def test_tracking_can_be_off(project: Project) -> None:
-    assert track(project.model_copy(update={"tracking": Tracking(enabled=False)}), record()) is None
+    assert track(project.model_copy(update={"tracking": TrackingSettings(enabled=False)}), record()) is None
     assert not (project.workdir / "mlflow.db").exists()

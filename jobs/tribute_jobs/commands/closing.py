@@ -21,7 +21,7 @@ def policy(
 
     Running a period registers its policy too. Another policy then needs a --reason, which stays on record.
     """
-    from tribute_jobs.money.registering import register
+    from tribute_jobs.inquiries.policy import register
 
     register(load_project(project), period, reason, as_json)
 
@@ -45,7 +45,7 @@ def restate(project: ProjectFile, period: Period, reason: Reason, as_json: AsJso
 @ledger.command()
 def check(project: ProjectFile, as_json: AsJson = False) -> None:
     """Check that every entry of the ledger is as it was posted, and show the accounts' balances."""
-    from tribute_jobs.money.accounts import print_accounts
+    from tribute_jobs.inquiries.ledger import print_accounts
 
     print_accounts(load_project(project), as_json)
 
@@ -53,7 +53,7 @@ def check(project: ProjectFile, as_json: AsJson = False) -> None:
 @ledger.command()
 def export(project: ProjectFile) -> None:
     """Print the ledger as beancount text."""
-    from tribute.royalty import beancount
-    from tribute_jobs.money.posting import read_ledger
+    from tribute.royalty.account import beancount
+    from tribute_jobs.period.ledger import read_ledger
 
     print(beancount(read_ledger(load_project(project))), end="")

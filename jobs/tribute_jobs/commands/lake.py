@@ -41,7 +41,7 @@ def sql(
     Examples: tribute sql project.yaml "from top_sources('q001')";
     tribute sql project.yaml -f month.sql --format csv -o month.csv
     """
-    from tribute_jobs.querying import answer, write_rows
+    from tribute_jobs.inquiries.sql import answer, write_rows
 
     write_rows(answer(target, query, file, as_of, timeout, memory, schema), output, to)
 
@@ -61,7 +61,7 @@ def ingest(
     Columns: query_id, time, and text, or features and label; optionally customer_id, weight,
     inclusion_probability. What is sent again is not counted again; what comes late counts in its own month.
     """
-    from tribute_jobs.ingesting import ingest_command
+    from tribute_jobs.commands.ingest import ingest_command
 
     ingest_command(load_project(project), files, batch, as_json)
 
@@ -79,7 +79,7 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Write a read-only DuckDB file per publisher, with its rows alone, and one for the operator."""
-    from tribute_jobs.publishing import publish_files
+    from tribute_jobs.commands.publish import publish_files
 
     publish_files(load_project(project), folder, publisher or (), period, as_json)
 
@@ -87,7 +87,7 @@ def publish(
 @upkeep.command()
 def compact(project: ProjectFile, table: Tables = None, as_json: AsJson = False) -> None:
     """Join small files into large ones, and rewrite those of an older schema; others may work meanwhile."""
-    from tribute_jobs.upkeep import compact_tables
+    from tribute_jobs.commands.upkeep import compact_tables
 
     compact_tables(load_project(project), table, as_json)
 
@@ -95,7 +95,7 @@ def compact(project: ProjectFile, table: Tables = None, as_json: AsJson = False)
 @upkeep.command()
 def checkpoint(project: ProjectFile, table: Tables = None, as_json: AsJson = False) -> None:
     """Write every log's state as one file, so that opening the lake does not replay it."""
-    from tribute_jobs.upkeep import checkpoint_tables
+    from tribute_jobs.commands.upkeep import checkpoint_tables
 
     checkpoint_tables(load_project(project), table, as_json)
 
@@ -109,6 +109,6 @@ def retain(
     as_json: AsJson = False,
 ) -> None:
     """Delete files that compaction replaced longer ago; `--as-of` then reaches back no further."""
-    from tribute_jobs.upkeep import retain_tables
+    from tribute_jobs.commands.upkeep import retain_tables
 
     retain_tables(load_project(project), table, days, dry_run, as_json)

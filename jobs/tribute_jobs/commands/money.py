@@ -37,7 +37,7 @@ def verify(
 
     Exit code 0: it holds. 1: it does not, and every finding is named. 2: the file cannot be read.
     """
-    from tribute_jobs.money.verifying import print_verdict, verdict
+    from tribute_jobs.inquiries.verify import print_verdict, verdict
 
     found = verdict(file, key, None if project is None else load_project(project))
     print_verdict(found, as_json)
@@ -53,7 +53,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Walk back from an amount to the queries, the simulation and the training behind it."""
-    from tribute_jobs.money.explaining import print_explanation
+    from tribute_jobs.inquiries.explain import print_explanation
 
     print_explanation(load_project(project), line, customers, as_json)
 
@@ -61,7 +61,7 @@ def explain(
 @app.command()
 def diff(project: ProjectFile, before: Side, after: Side, as_json: AsJson = False) -> None:
     """What moved between two periods, or two versions of one, and why."""
-    from tribute_jobs.money.differing import print_difference
+    from tribute_jobs.inquiries.diff import print_difference
 
     print_difference(load_project(project), before, after, as_json)
 
@@ -77,7 +77,7 @@ def whatif(
     as_json: AsJson = False,
 ) -> None:
     """Divide a valued period by several policies side by side, before it is closed; commits nothing."""
-    from tribute_jobs.money.whatif_text import print_policies
+    from tribute_jobs.inquiries.whatif_text import print_policies
 
     print_policies(load_project(project), period, policy or (), as_json)
 
@@ -92,7 +92,7 @@ def open_dispute(
     as_json: AsJson = False,
 ) -> None:
     """Record that a publisher contests a line or a whole statement; prints the dispute's id."""
-    from tribute_jobs.money.disputing_text import print_opened
+    from tribute_jobs.inquiries.dispute_text import print_opened
 
     print_opened(load_project(project), about, kind, text, field, as_json)
 
@@ -105,7 +105,7 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Record what was done about a dispute."""
-    from tribute_jobs.money.disputing_text import print_resolved
+    from tribute_jobs.inquiries.dispute_text import print_resolved
 
     print_resolved(load_project(project), dispute_id, action, as_json)
 
@@ -117,6 +117,6 @@ def list_disputes(
     as_json: AsJson = False,
 ) -> None:
     """Disputes with their state and age, the open ones first."""
-    from tribute_jobs.money.disputing_text import print_disputes
+    from tribute_jobs.inquiries.dispute_text import print_disputes
 
     print_disputes(load_project(project), period, as_json)

@@ -20,7 +20,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole chain on text that every Python installation has: docstrings of installed packages."""
-    from tribute_jobs.starter import write_demo
+    from tribute_jobs.commands.starter import write_demo
 
     run_to(load_project(write_demo(folder)), period, as_json, "settle")
 
@@ -28,7 +28,7 @@ def demo(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
     """Write a commented project.yaml that runs as it is, to be pointed at your own corpus and model."""
-    from tribute_jobs.starter import write_starter
+    from tribute_jobs.commands.starter import write_starter
 
     path = write_starter(folder)
     print(f"Wrote {path}. Try it: tribute run {path} --period {THIS_MONTH}")
@@ -103,9 +103,9 @@ def serve(project: ProjectFile) -> None:
 
 def run_to(project: Project, period: str, as_json: bool, last: str, reason: str = "") -> None:
     """Run the stages up to `last`, telling what happens."""
+    from tribute_jobs.inquiries.report import latest_valuation, print_valuation
     from tribute_jobs.pipeline import run as run_stages
     from tribute_jobs.progress import JsonReporter, PeopleReporter
-    from tribute_jobs.reading import latest_valuation, print_valuation
 
     console = Console()
     outcome = run_stages(project, period, JsonReporter() if as_json else PeopleReporter(console), last, reason)

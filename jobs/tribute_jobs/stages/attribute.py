@@ -9,12 +9,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tribute.catalog import (
+    SimulationRun,
+    attribution_run,
+    customer_cap,
+    period_queries,
+    query_rows,
+    simulated_responses,
+    simulation_runs,
+)
 from tribute.cluster import WriteJob, chunks
 from tribute.corpus import QueryTable
-from tribute.lineage import SimulationRun, simulation_runs
-from tribute.readout import QueryRows, attribution_run, period_queries, query_rows
-from tribute.simulation import Design, Simulated, design_of, simulated_responses
-from tribute.valuation import customer_cap, query_uses
+from tribute.readout import QueryRows
+from tribute.simulation import Design, Simulated, design_of
+from tribute.valuation import query_uses
 from tribute_jobs.context import Context
 from tribute_jobs.stages.distilled import SampledMonth, predicted_rows, sampled_month
 from tribute_jobs.stages.readouts import ReadOuts

@@ -1,8 +1,8 @@
 """Stages after settling: `close` makes a period final, `restate` issues a closed one anew."""
 
 from tribute_jobs.context import Context
-from tribute_jobs.money import closing
-from tribute_jobs.money.issued import latest_version, statement_folder
+from tribute_jobs.period import closing
+from tribute_jobs.period.statements import latest_version, statement_folder
 from tribute_jobs.stages.stage import StageOutput
 
 

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
+from tribute.catalog import period_splits, read_book
 from tribute.config import Project
 from tribute.corpus import Corpus, SourceExamples, read_corpus, verify_inputs, write_snapshot
-from tribute.valuation import period_splits, read_book
 from tribute_jobs.context import Context
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS

@@ -8,19 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.catalog import SimulationRun, recorded_replicates
 from tribute.cluster import FeatureJob, chunks
 from tribute.corpus import QueryTable
-from tribute.lineage import SimulationRun
-from tribute.readout import (
-    Distilled,
-    QueryRows,
-    Sample,
-    difference_estimate,
-    precise_estimate,
-    query_features,
-)
+from tribute.readout import Distilled, QueryRows, Sample, difference_estimate, precise_estimate, query_features
 from tribute.readout.distilled import PILOT, WORTHWHILE
-from tribute.simulation import Design, Simulated, recorded_replicates
+from tribute.simulation import Design, Simulated
 from tribute.tasks import build_task
 from tribute.valuation import GROUPS, query_groups
 from tribute_jobs.stages.readouts import ReadOuts

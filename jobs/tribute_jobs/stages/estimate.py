@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.cluster import EstimateJob, InfluenceJob, Shards, chunks, named
+from tribute.catalog import SimulationRun, recorded_replicates, run_id
+from tribute.cluster import EstimateJob, InfluenceJob, WorkerPool, chunks, named
 from tribute.corpus import QueryTable
 from tribute.errors import TributeError
 from tribute.estimators import ESTIMATORS, Trained, largest_part
-from tribute.lineage import SimulationRun, run_id
 from tribute.readout import QueryRows
-from tribute.simulation import Replicate, Simulated, Unit, recorded_replicates
+from tribute.simulation import Replicate, Simulated, Unit
 from tribute.training import Recipe
 from tribute_jobs.context import Context
 
@@ -40,7 +40,7 @@ class Costs(NamedTuple):
 class Estimations:
     """Estimators of the project's replicates."""
 
-    def __init__(self, context: Context, shards: Shards) -> None:
+    def __init__(self, context: Context, shards: WorkerPool) -> None:
         self._context, self._shards = context, shards
         self._replicates = recorded_replicates(context.project)
 

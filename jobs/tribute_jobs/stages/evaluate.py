@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tribute.catalog import period_queries, run_id, simulation_runs
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
 from tribute.evaluation import MEASURED, certificate_json, certificate_record, read_certificate, render_certificate
-from tribute.lineage import run_id, simulation_runs
-from tribute.readout import period_queries
 from tribute.tracking import track
 from tribute_jobs.context import Context
 from tribute_jobs.stages.evaluation import Evaluation, check_retrains, estimator_runs

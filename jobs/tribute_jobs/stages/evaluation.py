@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.catalog import SimulationRun, estimator_run, run_id, simulated_responses, simulation_runs
 from tribute.config import Project
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError, TributeError
 from tribute.estimators import ESTIMATORS
 from tribute.evaluation import Truth, first_units, random_sets, removal, set_matrix
-from tribute.lineage import SimulationRun, estimator_run, run_id, simulation_runs
-from tribute.simulation import Simulated, Unit, design_of, simulated_responses, single_units
+from tribute.simulation import Simulated, Unit, design_of, leave_one_out_units
 from tribute.valuation import query_groups
 from tribute_jobs.context import Context
 from tribute_jobs.stages.judging import Judging
@@ -92,7 +92,7 @@ class Evaluation:
         units, failed = [each.unit for each in found], [each.failed for each in found]
         design = design_of(run.settings.notion, units, np.array(tokens, dtype=np.float64), failed)
         grouped = run.settings.notion == "leave_one_out" and len(found) < len(self.names)
-        self.units = units if grouped else single_units(self.names)
+        self.units = units if grouped else leave_one_out_units(self.names)
         self.tokens_U = np.array([sum(tokens[s] for s in unit.removed) for unit in self.units], dtype=np.float64)
         self.own = project.training.seed
         first = self.own + project.evaluation.first_seed
@@ -110,7 +110,7 @@ class Evaluation:
         """
         runs, found = estimator_runs(self.project), []
         missing = [run for run in runs if not self.context.committed("simulations", run.run_id)]
-        failed = Simulations(self.context).estimate(missing, single_units(self.names), tolerant=True)
+        failed = Simulations(self.context).estimate(missing, leave_one_out_units(self.names), tolerant=True)
         for run in runs:
             try:
                 if run.run_id in failed:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tribute.catalog import SimulationRun
 from tribute.cluster import SimulateJob, SketchJob, chunks
-from tribute.lineage import SimulationRun
-from tribute.simulation import Tree, Unit, ward_tree
+from tribute.simulation import Unit, WardTree, ward_tree
 
 if TYPE_CHECKING:
     from tribute_jobs.stages.simulate import Simulations
@@ -37,7 +37,7 @@ def group_jobs(simulations: "Simulations", run: SimulationRun) -> tuple[list[Sim
     return [*first, *second], {unit.unit_id for unit in kept}
 
 
-def content_tree(simulations: "Simulations", run: SimulationRun) -> Tree:
+def content_tree(simulations: "Simulations", run: SimulationRun) -> WardTree:
     """The sources as a tree of groups, by what their gradients look like where the simulation begins."""
     replicate, shards = simulations.replicates[0], simulations.shards
     sources = simulations.context.manifest().sources
@@ -47,10 +47,10 @@ def content_tree(simulations: "Simulations", run: SimulationRun) -> Tree:
     jobs = [SketchJob(replicate.seed, chosen) for chosen in chunks(len(sources), SKETCHED)]
     pieces = shards.run(jobs, lambda actor, job: actor.sketch.remote(shards.data, theta, job))
     tokens = np.array([source.tokens for source in sources], dtype=np.float64)
-    return Tree(ward_tree(np.concatenate(pieces), tokens))
+    return WardTree(ward_tree(np.concatenate(pieces), tokens))
 
 
-def _units(tree: Tree, nodes: Sequence[int], names: Sequence[str]) -> list[Unit]:
+def _units(tree: WardTree, nodes: Sequence[int], names: Sequence[str]) -> list[Unit]:
     """The groups as units; one of a single source bears its name."""
     found = [(node, tree.members(node)) for node in nodes]
     return [

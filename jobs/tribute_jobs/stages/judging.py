@@ -10,31 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.catalog import SimulationRun, customer_cap, payees, recorded_replicates
 from tribute.cluster import PatchJob, chunks
 from tribute.corpus import QueryTable
 from tribute.errors import TributeError
-from tribute.evaluation import (
-    Truth,
-    guesses,
-    judged_influence,
-    misallocated,
-    payee_intervals,
-    pool_figures,
-    row,
-)
-from tribute.lineage import SimulationRun
+from tribute.evaluation import Truth, guesses, judged_influence, misallocated, payee_intervals, pool_figures, row
 from tribute.readout import METHODS, QueryRows, fit_head, query_features
-from tribute.simulation import Design, Simulated, change_matrix, recorded_replicates, single_units
+from tribute.simulation import Design, Simulated, change_matrix, leave_one_out_units
 from tribute.tasks import build_task
-from tribute.valuation import (
-    Estimates,
-    SourceSums,
-    customer_cap,
-    interval,
-    payees,
-    query_uses,
-    source_values,
-)
+from tribute.valuation import Estimates, SourceSums, interval, query_uses, source_values
 from tribute_jobs.context import Context
 from tribute_jobs.stages.estimate import Costs
 from tribute_jobs.stages.readouts import ReadOuts
@@ -72,7 +56,7 @@ class Judging:
     @cached_property
     def _units(self) -> list[Any]:
         found = [each.unit for each in self._runs[0][1]]
-        return found if self._grouped else single_units(self.context.source_ids())
+        return found if self._grouped else leave_one_out_units(self.context.source_ids())
 
     @cached_property
     def _influence_RQU(self) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """What is said of a month in which nothing was asked: it may be right, or the month be mistyped."""
 
-from tribute.config import IngestedQueries, Project, UsageQueries
+from tribute.config import IngestedQueriesSettings, Project, UsageQueriesSettings
 from tribute.corpus import usage_queries
-from tribute_jobs.money.order import NAMED
+from tribute_jobs.period.sequence import NAMED
 from tribute_storage import connect
 
 
@@ -20,8 +20,8 @@ def quiet_month(project: Project, period: str) -> str:
 def months_with_queries(project: Project) -> list[str]:
     """The months that have queries, `YYYY-MM`, in order: in the usage file, among ingested events, attributed."""
     settings, window = project.queries, getattr(project.corpus, "window", None)
-    found = usage_queries(settings.path, window).months() if isinstance(settings, UsageQueries) else []
-    ingested = "union select period from usage" if isinstance(settings, IngestedQueries) else ""
+    found = usage_queries(settings.path, window).months() if isinstance(settings, UsageQueriesSettings) else []
+    ingested = "union select period from usage" if isinstance(settings, IngestedQueriesSettings) else ""
     with connect(project.lake_root) as connection:
         rows = connection.execute(f"select period from queries {ingested}").fetchall()
     return sorted({*found, *(period for (period,) in rows)})

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.catalog import SimulationRun, recorded_replicates
 from tribute.cluster import ReadOutJob, chunks
 from tribute.corpus import QueryTable
-from tribute.lineage import SimulationRun
 from tribute.readout import QueryRows, candidates
-from tribute.simulation import Simulated, recorded_replicates
+from tribute.simulation import Simulated
 from tribute.tasks import Scope, build_task
 from tribute_jobs.context import Context
 from tribute_jobs.stages.estimate import Estimations

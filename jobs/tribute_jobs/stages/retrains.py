@@ -11,12 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tribute.catalog import recorded_replicates, retrain_bank, run_id, whole_retraining
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
 from tribute.evaluation import WHOLE
-from tribute.lineage import retrain_bank, run_id, whole_retraining
 from tribute.readout import QueryRows
-from tribute.simulation import ResponseFile, Unit, check_file, largest_chunk, recorded_replicates
+from tribute.simulation import ResponseFile, Unit, check_file, largest_chunk
 from tribute.training import Recipe, Trajectory
 from tribute_jobs.context import Context
 from tribute_storage import SCHEMAS, connect

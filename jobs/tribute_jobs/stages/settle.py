@@ -1,20 +1,21 @@
 """Stage `settle`: divide the period's pools to the minor unit and write every publisher's statement."""
 
-from tribute.royalty import Money, month_after, period_csv, render_report
-from tribute.tracking import Record, track
-from tribute.valuation import Valuation, read_valuation
+from tribute.catalog import Valuation, read_valuation
+from tribute.royalty.exact import Money, month_after
+from tribute.royalty.render import period_csv, render_report
+from tribute.tracking import TrackedRun, track
 from tribute_jobs.context import Context
-from tribute_jobs.money.alarms import period_alarms
-from tribute_jobs.money.facts import pools
-from tribute_jobs.money.files import write_files
-from tribute_jobs.money.issued import (
+from tribute_jobs.period.alarms import period_alarms
+from tribute_jobs.period.files import write_files
+from tribute_jobs.period.settlement import commit, settlement
+from tribute_jobs.period.statements import (
     Statement,
     latest_statements,
     latest_version,
     statement_folder,
     statements_of_run,
 )
-from tribute_jobs.money.settlement import commit, settlement
+from tribute_jobs.period.terms import pools
 from tribute_jobs.stages.stage import StageOutput
 
 
@@ -59,13 +60,13 @@ def _summary(context: Context, statements: list[Statement], closed: bool) -> str
     return f"no queries in {first['period']}: {money} divided by {basis} {over}"
 
 
-def _record(valuation: Valuation, statements: list[Statement]) -> Record:
+def _record(valuation: Valuation, statements: list[Statement]) -> TrackedRun:
     """What the settlement adds to the valuation's MLflow run: amounts as text, never as metrics."""
     first = statements[0]
     paid = {(pool["pool_id"], s["currency"]): pool["pool_amount_minor"] for s in statements for pool in s["pools"]}
     money = " + ".join(Money(minor, currency).text() for (_, currency), minor in sorted(paid.items()))
     version = first["statement_version"]
-    return Record(
+    return TrackedRun(
         valuation.run_id,
         f"{valuation.period} {valuation.run_id}",
         f"settlement-v{version}",

@@ -14,20 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tribute.catalog import SimulationRun, recorded_replicates, run_id, simulated_responses, simulation_runs
 from tribute.cluster import SimulateJob, chunks
-from tribute.config import Project, Simulation
+from tribute.config import Project, SimulationSettings
 from tribute.errors import ConfigError, TributeError
-from tribute.lineage import SimulationRun, run_id, simulation_runs
-from tribute.simulation import (
-    Replicate,
-    Unit,
-    drawn_units,
-    largest_chunk,
-    recorded_replicates,
-    relative_change,
-    simulated_responses,
-    single_units,
-)
+from tribute.simulation import Replicate, Unit, drawn_units, largest_chunk, leave_one_out_units, relative_change
 from tribute.training import Recipe
 from tribute.valuation import spot_sources
 from tribute_jobs.context import Context
@@ -173,7 +164,7 @@ class Simulations:
         project, names = self.context.project, self.context.source_ids()
         if run.name == "simulated":
             return drawn_units(run.settings, names, project.training.seed)
-        units = single_units(names)
+        units = leave_one_out_units(names)
         if self._grouped:
             units = [found.unit for found in simulated_responses(project, self.context.runs.simulate_run)]
         if run.name != "retrained":
@@ -249,7 +240,7 @@ class Simulations:
         self.context.lake.append("simulations", run.run_id, pa.Table.from_pylist(content, SCHEMAS["simulations"]))
 
 
-def reproduction(project: Project, settings: Simulation) -> dict[str, object]:
+def reproduction(project: Project, settings: SimulationSettings) -> dict[str, object]:
     """What a response can be computed again from, beside the corpus that its lineage leads to."""
     return {
         "task": project.task.model_dump(mode="json"),

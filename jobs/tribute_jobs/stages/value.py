@@ -1,7 +1,7 @@
 """Stage `value`: what each publisher's sources were worth in the period; tracked after the commit."""
 
+from tribute.catalog import valuation_record, value_period
 from tribute.tracking import track
-from tribute.valuation import valuation_record, value_period
 from tribute_jobs.context import Context
 from tribute_jobs.stages.quiet import quiet_month
 from tribute_jobs.stages.stage import StageOutput

@@ -1,7 +1,7 @@
 """Tribute on Ray: shards of the corpus, and the training, simulation and read-out jobs that they run."""
 
-from tribute.cluster.coordinate import Shards, ray_session
-from tribute.cluster.estimates import named
+from tribute.cluster.coordinate import WorkerPool, ray_session
+from tribute.cluster.estimate import named
 from tribute.cluster.plan import (
     EstimateJob,
     FeatureJob,
@@ -21,10 +21,10 @@ __all__ = [
     "InfluenceJob",
     "PatchJob",
     "ReadOutJob",
-    "Shards",
     "SimulateJob",
     "SketchJob",
     "TrainJob",
+    "WorkerPool",
     "WriteJob",
     "chunks",
     "named",

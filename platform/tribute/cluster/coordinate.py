@@ -16,10 +16,11 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tribute.cluster.plan import Job, ReadJob, owners
 from tribute.cluster.shards import SourceShard, assemble
-from tribute.config import Cluster, Project
+from tribute.config import ClusterSettings, Project
 from tribute.corpus import Manifest
 from tribute.errors import SimulationError, TributeError
 from tribute.training import TrainingSet
+from tribute_storage import LakeError
 
 J = TypeVar("J", bound=Job)
 ATTEMPTS = 5
@@ -33,7 +34,7 @@ ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": 
 
 
 @contextmanager
-def ray_session(settings: Cluster) -> Iterator[None]:
+def ray_session(settings: ClusterSettings) -> Iterator[None]:
     """A Ray cluster for the length of a block: a local one started here, or the one at `cluster.address`.
 
     Joins a session that the process already has, and then leaves it running.
@@ -61,7 +62,7 @@ def ray_session(settings: Cluster) -> Iterator[None]:
         ray.shutdown()
 
 
-class Shards:
+class WorkerPool:
     """The `SourceShard` actors of a run, in one placement group, and the training set they share.
 
     Jobs are handed out one per shard at a time, the costliest first, to whichever is free. A shard whose process
@@ -185,7 +186,7 @@ class _Queue(Generic[J]):
             self._results[index] = ray.get(reference)
             self._free.append(actor)
         except RayTaskError as error:
-            if not isinstance(error.cause, TributeError):
+            if not isinstance(error.cause, TributeError | LakeError):
                 raise
             self._free.append(actor)
             self._fail(index, error.cause)
@@ -193,7 +194,7 @@ class _Queue(Generic[J]):
             self._returning[actor.pid.remote()] = actor
             self._lose(index, error)
 
-    def _fail(self, index: int, error: TributeError) -> None:
+    def _fail(self, index: int, error: TributeError | LakeError) -> None:
         if not self._tolerant:
             raise error from None
         self._results[index] = error
@@ -231,7 +232,7 @@ class _Queue(Generic[J]):
             self._on_done(done, sum(job.size for job in self._jobs))
 
 
-def _wait_for(group: Any, settings: Cluster, bundle: dict[str, float]) -> None:
+def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -> None:
     try:
         ray.get(group.ready(), timeout=settings.start_timeout_s)
     except GetTimeoutError:
@@ -243,7 +244,7 @@ def _wait_for(group: Any, settings: Cluster, bundle: dict[str, float]) -> None:
         ) from None
 
 
-def _gpus_per_worker(settings: Cluster) -> float:
+def _gpus_per_worker(settings: ClusterSettings) -> float:
     if settings.gpus_per_worker is not None:
         return settings.gpus_per_worker
     return min(1.0, ray.cluster_resources().get("GPU", 0.0) / settings.workers)

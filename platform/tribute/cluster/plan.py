@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.simulation import Replicate, ResponseFile, Unit
 from tribute.training import Trajectory
 
@@ -62,7 +62,7 @@ class SimulateJob(Job):
 
     replicate: int
     seed: int
-    settings: Simulation
+    settings: SimulationSettings
     name: str
     units: tuple[Unit, ...]
     start_step: int
@@ -113,7 +113,7 @@ class EstimateJob(Job):
     """Fit an estimator to a replicate in `folder`, and gather some units; without units, fit alone."""
 
     replicate: Replicate
-    settings: Simulation
+    settings: SimulationSettings
     name: str
     units: tuple[Unit, ...]
     folder: Path
@@ -140,7 +140,7 @@ class InfluenceJob(Job):
     """What an estimator says of all queries, for the units of one gathered file."""
 
     replicate: Replicate
-    settings: Simulation
+    settings: SimulationSettings
     file: Path
     sha256: str
     units: int

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.estimates import estimate_costs, estimate_units, influence_of_units, named
+from tribute.cluster.estimate import estimate_costs, estimate_units, influence_of_units, named
 from tribute.cluster.meters import Meters
 from tribute.cluster.plan import (
     EstimateJob,
@@ -31,9 +31,9 @@ from tribute.cluster.plan import (
     TrainJob,
     WriteJob,
 )
-from tribute.cluster.readouts import patch_chunk, read_out_chunk, read_out_costs, sum_features, write_chunk
-from tribute.cluster.simulations import simulate_chunk, sketch_chunk
-from tribute.cluster.trainings import train_replicate
+from tribute.cluster.readout import patch_chunk, read_out_chunk, read_out_costs, sum_features, write_chunk
+from tribute.cluster.simulate import simulate_chunk, sketch_chunk
+from tribute.cluster.train import train_replicate
 from tribute.config import Project
 from tribute.corpus import QueryTable, load_source
 from tribute.readout import FeatureSums, QueryRows

@@ -5,51 +5,57 @@ known one: a misspelt setting must never be silently ignored by a system that pa
 """
 
 from tribute.config.corpus import (
-    ArraysCorpus,
-    Corpus,
-    Crediting,
-    HeldOutQueries,
-    IdxCorpus,
-    IdxQueries,
-    IngestedQueries,
-    InstalledDocs,
-    Queries,
-    TextCorpus,
-    UsageQueries,
+    ArraysCorpusSettings,
+    CorpusSettings,
+    CreditingSettings,
+    HeldOutQueriesSettings,
+    IdxCorpusSettings,
+    IdxQueriesSettings,
+    IngestedQueriesSettings,
+    InstalledDocsSettings,
+    QueriesSettings,
+    TextCorpusSettings,
+    UsageQueriesSettings,
 )
-from tribute.config.loading import load_project, period_days
-from tribute.config.model import Calibration, Evaluation, Readout, Simulation, TaskSettings, Training
-from tribute.config.money import Money, Pool, Rights
-from tribute.config.project import Cluster, Project, Serving, Tracking, Valuation
-from tribute.config.section import Section
+from tribute.config.loading import load_project
+from tribute.config.model import (
+    CalibrationSettings,
+    EvaluationSettings,
+    ReadoutSettings,
+    SimulationSettings,
+    TaskSettings,
+    TrainingSettings,
+)
+from tribute.config.money import MoneySettings, PoolSettings, RightsSettings
+from tribute.config.project import ClusterSettings, Project, ServingSettings, TrackingSettings, ValuationSettings
+from tribute.config.section import Settings
 
 __all__ = [
-    "ArraysCorpus",
-    "Calibration",
-    "Cluster",
-    "Corpus",
-    "Crediting",
-    "Evaluation",
-    "HeldOutQueries",
-    "IdxCorpus",
-    "IdxQueries",
-    "IngestedQueries",
-    "InstalledDocs",
-    "Money",
-    "Pool",
+    "ArraysCorpusSettings",
+    "CalibrationSettings",
+    "ClusterSettings",
+    "CorpusSettings",
+    "CreditingSettings",
+    "EvaluationSettings",
+    "HeldOutQueriesSettings",
+    "IdxCorpusSettings",
+    "IdxQueriesSettings",
+    "IngestedQueriesSettings",
+    "InstalledDocsSettings",
+    "MoneySettings",
+    "PoolSettings",
     "Project",
-    "Queries",
-    "Readout",
-    "Rights",
-    "Section",
-    "Serving",
-    "Simulation",
+    "QueriesSettings",
+    "ReadoutSettings",
+    "RightsSettings",
+    "ServingSettings",
+    "Settings",
+    "SimulationSettings",
     "TaskSettings",
-    "TextCorpus",
-    "Tracking",
-    "Training",
-    "UsageQueries",
-    "Valuation",
+    "TextCorpusSettings",
+    "TrackingSettings",
+    "TrainingSettings",
+    "UsageQueriesSettings",
+    "ValuationSettings",
     "load_project",
-    "period_days",
 ]

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tribute.config.section import Section
+from tribute.config.section import Settings
 
 
-class Crediting(Section):
+class CreditingSettings(Settings):
     """Who is paid for what stands in several sources: training sees it once, in the source that is credited."""
 
     credit: Literal["first_claimant", "source_order", "off"] = Field(
@@ -20,15 +20,15 @@ class Crediting(Section):
     )
 
 
-class CorpusSection(Section):
+class CommonCorpusSettings(Settings):
     """What every kind of corpus has."""
 
     revision: int = Field(1, ge=1, description="raise it when the content has changed on purpose")
     held_out: float = Field(0.1, ge=0, lt=1, description="part of every source kept out of training, for queries")
-    duplicates: Crediting = Crediting()
+    duplicates: CreditingSettings = CreditingSettings()
 
 
-class InstalledDocs(CorpusSection):
+class InstalledDocsSettings(CommonCorpusSettings):
     """Docstrings and prose of the distributions that are installed beside tribute, and of the standard library."""
 
     kind: Literal["installed_docs"]
@@ -37,7 +37,7 @@ class InstalledDocs(CorpusSection):
     window: int = Field(65, ge=2, description="bytes per example: a context of window - 1 and its next bytes")
 
 
-class TextCorpus(CorpusSection):
+class TextCorpusSettings(CommonCorpusSettings):
     """A folder of text files (one folder per source), or a .jsonl or .parquet file with a source column."""
 
     kind: Literal["text"]
@@ -48,7 +48,7 @@ class TextCorpus(CorpusSection):
     window: int = Field(65, ge=2, description="bytes per example: a context of window - 1 and its next bytes")
 
 
-class ArraysCorpus(CorpusSection):
+class ArraysCorpusSettings(CommonCorpusSettings):
     """A .parquet file: a fixed-size-list feature column, an integer label column and a source column."""
 
     kind: Literal["arrays"]
@@ -58,7 +58,7 @@ class ArraysCorpus(CorpusSection):
     label_column: str = "label"
 
 
-class IdxCorpus(CorpusSection):
+class IdxCorpusSettings(CommonCorpusSettings):
     """IDX files (plain or .gz) of images and labels, and a text file with one source id per example."""
 
     kind: Literal["idx"]
@@ -67,17 +67,20 @@ class IdxCorpus(CorpusSection):
     assignment: Path = Field(description="line i holds the source id of example i; its length bounds the corpus")
 
 
-Corpus = Annotated[InstalledDocs | TextCorpus | ArraysCorpus | IdxCorpus, Field(discriminator="kind")]
+CorpusSettings = Annotated[
+    InstalledDocsSettings | TextCorpusSettings | ArraysCorpusSettings | IdxCorpusSettings,
+    Field(discriminator="kind"),
+]
 
 
-class HeldOutQueries(Section):
+class HeldOutQueriesSettings(Settings):
     """Queries from the held-out part of the corpus itself: the same number of every source."""
 
     kind: Literal["held_out"] = "held_out"
     per_source: int = Field(24, ge=1)
 
 
-class UsageQueries(Section):
+class UsageQueriesSettings(Settings):
     """A .jsonl or .parquet file of usage events.
 
     Columns: `query_id`, and `text` (text corpora) or `features` and `label` (arrays); optionally `time`
@@ -88,7 +91,7 @@ class UsageQueries(Section):
     path: Path
 
 
-class IdxQueries(Section):
+class IdxQueriesSettings(Settings):
     """Queries from a pair of IDX files, in file order."""
 
     kind: Literal["idx"]
@@ -97,7 +100,7 @@ class IdxQueries(Section):
     limit: int | None = Field(None, ge=1)
 
 
-class IngestedQueries(Section):
+class IngestedQueriesSettings(Settings):
     """The period's events that `tribute ingest` brought into the lake, with their content.
 
     With any other kind it brings their hash, time, customer and weight, and nothing of what was asked.
@@ -106,4 +109,7 @@ class IngestedQueries(Section):
     kind: Literal["ingested"]
 
 
-Queries = Annotated[HeldOutQueries | UsageQueries | IngestedQueries | IdxQueries, Field(discriminator="kind")]
+QueriesSettings = Annotated[
+    HeldOutQueriesSettings | UsageQueriesSettings | IngestedQueriesSettings | IdxQueriesSettings,
+    Field(discriminator="kind"),
+]

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from tribute.config.project import Project
-from tribute.config.section import Section
+from tribute.config.section import Settings
 from tribute.errors import ConfigError
 
 
@@ -35,19 +35,6 @@ def load_project(path: Path) -> Project:
     return resolved
 
 
-def period_days(period: str) -> tuple[str, str]:
-    """First day of a `YYYY-MM` period and first day after it, as ISO dates.
-
-    Raises:
-        ConfigError: `period` is not a month.
-    """
-    year, dash, month = period.partition("-")
-    if not (dash and len(year) == 4 and len(month) == 2 and (year + month).isdigit() and 1 <= int(month) <= 12):
-        raise ConfigError(f"Period {period!r} is not a month. Write it as YYYY-MM, for example 2026-10")
-    after = divmod(int(year) * 12 + int(month), 12)
-    return f"{period}-01", f"{after[0]:04d}-{after[1] + 1:02d}-01"
-
-
 def _explain(item: Any, raw: dict[str, Any]) -> str:
     kinds = {"installed_docs", "text", "arrays", "idx", "held_out", "usage", "ingested"}
     where = [str(part) for part in item["loc"]]
@@ -70,7 +57,7 @@ def _known_keys(where: list[str], raw: dict[str, Any]) -> list[str]:
     return sorted((chosen or options)[0].model_fields)
 
 
-def _annotation_of_kind(section: type[Section]) -> Any:
+def _annotation_of_kind(section: type[Settings]) -> Any:
     field = section.model_fields.get("kind")
     return field.annotation if field else None
 
@@ -79,7 +66,7 @@ def _resolve(section: Any, base: Path) -> Any:
     changes: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, Section):
+        if isinstance(value, Settings):
             changes[name] = _resolve(value, base)
         elif isinstance(value, Path):
             changes[name] = base / value.expanduser()

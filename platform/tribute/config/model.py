@@ -5,17 +5,17 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tribute.config.section import Section
+from tribute.config.section import Settings
 
 
-class TaskSettings(Section):
+class TaskSettings(Settings):
     """The model and its two functions: a built-in name, or `package.module:factory` for your own."""
 
     name: str = Field("byte_lm", description="byte_lm, classifier, or package.module:factory")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
 
 
-class Training(Section):
+class TrainingSettings(Settings):
     """How the model is trained: one step is a pure function of state, batch and learning rate.
 
     A training of your own is taken over with `recordings` (a folder per replicate, written by
@@ -66,7 +66,7 @@ OF_SIMULATIONS = (
 """Settings of simulations that no estimator looks at."""
 
 
-class Simulation(Section):
+class SimulationSettings(Settings):
     """How each source's response is simulated."""
 
     mode: str = Field(
@@ -114,14 +114,14 @@ class Simulation(Section):
             )
         return self
 
-    def changed(self, keys: dict[str, Any]) -> "Simulation":
+    def changed(self, keys: dict[str, Any]) -> "SimulationSettings":
         """These settings with some keys changed; another mode takes over only what it understands."""
         own = self.model_dump(exclude_unset=True)
         mode = keys.get("mode", self.mode)
         idle = set() if mode in SIMULATED else set(OF_SIMULATIONS)
         if mode != self.mode:
             idle.add("options")
-        return Simulation.model_validate({name: own[name] for name in own.keys() - idle} | keys)
+        return SimulationSettings.model_validate({name: own[name] for name in own.keys() - idle} | keys)
 
     def _not_counted(self) -> set[str]:
         return ({"groups"} if self.estimated else set()) | (set() if self.options else {"options"})
@@ -132,7 +132,7 @@ class Simulation(Section):
         return self.mode not in SIMULATED
 
 
-class Calibration(Section):
+class CalibrationSettings(Settings):
     """Real retraining without a few randomly drawn sources, to which the simulated values are calibrated.
 
     For leave_one_out, and trainings that can be repeated. Without it values are shrunk by a rule of thumb and
@@ -148,7 +148,7 @@ class Calibration(Section):
     )
 
 
-class Readout(Section):
+class ReadoutSettings(Settings):
     """From responses to the influences of queries."""
 
     method: Literal["auto", "difference", "jvp", "shared_trunk", "adjoint", "distilled"] = Field(
@@ -175,10 +175,10 @@ class Readout(Section):
 
     def fingerprint(self) -> str:
         """Without what changes only rounding."""
-        return Section.fingerprint(self.model_copy(update={"memory_gib": 1.0}))
+        return Settings.fingerprint(self.model_copy(update={"memory_gib": 1.0}))
 
 
-class Evaluation(Section):
+class EvaluationSettings(Settings):
     """What `tribute evaluate` really retrains, to judge what is paid by."""
 
     seeds: int = Field(2, ge=1, description="other seeds under which every source is really left out")

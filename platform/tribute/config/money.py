@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from tribute.config.section import Section
+from tribute.config.section import Settings
 
 
-class Rights(Section):
+class RightsSettings(Settings):
     """Who is paid for which source, and on what terms; each file is CSV, YAML or Parquet."""
 
     sources: Path | None = Field(None, description="source_id, publisher_id, split, valid_from, valid_to")
@@ -19,7 +19,7 @@ class Rights(Section):
     terms: Path | None = Field(None, description="source_id, license, rsl, tdm_reservation, tdm_policy; verbatim")
 
 
-class Pool(Section):
+class PoolSettings(Settings):
     """The money of a period; amounts are text, so that no digit is lost to binary fractions."""
 
     id: str = Field("pool", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names it on statements")
@@ -43,7 +43,7 @@ class Pool(Section):
         return str(value)
 
 
-class Money(Section):
+class MoneySettings(Settings):
     """What else decides who gets what."""
 
     fees: Path | None = Field(None, description="customer_id, fee: what each customer paid, for `user_centric`")

@@ -5,13 +5,20 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tribute.config.corpus import Corpus, HeldOutQueries, Queries
-from tribute.config.model import Calibration, Evaluation, Readout, Simulation, TaskSettings, Training
-from tribute.config.money import Money, Pool, Rights
-from tribute.config.section import Section
+from tribute.config.corpus import CorpusSettings, HeldOutQueriesSettings, QueriesSettings
+from tribute.config.model import (
+    CalibrationSettings,
+    EvaluationSettings,
+    ReadoutSettings,
+    SimulationSettings,
+    TaskSettings,
+    TrainingSettings,
+)
+from tribute.config.money import MoneySettings, PoolSettings, RightsSettings
+from tribute.config.section import Settings
 
 
-class Valuation(Section):
+class ValuationSettings(Settings):
     """From influence to shares."""
 
     shrinkage: Literal["auto"] | float = Field("auto", description="0 = attribution alone, 1 = token count alone")
@@ -25,7 +32,7 @@ class Valuation(Section):
         return value
 
 
-class Cluster(Section):
+class ClusterSettings(Settings):
     """Where Ray runs; nothing here changes a result."""
 
     address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
@@ -35,14 +42,14 @@ class Cluster(Section):
     start_timeout_s: float = Field(300, gt=0, description="how long to wait for room for all workers")
 
 
-class Tracking(Section):
+class TrackingSettings(Settings):
     """MLflow; an outage of it fails nothing."""
 
     uri: str | None = Field(None, description="default: SQLite in the working folder")
     enabled: bool = True
 
 
-class Serving(Section):
+class ServingSettings(Settings):
     """The Ray Serve application."""
 
     host: str = "127.0.0.1"
@@ -51,7 +58,7 @@ class Serving(Section):
     request_timeout_s: float = Field(60, gt=0)
 
 
-class Project(Section):
+class Project(Settings):
     """A whole project, as read from `project.yaml`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -59,23 +66,25 @@ class Project(Section):
     lake: str | None = Field(
         None, description="folder or URI of the lake, such as s3://bucket/lake; default: in workdir"
     )
-    corpus: Corpus
-    rights: Rights = Rights()
+    corpus: CorpusSettings
+    rights: RightsSettings = RightsSettings()
     task: TaskSettings = TaskSettings()
-    training: Training = Training()
-    simulation: Simulation = Simulation()
-    calibration: Calibration = Calibration()
-    readout: Readout = Readout()
-    evaluation: Evaluation = Evaluation()
-    queries: Queries = HeldOutQueries()
-    valuation: Valuation = Valuation()
-    pool: Pool = Pool()
-    pools: tuple[Pool, ...] = Field((), description="instead of `pool`: several, each with an id of its own")
+    training: TrainingSettings = TrainingSettings()
+    simulation: SimulationSettings = SimulationSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    readout: ReadoutSettings = ReadoutSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    queries: QueriesSettings = HeldOutQueriesSettings()
+    valuation: ValuationSettings = ValuationSettings()
+    pool: PoolSettings = PoolSettings()
+    pools: tuple[PoolSettings, ...] = Field(
+        (), description="instead of `pool`: several, each with an id of its own"
+    )
     policy: dict[str, Any] = Field({}, description="how values become shares; see tribute.royalty, Policy")
-    money: Money = Money()
-    cluster: Cluster = Cluster()
-    tracking: Tracking = Tracking()
-    serving: Serving = Serving()
+    money: MoneySettings = MoneySettings()
+    cluster: ClusterSettings = ClusterSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -96,11 +105,11 @@ class Project(Section):
             raise ValueError("give `pool` or `pools`, not both")
         return self
 
-    def divided(self) -> tuple[Pool, ...]:
+    def divided(self) -> tuple[PoolSettings, ...]:
         """The pools of a period."""
         return self.pools or (self.pool,)
 
-    def further_simulations(self) -> list[Simulation]:
+    def further_simulations(self) -> list[SimulationSettings]:
         """The settings of the further estimates that calibration may use beside `simulation`."""
         return [self.simulation.changed(keys) for keys in self.calibration.estimates]
 

@@ -6,7 +6,7 @@ import json
 from pydantic import BaseModel, ConfigDict
 
 
-class Section(BaseModel):
+class Settings(BaseModel):
     """A part of `project.yaml`: immutable, and strict about its keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

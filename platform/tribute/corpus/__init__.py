@@ -1,7 +1,6 @@
 """The corpus by source: reading, checking, windows of text, snapshots, and the queries asked of the model."""
 
-from tribute.corpus.familiarity import Familiarity, Likeness
-from tribute.corpus.ingestion import ingested_queries, usage_events
+from tribute.corpus.out_of_distribution import OutOfDistribution, OutOfDistributionTest
 from tribute.corpus.queries import (
     Accounting,
     QueryTable,
@@ -10,25 +9,19 @@ from tribute.corpus.queries import (
     idx_queries,
     text_queries,
 )
+from tribute.corpus.readers.usage import usage_queries
 from tribute.corpus.reading import read_corpus, verify_inputs
-from tribute.corpus.snapshot import (
-    Manifest,
-    corpus_familiarity,
-    load_source,
-    read_manifest,
-    write_snapshot,
-)
+from tribute.corpus.snapshot import Manifest, corpus_familiarity, load_source, read_manifest, write_snapshot
 from tribute.corpus.sources import Corpus, Duplicates, InputFile, Source, SourceExamples
-from tribute.corpus.usage import usage_queries
 
 __all__ = [
     "Accounting",
     "Corpus",
     "Duplicates",
-    "Familiarity",
     "InputFile",
-    "Likeness",
     "Manifest",
+    "OutOfDistribution",
+    "OutOfDistributionTest",
     "QueryTable",
     "Source",
     "SourceExamples",
@@ -36,12 +29,10 @@ __all__ = [
     "corpus_familiarity",
     "held_out_queries",
     "idx_queries",
-    "ingested_queries",
     "load_source",
     "read_corpus",
     "read_manifest",
     "text_queries",
-    "usage_events",
     "usage_queries",
     "verify_inputs",
     "write_snapshot",

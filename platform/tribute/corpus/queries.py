@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.config import IdxQueries
-from tribute.corpus.array_files import read_idx_pair
+from tribute.config import IdxQueriesSettings
 from tribute.corpus.batches import encode_text
+from tribute.corpus.readers.array_files import read_idx_pair
 from tribute.corpus.sources import Columns
 from tribute.errors import CorpusError
 
@@ -157,7 +157,7 @@ def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryT
     return _table(ids, rows, [1] * len(ids), contents, NOTHING_SAID)
 
 
-def idx_queries(settings: IdxQueries) -> QueryTable:
+def idx_queries(settings: IdxQueriesSettings) -> QueryTable:
     """Queries from IDX files, in file order."""
     features, labels = read_idx_pair(settings.images, settings.labels)
     count = min(settings.limit or len(labels), len(labels))

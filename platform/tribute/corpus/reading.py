@@ -7,14 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tribute.config import ArraysCorpus, Crediting, IdxCorpus, InstalledDocs, TextCorpus
-from tribute.config import Corpus as CorpusSettings
-from tribute.corpus.array_files import hold_out, read_arrays, read_idx_corpus
+from tribute.config import (
+    ArraysCorpusSettings,
+    CorpusSettings,
+    CreditingSettings,
+    IdxCorpusSettings,
+    InstalledDocsSettings,
+    TextCorpusSettings,
+)
 from tribute.corpus.batches import text_windows
-from tribute.corpus.claims import read_claims
-from tribute.corpus.duplicate_examples import credit_examples_once
-from tribute.corpus.duplicates import credit_once
-from tribute.corpus.installed_docs import read_installed_docs
+from tribute.corpus.crediting.claims import read_claims
+from tribute.corpus.crediting.duplicate_examples import credit_examples_once
+from tribute.corpus.crediting.duplicates import credit_once
+from tribute.corpus.readers.array_files import hold_out, read_arrays, read_idx_corpus
+from tribute.corpus.readers.installed_docs import read_installed_docs
+from tribute.corpus.readers.text_files import read_texts, source_files
 from tribute.corpus.sources import (
     Columns,
     Corpus,
@@ -27,7 +34,6 @@ from tribute.corpus.sources import (
     input_file,
     text_sha256,
 )
-from tribute.corpus.text_files import read_texts, source_files
 from tribute.errors import CorpusChanged, CorpusError
 
 
@@ -38,8 +44,10 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
         CorpusError: names the file, row, column or source that is wrong, and the remedy.
     """
     dates, claims = _claim_dates(settings.duplicates)
-    if isinstance(settings, IdxCorpus | ArraysCorpus):
-        arrays, inputs = read_idx_corpus(settings) if isinstance(settings, IdxCorpus) else read_arrays(settings)
+    if isinstance(settings, IdxCorpusSettings | ArraysCorpusSettings):
+        arrays, inputs = (
+            read_idx_corpus(settings) if isinstance(settings, IdxCorpusSettings) else read_arrays(settings)
+        )
         found: tuple[Duplicates, ...] = ()
         if settings.duplicates.credit != "off":
             arrays, found = credit_examples_once(arrays, dates)
@@ -49,7 +57,7 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
             if len(arrays[source_id]["labels"])
         ]
         return _checked(Corpus(tuple(sources), (*inputs, *claims), found))
-    if isinstance(settings, InstalledDocs):
+    if isinstance(settings, InstalledDocsSettings):
         described, texts, inputs = read_installed_docs(settings)
     else:
         texts, inputs = read_texts(settings)
@@ -71,7 +79,7 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     return _checked(Corpus(tuple(sources), (*inputs, *claims), found))
 
 
-def _claim_dates(settings: Crediting) -> tuple[dict[str, date] | None, list[InputFile]]:
+def _claim_dates(settings: CreditingSettings) -> tuple[dict[str, date] | None, list[InputFile]]:
     """Dates of sources, None if they do not count; the file that they were read from."""
     if settings.credit != "first_claimant":
         return None, []
@@ -87,7 +95,7 @@ def verify_inputs(settings: CorpusSettings, inputs: Sequence[InputFile], trained
         CorpusChanged: names the files, the run that was trained on them, and the remedy.
     """
     changed = [file.path for file in inputs if _sha256(Path(file.path)) != file.sha256]
-    if isinstance(settings, TextCorpus) and settings.path.is_dir():
+    if isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
         known = {file.path for file in inputs}
         changed += [f"{path} (new)" for path in source_files(settings.path) if str(path) not in known]
     if changed:
@@ -103,7 +111,7 @@ def _sha256(path: Path) -> str:
 
 
 def _text_source(
-    source: Source, documents: Sequence[Document], settings: TextCorpus | InstalledDocs
+    source: Source, documents: Sequence[Document], settings: TextCorpusSettings | InstalledDocsSettings
 ) -> SourceExamples:
     train, held_out = split_documents(documents, settings.held_out)
     examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tribute.corpus.familiarity import Familiarity
+from tribute.corpus.out_of_distribution import OutOfDistributionTest
 from tribute.corpus.sources import Columns, Corpus, InputFile
 from tribute.errors import CorpusError
 from tribute_storage.atomic import write_atomically
@@ -77,9 +77,9 @@ def load_part(folder: Path, part: str) -> Columns:
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def corpus_familiarity(folder: Path) -> Familiarity:
+def corpus_familiarity(folder: Path) -> OutOfDistributionTest:
     """How to tell whether a query is like the corpus of a snapshot."""
-    return Familiarity.of(load_part(folder, "train"), load_part(folder, "held_out"))
+    return OutOfDistributionTest.of(load_part(folder, "train"), load_part(folder, "held_out"))
 
 
 def _to_parquet(columns: Columns) -> bytes:

@@ -2,7 +2,7 @@
 
 from tribute.estimators.estimate import Gathered, fit_once, fit_to, gather_to, largest_part
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
-from tribute.estimators.methods import ESTIMATORS, Examples, build_estimator, most_influential
+from tribute.estimators.registry import ESTIMATORS, Examples, build_estimator, most_influential
 
 __all__ = [
     "ESTIMATORS",

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.estimators.estimator import Estimator, Groups, Kept, Trained, groups_at_once
 from tribute.estimators.files import notes_of, read_kept, sha256_of, write_kept
 from tribute.estimators.gradients import measurements
-from tribute.estimators.methods import build_estimator
+from tribute.estimators.registry import build_estimator
 from tribute.readout import QueryRows, ReadOut
 from tribute.simulation import Unit
 
 FITTED = "fitted.safetensors"
 
 
-def fit_to(settings: Simulation, trained: Trained, folder: Path) -> None:
+def fit_to(settings: SimulationSettings, trained: Trained, folder: Path) -> None:
     """Fit the estimator that `settings.mode` names, into the folder of the replicate.
 
     Raises:
@@ -31,7 +31,7 @@ def fit_to(settings: Simulation, trained: Trained, folder: Path) -> None:
     write_kept(folder / FITTED, kept, {"estimator": settings.mode})
 
 
-def fit_once(settings: Simulation, trained: Trained, folder: Path) -> Kept:
+def fit_once(settings: SimulationSettings, trained: Trained, folder: Path) -> Kept:
     """What the estimator fitted into the folder of the replicate; fitted now if it is not there."""
     path = folder / FITTED
     if not path.exists():
@@ -39,7 +39,9 @@ def fit_once(settings: Simulation, trained: Trained, folder: Path) -> Kept:
     return read_kept(path, sha256_of(path), trained.device)
 
 
-def gather_to(settings: Simulation, trained: Trained, folder: Path, units: Sequence[Unit], path: Path) -> str:
+def gather_to(
+    settings: SimulationSettings, trained: Trained, folder: Path, units: Sequence[Unit], path: Path
+) -> str:
     """Gather units, whose sources are disjoint, into a file beside what was fitted; its SHA-256."""
     fitted_sha256 = sha256_of(folder / FITTED)
     fitted = read_kept(folder / FITTED, fitted_sha256, trained.device)
@@ -61,7 +63,7 @@ class Gathered:
     gathered: Kept
 
     @classmethod
-    def load(cls, settings: Simulation, trained: Trained, path: Path, sha256: str) -> "Gathered":
+    def load(cls, settings: SimulationSettings, trained: Trained, path: Path, sha256: str) -> "Gathered":
         """Read a file of `gather_to`.
 
         Raises:
@@ -78,7 +80,7 @@ class Gathered:
         return ReadOut(influence_QU, measurements(self.trained.task, self.trained.theta_P, queries))
 
 
-def largest_part(settings: Simulation, trained: Trained) -> int:
+def largest_part(settings: SimulationSettings, trained: Trained) -> int:
     """How many units may be gathered at once, into one file.
 
     As many as `memory_gib` takes, and no more than `chunk` where each holds whole vectors of parameters; what

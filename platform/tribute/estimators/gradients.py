@@ -26,7 +26,7 @@ SLOPES = 2**26
 """Bytes of single gradients held at once."""
 
 
-class Block(NamedTuple):
+class GradientBlock(NamedTuple):
     """Whole queries, and the gradients of what is read of them, [q, P]."""
 
     queries: slice
@@ -88,7 +88,7 @@ def reader(task: FlatTask, reads: str) -> Callable[[Tensor, Batch], Tensor]:
 
 def query_gradients(
     task: FlatTask, theta_P: Tensor, queries: QueryRows, reads: str = "measurement"
-) -> Iterator[Block]:
+) -> Iterator[GradientBlock]:
     """Gradient of what is read of every query, summed over its rows; whole queries in order."""
     read = reader(task, reads)
     bounds_Q = np.searchsorted(queries.query_N, np.arange(len(queries.query_ids) + 1))
@@ -100,7 +100,7 @@ def query_gradients(
             row_BP = vmap(grad(read), in_dims=(None, 0))(theta_P, batch)
             owner = torch.from_numpy(queries.query_N[chosen] - begin).to(theta_P.device)
             slope_qP.index_add_(0, owner, row_BP)
-        yield Block(slice(begin, end), slope_qP)
+        yield GradientBlock(slice(begin, end), slope_qP)
 
 
 def slopes_along(

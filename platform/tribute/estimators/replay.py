@@ -16,7 +16,7 @@ from torch.func import vjp, vmap
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, Trained
 from tribute.estimators.gradients import slopes_at_once
-from tribute.training import Part, State, horizon_start
+from tribute.training import MicroBatch, State, horizon_start
 from tribute.training.step import seeded
 
 TOGETHER = 16
@@ -61,7 +61,7 @@ def replayed(trained: Trained) -> Iterator[tuple[int, State]]:
         state = trained.recipe.run(state, range(step, step + 1), everything)
 
 
-def parts_of(trained: Trained, step: int) -> list[Part]:
+def parts_of(trained: Trained, step: int) -> list[MicroBatch]:
     """The batch of a step, all examples with weight 1."""
     everything = torch.ones(len(trained.data.source_ids), device=trained.device)
     return trained.recipe.parts(trained.recipe.schedule.order, step, everything)
@@ -83,7 +83,7 @@ def batch_slopes(trained: Trained, step: int, theta_P: Tensor, groups: Groups) -
     return Slopes(torch.from_numpy(present).to(trained.device), slope_gP)
 
 
-def _pulled(trained: Trained, theta_P: Tensor, part: Part, weight_gB: Tensor) -> Tensor:
+def _pulled(trained: Trained, theta_P: Tensor, part: MicroBatch, weight_gB: Tensor) -> Tensor:
     """Gradients of the weighted sums of a part's losses, [g, P]."""
     with seeded(part, trained.device):
         losses_B, pull = vjp(lambda at_P: trained.task.losses(at_P, part.batch), theta_P)[:2]

@@ -2,7 +2,7 @@
 
 from tribute.evaluation.baselines import guesses
 from tribute.evaluation.certificate import render_certificate
-from tribute.evaluation.judged import Truth, judged_influence, payee_intervals, pool_figures, row
+from tribute.evaluation.ground_truth import Truth, judged_influence, payee_intervals, pool_figures, row
 from tribute.evaluation.metrics import (
     Figure,
     bootstrapped,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tribute.evaluation.certificate import render_certificate
-from tribute.tracking import Record
+from tribute.tracking import TrackedRun
 from tribute_storage import connect
 
 MEASURED = (
@@ -35,12 +35,12 @@ def read_certificate(lake_root: str, evaluate_run: str) -> dict[str, Any]:
     return found
 
 
-def certificate_record(value_run: str, figures: Mapping[str, Any]) -> Record:
+def certificate_record(value_run: str, figures: Mapping[str, Any]) -> TrackedRun:
     """What an evaluation adds to the MLflow run of its valuation."""
     head, run = figures["headline"], figures["evaluate_run"]
     [paid] = [row for row in figures["rows"] if row["method"] == figures["read_out"]]
     lds = {name: paid[name]["value"] for name in MEASURED[:5] if paid[name] is not None}
-    return Record(
+    return TrackedRun(
         value_run,
         f"{figures['period']} {value_run}",
         run,

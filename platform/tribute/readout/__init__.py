@@ -2,29 +2,21 @@
 
 from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
-from tribute.readout.distilled import (
-    Distilled,
-    Sample,
-    difference_estimate,
-    fit_head,
-    precise_estimate,
-)
+from tribute.readout.distilled import Distilled, Sample, difference_estimate, fit_head, precise_estimate
 from tribute.readout.features import FeatureSums, feature_sums, query_features
 from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
-from tribute.readout.moved import Moved, QueryRows, ReadOut
-from tribute.readout.queries import attribution_run, period_queries, query_rows
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.readout.replicates import influence_rows, read_out
 
 __all__ = [
     "METHODS",
     "Distilled",
     "FeatureSums",
-    "Moved",
+    "PerturbedModel",
     "QueryRows",
     "ReadOut",
     "Sample",
     "adjoint",
-    "attribution_run",
     "candidates",
     "costs",
     "difference",
@@ -34,10 +26,8 @@ __all__ = [
     "forward_seconds",
     "influence_rows",
     "jvp",
-    "period_queries",
     "precise_estimate",
     "query_features",
-    "query_rows",
     "read_out",
     "seconds",
     "shared_trunk",

@@ -8,14 +8,14 @@ from torch import Tensor
 from torch.func import grad, vmap
 from torch.func import jvp as forward_mode
 
-from tribute.readout.moved import Moved, QueryRows, ReadOut, cut
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
 from tribute.tasks import Batch
 
 SLOPES = 2**24
 """Bytes of gradients held at once: more are slower, for they leave the processor's caches."""
 
 
-def jvp(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+def jvp(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """I[q, s] = grad f(theta; q) . r_s in forward mode: no backward pass, no stored gradient.
 
     The limit of `difference` for small responses. Cost: one forward pass for the model and about two per source,
@@ -51,7 +51,7 @@ def jvp(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     return ReadOut(influence_QS, measured_Q)
 
 
-def adjoint(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+def adjoint(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """The same number by a backward pass per query row and dot products with the responses.
 
     The independent check of `jvp`, and cheaper than it for very many sources. Cost: about three forward passes,

@@ -8,10 +8,10 @@ import torch
 from torch.func import vmap
 
 from tribute.errors import ConfigError
-from tribute.readout.moved import Moved, QueryRows, ReadOut, cut
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
 
 
-def difference(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+def difference(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """I[q, s] = f(theta; q) - f(theta - Delta_s; q), summed over the rows of each query.
 
     Exact for the simulated removal, whatever its size. Cost: one forward pass per source and one for the model;
@@ -31,7 +31,7 @@ def difference(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> Rea
     return _differences(moved.lifted(), queries, memory_gib)
 
 
-def shared_trunk(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+def shared_trunk(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """`difference` in a narrow scope: what the other parameters make of a query is computed once for all sources.
 
     Equal to `difference` up to rounding. Cost: one forward pass, and the scope's part of one per source.
@@ -44,7 +44,7 @@ def shared_trunk(moved: Moved, queries: QueryRows, memory_gib: float = 1.0) -> R
     return _differences(moved, queries, memory_gib)
 
 
-def _differences(moved: Moved, queries: QueryRows, memory_gib: float) -> ReadOut:
+def _differences(moved: PerturbedModel, queries: QueryRows, memory_gib: float) -> ReadOut:
     task, theta_p, response_Sp = moved.task, moved.theta_p, moved.response_Sp
     rows, sources = cut(moved, queries, memory_gib)
     influence_QS = theta_p.new_zeros(len(queries.query_ids), len(response_Sp))

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.readout.moved import QueryRows, row_bytes
+from tribute.readout.perturbed import QueryRows, row_bytes
 from tribute.tasks import Batch, FlatTask, forward_pass
 
 ERRORS = 32

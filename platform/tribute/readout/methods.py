@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tribute.config import Readout, Simulation
+from tribute.config import ReadoutSettings, SimulationSettings
 from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.features import feature_sums, rows_at_once
-from tribute.readout.moved import Moved, QueryRows, ReadOut
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.tasks import FlatTask
 
-Method = Callable[[Moved, QueryRows, float], ReadOut]
+Method = Callable[[PerturbedModel, QueryRows, float], ReadOut]
 METHODS: dict[str, Method] = {
     "difference": difference,
     "shared_trunk": shared_trunk,
@@ -28,7 +28,7 @@ METHODS: dict[str, Method] = {
 REPEATS = 3
 
 
-def candidates(settings: Readout, simulation: Simulation, whole_scope: bool) -> tuple[str, ...]:
+def candidates(settings: ReadoutSettings, simulation: SimulationSettings, whole_scope: bool) -> tuple[str, ...]:
     """The methods that `readout.method` admits: one by name; for `auto` a family, the usual choice first.
 
     A response to a real removal (paired, weight 1, epsilon 1) is read out by that removal, one per unit of weight
@@ -42,7 +42,7 @@ def candidates(settings: Readout, simulation: Simulation, whole_scope: bool) -> 
     return ("jvp", "adjoint") if settings.backward else ("jvp",)
 
 
-def costs(names: Sequence[str], moved: Moved, queries: QueryRows, memory_gib: float) -> dict[str, float]:
+def costs(names: Sequence[str], moved: PerturbedModel, queries: QueryRows, memory_gib: float) -> dict[str, float]:
     """What read-outs cost here, in plain forward passes of the same queries timed beside them (medians).
 
     `distilled` is the pass that every query takes, without the exact read-outs of the sample.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.readout.methods import METHODS
-from tribute.readout.moved import Moved, QueryRows, ReadOut
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.tasks import Scope
 
 
@@ -33,7 +33,7 @@ def read_out(
     """
     with torch.no_grad():
         return [
-            METHODS[method](Moved(scope, theta_P, response_Sp), queries, memory_gib)
+            METHODS[method](PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
             for theta_P, response_Sp in zip(thetas, responses, strict=True)
         ]
 

@@ -2,6 +2,6 @@
 
 from tribute.serving.app import build, serve_forever, start
 from tribute.serving.attributor import Attributor
-from tribute.serving.reporter import Reporter
+from tribute.serving.reporter import PeriodReporter
 
-__all__ = ["Attributor", "Reporter", "build", "serve_forever", "start"]
+__all__ = ["Attributor", "PeriodReporter", "build", "serve_forever", "start"]

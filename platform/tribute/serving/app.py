@@ -19,6 +19,7 @@ from tribute.cluster import ray_session
 from tribute.config import Project, load_project
 from tribute.errors import TributeError
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, ReportRequest
+from tribute_storage import LakeError
 
 api = FastAPI(
     title="tribute",
@@ -33,7 +34,7 @@ async def _answered(call: Any) -> Any:
     try:
         return await call
     except RayTaskError as error:
-        if isinstance(error.cause, TributeError):
+        if isinstance(error.cause, TributeError | LakeError):
             raise HTTPException(422, str(error.cause)) from None
         raise
 
@@ -57,9 +58,9 @@ class ReportService:
     """One replica of the reporter."""
 
     def __init__(self, project: Project) -> None:
-        from tribute.serving.reporter import Reporter  # noqa: PLC0415  (see above)
+        from tribute.serving.reporter import PeriodReporter  # noqa: PLC0415  (see above)
 
-        self._reporter = Reporter(project)
+        self._reporter = PeriodReporter(project)
 
     def report(self, period: str) -> dict[str, Any]:
         """See `Reporter.report`."""

@@ -13,20 +13,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.config import Project
-from tribute.corpus import Accounting, Likeness, QueryTable, array_queries, corpus_familiarity, text_queries
-from tribute.errors import ConfigError, ValuationError
-from tribute.lineage import lineage
-from tribute.readout import (
-    QueryRows,
-    ReadOut,
+from tribute.catalog import (
     attribution_run,
-    influence_rows,
+    corpus_tokens,
+    lineage,
     query_rows,
+    recorded_replicates,
+    simulated_responses,
 )
-from tribute.serving.reading import Estimates, Reading, Responses
+from tribute.config import Project
+from tribute.corpus import (
+    Accounting,
+    OutOfDistribution,
+    QueryTable,
+    array_queries,
+    corpus_familiarity,
+    text_queries,
+)
+from tribute.errors import ConfigError, ValuationError
+from tribute.readout import QueryRows, ReadOut, influence_rows
+from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
-from tribute.simulation import Design, corpus_tokens, design_of, recorded_replicates, simulated_responses
+from tribute.simulation import Design, design_of
 from tribute_storage import Lake, connect
 
 Value = TypeVar("Value")
@@ -64,8 +72,8 @@ class Attributor:
         self._design = design_of(
             project.simulation.notion, [each.unit for each in found], tokens_S, [each.failed for each in found]
         )
-        of_files = Estimates if project.simulation.estimated else Responses
-        self._reading: Reading = of_files(project, replicates, found, device)
+        of_files = EstimatorReader if project.simulation.estimated else ResponseReader
+        self._reading: InfluenceReader = of_files(project, replicates, found, device)
         self._familiarity = corpus_familiarity(project.artifacts / lineage(project).corpus_run)
         self._recording, self._one_reads = threading.Lock(), threading.Lock()
 
@@ -117,7 +125,7 @@ class Attributor:
         table: QueryTable,
         period: str,
         found: Sequence["Influences"],
-        likeness: Likeness,
+        likeness: OutOfDistribution,
     ) -> int:
         """Commit the queries that are not recorded yet; how many those were."""
         with self._recording:
@@ -154,7 +162,7 @@ class Attributor:
         table: QueryTable,
         period: str,
         found: Sequence["Influences"],
-        likeness: Likeness,
+        likeness: OutOfDistribution,
     ) -> list[QueryAttribution]:
         influence_RQS = np.stack([each.influence_QS for each in found])
         counted = np.isfinite(influence_RQS).sum(0)

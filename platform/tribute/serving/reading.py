@@ -8,16 +8,16 @@ from typing import Protocol
 
 import torch
 
+from tribute.catalog import lineage
 from tribute.config import Project
 from tribute.estimators import Gathered, Trained
-from tribute.lineage import lineage
 from tribute.readout import QueryRows, ReadOut, candidates, read_out
 from tribute.simulation import Replicate, Simulated, check_file
 from tribute.tasks import Scope, build_task
 from tribute.training import Recipe, snapshot_training_set
 
 
-class Reading(Protocol):
+class InfluenceReader(Protocol):
     """Influences of all units on some queries."""
 
     def read(self, queries: QueryRows) -> list[ReadOut]:
@@ -25,7 +25,7 @@ class Reading(Protocol):
         ...
 
 
-class Responses:
+class ResponseReader:
     """Simulated responses, all held in memory."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Responses:
         return read_out(self._method, self._scope, self._thetas, self._responses, queries, self._memory_gib)
 
 
-class Estimates:
+class EstimatorReader:
     """What an estimator kept, and the training set that some estimators compare queries with."""
 
     def __init__(

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from tribute.config import Project, period_days
-from tribute.readout import attribution_run, period_queries
+from tribute.catalog import attribution_run, period_queries, valuation_record, valuation_report, value_period
+from tribute.config import Project
+from tribute.royalty.exact.calendar import period_days
 from tribute.tracking import track
-from tribute.valuation import valuation_record, valuation_report, value_period
 from tribute_storage import Lake
 
 
-class Reporter:
+class PeriodReporter:
     """Values periods; knows nothing of HTTP or Ray."""
 
     def __init__(self, project: Project) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.simulation.coalitions import banzhaf_allocation, banzhaf_units, shapley_allocation, shapley_units
-from tribute.simulation.units import Unit, change_matrix, single_units
+from tribute.simulation.units import Unit, change_matrix, leave_one_out_units
 
 LEFT_OUT = 32
 """Groups of pairs that the jackknife leaves out in turn."""
@@ -48,13 +48,13 @@ class Design:
         return spread
 
 
-def drawn_units(settings: Simulation, source_ids: Sequence[str], seed: int) -> list[Unit]:
+def drawn_units(settings: SimulationSettings, source_ids: Sequence[str], seed: int) -> list[Unit]:
     """The units that a notion of value asks for; groups are made elsewhere, from the sources' content."""
     if settings.notion == "banzhaf":
         return banzhaf_units(len(source_ids), settings.coalitions, seed)
     if settings.notion == "shapley":
         return shapley_units(len(source_ids), settings.coalitions, seed)
-    return single_units(source_ids)
+    return leave_one_out_units(source_ids)
 
 
 def design_of(

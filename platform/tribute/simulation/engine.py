@@ -10,10 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tribute.config import Simulation
-from tribute.simulation.course import Course, onward, replay
+from tribute.config import SimulationSettings
+from tribute.simulation.ensemble import EXPLODED, Ensemble, Responses
 from tribute.simulation.paired import Paired
-from tribute.simulation.stack import EXPLODED, Responses, Stack
+from tribute.simulation.replay_schedule import ReplaySchedule, continue_from, replay
 from tribute.simulation.tangent import Tangent
 from tribute.tasks import Scope
 from tribute.training import Recipe, State
@@ -21,7 +21,7 @@ from tribute.training import Recipe, State
 CHECK_EVERY = 20
 """Steps between two looks at the length of the responses."""
 
-OnStack = Callable[[int, Stack], None]
+OnStack = Callable[[int, Ensemble], None]
 """Called after a step with the number of the next one and the stack."""
 
 
@@ -29,37 +29,37 @@ class Mode(Protocol):
     """One way to simulate: explicit state in, state out."""
 
     @property
-    def course(self) -> Course:
+    def course(self) -> ReplaySchedule:
         """The steps it runs."""
         ...
 
-    def begin(self, state: State) -> Stack:
+    def begin(self, state: State) -> Ensemble:
         """The stack before the first step."""
         ...
 
-    def advance(self, stack: Stack, step: int) -> Stack:
+    def advance(self, stack: Ensemble, step: int) -> Ensemble:
         """The stack after a step."""
         ...
 
-    def drop(self, stack: Stack, rows_K: Tensor, step: int) -> Stack:
+    def drop(self, stack: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
         """The stack with some units given up."""
         ...
 
-    def responses(self, stack: Stack) -> Responses:
+    def responses(self, stack: Ensemble) -> Responses:
         """The responses at the end."""
         ...
 
 
-def build_course(recipe: Recipe, settings: Simulation, checkpoint_P: Tensor) -> Course:
+def build_course(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Tensor) -> ReplaySchedule:
     """The steps that `simulation` asks for: the recorded ones again, or further ones from the checkpoint."""
     training = recipe.training.model_copy(update={"precision": settings.precision})
     recipe = replace(recipe, training=training)
     if settings.base == "continue":
-        return onward(recipe, settings, checkpoint_P)
+        return continue_from(recipe, settings, checkpoint_P)
     return replay(recipe, settings)
 
 
-def build_mode(course: Course, settings: Simulation, change_KS: Tensor) -> Mode:
+def build_mode(course: ReplaySchedule, settings: SimulationSettings, change_KS: Tensor) -> Mode:
     """The simulation of some units along a course.
 
     Raises:
@@ -71,7 +71,7 @@ def build_mode(course: Course, settings: Simulation, change_KS: Tensor) -> Mode:
     return Paired(course, scope, change_KS, settings.epsilon)
 
 
-def simulate(mode: Mode, stack: Stack, first: int, on_stack: OnStack | None = None) -> Responses:
+def simulate(mode: Mode, stack: Ensemble, first: int, on_stack: OnStack | None = None) -> Responses:
     """Run a mode from the stack before step `first` to the end of its course.
 
     A unit whose response leaves the finite numbers, or outgrows the parameters by `EXPLODED`, is given up at
@@ -90,7 +90,7 @@ def simulate(mode: Mode, stack: Stack, first: int, on_stack: OnStack | None = No
     return mode.responses(stack)
 
 
-def _without_exploded(mode: Mode, stack: Stack, step: int) -> Stack:
+def _without_exploded(mode: Mode, stack: Ensemble, step: int) -> Ensemble:
     found = mode.responses(stack)
     too_long = torch.linalg.vector_norm(found.response_KP, dim=-1) > EXPLODED * found.theta_P.norm()
     fresh = too_long & (stack.failed < 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.training import Recipe, gradient
-from tribute.training.step import Part
+from tribute.training.step import MicroBatch
 
 SKETCH = 256
 LIGHTEST = 1e-3
@@ -49,7 +49,7 @@ def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int)
             continue
         chosen = own[np.linspace(0, len(own) - 1, min(EXAMPLES, len(own)), dtype=np.int64)]
         batch, _ = recipe.data.batch(chosen, recipe.device)
-        slope_P = gradient(recipe.task, theta_P, [Part(batch, theta_P.new_ones(len(chosen)))])
+        slope_P = gradient(recipe.task, theta_P, [MicroBatch(batch, theta_P.new_ones(len(chosen)))])
         found[row].index_add_(0, bucket_P, sign_P * slope_P)
     return found.double().cpu().numpy()
 
@@ -93,7 +93,7 @@ def _costs(
     return cost
 
 
-class Tree:
+class WardTree:
     """The merges as a tree of groups: cut it into some groups, and split single ones further."""
 
     def __init__(self, merges: Sequence[Merge]) -> None:

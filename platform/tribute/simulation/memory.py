@@ -5,7 +5,7 @@ Legend: P parameters, p of the scope, K units.
 
 import torch
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.tasks import Scope, kept_bytes
 from tribute.training import Recipe
@@ -16,7 +16,7 @@ ACTIVATIONS = 3
 where a transformer's logits weigh most."""
 
 
-def trajectory_bytes(recipe: Recipe, settings: Simulation) -> int:
+def trajectory_bytes(recipe: Recipe, settings: SimulationSettings) -> int:
     """Bytes that one more trajectory in a stack takes at the peak of a step, at most.
 
     Parameters, optimizer slots, gradient and the update's intermediate results; and `ACTIVATIONS` times what a
@@ -36,7 +36,7 @@ def saved_bytes(recipe: Recipe, scope: Scope) -> int:
     return kept_bytes(lambda own_P: task.losses(own_P, part.batch), scope.of(theta_P))
 
 
-def largest_chunk(recipe: Recipe, settings: Simulation) -> int:
+def largest_chunk(recipe: Recipe, settings: SimulationSettings) -> int:
     """The number of units that a worker simulates at once: at most `chunk`, and within `memory_gib`.
 
     Beside a narrow scope the whole model runs once.

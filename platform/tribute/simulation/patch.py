@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tribute.training import Part, Recipe, State, advance
+from tribute.training import MicroBatch, Recipe, State, advance
 
 EXAMPLES = 64
 
@@ -26,6 +26,6 @@ def patch_responses(recipe: Recipe, state: State, sources: tuple[int, ...]) -> T
         chosen = own[np.unique(np.linspace(0, len(own) - 1, min(EXAMPLES, len(own))).astype(int))]
         batch, _ = recipe.data.batch(chosen, recipe.device)
         weights = torch.ones(len(chosen), device=recipe.device)
-        after = advance(recipe.task, recipe.rule, state, [Part(batch, weights)], rate, recipe.steps)
+        after = advance(recipe.task, recipe.rule, state, [MicroBatch(batch, weights)], rate, recipe.steps)
         moved.append(state.theta - after.theta)
     return torch.stack(moved)

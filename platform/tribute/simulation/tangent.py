@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tribute.simulation.course import Course
-from tribute.simulation.stack import Responses, Stack, outside_square, replaced, scoped_rule
+from tribute.simulation.ensemble import Ensemble, Responses, outside_square, replaced, scoped_rule
+from tribute.simulation.replay_schedule import ReplaySchedule
 from tribute.tasks import Scope
 from tribute.training import NonFinite, State, advance_tangents, gradient
 
@@ -25,19 +25,19 @@ class Tangent:
     Source: the single-trajectory form of arXiv 2511.19803; the forward-mode dual of arXiv 2503.13751.
     """
 
-    course: Course
+    course: ReplaySchedule
     scope: Scope
     change_KS: Tensor
     gauss_newton: bool
 
-    def begin(self, state: State) -> Stack:
+    def begin(self, state: State) -> Ensemble:
         """Tangents of 0: what happened before the horizon is not differentiated."""
         narrow = self.scope.of(state.theta)
         zero = narrow.new_zeros(len(self.change_KS), narrow.shape[-1])
         failed = torch.full((len(self.change_KS),), -1, device=narrow.device)
-        return Stack(state, State(zero, tuple(zero.clone() for _ in state.slots)), failed)
+        return Ensemble(state, State(zero, tuple(zero.clone() for _ in state.slots)), failed)
 
-    def advance(self, stack: Stack, step: int) -> Stack:
+    def advance(self, stack: Ensemble, step: int) -> Ensemble:
         """One step of the primal and of all tangents.
 
         Raises:
@@ -64,17 +64,17 @@ class Tangent:
         base = course.rule.apply(stack.base, slope_P, rate, step)
         if not torch.isfinite(base.theta.sum()):
             raise NonFinite(step, course.steps.stop)
-        return self._checked(Stack(base, moved, stack.failed), step)
+        return self._checked(Ensemble(base, moved, stack.failed), step)
 
-    def responses(self, stack: Stack) -> Responses:
+    def responses(self, stack: Ensemble) -> Responses:
         """The derivatives, per unit of weight."""
         return Responses(stack.base.theta, stack.moved.theta, stack.failed)
 
-    def drop(self, stack: Stack, rows_K: Tensor, step: int) -> Stack:
+    def drop(self, stack: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
         """Give up some units: their tangents become 0."""
         zero = State(stack.moved.theta.new_zeros(()), tuple(slot.new_zeros(()) for slot in stack.moved.slots))
-        return Stack(stack.base, replaced(stack.moved, rows_K, zero), stack.failed.masked_fill(rows_K, step))
+        return Ensemble(stack.base, replaced(stack.moved, rows_K, zero), stack.failed.masked_fill(rows_K, step))
 
-    def _checked(self, stack: Stack, step: int) -> Stack:
+    def _checked(self, stack: Ensemble, step: int) -> Ensemble:
         finite = torch.isfinite(stack.moved.theta.sum(-1))
         return stack if finite.all() else self.drop(stack, ~finite, step)

@@ -23,6 +23,6 @@ def change_matrix(units: Sequence[Unit], sources: int) -> NDArray[np.float32]:
     return change
 
 
-def single_units(source_ids: Sequence[str]) -> list[Unit]:
+def leave_one_out_units(source_ids: Sequence[str]) -> list[Unit]:
     """Every source for itself: leave one out."""
     return [Unit(source_id, (index,)) for index, source_id in enumerate(source_ids)]

@@ -4,23 +4,23 @@ from tribute.training.adoption import Drift, adopt, load_checkpoint
 from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
 from tribute.training.schedules import BatchOrder, Order, Schedule, horizon_start, learning_rates
-from tribute.training.step import Part, Rule, State, advance, advance_tangents, gradient
+from tribute.training.step import MicroBatch, State, UpdateRule, advance, advance_tangents, gradient
 from tribute.training.training_set import TrainingSet, snapshot_training_set, training_set
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
 
 __all__ = [
     "BatchOrder",
     "Drift",
+    "MicroBatch",
     "NonFinite",
     "Order",
-    "Part",
     "Recipe",
     "Recorder",
-    "Rule",
     "Schedule",
     "State",
     "TrainingSet",
     "Trajectory",
+    "UpdateRule",
     "adopt",
     "advance",
     "advance_tangents",

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tribute.config import Training
+from tribute.config import TrainingSettings
 
 Slots = tuple[Tensor, ...]
 
@@ -89,7 +89,7 @@ class Adam:
         return torch.sub(theta, (first / corrected[0]) / spread, alpha=rate), (first, second)
 
 
-def build_optimizer(settings: Training) -> Optimizer:
+def build_optimizer(settings: TrainingSettings) -> Optimizer:
     """The optimizer that `training` names."""
     if settings.optimizer == "sgd":
         return Sgd(settings.momentum, settings.weight_decay, settings.nesterov)

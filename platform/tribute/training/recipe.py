@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import SimulationError
 from tribute.tasks import FlatTask, build_task
 from tribute.training.optimizers import build_optimizer
 from tribute.training.recording import read_recording
 from tribute.training.schedules import Order, Schedule, horizon_start, settings_schedule
-from tribute.training.step import Part, Rule, State, advance
+from tribute.training.step import MicroBatch, State, UpdateRule, advance
 from tribute.training.training_set import TrainingSet
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ class Recipe:
     """
 
     task_settings: TaskSettings
-    training: Training
+    training: TrainingSettings
     data: TrainingSet
     seed: int
     device: torch.device = CPU
@@ -60,9 +60,9 @@ class Recipe:
         return build_task(self.task_settings, self.training.precision)
 
     @cached_property
-    def rule(self) -> Rule:
+    def rule(self) -> UpdateRule:
         """Clipping and the optimizer."""
-        return Rule(build_optimizer(self.training), self.training.clip_norm)
+        return UpdateRule(build_optimizer(self.training), self.training.clip_norm)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -85,13 +85,13 @@ class Recipe:
         theta_P = self.task.initial(self.seed).to(self.device)
         return State(theta_P, self.rule.optimizer.init(theta_P))
 
-    def parts(self, order: Order, step: int, weights_S: Tensor) -> list[Part]:
+    def parts(self, order: Order, step: int, weights_S: Tensor) -> list[MicroBatch]:
         """The examples of a step with the weights that their sources' weights give them, [..., S] to [..., B]."""
         found = []
         for index, indices_B in enumerate(order.parts(step)):
             batch, source_B = self.data.batch(indices_B, self.device)
             [dropout] = np.random.SeedSequence([self.seed, step, index]).generate_state(1)
-            found.append(Part(batch, weights_S[..., source_B], int(dropout)))
+            found.append(MicroBatch(batch, weights_S[..., source_B], int(dropout)))
         return found
 
     def run(self, state: State, steps: range, weights_S: Tensor, on_step: OnStep | None = None) -> State:

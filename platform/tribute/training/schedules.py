@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.config import Training
+from tribute.config import TrainingSettings
 from tribute.errors import ConfigError
 
 ROUNDING = 1e-9
@@ -36,7 +36,7 @@ class Schedule:
         return len(self.rates)
 
 
-def learning_rates(settings: Training, steps: int) -> NDArray[np.float64]:
+def learning_rates(settings: TrainingSettings, steps: int) -> NDArray[np.float64]:
     """The rate of every step, [steps]: a linear warm-up, then constant, cosine or linear decay."""
     warmup = math.ceil(settings.warmup * steps)
     rising = (np.arange(warmup) + 1) / max(warmup, 1)
@@ -88,7 +88,7 @@ def _permutation(seed: int, epoch: int, examples: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
-def training_steps(settings: Training, examples: int) -> int:
+def training_steps(settings: TrainingSettings, examples: int) -> int:
     """Number of steps of the whole training.
 
     Raises:
@@ -102,7 +102,7 @@ def training_steps(settings: Training, examples: int) -> int:
     return max(1, round(settings.epochs * (examples // settings.batch_size)))
 
 
-def settings_schedule(settings: Training, examples: int, seed: int) -> Schedule:
+def settings_schedule(settings: TrainingSettings, examples: int, seed: int) -> Schedule:
     """The schedule that `training` describes; raises what `training_steps` raises."""
     rates = learning_rates(settings, training_steps(settings, examples))
     return Schedule(rates, BatchOrder(examples, settings.batch_size, seed, settings.accumulation))

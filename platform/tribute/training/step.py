@@ -26,7 +26,7 @@ class State(NamedTuple):
     slots: Slots
 
 
-class Part(NamedTuple):
+class MicroBatch(NamedTuple):
     """Examples whose gradient is computed in one go, the weight of each, [..., B], and a seed for dropout."""
 
     batch: Batch
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rule:
+class UpdateRule:
     """What a gradient does to a state: a pull towards an anchor, clipping, then the optimizer.
 
     g <- g + damping (theta - anchor); g <- g min(1, clip_norm / (|g| + 1e-6)), as torch clips.
@@ -75,7 +75,7 @@ def weighted_loss(task: Losses, theta_P: Tensor, batch: Batch, weights_B: Tensor
 
 
 @contextmanager
-def seeded(part: Part, device: torch.device) -> Iterator[None]:
+def seeded(part: MicroBatch, device: torch.device) -> Iterator[None]:
     """The same dropout for a part in every trajectory and replay; torch's global generator stays as it is."""
     generator = torch.default_generator
     if device.type == "cuda":
@@ -88,13 +88,13 @@ def seeded(part: Part, device: torch.device) -> Iterator[None]:
         generator.set_state(before)
 
 
-def gradient(task: Losses, theta: Tensor, parts: Sequence[Part]) -> Tensor:
+def gradient(task: Losses, theta: Tensor, parts: Sequence[MicroBatch]) -> Tensor:
     """Gradient of the mean of the parts' weighted losses, shaped like `theta`.
 
     Shapes: theta [P] and weights [B], or theta [K, P] and weights [K, B]; examples are shared.
     """
 
-    def of_part(part: Part) -> Tensor:
+    def of_part(part: MicroBatch) -> Tensor:
         def loss(theta_P: Tensor, weights_B: Tensor) -> Tensor:
             with seeded(part, theta_P.device):
                 return weighted_loss(task, theta_P, part.batch, weights_B)
@@ -110,9 +110,9 @@ def gradient(task: Losses, theta: Tensor, parts: Sequence[Part]) -> Tensor:
 
 def advance(
     task: Losses,
-    rule: Rule,
+    rule: UpdateRule,
     state: State,
-    parts: Sequence[Part],
+    parts: Sequence[MicroBatch],
     rate: float,
     step: int,
     rest_square: Tensor | float = 0.0,
@@ -121,16 +121,18 @@ def advance(
     return rule.apply(state, gradient(task, state.theta, parts), rate, step, rest_square)
 
 
-def gauss_newton_product(task: Losses, theta_P: Tensor, direction_P: Tensor, parts: Sequence[Part]) -> Tensor:
+def gauss_newton_product(
+    task: Losses, theta_P: Tensor, direction_P: Tensor, parts: Sequence[MicroBatch]
+) -> Tensor:
     """G v with G the mean over the parts of J' H J: J the model's Jacobian, H the Hessian of loss by output."""
     total = None
     for part in parts:
 
-        def forward(theta: Tensor, part: Part = part) -> Tensor:
+        def forward(theta: Tensor, part: MicroBatch = part) -> Tensor:
             with seeded(part, theta.device):
                 return task.outputs(theta, part.batch)
 
-        def loss(output: Tensor, part: Part = part) -> Tensor:
+        def loss(output: Tensor, part: MicroBatch = part) -> Tensor:
             losses_B = task.losses_of_outputs(output, part.batch)
             return (part.weights.to(losses_B.dtype) * losses_B).mean()
 
@@ -144,10 +146,10 @@ def gauss_newton_product(task: Losses, theta_P: Tensor, direction_P: Tensor, par
 
 def advance_tangents(
     task: Losses,
-    rule: Rule,
+    rule: UpdateRule,
     state: State,
     tangents: State,
-    parts: Sequence[Part],
+    parts: Sequence[MicroBatch],
     changes: Sequence[Tensor],
     rate: float,
     step: int,
@@ -167,7 +169,7 @@ def advance_tangents(
         gauss_newton: replace the loss's Hessian by the Gauss-Newton matrix, which is never negative.
     """
 
-    def of_weights(*weights: Tensor) -> list[Part]:
+    def of_weights(*weights: Tensor) -> list[MicroBatch]:
         return [part._replace(weights=w) for part, w in zip(parts, weights, strict=True)]
 
     def one(theta_dot: Tensor, slots_dot: Slots, *change: Tensor) -> State:

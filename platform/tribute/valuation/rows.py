@@ -17,7 +17,7 @@ from tribute.valuation.values import Values
 Splits = dict[tuple[str, str], Fraction]
 
 
-class Corpus(NamedTuple):
+class CorpusSources(NamedTuple):
     """The sources that were trained on, the publisher that each one's metadata name, and their tokens."""
 
     source_ids: tuple[str, ...]
@@ -40,7 +40,7 @@ class Figures(NamedTuple):
         return {name: float(values[column]) for name, values in zip(names, self, strict=True)}
 
 
-def valuation_rows(corpus: Corpus, splits: Splits, values: Values) -> list[dict[str, object]]:
+def valuation_rows(corpus: CorpusSources, splits: Splits, values: Values) -> list[dict[str, object]]:
     """A row per publisher, each followed by a row per source that it holds a right in."""
     publisher_ids = sorted({publisher for _, publisher in splits})
     split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in corpus.source_ids])
@@ -89,7 +89,7 @@ def _lines(
 
 
 def _shares(
-    publisher_ids: Sequence[str], publishers: Figures, splits: Splits, corpus: Corpus
+    publisher_ids: Sequence[str], publishers: Figures, splits: Splits, corpus: CorpusSources
 ) -> dict[str, Fraction]:
     tokens = dict(zip(corpus.source_ids, corpus.tokens, strict=True))
     fallback = dict.fromkeys(publisher_ids, Fraction(0))

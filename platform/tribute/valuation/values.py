@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.config import Valuation
+from tribute.config import ValuationSettings
 from tribute.valuation.aggregate import SourceSums
 from tribute.valuation.calibration import FEWEST, Calibration, calibrate, share_of_total
 from tribute.valuation.estimates import MAIN, RETRAINED, Estimates
@@ -34,7 +34,7 @@ class Values:
 
 
 def source_values(
-    settings: Valuation, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
+    settings: ValuationSettings, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
 ) -> Values:
     """Values of a period from its sums; calibrated if enough units were really retrained without.
 
@@ -57,7 +57,7 @@ def source_values(
     return _shrunk(settings, sums, nats_RGS, tokens_S / tokens_S.sum(), seed)
 
 
-def _nothing(settings: Valuation, sources: int) -> Values:
+def _nothing(settings: ValuationSettings, sources: int) -> Values:
     zero_S, note = np.zeros(sources), {"calibrated": False, "token_weight": 1.0, "intervals": "no queries"}
     return Values(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, json.dumps(note))
 
@@ -72,7 +72,7 @@ def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Ar
     return doubt_NS
 
 
-def _shrunk(settings: Valuation, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int) -> Values:
+def _shrunk(settings: ValuationSettings, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int) -> Values:
     """Values shrunk towards the token count by how far the replicates disagree."""
     totals_RS = nats_RGS.sum(1)
     total_S = totals_RS.mean(0)
@@ -98,7 +98,7 @@ def _calibrated(
     calibration: Calibration,
     tokens_S: Array,
     spot_units: list[str],
-    settings: Valuation,
+    settings: ValuationSettings,
     seed: int,
 ) -> Values:
     """Values of the calibrated batch, carried over to all queries of the period and divided inside groups.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tribute.config import IdxCorpus, TextCorpus
+from tribute.config import IdxCorpusSettings, TextCorpusSettings
 from tribute.errors import CorpusError
 
 
@@ -43,9 +43,11 @@ def write_folder(root: Path, counts: Mapping[str, int]) -> Path:
     return root
 
 
-def text_settings(path: Path, **changes: object) -> TextCorpus:
+def text_settings(path: Path, **changes: object) -> TextCorpusSettings:
     """A text corpus in short windows."""
-    return TextCorpus.model_validate({"kind": "text", "path": path, "window": 17, "held_out": 0.25} | changes)
+    return TextCorpusSettings.model_validate(
+        {"kind": "text", "path": path, "window": 17, "held_out": 0.25} | changes
+    )
 
 
 def write_idx(path: Path, values: NDArray[np.uint8]) -> Path:
@@ -55,7 +57,7 @@ def write_idx(path: Path, values: NDArray[np.uint8]) -> Path:
     return path
 
 
-def idx_settings(folder: Path, assigned: Sequence[str], examples: int = 6, **changes: object) -> IdxCorpus:
+def idx_settings(folder: Path, assigned: Sequence[str], examples: int = 6, **changes: object) -> IdxCorpusSettings:
     """An IDX corpus of 2 x 3 images whose pixels count up from 0, labels 0 1 2 0 1 2 ..."""
     images = np.arange(examples * 6, dtype=np.uint8).reshape(examples, 2, 3)
     (folder / "assigned.txt").write_text("".join(f"{source}\n" for source in assigned))
@@ -65,4 +67,4 @@ def idx_settings(folder: Path, assigned: Sequence[str], examples: int = 6, **cha
         "labels": write_idx(folder / "labels.idx", np.arange(examples, dtype=np.uint8) % 3),
         "assignment": folder / "assigned.txt",
     }
-    return IdxCorpus.model_validate(values | changes)
+    return IdxCorpusSettings.model_validate(values | changes)

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from tests.unit.corpus.small import idx_settings, refusal, sentence, text_settings, write_jsonl
-from tribute.config import ArraysCorpus, Crediting
+from tribute.config import ArraysCorpusSettings, CreditingSettings
 from tribute.corpus import Duplicates, read_corpus, verify_inputs
-from tribute.corpus.claims import claim_date, read_claims
-from tribute.corpus.duplicate_examples import credit_examples_once
+from tribute.corpus.crediting.claims import claim_date, read_claims
+from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.errors import CorpusChanged
 
 TEXTS = [sentence(n) for n in range(4)]
@@ -91,7 +91,7 @@ def test_days_of_every_kind() -> None:
 
 def test_an_unknown_way_of_crediting_is_refused() -> None:
     with pytest.raises(ValidationError, match="first_claimant"):
-        Crediting.model_validate({"credit": "last"})
+        CreditingSettings.model_validate({"credit": "last"})
 
 
 def test_examples_are_credited_once_to_the_last_bit(tmp_path: Path) -> None:
@@ -99,11 +99,11 @@ def test_examples_are_credited_once_to_the_last_bit(tmp_path: Path) -> None:
     table = {"source": list("aabbbcc"), "features": features, "label": [0, 1, 0, 1, 1, 1, 0]}
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table(table), path)
-    settings = ArraysCorpus(kind="arrays", path=path, held_out=0)
+    settings = ArraysCorpusSettings(kind="arrays", path=path, held_out=0)
     corpus = read_corpus(settings)
     assert [(each.source.source_id, each.tokens) for each in corpus.sources] == [("a", 2), ("b", 1), ("c", 1)]
     assert corpus.duplicates == (Duplicates("b", "a", "exact", 2), Duplicates("c", "a", "exact", 1))
-    off = settings.model_copy(update={"duplicates": Crediting(credit="off")})
+    off = settings.model_copy(update={"duplicates": CreditingSettings(credit="off")})
     assert [each.tokens for each in read_corpus(off).sources] == [2, 3, 2]
 
 

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.projects import article, write_corpus
-from tribute.config import ArraysCorpus, IdxCorpus, TextCorpus
+from tribute.config import ArraysCorpusSettings, IdxCorpusSettings, TextCorpusSettings
 from tribute.corpus import read_corpus, verify_inputs
 from tribute.corpus.reading import split_documents
 from tribute.corpus.sources import Document
 from tribute.errors import CorpusChanged, CorpusError
 
 
-def text(path: Path, **settings: object) -> TextCorpus:
-    return TextCorpus(kind="text", path=path, window=33, **settings)
+def text(path: Path, **settings: object) -> TextCorpusSettings:
+    return TextCorpusSettings(kind="text", path=path, window=33, **settings)
 
 
 def as_folder(root: Path) -> Path:
@@ -68,9 +68,9 @@ def test_a_lone_document_gives_its_tail() -> None:
     assert ([d.text for d in train], [d.text for d in held]) == (["01234567"], ["89"])
 
 
-def write_arrays(path: Path, features: list, labels: list, sources: list) -> ArraysCorpus:
+def write_arrays(path: Path, features: list, labels: list, sources: list) -> ArraysCorpusSettings:
     pq.write_table(pa.table({"source": sources, "features": features, "label": labels}), path)
-    return ArraysCorpus(kind="arrays", path=path, held_out=0.25)
+    return ArraysCorpusSettings(kind="arrays", path=path, held_out=0.25)
 
 
 def test_arrays_keep_every_example_once(tmp_path: Path) -> None:
@@ -87,11 +87,11 @@ def write_idx(path: Path, values: np.ndarray) -> Path:
     return path
 
 
-def idx(root: Path, assigned: str) -> IdxCorpus:
+def idx(root: Path, assigned: str) -> IdxCorpusSettings:
     (root / "sources.txt").write_text(assigned)
     images = write_idx(root / "images.gz", np.arange(4 * 2 * 3).reshape(4, 2, 3))
     labels = write_idx(root / "labels.gz", np.array([0, 1, 2, 3]))
-    return IdxCorpus(kind="idx", images=images, labels=labels, assignment=root / "sources.txt", held_out=0)
+    return IdxCorpusSettings(kind="idx", images=images, labels=labels, assignment=root / "sources.txt", held_out=0)
 
 
 def test_idx_files_are_scaled_and_assigned_line_by_line(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_idx_files_are_scaled_and_assigned_line_by_line(tmp_path: Path) -> None:
     np.testing.assert_allclose(a.train["features"], [np.arange(6, 12) / 255], rtol=1e-6)
 
 
-def jsonl(root: Path, *rows: object) -> TextCorpus:
+def jsonl(root: Path, *rows: object) -> TextCorpusSettings:
     (root / "bad.jsonl").write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
     return text(root / "bad.jsonl")
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.projects import write_corpus
-from tribute.config import TextCorpus
+from tribute.config import TextCorpusSettings
 from tribute.corpus import load_source, read_corpus, read_manifest, write_snapshot
 from tribute.errors import CorpusError
 
 
 def test_a_snapshot_is_the_corpus(tmp_path: Path) -> None:
     write_corpus(tmp_path / "c.jsonl", {"daily": 5, "sports": 5})
-    corpus = read_corpus(TextCorpus(kind="text", path=tmp_path / "c.jsonl", window=33))
+    corpus = read_corpus(TextCorpusSettings(kind="text", path=tmp_path / "c.jsonl", window=33))
     write_snapshot(corpus, tmp_path / "snapshot")
     manifest = read_manifest(tmp_path / "snapshot")
     assert (manifest.sha256, manifest.inputs) == (corpus.sha256, corpus.inputs)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.unit.training.small import small_recipe
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.estimators import Estimator, Groups, Trained
 from tribute.readout import QueryRows
 from tribute.tasks import Batch
@@ -72,7 +72,7 @@ def text_training(folder: Path, context: int = 8, **training: Any) -> Trained:
     options = {"context": context, "width": 8, "heads": 2, "layers": 1}
     settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 3, "epochs": 1}
     task = TaskSettings(name="byte_lm", options=options)
-    recipe = Recipe(task, Training(**(settings | training)), TrainingSet.assemble(by_source), 0)
+    recipe = Recipe(task, TrainingSettings(**(settings | training)), TrainingSet.assemble(by_source), 0)
     return Trained(recipe, record(recipe, folder), recipe.steps)
 
 

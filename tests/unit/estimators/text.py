@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.estimators import Trained
 from tribute.readout import QueryRows
 from tribute.training import Recipe, TrainingSet, record
@@ -19,7 +19,7 @@ def text_training(folder: Path) -> Trained:
     tokens[::5, 5:] = -1
     data = TrainingSet.assemble({"one": {"tokens": tokens[:5]}, "two": {"tokens": tokens[5:]}})
     task = TaskSettings(name="byte_lm", options={"context": 6, "width": 4, "heads": 2, "layers": 1})
-    recipe = Recipe(task, Training(batch_size=4, epochs=3, learning_rate=0.01), data, 0)
+    recipe = Recipe(task, TrainingSettings(batch_size=4, epochs=3, learning_rate=0.01), data, 0)
     return Trained(recipe, record(recipe, folder), recipe.steps)
 
 

@@ -10,8 +10,8 @@ from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute.errors import TributeError
 from tribute_jobs.cli import app
-from tribute_jobs.money.settlement import Settlement, commit
-from tribute_storage import Lake
+from tribute_jobs.period.settlement import Settlement, commit
+from tribute_storage import Lake, LakeError
 
 
 class Ran(NamedTuple):
@@ -24,7 +24,7 @@ class Ran(NamedTuple):
 def tribute(*arguments: object) -> Ran:
     """Run `tribute ARGUMENTS`; bad input ends as in `cli.main`, anything else is raised."""
     result = CliRunner().invoke(app, [str(each) for each in arguments], terminal_width=100)
-    if isinstance(result.exception, TributeError):
+    if isinstance(result.exception, TributeError | LakeError):
         return Ran(2, str(result.exception))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

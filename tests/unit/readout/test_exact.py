@@ -5,20 +5,20 @@ import torch
 
 from tests.unit.training.small import small_recipe
 from tribute.errors import ConfigError
-from tribute.readout import METHODS, Moved, QueryRows, adjoint, difference, jvp, shared_trunk
-from tribute.readout.moved import cut
+from tribute.readout import METHODS, PerturbedModel, QueryRows, adjoint, difference, jvp, shared_trunk
+from tribute.readout.perturbed import cut
 from tribute.tasks import ByteLm, FlatTask, Scope
 
 QUERY_OF_ROW = [0, 1, 1, 2, 3, 3]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-def transformer(dtype: torch.dtype, scope: str = "all", sources: int = 5, size: float = 0.02) -> Moved:
+def transformer(dtype: torch.dtype, scope: str = "all", sources: int = 5, size: float = 0.02) -> PerturbedModel:
     task = FlatTask(ByteLm(context=8, width=8, heads=2, layers=2))
     generator = torch.Generator().manual_seed(1)
     theta = task.initial(0).to(dtype)
     narrow = Scope(task, scope)
-    return Moved(narrow, theta, size * torch.randn(sources, narrow.size, generator=generator).to(dtype))
+    return PerturbedModel(narrow, theta, size * torch.randn(sources, narrow.size, generator=generator).to(dtype))
 
 
 def texts() -> QueryRows:
@@ -37,7 +37,7 @@ def test_difference_is_the_measurement_minus_its_value_without_the_source() -> N
     responses = 0.1 * torch.randn(3, len(theta))
     rows = {"features": torch.randn(6, 4), "labels": torch.tensor([0, 1, 1, 0, 1, 0])}
     queries = QueryRows(tuple("abcd"), {k: v.numpy() for k, v in rows.items()}, torch.tensor(QUERY_OF_ROW).numpy())
-    found = difference(Moved(Scope(recipe.task, "all"), theta, responses), queries)
+    found = difference(PerturbedModel(Scope(recipe.task, "all"), theta, responses), queries)
     expected = torch.zeros(4, 3)
     for row, query in enumerate(QUERY_OF_ROW):
         one = {name: column[row : row + 1] for name, column in rows.items()}
@@ -66,7 +66,7 @@ def test_the_difference_of_a_small_step_tends_to_the_derivative() -> None:
     slope = jvp(moved, texts()).influence_QS
     errors = []
     for step in (1e-2, 1e-3, 1e-4):
-        small = Moved(moved.scope, moved.theta_P, step * moved.response_Sp)
+        small = PerturbedModel(moved.scope, moved.theta_P, step * moved.response_Sp)
         errors.append(relative_error(difference(small, texts()).influence_QS / step, slope))
     assert errors[0] > 5 * errors[1] > 25 * errors[2]  # first order: ten times smaller each
     assert errors[2] < 1e-3

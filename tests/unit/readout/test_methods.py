@@ -4,25 +4,34 @@ import numpy as np
 import pytest
 import torch
 
-from tribute.config import Readout, Simulation
-from tribute.readout import METHODS, Moved, QueryRows, candidates, costs
+from tribute.config import ReadoutSettings, SimulationSettings
+from tribute.readout import METHODS, PerturbedModel, QueryRows, candidates, costs
 from tribute.tasks import Classifier, FlatTask, Scope
 
-REMOVAL, SLOPE, TANGENT = Simulation(), Simulation(weight=0.5, epsilon=0.5), Simulation(mode="tangent")
+REMOVAL, SLOPE, TANGENT = (
+    SimulationSettings(),
+    SimulationSettings(weight=0.5, epsilon=0.5),
+    SimulationSettings(mode="tangent"),
+)
 
 
 @pytest.mark.parametrize(
     ("readout", "simulation", "whole", "expected"),
     [
-        (Readout(), REMOVAL, True, ("difference",)),
-        (Readout(), REMOVAL, False, ("shared_trunk", "difference")),
-        (Readout(), SLOPE, True, ("jvp",)),
-        (Readout(), TANGENT, False, ("jvp",)),
-        (Readout(backward=True), TANGENT, True, ("jvp", "adjoint")),
-        (Readout(backward=True), REMOVAL, True, ("difference",)),
-        (Readout(method="adjoint"), REMOVAL, True, ("adjoint",)),
-        (Readout(method="shared_trunk"), REMOVAL, True, ("difference",)),  # a further estimate of the whole model
-        (Readout(method="distilled", precision=0.1), TANGENT, True, ("jvp",)),
+        (ReadoutSettings(), REMOVAL, True, ("difference",)),
+        (ReadoutSettings(), REMOVAL, False, ("shared_trunk", "difference")),
+        (ReadoutSettings(), SLOPE, True, ("jvp",)),
+        (ReadoutSettings(), TANGENT, False, ("jvp",)),
+        (ReadoutSettings(backward=True), TANGENT, True, ("jvp", "adjoint")),
+        (ReadoutSettings(backward=True), REMOVAL, True, ("difference",)),
+        (ReadoutSettings(method="adjoint"), REMOVAL, True, ("adjoint",)),
+        (
+            ReadoutSettings(method="shared_trunk"),
+            REMOVAL,
+            True,
+            ("difference",),
+        ),  # a further estimate of the whole model
+        (ReadoutSettings(method="distilled", precision=0.1), TANGENT, True, ("jvp",)),
     ],
 )
 def test_a_response_is_read_out_as_what_it_was_simulated_for(readout, simulation, whole, expected) -> None:
@@ -30,7 +39,11 @@ def test_a_response_is_read_out_as_what_it_was_simulated_for(readout, simulation
 
 
 def test_memory_is_no_part_of_what_determines_a_number() -> None:
-    assert Readout(memory_gib=3).fingerprint() == Readout().fingerprint() != Readout(method="jvp").fingerprint()
+    assert (
+        ReadoutSettings(memory_gib=3).fingerprint()
+        == ReadoutSettings().fingerprint()
+        != ReadoutSettings(method="jvp").fingerprint()
+    )
 
 
 def test_every_read_out_has_a_cost() -> None:
@@ -38,7 +51,7 @@ def test_every_read_out_has_a_cost() -> None:
     rng = np.random.default_rng(0)
     rows = {"features": rng.normal(size=(16, 8)).astype(np.float32), "labels": rng.integers(3, size=16)}
     queries, narrow = QueryRows(tuple(map(str, range(16))), rows, np.arange(16)), Scope(task, "head")
-    moved = Moved(narrow, task.initial(0), 0.01 * torch.randn(2, narrow.size))
+    moved = PerturbedModel(narrow, task.initial(0), 0.01 * torch.randn(2, narrow.size))
     found = costs([*METHODS, "distilled"], moved, queries, 1)
     assert found.keys() == {*METHODS, "distilled"}
     assert all(cost > 0 for cost in found.values())

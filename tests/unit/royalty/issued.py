@@ -12,11 +12,11 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from tribute.royalty.agreement import Agreement
-from tribute.royalty.balance import Account, Adjustment, account_from_json
-from tribute.royalty.policy import Policy, policy_json
-from tribute.royalty.statement import Books, build_statements
-from tribute.royalty.valued import LineValue, PeriodFacts, Pool, PublisherValue
+from tribute.royalty.account.agreement import Agreement
+from tribute.royalty.account.balance import Account, Adjustment, account_from_json
+from tribute.royalty.division.policy import Policy, policy_json
+from tribute.royalty.statement.build import Books, build_statements
+from tribute.royalty.statement.inputs import LineValue, PeriodFacts, Pool, PublisherValue
 
 Pools = Sequence[tuple[str, str, int]]  # currency, pool_id, gross in minor units: half of it is paid
 POOLS: Pools = (("EUR", "advertising", 2_000_001), ("EUR", "licences", 3_000), ("JPY", "abroad", 777))

@@ -3,8 +3,8 @@
 from fractions import Fraction
 from typing import Any
 
-from tribute.royalty.exact_text import percent
-from tribute.royalty.money import Money, allocate, currency_exponent
+from tribute.royalty.exact.money import Money, allocate, currency_exponent
+from tribute.royalty.exact.text import percent
 
 Source = tuple[str, str, str, int]  # id, value in nats, half width of its interval, tokens
 AURORA: tuple[Source, ...] = (

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.training import Recipe, TrainingSet
 
 COUNTS = (9, 6, 5)
@@ -63,7 +63,7 @@ def convex_recipe(kind: str, steps: int, **training: object) -> Recipe:
         "epochs": steps,
     }
     task = TaskSettings(name=f"tests.unit.simulation.convex:{kind}")
-    return Recipe(task, Training(**(settings | training)), TrainingSet.assemble(by_source), 0)
+    return Recipe(task, TrainingSettings(**(settings | training)), TrainingSet.assemble(by_source), 0)
 
 
 def curvature_and_pulls(recipe: Recipe, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

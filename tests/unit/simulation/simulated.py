@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.simulation import Responses, build_course, build_mode, simulate, start_of
 from tribute.training import Recipe, State
 
@@ -20,7 +20,7 @@ def simulated(
     """Responses to the given changes of the sources' weights (each source alone, if none are given)."""
     sources = len(recipe.data.source_ids)
     change = torch.tensor(np.eye(sources) if rows is None else np.array(rows), dtype=torch.get_default_dtype())
-    simulation = Simulation(**({"horizon": 1.0} | settings))
+    simulation = SimulationSettings(**({"horizon": 1.0} | settings))
     state = start or recipe.initial()
     course = build_course(recipe, simulation, state.theta)
     mode = build_mode(course, simulation, change)

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.simulation import Unit, design_of, drawn_units
 
@@ -41,7 +41,7 @@ def names(sources: int) -> list[str]:
 
 
 def drawn(notion: str, sources: int, coalitions: int, seed: int = 0) -> list[Unit]:
-    return drawn_units(Simulation(notion=notion, coalitions=coalitions), names(sources), seed)
+    return drawn_units(SimulationSettings(notion=notion, coalitions=coalitions), names(sources), seed)
 
 
 def influences(units: list[Unit], game: Game, sources: int) -> np.ndarray:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.unit.training.small import small_recipe
-from tribute.config import Simulation, TaskSettings
-from tribute.simulation import build_course, build_mode, change_matrix, simulate, single_units
+from tribute.config import SimulationSettings, TaskSettings
+from tribute.simulation import build_course, build_mode, change_matrix, leave_one_out_units, simulate
 from tribute.training import Recipe
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -23,9 +23,11 @@ def test_simulations_see_the_dropout_of_the_training(mode: str) -> None:
     recipe = dropout_recipe()
     final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3)).theta
     torch.manual_seed(99)
-    settings = Simulation(horizon=1.0, mode=mode)
+    settings = SimulationSettings(horizon=1.0, mode=mode)
     course = build_course(recipe, settings, final)
-    found_mode = build_mode(course, settings, torch.from_numpy(change_matrix(single_units("abc"), 3)).double())
+    found_mode = build_mode(
+        course, settings, torch.from_numpy(change_matrix(leave_one_out_units("abc"), 3)).double()
+    )
     found = simulate(found_mode, found_mode.begin(recipe.initial()), 0)
     torch.testing.assert_close(found.theta_P, final, rtol=1e-12, atol=1e-12)
     if mode == "paired":

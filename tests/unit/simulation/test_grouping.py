@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.unit.training.small import small_recipe
-from tribute.config import TaskSettings, Training
-from tribute.simulation import Tree, sketches, ward_tree
+from tribute.config import TaskSettings, TrainingSettings
+from tribute.simulation import WardTree, sketches, ward_tree
 from tribute.simulation.grouping import Merge
-from tribute.training import Part, Recipe, TrainingSet, gradient
+from tribute.training import MicroBatch, Recipe, TrainingSet, gradient
 
 
 def points(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +47,7 @@ def brute_force(sketch_SD: np.ndarray, tokens_S: np.ndarray) -> list[tuple[list[
 def test_the_tree_is_the_one_of_brute_force(count: int, seed: int) -> None:
     sketch_SD, tokens_S = points(count, seed)
     merges = ward_tree(sketch_SD, tokens_S)
-    tree, expected = Tree(merges), brute_force(sketch_SD, tokens_S)
+    tree, expected = WardTree(merges), brute_force(sketch_SD, tokens_S)
     assert [list(tree.members(count + index)) for index in range(count - 1)] == [
         members for members, _ in expected
     ]
@@ -58,14 +58,14 @@ def test_the_tree_is_the_one_of_brute_force(count: int, seed: int) -> None:
 def test_identical_sources_merge_first_and_at_no_cost() -> None:
     sketch_SD, tokens_S = points(10)
     sketch_SD[[2, 5, 7]] = sketch_SD[2]
-    tree = Tree(ward_tree(sketch_SD, tokens_S))
+    tree = WardTree(ward_tree(sketch_SD, tokens_S))
     assert tree.members(11) == (2, 5, 7)
     assert [tree.hidden(node) < 1e-9 for node in range(10, 14)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("groups", [1, 2, 7, 20, 99])
 def test_a_cut_is_a_partition_and_every_group_is_its_children_together(groups: int) -> None:
-    tree = Tree(ward_tree(*points(20)))
+    tree = WardTree(ward_tree(*points(20)))
     nodes = tree.cut(groups)
     assert len(nodes) == min(groups, 20)
     assert sorted(source for node in nodes for source in tree.members(node)) == list(range(20))
@@ -80,7 +80,7 @@ def test_large_dissimilar_sources_stay_alone_and_small_similar_ones_merge() -> N
     rng = np.random.default_rng(4)
     heaps = np.repeat(np.array([[5.0, 0, 0], [0, 5.0, 0]]), 6, axis=0) + 0.1 * rng.normal(size=(12, 3))
     sketch_SD = np.concatenate([4 * np.eye(3) - 2, heaps])
-    tree = Tree(ward_tree(sketch_SD, np.array([1000.0] * 3 + [5.0] * 12)))
+    tree = WardTree(ward_tree(sketch_SD, np.array([1000.0] * 3 + [5.0] * 12)))
     assert {tree.members(node) for node in tree.cut(5)} == {
         *((source,) for source in range(3)),
         tuple(range(3, 9)),
@@ -90,7 +90,7 @@ def test_large_dissimilar_sources_stay_alone_and_small_similar_ones_merge() -> N
 
 def test_worth_splitting_is_money_times_hidden_spread_and_never_a_single_source() -> None:
     """Nodes 5 = (0, 1) hides 1, 6 = (2, 3) hides 4, 7 = (4, 5) hides 9, 8 is everything."""
-    tree = Tree([Merge(0, 1, 1.0), Merge(2, 3, 4.0), Merge(4, 5, 9.0), Merge(6, 7, 20.0)])
+    tree = WardTree([Merge(0, 1, 1.0), Merge(2, 3, 4.0), Merge(4, 5, 9.0), Merge(6, 7, 20.0)])
     assert tree.worth_splitting([5, 6, 4], [10.0, 3.0, 1e9], 5) == [6, 5]
     assert tree.worth_splitting([5, 6, 4], [10.0, 2.0, 1e9], 1) == [5]
     assert tree.worth_splitting([6, 7], [-5.0, 0.0], 2) == []
@@ -100,8 +100,8 @@ def test_worth_splitting_is_money_times_hidden_spread_and_never_a_single_source(
 def test_a_tree_as_deep_as_it_has_sources_is_no_problem() -> None:
     sketch_SD, tokens_S = np.zeros((1500, 1)), np.ones(1500)
     sketch_SD[:, 0] = np.cumsum(np.arange(1500) ** 3.0)
-    chain = Tree([Merge(0, 1, 1.0), *(Merge(1500 + i, i + 2, 1.0) for i in range(1498))])
-    assert chain.members(2998) == Tree(ward_tree(sketch_SD, tokens_S)).members(2998) == tuple(range(1500))
+    chain = WardTree([Merge(0, 1, 1.0), *(Merge(1500 + i, i + 2, 1.0) for i in range(1498))])
+    assert chain.members(2998) == WardTree(ward_tree(sketch_SD, tokens_S)).members(2998) == tuple(range(1500))
 
 
 @pytest.mark.usefixtures("float64")
@@ -125,12 +125,12 @@ def test_dot_products_of_sketches_are_near_those_of_the_whole_gradients() -> Non
         for index in range(12)
     }
     task = TaskSettings(name="classifier", options={"features": 30, "hidden": [40], "classes": 5})
-    recipe = Recipe(task, Training(batch_size=8), TrainingSet.assemble(by_source), 0)
+    recipe = Recipe(task, TrainingSettings(batch_size=8), TrainingSet.assemble(by_source), 0)
     theta_P = recipe.initial().theta
     slopes = []
     for source in range(12):
         batch, _ = recipe.data.batch(np.flatnonzero(recipe.data.source_N == source), recipe.device)
-        slopes.append(gradient(recipe.task, theta_P, [Part(batch, torch.ones(9))]))
+        slopes.append(gradient(recipe.task, theta_P, [MicroBatch(batch, torch.ones(9))]))
     whole_SP = torch.stack(slopes).numpy()
     kept = np.mean([s @ s.T for s in (sketches(recipe, theta_P, range(12), seed) for seed in range(30))], 0)
     one = sketches(recipe, theta_P, range(12), 0)
@@ -146,5 +146,5 @@ def test_sources_without_examples_or_tokens_are_grouped_like_the_others() -> Non
     recipe = replace(small, data=data)
     found = sketches(recipe, recipe.initial().theta, range(4), 5)
     np.testing.assert_array_equal(found[3], np.zeros(found.shape[1]))
-    tree = Tree(ward_tree(found, np.array([20.0, 13.0, 7.0, 0.0])))
+    tree = WardTree(ward_tree(found, np.array([20.0, 13.0, 7.0, 0.0])))
     assert sorted(s for node in tree.cut(2) for s in tree.members(node)) == [0, 1, 2, 3]

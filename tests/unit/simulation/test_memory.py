@@ -7,16 +7,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from tests.unit.training.recorded_lm import lm_data
 from tests.unit.training.small import small_recipe
-from tribute.config import Simulation, TaskSettings, Training
+from tribute.config import SimulationSettings, TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
-from tribute.simulation import Stack, build_course, build_mode, largest_chunk, trajectory_bytes
+from tribute.simulation import Ensemble, build_course, build_mode, largest_chunk, trajectory_bytes
 from tribute.simulation.memory import GIB, saved_bytes
 from tribute.tasks import Scope
 from tribute.training import Recipe, TrainingSet
 
 
 def each(**settings: object) -> int:
-    return trajectory_bytes(small_recipe(), Simulation(**settings))
+    return trajectory_bytes(small_recipe(), SimulationSettings(**settings))
 
 
 def saved(recipe: Recipe, scope: str = "all") -> int:
@@ -32,7 +32,7 @@ def test_a_trajectory_grows_with_its_scope_and_tangents_take_more() -> None:
 
 
 def test_more_slots_and_more_examples_at_once_take_more() -> None:
-    everything = Simulation()
+    everything = SimulationSettings()
     sgd, adam = (trajectory_bytes(small_recipe(optimizer=name), everything) for name in ("sgd", "adam"))
     assert adam - sgd == 4 * 3 * small_recipe().task.size
     kept = [saved(small_recipe(accumulation=parts)) for parts in (1, 2, 4)]
@@ -52,7 +52,7 @@ def test_the_largest_chunk_keeps_to_the_budget_and_to_chunk(mode: str) -> None:
 
     def chunk(trajectories: float, most: int = 32) -> int:
         budget = trajectories * one / GIB
-        return largest_chunk(recipe, Simulation(mode=mode, memory_gib=budget, chunk=most))
+        return largest_chunk(recipe, SimulationSettings(mode=mode, memory_gib=budget, chunk=most))
 
     assert [chunk(2.1), chunk(7.9), chunk(33.1), chunk(500)] == [1, 6, 32, 32]
     assert chunk(7.9, most=4) == 4
@@ -62,10 +62,10 @@ def test_the_largest_chunk_keeps_to_the_budget_and_to_chunk(mode: str) -> None:
 
 def test_accumulation_and_a_narrow_scope_let_more_fit() -> None:
     budget = {"memory_gib": 8 * each() / GIB, "chunk": 1000}
-    whole = largest_chunk(small_recipe(), Simulation(**budget))
+    whole = largest_chunk(small_recipe(), SimulationSettings(**budget))
     assert whole == 7
-    assert largest_chunk(small_recipe(accumulation=4), Simulation(**budget)) > whole
-    narrow = Simulation(scope="head", **budget)
+    assert largest_chunk(small_recipe(accumulation=4), SimulationSettings(**budget)) > whole
+    narrow = SimulationSettings(scope="head", **budget)
     assert largest_chunk(small_recipe(), narrow) > whole
     assert (largest_chunk(small_recipe(), narrow) + 2) * each(
         scope="head"
@@ -88,23 +88,23 @@ def test_what_is_estimated_is_at_least_what_a_wider_stack_really_saves() -> None
     assert sum(kept.values()) < 50 * saved(recipe) * 1.2
 
 
-def transformer(training: Training) -> Recipe:
+def transformer(training: TrainingSettings) -> Recipe:
     options = {"context": 16, "width": 32, "heads": 2, "layers": 3}
     return Recipe(TaskSettings(name="byte_lm", options=options), training, lm_data(), 0)
 
 
-def perceptron(training: Training) -> Recipe:
+def perceptron(training: TrainingSettings) -> Recipe:
     rng = np.random.default_rng(0)
     rows = {"features": rng.normal(size=(64, 30)).astype(np.float32), "labels": rng.integers(0, 5, 64)}
     task = TaskSettings(name="classifier", options={"features": 30, "hidden": [100, 80], "classes": 5})
     return Recipe(task, training, TrainingSet.assemble({"a": rows, "b": rows}), 0)
 
 
-def peak(recipe: Recipe, settings: Simulation, units: int) -> int:
+def peak(recipe: Recipe, settings: SimulationSettings, units: int) -> int:
     """Bytes of a stack, and of all that torch allocates beside it at the peak of a step."""
     state = recipe.initial()
     mode = build_mode(build_course(recipe, settings, state.theta), settings, torch.full((units, 2), 0.1))
-    stack: Stack = mode.advance(mode.begin(state), 0)
+    stack: Ensemble = mode.advance(mode.begin(state), 0)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         mode.advance(stack, 1)
     events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -115,7 +115,7 @@ def peak(recipe: Recipe, settings: Simulation, units: int) -> int:
 
 @pytest.mark.parametrize("make", [transformer, perceptron])
 @pytest.mark.parametrize(
-    "training", [Training(batch_size=16), Training(batch_size=4, optimizer="sgd", clip_norm=0.1)]
+    "training", [TrainingSettings(batch_size=16), TrainingSettings(batch_size=4, optimizer="sgd", clip_norm=0.1)]
 )
 @pytest.mark.parametrize(
     ("settings", "most"),
@@ -127,6 +127,6 @@ def peak(recipe: Recipe, settings: Simulation, units: int) -> int:
     ],
 )
 def test_a_trajectory_takes_at_most_what_is_estimated_and_not_much_less(make, training, settings, most) -> None:
-    recipe, simulation = make(training), Simulation(horizon=1.0, **settings)
+    recipe, simulation = make(training), SimulationSettings(horizon=1.0, **settings)
     taken = (peak(recipe, simulation, 16) - peak(recipe, simulation, 4)) / 12
     assert 1 <= trajectory_bytes(recipe, simulation) / taken <= most

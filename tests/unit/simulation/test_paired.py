@@ -5,7 +5,7 @@ import torch
 
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import SOURCES, small_recipe
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.simulation import Paired, build_course, simulate
 from tribute.tasks import Scope
 from tribute.training import BatchOrder, NonFinite, State
@@ -80,7 +80,7 @@ def test_a_source_outside_the_horizon_has_no_response_at_all() -> None:
 
 def test_a_trajectory_that_explodes_is_given_up_and_the_others_finish() -> None:
     recipe = small_recipe()
-    course = build_course(recipe, Simulation(horizon=1.0), recipe.initial().theta)
+    course = build_course(recipe, SimulationSettings(horizon=1.0), recipe.initial().theta)
     mode = Paired(course, Scope(recipe.task, "all"), torch.eye(3), 1.0)
     stack = mode.begin(recipe.initial())
     stack.moved.theta[2] = torch.inf

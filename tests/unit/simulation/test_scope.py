@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import small_recipe
-from tribute.config import Simulation, TaskSettings
+from tribute.config import SimulationSettings, TaskSettings
 from tribute.simulation import build_course, build_mode
 from tribute.tasks import Classifier, Scope
 from tribute.training import Recipe
@@ -100,7 +100,7 @@ def batched(value: torch.Tensor) -> bool:
 )
 def test_activations_of_the_frozen_trunk_are_computed_once_for_all_trajectories(settings, expected) -> None:
     """The perceptron's last layer is the head; tangents have no activations of their own, only directions."""
-    recipe, settings = small_recipe(epochs=1), Simulation(horizon=1.0, **settings)
+    recipe, settings = small_recipe(epochs=1), SimulationSettings(horizon=1.0, **settings)
     course = build_course(recipe, settings, recipe.initial().theta)
     seen: dict[str, list[bool]] = {"0": [], "1": [], "2": []}
     for name, layer in course.recipe.task._module.named_children():
@@ -152,7 +152,7 @@ def test_clipping_sees_the_pull_on_parameters_outside_the_scope() -> None:
     """The unperturbed row of a narrow stack is the whole run's, pulled, clipped and all."""
     recipe = small_recipe(clip_norm=0.05, learning_rate=0.5)
     final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3))
-    settings = Simulation(base="continue", steps=10, damping=5.0, scope="head", learning_rate=0.5)
+    settings = SimulationSettings(base="continue", steps=10, damping=5.0, scope="head", learning_rate=0.5)
     course = build_course(recipe, settings, final.theta)
     mode = build_mode(course, settings, torch.eye(3))
     stack = mode.begin(final)

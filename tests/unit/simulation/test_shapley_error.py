@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tribute.config import Simulation
+from tribute.config import SimulationSettings
 from tribute.simulation import change_matrix, coalitions, design_of, drawn_units
 
 Made = tuple[Callable[[NDArray], NDArray], NDArray]
@@ -39,7 +39,7 @@ def error(make: Callable[[int, int], Made], sources: int, per_source: int) -> fl
     found = []
     for seed in range(15):
         game, truth_S = make(sources, seed)
-        settings = Simulation(notion="shapley", coalitions=per_source * sources)
+        settings = SimulationSettings(notion="shapley", coalitions=per_source * sources)
         units = drawn_units(settings, [""] * sources, seed)
         worth_U = game(np.ones((1, sources))) - game(1 - change_matrix(units, sources))
         estimate_S = design_of("shapley", units, np.ones(sources)).influence(worth_U[None])[0]

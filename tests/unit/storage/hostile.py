@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import Lake
-from tribute_storage.reading_only import require_reading_only
+from tribute_storage.querying.reading_only import require_reading_only
 
 SECRET = "hushhush4711"
 python_variable = pa.table({"a": [SECRET]})

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.training import Recipe, Recorder, TrainingSet
 
 SETTINGS = {"optimizer": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "eps_root": 0.0, "weight_decay": 0.01}
@@ -25,7 +25,9 @@ def lm_data() -> TrainingSet:
 
 def lm_recipe(folder: Path, clip_norm: float) -> Recipe:
     task = TaskSettings(name="byte_lm", options={"context": 16, "width": 16, "heads": 2, "layers": 2})
-    return Recipe(task, Training(batch_size=8, clip_norm=clip_norm, **SETTINGS), lm_data(), 0, recording=folder)
+    return Recipe(
+        task, TrainingSettings(batch_size=8, clip_norm=clip_norm, **SETTINGS), lm_data(), 0, recording=folder
+    )
 
 
 @dataclass(frozen=True)

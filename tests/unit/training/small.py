@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.training import Recipe, TrainingSet
 
 SOURCES = ("alpha", "beta", "gamma")
@@ -28,4 +28,4 @@ def small_recipe(seed: int = 0, **training: object) -> Recipe:
         "warmup": 0.1,
     }
     task = TaskSettings(name="classifier", options={"features": 4, "hidden": [8], "classes": 2})
-    return Recipe(task, Training(**(settings | training)), TrainingSet.assemble(by_source), seed)
+    return Recipe(task, TrainingSettings(**(settings | training)), TrainingSet.assemble(by_source), seed)

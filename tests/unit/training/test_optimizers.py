@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tribute.config import Training
+from tribute.config import TrainingSettings
 from tribute.training.optimizers import Adam, Sgd, build_optimizer
 
 RATES = [0.1, 0.05, 0.2, 0.01]
@@ -47,7 +47,7 @@ def test_adamw_without_eps_is_torch_adamw(decay: float) -> None:
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_derivative_through_the_update_is_the_central_difference(optimizer: str) -> None:
-    rule = build_optimizer(Training(optimizer=optimizer, weight_decay=0.1))
+    rule = build_optimizer(TrainingSettings(optimizer=optimizer, weight_decay=0.1))
     theta, gradients, direction = torch.randn(5), torch.randn(4, 5), torch.randn(4, 5)
     gradients[:, 0] = direction[:, 0] = 0  # a parameter whose gradient is exactly 0 must not give NaN
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import small_recipe
-from tribute.config import TaskSettings, Training
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.training import Recipe, TrainingSet, gradient
 
 
@@ -17,7 +17,7 @@ def byte_recipe(**training: object) -> Recipe:
     by_source = {f"s{i}": {"tokens": rng.integers(0, 256, (8, 17)).astype(np.int16)} for i in range(3)}
     task = TaskSettings(name="byte_lm", options={"context": 16, "width": 16, "heads": 2, "layers": 2})
     settings = {"batch_size": 8, "epochs": 2, "learning_rate": 0.003, "eps_root": 1e-6}
-    return Recipe(task, Training(**(settings | training)), TrainingSet.assemble(by_source), 0)
+    return Recipe(task, TrainingSettings(**(settings | training)), TrainingSet.assemble(by_source), 0)
 
 
 RECIPES = [small_recipe, byte_recipe]

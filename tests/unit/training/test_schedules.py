@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tribute.config import Training
+from tribute.config import TrainingSettings
 from tribute.errors import ConfigError
 from tribute.training.schedules import BatchOrder, horizon_start, learning_rates, training_steps
 
 
 def test_warm_up_rises_to_the_peak_and_cosine_falls_to_the_last_rate() -> None:
-    rates = learning_rates(Training(learning_rate=2.0, warmup=0.2, final_rate=0.1, schedule="cosine"), 20)
+    rates = learning_rates(TrainingSettings(learning_rate=2.0, warmup=0.2, final_rate=0.1, schedule="cosine"), 20)
     np.testing.assert_allclose(rates[:5], [0.5, 1.0, 1.5, 2.0, 2.0])
     assert rates[-1] == pytest.approx(0.2)
     assert (np.diff(rates[4:]) < 0).all()
@@ -34,4 +34,4 @@ def test_an_epoch_shows_every_example_once_and_epochs_differ() -> None:
 
 def test_a_corpus_smaller_than_a_batch_is_refused() -> None:
     with pytest.raises(ConfigError, match="batch_size is 32, but the corpus has only 5 examples"):
-        training_steps(Training(batch_size=32), 5)
+        training_steps(TrainingSettings(batch_size=32), 5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.unit.training.small import small_recipe
-from tribute.training import Part, advance
+from tribute.training import MicroBatch, advance
 
 
 @pytest.mark.usefixtures("float64")
@@ -13,7 +13,7 @@ def test_a_step_descends_the_weighted_mean_with_the_batch_size_fixed() -> None:
     state = recipe.initial()
     batch, source_B = recipe.data.batch(torch.arange(8).numpy(), recipe.device)
     weights_B = torch.tensor([1.0, 0.5, 0.0])[torch.arange(8) % 3]
-    moved = advance(recipe.task, recipe.rule, state, [Part(batch, weights_B)], 0.1, 0)
+    moved = advance(recipe.task, recipe.rule, state, [MicroBatch(batch, weights_B)], 0.1, 0)
 
     expected = torch.zeros_like(state.theta)
     for index in range(8):

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tribute.catalog import attribution_run, customer_uses
+from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.corpus import QueryTable, array_queries
 from tribute.corpus.queries import Accounting
-from tribute.readout import attribution_run
-from tribute.valuation import SourceSums, customer_uses, query_uses
-from tribute.valuation.aggregate import source_sums
+from tribute.valuation import SourceSums, query_uses
 from tribute_storage import SCHEMAS, Lake, connect
 
 CUSTOMERS = ("flood", "flood", "flood", None, "ada", "bob", "flood", "cyd", None, "bob")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tribute.config import Valuation
+from tribute.config import ValuationSettings
 from tribute.valuation.aggregate import SourceSums
 from tribute.valuation.estimates import Estimates
 from tribute.valuation.failures import filled
@@ -17,7 +17,7 @@ from tribute.valuation.values import Values, source_values
 
 Array = NDArray[np.float64]
 TOKENS = np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0])
-SETTINGS = Valuation(resamples=200)
+SETTINGS = ValuationSettings(resamples=200)
 
 
 def simulated(seed: int = 0) -> Array:
@@ -77,7 +77,7 @@ def test_a_group_s_value_is_divided_by_tokens() -> None:
 
 @pytest.mark.parametrize("shrinkage", ["auto", 0.25])
 def test_without_retraining_values_are_shrunk_and_intervals_wider(shrinkage: str | float) -> None:
-    settings = Valuation(resamples=200, shrinkage=shrinkage)
+    settings = ValuationSettings(resamples=200, shrinkage=shrinkage)
     plain = source_values(settings, sums(simulated()), TOKENS, None, 7)
     calibrated = valued(simulated(), simulated())
     total = plain.attribution_S.sum()
@@ -113,7 +113,7 @@ def test_failed_simulations_take_the_other_replicates_or_the_tokens_worth() -> N
 
 @pytest.mark.parametrize(("shrinkage", "doubt"), [("auto", "sampling"), ("auto", "unlike"), (0.3, "unlike")])
 def test_doubt_widens_the_intervals_of_its_sources_alone(shrinkage: str | float, doubt: str) -> None:
-    settings = Valuation(resamples=4000, shrinkage=shrinkage)
+    settings = ValuationSettings(resamples=4000, shrinkage=shrinkage)
     known, nats_RGS = estimates(simulated()), simulated()
     lone = np.eye(6)[2]
     residual_GS = 200 * np.random.default_rng(1).normal(size=(4, 1)) * lone if doubt == "sampling" else 0.0
@@ -127,7 +127,10 @@ def test_doubt_widens_the_intervals_of_its_sources_alone(shrinkage: str | float,
 
 @pytest.mark.parametrize("shrinkage", ["auto", 0.3])
 def test_without_queries_everything_is_worth_nothing_for_sure(shrinkage: str | float) -> None:
-    nothing, settings = SourceSums.of_nothing(tuple("abcdef")), Valuation(resamples=200, shrinkage=shrinkage)
+    nothing, settings = (
+        SourceSums.of_nothing(tuple("abcdef")),
+        ValuationSettings(resamples=200, shrinkage=shrinkage),
+    )
     found = source_values(settings, nothing, TOKENS, estimates(simulated()), 7)
     assert not found.attribution_S.any() and not found.value_S.any() and not found.draws_NS.any()
     assert found.draws_NS.shape == (200, 6) and found.token_weight == 1

@@ -1,0 +1,1 @@
+"""Questions about finished work: reports, explanations, comparisons, checks."""

@@ -1,0 +1,69 @@
+"""`tribute diff`: what moved between two periods, or two versions of one."""
+
+import json
+import re
+from dataclasses import asdict, replace
+
+from tribute.config import Project
+from tribute.errors import MoneyError, PolicyError
+from tribute.royalty.division import Policy, policy_from_json
+from tribute.royalty.exact.calendar import period_days
+from tribute.royalty.render import comparison_text
+from tribute.royalty.statement import compare
+from tribute_jobs.period.statements import Statement, latest_statements, statements_of_version
+from tribute_storage import connect
+
+SIDE = re.compile(r"(?P<period>[^:]+)(?::v(?P<version>\d+))?")
+
+
+def print_difference(project: Project, before: str, after: str, as_json: bool) -> None:
+    """Compare two sides, each a period such as 2026-10 (its newest version) or a version such as 2026-10:v1.
+
+    Raises:
+        ConfigError, MoneyError: a side is not one, or is not settled.
+    """
+    old, new = _statements(project, before), _statements(project, after)
+    found = replace(compare(old, new, _policy(new[0])), before=_label(old[0]), after=_label(new[0]))
+    if as_json:
+        content = asdict(found)
+        for moves in (content["publishers"], content["lines"]):
+            for move in moves:
+                move["change_minor"] = (move["after_minor"] or 0) - (move["before_minor"] or 0)
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print(comparison_text(found), end="")
+
+
+def _statements(project: Project, side: str) -> list[Statement]:
+    written = SIDE.fullmatch(side)
+    if written is None:
+        raise MoneyError(f"{side!r} is neither a period such as 2026-10 nor a version of it such as 2026-10:v1")
+    period, version = written["period"], written["version"]
+    period_days(period)
+    found = statements_of_version(project, period, int(version)) if version else latest_statements(project, period)
+    if found:
+        return found
+    known = _versions(project, period)
+    if known:
+        raise MoneyError(f"Period {period} has no version {version}; it has {', '.join(map(str, known))}")
+    raise MoneyError(f"Period {period} is not settled. Run: tribute run PROJECT.yaml --period {period}")
+
+
+def _versions(project: Project, period: str) -> list[int]:
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(
+            "select distinct statement_version from statements where period = $1 order by 1", [period]
+        ).fetchall()
+    return [version for (version,) in rows]
+
+
+def _policy(statement: Statement) -> Policy | None:
+    """The policy that a statement names; None if it was written by a tribute with other words for it."""
+    try:
+        return policy_from_json({name: each for name, each in statement["policy"].items() if name != "sha256"})
+    except PolicyError:
+        return None
+
+
+def _label(statement: Statement) -> str:
+    return f"{statement['period']} version {statement['statement_version']} ({statement['status']})"

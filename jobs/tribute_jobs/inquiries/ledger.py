@@ -1,0 +1,52 @@
+"""What `tribute ledger check` prints."""
+
+import json
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tribute.config import Project
+from tribute.errors import LedgerError
+from tribute.royalty.account import GENESIS, balances, entries
+from tribute.royalty.exact import Money
+from tribute_jobs.period.ledger import read_ledger
+from tribute_jobs.period.statements import final_statements
+
+
+def _require_postings(project: Project, posted: set[str]) -> None:
+    """That every statement that closed a period and moved something is in the ledger."""
+    closing: dict[str, int] = {}
+    for statement, _ in final_statements(project):
+        first = closing.setdefault(statement["period"], statement["statement_version"])
+        moved = statement["statement_version"] == first and entries(statement, 1, GENESIS)
+        if moved and statement["statement_id"] not in posted:
+            raise LedgerError(
+                f"Statement {statement['statement_id']} closed {statement['period']} and is not in the ledger. "
+                f"Complete it: tribute close PROJECT.yaml --period {statement['period']}"
+            )
+
+
+def print_accounts(project: Project, as_json: bool) -> None:
+    """The balance of every account, after checking the chain.
+
+    Raises:
+        LedgerError: the chain does not hold; names the first broken entry.
+    """
+    ledger = read_ledger(project)
+    _require_postings(project, {entry.statement_id for entry in ledger})
+    found = balances(ledger)
+    head = ledger[-1].sha256 if ledger else None
+    if as_json:
+        rows = [{"account": a, "currency": c, "balance_minor": minor} for (a, c), minor in sorted(found.items())]
+        print(json.dumps({"entries": len(ledger), "head_sha256": head, "accounts": rows}, indent=2))
+        return
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("account", overflow="fold")
+    table.add_column("balance", justify="right", no_wrap=True)
+    for (account, currency), minor in sorted(found.items()):
+        table.add_row(account, Money(minor, currency).text())
+    console.print(table)
+    told = f"{len(ledger):,} entries hold together. Head: {head}" if ledger else "No period has been closed yet."
+    console.print(f"  {told}", highlight=False, soft_wrap=True)

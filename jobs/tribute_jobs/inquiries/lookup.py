@@ -1,0 +1,59 @@
+"""Lines and statements by their ids, and near ones where there is none."""
+
+import json
+from typing import Any, NamedTuple
+
+from tribute.config import Project
+from tribute.errors import MoneyError
+from tribute_jobs.period.statements import Statement
+from tribute_storage import connect
+
+
+class Issued(NamedTuple):
+    """A statement in the lake, and the line of it that was asked for; None: the whole statement."""
+
+    statement: Statement
+    line: dict[str, Any] | None
+    run_id: str
+    committed: str
+
+
+def find_issued(project: Project, about: str, statements: bool = True) -> Issued:
+    """The statement or line of an id.
+
+    Args:
+        statements: whether ids of whole statements will do.
+
+    Raises:
+        MoneyError: there is none; names the nearest.
+    """
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(
+            "select s.json, s.run_id, strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from statements s "
+            "join runs r on r.run_id = s.run_id and r.table_name = 'statements' where s.statement_id = $1 or "
+            "exists (from statement_lines l where l.line_id = $1 and l.statement_id = s.statement_id "
+            "and l.run_id = s.run_id) order by r.committed_at desc limit 1",
+            [about],
+        ).fetchall()
+    if rows:
+        text, run_id, committed = rows[0]
+        statement = json.loads(text)
+        line = next((each for each in statement["lines"] if each["line_id"] == about), None)
+        if line is not None or statements:
+            return Issued(statement, line, run_id, committed)
+    what = "line or statement" if statements else "line"
+    raise MoneyError(f"No {what} is called {about!r}. {_near(project, about, statements)}")
+
+
+def _near(project: Project, about: str, statements: bool) -> str:
+    ids = "select line_id as id from statement_lines" + (
+        " union select statement_id from statements" if statements else ""
+    )
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(
+            f"select id from ({ids}) group by id order by jaro_winkler_similarity(id, $1) desc, id limit 3",
+            [about],
+        ).fetchall()
+    if not rows:
+        return "No period is settled yet: tribute run PROJECT.yaml"
+    return f"Did you mean {', '.join(each for (each,) in rows)}?"

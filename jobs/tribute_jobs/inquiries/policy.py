@@ -1,0 +1,39 @@
+"""What `tribute policy` does: register a policy for a period, and show it with the time it was registered."""
+
+import json
+
+from rich.console import Console
+
+from tribute.config import Project
+from tribute.royalty.division import policy_json
+from tribute.royalty.exact import canonical_json
+from tribute.royalty.exact.calendar import period_days
+from tribute_jobs.period.terms import policy, register_policy
+from tribute_storage import Lake, connect
+
+
+def register(project: Project, period: str, reason: str, as_json: bool) -> None:
+    """Register the project's policy, unless it is already, and say since when it binds.
+
+    Raises:
+        PolicyError: another one is registered and there is no reason.
+    """
+    rule, (_, after) = policy(project), period_days(period)
+    lake = Lake(project.lake_root)
+    register_policy(project, lake, period, reason)
+    with connect(lake.root) as connection:
+        rows = connection.execute(
+            "select strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from policies p join runs r using (run_id) "
+            "where r.table_name = 'policies' and p.period = $1 and p.sha256 = $2 order by 1 desc limit 1",
+            [period, rule.sha256],
+        ).fetchall()
+    since = rows[0][0]
+    before = since < after
+    if as_json:
+        content = json.loads(canonical_json(policy_json(rule)))
+        print(json.dumps(content | {"sha256": rule.sha256, "registered": since, "before_period_ended": before}))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{rule.name} version {rule.version}, sha256 {rule.sha256}", markup=False)
+    console.print(f"Registered for {period} at {since}, {'before' if before else 'after'} the period ended.\n")
+    console.print(rule.text, markup=False)

@@ -1,0 +1,161 @@
+"""What the reading commands print: valuations, statements, status."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from fractions import Fraction
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tribute.catalog import Valuation, lineage, read_valuation
+from tribute.config import Project
+from tribute.errors import ConfigError, ValuationError
+from tribute.royalty.exact import Money, canonical_json
+from tribute.royalty.exact.calendar import period_days
+from tribute.royalty.render import render_html, render_pdf, render_text
+from tribute_jobs.period.statements import Statement, latest_statements, statement_folder
+from tribute_storage import Lake, connect
+
+
+def latest_valuation(project: Project, period: str) -> Valuation:
+    """The valuation last settled for a period, or else the current settings' one with the most queries.
+
+    Raises:
+        ValuationError: the period has none.
+    """
+    period_days(period)
+    with connect(project.lake_root) as connection:
+        rows = (
+            connection.execute(
+                "select value_run from statements where period = $1 order by statement_version desc limit 1",
+                [period],
+            ).fetchall()
+            or connection.execute(
+                "select run_id from valuations where period = $1 and simulate_run = $2 "
+                "order by queries desc, run_id limit 1",
+                [period, lineage(project).simulate_run],
+            ).fetchall()
+        )
+    if not rows:
+        raise ValuationError(
+            f"Period {period} has no valuation. Make one: tribute run PROJECT.yaml --period {period}"
+        )
+    return Valuation(rows[0][0], period, read_valuation(Lake(project.lake_root), rows[0][0]), False)
+
+
+def print_valuation(project: Project, valuation: Valuation, console: Console) -> None:
+    """The table of publishers: value, interval, tokens, share of the pools, what that is, and what is paid out."""
+    statements = latest_statements(project, valuation.period)
+    settled: dict[str, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        settled[statement["publisher_id"]].append(statement)
+    title = f"{project.name}, {valuation.period}: {valuation.run_id}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("publisher", overflow="fold")
+    paid_differs = any(each["amount_minor"] != each["balance"]["amount_paid_minor"] for each in statements)
+    for heading in ("value", "95% interval", "tokens", "share", "amount", *(["paid"] if paid_differs else [])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in valuation.publishers():
+        own = settled[row["publisher_id"]]
+        share = own[0]["share"] if own else row["share"]
+        paid = [" + ".join(_paid(each).text() for each in own)] if paid_differs else []
+        table.add_row(
+            row["publisher_id"],
+            f"{row['value_nats']:.1f}",
+            f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
+            f"{row['token_share']:.1%}",
+            f"{float(Fraction(share)):.2%}",
+            " + ".join(each["amount"] for each in own) or "not settled",
+            *paid,
+        )
+    console.print(table)
+    console.print("  value and interval in nats, over the month's queries", style="dim")
+    if statements:
+        _print_sums(project, statements, console)
+
+
+def _print_sums(project: Project, statements: list[Statement], console: Console) -> None:
+    first = statements[0]
+    for currency in sorted({each["currency"] for each in statements}):
+        own = [each for each in statements if each["currency"] == currency]
+        pool = Money(sum(pool["pool_amount_minor"] for pool in own[0]["pools"]), currency)
+        amount = Money(sum(each["amount_minor"] for each in own), currency)
+        console.print(f"Amounts sum to {amount.text()} of a pool of {pool.text()}.", highlight=False)
+    folder = statement_folder(project, first["period"], first["statement_version"])
+    console.print(
+        f"Statements, version {first['statement_version']}, {first['status']}: {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _paid(statement: Statement) -> Money:
+    return Money(statement["balance"]["amount_paid_minor"], statement["currency"])
+
+
+def statement_bytes(project: Project, publisher: str, period: str, output: str) -> bytes:
+    """A publisher's latest statements of a period, one for each currency, as text, JSON, HTML or PDF.
+
+    Raises:
+        ConfigError: there is no such format, or a page is asked of a publisher with several currencies.
+        ValuationError: there is no statement.
+    """
+    found: dict[str, list[Statement]] = defaultdict(list)
+    for each in latest_statements(project, period):
+        found[each["publisher_id"]].append(each)
+    if publisher not in found:
+        known = (
+            f"Publishers: {', '.join(found)}"
+            if found
+            else f"Settle it: tribute run PROJECT.yaml --period {period}"
+        )
+        raise ValuationError(f"Period {period} has no statement for {publisher!r}. {known}")
+    if output not in RENDERERS:
+        raise ConfigError(f"There is no format {output!r}. Choose one of: {', '.join(RENDERERS)}")
+    own = found[publisher]
+    if len(own) > 1 and output in ("html", "pdf"):
+        folder = statement_folder(project, period, own[0]["statement_version"])
+        raise ConfigError(f"{publisher} has a page for each currency. They are in {folder}")
+    return b"\n".join(RENDERERS[output](each) for each in own)
+
+
+RENDERERS: dict[str, Callable[[Statement], bytes]] = {
+    "text": lambda statement: render_text(statement).encode(),
+    "json": lambda statement: canonical_json(statement) + b"\n",
+    "html": lambda statement: render_html(statement).encode(),
+    "pdf": render_pdf,
+}
+
+
+def print_status(project: Project, as_json: bool) -> None:
+    """Runs of the current settings, and the periods that are valued and settled."""
+    runs, lake = lineage(project), Lake(project.lake_root)
+    stages = {
+        "corpus": (runs.corpus_run, lake.committed("corpus_sources", runs.corpus_run)),
+        "train": (runs.train_run, lake.committed("trajectories", runs.train_run)),
+        "simulate": (runs.simulate_run, lake.committed("simulations", runs.simulate_run)),
+    }
+    with connect(project.lake_root) as connection:
+        periods = connection.execute(
+            "select period, count(*) as queries, count(distinct run_id) as runs from queries "
+            "where simulate_run = $1 group by period order by period",
+            [runs.simulate_run],
+        ).fetchall()
+        settled = connection.execute(
+            "select period, max(statement_version), any_value(currency) from statements "
+            "group by period order by period"
+        ).fetchall()
+    if as_json:
+        content = {"runs": {k: {"run_id": r, "committed": c} for k, (r, c) in stages.items()}}
+        content |= {"attributed": [list(row) for row in periods], "settled": [list(row) for row in settled]}  # type: ignore[dict-item]
+        print(json.dumps(content, indent=2))
+        return
+    console = Console()
+    for stage, (run_id, committed) in stages.items():
+        console.print(f"  {stage:<10}{'done' if committed else 'to do'}  {run_id}", highlight=False)
+    for period, queries, count in periods:
+        console.print(f"  {period}   {queries:,} queries attributed in {count} run(s)", highlight=False)
+    for period, version, currency in settled:
+        console.print(f"  {period}   settled, version {version}, {currency}", highlight=False)

@@ -1,0 +1,56 @@
+"""The files of a settlement: every statement and the period, in the formats that people ask for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from tribute.royalty.exact import Finding, canonical_json
+from tribute.royalty.render import period_csv, period_tsv, period_xlsx, render_html, render_pdf, render_report
+from tribute_jobs.period.statements import Statement
+from tribute_storage.atomic import write_atomically
+
+OF_PERIOD = ("bundle", "period", "report")
+"""Names of files that are no publisher's."""
+
+Rendering = tuple[str, Callable[[], bytes]]
+
+
+def write_files(folder: Path, statements: Sequence[Statement], findings: Sequence[Finding] = ()) -> None:
+    """The statements as files, from what the lake holds; those that are there are left alone."""
+    for name, render in (*_of_period(statements, findings), *_of_statements(statements)):
+        if not (folder / name).exists():
+            write_atomically(folder / name, render())
+
+
+def _of_period(statements: Sequence[Statement], findings: Sequence[Finding]) -> Iterator[Rendering]:
+    yield "period.csv", lambda: period_csv(statements).encode()
+    yield "period.xlsx", partial(period_xlsx, statements)
+    yield "period.tsv", lambda: _tsv(statements).encode()
+    yield "report.html", lambda: render_report(statements, findings=findings).encode()
+
+
+def _of_statements(statements: Sequence[Statement]) -> Iterator[Rendering]:
+    many = len({statement["currency"] for statement in statements}) > 1
+    for statement in statements:
+        name = _file_name(statement["publisher_id"] + (f"-{statement['currency']}" if many else ""))
+        yield f"{name}.json", partial(canonical_json, statement)
+        yield f"{name}.html", partial(_html, statement)
+        yield f"{name}.pdf", partial(render_pdf, statement)
+
+
+def _file_name(publisher: str) -> str:
+    """A name of its own for any id: what a path cannot hold is percent-encoded, as in a URL."""
+    name = quote(publisher, safe=" &'()+,=@")
+    return f"{name}%" if name in OF_PERIOD else name
+
+
+def _html(statement: Statement) -> bytes:
+    return render_html(statement).encode()
+
+
+def _tsv(statements: Sequence[Statement]) -> str:
+    """Named and dated by the settlement, so that the same settlement is the same bytes."""
+    first = statements[0]
+    message = f"{first['model_id']}-{first['period']}-v{first['statement_version']}"
+    return period_tsv(statements, message, f"{first['period_end']}T00:00:00+00:00", first["model_id"])

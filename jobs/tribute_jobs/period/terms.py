@@ -1,0 +1,131 @@
+"""The terms of a period as `project.yaml` and the lake have them: pools, policy, customers' fees, quality."""
+
+import csv
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pyarrow as pa
+
+from tribute.catalog import lineage, run_id
+from tribute.config import Project
+from tribute.errors import MoneyError, PolicyError
+from tribute.royalty.division import Policy, parse_policy, policy_json
+from tribute.royalty.exact import canonical_json, parse_money
+from tribute.royalty.statement import Pool, Quality
+from tribute_storage import SCHEMAS, Lake, connect
+
+
+def pools(project: Project) -> tuple[Pool, ...]:
+    """The pools of a period.
+
+    Raises:
+        MoneyError: an amount does not fit its currency, or a rate is no exact part.
+    """
+    return tuple(
+        Pool(
+            each.id,
+            each.currency,
+            parse_money(each.amount, each.currency).minor,
+            tuple((name, parse_money(amount, each.currency).minor) for name, amount in each.deductions.items()),
+            _part(each.id, each.rate),
+        )
+        for each in project.divided()
+    )
+
+
+def fees(project: Project) -> dict[str, Fraction]:
+    """What each customer paid, exact; empty without a file.
+
+    Raises:
+        MoneyError: the file cannot be used; names row and column.
+    """
+    path = project.money.fees
+    if path is None:
+        return {}
+    found: dict[str, Fraction] = {}
+    for number, row in enumerate(_rows(path), 2):
+        try:
+            customer, fee = row["customer_id"].strip(), Fraction(Decimal(row["fee"].strip()))
+        except (KeyError, AttributeError, ArithmeticError, ValueError):
+            raise MoneyError(
+                f"{path}, row {number}: {dict(row)} has no customer_id and fee. Write the columns "
+                "customer_id,fee with amounts such as 19.90"
+            ) from None
+        if customer in found:
+            raise MoneyError(f"{path}, row {number} repeats customer {customer}. Add its fees up")
+        found[customer] = fee
+    return found
+
+
+def policy(project: Project) -> Policy:
+    """The policy of `project.yaml`; without one, the default.
+
+    Raises:
+        PolicyError: a key or value cannot be used.
+    """
+    return parse_policy(project.policy)
+
+
+def register_policy(project: Project, lake: Lake, period: str, reason: str = "") -> bool:
+    """Commit a period to its policy, the first time it is worked on; whether this call did.
+
+    When it was registered is in the view `runs`: before the period ended, if it is to bind the payer.
+
+    Raises:
+        PolicyError: another policy is registered, and no reason is given for changing it.
+    """
+    rule = policy(project)
+    with connect(lake.root) as connection:
+        known = connection.execute(
+            "select p.name, p.version, p.sha256 from policies p join runs r on r.run_id = p.run_id "
+            "and r.table_name = 'policies' where p.period = $1 order by r.committed_at desc limit 1",
+            [period],
+        ).fetchone()
+        [(earlier,)] = connection.execute("select count(*) from policies where period = $1", [period]).fetchall()
+    if known is not None and known[2] == rule.sha256:
+        return False
+    if known is not None and not reason:
+        raise PolicyError(
+            f"Period {period} is registered under policy {known[0]} version {known[1]} ({known[2][:12]}), "
+            f"project.yaml says {rule.name} version {rule.version} ({rule.sha256[:12]}). Put the old one back, or "
+            f"register the new one: tribute policy PROJECT.yaml --period {period} --reason WHY"
+        )
+    row = {
+        "run_id": run_id("policy", period, rule.sha256, earlier),
+        "period": period,
+        "name": rule.name,
+        "version": rule.version,
+        "sha256": rule.sha256,
+        "json": canonical_json(policy_json(rule)).decode(),
+        "reason": reason,
+    }
+    return lake.append("policies", str(row["run_id"]), pa.Table.from_pylist([row], SCHEMAS["policies"]))
+
+
+def quality(project: Project, period: str) -> Quality | None:
+    """The certificate of this simulation, of the period or the latest before it: of most seeds, the newest."""
+    with connect(project.lake_root) as connection:
+        found = connection.execute(
+            "select c.run_id, c.sha256, c.misallocated_pool, c.coverage_95 from certificates c "
+            "join runs r on r.run_id = c.run_id and r.table_name = 'certificates' "
+            "where c.simulate_run = $1 and c.period <= $2 "
+            "order by c.period desc, c.seeds desc, r.committed_at desc, c.run_id limit 1",
+            [lineage(project).simulate_run, period],
+        ).fetchone()
+    return Quality(found[0], found[1], *(Decimal(f"{value:.3f}") for value in found[2:])) if found else None
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MoneyError(f"{path}, which money.fees names, cannot be read: {error}. Correct the path") from None
+
+
+def _part(pool_id: str, written: str) -> Fraction:
+    try:
+        return Fraction(written.strip())
+    except (ValueError, ZeroDivisionError):
+        raise MoneyError(f"Pool {pool_id}: the rate {written!r} is not a part such as 0.3 or 1/3") from None

@@ -1,0 +1,69 @@
+"""What each customer's own queries were worth: for dividing every customer's fee by them.
+
+Values are shrunk towards the token count by the same weight as the period's valuation.
+"""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from tribute.catalog.period import Valuation
+from tribute.catalog.uses import USAGE, customer_cap, customer_uses, valued_runs
+from tribute.config import Project
+from tribute.errors import ValuationError
+from tribute.valuation.shares import exact
+from tribute.valuation.uses import counted_customers
+from tribute_storage import connect
+
+_SUMS = f"""
+with {USAGE}, held as (
+    select source_id, publisher_id, list_reduce(list_transform(string_split(split, '/'), lambda x: x::double),
+        lambda x, y: x / y) as part
+    from valuations where run_id = $value_run and level = 'line'
+), sums as (
+    select coalesce(customer_id, '') as customer, source_id,
+        sum((uses * influence_nats)::decimal(38, 12))::double / any_value(replicates) as nats
+    from influence join usage using (run_id, query_id) join present using (source_id) group by all
+)
+select customer, publisher_id, sum((nats * part)::decimal(38, 12))::double as nats
+from sums join held using (source_id) group by all order by all
+"""
+
+
+def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[str, Decimal]]:
+    """By publisher, the value of each customer's own queries, nats, signed; queries of nobody under ''.
+
+    v = (1 - kappa) x + kappa T c: x is the customer's signed sum of influence over the publisher's sources (by its
+    part of each), T the sum of all publishers' positive x, c the publisher's token share, kappa the valuation's.
+
+    Summed over customers, x is the publisher's attribution, unless all simulations of one of its sources failed.
+
+    Raises:
+        ValuationError: the month was read out from a sample, which says nothing about single customers; or the
+            valuation does not say what it summed.
+    """
+    publishers = {row["publisher_id"]: row for row in valuation.publishers()}
+    first = next(iter(publishers.values()))
+    with connect(project.lake_root) as connection:
+        runs = valued_runs(connection, valuation.run_id)
+        sampled = connection.execute(
+            "select count(*) from queries where list_contains($1, run_id) and readout_probability < 1", [runs]
+        ).fetchone()
+        if sampled and sampled[0]:
+            raise ValuationError(
+                "The policy needs every customer's own values, and this month was read out from a sample. Set "
+                "readout.precision to null, or choose another basis"
+            )
+        chosen = {"simulate_run": first["simulate_run"], "period": valuation.period, "runs": runs}
+        uses = customer_uses(connection, first["simulate_run"], valuation.period, runs)
+        counted = counted_customers(uses, customer_cap(project)) | {"value_run": valuation.run_id}
+        rows = connection.execute(_SUMS, chosen | counted).fetchall()
+    raw: dict[str, dict[str, float]] = defaultdict(dict)
+    for customer, publisher, nats in rows:
+        raw[customer][publisher] = nats
+    kappa, found = first["shrinkage"], defaultdict[str, dict[str, Decimal]](dict)
+    for customer, own in raw.items():
+        total = sum(max(nats, 0.0) for nats in own.values())
+        for publisher, row in publishers.items():
+            value = (1 - kappa) * own.get(publisher, 0.0) + kappa * total * row["token_share"]
+            found[publisher][customer] = exact(value)
+    return dict(found)

@@ -1,0 +1,112 @@
+"""Usage between files and the lake: events to be ingested, and the queries of a month that was.
+
+Content goes into the lake only where the project attributes what it ingested (`queries.kind: ingested`); else its
+hash alone does.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tribute.corpus.queries import Accounting, QueryTable, content_digest, feature_matrix, vector_contents
+from tribute.corpus.readers.usage import Usage, content_columns, read_usage
+from tribute.errors import CorpusError
+from tribute_storage import SCHEMAS, connect
+
+MONTH = """
+WITH month AS (SELECT * FROM usage WHERE period = $1), kept AS (
+    SELECT content_sha256, min(content_json) AS content_json FROM usage_events
+    WHERE content_sha256 IN (SELECT content_sha256 FROM month WHERE content_json IS NULL) GROUP BY content_sha256
+)
+SELECT m.* REPLACE (coalesce(m.content_json, k.content_json) AS content_json)
+FROM month m LEFT JOIN kept k USING (content_sha256)
+"""
+"""What was kept of a content counts for every event with it, even one that came before it was to be kept."""
+
+
+def usage_events(path: Path, window: int | None, keep_content: bool) -> pa.Table:
+    """The events of a usage file as `tribute_storage.usage.ingest` takes them.
+
+    Args:
+        window: bytes per row of a text model; None for a model of feature vectors.
+        keep_content: whether text, or features and label, go into the lake; else only their SHA-256.
+
+    Raises:
+        CorpusError: names the file, the row and the column that are wrong; a time is needed here.
+    """
+    usage = read_usage(path, window)
+    times = usage.accounting.times or []
+    if None in times:
+        raise CorpusError(
+            f"{path}, row {times.index(None) + 1}: column 'time' is empty. An event needs one, such as "
+            "2026-10-05T12:00:00+00:00: it says which month it belongs to"
+        )
+    try:
+        digests, contents = _contents(usage)
+    except CorpusError as error:
+        raise CorpusError(f"{path}: {error}") from None
+    columns = {
+        "query_id": usage.query_ids,
+        "time": times,
+        "customer_id": usage.accounting.customers,
+        "weight": usage.accounting.weights,
+        "inclusion_probability": usage.accounting.inclusion,
+        "content_sha256": digests,
+        "content_json": contents if keep_content else [None] * len(digests),
+    }
+    schema = SCHEMAS["usage_events"]
+    return pa.table(columns, schema=pa.schema([schema.field(name) for name in columns]))
+
+
+def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> QueryTable:
+    """The queries of a month as the lake has them: what a usage file with the same events would give.
+
+    Raises:
+        CorpusError: the content of some was not kept, or is not that which was hashed.
+    """
+    with connect(lake_root) as connection:
+        rows = connection.sql(MONTH, params=[period]).to_arrow_table().to_pylist()
+    needed = content_columns(window)
+    contents = [json.loads(row["content_json"] or "{}") for row in rows]
+    pairs = zip(rows, contents, strict=True)
+    lacking = [row["query_id"] for row, content in pairs if not content.keys() >= set(needed)]
+    if lacking:
+        raise CorpusError(
+            f"{len(lacking)} of {len(rows)} queries of {period}, such as {min(lacking)!r}, were ingested without "
+            f"their {' and '.join(needed)} and cannot be attributed. Ingest their files again, now that "
+            "queries.kind is ingested: what was asked is then kept"
+        )
+    names = ("time", "customer_id", "weight", "inclusion_probability")
+    accounting = Accounting(*([row[name] for row in rows] for name in names))
+    columns = {name: [content[name] for content in contents] for name in needed}
+    queries = Usage([row["query_id"] for row in rows], accounting, columns).queries(window)
+    _require_unchanged(queries, {row["query_id"]: row["content_sha256"] for row in rows}, period)
+    return queries
+
+
+def _require_unchanged(queries: QueryTable, hashed: dict[str, str], period: str) -> None:
+    changed = [key for key, sha in zip(queries.query_ids, queries.digests, strict=True) if hashed[key] != sha]
+    if changed:
+        raise CorpusError(
+            f"The content of query {changed[0]!r} of {period} in the lake is not the one that was hashed when it "
+            "was ingested: somebody changed it. Restore the lake from a copy"
+        )
+
+
+def _contents(usage: Usage) -> tuple[Sequence[str], list[str]]:
+    """SHA-256 and canonical JSON of each event's content."""
+    texts = usage.contents.get("text")
+    if texts is not None:
+        return [content_digest(text.encode()) for text in texts], [_canonical({"text": text}) for text in texts]
+    values = feature_matrix(usage.query_ids, usage.contents["features"])
+    classes = np.array(usage.contents["label"], dtype=np.int64)
+    pairs = zip(values.tolist(), classes.tolist(), strict=True)
+    kept = [_canonical({"features": features, "label": label}) for features, label in pairs]
+    return [content_digest(content) for content in vector_contents(values, classes)], kept
+
+
+def _canonical(content: dict[str, object]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

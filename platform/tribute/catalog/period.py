@@ -1,0 +1,162 @@
+"""A period's valuation: the function that the scheduled job and the service both call.
+
+Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tribute.catalog.estimates import estimates_run, read_estimates
+from tribute.catalog.runs import lineage, run_id
+from tribute.catalog.sums import attribution_runs, source_sums
+from tribute.catalog.uses import customer_cap
+from tribute.config import Project
+from tribute.errors import ValuationError
+from tribute.royalty.exact.calendar import period_days
+from tribute.royalty.terms import RightsBook, read_rights, rights_of_publishers
+from tribute.valuation.rows import CorpusSources, Splits, fraction_text, valuation_rows
+from tribute.valuation.values import source_values
+from tribute_storage import SCHEMAS, Lake, connect
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """The `valuations` rows of a run, and whether this call added them."""
+
+    run_id: str
+    period: str
+    rows: pa.Table
+    new: bool
+
+    def publishers(self) -> list[dict[str, Any]]:
+        """The publishers' rows, the most valuable first."""
+        return [row for row in self.rows.to_pylist() if row["level"] == "publisher"]
+
+
+def value_period(lake: Lake, project: Project, period: str, batch_run: str | None) -> Valuation:
+    """Value a period's attributed queries per source and publisher, and commit the valuation.
+
+    A period whose batch is empty, and of which the service recorded nothing, is valued at 0 for every source.
+
+    Args:
+        batch_run: the batch attribution that belongs to the period; what the service recorded is added to it.
+
+    Raises:
+        ValuationError: neither the service nor a batch, not even an empty one, attributed the period; or all
+            simulations failed.
+        RightsError: the sources file does not cover the corpus or the period.
+    """
+    runs = lineage(project)
+    with connect(lake.root) as connection:
+        corpus = _corpus(connection, runs.corpus_run)
+        book = read_book(project, corpus.publishers)
+        attributed, calibrated_on = attribution_runs(connection, runs.simulate_run, period, batch_run), None
+        if attributed:
+            calibrated_on = estimates_run(connection, project, batch_run)
+        else:
+            attributed = [_empty_batch(lake, period, batch_run)]
+        settings, cap = project.valuation.fingerprint(), customer_cap(project)
+        limits = [] if cap is None else [str(cap)]
+        value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits)
+        new = not lake.committed("valuations", value_run)
+        if new:
+            splits = period_splits(book, period, corpus.source_ids)
+            sums = source_sums(connection, runs.simulate_run, period, attributed, corpus.source_ids, cap)
+            estimates = calibrated_on and read_estimates(connection, project, calibrated_on, corpus.source_ids)
+            tokens_S = np.array(corpus.tokens, dtype=np.float64)
+            seed = int(value_run[-8:], 16)
+            values = source_values(project.valuation, sums, tokens_S, estimates or None, seed)
+            rows = valuation_rows(corpus, splits, values)
+            labels: dict[str, object] = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
+            labels |= {"queries": sums.queries, "notion": project.simulation.notion}
+            labels |= {"attribute_runs": attributed, "rights_run": _commit_book(lake, book)}
+            labels |= {"estimates_run": calibrated_on}
+            lake.append(
+                "valuations",
+                value_run,
+                pa.Table.from_pylist([row | labels for row in rows], SCHEMAS["valuations"]),
+            )
+    return Valuation(value_run, period, read_valuation(lake, value_run), new)
+
+
+def _empty_batch(lake: Lake, period: str, batch_run: str | None) -> str:
+    if batch_run is None or not lake.committed("queries", batch_run):
+        raise ValuationError(
+            f"Period {period} has no attributed query. Attribute some: tribute attribute, or POST "
+            "/v1/attributions to the service"
+        )
+    return batch_run
+
+
+def read_valuation(lake: Lake, value_run: str) -> pa.Table:
+    """The rows of a committed valuation: publishers by value, each before its lines."""
+    with connect(lake.root) as connection:
+        return connection.sql(
+            "select * from valuations where run_id = $1 "
+            "order by level desc, value_nats desc, publisher_id, source_id",
+            params=[value_run],
+        ).to_arrow_table()
+
+
+def period_splits(book: RightsBook, period: str, source_ids: Iterable[str]) -> Splits:
+    """Who is paid which part of each source in a period.
+
+    Raises:
+        RightsError: a source has no right, or its splits do not sum to 1 on some day.
+    """
+    first, after = (date.fromisoformat(day) for day in period_days(period))
+    return book.period_splits(first, after, source_ids)
+
+
+def payees(project: Project, period: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Publishers, and their parts of the sources in a period, [S, P]; raises what `period_splits` does."""
+    with connect(project.lake_root) as connection:
+        corpus = _corpus(connection, lineage(project).corpus_run)
+    splits = period_splits(read_book(project, corpus.publishers), period, corpus.source_ids)
+    publisher_ids = tuple(sorted({publisher for _, publisher in splits}))
+    split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in corpus.source_ids])
+    return publisher_ids, split_SP
+
+
+def read_book(project: Project, publisher_of_source: dict[str, str]) -> RightsBook:
+    """The rights of `project.yaml`, or those that the corpus's own metadata name."""
+    if project.rights.sources is None:
+        return rights_of_publishers(publisher_of_source)
+    return read_rights(project.rights.sources, project.rights.publishers)
+
+
+def _corpus(connection: duckdb.DuckDBPyConnection, corpus_run: str) -> CorpusSources:
+    rows = connection.execute(
+        "select source_id, publisher, tokens from corpus_sources where run_id = $1 order by source_id",
+        [corpus_run],
+    ).fetchall()
+    if not rows:
+        raise ValuationError("The lake holds no corpus of these settings. Run: tribute train PROJECT.yaml")
+    return CorpusSources(tuple(r[0] for r in rows), {r[0]: r[1] for r in rows}, tuple(r[2] for r in rows))
+
+
+def _commit_book(lake: Lake, book: RightsBook) -> str:
+    """Commit the rights that a valuation rests on, unless they are there already; their run."""
+    rights_run = run_id("rights", book.sha256)
+    people = [{"run_id": rights_run, "publisher_id": p.publisher_id, "name": p.name} for p in book.publishers]
+    lake.append("publishers", rights_run, pa.Table.from_pylist(people, SCHEMAS["publishers"]))
+    rights = [
+        {
+            "run_id": rights_run,
+            "source_id": right.source_id,
+            "publisher_id": right.publisher_id,
+            "split": fraction_text(right.split),
+            "valid_from": right.valid_from,
+            "valid_to": right.valid_to,
+        }
+        for right in book.rights
+    ]
+    lake.append("rights", rights_run, pa.Table.from_pylist(rights, SCHEMAS["rights"]))
+    return rights_run

@@ -1,0 +1,87 @@
+"""Which queries a period has, and the rows that record them.
+
+Legend: N query rows, Q queries.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tribute.catalog.ingestion import ingested_queries
+from tribute.catalog.runs import lineage, run_id
+from tribute.config import HeldOutQueriesSettings, IdxQueriesSettings, IngestedQueriesSettings, Project
+from tribute.corpus import (
+    OutOfDistribution,
+    QueryTable,
+    held_out_queries,
+    idx_queries,
+    load_source,
+    read_manifest,
+    usage_queries,
+)
+from tribute.royalty.exact.calendar import period_days
+from tribute_storage import SCHEMAS
+
+
+def period_queries(project: Project, period: str) -> QueryTable:
+    """The queries that `project.yaml` gives a period: held-out text, ingested events, or those of a file."""
+    settings = project.queries
+    if isinstance(settings, HeldOutQueriesSettings):
+        folder = project.artifacts / lineage(project).corpus_run
+        source_ids = [source.source_id for source in read_manifest(folder).sources]
+        held_out = {source_id: load_source(folder, source_id, "held_out") for source_id in source_ids}
+        return held_out_queries(held_out, settings.per_source)
+    if isinstance(settings, IdxQueriesSettings):
+        return idx_queries(settings)
+    window = getattr(project.corpus, "window", None)
+    if isinstance(settings, IngestedQueriesSettings):
+        return ingested_queries(project.lake_root, period, window)
+    first, after = (date.fromisoformat(day) for day in period_days(period))
+    return usage_queries(settings.path, window).within(first, after)
+
+
+def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:
+    """The run id under which these queries are attributed; the cap on customers counts in a batch's totals."""
+    settings, cap = project.readout.fingerprint(), project.policy.get("customer_cap")
+    limits = [] if cap is None or origin != "batch" else [str(cap)]
+    return run_id("attribute", lineage(project).simulate_run, settings, period, origin, queries.sha256, *limits)
+
+
+def query_rows(
+    project: Project,
+    queries: QueryTable,
+    period: str,
+    origin: str,
+    nats_Q: NDArray[np.float64],
+    likeness: OutOfDistribution,
+    readout_probability: float = 1.0,
+) -> pa.Table:
+    """Rows of `queries`; a query without a time counts as of the period's first moment.
+
+    Args:
+        nats_Q: the model's own measurement of each query, nats.
+        likeness: to the training data.
+        readout_probability: every query's chance to have been read out exactly.
+    """
+    start = datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
+    count = len(queries.query_ids)
+    columns: dict[str, Sequence[object]] = {
+        "run_id": [attribution_run(project, queries, period, origin)] * count,
+        "simulate_run": [lineage(project).simulate_run] * count,
+        "period": [period] * count,
+        "query_id": queries.query_ids,
+        "origin": [origin] * count,
+        "time": [moment or start for moment in queries.times],
+        "customer_id": queries.customers,
+        "weight": queries.weights.tolist(),
+        "inclusion_probability": queries.inclusion.tolist(),
+        "readout_probability": [readout_probability] * count,
+        "similarity": likeness.similarity_Q.tolist(),
+        "unlike_corpus": likeness.unlike_Q.tolist(),
+        "measurement_nats": nats_Q.tolist(),
+        "content_sha256": queries.digests,
+    }
+    return pa.table(columns, schema=SCHEMAS["queries"])

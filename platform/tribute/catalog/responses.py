@@ -1,0 +1,58 @@
+"""What the lake knows of recorded trainings and simulated responses, with the files behind it.
+
+A file that is not the one the lake names (by SHA-256) is never used. The records are in `artifacts`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.catalog.runs import lineage
+from tribute.config import Project
+from tribute.simulation.artifacts import Replicate, Simulated
+from tribute.simulation.response import ResponseFile
+from tribute.simulation.units import Unit
+from tribute.training import Trajectory
+from tribute_storage import connect
+
+
+def recorded_replicates(project: Project) -> list[Replicate]:
+    """All replicates of the project's training, in order; none if it was not trained."""
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(
+            "select replicate, seed, steps, artifact_uri, artifact_sha256 from trajectories where run_id = $1 "
+            "order by replicate",
+            [lineage(project).train_run],
+        ).fetchall()
+    return [
+        Replicate(index, seed, steps, Trajectory((project.workdir / uri).parent), sha256)
+        for index, seed, steps, uri, sha256 in rows
+    ]
+
+
+def simulated_responses(project: Project, simulate_run: str) -> list[Simulated]:
+    """The units of a simulation run with their response files, by unit id and replicate."""
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(
+            "select unit_id, removed, replicate, artifact_uri, artifact_sha256 from simulations where run_id = $1 "
+            "order by unit_id, replicate",
+            [simulate_run],
+        ).fetchall()
+    names, _ = corpus_tokens(project)
+    position = {source_id: index for index, source_id in enumerate(names)}
+    found: dict[str, Simulated] = {}
+    for unit_id, removed, replicate, uri, sha256 in rows:
+        file = ResponseFile(unit_id, replicate, project.workdir / uri, sha256) if uri else None
+        unit = Unit(unit_id, tuple(position[source_id] for source_id in removed))
+        before = found[unit_id].files if unit_id in found else ()
+        found[unit_id] = Simulated(unit, (*before, file))
+    return list(found.values())
+
+
+def corpus_tokens(project: Project) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """The sources of the project's corpus in the order of the training set, and their tokens, [S]."""
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(
+            "select source_id, tokens from corpus_sources where run_id = $1 order by source_id",
+            [lineage(project).corpus_run],
+        ).fetchall()
+    return tuple(row[0] for row in rows), np.array([row[1] for row in rows], dtype=np.float64)

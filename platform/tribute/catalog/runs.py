@@ -1,0 +1,134 @@
+"""Run ids: what a stage made, named after everything that determines it.
+
+A run id is the stage's name and a hash of its settings and of the run id before it. So the same settings find
+what is already there, a changed setting renews exactly the stages behind it, and every row of the lake leads
+back to the corpus.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tribute.config import Project, SimulationSettings
+from tribute.errors import ConfigError
+
+SPOT_CHUNK = 4
+"""Spot sources retrained in one batch of trajectories."""
+
+
+def run_id(stage: str, *determined_by: object) -> str:
+    """`stage` and twelve hexadecimal digits of the SHA-256 of what determines its output."""
+    content = json.dumps(determined_by, sort_keys=True, default=str)
+    return f"{stage}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class SimulationRun:
+    """A simulation of the project: the one that is paid by, or one that calibrates it.
+
+    Its responses lie in `folder`: that of its run id, or for real retraining the bank of the training, which
+    serves every simulation of it.
+    """
+
+    name: str
+    run_id: str
+    settings: SimulationSettings
+    folder: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The runs that a project's settings determine before any period comes in."""
+
+    corpus_run: str
+    train_run: str
+    simulate_run: str
+
+
+def lineage(project: Project) -> Lineage:
+    """Run ids of corpus, training and simulation."""
+    corpus_run = run_id("corpus", project.corpus.fingerprint())
+    adopted = [_sha256(path) for path in _adopted_files(project)]
+    train_run = run_id("train", corpus_run, project.task.fingerprint(), project.training.fingerprint(), *adopted)
+    simulate_run = run_id("simulate", train_run, project.simulation.fingerprint())
+    return Lineage(corpus_run, train_run, simulate_run)
+
+
+def simulation_runs(project: Project) -> list[SimulationRun]:
+    """The main simulation, the further estimates, and the real retraining without the spot sources."""
+    runs, main, calibration = lineage(project), project.simulation, project.calibration
+    found = [SimulationRun("simulated", runs.simulate_run, main, runs.simulate_run)]
+    if not retrains_spots(project):
+        return found
+    for index, settings in enumerate(project.further_simulations()):
+        further = settings.model_copy(update={"smoothness_sources": 0})
+        further_run = run_id("simulate", runs.simulate_run, further.fingerprint())
+        found.append(SimulationRun(f"estimate {index}", further_run, further, further_run))
+    whole = whole_retraining(project).model_copy(update={"chunk": SPOT_CHUNK})
+    bank = run_id("retrain", runs.train_run, whole.fingerprint())
+    retrain_run = run_id(
+        "retrain", runs.simulate_run, whole.fingerprint(), calibration.spot_sources, calibration.seed
+    )
+    return [*found, SimulationRun("retrained", retrain_run, whole, bank)]
+
+
+def estimator_run(project: Project, name: str) -> SimulationRun:
+    """An estimator with its usual options, to be judged beside what is paid by."""
+    main = project.simulation
+    settings = SimulationSettings(mode=name, memory_gib=main.memory_gib, chunk=main.chunk)
+    estimate_run = run_id("simulate", lineage(project).train_run, settings.fingerprint())
+    return SimulationRun(name, estimate_run, settings, estimate_run)
+
+
+def retrain_bank(project: Project) -> str:
+    """What all retrains have in common: corpus, task and training, whatever its seed. Names the bank they lie in.
+
+    Raises:
+        ConfigError: the training cannot be repeated under another seed.
+    """
+    training = project.training
+    if training.checkpoint is not None or training.recordings:
+        raise ConfigError(
+            "Evaluation retrains the model under other seeds, which only a training by `training` allows: it "
+            "cannot judge a recorded loop of your own or a checkpoint"
+        )
+    alike = training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
+    corpus_run, precision = lineage(project).corpus_run, project.simulation.precision
+    return run_id("retrains", corpus_run, project.task.fingerprint(), alike, precision)
+
+
+def whole_retraining(project: Project) -> SimulationSettings:
+    """The simulation that is real retraining: every step again without the source, nothing approximated."""
+    main = project.simulation
+    return SimulationSettings(
+        horizon=1.0,
+        memory_gib=main.memory_gib,
+        precision=main.precision,
+        checkpoint_every=main.checkpoint_every,
+        smoothness_sources=0,
+    )
+
+
+def retrains_spots(project: Project) -> bool:
+    """Whether some sources are really left out: not for semivalues, nor for a model trained elsewhere."""
+    return (
+        project.calibration.spot_sources > 0
+        and project.simulation.notion == "leave_one_out"
+        and project.training.checkpoint is None
+    )
+
+
+def _adopted_files(project: Project) -> list[Path]:
+    recorded = [
+        folder / name for folder in project.training.recordings for name in ("recording.json", "steps.jsonl")
+    ]
+    return recorded + ([project.training.checkpoint] if project.training.checkpoint else [])
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}, which `training` names, cannot be read: {error.strerror}") from None

@@ -1,0 +1,127 @@
+"""The bodies of read-out jobs: units on queries, features of queries, and the influence rows of sources.
+
+Legend: P parameters, p of the scope, U units of the job, Q queries, R replicates, S sources.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tribute.cluster.plan import FeatureJob, PatchJob, ReadOutJob, WriteJob
+from tribute.config import TaskSettings
+from tribute.corpus import QueryTable
+from tribute.readout import FeatureSums, PerturbedModel, QueryRows, costs, feature_sums, influence_rows, read_out
+from tribute.simulation import Design, patch_responses
+from tribute.tasks import Scope, build_task
+from tribute.training import Recipe, State
+from tribute_storage import Lake, StagedFile
+
+BLOCK = 4096
+"""Queries whose units are added up at once: the jackknife takes `LEFT_OUT` times what they do."""
+
+
+def read_out_chunk(
+    settings: TaskSettings,
+    memory_gib: float,
+    thetas: Sequence[NDArray],
+    queries: QueryRows,
+    job: ReadOutJob,
+    device: torch.device,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Influence of the job's units on every query.
+
+    Args:
+        thetas: final parameters of each replicate, [P] each.
+
+    Returns:
+        [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
+    """
+    parameters, scope, responses = _loaded(settings, thetas, job, device)
+    found = read_out(job.method, scope, parameters, responses, queries, memory_gib)
+    influence = np.stack([each.influence_QS.float().cpu().numpy() for each in found])
+    return influence, found[0].measurement_Q.double().cpu().numpy()
+
+
+def read_out_costs(
+    settings: TaskSettings,
+    memory_gib: float,
+    thetas: Sequence[NDArray],
+    queries: QueryRows,
+    job: ReadOutJob,
+    names: Sequence[str],
+    device: torch.device,
+) -> dict[str, float]:
+    """What some methods cost for the job's units in one replicate, in forward passes."""
+    [theta_P, *_], scope, [response_Sp, *_] = _loaded(settings, thetas[:1], job, device)
+    return costs(names, PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
+
+
+def _loaded(
+    settings: TaskSettings, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
+) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor]]:
+    parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
+    scope, responses = Scope(build_task(settings), job.scope), []
+    for replicate in range(len(thetas)):
+        nothing = torch.full((scope.size,), torch.nan, device=device)
+        files = [found[replicate] for _, found in job.units]
+        responses.append(torch.stack([nothing if file is None else file.load(device) for file in files]))
+    return parameters, scope, responses
+
+
+def sum_features(
+    settings: TaskSettings,
+    theta: NDArray,
+    queries: QueryTable,
+    group_Q: NDArray[np.int64],
+    groups: int,
+    job: FeatureJob,
+    device: torch.device,
+) -> FeatureSums:
+    """Summed features of the job's queries, by group."""
+    table, chosen = queries.take(job.chosen), list(job.chosen)
+    theta_P = torch.from_numpy(np.array(theta)).to(device)
+    uses_Q = table.weights / table.inclusion
+    return feature_sums(build_task(settings), theta_P, QueryRows.of(table), uses_Q, group_Q[chosen], groups)
+
+
+def patch_chunk(
+    recipe: Recipe, arrays: Sequence[NDArray], queries: QueryRows, job: PatchJob, memory_gib: float
+) -> NDArray[np.float64]:
+    """What a training step on each of the job's sources gains on every query, [Q, S] nats.
+
+    Args:
+        arrays: the final theta [P] and the optimizer's slots.
+    """
+    theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in arrays)
+    moved_SP = patch_responses(recipe, State(theta_P, tuple(slots)), job.sources)
+    [found] = read_out("difference", Scope(recipe.task, "all"), [theta_P], [moved_SP], queries, memory_gib)
+    return -found.influence_QS.double().cpu().numpy()
+
+
+def write_chunk(
+    lake: Lake, queries: QueryRows, design: Design, influence_RQU: NDArray, names: Sequence[str], job: WriteJob
+) -> list[StagedFile]:
+    """Add the units up to the job's sources, and stage one Parquet file of all of them."""
+    columns, replicates, total = list(job.sources), *influence_RQU.shape[:2]
+    chosen, used_U = _of_sources(design, columns)
+    influence_RQS = np.empty((replicates, total, len(columns)), np.float32)
+    error_RQS = np.empty_like(influence_RQS)
+    for replicate, begin in product(range(replicates), range(0, total, BLOCK)):
+        block = replicate, slice(begin, begin + BLOCK)
+        influence_QU = influence_RQU[block][:, used_U]
+        influence_RQS[block] = chosen.influence(influence_QU)
+        error_RQS[block] = chosen.standard_error(influence_QU)
+    source_ids = [names[source] for source in columns]
+    rows = influence_rows(job.run_id, source_ids, queries.query_ids, influence_RQS, error_RQS)
+    return [lake.stage("influence", rows)]
+
+
+def _of_sources(design: Design, columns: list[int]) -> tuple[Design, NDArray[np.intp]]:
+    """The part of a design that makes up some sources, and the units in it: of single sources only their own."""
+    allocation_US, jackknife_JUS = design.allocation_US[:, columns], design.jackknife_JUS[:, :, columns]
+    used_U = np.flatnonzero((allocation_US != 0).any(1) | (jackknife_JUS != 0).any((0, 2)))
+    units = tuple(design.units[unit] for unit in used_U)
+    return Design(units, allocation_US[used_U], jackknife_JUS[:, used_U]), used_U

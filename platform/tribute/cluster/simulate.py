@@ -1,0 +1,138 @@
+"""The body of a simulation job.
+
+Legend: P parameters, K units of the job.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from tribute.cluster.plan import SimulateJob, SketchJob
+from tribute.simulation import (
+    Ensemble,
+    Mode,
+    Responses,
+    build_course,
+    build_mode,
+    change_matrix,
+    simulate,
+    sketches,
+    start_of,
+    write_response,
+)
+from tribute.tasks import Scope
+from tribute.training import Recipe, State
+from tribute_storage.atomic import write_atomically
+
+PROBES = 512
+"""Training examples on which a group's worth is looked at before it is split further."""
+
+OnSteps = Callable[[int], None]
+"""Called with the number of trajectory-steps that were just computed."""
+
+
+def simulate_chunk(
+    recipe: Recipe, start: list[NDArray], final: NDArray, job: SimulateJob, on_steps: OnSteps
+) -> list[dict[str, Any]]:
+    """Simulate the job's units from the recorded state `start` and write their responses.
+
+    A job whose rows are on disk is finished and is not simulated again; one that was killed goes on from its last
+    checkpoint, to the same bits.
+
+    Args:
+        start: theta [P] and the optimizer's slots, each [P], before step `job.start_step`, at or before the
+            start of the horizon.
+        final: the recorded final parameters, [P]: what a replay must arrive at, and where `continue` begins.
+    """
+    if not job.rows_file.exists():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in start)
+        final_P = torch.from_numpy(np.array(final)).to(recipe.device)
+        course = build_course(recipe, job.settings, final_P)
+        change_KS = torch.from_numpy(change_matrix(job.units, len(recipe.data.source_ids)))
+        mode = build_mode(course, job.settings, change_KS)
+        if job.settings.base == "continue":
+            begin, before = State(final_P, recipe.rule.optimizer.init(final_P)), 0
+        else:
+            begin, before = State(theta_P, tuple(slots)), job.start_step
+        found = _run(recipe, mode, begin, before, job, on_steps)
+        rows = _rows(recipe, found, final_P, course.effective_damping, job)
+        write_atomically(job.rows_file, json.dumps(rows).encode())
+        job.stack_file.unlink(missing_ok=True)
+    finished: list[dict[str, Any]] = json.loads(job.rows_file.read_text())
+    return [
+        row | {"artifact_uri": row["artifact_uri"] and str(job.folder / row["artifact_uri"])} for row in finished
+    ]
+
+
+def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob, on_steps: OnSteps) -> Responses:
+    """Simulate from the last checkpoint, or from the start of the course."""
+    every, last = job.settings.checkpoint_every, mode.course.steps.stop
+    with job.steps_file.open("ab", buffering=0) as computed:
+
+        def after(step: int, stack: Ensemble) -> None:
+            computed.write(b".")
+            on_steps(len(stack.failed) + 1)
+            if step % every == 0 and step < last:
+                named = stack.tensors() | {"step": torch.tensor(step)}
+                write_atomically(
+                    job.stack_file,
+                    safetensors.torch.save({k: t.cpu().clone().contiguous() for k, t in named.items()}),
+                )
+
+        if job.stack_file.exists():
+            kept = safetensors.torch.load_file(job.stack_file, device=str(recipe.device))
+            return simulate(mode, Ensemble.of(kept), int(kept["step"]), after)
+        start = start_of(recipe, mode.course, begin, before)
+        return simulate(mode, mode.begin(start), mode.course.steps.start, after)
+
+
+def _rows(
+    recipe: Recipe, found: Responses, final_P: torch.Tensor, damping: float | None, job: SimulateJob
+) -> list[dict[str, Any]]:
+    replayed = job.settings.base == "replay" and job.settings.weight == 1
+    drift = float((found.theta_P - final_P).abs().max()) if replayed else None
+    probes = _probe(recipe, final_P, found, job) if job.probe else [None] * len(job.units)
+    rows = []
+    for unit, response_P, failed, probe in zip(
+        job.units, found.response_KP.cpu(), found.failed.tolist(), probes, strict=True
+    ):
+        path = job.folder / f"{unit.unit_id}.safetensors"
+        rows.append(
+            {
+                "unit_id": unit.unit_id,
+                "removed": [recipe.data.source_ids[source] for source in unit.removed],
+                "source_id": recipe.data.source_ids[unit.removed[0]] if len(unit.removed) == 1 else None,
+                "replicate": job.replicate,
+                "device": recipe.device.type,
+                "effective_damping": damping,
+                "replay_drift": drift,
+                "probe_nats": probe,
+                "failed_step": failed if failed >= 0 else None,
+                "response_norm": None if failed >= 0 else float(response_P.double().norm()),
+                "artifact_uri": None if failed >= 0 else path.name,
+                "artifact_sha256": None if failed >= 0 else write_response(path, response_P),
+            }
+        )
+    return rows
+
+
+def _probe(recipe: Recipe, final_P: torch.Tensor, found: Responses, job: SimulateJob) -> list[float]:
+    """What each unit's absence costs on a fixed sample of training examples, nats."""
+    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, PROBES, dtype=np.int64))
+    batch, _ = recipe.data.batch(chosen, recipe.device)
+    scope = Scope(recipe.task, job.settings.scope)
+    task, theta_P = scope.task_at(final_P), scope.of(final_P)
+    with torch.no_grad():
+        whole = task.measure(theta_P, batch).double().sum()
+        return [float(whole - task.measure(theta_P - r_P, batch).double().sum()) for r_P in found.response_KP]
+
+
+def sketch_chunk(recipe: Recipe, theta: NDArray, job: SketchJob) -> NDArray[np.float64]:
+    """The sketches of the job's sources at theta, [P]."""
+    return sketches(recipe, torch.from_numpy(np.array(theta)).to(recipe.device), job.sources, job.seed)

@@ -1,0 +1,1 @@
+"""Readers of corpora and usage files: text, arrays, IDX, installed documentation."""

@@ -1,0 +1,134 @@
+"""Examples for classification: Parquet with a fixed-size-list column, or IDX files.
+
+Held-out examples are picked by a hash of their position, so that they are the same in every run.
+"""
+
+import gzip
+import hashlib
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tribute.config import ArraysCorpusSettings, IdxCorpusSettings
+from tribute.corpus.readers.text_files import open_parquet, read_text
+from tribute.corpus.sources import Columns, InputFile, input_file
+from tribute.errors import CorpusError
+
+Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+def read_arrays(settings: ArraysCorpusSettings) -> tuple[dict[str, Columns], list[InputFile]]:
+    """Examples per source from a .parquet file.
+
+    Raises:
+        CorpusError: names the file, the row and the column that are wrong.
+    """
+    path = settings.path
+    if not path.is_file():
+        raise CorpusError(f"Corpus {path} does not exist. Correct corpus.path in project.yaml")
+    names = (settings.source_column, settings.features_column, settings.label_column)
+    table = open_parquet(path, names)
+    features, labels = labelled(path, table[names[1]], table[names[2]])
+    return by_source(table[names[0]].to_pylist(), features, labels, path), [
+        input_file(str(path), path.read_bytes())
+    ]
+
+
+def read_idx_corpus(settings: IdxCorpusSettings) -> tuple[dict[str, Columns], list[InputFile]]:
+    """Examples per source from IDX files and the assignment of examples to sources.
+
+    Raises:
+        CorpusError: names the file that is wrong.
+    """
+    features, labels = read_idx_pair(settings.images, settings.labels)
+    if not settings.assignment.is_file():
+        raise CorpusError(
+            f"{settings.assignment} does not exist. Write one source id per line, line i for example i"
+        )
+    assigned = read_text(settings.assignment).split("\n")
+    assigned = assigned[:-1] if assigned[-1] == "" else assigned
+    count = len(assigned)
+    if count > len(features):
+        raise CorpusError(
+            f"{settings.assignment} has {count} lines, {settings.images} only {len(features)} images"
+        )
+    files = (settings.images, settings.labels, settings.assignment)
+    inputs = [input_file(str(path), path.read_bytes()) for path in files]
+    return by_source(assigned, features[:count], labels[:count], settings.assignment), inputs
+
+
+def read_idx_pair(images: Path, labels: Path) -> Labelled:
+    """Images as features in [0, 1], [N, D], and their labels, [N]."""
+    pixels, classes = _read_idx(images), _read_idx(labels)
+    if len(pixels) != len(classes):
+        raise CorpusError(f"{images} holds {len(pixels)} images, {labels} {len(classes)} labels. Pair them up")
+    if classes.ndim != 1 or pixels.ndim < 2 or not pixels.size:
+        raise CorpusError(f"{images} must hold images and {labels} one label each. Are they swapped, or empty?")
+    features = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
+    return features, classes.astype(np.int64)
+
+
+def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> Labelled:
+    """Feature and label columns of a table as arrays, [N, D] and [N].
+
+    Raises:
+        CorpusError: features that are not lists of one length, not finite, or labels that are not whole numbers.
+    """
+    try:
+        values = np.array(features.to_pylist(), dtype=np.float32)
+    except (TypeError, ValueError):
+        values = np.zeros(0, dtype=np.float32)
+    if values.ndim != 2:
+        raise CorpusError(f"{path}: features must be lists of numbers, all of one length, without empty rows")
+    bad = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(bad):
+        raise CorpusError(f"{path}, row {bad[0] + 1}: features hold NaN or infinity. Repair or drop the row")
+    if not pa.types.is_integer(labels.type) or labels.null_count:
+        raise CorpusError(f"{path}: labels must be whole numbers without empty ones, got {labels.type}")
+    return values.astype(np.float32, copy=False), labels.to_numpy().astype(np.int64)
+
+
+def by_source(
+    assigned: Sequence[str | None], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
+) -> dict[str, Columns]:
+    """Columns per source id."""
+    empty = [
+        number for number, source_id in enumerate(assigned, 1) if source_id is None or not str(source_id).strip()
+    ]
+    if empty:
+        raise CorpusError(f"{path}, row {empty[0]}: the source is empty. Name the source of every example")
+    sources = np.array([str(source_id) for source_id in assigned])
+    return {
+        str(source_id): {"features": features[sources == source_id], "labels": labels[sources == source_id]}
+        for source_id in np.unique(sources)
+    }
+
+
+def hold_out(source_id: str, columns: Columns, part: float) -> tuple[Columns, Columns]:
+    """Training and held-out rows; the first by hash of (source, position), at least one stays in training."""
+    count = len(columns["labels"])
+    order = sorted(range(count), key=lambda i: hashlib.sha256(f"{source_id}/{i}".encode()).digest())
+    held = sorted(order[: min(math.ceil(part * count), count - 1)])
+    kept = np.setdiff1d(np.arange(count), held)
+    return {n: v[kept] for n, v in columns.items()}, {n: v[np.array(held, int)] for n, v in columns.items()}
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise CorpusError(f"{path} does not exist. Correct its path in project.yaml")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path} cannot be unpacked: {error}. Fetch it again") from None
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
+        raise CorpusError(f"{path} is not an IDX file of bytes (it must begin with 00 00 08 and its shape)")
+    shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+    body = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
+    if len(body) != math.prod(int(n) for n in shape):
+        raise CorpusError(f"{path} is cut off: its header promises {shape.tolist()}, it holds {len(body)} bytes")
+    return body.reshape(shape)

@@ -1,0 +1,112 @@
+"""The embedded corpus: documentation of the distributions that are installed beside tribute.
+
+A fresh environment has hundreds of megabytes of Python; to stay quick, a source's files are visited in the
+order of a hash of their names until its part of `max_bytes` is full. The same versions give the same bits.
+"""
+
+import hashlib
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+from tribute.config import InstalledDocsSettings
+from tribute.corpus.readers.distributions import STANDARD_LIBRARY, describe
+from tribute.corpus.readers.docstrings import documentation, is_documentation
+from tribute.corpus.sources import Document, InputFile, Source, input_file
+from tribute.errors import CorpusError
+
+LEAST_PART = 0.03
+"""Least part of `max_bytes` that a source gets: the smallest must still have text to train on and to hold out."""
+
+DOCUMENT_BYTES = 3000
+"""Most that is taken of one file, so that a source is many documents and some of them can be held out."""
+
+PUBLISHERS = 8
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A distribution with the files that may hold its documentation: paths inside it and on disk."""
+
+    source: Source
+    files: tuple[tuple[str, Path], ...]
+    size: int
+
+
+def read_installed_docs(
+    settings: InstalledDocsSettings,
+) -> tuple[dict[str, Source], dict[str, list[Document]], list[InputFile]]:
+    """Sources, their documents, and the files that were read.
+
+    Raises:
+        CorpusError: too little is installed.
+    """
+    chosen = choose([*_distributions(), _standard_library()], settings.sources)
+    if len(chosen) < settings.sources:
+        raise CorpusError(
+            f"Only {len(chosen)} distributions with documentation are installed; lower corpus.sources"
+        )
+    documents: dict[str, list[Document]] = {}
+    inputs: list[InputFile] = []
+    for candidate, quota in zip(chosen, quotas([c.size for c in chosen], settings.max_bytes), strict=True):
+        documents[candidate.source.source_id], read = _fill(candidate, quota)
+        inputs += read
+    return {c.source.source_id: c.source for c in chosen}, documents, inputs
+
+
+def choose(candidates: list[Candidate], count: int) -> list[Candidate]:
+    """The largest distributions; the last ones give way to other publishers until there are enough of those."""
+    ranked = sorted(candidates, key=lambda c: (-c.size, c.source.source_id))
+    first: dict[str, Candidate] = {}
+    for candidate in ranked:
+        first.setdefault(candidate.source.publisher, candidate)
+    needed = list(first.values())[: min(PUBLISHERS, count)]
+    others = [candidate for candidate in ranked if candidate not in needed]
+    return sorted([*needed, *others[: count - len(needed)]], key=lambda c: c.source.source_id)
+
+
+def quotas(sizes: list[int], total: int) -> list[int]:
+    """Bytes for each source: in proportion to its size, none under `LEAST_PART`."""
+    parts = [max(size / sum(sizes), LEAST_PART) for size in sizes]
+    return [int(total * part / sum(parts)) for part in parts]
+
+
+def _fill(candidate: Candidate, quota: int) -> tuple[list[Document], list[InputFile]]:
+    documents: list[Document] = []
+    inputs: list[InputFile] = []
+    left = quota
+    for name, path in sorted(candidate.files, key=lambda file: hashlib.sha256(file[0].encode()).digest()):
+        if left <= 0:
+            break
+        content = path.read_bytes()
+        text = documentation(name, content).encode()[: min(left, DOCUMENT_BYTES)].decode(errors="ignore").strip()
+        inputs.append(input_file(str(path), content))
+        if text:
+            documents.append(Document(name, text))
+            left -= len(text.encode())
+    return documents, inputs
+
+
+def _distributions() -> Iterator[Candidate]:
+    """Every distribution but tribute; a file that two of them installed belongs to the first by id."""
+    described = {(source := describe(each)).source_id: (source, each) for each in distributions()}
+    claimed: set[str] = set()
+    for source_id in sorted(described.keys() - {"tribute"}):
+        source, distribution = described[source_id]
+        names = [name for name in map(str, distribution.files or []) if name not in claimed]
+        claimed.update(names)
+        files = [(name, Path(str(distribution.locate_file(name)))) for name in names if is_documentation(name)]
+        yield _candidate(source, files)
+
+
+def _standard_library() -> Candidate:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    names = [path.relative_to(root).as_posix() for path in root.rglob("*.py")]
+    return _candidate(STANDARD_LIBRARY, [(name, root / name) for name in names if is_documentation(name)])
+
+
+def _candidate(source: Source, files: list[tuple[str, Path]]) -> Candidate:
+    present = [(name, path) for name, path in files if ".." not in name and path.is_file()]
+    return Candidate(source, tuple(present), sum(path.stat().st_size for _, path in present))

@@ -1,0 +1,178 @@
+"""What corrected versions of closed periods still owe, as adjustments of the next period that is settled."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
+
+from tribute.errors import MoneyError
+from tribute.royalty.account.balance import Adjustment
+from tribute.royalty.exact.calendar import accounting_period_number, ends_accounting_period
+
+Statement = Mapping[str, Any]
+Statements = Sequence[Statement]
+Key = tuple[str, str]
+
+
+class _Version(NamedTuple):
+    """What one version of a period says to one publisher in one currency: None if it has no statement."""
+
+    statement: Statement | None
+    reason: str
+
+
+_Month = list[_Version]
+"""All versions of a closed month for one key, the one that closed it first."""
+
+
+def owed(final: Iterable[tuple[Statement, str | None]], period: str) -> dict[Key, list[Adjustment]]:
+    """By publisher and currency: what closed periods owe by their latest versions and did not credit yet.
+
+    An accounting period owes max(guarantee, earned in its months by their latest versions), or what is earned as
+    long as it runs. It credited what the statements that closed its months say, earned and topped up, and what
+    later statements carried as adjustments of its months. The difference is one adjustment for each restatement
+    that no statement carries; it names the version that it corrects, or the corrected version for a publisher that
+    had none.
+
+    Args:
+        final: every final statement of earlier months with the reason of its version.
+        period: the month that will carry the adjustments; those of its own accounting period are `running`.
+
+    Raises:
+        MoneyError: a restatement has no reason, or a publisher has two statements in one version.
+    """
+    months = _months(final)
+    carried: dict[str, int] = defaultdict(int)
+    for statement in _closing(months):
+        for moved in statement["balance"]["adjustments"]:
+            carried[moved["adjusts_statement_id"]] += moved["amount_minor"]
+    found = {}
+    for key in sorted({key for versions in months.values() for _, told in versions for key in told}):
+        moved = [
+            adjustment
+            for own, running in _accounting_periods(_of_key(months, key), period)
+            for adjustment in _owed(own, carried, running)
+        ]
+        if moved:
+            found[key] = moved
+    return found
+
+
+def closing_statements(final: Iterable[tuple[Statement, str | None]]) -> list[Statement]:
+    """Of every period the statements of the version that closed it, by period: those that were paid and posted."""
+    return list(_closing(_months(final)))
+
+
+def by_publisher(statements: Statements) -> dict[Key, Statement]:
+    """Statements of one version of a period by publisher and currency.
+
+    Raises:
+        MoneyError: a publisher has two in one currency.
+    """
+    found: dict[Key, Statement] = {}
+    for statement in statements:
+        other = found.setdefault((statement["publisher_id"], statement["currency"]), statement)
+        if other is not statement:
+            raise MoneyError(
+                f"{other['statement_id']} and {statement['statement_id']} are of one publisher and currency. "
+                "Pass one version of the period"
+            )
+    return found
+
+
+_Versions = list[tuple[str, dict[Key, Statement]]]
+
+
+def _months(final: Iterable[tuple[Statement, str | None]]) -> dict[str, _Versions]:
+    """By period, in order: of every version, in order, its reason and its statements."""
+    told: dict[str, dict[int, list[Statement]]] = defaultdict(lambda: defaultdict(list))
+    reasons: dict[tuple[str, int], str] = {}
+    for statement, reason in final:
+        told[statement["period"]][statement["statement_version"]].append(statement)
+        reasons[statement["period"], statement["statement_version"]] = (reason or "").strip()
+    months = {}
+    for period, of_period in sorted(told.items()):
+        closing, *restated = sorted(of_period)
+        if any(not reasons[period, version] for version in restated):
+            raise MoneyError(f"A restatement of {period} has no reason. Say why: tribute restate --reason")
+        months[period] = [
+            (reasons[period, version], by_publisher(of_period[version])) for version in (closing, *restated)
+        ]
+    return months
+
+
+def _closing(months: Mapping[str, _Versions]) -> Iterator[Statement]:
+    for versions in months.values():
+        yield from versions[0][1].values()
+
+
+def _of_key(months: Mapping[str, _Versions], key: Key) -> Iterator[_Month]:
+    for versions in months.values():
+        month = [_Version(told.get(key), reason) for reason, told in versions]
+        if any(version.statement for version in month):
+            yield month
+
+
+def _accounting_periods(months: Iterable[_Month], period: str) -> Iterator[tuple[list[_Month], bool]]:
+    """The months of each accounting period of the calendar, and whether `period` lies in it, so that it runs."""
+
+    def place(month: _Month) -> tuple[str, int]:
+        first = next(version.statement for version in month if version.statement)
+        kind = first["agreement"]["accounting_period"]
+        return kind, accounting_period_number(first["period"], kind)
+
+    for (kind, number), own in groupby(months, place):
+        yield list(own), number == accounting_period_number(period, kind)
+
+
+def _owed(months: Sequence[_Month], carried: Mapping[str, int], running: bool) -> list[Adjustment]:
+    """What one accounting period owes, for each of its restatements that is not carried yet."""
+    state = [month[0].statement for month in months]
+    late = not running and not any(state)
+    credited, owes = sum(map(_credited, state)), _due(state, late)
+    restated: list[Adjustment] = []
+    for number, month in enumerate(months):
+        for old, new in pairwise(month):
+            state[number] = new.statement
+            corrected = old.statement or new.statement
+            if corrected is None:
+                continue
+            before, owes = owes, _due(state, late)
+            restated.append(Adjustment(new.reason, corrected["statement_id"], owes - before, running))
+    if not restated:
+        return []
+    credited += sum(carried.get(name, 0) for name in {each.adjusts_statement_id for each in restated})
+    pending = [each for each in restated if each.adjusts_statement_id not in carried]
+    # In what order restatements were carried decides what each moved; the last one takes up the difference.
+    *most, last = pending or restated[-1:]
+    rest = owes - credited - sum(each.amount_minor for each in most)
+    amounts = [*most, Adjustment(last.reason, last.adjusts_statement_id, rest, running)]
+    return [each for each in amounts if each.amount_minor]
+
+
+def _due(state: Sequence[Statement | None], late: bool) -> int:
+    """What an accounting period owes by one version of each of its months.
+
+    Args:
+        late: no month of it closed with a statement, so that its end did not top up: the last month that is told
+            stands for the end.
+    """
+    told = [each for each in state if each]
+    earned, guaranteed = (sum(parts) for parts in zip((0, 0), *map(_credit, told), strict=True))
+    if late and told:
+        guaranteed = told[-1]["agreement"]["guarantee_minor"]
+    return max(earned, guaranteed)
+
+
+def _credit(statement: Statement) -> tuple[int, int]:
+    """What a month earned, and what is guaranteed if it ends an accounting period: what a restatement moves."""
+    terms = statement["agreement"]
+    due = ends_accounting_period(statement["period"], terms["accounting_period"])
+    return statement["balance"]["royalty_earned_minor"], terms["guarantee_minor"] if due else 0
+
+
+def _credited(statement: Statement | None) -> int:
+    if statement is None:
+        return 0
+    balance = statement["balance"]
+    return int(balance["royalty_earned_minor"] + balance["minimum_guarantee_shortfall_minor"])

@@ -1,0 +1,18 @@
+"""How a pool is divided: the policy, caps and floors, largest remainders."""
+
+from tribute.royalty.division.allocation import Allocation, Claim, ShareParts, allocate_shares
+from tribute.royalty.division.limits import customer_weights
+from tribute.royalty.division.policy import DEFAULT_POLICY, Policy, parse_policy, policy_from_json, policy_json
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "Allocation",
+    "Claim",
+    "Policy",
+    "ShareParts",
+    "allocate_shares",
+    "customer_weights",
+    "parse_policy",
+    "policy_from_json",
+    "policy_json",
+]

@@ -1,0 +1,168 @@
+"""How signed values become shares, as a named, versioned and hashed record: what the payer commits itself to."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+from typing import Any
+
+from tribute.errors import PolicyError
+from tribute.royalty.division.policy_text import policy_text
+from tribute.royalty.exact.canonical import statement_sha256
+from tribute.royalty.exact.fractions import exact_fraction
+
+BASES = ("attribution", "token_count", "equal", "user_centric", "blend")
+FALLBACKS = ("token_count", "equal")
+_OF_VALUES = {"attribution", "user_centric"}
+_LIMITS = ("cap", "floor", "customer_cap")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A rule of division; its text is made from its fields, so that it always says what is done.
+
+    Raises:
+        PolicyError: the fields contradict each other, or a number is inexact or out of range.
+    """
+
+    name: str
+    version: str = "1"
+    basis: str = "attribution"
+    blend: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
+    """Basis and weight; the weights sum to 1. Only with the basis `blend`."""
+    fallback: str = "token_count"
+    """What is paid where nobody has a value above zero."""
+    noise_floor: bool = False
+    cap: Fraction | None = None
+    floor: Fraction | None = None
+    customer_cap: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        for told in ("name", "version"):
+            value = getattr(self, told)
+            if not isinstance(value, str) or not value.strip():
+                raise PolicyError(f"policy.{told} is {value!r}. Write it as text, in quotes")
+        _check_choice("basis", self.basis, BASES)
+        _check_choice("fallback", self.fallback, FALLBACKS)
+        for limit in _LIMITS:
+            _check_limit(limit, getattr(self, limit))
+        if self.cap is not None and self.floor is not None and self.floor > self.cap:
+            raise PolicyError(f"policy.floor {self.floor} is above policy.cap {self.cap}. Lower the floor")
+        _check_blend(self.basis, self.blend)
+        if not isinstance(self.noise_floor, bool):
+            raise PolicyError(f"policy.noise_floor is {self.noise_floor!r}. Write true or false")
+        if self.noise_floor and not _OF_VALUES & set(self.weights):
+            raise PolicyError(
+                f"policy.noise_floor needs values with intervals, the basis is {self.basis}. "
+                "Remove it, or use the basis attribution, user_centric or a blend with one of them"
+            )
+
+    @property
+    def weights(self) -> Mapping[str, Fraction]:
+        """Every basis that takes part, with its weight; they sum to 1."""
+        return dict(sorted(self.blend.items())) if self.blend else {self.basis: Fraction(1)}
+
+    @property
+    def text(self) -> str:
+        """The rule in plain English, for those who are paid by it."""
+        return policy_text(self)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the canonical JSON of all fields and the text."""
+        return statement_sha256(policy_json(self))
+
+
+def policy_json(policy: Policy) -> dict[str, Any]:
+    """Every field and the text, JSON-ready: parts as exact text, such as 1/3."""
+    limits = {name: getattr(policy, name) for name in _LIMITS}
+    return {
+        "name": policy.name,
+        "version": policy.version,
+        "basis": policy.basis,
+        "blend": {basis: str(weight) for basis, weight in sorted(policy.blend.items())},
+        "fallback": policy.fallback,
+        "noise_floor": policy.noise_floor,
+        **{name: None if limit is None else str(limit) for name, limit in limits.items()},
+        "text": policy.text,
+    }
+
+
+def policy_from_json(written: Mapping[str, Any]) -> Policy:
+    """The policy that `policy_json` wrote.
+
+    Raises:
+        PolicyError: a field is wrong, or the text is another than these fields have in this version of tribute.
+    """
+    policy = parse_policy({name: value for name, value in written.items() if name != "text"})
+    if written.get("text", policy.text) != policy.text:
+        raise PolicyError(
+            f"The text of policy {policy.name} version {policy.version} is not what this tribute writes for its "
+            "fields. Read it with the version of tribute that wrote it, or issue the policy under a new version"
+        )
+    return policy
+
+
+def parse_policy(section: Mapping[str, Any]) -> Policy:
+    """The policy of a section of project.yaml; an empty section is the default policy.
+
+    Numbers are text such as `"1/3"` or short decimals such as 0.25. A policy without a name is called by its
+    basis.
+
+    Raises:
+        PolicyError: an unknown key, or a value that cannot be used; names key and remedy.
+    """
+    if not section:
+        return DEFAULT_POLICY
+    known = [each.name for each in fields(Policy)]
+    for key in section:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
+            raise PolicyError(f"policy.{key} is unknown. {hint}")
+    given = {key: value for key, value in section.items() if value is not None}
+    for limit in _LIMITS:
+        if limit in given:
+            given[limit] = _number(f"policy.{limit}", given[limit])
+    blend = given.get("blend", {})
+    if not isinstance(blend, Mapping):
+        raise PolicyError(f"policy.blend is {blend!r}. Write a basis and its weight per line")
+    given["blend"] = {str(basis): _number(f"policy.blend.{basis}", weight) for basis, weight in blend.items()}
+    given["basis"] = given.get("basis", "blend" if blend else "attribution")
+    given["name"] = given.get("name", str(given["basis"]))
+    return Policy(**given)
+
+
+def _number(where: str, value: object) -> Fraction:
+    try:
+        return exact_fraction(value)
+    except ValueError as problem:
+        raise PolicyError(f"{where}: {problem}") from None
+
+
+def _check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Use one of {', '.join(choices)}"
+        raise PolicyError(f"policy.{key} {value!r} is unknown. {hint}")
+
+
+def _check_limit(key: str, limit: Fraction | None) -> None:
+    if limit is not None and not (isinstance(limit, Fraction) and 0 < limit <= 1):
+        raise PolicyError(f"policy.{key} is {limit!r}. Use an exact part above 0, at most 1: Fraction(1, 4)")
+
+
+def _check_blend(basis: str, blend: Mapping[str, Fraction]) -> None:
+    if basis != "blend" and blend:
+        raise PolicyError(f"policy.blend is given, but the basis is {basis}. Remove it, or use the basis blend")
+    if basis == "blend" and len(blend) < 2:
+        raise PolicyError("policy.blend needs two bases or more, such as attribution: '0.7', equal: '0.3'")
+    for name, weight in blend.items():
+        _check_choice("blend", name, BASES[:-1])
+        if not isinstance(weight, Fraction) or weight <= 0:
+            raise PolicyError(f"policy.blend.{name} is {weight!r}. Use an exact weight above 0: Fraction(7, 10)")
+    if blend and sum(blend.values()) != 1:
+        raise PolicyError(f"The weights of policy.blend sum to {sum(blend.values())}, not to 1. Correct one")
+
+
+DEFAULT_POLICY = Policy("attribution-clip-aggregate", "2")

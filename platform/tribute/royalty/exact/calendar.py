@@ -1,0 +1,72 @@
+"""Months, quarters and years: which month begins and ends an accounting period, and how months are counted."""
+
+from tribute.errors import ConfigError, MoneyError
+
+MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+"""Accounting periods, with their length in months. Quarters and years are those of the calendar."""
+
+
+def period_days(period: str) -> tuple[str, str]:
+    """First day of a `YYYY-MM` period and first day after it, as ISO dates.
+
+    Raises:
+        ConfigError: `period` is not a month.
+    """
+    year, dash, month = period.partition("-")
+    if not (dash and len(year) == 4 and len(month) == 2 and (year + month).isdigit() and 1 <= int(month) <= 12):
+        raise ConfigError(f"Period {period!r} is not a month. Write it as YYYY-MM, for example 2026-10")
+    after = divmod(int(year) * 12 + int(month), 12)
+    return f"{period}-01", f"{after[0]:04d}-{after[1] + 1:02d}-01"
+
+
+def month_number(period: str) -> int:
+    """A `YYYY-MM` period as a number of months, so that differences count months.
+
+    Raises:
+        ConfigError: not a month.
+    """
+    period_days(period)
+    return int(period[:4]) * 12 + int(period[5:]) - 1
+
+
+def month_after(period: str, months: int = 1) -> str:
+    """The `YYYY-MM` period that lies so many months after another; before it, if the number is below 0.
+
+    Raises:
+        ConfigError: not a month.
+    """
+    year, month = divmod(month_number(period) + months, 12)
+    return f"{year:04d}-{month + 1:02d}"
+
+
+def accounting_period_number(period: str, accounting_period: str) -> int:
+    """The number of the month, quarter or year of the calendar that a month lies in; consecutive ones follow.
+
+    Raises:
+        MoneyError: an unknown kind of accounting period.
+    """
+    return month_number(period) // _months(accounting_period)
+
+
+def ends_accounting_period(period: str, accounting_period: str) -> bool:
+    """Whether a month is the last of its month, quarter or year.
+
+    Raises:
+        MoneyError: an unknown kind of accounting period.
+    """
+    return (month_number(period) + 1) % _months(accounting_period) == 0
+
+
+def begins_accounting_period(period: str, accounting_period: str) -> bool:
+    """Whether a month is the first of its month, quarter or year.
+
+    Raises:
+        MoneyError: an unknown kind of accounting period.
+    """
+    return month_number(period) % _months(accounting_period) == 0
+
+
+def _months(accounting_period: str) -> int:
+    if accounting_period not in MONTHS_OF:
+        raise MoneyError(f"Accounting period {accounting_period!r} is unknown. Use one of {', '.join(MONTHS_OF)}")
+    return MONTHS_OF[accounting_period]

@@ -1,0 +1,104 @@
+"""The sources file and the publishers file: read, and checked row by row."""
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tribute.errors import RightsError
+from tribute.royalty.terms.cells import day_cell, text_cell
+from tribute.royalty.terms.problems import raise_if_any
+from tribute.royalty.terms.records import FileRow, read_records
+from tribute.royalty.terms.rights import Publisher, Right, RightsBook
+
+_SPLIT = re.compile(r"\d+(\.\d+|/0*[1-9]\d*)?")
+_SHORT_DECIMAL = re.compile(r"\d+(\.\d{1,6})?")
+
+Row = TypeVar("Row", Publisher, Right)
+
+
+def read_rights(sources_file: Path, publishers_file: Path | None) -> RightsBook:
+    """Read who holds which part of which source, and check every row.
+
+    Args:
+        sources_file: CSV, YAML (list of mappings) or Parquet with `source_id`, `publisher_id` and, optionally,
+            `split` (text: 1, 0.5 or 1/3; default 1), `valid_from` and `valid_to` (exclusive).
+        publishers_file: the same formats with `publisher_id` and `name`. Without it, ids are names.
+
+    Raises:
+        RightsError: names file, row and column of every problem.
+    """
+    publishers = [] if publishers_file is None else _read_publishers(publishers_file)
+    known = [publisher.publisher_id for publisher in publishers]
+
+    def right(record: FileRow) -> Right:
+        return _right(record, known, publishers_file)
+
+    records = read_records(sources_file, ("source_id", "publisher_id"), ("split", "valid_from", "valid_to"))
+    rights = _checked(
+        sources_file, records, right, lambda r: (r.source_id, r.publisher_id, r.valid_from, r.valid_to)
+    )
+    if publishers_file is None:
+        publishers = [Publisher(name, name) for name in sorted({right.publisher_id for right in rights})]
+    return RightsBook(tuple(rights), tuple(publishers), str(sources_file))
+
+
+def _read_publishers(path: Path) -> list[Publisher]:
+    records = read_records(path, ("publisher_id", "name"), ())
+
+    def publisher(record: FileRow) -> Publisher:
+        return Publisher(text_cell(record, "publisher_id"), text_cell(record, "name"))
+
+    return _checked(path, records, publisher, lambda p: (p.publisher_id,))
+
+
+def _checked(
+    path: Path, records: Sequence[FileRow], parse: Callable[[FileRow], Row], key: Callable[[Row], tuple[Any, ...]]
+) -> list[Row]:
+    """Every row parsed; all bad and repeated rows in one error."""
+    rows: list[Row] = []
+    seen: dict[tuple[Any, ...], str] = {}
+    problems: list[str] = []
+    for record in records:
+        try:
+            row = parse(record)
+        except RightsError as problem:
+            problems.append(f"{record.where}, {problem}")
+            continue
+        before = seen.setdefault(key(row), record.where)
+        if before != record.where:
+            problems.append(f"{record.where} repeats {before}. Remove one of the two")
+        rows.append(row)
+    raise_if_any(f"{path} cannot be used:", problems)
+    return rows
+
+
+def _right(record: FileRow, known: Sequence[str], publishers_file: Path | None) -> Right:
+    publisher_id = text_cell(record, "publisher_id")
+    if publishers_file is not None and publisher_id not in known:
+        near = difflib.get_close_matches(publisher_id, known, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Add it to {publishers_file}"
+        raise RightsError(f"column publisher_id: {publisher_id} is not in {publishers_file.name}. {hint}")
+    begin, end = day_cell(record, "valid_from"), day_cell(record, "valid_to")
+    if begin and end and end <= begin:
+        raise RightsError(
+            f"column valid_to: {end} is not after valid_from {begin}. valid_to is the first day without the right"
+        )
+    return Right(text_cell(record, "source_id"), publisher_id, _split(record), begin, end, record.where)
+
+
+def _split(record: FileRow) -> Fraction:
+    value = record.cells.get("split")
+    if value is None:
+        return Fraction(1)
+    if isinstance(value, float) and not _SHORT_DECIMAL.fullmatch(str(value)):
+        raise RightsError(f"column split: {value} is a binary number that hides its exact part. Write text: '1/3'")
+    written = str(value).strip()
+    if isinstance(value, bool) or not _SPLIT.fullmatch(written):
+        raise RightsError(f"column split: {written!r} is not a number such as 1, 0.5 or 1/3. Correct it")
+    split = Fraction(written)
+    if not 0 < split <= 1:
+        raise RightsError(f"column split: {written} is not in (0, 1]. Write the publisher's part of the source")
+    return split

@@ -1,0 +1,1 @@
+"""Read-only DuckDB files for the operator and for publishers."""

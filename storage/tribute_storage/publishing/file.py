@@ -1,0 +1,123 @@
+"""One published file: its name, its tables, its comments, and how it takes its place."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from tribute_storage.errors import LakeError
+from tribute_storage.publishing.rows import rows_of, told
+from tribute_storage.querying.macros import USAGE, VIEWS, WITHOUT_LAKE, create_table_macros
+from tribute_storage.querying.views import comments, literal
+from tribute_storage.schemas import SCHEMAS
+
+PLAIN = re.compile(r"(?=.{1,100}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*")
+NO_RUNS = "CREATE TABLE file.main.runs AS FROM all_runs WHERE false"
+PSEUDONYMS = (
+    "CREATE TABLE file.main.published_queries AS SELECT DISTINCT query_id, published_id FROM asked ORDER BY ALL"
+)
+PSEUDONYMS_DOC = "By which id publishers know a query."
+
+
+def file_name(publisher: str | None) -> str:
+    """The name of a publisher's file, or of the operator's (None).
+
+    An id of lower-case letters, digits, hyphens and dots stays as it is; any other is followed by `_` and half
+    of its hash, so that no two ids share a file, on file systems that ignore case either.
+    """
+    if publisher is None:
+        return "operator.duckdb"
+    if PLAIN.fullmatch(publisher):
+        return f"publisher-{publisher}.duckdb"
+    slug = re.sub(r"[^a-z0-9]+", "-", publisher.lower()).strip("-")[:60]
+    return f"publisher-{slug}_{hashlib.sha256(publisher.encode()).hexdigest()[:32]}.duckdb"
+
+
+@contextmanager
+def building_in(folder: Path) -> Iterator[Path]:
+    """A private folder to build in, for this process alone; what a killed one left there is deleted.
+
+    Raises:
+        LakeError: another process is building there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    building = folder / ".publishing"
+    try:
+        with FileLock(folder / ".publishing.lock", blocking=False):
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir(mode=0o700)
+            try:
+                yield building
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+    except Timeout:
+        raise LakeError(
+            f"Another publishing is at work on {folder}; wait for it, or choose another folder."
+        ) from None
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    reader: str | None,
+    period: str | None,
+    step: Callable[[], None],
+) -> None:
+    """Write a reader's file; `step` is called after every table."""
+    connection.execute(f"ATTACH {literal(str(path))} AS file")
+    connection.execute("BEGIN")  # one flush to disk, not one per statement
+    connection.execute(NO_RUNS)
+    for table in SCHEMAS:
+        connection.execute(f'CREATE TABLE file.main."{table}" AS {rows_of(table, reader, period)}')
+        connection.execute(
+            f"INSERT INTO file.main.runs FROM all_runs WHERE table_name = '{table}' "
+            f'AND run_id IN (SELECT DISTINCT run_id FROM file.main."{table}") ORDER BY ALL'
+        )
+        step()
+    if reader is None:
+        connection.execute(PSEUDONYMS)
+    connection.execute("COMMIT")
+    connection.execute("DETACH file")
+    with duckdb.connect(path) as alone:  # views and macros mean the tables of the only database there is
+        alone.execute("BEGIN")
+        _describe(alone, reader)
+        alone.execute("COMMIT")
+        alone.execute("CHECKPOINT")
+
+
+def install(temporary: Path, target: Path) -> None:
+    """Make a file read-only and give it its name, lastingly, in the place of an older one.
+
+    The operator's, which names customers, is the operator's alone.
+    """
+    temporary.chmod(0o400 if target.name == file_name(None) else 0o444)
+    _flush(temporary)
+    temporary.replace(target)
+    _flush(target.parent)
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, reader: str | None) -> None:
+    documented = {"TABLE runs": VIEWS["runs"]}
+    if reader is None:
+        connection.execute(USAGE)
+        documented |= {"VIEW usage": VIEWS["usage"], "TABLE published_queries": PSEUDONYMS_DOC}
+    for table in SCHEMAS:
+        for comment in (*comments(table, "TABLE"), *told(table, reader)):
+            connection.execute(comment)
+    for name, doc in documented.items():
+        connection.execute(f"COMMENT ON {name} IS {literal(doc)}")
+    create_table_macros(connection, WITHOUT_LAKE)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""DuckDB files to give away: one for the operator, and one per publisher that holds its rows and no others."""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+import duckdb
+
+from tribute_storage.errors import LakeError
+from tribute_storage.lake import Lake
+from tribute_storage.publishing.file import build, building_in, file_name, install
+from tribute_storage.publishing.rows import known_periods, known_publishers, prepare, turn_to
+from tribute_storage.querying.views import committed_files, connect_files, literal
+from tribute_storage.schemas import SCHEMAS
+
+MEMORY = "1GiB"
+
+
+def publish(
+    root: Path | str,
+    folder: Path,
+    *,
+    publishers: Sequence[str] | None = None,
+    operator: bool = True,
+    period: str | None = None,
+    advanced: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write `operator.duckdb` and a `publisher-ID.duckdb` per publisher; returns their paths.
+
+    All files show one moment of the lake. Each is built beside its name and takes it when whole, so that a
+    crash leaves the old file or the new one. They are read-only copies: nothing in them points to the lake.
+
+    Args:
+        publishers: ids; None: every publisher that the lake names.
+        period: only this month, as YYYY-MM, of tables whose rows belong to a month.
+        advanced: told how many tables of how many are written.
+
+    Raises:
+        LakeError: the lake has no rows, a publisher or the period is unknown, another publishing is at work on
+            the folder, or a file cannot be written.
+    """
+    files = committed_files(root)
+    if not any(files.values()):
+        raise LakeError(f"Nothing to publish: the lake {root} has no rows. Make some: tribute run PROJECT.yaml")
+    try:
+        with connect_files(root, files) as connection:
+            readers = _readers(connection, publishers, operator)
+            _check_period(connection, period)
+            step = _stepper(len(readers) * len(SCHEMAS), advanced)
+            with building_in(folder) as building:
+                _limit(connection, building)
+                prepare(connection, Lake(root), period)
+                return [_written(connection, folder, building, reader, period, step) for reader in readers]
+    except (duckdb.Error, OSError) as error:
+        raise LakeError(
+            f"Could not publish to {folder}: {error}. Files there are whole, older or new; publish again."
+        ) from error
+
+
+def _readers(
+    connection: duckdb.DuckDBPyConnection, publishers: Sequence[str] | None, operator: bool
+) -> list[str | None]:
+    """Whom to write files for; None stands for the operator."""
+    known = known_publishers(connection)
+    wanted = known if publishers is None else list(dict.fromkeys(publishers))
+    unknown = [publisher for publisher in wanted if publisher not in known]
+    if unknown:
+        raise LakeError(
+            f"The lake knows no publisher {', '.join(map(repr, unknown))}; it knows: {', '.join(known) or 'none'}."
+        )
+    if not wanted and not operator:
+        raise LakeError("Nothing to publish: no publisher is named, and the operator's file is not wanted.")
+    return [*([None] if operator else []), *wanted]
+
+
+def _check_period(connection: duckdb.DuckDBPyConnection, period: str | None) -> None:
+    known = [] if period is None else known_periods(connection)
+    if period is not None and period not in known:
+        raise LakeError(
+            f"Nothing to publish: the lake has no rows of period {period!r}; it has: {', '.join(known) or 'none'}."
+        )
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, building: Path) -> None:
+    connection.execute(f"SET memory_limit = '{MEMORY}'")
+    connection.execute("SET preserve_insertion_order = false")  # rows are sorted as they are inserted
+    connection.execute(f"SET temp_directory = {literal(str(building / 'spilled'))}")
+
+
+def _stepper(total: int, advanced: Callable[[int, int], None] | None) -> Callable[[], None]:
+    done = count(1)
+    return lambda: None if advanced is None else advanced(next(done), total)
+
+
+def _written(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    building: Path,
+    reader: str | None,
+    period: str | None,
+    step: Callable[[], None],
+) -> Path:
+    target, temporary = folder / file_name(reader), building / "file.duckdb"
+    if reader is not None:
+        turn_to(connection, reader, period)
+    build(connection, temporary, reader, period, step)
+    install(temporary, target)
+    return target

@@ -1,0 +1,1 @@
+"""SQL over the lake: views, macros, and a sandbox for untrusted queries."""

@@ -1,0 +1,140 @@
+"""Nearest neighbours against Shapley values by enumeration, and n-grams counted one by one."""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.unit.estimators.small import (
+    additive,
+    influences,
+    small_queries,
+    small_training,
+    sources,
+    text_queries,
+    text_training,
+)
+from tribute.errors import ConfigError
+from tribute.estimators import Trained, build_estimator, most_influential
+from tribute.estimators.methods import nearest
+from tribute.estimators.methods.nearest import BASE, knn_shapley, ngram_counts
+from tribute.training import Recipe, TrainingSet
+
+
+def share_right(players: Sequence[int], near: Tensor, right: Tensor, k: int) -> float:
+    nearest = sorted(players, key=lambda player: -float(near[player]))[:k]
+    return sum(float(right[player]) for player in nearest) / k
+
+
+def shapley(near: Tensor, right: Tensor, k: int) -> list[float]:
+    """By its definition: over all coalitions of the others."""
+    count, found = len(near), []
+    for player in range(count):
+        others = [other for other in range(count) if other != player]
+        total = 0.0
+        for size in range(count):
+            for players in combinations(others, size):
+                gain = share_right([*players, player], near, right, k) - share_right(players, near, right, k)
+                total += gain / (count * math.comb(count - 1, size))
+        found.append(total)
+    return found
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 9])
+def test_the_recursion_gives_shapley_values(k: int) -> None:
+    near, right = torch.randn(2, 7), torch.randint(0, 2, (2, 7)).bool()
+    expected = torch.tensor([shapley(near[row], right[row], k) for row in range(2)])
+    torch.testing.assert_close(knn_shapley(near, right, k), expected, rtol=1e-12, atol=1e-14)
+
+
+def cosines(asked: Tensor, known: Tensor) -> Tensor:
+    return torch.tensor([[float(q @ z / (q.norm() * z.norm())) for z in known] for q in asked])
+
+
+def naive(trained: Trained, k: int) -> Tensor:
+    """KNN-Shapley of every query, [Q, N], one rank after the other."""
+    columns, queries = trained.data.columns, small_queries()
+    near = cosines(torch.from_numpy(queries.columns["features"]), torch.from_numpy(columns["features"]))
+    found = torch.zeros(3, len(trained.data))
+    for row, query in enumerate(queries.query_N):
+        order = near[row].argsort(descending=True).tolist()
+        right = [float(columns["labels"][n] == queries.columns["labels"][row]) for n in order]
+        value = right[-1] / len(order)
+        found[query, order[-1]] += value
+        for rank in range(len(order) - 1, 0, -1):
+            value += (right[rank - 1] - right[rank]) / k * min(k, rank) / rank
+            found[query, order[rank - 1]] += value
+    return found
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("k", [1, 10])
+def test_sources_are_the_sum_of_their_examples(k: int, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(nearest, "ROWS", 3)  # four query rows in two parts
+    monkeypatch.setattr(nearest, "BLOCK", 7)  # 40 examples in six blocks
+    trained = small_training(tmp_path)
+    found = influences(build_estimator("nearest", {"k": k}), trained, sources(trained), small_queries())
+    torch.testing.assert_close(found, additive(trained, naive(trained, k)), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_most_influential_examples_of_a_source(tmp_path: Path) -> None:
+    trained = small_training(tmp_path)
+    found = most_influential(build_estimator("nearest", {}), trained, {}, small_queries(), 1, 3)
+    expected = naive(trained, 10)[:, 20:33].numpy()
+    np.testing.assert_allclose(found.influence_Qk, -np.sort(-expected, axis=1)[:, :3], rtol=1e-10)
+
+
+def test_ngrams_are_counted_without_padding() -> None:
+    tokens = torch.tensor([[1, 2, 1, 2, 1], [3, 4, 5, -1, -1], [7, -1, -1, -1, -1]])
+    expected = torch.zeros(3, 31, dtype=torch.int64)
+    for row, pairs in enumerate([[(1, 2), (2, 1), (1, 2), (2, 1)], [(3, 4), (4, 5)], []]):
+        for one, other in pairs:
+            expected[row, (one * BASE + other) % 31] += 1
+    assert torch.equal(ngram_counts(tokens, 2, 31), expected)
+    assert torch.equal(ngram_counts(tokens, 6, 31), torch.zeros(3, 31, dtype=torch.int64))
+
+
+@pytest.mark.usefixtures("float64")
+def test_texts_go_to_the_examples_that_share_ngrams(tmp_path: Path) -> None:
+    trained, queries = text_training(tmp_path), text_queries()
+    tokens = trained.data.columns["tokens"].copy()
+    tokens[1, 2:6] = queries.columns["tokens"][0, 1:5]  # two of seven trigrams
+    tokens[6, :9] = queries.columns["tokens"][3]
+    copied = TrainingSet(trained.data.source_ids, trained.data.source_N, {"tokens": tokens})
+    recipe = Recipe(trained.recipe.task_settings, trained.recipe.training, copied, 0)
+    estimator = build_estimator("nearest", {"k": 2, "bins": 2**16})
+    found = influences(estimator, Trained(recipe, trained.trajectory, trained.steps), sources(trained), queries)
+    expected = torch.tensor([[2 / 7 / 2, 0.0], [0.0, 0.0], [0.0, 1 / 2]])
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_float32_has_float32(tmp_path: Path) -> None:
+    trained = small_training(tmp_path)
+    assert (
+        influences(build_estimator("nearest", {}), trained, sources(trained), small_queries()).dtype
+        == torch.float32
+    )
+
+
+def test_other_columns_are_refused(tmp_path: Path) -> None:
+    trained = small_training(tmp_path)
+    other = TrainingSet(
+        trained.data.source_ids, trained.data.source_N, {"pixels": trained.data.columns["features"]}
+    )
+    recipe = Recipe(trained.recipe.task_settings, trained.recipe.training, other, 0)
+    with pytest.raises(ConfigError, match="the training set has pixels"):
+        build_estimator("nearest", {}).fit(Trained(recipe, trained.trajectory, trained.steps))
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"ngram": 0}, {"bins": 0}, {"bins": BASE}])
+def test_invalid_options_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="k, ngram and bins are at least 1"):
+        build_estimator("nearest", options)

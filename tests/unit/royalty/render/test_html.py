@@ -1,0 +1,168 @@
+"""Pages: self-contained, accessible, safe, and the same every time."""
+
+import re
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+
+from tests.golden.statement_cases import RECOUNTED, settled
+from tests.unit.royalty.specimens import AURORA, account, one, period, pool, statement
+from tribute.errors import MoneyError
+from tribute.royalty.exact.findings import Finding
+from tribute.royalty.render.chart import Bar, bar_chart, short
+from tribute.royalty.render.html import render_html, render_report
+
+STATEMENTS = period(main=1_000_000)
+ALARM = Finding("top-share", "aurora", "Aurora has 79% of the <pool>.")
+LINKS = {"aurora": "aurora.html"}
+PAGES = {"statement": render_html(STATEMENTS[0]), "report": render_report(STATEMENTS, LINKS, [ALARM])}
+
+
+class _Page(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.lines: list[str] = []
+        self._hidden = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self._hidden = tag in ("style", "svg") or (self._hidden and tag not in ("main", "table"))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self._hidden:
+            self.lines.append(" ".join(data.split()))
+
+
+def text_of(page: str) -> str:
+    return "\n".join(_Page(page).lines)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_fetched_and_nothing_runs(name: str) -> None:
+    tags = _Page(PAGES[name]).found
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in tags}
+    assert [a["src"] for _, a in tags if "src" in a] == []
+    hrefs = [str(a.get("href") or a.get("xlink:href")) for _, a in tags if "href" in a or "xlink:href" in a]
+    assert [href for href in hrefs if not href.startswith("#")] == (["aurora.html"] if name == "report" else [])
+    assert set(re.findall(r"https?://[^\"' <]+", PAGES[name])) == {
+        "http://www.w3.org/1999/xlink",
+        "http://www.w3.org/2000/svg",
+    }
+    assert "@import" not in PAGES[name]
+    assert re.findall(r"url\((?!#)", PAGES[name]) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_accessible(name: str) -> None:
+    tags = _Page(PAGES[name]).found
+    assert ("html", {"lang": "en"}) in tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    [svg] = [attributes for tag, attributes in tags if tag == "svg"]
+    assert svg["role"] == "img"
+    assert set(str(svg["aria-labelledby"]).split()) <= set(ids)
+    assert all("scope" in attributes for tag, attributes in tags if tag == "th")
+    assert sum(tag == "caption" for tag, _ in tags) == sum(tag == "table" for tag, _ in tags)
+
+
+def test_the_same_statement_gives_the_same_bytes() -> None:
+    """Also under settings of matplotlib that the process happens to have, which are left as they were."""
+    with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "svg.fonttype": "path"}):
+        assert render_html(STATEMENTS[0]) == PAGES["statement"]
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_total_comes_first_then_why_how_sure_the_account_and_how() -> None:
+    text = PAGES["statement"]
+    parts = (
+        'class="total">7,916.67 EUR',
+        "Why this amount<",
+        "How sure this is<",
+        "Your account<",
+        "How it was comp",
+    )
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("field", ["publisher_name", "model_id"])
+def test_text_of_others_is_escaped(field: str) -> None:
+    evil = '"><script>alert(1)</script><img src=x onerror=1>\u202e'
+    page = render_html(one(**{field: evil}))
+    assert "<script" not in page and "<img" not in page and "\u202e" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("field", ["source_id", "title", "license"])
+def test_text_on_lines_is_escaped_also_in_the_picture(field: str) -> None:
+    evil = statement("aurora", AURORA, {"main": (90, 9)}, [pool("<i>main", 99, "EUR") | {"pool_id": "main"}])
+    evil["lines"][0][field] = "</svg></title><script>alert(1)</script>"
+    evil["policy"] = evil["policy"] | {"text": "<script>2</script>"}
+    page = render_html(evil)
+    assert "<script" not in page
+    assert page.count("<svg") == page.count("</svg>") == 1
+
+
+def test_a_statement_of_no_activity_says_so() -> None:
+    idle = render_html(one(lines=[], amount_minor=0, balance=account(0)))
+    assert "No activity" in idle
+    assert "<svg" not in idle
+    assert "You owe nothing either" in render_html(STATEMENTS[2])
+
+
+def test_why_the_paid_amount_differs_stands_under_the_headline() -> None:
+    page = render_html(one(balance=account(791_667, advance_recouped_minor=700_000), status="final"))
+    assert page.index('class="total">916.67 EUR') < page.index("repays your advance") < page.index("Why this")
+    assert 'class="watermark"' not in page
+    assert 'class="watermark"' in PAGES["statement"]
+
+
+def test_the_report_ranks_publishers_per_currency_and_shows_pools_and_findings() -> None:
+    page = render_report([*STATEMENTS, *period("JPY", asia=995)], LINKS, [ALARM])
+    parts = ("10,000.00 EUR", "995 JPY", "Aurora has 79% of the &lt;pool&gt;.", "Aurora Press</a>",
+             "Borealis &amp;", "Cassini", "Sum, EUR", "Sum, JPY", ">Pools<",
+             "1,000.00 EUR of it is not attributed")  # fmt: skip
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places)
+    assert page.count('<tr><td class="n">1</td>') == 2
+
+
+def test_the_report_of_a_restated_period_pays_nobody() -> None:
+    text = text_of(render_report(settled("2026-11", values=RECOUNTED, version=2)))
+    assert "is allocated to 4 publishers, counted again. This version by itself pays nothing" in text
+    assert "paid out" not in text and "7,200.00 EUR" in text
+    [aurora] = re.findall(r"Aurora Press\n7,200\.00 EUR\n72\.0000%\n(.*)\n(.*)\n", text)
+    assert aurora == ("0.00 EUR", "0.00 EUR"), "paid and closing"
+
+
+def test_a_report_without_findings_says_so_and_one_that_does_not_foot_is_not_made() -> None:
+    assert "no alarm was raised" in render_report(STATEMENTS)
+    with pytest.raises(MoneyError, match="pool main"):
+        render_report(STATEMENTS[1:])
+    with pytest.raises(MoneyError, match="does not add up"):
+        render_html(one(amount_minor=1))
+
+
+def test_three_hundred_lines_have_a_picture_of_the_first() -> None:
+    sources = tuple((f"source-{n:03}", f"{300 - n}", "1.5", 5) for n in range(300))
+    many: dict[str, Any] = statement("a", sources, {"main": (10**6, 9)}, [pool("main", 10**6 + 9, "KWD")])
+    page = render_html(many)
+    assert page.count('<th scope="row">source-') == 300
+    assert "276 more are in the table" in page
+
+
+def test_a_chart_draws_the_first_bars_and_counts_the_rest() -> None:
+    bar = Bar("a $x$ b", Decimal(3), Decimal(1), Decimal(4))
+    svg = bar_chart([bar] * 30, "Title", "name")
+    assert svg.count(">a $x$ b</text>") == 24
+    assert "6 more are in the table" in svg
+
+
+def test_long_labels_keep_their_ends() -> None:
+    assert short("x" * 50 + "-1", 20) != short("x" * 50 + "-2", 20)
+    assert len(short("x" * 50, 20)) == 20

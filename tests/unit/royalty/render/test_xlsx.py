@@ -1,0 +1,101 @@
+"""The period's workbook, read back by openpyxl: exact amounts, inert text, the same bytes."""
+
+import io
+import re
+import zipfile
+from typing import Any
+
+import openpyxl
+import pytest
+
+from tests.golden.statement_cases import RECOUNTED, settled
+from tests.unit.royalty.specimens import period, statement
+from tests.unit.royalty.specimens import pool as pool_of
+from tribute.errors import MoneyError
+from tribute.royalty.render.xlsx import period_xlsx
+
+
+def book_of(statements: list[dict[str, Any]]) -> openpyxl.Workbook:
+    return openpyxl.load_workbook(io.BytesIO(period_xlsx(statements)))
+
+
+def column(sheet: Any, name: str) -> list[Any]:
+    at = [cell.value for cell in sheet[1]].index(name)
+    return [row[at] for row in sheet.iter_rows(min_row=2)]
+
+
+def test_sheets_have_frozen_headings_filters_and_widths() -> None:
+    book = book_of(period())
+    assert book.sheetnames == ["Statements", "Lines", "Balances", "Policy"]
+    for sheet in book:
+        assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("B2", sheet.dimensions)
+        assert sheet["A1"].font.bold
+        assert 8 < sheet.column_dimensions["A"].width <= 60
+
+
+@pytest.mark.parametrize(
+    ("currency", "minor", "shown"),
+    [("EUR", 1_000_000, "#,##0.00"), ("JPY", 995, "#,##0"), ("KWD", 9, "#,##0.000")],
+)
+def test_amounts_have_their_currencys_digits_and_sum_to_the_pool(currency: str, minor: int, shown: str) -> None:
+    statements = period(currency, main=minor)
+    cells = column(book_of(statements)["Lines"], "amount")
+    assert {cell.number_format for cell in cells} == {shown}
+    assert all(cell.data_type == "n" for cell in cells)
+    digits = 10 ** statements[0]["currency_exponent"]
+    assert sum(round(cell.value * digits) for cell in cells) == minor
+
+
+def test_amounts_are_written_digit_by_digit() -> None:
+    """9.95 and its like have no binary form; amounts of more than fifteen digits are text, not rounded."""
+    huge = 10**17 + 1
+    names = (("a", "1", "0.5", 5),)
+    small = statement("a", names, {"main": (995, 0)}, [pool_of("main", 995, "EUR")])
+    sheet = zipfile.ZipFile(io.BytesIO(period_xlsx([small]))).read("xl/worksheets/sheet1.xml")
+    assert b"<v>9.95</v>" in sheet
+    large = statement("a", names, {"main": (huge, 0)}, [pool_of("main", huge, "EUR")])
+    assert [cell.value for cell in column(book_of([large])["Lines"], "amount")] == ["1000000000000000.01"]
+
+
+def test_a_restated_period_pays_nothing_on_any_sheet() -> None:
+    book = book_of(settled("2026-11", values=RECOUNTED, version=2))
+    statements, balances = book["Statements"], book["Balances"]
+    assert {cell.value for cell in column(statements, "restates_statement_version")} == {1}
+    zeros = [column(statements, "paid"), *(column(balances, name) for name in ("amount_paid", "withholding_tax"))]
+    assert {cell.value for cells in zeros for cell in cells} == {0}
+    assert [cell.value for cell in column(balances, "royalty_earned")] == [7200, 1800, 400, 0]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_text_stays_text(start: str) -> None:
+    statements = period()
+    statements[0]["publisher_name"] = f'{start}HYPERLINK("http://evil","\x07x")'
+    statements[0]["lines"][0]["title"] = f"{start}1+1"
+    book = book_of(statements)
+    cell = column(book["Statements"], "publisher_name")[0]
+    assert (cell.value, cell.data_type) == (f'{start}HYPERLINK("http://evil"," x")', "s")
+    assert cell.quotePrefix
+    assert not any(cell.data_type == "f" for sheet in book for row in sheet for cell in row)
+
+
+def test_the_same_period_gives_the_same_bytes_without_a_clock() -> None:
+    first = period_xlsx(period())
+    assert first == period_xlsx(period())
+    archive = zipfile.ZipFile(io.BytesIO(first))
+    assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert set(re.findall(rb"\d{4}-\d\d-\d\dT", archive.read("docProps/core.xml"))) == {b"1980-01-01T"}
+
+
+def test_the_policy_and_several_pools_are_told_and_what_does_not_foot_is_not_written() -> None:
+    facts = dict(
+        (row[0].value, row[1].value)
+        for row in book_of(period(main=100, more=7) + period("JPY", main=9))["Policy"].iter_rows(min_row=2)
+    )
+    assert facts["policy sha256"] == 32 * "c9"
+    assert (facts["pool main EUR pool_amount"], facts["pool main JPY pool_amount"]) == (1, 9)
+    blended = period()
+    blended[0]["policy"] = blended[0]["policy"] | {"blend": {"equal": "1/2"}, "noise_floor": True, "cap": None}
+    told = {row[0].value: row[1].value for row in book_of(blended)["Policy"]}
+    assert (told["policy blend"], told["policy noise_floor"]) == ('{"equal": "1/2"}', "true")
+    with pytest.raises(MoneyError):
+        period_xlsx(period()[1:])
