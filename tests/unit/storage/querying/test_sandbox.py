@@ -170,7 +170,8 @@ def test_a_killed_parent_leaves_no_child() -> None:
 def test_the_kernel_forbids_changes_to_files_whatever_the_sql_does(change: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("kept")
     program = (
-        "import os\nfrom tribute_storage.querying.sandbox import Limits, _limit_process\n_limit_process(Limits())\n"
+        "import os\nfrom tribute_storage.querying.sandbox import Limits, _limit_process\n"
+        "_limit_process(Limits())\n"
         f"try:\n    file = {change}\n    file.write('x' * 10000)\n    file.flush()\n"
         "except OSError:\n    os._exit(7)"
     )
