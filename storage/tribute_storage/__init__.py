@@ -1,17 +1,24 @@
-"""The lake: Parquet tables with Delta commits that workers write and anyone queries with SQL."""
+"""The lake: Parquet tables with Delta commits that workers write and anyone queries with SQL.
 
-from tribute_storage.errors import LakeError
-from tribute_storage.lake import Lake
-from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
-from tribute_storage.publishing.opened import open_published, query_published
-from tribute_storage.publishing.publish import publish
-from tribute_storage.querying.reference import describe
-from tribute_storage.querying.sandbox import Limits
-from tribute_storage.querying.sql import query
-from tribute_storage.querying.views import connect
-from tribute_storage.schemas import SCHEMAS
-from tribute_storage.staging import StagedFile
-from tribute_storage.usage import Ingested, ingest
+Names are imported on first use: a module that only writes files loads neither DuckDB nor Delta.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tribute_storage.errors import LakeError
+    from tribute_storage.lake import Lake
+    from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+    from tribute_storage.publishing.opened import open_published, query_published
+    from tribute_storage.publishing.publish import publish
+    from tribute_storage.querying.reference import describe
+    from tribute_storage.querying.sandbox import Limits
+    from tribute_storage.querying.sql import query
+    from tribute_storage.querying.views import connect
+    from tribute_storage.schemas import SCHEMAS
+    from tribute_storage.staging import StagedFile
+    from tribute_storage.usage import Ingested, ingest
 
 __all__ = [
     "SCHEMAS",
@@ -33,3 +40,25 @@ __all__ = [
     "query_published",
     "retain",
 ]
+
+_MODULES = {
+    "errors": ["LakeError"],
+    "lake": ["Lake"],
+    "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
+    "publishing.opened": ["open_published", "query_published"],
+    "publishing.publish": ["publish"],
+    "querying.reference": ["describe"],
+    "querying.sandbox": ["Limits"],
+    "querying.sql": ["query"],
+    "querying.views": ["connect"],
+    "schemas": ["SCHEMAS"],
+    "staging": ["StagedFile"],
+    "usage": ["Ingested", "ingest"],
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

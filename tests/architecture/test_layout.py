@@ -71,3 +71,12 @@ def test_public_names_exist_and_are_documented() -> None:
             if public and not ast.get_docstring(node):
                 undocumented.append(f"{path.relative_to(ROOT)}: {node.name}")
     assert undocumented == []
+
+
+def test_every_class_name_is_defined_once() -> None:
+    defined: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                defined.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert {name: places for name, places in defined.items() if len(places) > 1} == {}
