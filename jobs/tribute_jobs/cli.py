@@ -8,7 +8,7 @@ from rich.console import Console
 from tribute.errors import TributeError
 from tribute_jobs.commands import closing, lake, money, stages
 from tribute_jobs.commands import look as looking
-from tribute_storage import LakeError
+from tribute_storage.errors import LakeError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as arrow
-from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper
 
 from tribute_storage.atomic import write_atomically
 from tribute_storage.errors import LakeError
 
-if TYPE_CHECKING:
-    import duckdb  # not at run time: Ray keeps the modules that workers' code names, and duckdb leaks at exit
+if TYPE_CHECKING:  # a lake in a folder needs neither at run time, and both are slow to import
+    import duckdb
+    from fsspec.implementations.arrow import ArrowFSWrapper
 
 
 class Found(NamedTuple):
@@ -112,7 +112,9 @@ def _found(name: str, info: arrow.FileInfo) -> Found:
     return Found(name, info.size, info.mtime or datetime.now(UTC))
 
 
-def _reader(scheme: str, store: arrow.FileSystem) -> ArrowFSWrapper:
+def _reader(scheme: str, store: arrow.FileSystem) -> "ArrowFSWrapper":
+    from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper  # noqa: PLC0415  (object stores only)
+
     class Reader(ArrowFSWrapper):
         protocol = scheme
 
