@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from tribute.catalog import contributions, valued_runs
+from tribute.catalog import source_contributions, valued_runs
 from tribute.config import Project
 from tribute.royalty.exact import Money
 from tribute_jobs.inquiries.explain_text import explanation_text
@@ -122,7 +122,7 @@ def _queries(connection: duckdb.DuckDBPyConnection, statement: Row, valued: Row,
     limit, total = statement["policy"]["customer_cap"], valued["attribution_nats"]
     split = float(Fraction(valued["split"]))
     cap, found = None if limit is None else Fraction(limit), []
-    for each in contributions(connection, valued["run_id"], valued["source_id"], cap):
+    for each in source_contributions(connection, valued["run_id"], valued["source_id"], cap):
         row = asdict(each) | {"nats": split * each.nats}
         found.append(row if customers else {name: value for name, value in row.items() if name != "customer_id"})
     told, others = (math.fsum(each["nats"] for each in some) for some in (found[:MOST], found[MOST:]))

@@ -1,30 +1,37 @@
-"""Where the project file, run ids and SQL meet the science: finds what runs made, in the lake and on disk."""
+"""Where the project file, run ids and SQL meet the science: finds what runs made, in the lake and on disk.
 
-from tribute.catalog.contributions import contributions
-from tribute.catalog.customers import customer_values
-from tribute.catalog.ingestion import ingested_queries, usage_events
-from tribute.catalog.period import Valuation, payees, period_splits, read_book, read_valuation, value_period
-from tribute.catalog.queries import attribution_run, period_queries, query_rows
-from tribute.catalog.report import valuation_record, valuation_report
-from tribute.catalog.responses import corpus_tokens, recorded_replicates, simulated_responses
-from tribute.catalog.runs import (
-    Lineage,
-    SimulationRun,
-    estimator_run,
-    lineage,
-    retrain_bank,
-    run_id,
-    simulation_runs,
-    whole_retraining,
-)
-from tribute.catalog.uses import customer_cap, customer_uses, valued_runs
+Names are imported on first use: a command that prints a report loads neither torch nor MLflow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tribute.catalog.contributions import source_contributions
+    from tribute.catalog.customers import customer_values
+    from tribute.catalog.ingestion import ingested_queries, usage_events
+    from tribute.catalog.period import payees, period_splits, read_book, value_period
+    from tribute.catalog.queries import attribution_run, period_queries, query_rows
+    from tribute.catalog.record import valuation_record
+    from tribute.catalog.report import Valuation, read_valuation, valuation_report
+    from tribute.catalog.responses import corpus_tokens, recorded_replicates, simulated_responses
+    from tribute.catalog.runs import (
+        Lineage,
+        SimulationRun,
+        estimator_run,
+        lineage,
+        retrain_bank,
+        run_id,
+        simulation_runs,
+        whole_retraining,
+    )
+    from tribute.catalog.uses import customer_cap, customer_uses, valued_runs
 
 __all__ = [
     "Lineage",
     "SimulationRun",
     "Valuation",
     "attribution_run",
-    "contributions",
     "corpus_tokens",
     "customer_cap",
     "customer_uses",
@@ -43,6 +50,7 @@ __all__ = [
     "run_id",
     "simulated_responses",
     "simulation_runs",
+    "source_contributions",
     "usage_events",
     "valuation_record",
     "valuation_report",
@@ -50,3 +58,32 @@ __all__ = [
     "valued_runs",
     "whole_retraining",
 ]
+
+_MODULES = {
+    "contributions": ["source_contributions"],
+    "customers": ["customer_values"],
+    "ingestion": ["ingested_queries", "usage_events"],
+    "period": ["payees", "period_splits", "read_book", "value_period"],
+    "queries": ["attribution_run", "period_queries", "query_rows"],
+    "record": ["valuation_record"],
+    "report": ["Valuation", "read_valuation", "valuation_report"],
+    "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],
+    "runs": [
+        "Lineage",
+        "SimulationRun",
+        "estimator_run",
+        "lineage",
+        "retrain_bank",
+        "run_id",
+        "simulation_runs",
+        "whole_retraining",
+    ],
+    "uses": ["customer_cap", "customer_uses", "valued_runs"],
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -36,7 +36,7 @@ class Contribution:
         return self.uses * self.influence_nats
 
 
-def contributions(
+def source_contributions(
     lake: duckdb.DuckDBPyConnection, value_run: str, source_id: str, cap: Fraction | None
 ) -> list[Contribution]:
     """Every query that a valuation summed and that the source was read out for, the largest part first.

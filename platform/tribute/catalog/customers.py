@@ -6,7 +6,7 @@ Values are shrunk towards the token count by the same weight as the period's val
 from collections import defaultdict
 from decimal import Decimal
 
-from tribute.catalog.period import Valuation
+from tribute.catalog.report import Valuation
 from tribute.catalog.uses import USAGE, customer_cap, customer_uses, valued_runs
 from tribute.config import Project
 from tribute.errors import ValuationError

@@ -4,9 +4,7 @@ Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -14,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.catalog.estimates import estimates_run, read_estimates
+from tribute.catalog.report import Valuation, read_valuation
 from tribute.catalog.runs import lineage, run_id
 from tribute.catalog.sums import attribution_runs, source_sums
 from tribute.catalog.uses import customer_cap
@@ -24,20 +23,6 @@ from tribute.royalty.terms import RightsBook, read_rights, rights_of_publishers
 from tribute.valuation.rows import CorpusSources, Splits, fraction_text, valuation_rows
 from tribute.valuation.values import source_values
 from tribute_storage import SCHEMAS, Lake, connect
-
-
-@dataclass(frozen=True)
-class Valuation:
-    """The `valuations` rows of a run, and whether this call added them."""
-
-    run_id: str
-    period: str
-    rows: pa.Table
-    new: bool
-
-    def publishers(self) -> list[dict[str, Any]]:
-        """The publishers' rows, the most valuable first."""
-        return [row for row in self.rows.to_pylist() if row["level"] == "publisher"]
 
 
 def value_period(lake: Lake, project: Project, period: str, batch_run: str | None) -> Valuation:
@@ -93,16 +78,6 @@ def _empty_batch(lake: Lake, period: str, batch_run: str | None) -> str:
             "/v1/attributions to the service"
         )
     return batch_run
-
-
-def read_valuation(lake: Lake, value_run: str) -> pa.Table:
-    """The rows of a committed valuation: publishers by value, each before its lines."""
-    with connect(lake.root) as connection:
-        return connection.sql(
-            "select * from valuations where run_id = $1 "
-            "order by level desc, value_nats desc, publisher_id, source_id",
-            params=[value_run],
-        ).to_arrow_table()
 
 
 def period_splits(book: RightsBook, period: str, source_ids: Iterable[str]) -> Splits:

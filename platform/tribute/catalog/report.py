@@ -1,18 +1,37 @@
-"""A valuation as people, programs and MLflow read it."""
+"""A committed valuation as people and programs read it; needs neither the science nor MLflow."""
 
-import json
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from tribute.catalog.period import Valuation
-from tribute.catalog.runs import lineage
-from tribute.config import Project
-from tribute.tracking import TrackedRun
-from tribute_storage import connect
+from tribute_storage import Lake, connect
 
 FIELDS = ("attribution_nats", "value_nats", "ci_low_nats", "ci_high_nats", "token_share", "share")
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """The `valuations` rows of a run, and whether this call added them."""
+
+    run_id: str
+    period: str
+    rows: pa.Table
+    new: bool
+
+    def publishers(self) -> list[dict[str, Any]]:
+        """The publishers' rows, the most valuable first."""
+        return [row for row in self.rows.to_pylist() if row["level"] == "publisher"]
+
+
+def read_valuation(lake: Lake, value_run: str) -> pa.Table:
+    """The rows of a committed valuation: publishers by value, each before its lines."""
+    with connect(lake.root) as connection:
+        return connection.sql(
+            "select * from valuations where run_id = $1 "
+            "order by level desc, value_nats desc, publisher_id, source_id",
+            params=[value_run],
+        ).to_arrow_table()
 
 
 def valuation_report(valuation: Valuation) -> dict[str, Any]:
@@ -37,61 +56,3 @@ def valuation_report(valuation: Valuation) -> dict[str, Any]:
             for row in publishers
         ],
     }
-
-
-def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
-    """What MLflow keeps of a valuation: settings, inputs, quality metrics (never money) and the table."""
-    publishers = valuation.publishers()
-    values = np.array([max(row["value_nats"], 0.0) for row in publishers])
-    widths = np.array([row["ci_high_nats"] - row["ci_low_nats"] for row in publishers])
-    total = values.sum()
-    runs = lineage(project)
-    return TrackedRun(
-        valuation.run_id,
-        f"{valuation.period} {valuation.run_id}",
-        "valuation",
-        tags={"period": valuation.period, "simulate_run": runs.simulate_run, "train_run": runs.train_run},
-        parameters={
-            **_flat("training", project.training.model_dump(mode="json")),
-            **_flat("simulation", project.simulation.model_dump(mode="json")),
-            **_flat("valuation", project.valuation.model_dump(mode="json")),
-            "notion": "leave_one_out",
-        },
-        metrics={
-            "queries": publishers[0]["queries"],
-            "token_count_weight": publishers[0]["shrinkage"],
-            "total_value_nats": float(total),
-            "mean_interval_width_share": float(widths.mean() / total) if total else 0.0,
-            "gini": _gini(values),
-        },
-        inputs=_inputs(project, valuation.period),
-        tables={"valuations": valuation.rows},
-        texts={"report.json": json.dumps(valuation_report(valuation), indent=2)},
-    )
-
-
-def _inputs(project: Project, period: str) -> dict[str, tuple[pa.Table, str]]:
-    """The corpus that was trained on and the queries of the period, each with the table it lies in."""
-    runs, root = lineage(project), project.lake_root
-    with connect(root) as connection:
-        corpus = connection.sql("select * from corpus_sources where run_id = $1", params=[runs.corpus_run])
-        queries = connection.sql(
-            "select run_id, query_id, origin, weight, inclusion_probability, content_sha256 from queries "
-            "where simulate_run = $1 and period = $2 order by all",
-            params=[runs.simulate_run, period],
-        )
-        found = {"corpus_sources": corpus.to_arrow_table(), "queries": queries.to_arrow_table()}
-    return {name: (rows, f"{root}/{name}") for name, rows in found.items()}
-
-
-def _flat(prefix: str, settings: dict[str, Any]) -> dict[str, str]:
-    return {f"{prefix}.{name}": str(value) for name, value in settings.items()}
-
-
-def _gini(values: np.ndarray) -> float:
-    """Gini coefficient of non-negative values: 0 = all alike, near 1 = one takes all."""
-    ordered = np.sort(values)
-    if not ordered.sum():
-        return 0.0
-    ranks = np.arange(1, len(ordered) + 1)
-    return float((2 * ranks - len(ordered) - 1) @ ordered / (len(ordered) * ordered.sum()))

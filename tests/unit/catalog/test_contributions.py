@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tribute.catalog import Valuation, contributions, customer_values, read_valuation, valued_runs
+from tribute.catalog import Valuation, customer_values, read_valuation, source_contributions, valued_runs
 from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ValuationError
@@ -88,7 +88,7 @@ def test_a_line_s_queries_sum_to_its_attribution(tmp_path: Path, cap: str | None
     lines = [each for each in valuation.rows.to_pylist() if each["level"] == "line"]
     for line in lines:
         with connect(project.lake_root) as connection:
-            found = contributions(connection, "value-1", line["source_id"], cap and F(cap))
+            found = source_contributions(connection, "value-1", line["source_id"], cap and F(cap))
         assert len(found) == len(USES), "not those of the run that was replaced"
         nats = [float(F(line["split"])) * each.nats for each in found]
         assert math.fsum(nats) == pytest.approx(line["attribution_nats"], abs=1e-9)
