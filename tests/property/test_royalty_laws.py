@@ -296,7 +296,15 @@ def test_accounts_do_not_drift_in_ten_years(examples: int) -> None:
     def _(terms: Agreement, seed: int) -> None:
         mixer, account, told = random.Random(seed), Account(), []
         for month in months:
-            wrong = [Adjustment("why", "s-v1", mixer.randint(-40_000, 30_000))] if mixer.random() > 0.8 else []
+            wrong = (
+                [
+                    Adjustment(
+                        reason="why", adjusts_statement_id="s-v1", amount_minor=mixer.randint(-40_000, 30_000)
+                    )
+                ]
+                if mixer.random() > 0.8
+                else []
+            )
             told.append(balance(terms, account, month, mixer.choice([0, mixer.randint(0, 90_000)]), wrong))
             account = account_from_json(balance_json(told[-1])["account"])
 
@@ -336,7 +344,11 @@ def test_a_threshold_only_delays(examples: int) -> None:
         both, settled = [replace(terms, threshold_minor=minor) for minor in (0, threshold)], [0, 0]
         for month in months:
             allocated = mixer.choice([0, mixer.randint(0, 90_000)])
-            moved = [Adjustment("why", "s-v1", mixer.randint(0, 9_000))] if mixer.random() > 0.8 else []
+            moved = (
+                [Adjustment(reason="why", adjusts_statement_id="s-v1", amount_minor=mixer.randint(0, 9_000))]
+                if mixer.random() > 0.8
+                else []
+            )
             at_once, late = (
                 balance(own, account, month, allocated, moved) for own, account in zip(both, accounts, strict=True)
             )

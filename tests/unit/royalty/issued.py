@@ -59,7 +59,10 @@ def statements(
         for currency in currencies
     }
     moved = {
-        key: [Adjustment(f"correction {n}", f"old-{n}", minor) for n, minor in enumerate(minors)]
+        key: [
+            Adjustment(reason=f"correction {n}", adjusts_statement_id=f"old-{n}", amount_minor=minor)
+            for n, minor in enumerate(minors)
+        ]
         for key, minors in (adjustments or {}).items()
     }
     made = build_statements(facts, _values(publishers, sources, seed), Books(terms, openings or {}, moved))

@@ -7,6 +7,7 @@ from typing import Any
 
 from tribute.errors import MoneyError
 from tribute.royalty.account.agreement import Agreement
+from tribute.royalty.document import Adjustment
 from tribute.royalty.exact.calendar import begins_accounting_period, ends_accounting_period, month_number
 
 
@@ -37,17 +38,6 @@ class Account:
             )
         for period, _ in self.reserves:
             month_number(period)
-
-
-@dataclass(frozen=True)
-class Adjustment:
-    """A correction of what an earlier period credited, in minor units, with its reason."""
-
-    reason: str
-    adjusts_statement_id: str
-    amount_minor: int
-    running: bool = False
-    """Whether it corrects a month of the running accounting period: it then counts towards its guarantee."""
 
 
 @dataclass(frozen=True)
@@ -170,15 +160,7 @@ def balance_json(told: Balance) -> dict[str, Any]:
     plain = {each.name: getattr(told, each.name) for each in fields(Balance) if each.name != "closing"}
     for rate in ("royalty_rate", "withholding_tax_rate"):
         plain[rate] = str(plain[rate])
-    plain["adjustments"] = [
-        {
-            "reason": each.reason,
-            "adjusts_statement_id": each.adjusts_statement_id,
-            "amount_minor": each.amount_minor,
-        }
-        | ({"running": True} if each.running else {})
-        for each in told.adjustments
-    ]
+    plain["adjustments"] = [each.plain() for each in told.adjustments]
     return plain | {"account": account_json(told.closing)}
 
 

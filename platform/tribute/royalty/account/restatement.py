@@ -138,7 +138,14 @@ def _owed(months: Sequence[_Month], carried: Mapping[str, int], running: bool) -
             if corrected is None:
                 continue
             before, owes = owes, _due(state, late)
-            restated.append(Adjustment(new.reason, corrected["statement_id"], owes - before, running))
+            restated.append(
+                Adjustment(
+                    reason=new.reason,
+                    adjusts_statement_id=corrected["statement_id"],
+                    amount_minor=owes - before,
+                    running=running,
+                )
+            )
     if not restated:
         return []
     credited += sum(carried.get(name, 0) for name in {each.adjusts_statement_id for each in restated})
@@ -146,7 +153,12 @@ def _owed(months: Sequence[_Month], carried: Mapping[str, int], running: bool) -
     # In what order restatements were carried decides what each moved; the last one takes up the difference.
     *most, last = pending or restated[-1:]
     rest = owes - credited - sum(each.amount_minor for each in most)
-    amounts = [*most, Adjustment(last.reason, last.adjusts_statement_id, rest, running)]
+    amounts = [
+        *most,
+        Adjustment(
+            reason=last.reason, adjusts_statement_id=last.adjusts_statement_id, amount_minor=rest, running=running
+        ),
+    ]
     return [each for each in amounts if each.amount_minor]
 
 

@@ -1,3 +1,62 @@
 """The documents of a period, with their types: statement and bundle."""
 
-STATEMENT_SCHEMA = "tribute.statement/2"
+from tribute.royalty.document.account import (
+    AccountBalance,
+    AccountingPeriod,
+    AccountState,
+    Adjustment,
+    AgreementTerms,
+)
+from tribute.royalty.document.bundle import BUNDLE_SCHEMA, Bundle, BundleFile, BundleInput, FactHashes, LedgerHead
+from tribute.royalty.document.schema import json_schemas
+from tribute.royalty.document.statement import (
+    PROOF_SCHEMA,
+    STATEMENT_SCHEMA,
+    Basis,
+    Fallback,
+    PolicyRecord,
+    PoolDeduction,
+    QualityCertificate,
+    SourceLine,
+    Statement,
+    StatementLine,
+    StatementParts,
+    StatementPool,
+    StatementProof,
+    StatementTotals,
+    UnattributedLine,
+    ValueInterval,
+    read_statement,
+)
+
+__all__ = [
+    "BUNDLE_SCHEMA",
+    "PROOF_SCHEMA",
+    "STATEMENT_SCHEMA",
+    "AccountBalance",
+    "AccountState",
+    "AccountingPeriod",
+    "Adjustment",
+    "AgreementTerms",
+    "Basis",
+    "Bundle",
+    "BundleFile",
+    "BundleInput",
+    "FactHashes",
+    "Fallback",
+    "LedgerHead",
+    "PolicyRecord",
+    "PoolDeduction",
+    "QualityCertificate",
+    "SourceLine",
+    "Statement",
+    "StatementLine",
+    "StatementParts",
+    "StatementPool",
+    "StatementProof",
+    "StatementTotals",
+    "UnattributedLine",
+    "ValueInterval",
+    "json_schemas",
+    "read_statement",
+]

@@ -99,7 +99,10 @@ def test_corrections_of_the_running_accounting_period_count_towards_its_guarante
     """900 a quarter. February: 300 earned and 100 more for January. March: 200 + 300 + 100 + 50 leave 250."""
     terms = replace(PLAIN, guarantee_minor=900, accounting_period="quarter")
     january = balance(terms, Account(), "2026-01", 200)
-    moved = [Adjustment("recount", "p-v1", 100, running=True), Adjustment("of last year", "p-v0", 7)]
+    moved = [
+        Adjustment(reason="recount", adjusts_statement_id="p-v1", amount_minor=100, running=True),
+        Adjustment(reason="of last year", adjusts_statement_id="p-v0", amount_minor=7),
+    ]
     february = balance(terms, january.closing, "2026-02", 300, moved)
     assert february.accounting_period_earned_minor == february.closing.earned_minor == 600
     march = balance(terms, february.closing, "2026-03", 50)
@@ -137,7 +140,7 @@ def test_a_reserve_is_not_held_of_what_is_recouped() -> None:
 
 
 def test_a_negative_balance_is_carried_and_never_asked_back() -> None:
-    wrong = Adjustment("double count", "demo-2026-09-p-v1", -500)
+    wrong = Adjustment(reason="double count", adjusts_statement_id="demo-2026-09-p-v1", amount_minor=-500)
     told = balance(replace(PLAIN, advances=(("2026-10", 70),)), Account(), "2026-10", 200, [wrong])
     assert (told.prior_period_adjustment_minor, told.payable_before_tax_minor) == (-500, -300)
     assert (told.advance_recouped_minor, told.amount_paid_minor, told.closing) == (0, 0, Account(-300, 70))
@@ -147,7 +150,13 @@ def test_json_is_exact_and_gives_the_account_back() -> None:
     terms = replace(
         PLAIN, rate=Fraction(1, 3), reserve_rate=Fraction(1, 10), reserve_months=3, threshold_minor=10**6
     )
-    told = balance(terms, Account(5, 6), "2026-10", 3000, [Adjustment("why", "s-v1", 7)])
+    told = balance(
+        terms,
+        Account(5, 6),
+        "2026-10",
+        3000,
+        [Adjustment(reason="why", adjusts_statement_id="s-v1", amount_minor=7)],
+    )
     plain = balance_json(told)
     assert list(plain) == [
         "opening_balance_minor", "royalty_allocated_minor", "royalty_rate", "royalty_earned_minor", "adjustments",

@@ -71,10 +71,18 @@ def test_differences_of_what_was_earned_become_adjustments() -> None:
     after = [told("2026-09", 2, earned, terms) for terms, earned in zip(others, (90, 50, 17, 12), strict=True)]
     assert following(before) == {}
     assert following(before + after) == {
-        ("a", "EUR"): [Adjustment("to version 2", "demo-2026-09-a-EUR-v1", -10)],
-        ("a", "JPY"): [Adjustment("to version 2", "demo-2026-09-a-JPY-v1", 3)],
-        ("gone", "EUR"): [Adjustment("to version 2", "demo-2026-09-gone-EUR-v1", -7)],
-        ("new", "EUR"): [Adjustment("to version 2", "demo-2026-09-new-EUR-v2", 17)],
+        ("a", "EUR"): [
+            Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-09-a-EUR-v1", amount_minor=-10)
+        ],
+        ("a", "JPY"): [
+            Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-09-a-JPY-v1", amount_minor=3)
+        ],
+        ("gone", "EUR"): [
+            Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-09-gone-EUR-v1", amount_minor=-7)
+        ],
+        ("new", "EUR"): [
+            Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-09-new-EUR-v2", amount_minor=17)
+        ],
     }
 
 
@@ -100,7 +108,11 @@ def test_a_month_of_a_running_quarter_is_adjusted_by_all_and_tops_up_less_later(
     """January 20, restated to 50, February 10: +30 in February. March 5: 100 - 20 - 10 - 30 - 5 = 35 topped up."""
     final = [told("2026-01", 1, 20, QUARTERLY), told("2026-01", 2, 50, QUARTERLY)]
     carries = following(final)[KEY]
-    assert carries == [Adjustment("to version 2", "demo-2026-01-a-EUR-v1", 30, running=True)]
+    assert carries == [
+        Adjustment(
+            reason="to version 2", adjusts_statement_id="demo-2026-01-a-EUR-v1", amount_minor=30, running=True
+        )
+    ]
     final.append(told("2026-02", 1, 10, QUARTERLY, closed(final[0]), carries))
     assert (amounts(final), closed(final[-1]).earned_minor) == ([], 60)
     final.append(told("2026-03", 1, 5, QUARTERLY, closed(final[-1])))
@@ -116,11 +128,15 @@ def test_a_month_of_a_closed_quarter_is_adjusted_less_what_was_topped_up() -> No
         final.append(told(period, 1, earned, QUARTERLY, closed(final[-1])))
     final.append(told("2026-01", 2, 90, QUARTERLY))
     carries = following(final)[KEY]
-    assert carries == [Adjustment("to version 2", "demo-2026-01-a-EUR-v1", 5)]
+    assert carries == [
+        Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-01-a-EUR-v1", amount_minor=5)
+    ]
     final.append(told("2026-04", 1, 0, QUARTERLY, None, carries))
     assert closed(final[-1]).earned_minor == 0, "the next quarter's guarantee does not count it"
     final.append(told("2026-02", 2, 0, QUARTERLY))
-    assert following(final)[KEY] == [Adjustment("to version 2", "demo-2026-02-a-EUR-v1", -5)]
+    assert following(final)[KEY] == [
+        Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-02-a-EUR-v1", amount_minor=-5)
+    ]
 
 
 OTHER = replace(MONTHLY, publisher_id="b")
@@ -131,20 +147,28 @@ def test_a_correction_of_a_quarter_that_is_over_leaves_the_guarantee_of_this_one
     others = [told(period, 1, 5, OTHER) for period in ("2025-11", "2025-12", "2026-01")]
     final = [*others, told("2025-11", 2, 60, QUARTERLY)]
     carries = owed(final, "2026-02")[KEY]
-    assert carries == [Adjustment("to version 2", "demo-2025-11-a-EUR-v2", 100)]
+    assert carries == [
+        Adjustment(reason="to version 2", adjusts_statement_id="demo-2025-11-a-EUR-v2", amount_minor=100)
+    ]
     final.append(told("2026-02", 1, 0, QUARTERLY, None, carries))
     final.append(told("2026-03", 1, 0, QUARTERLY, closed(final[-1])))
     assert final[-1][0]["balance"]["minimum_guarantee_shortfall_minor"] == 100
     assert amounts(final) == []
     final.append(told("2025-11", 3, 120, QUARTERLY))
-    assert following(final)[KEY] == [Adjustment("to version 3", "demo-2025-11-a-EUR-v2", 20)]
+    assert following(final)[KEY] == [
+        Adjustment(reason="to version 3", adjusts_statement_id="demo-2025-11-a-EUR-v2", amount_minor=20)
+    ]
 
 
 def test_a_month_without_a_statement_does_not_end_a_running_quarter() -> None:
     """January 60 by its second version, nothing in February: March carries 60 and tops up by 40."""
     others = [told(period, 1, 5, OTHER) for period in ("2026-01", "2026-02")]
     carries = owed([*others, told("2026-01", 2, 60, QUARTERLY)], "2026-03")[KEY]
-    assert carries == [Adjustment("to version 2", "demo-2026-01-a-EUR-v2", 60, running=True)]
+    assert carries == [
+        Adjustment(
+            reason="to version 2", adjusts_statement_id="demo-2026-01-a-EUR-v2", amount_minor=60, running=True
+        )
+    ]
     march = told("2026-03", 1, 0, QUARTERLY, None, carries)[0]["balance"]
     assert (march["minimum_guarantee_shortfall_minor"], march["amount_paid_minor"]) == (40, 100)
 
@@ -166,7 +190,9 @@ def test_what_is_carried_is_not_owed_again_even_of_a_publisher_that_came_later()
     assert following(final) == {}
     final += [told("2026-09", 3, 110), told("2026-09", 3, 45, late)]
     assert amounts(final) == [-40]
-    assert following(final)["late", "EUR"] == [Adjustment("to version 3", "demo-2026-09-late-EUR-v2", 5)]
+    assert following(final)["late", "EUR"] == [
+        Adjustment(reason="to version 3", adjusts_statement_id="demo-2026-09-late-EUR-v2", amount_minor=5)
+    ]
 
 
 def test_only_the_version_that_closed_a_period_was_paid() -> None:

@@ -49,7 +49,11 @@ def test_no_account_and_no_adjustment_is_left_behind() -> None:
     """A publisher whose rights have ended, a currency without a pool this month, a correction downwards."""
     gone = PublisherValue("gone", "Gone", *([Decimal(0)] * 4), lines=())
     accounts = {("gone", "EUR"): Account(5_000, reserves=(("2025-01", 700),)), ("aurora", "JPY"): Account(90)}
-    moved = {("gone", "EUR"): [Adjustment("rights were another's", "old", -300)]}
+    moved = {
+        ("gone", "EUR"): [
+            Adjustment(reason="rights were another's", adjusts_statement_id="old", amount_minor=-300)
+        ]
+    }
     statements = build_statements(FACTS, [*publishers(), gone], Books({}, accounts, moved))
     found = {(each["publisher_id"], each["currency"]): each for each in statements}
     assert found["gone", "EUR"]["balance"]["amount_paid_minor"] == 5_000 + 700 - 300
@@ -90,7 +94,7 @@ def test_a_restated_version_has_everybody_who_had_a_statement_and_pays_nothing()
     books = Books(
         {("aurora", "EUR"): terms},
         {("aurora", "KWD"): Account(9)},
-        {("aurora", "EUR"): [Adjustment("why", "v1", 7)]},
+        {("aurora", "EUR"): [Adjustment(reason="why", adjusts_statement_id="v1", amount_minor=7)]},
     )
     statements = build_statements(facts, [*publishers(), gone], books)
     found = {(each["publisher_id"], each["currency"]): each["balance"] for each in statements}
