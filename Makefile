@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NAME ?= all
 WORKERS ?= 2
 
-.PHONY: demo test check bench test-slow lint setup
+.PHONY: demo test check docs bench test-slow lint setup
 
 demo: setup
 	$(BIN)/tribute demo
@@ -18,7 +18,7 @@ test: setup
 test-slow: setup
 	$(BIN)/pytest -m slow
 
-check: setup lint test
+check: setup lint docs test
 
 lint: setup
 	$(BIN)/ruff check .
@@ -26,8 +26,12 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+
+# STALE=1 lists the committed figures whose code has changed since they were measured, and measures nothing.
 bench: setup
-	$(BIN)/python tests/benchmarks/run.py $(NAME)
+	$(BIN)/python tests/benchmarks/$(if $(STALE),stale.py,run.py $(NAME))
 
 setup: $(VENV)/.ready
 

@@ -15,13 +15,22 @@ app = typer.Typer()
 
 
 @app.command()
-def report(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+def report(
+    project: ProjectFile,
+    period: Period = THIS_MONTH,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="also draw shares with intervals next to token counts")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a period's latest valuation: publishers, intervals, shares, amounts."""
     from tribute.catalog import valuation_report
-    from tribute_jobs.inquiries.report import latest_valuation, print_valuation
+    from tribute_jobs.inquiries.report import latest_valuation, print_valuation, write_picture
 
     settings = load_project(project)
     valuation = latest_valuation(settings, period)
+    if picture is not None:
+        write_picture(settings, valuation, picture)
     if as_json:
         print(json.dumps(valuation_report(valuation), indent=2))
     else:

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -15,8 +16,10 @@ from tribute.errors import ConfigError, ValuationError
 from tribute.royalty.exact import Money, canonical_json
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.render import render_html, render_pdf, render_text
+from tribute_jobs.inquiries.picture import shares_picture
 from tribute_jobs.period.statements import Statement, latest_statements, statement_folder
 from tribute_storage import Lake, connect
+from tribute_storage.atomic import write_atomically
 
 
 def latest_valuation(project: Project, period: str) -> Valuation:
@@ -74,6 +77,17 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
     console.print("  value and interval in nats, over the month's queries", style="dim")
     if statements:
         _print_sums(project, statements, console)
+
+
+def write_picture(project: Project, valuation: Valuation, path: Path) -> None:
+    """Draw the publishers' shares, with intervals and token counts, as an SVG file."""
+    settled = {each["publisher_id"]: each["share"] for each in latest_statements(project, valuation.period)}
+    rows = valuation.publishers()
+    shares = {row["publisher_id"]: settled.get(row["publisher_id"], row["share"]) for row in rows}
+    drawn = shares_picture(
+        f"{project.name}, {valuation.period}", rows, {name: float(Fraction(text)) for name, text in shares.items()}
+    )
+    write_atomically(path, drawn.encode())
 
 
 def _print_sums(project: Project, statements: list[Statement], console: Console) -> None:

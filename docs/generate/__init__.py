@@ -1,0 +1,1 @@
+"""What the documentation takes from the code: reference pages, figures and diagrams, made when it is built."""
