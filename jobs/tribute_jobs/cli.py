@@ -1,29 +1,43 @@
 """The command line. Bad input ends with one clear message and exit code 2, never with a traceback."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from tribute.errors import TributeError
-from tribute_jobs.commands import closing, lake, money, stages
-from tribute_jobs.commands import look as looking
+from tribute_jobs.commands import ingest, lake, look, money, prove, run, serve, setup
 from tribute_storage.errors import LakeError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Value the sources of a training corpus and pay their publishers.\n\n"
-    "Start with `tribute demo`, or `tribute init DIR` for your own corpus.",
-)
-for part in (stages, looking, closing, money, lake):
-    app.add_typer(part.app)
-app.add_typer(closing.ledger, name="ledger")
-app.add_typer(lake.upkeep, name="lake")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+for room in (setup, run, ingest, look, money, prove, serve, lake):
+    app.add_typer(room.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tribute {version('tribute')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tribute(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Measure what each source of a training corpus contributed to a model's answers, and pay its publisher.
+
+    First steps: `tribute demo` runs everything on text that this computer already has.
+    `tribute init my-project` writes a project file for your own corpus and model.
+    `tribute COMMAND --help` explains a command.
+    """
 
 
 def main() -> None:
-    """Entry point: run a command, and tell bad input apart from a defect."""
+    """Entry point: run a command; print bad input as one message, and let a defect raise."""
     try:
         app()
     except (TributeError, LakeError) as error:

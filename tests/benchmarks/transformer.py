@@ -5,7 +5,7 @@ import shutil
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.simulation import PAIRED, RETRAINED, TANGENT, judge, show
 from tests.benchmarks.worlds import World
-from tribute_jobs.commands.starter import write_starter
+from tribute_jobs.commands.setup import write_starter
 
 REMOVALS = 10
 TANGENTS = [ask for ask in TANGENT if ask.settings["horizon"] == 0.2]

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import PERIOD
 from tribute.config import load_project
 from tribute_jobs.cli import main
-from tribute_jobs.commands.starter import write_demo
+from tribute_jobs.commands.setup import write_demo
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import Lake

@@ -1,72 +1,105 @@
-"""`tribute ingest`: usage events from files into the lake; any number of processes may do so at once."""
+"""`tribute ingest`: usage events from files into the lake. Any number of processes may ingest at once."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
 
-from tribute.catalog import usage_events
-from tribute.config import IngestedQueriesSettings, Project
-from tribute_jobs.progress import JsonReporter, PeopleReporter, Reporter
-from tribute_storage import Ingested, Lake, ingest
+from tribute_jobs.commands.arguments import AsJson, ProjectFile, opened
 
+if TYPE_CHECKING:
+    from tribute.config import Project
+    from tribute_jobs.progress import Reporter
+    from tribute_storage import Ingested
+
+app = typer.Typer()
 STANDARD_INPUT = Path("/dev/stdin")
-SHOWN = 20
+MAX_LISTED_IDS = 20
 
 
-def ingest_command(project: Project, files: Sequence[str], batch: int, as_json: bool) -> None:
-    """`tribute ingest`; the last line of `--json` has the figures of all files."""
-    found = ingest_files(project, files, JsonReporter() if as_json else PeopleReporter(Console()), batch)
+@app.command(rich_help_panel="Run")
+def ingest(
+    project: ProjectFile,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help=".jsonl or .parquet files; - reads JSON lines from standard input."
+        ),
+    ],
+    batch: Annotated[int, typer.Option(help="Most events in one commit.", min=1)] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Read usage events into the lake: who used the model, and when.
+
+    Columns: query_id, time, and text, or features and label; optionally customer_id, weight,
+    inclusion_probability. An event that is sent twice counts once. A late event counts in its own month.
+
+    Example: tribute ingest project.yaml events-2026-10-03.jsonl
+    """
+    settings = opened(project)
+    from rich.console import Console
+
+    from tribute_jobs.progress import JsonReporter, PeopleReporter
+
+    total = ingest_files(settings, files, JsonReporter() if as_json else PeopleReporter(Console()), batch)
     if as_json:
-        print(json.dumps({"event": "ended"} | figures(found)))
+        print(json.dumps({"event": "ended"} | figures(total)))
 
 
-def ingest_files(project: Project, files: Sequence[str], reporter: Reporter, batch: int = 10_000) -> Ingested:
+def ingest_files(
+    project: "Project", files: Sequence[str], reporter: "Reporter", batch: int = 10_000
+) -> "Ingested":
     """Append the usage events of .jsonl and .parquet files, and of JSON lines on standard input (`-`).
 
-    A file is checked as a whole before anything of it is committed; those before it stay. It takes no lock of the
-    working folder, since commits of one lake do not disturb each other.
+    A file is checked as a whole before any of its events is committed; files before it stay committed. The working
+    folder is not locked, because commits to one lake do not disturb each other.
 
     Args:
-        batch: events in one commit, at most.
+        batch: most events in one commit.
 
     Raises:
         CorpusError: names the file, the row and the column that are wrong.
     """
+    from tribute.catalog import usage_events
+    from tribute.config import IngestedQueriesSettings
+    from tribute_storage import Ingested, Lake
+    from tribute_storage import ingest as append
+
     lake, total = Lake(project.lake_root), Ingested()
-    keep = isinstance(project.queries, IngestedQueriesSettings)
+    keep_content = isinstance(project.queries, IngestedQueriesSettings)
     for name in files:
         path = STANDARD_INPUT if name == "-" else Path(name)
-        events = usage_events(path, getattr(project.corpus, "window", None), keep)
+        events = usage_events(path, getattr(project.corpus, "window", None), keep_content)
         reporter.started("ingest", name)
-        found = ingest(lake, events, batch, reporter.advanced)
-        reporter.finished("ingest", name, found.batches > 0, _summary(found, keep))
-        total += found
+        ingested = append(lake, events, batch, reporter.advanced)
+        reporter.finished("ingest", name, ingested.batches > 0, _summary(ingested, keep_content))
+        total += ingested
     if total.conflicts:
         reporter.warned(
-            f"{len(total.conflicts)} query ids stand with more than one content, such as {total.conflicts[0]!r}; "
+            f"{len(total.conflicts)} query ids have more than one content, such as {total.conflicts[0]!r}; "
             "the earliest event of each counts. Give every use of the model its own id"
         )
     return total
 
 
-def figures(found: Ingested) -> dict[str, object]:
+def figures(ingested: "Ingested") -> dict[str, object]:
     """What was ingested, as `--json` prints it."""
     return {
-        "events": found.events,
-        "duplicates": found.duplicates,
-        "conflicts": len(found.conflicts),
-        "conflicting_ids": list(found.conflicts[:SHOWN]),
-        "late": found.late,
-        "periods": dict(found.periods),
-        "batches": found.batches,
+        "events": ingested.events,
+        "duplicates": ingested.duplicates,
+        "conflicts": len(ingested.conflicts),
+        "conflicting_ids": list(ingested.conflicts[:MAX_LISTED_IDS]),
+        "late": ingested.late,
+        "periods": dict(ingested.periods),
+        "batches": ingested.batches,
     }
 
 
-def _summary(found: Ingested, keep: bool) -> str:
-    new = ", ".join(f"{count:,} in {period}" for period, count in found.periods.items())
-    parts = [f"{found.events:,} events, {found.duplicates:,} duplicates; new queries: {new or 'none'}"]
-    if found.late:
-        parts.append(f"{found.late:,} of them late: run their months again")
-    return "; ".join(parts if keep else [*parts, "content not kept"])
+def _summary(ingested: "Ingested", keep_content: bool) -> str:
+    new = ", ".join(f"{count:,} in {period}" for period, count in ingested.periods.items())
+    parts = [f"{ingested.events:,} events, {ingested.duplicates:,} duplicates; new queries: {new or 'none'}"]
+    if ingested.late:
+        parts.append(f"{ingested.late:,} of them late: run their months again")
+    return "; ".join(parts if keep_content else [*parts, "content not kept"])

@@ -1,114 +1,89 @@
-"""Commands over the lake: SQL, files for others, events coming in, upkeep."""
+"""`tribute lake`: upkeep of the lake's tables."""
 
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tribute.config import load_project
-from tribute_jobs.commands.arguments import AsJson, ProjectFile
+from tribute_jobs.commands.arguments import AsJson, ProjectFile, opened
+
+if TYPE_CHECKING:
+    from tribute_storage import Lake
 
 app = typer.Typer()
-upkeep = typer.Typer(
-    no_args_is_help=True, help="Look after the lake: join small files, checkpoint logs, free space."
+upkeep = typer.Typer(no_args_is_help=True)
+app.add_typer(
+    upkeep,
+    name="lake",
+    rich_help_panel="Serve and share",
+    help="Maintain the lake: join small files, checkpoint logs, free space.",
 )
-Tables = Annotated[list[str] | None, typer.Option("--table", help="only this table; may be repeated")]
-
-
-@app.command()
-def sql(
-    target: Annotated[
-        Path, typer.Argument(metavar="PROJECT.yaml|FILE.duckdb", help="a project, or a published file")
-    ],
-    query: Annotated[str, typer.Argument(help="one SELECT; - reads it from standard input")] = "",
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="read the query from this file")] = None,
-    output: Annotated[str, typer.Option("--format", help="table, csv, json (lines) or parquet")] = "table",
-    to: Annotated[
-        Path | None, typer.Option("--output", "-o", help="write to this file instead of printing")
-    ] = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="the lake as it was: a moment (2026-10-31T12:00) or versions (influence=3,queries=2)"),
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="stop after this many seconds", min=0.1, max=86_400)] = 60.0,
-    memory: Annotated[float, typer.Option(help="memory the query may use, GiB", min=0.1, max=1024)] = 2.0,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="list tables, macros and columns, with their meaning")
-    ] = False,
-) -> None:
-    """Ask the lake: SQL over every table that the stages have committed. It only reads, and stays in the lake.
-
-    Examples: tribute sql project.yaml "from top_sources('q001')";
-    tribute sql project.yaml -f month.sql --format csv -o month.csv
-    """
-    from tribute_jobs.inquiries.sql import answer, write_rows
-
-    write_rows(answer(target, query, file, as_of, timeout, memory, schema), output, to)
-
-
-@app.command()
-def ingest(
-    project: ProjectFile,
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help=".jsonl or .parquet files; - reads JSON lines from standard input"),
-    ],
-    batch: Annotated[int, typer.Option(help="events in one commit, at most", min=1)] = 10_000,
-    as_json: AsJson = False,
-) -> None:
-    """Bring usage events into the lake: who used the model when. Any number of processes may do so at once.
-
-    Columns: query_id, time, and text, or features and label; optionally customer_id, weight,
-    inclusion_probability. What is sent again is not counted again; what comes late counts in its own month.
-    """
-    from tribute_jobs.commands.ingest import ingest_command
-
-    ingest_command(load_project(project), files, batch, as_json)
-
-
-@app.command()
-def publish(
-    project: ProjectFile,
-    folder: Annotated[
-        Path | None, typer.Option("--to", help="where the files go; default: in the working folder")
-    ] = None,
-    publisher: Annotated[
-        list[str] | None, typer.Option(help="only this publisher's file; may be repeated")
-    ] = None,
-    period: Annotated[str | None, typer.Option(help="only this month's rows, as YYYY-MM; default: all")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a read-only DuckDB file per publisher, with its rows alone, and one for the operator."""
-    from tribute_jobs.commands.publish import publish_files
-
-    publish_files(load_project(project), folder, publisher or (), period, as_json)
+Tables = Annotated[
+    list[str] | None, typer.Option("--table", help="Only this table. Repeat it for several.", show_default="all")
+]
 
 
 @upkeep.command()
 def compact(project: ProjectFile, table: Tables = None, as_json: AsJson = False) -> None:
-    """Join small files into large ones, and rewrite those of an older schema; others may work meanwhile."""
-    from tribute_jobs.commands.upkeep import compact_tables
+    """Join small files into larger ones. Rows stay the same; older versions stay readable until `retain`."""
+    from tribute_storage import compact as join
 
-    compact_tables(load_project(project), table, as_json)
+    def joined(lake: "Lake", name: str) -> tuple[dict[str, object], str]:
+        files = join(lake, name)
+        return {"before": files.before, "after": files.after}, f"{files.before:,} files, now {files.after:,}"
+
+    _each_table(project, table, as_json, "compact", joined)
 
 
 @upkeep.command()
 def checkpoint(project: ProjectFile, table: Tables = None, as_json: AsJson = False) -> None:
-    """Write every log's state as one file, so that opening the lake does not replay it."""
-    from tribute_jobs.commands.upkeep import checkpoint_tables
+    """Write the state of each table's log as one file, so that the lake opens faster."""
+    from tribute_storage import checkpoint as write
 
-    checkpoint_tables(load_project(project), table, as_json)
+    def written(lake: "Lake", name: str) -> tuple[dict[str, object], str]:
+        version = write(lake, name)
+        return {"version": version}, "no rows yet" if version is None else f"checkpoint of version {version}"
+
+    _each_table(project, table, as_json, "checkpoint", written)
 
 
 @upkeep.command()
 def retain(
     project: ProjectFile,
     table: Tables = None,
-    days: Annotated[float, typer.Option(help="keep what was replaced in the last days", min=0)] = 30.0,
-    dry_run: Annotated[bool, typer.Option(help="only say what would be deleted")] = False,
+    days: Annotated[float, typer.Option(help="Keep files replaced in the last days.", min=0)] = 30.0,
+    dry_run: Annotated[bool, typer.Option(help="Delete nothing; only count.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete files that compaction replaced longer ago; `--as-of` then reaches back no further."""
-    from tribute_jobs.commands.upkeep import retain_tables
+    """Delete files that compaction replaced. `--as-of` no longer reaches versions that need them."""
+    from tribute_storage import retain as delete
 
-    retain_tables(load_project(project), table, days, dry_run, as_json)
+    def deleted(lake: "Lake", name: str) -> tuple[dict[str, object], str]:
+        files = delete(lake, name, days, dry_run)
+        return {"files": files}, f"{len(files):,} files {'would be ' if dry_run else ''}deleted"
+
+    _each_table(project, table, as_json, "retain", deleted)
+
+
+def _each_table(
+    project: Path,
+    tables: Sequence[str] | None,
+    as_json: bool,
+    verb: str,
+    step: Callable[["Lake", str], tuple[dict[str, object], str]],
+) -> None:
+    """Apply `step` to every table and print its result: JSON fields, or a line of text."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from tribute_storage import SCHEMAS, Lake
+
+    lake, console = Lake(opened(project).lake_root), Console()
+    for table in track(tables or list(SCHEMAS), verb, console=console, transient=True, disable=as_json):
+        fields, text = step(lake, table)
+        if as_json:
+            print(json.dumps({"table": table} | fields))
+        else:
+            console.print(f"  {table:<18}{text}", highlight=False)

@@ -1,4 +1,4 @@
-"""Commands that show what is there."""
+"""Commands that show results."""
 
 import json
 import sys
@@ -6,28 +6,42 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from tribute.config import load_project
-from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile
+from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
 
 app = typer.Typer()
+PANEL = "Look"
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
+def status(project: ProjectFile, as_json: AsJson = False) -> None:
+    """Show which stages are done, and which months are settled."""
+    settings = opened(project)
+    from tribute_jobs.inquiries.report import print_status
+
+    print_status(settings, as_json)
+
+
+@app.command(rich_help_panel=PANEL)
 def report(
     project: ProjectFile,
     period: Period = THIS_MONTH,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="also draw shares with intervals next to token counts")
+        Path | None,
+        typer.Option(metavar="FILE.svg", help="Also draw shares with intervals next to token counts."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a period's latest valuation: publishers, intervals, shares, amounts."""
+    """Show a month's publishers: value with its interval, share and amount.
+
+    Example: tribute report project.yaml --period 2026-10
+    """
+    settings = opened(project)
+    from rich.console import Console
+
     from tribute.catalog import valuation_report
     from tribute_jobs.inquiries.report import latest_valuation, print_valuation, write_picture
 
-    settings = load_project(project)
     valuation = latest_valuation(settings, period)
     if picture is not None:
         write_picture(settings, valuation, picture)
@@ -37,46 +51,93 @@ def report(
         print_valuation(settings, valuation, Console())
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def statement(
     project: ProjectFile,
-    publisher: Annotated[str, typer.Argument(help="a publisher_id of `tribute report`")],
+    publisher: Annotated[str, typer.Argument(help="A publisher, as `tribute report` names it.")],
     period: Period = THIS_MONTH,
-    output: Annotated[str, typer.Option("--format", help="text, json, html or pdf")] = "text",
+    output: Annotated[str, typer.Option("--format", help="text, json, html or pdf.")] = "text",
 ) -> None:
-    """Print a publisher's latest statement of a period."""
+    """Print a publisher's latest statement of a month.
+
+    Example: tribute statement project.yaml databricks --period 2026-10 --format pdf > databricks.pdf
+    """
+    settings = opened(project)
     from tribute_jobs.inquiries.report import statement_bytes
 
-    sys.stdout.buffer.write(statement_bytes(load_project(project), publisher, period, output))
+    sys.stdout.buffer.write(statement_bytes(settings, publisher, period, output))
     sys.stdout.buffer.flush()
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
+def sql(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="PROJECT.yaml|FILE.duckdb", help="A project, or a file of `tribute publish`."),
+    ],
+    query: Annotated[str, typer.Argument(help="One SELECT; - reads it from standard input.")] = "",
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the query from this file.")] = None,
+    output: Annotated[str, typer.Option("--format", help="table, csv, json (lines) or parquet.")] = "table",
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of printing.")
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask the lake as it was: at a moment (2026-10-31T12:00), or in versions (influence=3,queries=2)."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Stop after this many seconds.", min=0.1, max=86_400)] = 60.0,
+    memory: Annotated[float, typer.Option(help="Memory limit of the query, GiB.", min=0.1, max=1024)] = 2.0,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="List tables, macros and columns with their meaning.")
+    ] = False,
+) -> None:
+    """Query the lake with SQL: every table that the stages have written. A query can only read.
+
+    Example: tribute sql project.yaml "from top_sources('sqlalchemy/0') limit 3"
+
+    Example: tribute sql project.yaml -f month.sql --format csv -o month.csv
+    """
+    from tribute_jobs.inquiries.sql import answer, write_rows
+
+    write_rows(answer(target, query, file, as_of, timeout, memory, schema), output, to)
+
+
+@app.command(rich_help_panel=PANEL)
 def examples(
     project: ProjectFile,
-    query: Annotated[str, typer.Option(help="a query_id of the period, as in table `queries`")],
-    source: Annotated[str, typer.Option(help="a source_id")],
-    estimator: Annotated[str, typer.Option(help="by which one: see `tribute estimators`")] = "trackstar",
-    count: Annotated[int, typer.Option(help="how many", min=1)] = 5,
+    query: Annotated[str, typer.Option(help="A query_id of the month, from the table `queries`.")],
+    source: Annotated[str, typer.Option(help="A source_id, from the table `corpus_sources`.")],
+    estimator: Annotated[str, typer.Option(help="One of `tribute estimators`.")] = "trackstar",
+    count: Annotated[int, typer.Option(help="How many examples.", min=1)] = 5,
     period: Period = THIS_MONTH,
     as_json: AsJson = False,
 ) -> None:
-    """The training examples of a source that shaped an answer most (after train).
+    """Show the training examples of a source that influenced a query most. Needs a trained model.
 
-    The estimator that simulation.mode names has the options of the project, any other one its defaults.
+    The estimator in project.yaml has the project's options. Any other estimator has its defaults.
     """
+    settings = opened(project)
+    from rich.console import Console
+
     from tribute_jobs.inquiries.examples import influential_examples, print_examples
 
-    found = influential_examples(load_project(project), period, query, source, estimator, count)
+    found = influential_examples(settings, period, query, source, estimator, count)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
         print_examples(found, f"{source} for {query}, by {estimator}", Console())
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def estimators(as_json: AsJson = False) -> None:
-    """The estimators for simulation.mode, `evaluate --estimators` and `examples`, with their options."""
+    """List the estimators (TRAK, EK-FAC and others) and their options.
+
+    Name one under `simulation.mode` to pay by it, or under `evaluate --estimators` to compare it.
+    """
+    from rich.console import Console
+
     from tribute_jobs.inquiries.examples import estimators as known
     from tribute_jobs.inquiries.examples import print_estimators
 
@@ -84,29 +145,3 @@ def estimators(as_json: AsJson = False) -> None:
         print(json.dumps(known(), indent=2))
     else:
         print_estimators(Console())
-
-
-@app.command()
-def status(project: ProjectFile, as_json: AsJson = False) -> None:
-    """What is there: runs of the current settings, periods and statements."""
-    from tribute_jobs.inquiries.report import print_status
-
-    print_status(load_project(project), as_json)
-
-
-@app.command()
-def doctor(
-    project: Annotated[Path | None, typer.Argument(metavar="[PROJECT.yaml]", help="checked too")] = None,
-    as_json: AsJson = False,
-    clear: Annotated[
-        bool, typer.Option("--clear-orphans", help="delete files that killed runs left in the lake")
-    ] = False,
-    hours: Annotated[float, typer.Option(help="--clear-orphans: from which age on, hours", min=0)] = 24.0,
-) -> None:
-    """Check this machine and, if one is named, a project; exit code 1 if something is wrong."""
-    from tribute_jobs.inquiries.doctor import examine, print_findings
-
-    findings = examine(project, hours if clear else None)
-    print_findings(findings, as_json)
-    if any(not finding.fine for finding in findings):
-        raise typer.Exit(1)

@@ -1,122 +1,144 @@
-"""Commands that look at money: proofs, the way back from an amount, comparisons, disputes."""
+"""Commands that decide what is paid: policies, closing and restating a month, the ledger, disputes."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tribute.config import load_project
-from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile
+from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, OptionalPeriod, Period, ProjectFile, opened
+from tribute_jobs.commands.run import run_to
 
 app = typer.Typer()
-dispute = typer.Typer(no_args_is_help=True, help="What publishers contest, and what was done about it.")
-app.add_typer(dispute, name="dispute")
-Side = Annotated[str, typer.Argument(help="a period, or a version of it, as 2026-10 or 2026-10:v1")]
+PANEL = "Money"
+ledger = typer.Typer(no_args_is_help=True)
+app.add_typer(
+    ledger,
+    name="ledger",
+    rich_help_panel=PANEL,
+    help="Check or export the ledger, to which closed months are posted.",
+)
+dispute = typer.Typer(no_args_is_help=True)
+app.add_typer(
+    dispute, name="dispute", rich_help_panel=PANEL, help="Record what publishers contest and how it was resolved."
+)
+Side = Annotated[str, typer.Argument(help="A month, or one version of it: 2026-10 or 2026-10:v1.")]
+Reason = Annotated[str, typer.Option(help="Why. Publishers read this text.")]
 
 
-@app.command()
-def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a statement or a bundle, JSON as it was sent")],
-    key: Annotated[
-        str | None, typer.Option(help="the payer's public key, hexadecimal, if you know it: it must have signed")
-    ] = None,
-    project: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PROJECT.yaml",
-            help="with a bundle: hash again all that it rests on, in the project that issued it",
-        ),
-    ] = None,
-    as_json: AsJson = False,
+@app.command(rich_help_panel=PANEL)
+def policy(
+    project: ProjectFile, period: Period = THIS_MONTH, reason: Reason = "", as_json: AsJson = False
 ) -> None:
-    """Check a statement or a bundle, offline and without a project: sums, hashes, signature.
+    """Register the policy of project.yaml for a month, and show what is registered.
 
-    An auditor with access to the payer's project adds --project: statements, every input of the bundle
-    (influences, queries, rights, policies and so on), the files it was settled by and the ledger are then hashed
-    again, and what differs is named.
-
-    Exit code 0: it holds. 1: it does not, and every finding is named. 2: the file cannot be read.
+    A policy says how values become shares. The first run of a month registers it too. To replace a registered
+    policy, give a --reason; the reason stays on record.
     """
-    from tribute_jobs.inquiries.verify import print_verdict, verdict
+    settings = opened(project)
+    from tribute_jobs.inquiries.policy import register
 
-    found = verdict(file, key, None if project is None else load_project(project))
-    print_verdict(found, as_json)
-    if found.problems:
-        raise typer.Exit(1)
+    register(settings, period, reason, as_json)
 
 
-@app.command()
-def explain(
-    project: ProjectFile,
-    line: Annotated[str, typer.Argument(metavar="LINE_ID", help="a line of a statement, settled or closed")],
-    customers: Annotated[bool, typer.Option("--customers", help="say who asked")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Walk back from an amount to the queries, the simulation and the training behind it."""
-    from tribute_jobs.inquiries.explain import print_explanation
-
-    print_explanation(load_project(project), line, customers, as_json)
-
-
-@app.command()
-def diff(project: ProjectFile, before: Side, after: Side, as_json: AsJson = False) -> None:
-    """What moved between two periods, or two versions of one, and why."""
-    from tribute_jobs.inquiries.diff import print_difference
-
-    print_difference(load_project(project), before, after, as_json)
-
-
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def whatif(
     project: ProjectFile,
     period: Period = THIS_MONTH,
     policy: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.yaml", help="a policy to add, a mapping as in project.yaml; may be repeated"),
+        typer.Option(
+            metavar="FILE.yaml", help="A further policy, written as in project.yaml. Repeat it for several."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Divide a valued period by several policies side by side, before it is closed; commits nothing."""
+    """Compare what several policies would pay for a valued month. Writes nothing."""
+    settings = opened(project)
     from tribute_jobs.inquiries.whatif_text import print_policies
 
-    print_policies(load_project(project), period, policy or (), as_json)
+    print_policies(settings, period, policy or (), as_json)
+
+
+@app.command(rich_help_panel=PANEL)
+def close(project: ProjectFile, period: Period, as_json: AsJson = False) -> None:
+    """Make a month final: signed statements that never change, entries in the ledger.
+
+    The newest draft is issued again as the next version. If the draft is version 1, the final statements are
+    version 2, with new ids. If settling again would give other amounts, closing is refused.
+
+    Example: tribute close project.yaml --period 2026-10
+    """
+    run_to(opened(project), period, as_json, "close")
+
+
+@app.command(rich_help_panel=PANEL)
+def restate(project: ProjectFile, period: Period, reason: Reason, as_json: AsJson = False) -> None:
+    """Issue a closed month again as its next version. The next settled month pays the difference."""
+    run_to(opened(project), period, as_json, "restate", reason)
+
+
+@app.command(rich_help_panel=PANEL)
+def diff(project: ProjectFile, before: Side, after: Side, as_json: AsJson = False) -> None:
+    """Show what changed between two months, or two versions of a month, and why."""
+    settings = opened(project)
+    from tribute_jobs.inquiries.diff import print_difference
+
+    print_difference(settings, before, after, as_json)
+
+
+@ledger.command()
+def check(project: ProjectFile, as_json: AsJson = False) -> None:
+    """Check that no posted entry was changed, and show the balances."""
+    settings = opened(project)
+    from tribute_jobs.inquiries.ledger import print_accounts
+
+    print_accounts(settings, as_json)
+
+
+@ledger.command()
+def export(project: ProjectFile) -> None:
+    """Print the ledger as beancount text."""
+    settings = opened(project)
+    from tribute.royalty.account import beancount
+    from tribute_jobs.period.ledger import read_ledger
+
+    print(beancount(read_ledger(settings)), end="")
 
 
 @dispute.command("open")
 def open_dispute(
     project: ProjectFile,
-    about: Annotated[str, typer.Argument(metavar="LINE_OR_STATEMENT", help="id of a line or of a statement")],
-    kind: Annotated[str, typer.Option("--type", help="amount, share, rights, attribution or other")],
-    text: Annotated[str, typer.Option(help="what is wrong, in the publisher's words")],
-    field: Annotated[str, typer.Option(help="the field in question, such as amount_minor")] = "",
+    about: Annotated[str, typer.Argument(metavar="LINE_OR_STATEMENT", help="The id of a line or a statement.")],
+    kind: Annotated[str, typer.Option("--type", help="amount, share, rights, attribution or other.")],
+    text: Annotated[str, typer.Option(help="What is wrong, in the publisher's words.")],
+    field: Annotated[str, typer.Option(help="The contested field, such as amount_minor.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Record that a publisher contests a line or a whole statement; prints the dispute's id."""
+    """Record that a publisher contests a line or a statement, and print the dispute's id."""
+    settings = opened(project)
     from tribute_jobs.inquiries.dispute_text import print_opened
 
-    print_opened(load_project(project), about, kind, text, field, as_json)
+    print_opened(settings, about, kind, text, field, as_json)
 
 
 @dispute.command()
 def resolve(
     project: ProjectFile,
-    dispute_id: Annotated[str, typer.Argument(metavar="DISPUTE_ID", help="as `dispute list` shows it")],
-    action: Annotated[str, typer.Option(help="what was done about it")],
+    dispute_id: Annotated[str, typer.Argument(metavar="DISPUTE_ID", help="As `tribute dispute list` shows it.")],
+    action: Annotated[str, typer.Option(help="How the dispute was resolved.")],
     as_json: AsJson = False,
 ) -> None:
-    """Record what was done about a dispute."""
+    """Record how a dispute was resolved."""
+    settings = opened(project)
     from tribute_jobs.inquiries.dispute_text import print_resolved
 
-    print_resolved(load_project(project), dispute_id, action, as_json)
+    print_resolved(settings, dispute_id, action, as_json)
 
 
 @dispute.command("list")
-def list_disputes(
-    project: ProjectFile,
-    period: Annotated[str | None, typer.Option(help="only this month's, as YYYY-MM")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Disputes with their state and age, the open ones first."""
+def list_disputes(project: ProjectFile, period: OptionalPeriod = None, as_json: AsJson = False) -> None:
+    """List disputes with state and age, open ones first."""
+    settings = opened(project)
     from tribute_jobs.inquiries.dispute_text import print_disputes
 
-    print_disputes(load_project(project), period, as_json)
+    print_disputes(settings, period, as_json)

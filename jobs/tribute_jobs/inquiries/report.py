@@ -13,9 +13,9 @@ from rich.table import Table
 from tribute.catalog import Valuation, lineage, read_valuation
 from tribute.config import Project
 from tribute.errors import ConfigError, ValuationError
+from tribute.royalty import render
 from tribute.royalty.exact import Money, canonical_json
 from tribute.royalty.exact.calendar import period_days
-from tribute.royalty.render import render_html, render_pdf, render_text
 from tribute_jobs.inquiries.picture import shares_picture
 from tribute_jobs.period.statements import Statement, latest_statements, statement_folder
 from tribute_storage import Lake, connect
@@ -136,10 +136,10 @@ def statement_bytes(project: Project, publisher: str, period: str, output: str) 
 
 
 RENDERERS: dict[str, Callable[[Statement], bytes]] = {
-    "text": lambda statement: render_text(statement).encode(),
+    "text": lambda statement: render.render_text(statement).encode(),
     "json": lambda statement: canonical_json(statement) + b"\n",
-    "html": lambda statement: render_html(statement).encode(),
-    "pdf": render_pdf,
+    "html": lambda statement: render.render_html(statement).encode(),
+    "pdf": lambda statement: render.render_pdf(statement),
 }
 
 

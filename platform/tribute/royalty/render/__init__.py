@@ -1,12 +1,19 @@
-"""Statements as people read them: HTML, PDF, text, CSV, XLSX, TSV."""
+"""Statements as people read them: HTML, PDF, text, CSV, XLSX, TSV.
 
-from tribute.royalty.render.comparison import comparison_text
-from tribute.royalty.render.csv_period import period_csv
-from tribute.royalty.render.html import render_html, render_report
-from tribute.royalty.render.pdf import render_pdf
-from tribute.royalty.render.text import render_text
-from tribute.royalty.render.tsv_period import period_tsv
-from tribute.royalty.render.xlsx import period_xlsx
+Names are imported on first use: text needs no libraries for pages and workbooks.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tribute.royalty.render.comparison import comparison_text
+    from tribute.royalty.render.csv_period import period_csv
+    from tribute.royalty.render.html import render_html, render_report
+    from tribute.royalty.render.pdf import render_pdf
+    from tribute.royalty.render.text import render_text
+    from tribute.royalty.render.tsv_period import period_tsv
+    from tribute.royalty.render.xlsx import period_xlsx
 
 __all__ = [
     "comparison_text",
@@ -18,3 +25,20 @@ __all__ = [
     "render_report",
     "render_text",
 ]
+
+_MODULES = {
+    "comparison": ["comparison_text"],
+    "csv_period": ["period_csv"],
+    "html": ["render_html", "render_report"],
+    "pdf": ["render_pdf"],
+    "text": ["render_text"],
+    "tsv_period": ["period_tsv"],
+    "xlsx": ["period_xlsx"],
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -118,7 +118,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
 
 def test_it_works_far_from_any_project_and_without_the_platform(tmp_path: Path) -> None:
     code = (
-        "import sys; from tribute_jobs.commands.money import app; "
+        "import sys; from tribute_jobs.commands.prove import app; "
         "app(['verify', 'sent.json'], standalone_mode=False); "
         "sys.exit(sorted({'torch', 'ray', 'mlflow', 'scipy'} & sys.modules.keys()) or 0)"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from tribute.config import InstalledDocsSettings, load_project
 from tribute.errors import ConfigError
-from tribute_jobs.commands.starter import write_demo, write_starter
+from tribute_jobs.commands.setup import write_demo, write_starter
 
 
 def test_the_starter_is_a_valid_project_named_after_its_folder(tmp_path: Path) -> None:

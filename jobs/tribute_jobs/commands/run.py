@@ -1,0 +1,74 @@
+"""Commands that run the stages, all of them or some."""
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
+
+if TYPE_CHECKING:
+    from tribute.config import Project
+
+app = typer.Typer()
+PANEL = "Run"
+
+
+@app.command(rich_help_panel=PANEL)
+def run(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """Run every stage of a month: train, simulate, attribute, value, settle.
+
+    Finished stages are kept, so you can start it again at any time, from cron for example.
+
+    Example: tribute run project.yaml --period 2026-10
+    """
+    run_to(opened(project), period, as_json, "settle")
+
+
+@app.command(rich_help_panel=PANEL)
+def train(project: ProjectFile, as_json: AsJson = False) -> None:
+    """Read the corpus, train the model several times and record every step."""
+    run_to(opened(project), THIS_MONTH, as_json, "train")
+
+
+@app.command(rich_help_panel=PANEL)
+def simulate(project: ProjectFile, as_json: AsJson = False) -> None:
+    """Compute how the trained parameters would differ without each source. Trains first if needed."""
+    run_to(opened(project), THIS_MONTH, as_json, "simulate")
+
+
+@app.command(rich_help_panel=PANEL)
+def attribute(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """Measure how much each source helped each query of a month. A query is one use of the model."""
+    run_to(opened(project), period, as_json, "attribute")
+
+
+@app.command(rich_help_panel=PANEL)
+def value(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """Add the month up by source and publisher, with 95% intervals. MLflow tracks the result."""
+    run_to(opened(project), period, as_json, "value")
+
+
+@app.command(rich_help_panel=PANEL)
+def settle(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """Divide the month's pool to the cent and write the draft statements. The same as `run`."""
+    run_to(opened(project), period, as_json, "settle")
+
+
+def run_to(project: "Project", period: str, as_json: bool, last: str, reason: str = "") -> None:
+    """Run the stages up to `last` and report their progress."""
+    from rich.console import Console
+
+    from tribute_jobs.inquiries.report import latest_valuation, print_valuation
+    from tribute_jobs.pipeline import run as run_stages
+    from tribute_jobs.progress import JsonReporter, PeopleReporter
+
+    console = Console()
+    outcome = run_stages(project, period, JsonReporter() if as_json else PeopleReporter(console), last, reason)
+    if as_json:
+        print(json.dumps({"event": "ended", "changed": outcome.changed, "period": period}))
+        return
+    if not outcome.changed:
+        console.print("Nothing to do: every stage had finished before.")
+    if last in ("settle", "close", "restate"):
+        print_valuation(project, latest_valuation(project, period), console)
