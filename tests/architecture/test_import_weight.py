@@ -18,3 +18,12 @@ def loaded(module: str, packages: list[str]) -> list[str]:
 @pytest.mark.parametrize("room", ["corpus", "estimators", "readout", "simulation", "tasks", "training"])
 def test_science_loads_no_engine(room: str) -> None:
     assert loaded(f"tribute.{room}", HEAVY) == []
+
+
+def test_a_printed_report_loads_neither_the_science_nor_plots() -> None:
+    libraries = ["matplotlib", "mlflow", "openpyxl", "pandas", "ray", "reportlab", "scipy", "torch"]
+    assert loaded("tribute_jobs.inquiries.report", libraries) == []
+
+
+def test_a_refused_argument_loads_no_lake() -> None:
+    assert loaded("tribute_jobs.cli", ["duckdb", "deltalake", "fsspec", "numpy", "pyarrow", "torch"]) == []
