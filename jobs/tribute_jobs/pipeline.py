@@ -5,7 +5,7 @@ A rerun keeps what is committed and takes up what is not.
 
 from dataclasses import dataclass
 
-from tribute.catalog import period_splits, read_book, retrain_bank
+from tribute.catalog import compared_estimators, period_splits, read_book, retrain_bank
 from tribute.config import Project
 from tribute.estimators import build_estimator
 from tribute.royalty.exact.calendar import period_days
@@ -18,7 +18,6 @@ from tribute_jobs.period.alarms import alarm_limits
 from tribute_jobs.period.sequence import require_order
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
-from tribute_jobs.stages.evaluation import judged_estimators
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
 AFTER = {"evaluate": "value", "close": "value", "restate": "value"}
@@ -79,7 +78,7 @@ def _check(project: Project, period: str, paid_period: str | None) -> None:
     for settings in (project.simulation, *project.further_simulations()):
         if settings.estimated:
             build_estimator(settings.mode, settings.options)
-    judged_estimators(project)
+    compared_estimators(project)
     if paid_period is not None and project.rights.sources is not None:
         book = read_book(project, {})
         period_splits(book, paid_period, {right.source_id for right in book.rights})

@@ -35,17 +35,17 @@ from tests.benchmarks.simulation import removals
 from tests.benchmarks.spine import timed_run, tribute
 from tests.benchmarks.versus import Scored, show_versus, versus
 from tests.benchmarks.worlds import PERIOD, Ask, Found, World, answers
+from tribute.catalog import read_certificate
 from tribute.evaluation import (
-    Truth,
+    GroundTruth,
     bootstrapped,
     guesses,
-    judged_influence,
     misallocated,
     rank_correlation,
-    read_certificate,
     seed_ceiling,
     set_matrix,
 )
+from tribute.evaluation.study import lds_scores
 from tribute.readout import PerturbedModel, QueryRows, costs, fit_head, query_features
 from tribute.tasks import Scope
 
@@ -97,7 +97,7 @@ def judge(setting: str, world: World) -> dict[str, object]:
     jobs += [(world.path, seed, [ONE, *list(drawn.values()) * (seed < TRUTH[LDS_SEEDS])]) for seed in TRUTH]
     found = answers(jobs)
     own, other = found[: len(OWN)], found[len(OWN) :]
-    truth = Truth(
+    truth = GroundTruth(
         [each["retrained"].influence_QU[TUNING:].astype(np.float64) for each in other],
         {name: set_matrix([unit.removed for unit in units], sources) for name, units in sets.items()},
         {(name, "same"): own[0][name].influence_QU[TUNING:].astype(np.float64) for name in sets},
@@ -113,7 +113,7 @@ def judge(setting: str, world: World) -> dict[str, object]:
     beside = {}
     if os.environ.get("PEERS") == "1":
         few = Rows(
-            world, truth.of(PEERS), {name: [each[PEERS] for each in seeds] for name, seeds in others.items()}
+            world, truth.subset(PEERS), {name: [each[PEERS] for each in seeds] for name, seeds in others.items()}
         )
         rows += few.of_peers(world.finals(OWN[:1]))
         beside = {"versus": versus(table.compared, few.compared)}
@@ -124,7 +124,7 @@ def judge(setting: str, world: World) -> dict[str, object]:
 class Rows:
     """Lines of the table: estimates of the figure queries, judged."""
 
-    def __init__(self, world: World, truth: Truth, others: Mapping[str, Sequence[Array]]) -> None:
+    def __init__(self, world: World, truth: GroundTruth, others: Mapping[str, Sequence[Array]]) -> None:
         self._world, self._truth, self._others = world, truth, others
         self.compared: dict[str, Scored] = {}
         """By method, on the queries of the peers; without baselines."""
@@ -190,7 +190,8 @@ class Rows:
 
     def row(self, method: str, kind: str, influence_QS: Array, prepare: float, cost: float) -> dict[str, object]:
         """One line: LDS and leave-source-out with 95% bootstrap intervals, the misallocated pool, costs."""
-        figures = judged_influence(influence_QS, self._truth, RESAMPLES, 0)
+        figures = lds_scores(influence_QS, self._truth, RESAMPLES, 0)
+        figures["leave_source_out"] = bootstrapped(influence_QS, self._truth.mean_QU, RESAMPLES, 0)
         for part, seeds in self._others.items():
             predicted_QM = influence_QS @ self._truth.sets[part].T
             stacked = [np.concatenate(pair) for pair in ([predicted_QM] * len(seeds), seeds)]
@@ -212,10 +213,10 @@ class Rows:
     def ceiling(self) -> dict[str, float | None]:
         """One retrain against another: own against other seeds for LDS, halves of the other seeds otherwise."""
         same_QM, others = self._truth.lost["half", "same"], self._others["half"]
-        totals = [one_QS.sum(0) for one_QS in self._truth.one]
+        totals = [one_QS.sum(0) for one_QS in self._truth.leave_one_out]
         return {
             "lds_half_other_seed": float(np.mean([rank_correlation(same_QM, each) for each in others])),
-            "leave_source_out": seed_ceiling(self._truth.one, rank_correlation),
+            "leave_source_out": seed_ceiling(self._truth.leave_one_out, rank_correlation),
             "misallocated_pool": seed_ceiling(totals, misallocated),
         }
 

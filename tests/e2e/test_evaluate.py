@@ -219,7 +219,7 @@ def test_an_estimator_that_fails_late_costs_its_own_row_alone(once: tuple[Projec
         output = run(project, PERIOD, listener, last="evaluate").outputs["evaluate"]
     finally:
         file.write_bytes(kept)
-    assert any("gradient_dot is not judged" in each and "is missing" in each for each in listener.warnings)
+    assert any("gradient_dot was not evaluated" in each and "is missing" in each for each in listener.warnings)
     methods = {row["method"] for row in figures(project, output.run_id)["rows"]}
     assert "for_value, 2 replicates" in methods
     assert "gradient_dot, 2 replicates" not in methods

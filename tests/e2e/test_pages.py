@@ -9,7 +9,7 @@ from playwright.sync_api import Page, sync_playwright
 from pypdf import PdfReader
 
 from tests.unit.evaluation.test_certificate import figures
-from tribute.evaluation import render_certificate
+from tribute.evaluation.certificate import render_certificate
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no browser here: apt-get install chromium")

@@ -1,28 +1,33 @@
-"""Stage `evaluate`: how far the values can be trusted, judged by real retraining on the user's own model."""
+"""Stage `evaluate`: compare the project's values, and other methods, with retraining of the user's own model."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tribute.catalog import period_queries, run_id, simulation_runs
+from tribute.catalog import estimator_runs, period_queries, read_certificate, run_id, simulation_runs
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
-from tribute.evaluation import MEASURED, certificate_json, certificate_record, read_certificate, render_certificate
+from tribute.evaluation import EvaluationStudy, GroundTruth, RemovalPlan, brittleness, evaluation_warnings
+from tribute.evaluation.certificate import render_certificate
+from tribute.evaluation.records import MEASURED, certificate_json, certificate_record, pool_row
 from tribute.tracking import track
 from tribute_jobs.context import Context
-from tribute_jobs.stages.evaluation import Evaluation, check_retrains, estimator_runs
+from tribute_jobs.stages.main_run import MainRun
+from tribute_jobs.stages.methods import MethodRows, OtherEstimators, titled
+from tribute_jobs.stages.retrains import Retrains
 from tribute_jobs.stages.stage import StageOutput
-from tribute_storage import SCHEMAS
+from tribute_storage import SCHEMAS, connect
 from tribute_storage.atomic import write_atomically
 
-FEWEST_QUERIES = 20
+MIN_QUERIES = 20
 
 
 def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
-    """Retrain what the bank lacks, judge, commit `evaluations` and `certificates`, and write the certificate.
+    """Retrain what the bank lacks, commit `evaluations` and `certificates`, and write the certificate.
 
     The certificate is added to the MLflow run of the valuation.
 
@@ -32,14 +37,13 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     project = context.project
     queries = _queries(context, period)
     settings = [s.fingerprint() for s in (project.readout, project.valuation, project.evaluation)]
-    runs = [run.run_id for run in simulation_runs(project)]
-    runs += [run.run_id for run in estimator_runs(project)]
+    runs = [run.run_id for run in (*simulation_runs(project), *estimator_runs(project))]
     evaluate_run = run_id("evaluate", runs, settings, period, queries.sha256, value_run)
     new = not context.committed("certificates", evaluate_run)
     if new:
-        check_retrains(context)
+        _check_retrains(context)
         context.reporter.started("evaluate", evaluate_run)
-        _commit(context, {"evaluate_run": evaluate_run} | Evaluation(context, period, queries).figures())
+        _commit(context, {"evaluate_run": evaluate_run} | _figures(context, period, queries))
     figures = read_certificate(context.lake.root, evaluate_run)
     page = project.workdir / "certificates" / f"{evaluate_run}.html"
     write_atomically(page, render_certificate(figures).encode())
@@ -52,30 +56,137 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
 def _queries(context: Context, period: str) -> QueryTable:
     """At most `evaluation.queries` of the period's queries, evenly spaced."""
     queries = period_queries(context.project, period)
-    count, most = len(queries.query_ids), context.project.evaluation.queries
-    if count < FEWEST_QUERIES:
+    count, limit = len(queries.query_ids), context.project.evaluation.queries
+    if count < MIN_QUERIES:
         raise ConfigError(
-            f"Period {period} has {count} queries; evaluation needs {FEWEST_QUERIES}, one half to tune and one to "
-            "judge. Choose another period, or raise queries.per_source"
+            f"Period {period} has {count} queries, and an evaluation needs {MIN_QUERIES}: half of them tune, the "
+            "other half are scored. Choose another period, or raise queries.per_source"
         )
-    return queries.take(np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist())
+    return queries.take(np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int)).tolist())
+
+
+def _check_retrains(context: Context) -> None:
+    """Refuse to retrain without each of more than `simulation.groups` sources: estimators do not group them.
+
+    Raises:
+        ConfigError: there are more; says how many trainings that would be.
+    """
+    settings, sources = context.project.simulation, len(context.source_ids())
+    trainings = sources * (1 + context.project.evaluation.seeds)
+    if settings.estimated and sources > settings.groups:
+        raise ConfigError(
+            f"evaluate would retrain without each of {sources} sources, {trainings} trainings in all. To do that, "
+            f"raise simulation.groups ({settings.groups}) to {sources}. To retrain without groups of sources "
+            f"instead, pay by simulation.mode paired and add --estimators {settings.mode}"
+        )
+
+
+def _figures(context: Context, period: str, queries: QueryTable) -> dict[str, Any]:
+    """All figures of the certificate but its id."""
+    project, settings = context.project, context.project.evaluation
+    retrains, main = Retrains(context), MainRun(context, period, queries)
+    others, seed = OtherEstimators(context, main), project.training.seed
+    other_seeds = [seed + settings.first_seed + index for index in range(settings.seeds)]
+    influence_QU, tokens_U = main.mean(main.influence_RQU), main.tokens_S @ main.member_SU
+    plan = RemovalPlan.draw(influence_QU, tokens_U, settings.subsets, settings.brittle_queries, seed)
+    sets = plan.by_seed(seed, other_seeds)
+    retrains.complete({key: [main.unit(chosen) for chosen in each] for key, each in sets.items()})
+    truth = _ground_truth(retrains, main, plan, seed, other_seeds)
+    study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
+    paid, rows = _paid_figures(context, period, main, study), MethodRows(main, others, study).rows()
+    return {
+        **_origin(context, int(retrains.final(seed).numel())),
+        **paid,
+        "warnings": [*paid["warnings"], *others.warnings],
+        "rows": [*paid["rows"], *rows],
+        "ceiling": truth.ceiling() | {"misallocated_pool": paid["headline"]["ceiling"]},
+        "retrains": {
+            "seeds": other_seeds,
+            **plan.counts(len(other_seeds)),
+            "banked": retrains.banked,
+            "new": retrains.new,
+        },
+        "tail_patch": main.tail_patch(),
+        "brittleness": _brittleness(retrains, main, plan, seed),
+        "effects": [] if project.simulation.estimated else study.effects(influence_QU),
+    }
+
+
+def _origin(context: Context, parameters: int) -> dict[str, Any]:
+    """The project and the runs that a certificate is about."""
+    with connect(context.lake.root) as connection:
+        [(smoothness,)] = connection.execute(
+            "select avg(smoothness) from simulations where run_id = $1", [context.runs.simulate_run]
+        ).fetchall()
+    return {
+        "project": context.project.name,
+        "simulate_run": context.runs.simulate_run,
+        "train_run": context.runs.train_run,
+        "corpus_run": context.runs.corpus_run,
+        "parameters": parameters,
+        "sources": len(context.source_ids()),
+        "smoothness": smoothness,
+        "software": {name: version(name) for name in ("tribute", "torch", "numpy", "ray")},
+    }
+
+
+def _paid_figures(context: Context, period: str, main: MainRun, study: EvaluationStudy) -> dict[str, Any]:
+    """The scores of the values that the project pays by."""
+    values = main.values()
+    scores = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
+    pool, prepared = scores.pool, main.prepared() + main.spot_trainings()
+    return {
+        "period": period,
+        "payees": len(main.payee_ids),
+        "read_out": titled(main.method, main.replicates),
+        "queries": {
+            "tuning": len(main.tuning.query_ids),
+            "figures": len(main.queries.query_ids),
+            "unlike_corpus": int(context.familiarity().judge(main.queries).unlike_Q.sum()),
+        },
+        "headline": pool | {"coverage_95": scores.coverage_95},
+        "intervals": scores.intervals,
+        "warnings": evaluation_warnings(pool, values.token_weight, context.project.evaluation.seeds),
+        "rows": [
+            pool_row("tribute, as paid", "payment", pool["misallocated_pool"], prepared, None),
+            pool_row("equal", "baseline", pool["equal"], 0.0, 0.0),
+        ],
+    }
+
+
+def _ground_truth(
+    retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int, other_seeds: list[int]
+) -> GroundTruth:
+    """The losses of the scored queries without every unit and every random set."""
+
+    def lost(of_seed: int, sets: list[tuple[int, ...]]) -> np.ndarray:
+        return retrains.lost(of_seed, [main.unit(chosen) for chosen in sets], main.queries)
+
+    seeds = {"same": seed, "other": other_seeds[0]}
+    random = {(name, key): lost(of, sets) for name, sets in plan.random.items() for key, of in seeds.items()}
+    return GroundTruth.from_retrains([lost(other, plan.singles) for other in other_seeds], plan.random, random)
+
+
+def _brittleness(retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int) -> list[dict[str, Any]]:
+    """Mean loss of some queries without their top units, and without the largest units, by number of units."""
+    if not plan.queries:
+        return []
+    queries, rows = main.queries.take(plan.queries), []
+    for count, largest in plan.largest.items():
+        sets = [*(by_count[count] for by_count in plan.top), largest]
+        rows.append(brittleness(count, retrains.lost(seed, [main.unit(chosen) for chosen in sets], queries)))
+    return rows
 
 
 def _commit(context: Context, figures: dict[str, Any]) -> None:
     run, head = figures["evaluate_run"], figures["headline"]
     common = {"run_id": run, "simulate_run": figures["simulate_run"], "period": figures["period"]}
-    lines = []
-    for method in figures["rows"]:
-        for metric in MEASURED:
-            figure = method[metric]
-            if figure is not None:
-                found = figure if isinstance(figure, dict) else {"value": figure}
-                lines.append(
-                    common
-                    | {name: method[name] for name in ("method", "kind")}
-                    | {"metric": metric, "value": found["value"]}
-                    | {"ci_low": found.get("low"), "ci_high": found.get("high")}
-                )
+    lines = [
+        common | {"method": row["method"], "kind": row["kind"], "metric": metric} | _measured(row[metric])
+        for row in figures["rows"]
+        for metric in MEASURED
+        if row[metric] is not None
+    ]
     context.lake.append("evaluations", run, pa.Table.from_pylist(lines, SCHEMAS["evaluations"]))
     page = render_certificate(figures).encode()
     certificate = common | {name: head[name] for name in ("misallocated_pool", "ceiling", "token_count")}
@@ -83,6 +194,13 @@ def _commit(context: Context, figures: dict[str, Any]) -> None:
     certificate |= {"coverage_95": head["coverage_95"], "json": certificate_json(figures)}
     certificate |= {"sha256": hashlib.sha256(page).hexdigest()}
     context.lake.append("certificates", run, pa.Table.from_pylist([certificate], SCHEMAS["certificates"]))
+
+
+def _measured(figure: Any) -> dict[str, float | None]:
+    """A figure as the table `evaluations` has it: the value, and its interval if there is one."""
+    if isinstance(figure, dict):
+        return {"value": figure["value"], "ci_low": figure["low"], "ci_high": figure["high"]}
+    return {"value": figure, "ci_low": None, "ci_high": None}
 
 
 def _summary(figures: dict[str, Any], page: Path) -> str:

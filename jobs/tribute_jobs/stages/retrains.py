@@ -14,7 +14,7 @@ from torch import Tensor
 from tribute.catalog import recorded_replicates, retrain_bank, run_id, whole_retraining
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
-from tribute.evaluation import WHOLE
+from tribute.evaluation import FULL_TRAINING
 from tribute.readout import QueryRows
 from tribute.simulation import ResponseFile, Unit, check_file, largest_chunk
 from tribute.training import Recipe, Trajectory
@@ -46,7 +46,7 @@ class Retrains:
         Args:
             wanted: the sets of sources to leave out, by seed.
         """
-        self._train([seed for seed in wanted if (seed, WHOLE) not in self._files])
+        self._train([seed for seed in wanted if (seed, FULL_TRAINING) not in self._files])
         units = {seed: {unit.unit_id: unit for unit in asked} for seed, asked in wanted.items()}
         missing = {
             seed: [unit for key, unit in asked.items() if (seed, key) not in self._files]
@@ -74,7 +74,7 @@ class Retrains:
 
     def final(self, seed: int) -> Tensor:
         """Final parameters of a seed's whole training, [P]."""
-        file = self._files[seed, WHOLE]
+        file = self._files[seed, FULL_TRAINING]
         assert file is not None
         check_file(file.path, file.sha256, "delete it and evaluate under another evaluation.first_seed")
         step = int(file.path.stem.removeprefix("step-"))
@@ -93,7 +93,7 @@ class Retrains:
         }
         for own in recorded_replicates(project):
             path = own.trajectory.path(own.steps)
-            files[own.seed, WHOLE] = ResponseFile(WHOLE, own.index, path, own.sha256)
+            files[own.seed, FULL_TRAINING] = ResponseFile(FULL_TRAINING, own.index, path, own.sha256)
         return files
 
     def _recipe(self, seed: int) -> Recipe:
@@ -101,13 +101,15 @@ class Retrains:
         return Recipe(project.task, project.training, self.shards.examples(), seed)
 
     def _train(self, seeds: Sequence[int]) -> None:
-        jobs = [TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / WHOLE) for seed in seeds]
+        jobs = [
+            TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / FULL_TRAINING) for seed in seeds
+        ]
         rows = self.shards.run(
             jobs,
             lambda actor, job: actor.train.remote(self.shards.data, job),
             self.context.reporter.advanced,
         )
-        self._commit([(seed, WHOLE, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
+        self._commit([(seed, FULL_TRAINING, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
 
     def _start(self, seed: int) -> tuple[Any, Any]:
         """The initial state and the final parameters, in the object store."""

@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tribute.catalog.certificates import read_certificate
     from tribute.catalog.contributions import source_contributions
     from tribute.catalog.customers import customer_values
+    from tribute.catalog.estimator_runs import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.ingestion import ingested_queries, usage_events
     from tribute.catalog.period import payees, period_splits, read_book, value_period
     from tribute.catalog.queries import attribution_run, period_queries, query_rows
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from tribute.catalog.runs import (
         Lineage,
         SimulationRun,
-        estimator_run,
         lineage,
         retrain_bank,
         run_id,
@@ -32,11 +33,13 @@ __all__ = [
     "SimulationRun",
     "Valuation",
     "attribution_run",
+    "compared_estimators",
     "corpus_tokens",
     "customer_cap",
     "customer_uses",
     "customer_values",
     "estimator_run",
+    "estimator_runs",
     "ingested_queries",
     "lineage",
     "payees",
@@ -44,6 +47,7 @@ __all__ = [
     "period_splits",
     "query_rows",
     "read_book",
+    "read_certificate",
     "read_valuation",
     "recorded_replicates",
     "retrain_bank",
@@ -60,8 +64,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "certificates": ["read_certificate"],
     "contributions": ["source_contributions"],
     "customers": ["customer_values"],
+    "estimator_runs": ["compared_estimators", "estimator_run", "estimator_runs"],
     "ingestion": ["ingested_queries", "usage_events"],
     "period": ["payees", "period_splits", "read_book", "value_period"],
     "queries": ["attribution_run", "period_queries", "query_rows"],
@@ -71,7 +77,6 @@ _MODULES = {
     "runs": [
         "Lineage",
         "SimulationRun",
-        "estimator_run",
         "lineage",
         "retrain_bank",
         "run_id",

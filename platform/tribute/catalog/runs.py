@@ -73,14 +73,6 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
     return [*found, SimulationRun("retrained", retrain_run, whole, bank)]
 
 
-def estimator_run(project: Project, name: str) -> SimulationRun:
-    """An estimator with its usual options, to be judged beside what is paid by."""
-    main = project.simulation
-    settings = SimulationSettings(mode=name, memory_gib=main.memory_gib, chunk=main.chunk)
-    estimate_run = run_id("simulate", lineage(project).train_run, settings.fingerprint())
-    return SimulationRun(name, estimate_run, settings, estimate_run)
-
-
 def retrain_bank(project: Project) -> str:
     """What all retrains have in common: corpus, task and training, whatever its seed. Names the bank they lie in.
 

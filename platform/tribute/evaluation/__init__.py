@@ -1,8 +1,12 @@
-"""How good the estimates are, judged by real retraining."""
+"""How good influence estimates and values are, measured against retraining. Takes arrays; needs no project.
+
+`random_sets` and `RemovalPlan` say what to retrain without, `GroundTruth` holds what the retrains lost, and
+`EvaluationStudy` scores estimates against it. The certificate page and its records are in `certificate` and
+`records`, which load matplotlib.
+"""
 
 from tribute.evaluation.baselines import guesses
-from tribute.evaluation.certificate import render_certificate
-from tribute.evaluation.ground_truth import Truth, judged_influence, payee_intervals, pool_figures, row
+from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import (
     Figure,
     bootstrapped,
@@ -13,32 +17,36 @@ from tribute.evaluation.metrics import (
     rank_correlation,
     seed_ceiling,
 )
-from tribute.evaluation.records import MEASURED, certificate_json, certificate_record, read_certificate
-from tribute.evaluation.removals import WHOLE, first_units, random_sets, removal, set_matrix
+from tribute.evaluation.removals import (
+    FULL_TRAINING,
+    RemovalPlan,
+    random_sets,
+    removal,
+    set_matrix,
+    top_units,
+)
+from tribute.evaluation.study import EvaluationStudy, Scores, ValueScores, brittleness, evaluation_warnings
 
 __all__ = [
-    "MEASURED",
-    "WHOLE",
+    "FULL_TRAINING",
+    "EvaluationStudy",
     "Figure",
-    "Truth",
+    "GroundTruth",
+    "RemovalPlan",
+    "Scores",
+    "ValueScores",
     "bootstrapped",
-    "certificate_json",
-    "certificate_record",
+    "brittleness",
     "clipped_shares",
-    "first_units",
+    "evaluation_warnings",
     "guesses",
-    "judged_influence",
     "linear_datamodeling_score",
     "misallocated",
     "misallocated_pool",
-    "payee_intervals",
-    "pool_figures",
     "random_sets",
     "rank_correlation",
-    "read_certificate",
     "removal",
-    "render_certificate",
-    "row",
     "seed_ceiling",
     "set_matrix",
+    "top_units",
 ]

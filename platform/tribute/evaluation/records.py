@@ -1,45 +1,62 @@
-"""An evaluation as the lake, MLflow and statements keep it."""
+"""An evaluation's figures as the lake and MLflow keep them."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from tribute.evaluation.certificate import render_certificate
+from tribute.evaluation.study import LDS, Scores
 from tribute.tracking import TrackedRun
-from tribute_storage import connect
 
-MEASURED = (
-    "lds_half_other_seed",
-    "lds_half_same_seed",
-    "lds_tenth_other_seed",
-    "lds_tenth_same_seed",
-    "leave_source_out",
-    "misallocated_pool",
-    "prepare_in_trainings",
-    "query_in_forwards",
-)
+RANK_SCORES = (*LDS, "leave_source_out")
+MEASURED = (*RANK_SCORES, "misallocated_pool", "prepare_in_trainings", "query_in_forwards")
+"""The figures of a method, in the order of the table `evaluations`."""
+
+
+def method_row(
+    method: str, kind: str, scores: Scores, prepare_in_trainings: float, query_in_forwards: float
+) -> dict[str, Any]:
+    """A method's row in the certificate and in the table `evaluations`.
+
+    Args:
+        kind: `readout`, `estimator` or `baseline`.
+        prepare_in_trainings: cost of its preparation, in trainings of the model.
+        query_in_forwards: cost of a query, in forward passes.
+    """
+    figures = {**scores.lds, "leave_source_out": scores.leave_source_out}
+    intervals = {name: figure._asdict() if (figure := figures.get(name)) else None for name in RANK_SCORES}
+    return _row(method, kind, intervals, scores.misallocated_pool, prepare_in_trainings, query_in_forwards)
+
+
+def pool_row(
+    method: str,
+    kind: str,
+    misallocated_pool: float | None,
+    prepare_in_trainings: float,
+    query_in_forwards: float | None,
+) -> dict[str, Any]:
+    """The row of a division of the pool that has no influence per query: `payment` or `baseline`."""
+    intervals = dict.fromkeys(RANK_SCORES, None)
+    return _row(method, kind, intervals, misallocated_pool, prepare_in_trainings, query_in_forwards)
+
+
+def _row(
+    method: str, kind: str, intervals: Mapping[str, Any], pool: float | None, prepare: float, query: float | None
+) -> dict[str, Any]:
+    costs = {"prepare_in_trainings": prepare, "query_in_forwards": query}
+    return {"method": method, "kind": kind, **intervals, "misallocated_pool": pool, **costs}
 
 
 def certificate_json(figures: Mapping[str, Any]) -> str:
-    """All figures of a certificate, the same text every time; what is not finite is null."""
+    """All figures of a certificate as JSON with sorted keys; null for numbers that are not finite."""
     return json.dumps(_finite(figures), sort_keys=True)
 
 
-def read_certificate(lake_root: str, evaluate_run: str) -> dict[str, Any]:
-    """The figures of a committed certificate."""
-    with connect(lake_root) as connection:
-        [(content,)] = connection.execute(
-            "select json from certificates where run_id = $1", [evaluate_run]
-        ).fetchall()
-    found: dict[str, Any] = json.loads(content)
-    return found
-
-
 def certificate_record(value_run: str, figures: Mapping[str, Any]) -> TrackedRun:
-    """What an evaluation adds to the MLflow run of its valuation."""
+    """The part that an evaluation adds to the MLflow run of its valuation."""
     head, run = figures["headline"], figures["evaluate_run"]
     [paid] = [row for row in figures["rows"] if row["method"] == figures["read_out"]]
-    lds = {name: paid[name]["value"] for name in MEASURED[:5] if paid[name] is not None}
+    lds = {name: paid[name]["value"] for name in RANK_SCORES if paid[name] is not None}
     return TrackedRun(
         value_run,
         f"{figures['period']} {value_run}",

@@ -6,7 +6,7 @@ from tribute.valuation.estimates import Estimates
 from tribute.valuation.intervals import CONFIDENCE, interval
 from tribute.valuation.shares import exact
 from tribute.valuation.uses import query_uses
-from tribute.valuation.values import source_values
+from tribute.valuation.values import Values, source_values
 
 __all__ = [
     "CONFIDENCE",
@@ -14,6 +14,7 @@ __all__ = [
     "Calibration",
     "Estimates",
     "SourceSums",
+    "Values",
     "calibrate",
     "exact",
     "interval",

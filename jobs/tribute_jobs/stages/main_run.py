@@ -1,0 +1,154 @@
+"""The simulation that a project pays by, on the queries of an evaluation.
+
+Half of the queries tune (calibration, the distilled head); the scores come from the other half.
+
+Legend: R replicates, Q scored queries, T tuning queries, U units (sources, or groups of sources), S sources,
+P payees.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.catalog import (
+    SimulationRun,
+    customer_cap,
+    payees,
+    recorded_replicates,
+    simulated_responses,
+    simulation_runs,
+)
+from tribute.cluster import PatchJob, chunks
+from tribute.corpus import QueryTable
+from tribute.evaluation import removal
+from tribute.readout import QueryRows
+from tribute.simulation import Simulated, Unit, change_matrix, design_of, leave_one_out_units
+from tribute.valuation import Estimates, SourceSums, Values, query_groups, query_uses, source_values
+from tribute_jobs.context import Context
+from tribute_jobs.stages.estimate import Costs
+from tribute_jobs.stages.readouts import ReadOuts
+
+Array = NDArray[np.float64]
+SOURCES = 16
+"""Sources patched by one job."""
+
+
+class MainRun:
+    """The main simulation of a project: its units, its payees, and its influence on the scored queries.
+
+    Args:
+        queries: the queries of the evaluation, both halves.
+    """
+
+    def __init__(self, context: Context, period: str, queries: QueryTable) -> None:
+        self.context, self.read_outs = context, ReadOuts(context)
+        project, self.source_ids = context.project, context.source_ids()
+        even = query_groups(queries.query_ids) % 2 == 0
+        self.tuning, self.queries = (queries.take(np.flatnonzero(part).tolist()) for part in (even, ~even))
+        self._runs = [(run, simulated_responses(project, run.run_id)) for run in simulation_runs(project)]
+        self.run, self.responses = self._runs[0]
+        units, notion = [response.unit for response in self.responses], self.run.settings.notion
+        self.tokens_S = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
+        failed = [response.failed for response in self.responses]
+        self._design = design_of(notion, units, self.tokens_S, failed)
+        self.grouped = notion == "leave_one_out" and len(units) < len(self.source_ids)
+        self.units = units if self.grouped else leave_one_out_units(self.source_ids)
+        self.member_SU = change_matrix(self.units, len(self.source_ids)).T.astype(np.float64)
+        self.payee_ids, self.split_UP = self._payees(period)
+        self._cap, self._costs = customer_cap(project), dict[str, Costs]()
+        self.uses_Q = query_uses(self.queries, self._cap)
+
+    def _payees(self, period: str) -> tuple[Sequence[str], Array]:
+        """Publishers with their part of every unit, [U, P]; groups of sources are payees themselves."""
+        if self.grouped:
+            return [unit.unit_id for unit in self.units], np.eye(len(self.units))
+        return payees(self.context.project, period)
+
+    @cached_property
+    def influence_RQU(self) -> NDArray[np.float32]:
+        """Influence of the simulated units on the scored queries, nats; NaN where a simulation failed."""
+        return self.read_outs.influence(self.run, self.responses, self.queries)[0]
+
+    @cached_property
+    def method(self) -> str:
+        """The read-out method that the project pays by."""
+        return self.read_outs.method(self.run, self.responses, self.queries)
+
+    @property
+    def replicates(self) -> int:
+        """Replicates in `influence_RQU`."""
+        return len(self.influence_RQU)
+
+    def mean(self, influence_RQU: NDArray) -> Array:
+        """Mean over replicates, [Q, U] nats, of groups as they are, else of sources. A failure counts 0."""
+        read = [q if self.grouped else self._design.influence(q) for q in influence_RQU.astype(np.float64)]
+        counted_QU = np.isfinite(read).sum(0).clip(1)
+        return np.asarray(np.nan_to_num(read).sum(0) / counted_QU)
+
+    def unit(self, chosen: Sequence[int]) -> Unit:
+        """The unit that removes a set of units together."""
+        return removal([source for unit in chosen for source in self.units[unit].removed], self.source_ids)
+
+    def values(self) -> Values:
+        """The values that the project would pay by if the scored queries were the month."""
+        project = self.context.project
+        read = [self._design.influence(q) for q in self.influence_RQU.astype(np.float64)]
+        sums = SourceSums.of_queries(self.source_ids, np.stack(read), self.queries, self._cap)
+        return source_values(project.valuation, sums, self.tokens_S, self._estimates(), project.training.seed)
+
+    def _estimates(self) -> Estimates | None:
+        """The totals of the tuning queries that calibration compares; None if no source was retrained for it."""
+        if len(self._runs) == 1:
+            return None
+        uses_T = query_uses(self.tuning, self._cap)
+        totals, position = {}, {response.unit.unit_id: u for u, response in enumerate(self.responses)}
+        for run, responses in self._runs:
+            read_RTU = self.read_outs.influence(run, responses, self.tuning)[0].astype(np.float64)
+            totals[run.name] = np.full((len(read_RTU), len(position)), np.nan)
+            columns = [position[response.unit.unit_id] for response in responses]
+            totals[run.name][:, columns] = np.einsum("t,rtu->ru", uses_T, read_RTU)
+        member_US = change_matrix([response.unit for response in self.responses], len(self.tokens_S))
+        return Estimates("tuning", totals, tuple(position), member_US.astype(np.float64))
+
+    def prepared(self) -> float:
+        """Cost of the simulation in trainings: an upper limit, for the trajectories of a chunk share work."""
+        settings = self.run.settings
+        if settings.estimated:
+            return self.costs(self.run, self.responses).prepare_in_trainings * self.replicates
+        first = recorded_replicates(self.context.project)[0]
+        steps = settings.steps if settings.base == "continue" else first.steps * settings.horizon
+        return float((1 + len(self.responses)) * steps / max(first.steps, 1) * self.replicates)
+
+    def spot_trainings(self) -> float:
+        """Cost of the spot retrains that calibrate the values, in trainings."""
+        return float(sum(len(found) for run, found in self._runs if run.name == "retrained")) * self.replicates
+
+    def costs(self, run: SimulationRun, responses: Sequence[Simulated]) -> Costs:
+        """The cost of an estimator, timed once."""
+        if run.run_id not in self._costs:
+            self._costs[run.run_id] = self.read_outs.estimations.costs(run, responses, self.queries)
+        return self._costs[run.run_id]
+
+    def tail_patch(self) -> dict[str, float] | None:
+        """Gain of a query from one training step on a source, nats: its top source, any, and the largest source.
+
+        None for groups of sources.
+        """
+        if self.grouped:
+            return None
+        first, shards = recorded_replicates(self.context.project)[0], self.read_outs.shards
+        state = first.trajectory.load(first.steps)
+        arrays = shards.put([state.theta.numpy(), *(slot.numpy() for slot in state.slots)])
+        rows = shards.put(QueryRows.of(self.queries))
+        pieces = shards.run(
+            [PatchJob(first.seed, chosen) for chosen in chunks(len(self.units), SOURCES)],
+            lambda actor, job: actor.patch.remote(shards.data, arrays, rows, job),
+        )
+        gain_QU, top_Q = np.concatenate(pieces, axis=1), self.mean(self.influence_RQU).argmax(1)
+        return {
+            "top": float(gain_QU[np.arange(len(gain_QU)), top_Q].mean()),
+            "mean": float(gain_QU.mean()),
+            "token_count": float(gain_QU[:, int(self.tokens_S.argmax())].mean()),
+        }

@@ -1,0 +1,136 @@
+"""The methods that an evaluation compares: read-outs of the simulation, other estimators, and baselines.
+
+Legend: R replicates, Q scored queries, T tuning queries, U units, S sources, d features.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, simulated_responses
+from tribute.errors import TributeError
+from tribute.evaluation import EvaluationStudy, guesses
+from tribute.evaluation.records import method_row
+from tribute.readout import METHODS, QueryRows, fit_head, query_features
+from tribute.simulation import Simulated, change_matrix, leave_one_out_units
+from tribute.tasks import build_task
+from tribute_jobs.context import Context
+from tribute_jobs.stages.main_run import MainRun
+from tribute_jobs.stages.simulate import Simulations
+
+Responses = tuple[SimulationRun, list[Simulated]]
+
+
+def titled(method: str, replicates: int) -> str:
+    """A method as the certificate names it."""
+    return f"{method}, {replicates} replicate{'s' if replicates > 1 else ''}"
+
+
+class OtherEstimators:
+    """The estimators that an evaluation compares with the one that is paid by.
+
+    An estimator that fails is left out with a warning: the scores of the others do not depend on it.
+    """
+
+    def __init__(self, context: Context, main: MainRun) -> None:
+        self._context, self._main = context, main
+        self.warnings = list[str]()
+        self.runs = self._fitted()
+
+    def _fitted(self) -> list[Responses]:
+        """Fit each estimator and try it on one query, before hours of retraining."""
+        context, fitted = self._context, list[Responses]()
+        runs = estimator_runs(context.project)
+        missing = [run for run in runs if not context.committed("simulations", run.run_id)]
+        units = leave_one_out_units(self._main.source_ids)
+        errors = Simulations(context).estimate(missing, units, tolerant=True)
+        query = self._main.queries.take([0])
+        for run in runs:
+            try:
+                if run.run_id in errors:
+                    raise errors[run.run_id]
+                responses = simulated_responses(context.project, run.run_id)
+                self._main.read_outs.influence(run, responses, query)
+                fitted.append((run, responses))
+            except TributeError as error:
+                self.leave_out(run, error)
+        return fitted
+
+    def leave_out(self, run: SimulationRun, error: TributeError) -> None:
+        """Warn that an estimator failed."""
+        self.warnings.append(f"{run.name} was not evaluated: {error}")
+        self._context.reporter.warned(self.warnings[-1])
+
+
+class MethodRows:
+    """Rows of the certificate: the scores and the costs of every method."""
+
+    def __init__(self, main: MainRun, others: OtherEstimators, study: EvaluationStudy) -> None:
+        self._main, self._others, self._study = main, others, study
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The simulation by every read-out (or the estimator that is paid by), other estimators, baselines."""
+        main = self._main
+        estimated = main.run.settings.estimated
+        paid = [self._estimator(main.run, main.responses)] if estimated else self._read_outs()
+        others = []
+        for run, responses in self._others.runs:
+            try:
+                others.append(self._estimator(run, responses))
+            except TributeError as error:
+                self._others.leave_out(run, error)
+        return [*paid, *others, *self._baselines()]
+
+    def _read_outs(self) -> list[dict[str, Any]]:
+        """Every read-out of the simulation, and the distilled head."""
+        main, scope = self._main, self._main.run.settings.scope
+        names = [name for name in METHODS if name != "shared_trunk" or not main.read_outs.whole(scope)]
+        cost = main.read_outs.costs(main.run, main.responses, [*names, "distilled"], main.queries)
+        rows = []
+        for name in names:
+            influence_RQU = main.read_outs.influence(main.run, main.responses, main.queries, name)[0]
+            replicates = len(influence_RQU)
+            for count in sorted({1, replicates}) if name == main.method else [replicates]:
+                prepared, estimate_QU = main.prepared() * count / replicates, main.mean(influence_RQU[:count])
+                rows.append(self._row(titled(name, count), "readout", estimate_QU, prepared, count * cost[name]))
+        return [*rows, self._distilled(cost["distilled"])]
+
+    def _distilled(self, cost: float) -> dict[str, Any]:
+        """The distilled head, fitted to exact read-outs of the tuning queries, without correction."""
+        main, project = self._main, self._main.context.project
+        known_TU = main.mean(main.read_outs.influence(main.run, main.responses, main.tuning)[0])
+        task, theta_P = build_task(project.task), recorded_replicates(project)[0].final()
+        feature_Td, feature_Qd = (
+            query_features(task, theta_P, QueryRows.of(table)) for table in (main.tuning, main.queries)
+        )
+        head_QU = feature_Qd @ fit_head(feature_Td, known_TU)
+        return self._row("distilled, the head alone", "readout", head_QU, main.prepared(), cost)
+
+    def _estimator(self, run: SimulationRun, responses: Sequence[Simulated]) -> dict[str, Any]:
+        """An estimator, averaged over its replicates."""
+        main = self._main
+        influence_RQS, _ = main.read_outs.influence(run, responses, main.queries)
+        position = {name: index for index, name in enumerate(main.source_ids)}
+        order = np.argsort([position[response.unit.unit_id] for response in responses])
+        estimate_QS = influence_RQS.astype(np.float64).mean(0)[:, order]
+        prepared, query = (len(influence_RQS) * cost for cost in main.costs(run, responses))
+        title = titled(run.settings.mode, len(influence_RQS))
+        return self._row(title, "estimator", self._of_units(estimate_QS), prepared, query)
+
+    def _baselines(self) -> list[dict[str, Any]]:
+        main = self._main
+        by_name = guesses(main.read_outs.shards.examples(), main.tokens_S, main.queries)
+        return [
+            self._row(name, "baseline", self._of_units(guess_QS), 0.0, 0.0) for name, guess_QS in by_name.items()
+        ]
+
+    def _of_units(self, influence_QS: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Influence of sources added up to units, [Q, U]."""
+        return np.asarray(influence_QS @ change_matrix(self._main.units, influence_QS.shape[1]).T)
+
+    def _row(
+        self, method: str, kind: str, influence_QU: NDArray[np.float64], prepared: float, query: float
+    ) -> dict[str, Any]:
+        return method_row(method, kind, self._study.score(influence_QU), prepared, query)

@@ -1,0 +1,86 @@
+"""Scores against retraining, on arrays small enough to work out by hand."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from tribute.evaluation import EvaluationStudy, GroundTruth, brittleness, evaluation_warnings, study
+from tribute.valuation import Values
+
+LOST_QU = np.array([[3.0, 1.0, -0.5], [0.2, 2.0, 0.1], [1.0, 4.0, 2.0]])
+SETS = {"half": np.array([[True, True, False], [False, True, True], [True, False, True]])}
+
+
+def truth_of(*seeds: np.ndarray) -> GroundTruth:
+    lost_QM = LOST_QU @ SETS["half"].T
+    return GroundTruth(seeds, SETS, {("half", "same"): lost_QM, ("half", "other"): lost_QM})
+
+
+def study_of(truth: GroundTruth) -> EvaluationStudy:
+    return EvaluationStudy(truth, uses_Q=np.array([2.0, 1.0, 1.0]), split_UP=np.eye(3), resamples=100)
+
+
+def test_the_docstring_s_example_runs() -> None:
+    assert doctest.testmod(study).failed == 0
+
+
+def test_the_truth_itself_scores_best_whatever_its_unit() -> None:
+    scores = study_of(truth_of(LOST_QU)).score(7 * LOST_QU)
+    assert scores.leave_source_out.value == pytest.approx(1.0)
+    assert scores.misallocated_pool == pytest.approx(0.0)
+    assert {name: score.value for name, score in scores.lds.items()} == pytest.approx(
+        {"lds_half_other_seed": 1.0, "lds_half_same_seed": 1.0}
+    )
+
+
+def test_the_opposite_of_the_truth_scores_worst() -> None:
+    scores = study_of(truth_of(LOST_QU)).score(-LOST_QU)
+    assert scores.leave_source_out.value == pytest.approx(-1.0)
+    assert scores.lds["lds_half_same_seed"].value == pytest.approx(-1.0)
+
+
+def test_queries_count_by_their_uses_and_units_by_their_payees() -> None:
+    split_UP = np.array([[1.0, 0.0], [0.5, 0.5]])
+    truth = GroundTruth([np.array([[1.0, 3.0], [4.0, 0.0]])])
+    uses_Q, estimate_QU = np.array([3.0, 1.0]), np.array([[1.0, 1.0], [0.0, 0.0]])
+    owed_P, paid_P = np.array([3 + 4 + 4.5, 4.5]), np.array([4.5, 1.5])
+    expected = np.abs(paid_P / paid_P.sum() - owed_P / owed_P.sum()).sum() / 2
+    assert EvaluationStudy(truth, uses_Q, split_UP, 100).score(estimate_QU).misallocated_pool == pytest.approx(
+        expected
+    )
+
+
+def test_values_are_scored_by_payee_with_the_coverage_of_their_intervals() -> None:
+    owed_S = np.array([2.0, 1.0, 1.0]) @ LOST_QU
+    draws_NS = owed_S + np.linspace(-1, 1, 201)[:, None] * np.array([0.1, 0.1, 0.1])
+    draws_NS[:, 2] += 5  # an interval that misses
+    values = Values(owed_S, owed_S, draws_NS, 0.0, "{}")
+    scores = study_of(truth_of(LOST_QU)).score_values(
+        values, np.array([1.0, 1.0, 2.0]), np.eye(3), ["a", "b", "c"]
+    )
+    assert scores.pool["misallocated_pool"] == pytest.approx(0.0)
+    assert scores.pool["token_count"] > scores.pool["misallocated_pool"]
+    assert scores.pool["ceiling"] is None  # one seed cannot be compared with another
+    assert scores.coverage_95 == pytest.approx(2 / 3)
+    assert [row["source_id"] for row in scores.intervals if not row["low"] <= row["truth"] <= row["high"]] == ["c"]
+    assert sum(row["truth"] for row in scores.intervals) == pytest.approx(1.0)
+
+
+def test_effects_pair_each_unit_and_each_half_with_its_loss() -> None:
+    effects = study_of(truth_of(LOST_QU, LOST_QU)).effects(2 * LOST_QU)
+    assert [effect["removed"] for effect in effects] == ["one"] * 3 + ["half"] * 3
+    assert all(effect["predicted"] == pytest.approx(2 * effect["real"]) for effect in effects)
+
+
+def test_brittleness_takes_each_query_s_own_set_and_the_last_for_all() -> None:
+    lost_BM = np.array([[5.0, 0.0, 1.0], [0.0, 7.0, 2.0]])
+    assert brittleness(2, lost_BM) == {"removed": 2, "attribution": 6.0, "token_count": 1.5}
+
+
+def test_warnings_name_values_worse_than_token_counts_and_too_few_seeds() -> None:
+    pool = {"misallocated_pool": 0.3, "token_count": 0.2}
+    worse, few = evaluation_warnings(pool, token_weight=0.5, seeds=2)
+    assert "20.0%" in worse and "30.0%" in worse and "50%" in worse
+    assert "2 retraining seed" in few
+    assert evaluation_warnings({"misallocated_pool": 0.1, "token_count": 0.2}, token_weight=0.5, seeds=4) == []
