@@ -1,4 +1,4 @@
-"""The driver's side of the cluster: start Ray, place the shards, keep them busy, survive their deaths."""
+"""The driver of the cluster: starts Ray, places the shards, hands out jobs, repeats those of dead workers."""
 
 import os
 import time
@@ -14,8 +14,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from tribute.cluster.plan import Job, ReadJob, owners
-from tribute.cluster.shards import SourceShard, assemble
+from tribute.cluster.plan import Job, owners
+from tribute.cluster.shards import ReadJob, SourceShard, assemble
 from tribute.config import ClusterSettings, Project
 from tribute.corpus import Manifest
 from tribute.errors import SimulationError, TributeError
@@ -24,20 +24,20 @@ from tribute_storage import LakeError
 
 J = TypeVar("J", bound=Job)
 ATTEMPTS = 5
-"""Times that a job may lose its worker without having got any further."""
+"""Times that a job may lose its worker without progress."""
 
 OnDone = Callable[[int, int], None]
-"""Called with what is done and what there is to do, in the jobs' own sizes."""
+"""Called with the finished and the total size of the jobs."""
 
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
-"""glibc keeps the memory of a step for the next one: stacks of trajectories ran 1.8 times as fast with it."""
+"""Makes glibc keep the memory of a step for the next one: ensembles of trajectories run 1.8 times as fast."""
 
 
 @contextmanager
 def ray_session(settings: ClusterSettings) -> Iterator[None]:
-    """A Ray cluster for the length of a block: a local one started here, or the one at `cluster.address`.
+    """A Ray cluster for the length of a block: a new local one, or the one at `cluster.address`.
 
-    Joins a session that the process already has, and then leaves it running.
+    Joins a session that the process already has, and leaves that session running.
     """
     if ray.is_initialized():
         yield
@@ -63,11 +63,11 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
 
 
 class WorkerPool:
-    """The `SourceShard` actors of a run, in one placement group, and the training set they share.
+    """The `SourceShard` actors of a run, in one placement group, and the training set that they share.
 
-    Jobs are handed out one per shard at a time, the costliest first, to whichever is free. A shard whose process
-    or node dies is restarted by Ray wherever there is room, while its job goes to another one; jobs keep what
-    they finished, so a repeated one costs what was lost.
+    A free shard gets the costliest waiting job. If a shard's process or node dies, Ray restarts the shard wherever
+    there is room, and its job goes to another shard. Jobs keep what they finished, so a repeated job costs only
+    what was lost.
     """
 
     def __init__(self, project: Project, snapshot: Path, manifest: Manifest) -> None:
@@ -96,16 +96,16 @@ class WorkerPool:
         self.data: ray.ObjectRef[TrainingSet] = ray.put(assemble(pieces))
 
     def put(self, value: object) -> Any:
-        """Place a value in the object store once, for all the jobs that need it."""
+        """Place a value in the object store, once for all jobs that need it."""
         return ray.put(value)
 
     def examples(self) -> TrainingSet:
-        """The training set, as this node's object store holds it."""
-        found: TrainingSet = ray.get(self.data)
-        return found
+        """The training set, from this node's object store."""
+        data: TrainingSet = ray.get(self.data)
+        return data
 
     def pids(self) -> list[int]:
-        """The processes of the shards that are up."""
+        """The process ids of the shards."""
         return list(ray.get([actor.pid.remote() for actor in self._actors]))
 
     def run(
@@ -119,12 +119,11 @@ class WorkerPool:
         """Run `submit(actor, job)` for every job; results in the order of the jobs.
 
         Args:
-            tolerant: a job that raises a TributeError has that error as its result, and the others go on.
+            tolerant: a TributeError becomes the result of the job that raised it, and the other jobs continue.
 
         Raises:
-            TributeError: what a job raised.
-            SimulationError: a job lost its worker `ATTEMPTS` times without having got any further, or no worker
-                came back.
+            TributeError: raised by a job, if not tolerant.
+            SimulationError: a job lost its worker `ATTEMPTS` times without progress, or no worker came back.
         """
         return _Queue(self._actors, jobs, submit, on_done, self._patience, tolerant).run()
 
@@ -136,7 +135,7 @@ class WorkerPool:
 
 
 class _Queue(Generic[J]):
-    """Jobs that wait, jobs that run, and shards that are free or coming back."""
+    """Waiting and running jobs, and shards that are free or restarting."""
 
     def __init__(
         self,
@@ -151,35 +150,35 @@ class _Queue(Generic[J]):
         self._waiting = sorted(range(len(jobs)), key=lambda index: (jobs[index].cost, -index))
         self._free, self._results = list(actors), dict[int, Any]()
         self._running: dict[Any, tuple[int, Any]] = {}
-        self._returning: dict[Any, Any] = {}
+        self._restarting: dict[Any, Any] = {}
         self._lost: dict[int, tuple[int, float]] = {}
-        self._told, self._patience, self._busy = -1, patience_s, time.monotonic()
+        self._reported, self._patience, self._busy = -1, patience_s, time.monotonic()
 
     def run(self) -> list[Any]:
         while len(self._results) < len(self._jobs):
             while self._waiting and self._free:
                 index, actor = self._waiting.pop(), self._free.pop(0)
                 self._running[self._submit(actor, self._jobs[index])] = (index, actor)
-            ready, _ = ray.wait([*self._running, *self._returning], num_returns=1, timeout=0.5)
+            ready, _ = ray.wait([*self._running, *self._restarting], num_returns=1, timeout=0.5)
             for reference in ready:
                 self._settle(reference)
-            self._check_that_someone_works()
-            self._tell()
+            self._require_a_worker()
+            self._report()
         return [self._results[index] for index in range(len(self._jobs))]
 
-    def _check_that_someone_works(self) -> None:
+    def _require_a_worker(self) -> None:
         if self._running or self._free:
             self._busy = time.monotonic()
         elif time.monotonic() - self._busy > self._patience:
             raise SimulationError(
-                f"All workers were lost, and none came back within {self._patience:.0f} s "
-                "(cluster.start_timeout_s). What was finished is kept: mend the cluster and run the same command "
+                f"All workers were lost, and none restarted within {self._patience:.0f} s "
+                "(cluster.start_timeout_s). Finished work is kept: repair the cluster and run the same command "
                 "again"
             )
 
     def _settle(self, reference: Any) -> None:
-        if reference in self._returning:
-            self._came_back(reference)
+        if reference in self._restarting:
+            self._restarted(reference)
             return
         index, actor = self._running.pop(reference)
         try:
@@ -191,7 +190,7 @@ class _Queue(Generic[J]):
             self._free.append(actor)
             self._fail(index, error.cause)
         except RayActorError as error:
-            self._returning[actor.pid.remote()] = actor
+            self._restarting[actor.pid.remote()] = actor
             self._lose(index, error)
 
     def _fail(self, index: int, error: TributeError | LakeError) -> None:
@@ -199,36 +198,36 @@ class _Queue(Generic[J]):
             raise error from None
         self._results[index] = error
 
-    def _came_back(self, reference: Any) -> None:
-        actor = self._returning.pop(reference)
+    def _restarted(self, reference: Any) -> None:
+        actor = self._restarting.pop(reference)
         try:
             ray.get(reference)
             self._free.append(actor)
         except RayActorError:
             time.sleep(0.2)
-            self._returning[actor.pid.remote()] = actor
+            self._restarting[actor.pid.remote()] = actor
 
     def _lose(self, index: int, error: RayActorError) -> None:
-        """Try a job whose worker died once more, unless it has got no further for too long."""
-        reached = self._jobs[index].kept()
+        """Repeat a job whose worker died, unless it made no progress in `ATTEMPTS` tries."""
+        progress = self._jobs[index].kept()
         losses, before = self._lost.get(index, (0, -1.0))
-        self._lost[index] = (1 if reached > before else losses + 1, reached)
+        self._lost[index] = (1 if progress > before else losses + 1, progress)
         if self._lost[index][0] < ATTEMPTS:
             self._waiting.append(index)
             return
         message = (
-            f"A worker died {ATTEMPTS} times at the same point of a job ({error}). If its memory ran out, lower "
-            "simulation.memory_gib or cluster.workers; what was finished is kept, so run the same command again"
+            f"A worker died {ATTEMPTS} times at the same point of a job ({error}). If it ran out of memory, lower "
+            "simulation.memory_gib or cluster.workers. Finished work is kept: run the same command again"
         )
         self._fail(index, SimulationError(message))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._on_done is None:
             return
         finished = sum(self._jobs[index].size for index in self._results)
-        begun = sum(self._jobs[i].size * self._jobs[i].progress() for i, _ in self._running.values())
-        if (done := int(finished + begun)) != self._told:
-            self._told = done
+        running = sum(self._jobs[i].size * self._jobs[i].progress() for i, _ in self._running.values())
+        if (done := int(finished + running)) != self._reported:
+            self._reported = done
             self._on_done(done, sum(job.size for job in self._jobs))
 
 

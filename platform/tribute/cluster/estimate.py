@@ -1,33 +1,80 @@
-"""The bodies of estimators' jobs."""
+"""Jobs that fit an estimator, gather its units, and read queries out of it."""
 
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import EstimateJob, InfluenceJob
+from tribute.cluster.plan import Job
+from tribute.config import SimulationSettings
 from tribute.errors import SimulationError, TributeError
 from tribute.estimators import Gathered, Trained, fit_to, gather_to
 from tribute.readout import QueryRows, forward_seconds, seconds
-from tribute.simulation import check_file
+from tribute.simulation import Replicate, Unit, check_file
 from tribute.training import Recipe
 from tribute_storage.atomic import write_atomically
 
-STEPS = 20
-"""Training steps that are timed, after as many to warm up."""
+TIMED_STEPS = 20
+"""Training steps that are timed, after as many for warming up."""
+
+
+@dataclass(frozen=True)
+class EstimateJob(Job):
+    """Fit an estimator to a replicate in `folder`, and gather some units. Without units: only fit."""
+
+    replicate: Replicate
+    settings: SimulationSettings
+    name: str
+    units: tuple[Unit, ...]
+    folder: Path
+    recording: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return max(1, len(self.units))
+
+    @property
+    def file(self) -> Path:
+        """The gathered units."""
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows of `simulations` and the seconds the job took. Written last: it marks a finished job."""
+        return self.folder / f"{self.name}.json"
+
+
+@dataclass(frozen=True)
+class InfluenceJob(Job):
+    """An estimator's influence of the units of one gathered file on all queries."""
+
+    replicate: Replicate
+    settings: SimulationSettings
+    file: Path
+    sha256: str
+    units: int
+    recording: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return self.units
 
 
 @contextmanager
 def named(estimator: str) -> Iterator[None]:
-    """Let an exception of the estimator's code name it: on some task or training any of them may be at fault.
+    """Name the estimator in any exception of its code.
 
     Raises:
-        SimulationError: what was raised, if that was no error of tribute.
+        SimulationError: in place of an exception that is not a TributeError.
     """
     try:
         yield
@@ -35,12 +82,12 @@ def named(estimator: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise SimulationError(
-            f"Estimator {estimator} failed: {type(error).__name__}: {error}. Take another one, or other options"
+            f"Estimator {estimator} failed: {type(error).__name__}: {error}. Choose another one, or other options"
         ) from error
 
 
 def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
-    """Fit, or gather the job's units; their rows of `simulations`. What is on disk is not done again."""
+    """Fit, or gather the job's units; their rows of `simulations`. Finished work on disk is kept."""
     if not job.rows_file.exists():
         job.folder.mkdir(parents=True, exist_ok=True)
         trained, began, rows = _trained(recipe, job), time.perf_counter(), list[dict[str, Any]]()
@@ -62,33 +109,33 @@ def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
             fit_to(job.settings, trained, job.folder)
         done = {"seconds": time.perf_counter() - began, "rows": rows}
         write_atomically(job.rows_file, json.dumps(done).encode())
-    found: list[dict[str, Any]] = json.loads(job.rows_file.read_text())["rows"]
-    return [row | {"artifact_uri": str(job.folder / row["artifact_uri"])} for row in found]
+    kept: list[dict[str, Any]] = json.loads(job.rows_file.read_text())["rows"]
+    return [row | {"artifact_uri": str(job.folder / row["artifact_uri"])} for row in kept]
 
 
 def influence_of_units(
     recipe: Recipe, queries: QueryRows, job: InfluenceJob
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Influence of the job's units on every query, [Q, U], and the model's measurements, [Q], nats."""
-    found = _gathered(recipe, job).read(queries)
-    return found.influence_QS.float().cpu().numpy(), found.measurement_Q.double().cpu().numpy()
+    read = _gathered(recipe, job).read(queries)
+    return read.influence_QS.float().cpu().numpy(), read.measurement_Q.double().cpu().numpy()
 
 
 def estimate_costs(recipe: Recipe, queries: QueryRows, few: QueryRows, job: InfluenceJob) -> dict[str, float]:
-    """Forward passes that a query takes for the job's units, timed on a few, and seconds of a whole training."""
-    found = _gathered(recipe, job)
-    forward = forward_seconds(recipe.task, found.trained.theta_P, queries) / len(queries.query_ids)
-    query = seconds(lambda: found.read(few)) / len(few.query_ids)
+    """Cost of a query for the job's units, in forward passes, timed on a few; and a training's seconds."""
+    gathered = _gathered(recipe, job)
+    forward = forward_seconds(recipe.task, gathered.trained.theta_P, queries) / len(queries.query_ids)
+    query = seconds(lambda: gathered.read(few)) / len(few.query_ids)
     return {"query_in_forwards": query / forward, "training_seconds": _training_seconds(recipe)}
 
 
 def _training_seconds(recipe: Recipe) -> float:
-    everything, steps = torch.ones(len(recipe.data.source_ids)), min(STEPS, recipe.steps)
+    everything, steps = torch.ones(len(recipe.data.source_ids)), min(TIMED_STEPS, recipe.steps)
 
-    def some() -> object:
+    def first_steps() -> object:
         return recipe.run(recipe.initial(), range(steps), everything)
 
-    return seconds(some) * recipe.steps / max(steps, 1)
+    return seconds(first_steps) * recipe.steps / max(steps, 1)
 
 
 def _trained(recipe: Recipe, job: EstimateJob | InfluenceJob) -> Trained:

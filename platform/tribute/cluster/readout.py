@@ -1,26 +1,74 @@
-"""The bodies of read-out jobs: units on queries, features of queries, and the influence rows of sources.
+"""Read-out jobs: influence of units on queries, features of queries, tail patches, and influence rows.
 
 Legend: P parameters, p of the scope, U units of the job, Q queries, R replicates, S sources.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import FeatureJob, PatchJob, ReadOutJob, WriteJob
+from tribute.cluster.plan import Job
 from tribute.config import TaskSettings
 from tribute.corpus import QueryTable
 from tribute.readout import FeatureSums, PerturbedModel, QueryRows, costs, feature_sums, influence_rows, read_out
-from tribute.simulation import Design, patch_responses
+from tribute.simulation import Design, ResponseFile, patch_responses
 from tribute.tasks import Scope, build_task
 from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
 
-BLOCK = 4096
-"""Queries whose units are added up at once: the jackknife takes `LEFT_OUT` times what they do."""
+QUERY_BLOCK = 4096
+"""Queries whose units are added up at once: the jackknife needs `LEFT_OUT` times their memory."""
+
+
+@dataclass(frozen=True)
+class ReadOutJob(Job):
+    """Read out all queries for some units, each with its response files in the order of the replicates."""
+
+    method: str
+    scope: str
+    units: tuple[tuple[str, tuple[ResponseFile | None, ...]], ...]
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return len(self.units)
+
+
+@dataclass(frozen=True)
+class FeatureJob(Job):
+    """Sum the features of some queries (indices), by group."""
+
+    chosen: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Queries."""
+        return len(self.chosen)
+
+
+@dataclass(frozen=True)
+class PatchJob(Job):
+    """Take one training step on each of some sources (indices in the training set) and read out its gain."""
+
+    seed: int
+    sources: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Sources."""
+        return len(self.sources)
+
+
+@dataclass(frozen=True)
+class WriteJob(Job):
+    """Write the influence rows of some sources (indices in the corpus)."""
+
+    run_id: str
+    sources: tuple[int, ...]
 
 
 def read_out_chunk(
@@ -40,9 +88,9 @@ def read_out_chunk(
         [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
     """
     parameters, scope, responses = _loaded(settings, thetas, job, device)
-    found = read_out(job.method, scope, parameters, responses, queries, memory_gib)
-    influence = np.stack([each.influence_QS.float().cpu().numpy() for each in found])
-    return influence, found[0].measurement_Q.double().cpu().numpy()
+    read = read_out(job.method, scope, parameters, responses, queries, memory_gib)
+    influence = np.stack([replicate.influence_QS.float().cpu().numpy() for replicate in read])
+    return influence, read[0].measurement_Q.double().cpu().numpy()
 
 
 def read_out_costs(
@@ -54,7 +102,7 @@ def read_out_costs(
     names: Sequence[str],
     device: torch.device,
 ) -> dict[str, float]:
-    """What some methods cost for the job's units in one replicate, in forward passes."""
+    """Cost of some methods for the job's units in one replicate, in forward passes."""
     [theta_P, *_], scope, [response_Sp, *_] = _loaded(settings, thetas[:1], job, device)
     return costs(names, PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
 
@@ -65,9 +113,9 @@ def _loaded(
     parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
     scope, responses = Scope(build_task(settings), job.scope), []
     for replicate in range(len(thetas)):
-        nothing = torch.full((scope.size,), torch.nan, device=device)
-        files = [found[replicate] for _, found in job.units]
-        responses.append(torch.stack([nothing if file is None else file.load(device) for file in files]))
+        failed_p = torch.full((scope.size,), torch.nan, device=device)
+        files = [by_replicate[replicate] for _, by_replicate in job.units]
+        responses.append(torch.stack([failed_p if file is None else file.load(device) for file in files]))
     return parameters, scope, responses
 
 
@@ -90,27 +138,27 @@ def sum_features(
 def patch_chunk(
     recipe: Recipe, arrays: Sequence[NDArray], queries: QueryRows, job: PatchJob, memory_gib: float
 ) -> NDArray[np.float64]:
-    """What a training step on each of the job's sources gains on every query, [Q, S] nats.
+    """Gain of every query from a training step on each of the job's sources, [Q, S] nats.
 
     Args:
         arrays: the final theta [P] and the optimizer's slots.
     """
     theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in arrays)
-    moved_SP = patch_responses(recipe, State(theta_P, tuple(slots)), job.sources)
-    [found] = read_out("difference", Scope(recipe.task, "all"), [theta_P], [moved_SP], queries, memory_gib)
-    return -found.influence_QS.double().cpu().numpy()
+    response_SP = patch_responses(recipe, State(theta_P, tuple(slots)), job.sources)
+    [read] = read_out("difference", Scope(recipe.task, "all"), [theta_P], [response_SP], queries, memory_gib)
+    return -read.influence_QS.double().cpu().numpy()
 
 
 def write_chunk(
     lake: Lake, queries: QueryRows, design: Design, influence_RQU: NDArray, names: Sequence[str], job: WriteJob
 ) -> list[StagedFile]:
-    """Add the units up to the job's sources, and stage one Parquet file of all of them."""
+    """Add the units up to the job's sources, and stage one Parquet file of their influence rows."""
     columns, replicates, total = list(job.sources), *influence_RQU.shape[:2]
     chosen, used_U = _of_sources(design, columns)
     influence_RQS = np.empty((replicates, total, len(columns)), np.float32)
     error_RQS = np.empty_like(influence_RQS)
-    for replicate, begin in product(range(replicates), range(0, total, BLOCK)):
-        block = replicate, slice(begin, begin + BLOCK)
+    for replicate, begin in product(range(replicates), range(0, total, QUERY_BLOCK)):
+        block = replicate, slice(begin, begin + QUERY_BLOCK)
         influence_QU = influence_RQU[block][:, used_U]
         influence_RQS[block] = chosen.influence(influence_QU)
         error_RQS[block] = chosen.standard_error(influence_QU)
@@ -120,7 +168,7 @@ def write_chunk(
 
 
 def _of_sources(design: Design, columns: list[int]) -> tuple[Design, NDArray[np.intp]]:
-    """The part of a design that makes up some sources, and the units in it: of single sources only their own."""
+    """The part of a design that some sources depend on, and the units in it."""
     allocation_US, jackknife_JUS = design.allocation_US[:, columns], design.jackknife_JUS[:, :, columns]
     used_U = np.flatnonzero((allocation_US != 0).any(1) | (jackknife_JUS != 0).any((0, 2)))
     units = tuple(design.units[unit] for unit in used_U)

@@ -1,8 +1,8 @@
-"""The actor that owns a shard of the corpus and does the tensor work of the cluster.
+"""The Ray actor that owns a shard of the corpus and does the tensor work of the cluster.
 
 A `SourceShard` reads the sources it owns; the assembled training set is held once per node by the object store.
-Every shard can then train a replicate, simulate a chunk of units or read out queries: methods are idempotent,
-keep what they finish in files, and so may be called again, on any shard, after a crash.
+Any shard can then train a replicate, simulate a chunk of units or read out queries. The methods are idempotent and
+keep what they finish in files, so a job can be repeated on any shard after a crash.
 """
 
 import logging
@@ -10,30 +10,37 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from ray.util.metrics import Counter, Histogram
 
-from tribute.cluster.estimate import estimate_costs, estimate_units, influence_of_units, named
-from tribute.cluster.meters import Meters
-from tribute.cluster.plan import (
+from tribute.cluster.estimate import (
     EstimateJob,
-    FeatureJob,
     InfluenceJob,
-    PatchJob,
-    ReadJob,
-    ReadOutJob,
-    SimulateJob,
-    SketchJob,
-    TrainJob,
-    WriteJob,
+    estimate_costs,
+    estimate_units,
+    influence_of_units,
+    named,
 )
-from tribute.cluster.readout import patch_chunk, read_out_chunk, read_out_costs, sum_features, write_chunk
-from tribute.cluster.simulate import simulate_chunk, sketch_chunk
-from tribute.cluster.train import train_replicate
+from tribute.cluster.plan import Job
+from tribute.cluster.readout import (
+    FeatureJob,
+    PatchJob,
+    ReadOutJob,
+    WriteJob,
+    patch_chunk,
+    read_out_chunk,
+    read_out_costs,
+    sum_features,
+    write_chunk,
+)
+from tribute.cluster.simulate import SimulateJob, SketchJob, simulate_chunk, sketch_chunk
+from tribute.cluster.train import TrainJob, train_replicate
 from tribute.config import Project
 from tribute.corpus import QueryTable, load_source
 from tribute.readout import FeatureSums, QueryRows
@@ -44,10 +51,35 @@ from tribute_storage import Lake, StagedFile
 Columns = dict[str, NDArray]
 
 
-class SourceShard:
-    """Owns some sources of a snapshot; computes on one thread, or on the GPU that Ray gave it.
+@dataclass(frozen=True)
+class ReadJob(Job):
+    """Read the examples of some sources."""
 
-    One thread, because results must not depend on how many cores a worker happens to have.
+    source_ids: tuple[str, ...]
+
+
+class Meters:
+    """Prometheus metrics of one worker, through Ray's own exporter."""
+
+    def __init__(self) -> None:
+        self._steps = Counter("tribute_trajectory_steps", "steps of simulated trajectories")
+        self._jobs = Histogram(
+            "tribute_job_seconds", "time of finished jobs", [1, 10, 60, 600, 3600, 36000], tag_keys=("job",)
+        )
+
+    def steps(self, count: int) -> None:
+        """Count steps of trajectories."""
+        self._steps.inc(count)
+
+    def finished(self, job: str, seconds: float) -> None:
+        """Count a finished job and its time, in seconds."""
+        self._jobs.observe(seconds, {"job": job})
+
+
+class SourceShard:
+    """Owns some sources of a snapshot; computes on one thread, or on the GPU that Ray assigned.
+
+    One thread, because results must not depend on the number of cores of a worker.
     """
 
     def __init__(self, project: Project, snapshot: Path, on_gpu: bool) -> None:
@@ -58,7 +90,7 @@ class SourceShard:
         self._meters = Meters()
 
     def pid(self) -> int:
-        """The process that the shard lives in; answers as soon as it is up."""
+        """The process id of the shard; answers as soon as the shard is up."""
         return os.getpid()
 
     def read(self, job: ReadJob) -> dict[str, Columns]:
@@ -86,14 +118,14 @@ class SourceShard:
     def influence(
         self, data: TrainingSet, queries: QueryRows, job: InfluenceJob
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """What an estimator says of a chunk of units on all queries, and the model's measurements."""
+        """An estimator's influence of a chunk of units on all queries, and the model's measurements."""
         with self._timed("read_out"), named(job.settings.mode):
             return influence_of_units(self._recipe(data, job.replicate.seed, job.recording), queries, job)
 
     def estimate_costs(
         self, data: TrainingSet, queries: QueryRows, few: QueryRows, job: InfluenceJob
     ) -> dict[str, float]:
-        """What an estimator costs here: a query in forward passes, and a training in seconds to compare with."""
+        """Cost of an estimator on this machine: a query in forward passes, and a training in seconds."""
         with named(job.settings.mode):
             return estimate_costs(self._recipe(data, job.replicate.seed, job.recording), queries, few, job)
 
@@ -113,14 +145,14 @@ class SourceShard:
     def costs(
         self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob, names: tuple[str, ...]
     ) -> dict[str, float]:
-        """What some read-outs cost here, in forward passes."""
+        """Cost of some read-out methods on this machine, in forward passes."""
         task, memory_gib = self._project.task, self._project.readout.memory_gib
         return read_out_costs(task, memory_gib, thetas, queries, job, names, self._device)
 
     def patch(
         self, data: TrainingSet, arrays: list[NDArray], queries: QueryRows, job: PatchJob
     ) -> NDArray[np.float64]:
-        """What a training step on each of some sources gains on every query."""
+        """Gain of every query from a training step on each of some sources."""
         recipe = self._recipe(data, job.seed, None)
         return patch_chunk(recipe, arrays, queries, job, self._project.readout.memory_gib)
 

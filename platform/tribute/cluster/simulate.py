@@ -1,10 +1,12 @@
-"""The body of a simulation job.
+"""Simulation jobs, and sketches of sources for grouping.
 
 Legend: P parameters, K units of the job.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,13 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import SimulateJob, SketchJob
+from tribute.cluster.plan import Job
+from tribute.config import SimulationSettings
 from tribute.simulation import (
     Ensemble,
     Mode,
     Responses,
+    Unit,
     build_course,
     build_mode,
     change_matrix,
@@ -29,11 +33,76 @@ from tribute.tasks import Scope
 from tribute.training import Recipe, State
 from tribute_storage.atomic import write_atomically
 
-PROBES = 512
-"""Training examples on which a group's worth is looked at before it is split further."""
+PROBE_EXAMPLES = 512
+"""Training examples that measure a group's value, before the group is split."""
 
 OnSteps = Callable[[int], None]
-"""Called with the number of trajectory-steps that were just computed."""
+"""Called with the number of trajectory steps just computed."""
+
+
+@dataclass(frozen=True)
+class SimulateJob(Job):
+    """Simulate the responses of some units in one replicate. Its files are in `folder`, named after `name`."""
+
+    replicate: int
+    seed: int
+    settings: SimulationSettings
+    name: str
+    units: tuple[Unit, ...]
+    start_step: int
+    steps: int
+    folder: Path
+    recording: Path | None = None
+    probe: bool = False
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return len(self.units)
+
+    @property
+    def cost(self) -> float:
+        """Steps of trajectories."""
+        return (1 + len(self.units)) * self.steps
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows of `simulations`. Written last: it marks a finished job."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def stack_file(self) -> Path:
+        """The checkpoint: the state of all trajectories before a step, and that step."""
+        return self.folder / f"{self.name}.stack.safetensors"
+
+    @property
+    def steps_file(self) -> Path:
+        """One byte per computed step, including steps that were lost."""
+        return self.folder / f"{self.name}.steps"
+
+    def progress(self) -> float:
+        """Computed steps over all steps; 1 once the rows are written."""
+        if self.rows_file.exists():
+            return 1.0
+        computed = self.steps_file.stat().st_size if self.steps_file.exists() else 0
+        return min(computed / max(self.steps, 1), 0.99)
+
+    def kept(self) -> float:
+        """Time of the last checkpoint, s."""
+        return self.stack_file.stat().st_mtime if self.stack_file.exists() else 0.0
+
+
+@dataclass(frozen=True)
+class SketchJob(Job):
+    """Sketch the gradients of some sources (indices in the training set) at the state of a replicate."""
+
+    seed: int
+    sources: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Sources."""
+        return len(self.sources)
 
 
 def simulate_chunk(
@@ -41,13 +110,13 @@ def simulate_chunk(
 ) -> list[dict[str, Any]]:
     """Simulate the job's units from the recorded state `start` and write their responses.
 
-    A job whose rows are on disk is finished and is not simulated again; one that was killed goes on from its last
-    checkpoint, to the same bits.
+    A job whose rows are on disk is not simulated again. A killed job resumes from its last checkpoint, to the same
+    bits.
 
     Args:
         start: theta [P] and the optimizer's slots, each [P], before step `job.start_step`, at or before the
             start of the horizon.
-        final: the recorded final parameters, [P]: what a replay must arrive at, and where `continue` begins.
+        final: the recorded final parameters, [P]. A replay must end there; `continue` begins there.
     """
     if not job.rows_file.exists():
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +140,7 @@ def simulate_chunk(
 
 
 def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob, on_steps: OnSteps) -> Responses:
-    """Simulate from the last checkpoint, or from the start of the course."""
+    """Simulate from the last checkpoint, or from the first step of the horizon."""
     every, last = job.settings.checkpoint_every, mode.course.steps.stop
     with job.steps_file.open("ab", buffering=0) as computed:
 
@@ -123,8 +192,8 @@ def _rows(
 
 
 def _probe(recipe: Recipe, final_P: torch.Tensor, found: Responses, job: SimulateJob) -> list[float]:
-    """What each unit's absence costs on a fixed sample of training examples, nats."""
-    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, PROBES, dtype=np.int64))
+    """Loss of a fixed sample of training examples without each unit, nats."""
+    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, PROBE_EXAMPLES, dtype=np.int64))
     batch, _ = recipe.data.batch(chosen, recipe.device)
     scope = Scope(recipe.task, job.settings.scope)
     task, theta_P = scope.task_at(final_P), scope.of(final_P)

@@ -1,22 +1,39 @@
-"""The body of a training job.
+"""Training jobs.
 
 Legend: P parameters, N training examples.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tribute.cluster.plan import TrainJob
+from tribute.cluster.plan import Job
 from tribute.errors import ConfigError
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
 
-SAMPLE = 2048
+LOSS_EXAMPLES = 2048
+"""Training examples behind the reported final loss, at most."""
+
+
+@dataclass(frozen=True)
+class TrainJob(Job):
+    """Train one replicate, or adopt its recording, and keep its trajectory in `folder`."""
+
+    replicate: int
+    seed: int
+    folder: Path
+    recording: Path | None = None
+
+    def kept(self) -> float:
+        """Recorded states."""
+        return len(Trajectory(self.folder).steps())
 
 
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
-    """Train (or take over) and record one replicate; what its row of `trajectories` says of it."""
+    """Train (or adopt) and record one replicate; its row of `trajectories`."""
     _rehearse(recipe)
     steps = recipe.steps
     if recipe.training.checkpoint is not None:
@@ -39,7 +56,7 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
 
 
 def _rehearse(recipe: Recipe) -> None:
-    """Evaluate the loss on a few examples, those with extreme values among them, before training on all.
+    """Evaluate the loss on a few examples, including those with extreme values, before training.
 
     Raises:
         ConfigError: the task does not fit the examples.
@@ -59,8 +76,8 @@ def _rehearse(recipe: Recipe) -> None:
 
 
 def _mean_loss(recipe: Recipe, theta_P: torch.Tensor) -> float:
-    """Mean training loss over at most `SAMPLE` examples, evenly spaced over the training set."""
-    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, SAMPLE, dtype=np.int64))
+    """Mean training loss over at most `LOSS_EXAMPLES` examples, evenly spaced over the training set."""
+    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, LOSS_EXAMPLES, dtype=np.int64))
     losses = []
     with torch.no_grad():
         for part in np.array_split(chosen, -(-len(chosen) // 256)):
