@@ -25,7 +25,7 @@ class Context:
         self.project, self.reporter, self._stack = project, reporter, stack
         self.lake = Lake(project.lake_root)
         self.runs: Lineage = lineage(project)
-        self._shards: WorkerPool | None = None
+        self._workers: WorkerPool | None = None
         self._familiarity: OutOfDistributionTest | None = None
 
     def folder(self, run_id: str) -> Path:
@@ -59,15 +59,15 @@ class Context:
         """Whether a run is in the lake."""
         return self.lake.committed(table, run_id)
 
-    def shards(self) -> "WorkerPool":
-        """The Ray actors of the run; Ray starts with the first stage that needs it."""
-        if self._shards is None:
+    def workers(self) -> "WorkerPool":
+        """The worker pool of the run. Ray starts with the first stage that needs it."""
+        if self._workers is None:
             from tribute.cluster import WorkerPool, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
 
             self._stack.enter_context(ray_session(self.project.cluster))
-            self._shards = WorkerPool(self.project, self.folder(self.runs.corpus_run), self.manifest())
-            self._stack.callback(self._shards.close)
-        return self._shards
+            self._workers = WorkerPool(self.project, self.folder(self.runs.corpus_run), self.manifest())
+            self._stack.callback(self._workers.close)
+        return self._workers
 
 
 @contextmanager

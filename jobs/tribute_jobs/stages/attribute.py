@@ -23,9 +23,9 @@ from tribute.corpus import QueryTable
 from tribute.readout import QueryRows
 from tribute.simulation import Design, Simulated, design_of
 from tribute.valuation import query_uses
+from tribute_jobs.compute.readouts import ReadOuts
+from tribute_jobs.compute.sampled_month import SampledMonth, predicted_rows, sampled_month
 from tribute_jobs.context import Context
-from tribute_jobs.stages.distilled import SampledMonth, predicted_rows, sampled_month
-from tribute_jobs.stages.readouts import ReadOuts
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, StagedFile, connect
 
@@ -66,7 +66,7 @@ class Attribution:
 
     def __init__(self, context: Context, queries: QueryTable, run_id: str) -> None:
         self.context, self.queries, self.run_id = context, queries, run_id
-        self.shards, self._read_outs = context.shards(), ReadOuts(context)
+        self.workers, self._read_outs = context.workers(), ReadOuts(context)
         project, self._cap = context.project, customer_cap(context.project)
         self._runs = [(run, simulated_responses(project, run.run_id)) for run in simulation_runs(project)]
         tokens = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
@@ -131,10 +131,10 @@ class Attribution:
 
     def _write(self, block: QueryTable, influence_RQU: NDArray) -> list[StagedFile]:
         names = self.context.source_ids()
-        design: Design = self.shards.put(self._design)
-        rows, values = self.shards.put(QueryRows.of(block)), self.shards.put(influence_RQU)
+        design: Design = self.workers.put(self._design)
+        rows, values = self.workers.put(QueryRows.of(block)), self.workers.put(influence_RQU)
         jobs = [WriteJob(self.run_id, chosen) for chosen in chunks(len(names), SOURCES)]
-        staged = self.shards.run(
+        staged = self.workers.run(
             jobs, lambda actor, job: actor.write.remote(rows, design, values, names, job), None
         )
         return [file for files in staged for file in files]

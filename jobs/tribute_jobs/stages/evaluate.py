@@ -15,10 +15,10 @@ from tribute.evaluation import EvaluationStudy, GroundTruth, RemovalPlan, brittl
 from tribute.evaluation.certificate import render_certificate
 from tribute.evaluation.records import MEASURED, certificate_json, certificate_record, pool_row
 from tribute.tracking import track
+from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.methods import MethodRows, OtherEstimators, titled
-from tribute_jobs.stages.retrains import Retrains
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, connect
 from tribute_storage.atomic import write_atomically

@@ -26,9 +26,9 @@ from tribute.evaluation import removal
 from tribute.readout import QueryRows
 from tribute.simulation import Simulated, Unit, change_matrix, design_of, leave_one_out_units
 from tribute.valuation import Estimates, SourceSums, Values, query_groups, query_uses, source_values
+from tribute_jobs.compute.estimators import Costs
+from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.context import Context
-from tribute_jobs.stages.estimate import Costs
-from tribute_jobs.stages.readouts import ReadOuts
 
 Array = NDArray[np.float64]
 SOURCES = 16
@@ -128,7 +128,7 @@ class MainRun:
     def costs(self, run: SimulationRun, responses: Sequence[Simulated]) -> Costs:
         """The cost of an estimator, timed once."""
         if run.run_id not in self._costs:
-            self._costs[run.run_id] = self.read_outs.estimations.costs(run, responses, self.queries)
+            self._costs[run.run_id] = self.read_outs.estimators.costs(run, responses, self.queries)
         return self._costs[run.run_id]
 
     def tail_patch(self) -> dict[str, float] | None:
@@ -138,13 +138,13 @@ class MainRun:
         """
         if self.grouped:
             return None
-        first, shards = recorded_replicates(self.context.project)[0], self.read_outs.shards
+        first, workers = recorded_replicates(self.context.project)[0], self.read_outs.workers
         state = first.trajectory.load(first.steps)
-        arrays = shards.put([state.theta.numpy(), *(slot.numpy() for slot in state.slots)])
-        rows = shards.put(QueryRows.of(self.queries))
-        pieces = shards.run(
+        arrays = workers.put([state.theta.numpy(), *(slot.numpy() for slot in state.slots)])
+        rows = workers.put(QueryRows.of(self.queries))
+        pieces = workers.run(
             [PatchJob(first.seed, chosen) for chosen in chunks(len(self.units), SOURCES)],
-            lambda actor, job: actor.patch.remote(shards.data, arrays, rows, job),
+            lambda actor, job: actor.patch.remote(workers.data, arrays, rows, job),
         )
         gain_QU, top_Q = np.concatenate(pieces, axis=1), self.mean(self.influence_RQU).argmax(1)
         return {

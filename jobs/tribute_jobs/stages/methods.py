@@ -121,7 +121,7 @@ class MethodRows:
 
     def _baselines(self) -> list[dict[str, Any]]:
         main = self._main
-        by_name = guesses(main.read_outs.shards.examples(), main.tokens_S, main.queries)
+        by_name = guesses(main.read_outs.workers.examples(), main.tokens_S, main.queries)
         return [
             self._row(name, "baseline", self._of_units(guess_QS), 0.0, 0.0) for name, guess_QS in by_name.items()
         ]

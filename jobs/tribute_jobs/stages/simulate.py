@@ -1,34 +1,33 @@
-"""Stage `simulate`: how the parameters of every replicate would have moved without each source.
+"""Stage `simulate`: how the parameters of every replicate change without each source.
 
-Beside the simulation that is paid by, it runs the further estimates and the real retraining of spot sources that
-calibrate it.
+Besides the main simulation it runs the further estimates, and the real retraining of spot sources, which calibrate
+it.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tribute.catalog import SimulationRun, recorded_replicates, run_id, simulated_responses, simulation_runs
-from tribute.cluster import SimulateJob, chunks
+from tribute.catalog import SimulationRun, simulated_responses, simulation_runs
+from tribute.cluster import SimulateJob
 from tribute.config import Project, SimulationSettings
 from tribute.errors import ConfigError, TributeError
-from tribute.simulation import Replicate, Unit, drawn_units, largest_chunk, leave_one_out_units, relative_change
-from tribute.training import Recipe
+from tribute.simulation import Unit, drawn_units, leave_one_out_units, relative_change
 from tribute.valuation import spot_sources
+from tribute_jobs.compute.estimators import EstimatorJobs
+from tribute_jobs.compute.grouping import group_jobs
+from tribute_jobs.compute.simulation import Rows, SimulationJobs
 from tribute_jobs.context import Context
-from tribute_jobs.stages.estimate import Estimations
-from tribute_jobs.stages.grouping import group_jobs
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, connect
 
 UNSMOOTH = 0.5
-"""Relative change of a tangent against a real perturbation above which it is not to be trusted."""
+"""Relative difference between tangents and real perturbations above which tangents carry a warning."""
 
 
 def simulate(context: Context) -> StageOutput:
@@ -48,13 +47,13 @@ def simulate(context: Context) -> StageOutput:
         ).fetchall()
     if failed:
         context.reporter.warned(
-            f"{len(failed)} of {responses} simulations exploded and were stopped: {', '.join(failed[:10])}. Their "
-            "sources are valued by other replicates or by tokens"
+            f"{len(failed)} of {responses} simulations diverged and were stopped: {', '.join(failed[:10])}. Their "
+            "sources are valued by other replicates, or by their tokens"
         )
     if mode == "tangent" and smoothness is not None and smoothness > UNSMOOTH:
         context.reporter.warned(
-            f"Tangents differ from real perturbations by {smoothness:.0%} on average: this training is too rough "
-            "for them. Use simulation.mode: paired"
+            f"Tangents differ from real perturbations by {smoothness:.0%} on average: this training is not smooth "
+            "enough for them. Use simulation.mode: paired"
         )
     summary = f"{responses} responses, {mode}" + (f", {steps} steps" if steps else "")
     summary += f", smoothness {smoothness:.2f}" if smoothness is not None else ""
@@ -62,59 +61,50 @@ def simulate(context: Context) -> StageOutput:
 
 
 def _check_count(context: Context, missing: Sequence[SimulationRun]) -> None:
-    """Beside an estimator nothing is grouped: refuse to simulate each of more sources than `groups`."""
+    """Refuse to simulate each of more than `simulation.groups` sources: estimators do not group them."""
     main, sources = context.project.simulation, len(context.source_ids())
     simulated = any(run.name.startswith("estimate") and not run.settings.estimated for run in missing)
     if main.estimated and simulated and sources > main.groups:
         raise ConfigError(
-            f"calibration.estimates would simulate each of {sources} sources. If that is meant, raise "
-            f"simulation.groups ({main.groups}) to {sources}; else take estimators alone, or pay by "
+            f"calibration.estimates would simulate each of {sources} sources. To do that, raise simulation.groups "
+            f"({main.groups}) to {sources}. Otherwise use estimators alone in calibration.estimates, or pay by "
             "simulation.mode paired, which simulates groups"
         )
 
 
 class Simulations:
-    """The jobs of the missing runs, what they need, and the rows that they come to."""
+    """Runs the missing simulations of a project and commits their rows."""
 
     def __init__(self, context: Context) -> None:
-        self.context, self.shards = context, context.shards()
-        self.replicates = recorded_replicates(context.project)
-        self._starts = dict[tuple[int, int], tuple[Any, Any]]()
+        self.context, self._jobs = context, SimulationJobs(context)
         self._kept: set[str] | None = None
         main = context.project.simulation
-        few = main.notion == "leave_one_out" and main.groups < len(context.source_ids())
-        self._grouped = few and not main.estimated
-
-    def recipe(self, replicate: Replicate) -> Recipe:
-        """The training of a replicate, as the workers see it."""
-        project = self.context.project
-        return Recipe(
-            project.task,
-            project.training,
-            self.shards.examples(),
-            replicate.seed,
-            recording=self.context.recording(replicate.index),
-        )
+        fewer = main.notion == "leave_one_out" and main.groups < len(context.source_ids())
+        self._grouped = fewer and not main.estimated
 
     def run(self, missing: Sequence[SimulationRun]) -> None:
-        """Simulate what is missing; the main run first when the others need its groups."""
+        """Simulate the missing runs. The main run comes first if the others need its groups."""
         main = [run for run in missing if self._grouped and run.name == "simulated"]
         for runs in filter(None, (main, [run for run in missing if run not in main])):
             simulated = [run for run in runs if not run.settings.estimated]
             for run in runs:
                 if run.settings.estimated:
                     self.estimate([run], self._units(run))
-            planned = [(run, job) for run in simulated for job in self._jobs(run)]
-            rows = self.submit([job for _, job in planned])
+            planned = [(run, job) for run in simulated for job in self._plan(run)]
+            rows = self._jobs.run([job for _, job in planned])
             for run in simulated:
-                done = [(job, found) for (owner, job), found in zip(planned, rows, strict=True) if owner is run]
+                done = [(job, part) for (owner, job), part in zip(planned, rows, strict=True) if owner is run]
                 self._commit(run, done)
 
     def estimate(
         self, runs: Sequence[SimulationRun], units: Sequence[Unit], *, tolerant: bool = False
     ) -> dict[str, TributeError]:
-        """Let estimators take the place of a simulation; if tolerant, what those that failed raised, by run."""
-        gathered = Estimations(self.context, self.shards).gather(runs, units, tolerant=tolerant)
+        """Fit estimators in place of a simulation, and commit their units.
+
+        Returns:
+            If tolerant, the errors of the estimators that failed, by run id.
+        """
+        gathered = EstimatorJobs(self.context).gather(runs, units, tolerant=tolerant)
         failed = dict[str, TributeError]()
         for run, done in zip(runs, gathered, strict=True):
             if isinstance(done, TributeError):
@@ -124,40 +114,21 @@ class Simulations:
             self._append(run, rows)
         return failed
 
-    def submit(self, jobs: Sequence[SimulateJob]) -> list[list[dict[str, Any]]]:
-        """Run simulation jobs; the rows of each."""
-        return self.shards.run(
-            jobs,
-            lambda actor, job: actor.simulate.remote(self.shards.data, *self._start(job), job),
-            self.context.reporter.advanced,
-        )
-
-    def jobs(
-        self, run: SimulationRun, units: Sequence[Unit], part: str, *, probe: bool = False
-    ) -> list[SimulateJob]:
-        """The jobs of a run over some units, chunk by chunk in every replicate."""
-        cut = chunks(len(units), largest_chunk(self.recipe(self.replicates[0]), run.settings))
-        parts = [tuple(units[u] for u in chosen) for chosen in cut]
-        return [
-            self._job(run, replicate, f"{part}-{_digest(chunk)}", chunk, probe)
-            for replicate, chunk in product(self.replicates, parts)
-        ]
-
-    def _jobs(self, run: SimulationRun) -> list[SimulateJob]:
+    def _plan(self, run: SimulationRun) -> list[SimulateJob]:
         if run.name == "simulated" and self._grouped:
-            jobs, self._kept = group_jobs(self, run)
+            jobs, self._kept = group_jobs(self._jobs, run)
             units = [
                 unit for job in jobs if job.replicate == 0 for unit in job.units if unit.unit_id in self._kept
             ]
         else:
             units = self._units(run)
-            jobs = self.jobs(run, units, "chunk")
+            jobs = self._jobs.plan(run, units, "chunk")
         checked = run.settings.smoothness_sources
         if checked:
             settings, largest = run.settings, sorted(units, key=self._tokens, reverse=True)[:checked]
             size = settings.weight if settings.mode == "tangent" else settings.epsilon / 2
-            again = replace(run, settings=settings.model_copy(update={"mode": "paired", "epsilon": size}))
-            jobs += self.jobs(again, largest, "smoothness")
+            paired = settings.model_copy(update={"mode": "paired", "epsilon": size})
+            jobs += self._jobs.plan(replace(run, settings=paired), largest, "smoothness")
         return jobs
 
     def _units(self, run: SimulationRun) -> list[Unit]:
@@ -166,7 +137,7 @@ class Simulations:
             return drawn_units(run.settings, names, project.training.seed)
         units = leave_one_out_units(names)
         if self._grouped:
-            units = [found.unit for found in simulated_responses(project, self.context.runs.simulate_run)]
+            units = [each.unit for each in simulated_responses(project, self.context.runs.simulate_run)]
         if run.name != "retrained":
             return units
         tokens = np.array([self._tokens(unit) for unit in units], dtype=np.float64)
@@ -177,36 +148,7 @@ class Simulations:
         sources = self.context.manifest().sources
         return sum(sources[index].tokens for index in unit.removed)
 
-    def _job(
-        self, run: SimulationRun, replicate: Replicate, name: str, units: tuple[Unit, ...], probe: bool
-    ) -> SimulateJob:
-        settings, recipe = run.settings, self.recipe(replicate)
-        folder = self.context.folder(run.folder) / f"replicate-{replicate.index}"
-        first = 0 if settings.base == "continue" else recipe.horizon_start(settings.horizon)
-        return SimulateJob(
-            replicate.index,
-            replicate.seed,
-            settings,
-            name,
-            units,
-            replicate.trajectory.last_before(first),
-            settings.steps if settings.base == "continue" else recipe.steps - first,
-            folder / name,
-            recipe.recording,
-            probe,
-        )
-
-    def _start(self, job: SimulateJob) -> tuple[Any, Any]:
-        """The state before the horizon and the final parameters, each once in the object store."""
-        key = (job.replicate, job.start_step)
-        if key not in self._starts:
-            replicate = self.replicates[job.replicate]
-            state = replicate.trajectory.load(job.start_step)
-            arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
-            self._starts[key] = (self.shards.put(arrays), self.shards.put(replicate.final().numpy()))
-        return self._starts[key]
-
-    def _commit(self, run: SimulationRun, done: Sequence[tuple[SimulateJob, list[dict[str, Any]]]]) -> None:
+    def _commit(self, run: SimulationRun, done: Sequence[tuple[SimulateJob, Rows]]) -> None:
         kept = self._kept if run.name == "simulated" else None
         measured = [
             (job, row)
@@ -223,7 +165,7 @@ class Simulations:
         ]
         self._append(run, rows)
 
-    def _append(self, run: SimulationRun, rows: Sequence[dict[str, Any]]) -> None:
+    def _append(self, run: SimulationRun, rows: Rows) -> None:
         settings = run.settings
         common = {
             "run_id": run.run_id,
@@ -241,7 +183,7 @@ class Simulations:
 
 
 def reproduction(project: Project, settings: SimulationSettings) -> dict[str, object]:
-    """What a response can be computed again from, beside the corpus that its lineage leads to."""
+    """The settings that a response can be recomputed from, given the corpus that its lineage leads to."""
     return {
         "task": project.task.model_dump(mode="json"),
         "training": project.training.model_dump(mode="json", exclude={"recordings", "checkpoint"}),
@@ -250,23 +192,18 @@ def reproduction(project: Project, settings: SimulationSettings) -> dict[str, ob
     }
 
 
-def _digest(units: Sequence[Unit]) -> str:
-    """A name for a chunk after what is in it: whoever asks for the same units finds what is there."""
-    return run_id("", [[unit.unit_id, *unit.removed] for unit in units]).lstrip("-")
-
-
 def smoothness(
-    measured: Sequence[dict[str, Any]], done: Sequence[tuple[SimulateJob, list[dict[str, Any]]]]
+    measured: Sequence[dict[str, Any]], done: Sequence[tuple[SimulateJob, Rows]]
 ) -> dict[tuple[str, int], float]:
     """|r_at_another_size - r| / |r| for every unit and replicate that was simulated at two sizes.
 
-    Near 0 the response is proportional to the weight taken away; near 1 a derivative says nothing about removal.
+    Near 0 the response is proportional to the weight taken away. Near 1 a derivative does not predict removal.
     """
     uris = {(row["unit_id"], row["replicate"]): row["artifact_uri"] for row in measured}
-    found = {}
+    changes = {}
     for job, rows in done:
         for row in rows if job.name.startswith("smoothness") else []:
             key = (row["unit_id"], row["replicate"])
             if uris.get(key) and row["artifact_uri"]:
-                found[key] = relative_change(uris[key], row["artifact_uri"])
-    return found
+                changes[key] = relative_change(uris[key], row["artifact_uri"])
+    return changes

@@ -34,8 +34,8 @@ def _train(context: Context, run_id: str) -> None:
         )
         for replicate in range(training.replicates)
     ]
-    shards = context.shards()
-    found = shards.run(jobs, lambda actor, job: actor.train.remote(shards.data, job), context.reporter.advanced)
+    workers = context.workers()
+    found = workers.run(jobs, lambda actor, job: actor.train.remote(workers.data, job), context.reporter.advanced)
     common = {
         "run_id": run_id,
         "corpus_run": context.runs.corpus_run,

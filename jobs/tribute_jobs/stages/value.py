@@ -1,14 +1,15 @@
-"""Stage `value`: what each publisher's sources were worth in the period; tracked after the commit."""
+"""Stage `value`: the value of each publisher's sources in a period."""
 
-from tribute.catalog import valuation_record, value_period
+from tribute.catalog import months_with_queries, valuation_record, value_period
+from tribute.config import Project
 from tribute.tracking import track
 from tribute_jobs.context import Context
-from tribute_jobs.stages.quiet import quiet_month
+from tribute_jobs.period.sequence import NAMED
 from tribute_jobs.stages.stage import StageOutput
 
 
 def value(context: Context, period: str, attribute_run: str) -> StageOutput:
-    """Value the period from its attributed queries and commit `valuations`."""
+    """Value the period from its attributed queries, commit `valuations`, then track them in MLflow."""
     context.reporter.started("value", attribute_run)
     valuation = value_period(context.lake, context.project, period, attribute_run)
     problem = track(context.project, valuation_record(context.project, valuation))
@@ -16,9 +17,20 @@ def value(context: Context, period: str, attribute_run: str) -> StageOutput:
         context.reporter.warned(problem)
     publishers = valuation.publishers()
     if not publishers[0]["queries"]:
-        context.reporter.warned(quiet_month(context.project, period))
+        context.reporter.warned(empty_month(context.project, period))
         summary = f"{len(publishers)} publishers, no queries in {period}"
         return StageOutput(valuation.run_id, valuation.new, summary)
     kappa = publishers[0]["shrinkage"]
     summary = f"{len(publishers)} publishers, token-count weight {kappa:.2f}"
     return StageOutput(valuation.run_id, valuation.new, summary)
+
+
+def empty_month(project: Project, period: str) -> str:
+    """Warning for a month without queries, with the latest months that have some."""
+    months = months_with_queries(project)
+    known = f"There are some in {', '.join(months[-NAMED:])}" if months else "There are none in any month"
+    return (
+        f"No queries in {period}: every value is 0. {known}. If the model was not used in {period}, nothing is "
+        "wrong. Otherwise name the right month, or add its queries: to the usage file under `queries`, or with "
+        "tribute ingest PROJECT.yaml FILE"
+    )

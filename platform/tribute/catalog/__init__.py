@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tribute.catalog.estimator_runs import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.ingestion import ingested_queries, usage_events
     from tribute.catalog.period import payees, period_splits, read_book, value_period
-    from tribute.catalog.queries import attribution_run, period_queries, query_rows
+    from tribute.catalog.queries import attribution_run, months_with_queries, period_queries, query_rows
     from tribute.catalog.record import valuation_record
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import corpus_tokens, recorded_replicates, simulated_responses
@@ -42,6 +42,7 @@ __all__ = [
     "estimator_runs",
     "ingested_queries",
     "lineage",
+    "months_with_queries",
     "payees",
     "period_queries",
     "period_splits",
@@ -70,7 +71,7 @@ _MODULES = {
     "estimator_runs": ["compared_estimators", "estimator_run", "estimator_runs"],
     "ingestion": ["ingested_queries", "usage_events"],
     "period": ["payees", "period_splits", "read_book", "value_period"],
-    "queries": ["attribution_run", "period_queries", "query_rows"],
+    "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows"],
     "record": ["valuation_record"],
     "report": ["Valuation", "read_valuation", "valuation_report"],
     "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from tribute.catalog.ingestion import ingested_queries
 from tribute.catalog.runs import lineage, run_id
-from tribute.config import HeldOutQueriesSettings, IdxQueriesSettings, IngestedQueriesSettings, Project
+from tribute.config import (
+    HeldOutQueriesSettings,
+    IdxQueriesSettings,
+    IngestedQueriesSettings,
+    Project,
+    UsageQueriesSettings,
+)
 from tribute.corpus import (
     OutOfDistribution,
     QueryTable,
@@ -23,7 +29,7 @@ from tribute.corpus import (
     usage_queries,
 )
 from tribute.royalty.exact.calendar import period_days
-from tribute_storage import SCHEMAS
+from tribute_storage import SCHEMAS, connect
 
 
 def period_queries(project: Project, period: str) -> QueryTable:
@@ -41,6 +47,16 @@ def period_queries(project: Project, period: str) -> QueryTable:
         return ingested_queries(project.lake_root, period, window)
     first, after = (date.fromisoformat(day) for day in period_days(period))
     return usage_queries(settings.path, window).within(first, after)
+
+
+def months_with_queries(project: Project) -> list[str]:
+    """Months with queries in the usage file, among ingested events, or attributed: `YYYY-MM`, in order."""
+    settings, window = project.queries, getattr(project.corpus, "window", None)
+    in_file = usage_queries(settings.path, window).months() if isinstance(settings, UsageQueriesSettings) else []
+    ingested = "union select period from usage" if isinstance(settings, IngestedQueriesSettings) else ""
+    with connect(project.lake_root) as connection:
+        rows = connection.execute(f"select period from queries {ingested}").fetchall()
+    return sorted({*in_file, *(period for (period,) in rows)})
 
 
 def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:

@@ -8,7 +8,7 @@ from tribute.errors import ConfigError, SimulationError
 
 def test_an_exception_names_the_estimator() -> None:
     with (
-        pytest.raises(SimulationError, match=r"Estimator trak failed: ValueError: no such axis\. Take"),
+        pytest.raises(SimulationError, match=r"Estimator trak failed: ValueError: no such axis\. Choose"),
         named("trak"),
     ):
         raise ValueError("no such axis")

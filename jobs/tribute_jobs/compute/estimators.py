@@ -1,4 +1,4 @@
-"""Estimators in the place of a simulation: fitted to every replicate, then gathered, unit by unit, on the cluster.
+"""Estimator jobs: fit an estimator to every replicate, gather its units, and read queries out of it.
 
 Legend: R replicates, Q queries, U units.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.catalog import SimulationRun, recorded_replicates, run_id
-from tribute.cluster import EstimateJob, InfluenceJob, WorkerPool, chunks, named
+from tribute.cluster import EstimateJob, InfluenceJob, chunks, named
 from tribute.corpus import QueryTable
 from tribute.errors import TributeError
 from tribute.estimators import ESTIMATORS, Trained, largest_part
@@ -20,10 +20,10 @@ from tribute.simulation import Replicate, Simulated, Unit
 from tribute.training import Recipe
 from tribute_jobs.context import Context
 
-FEW = 32
+TIMED_QUERIES = 32
 """Queries on which an estimator is timed."""
-PROBE = 256
-"""Queries whose forward passes are timed beside it."""
+FORWARD_QUERIES = 256
+"""Queries whose forward passes are timed for comparison."""
 FIT = "fit"
 Rows = list[dict[str, Any]]
 Done = list[tuple[EstimateJob, Rows]]
@@ -31,46 +31,46 @@ Done = list[tuple[EstimateJob, Rows]]
 
 
 class Costs(NamedTuple):
-    """What an estimator costs: its preparation in trainings, a query in forward passes; of one replicate each."""
+    """Cost of an estimator in one replicate: its preparation in trainings, a query in forward passes."""
 
     prepare_in_trainings: float
     query_in_forwards: float
 
 
-class Estimations:
-    """Estimators of the project's replicates."""
+class EstimatorJobs:
+    """Plans and runs the estimator jobs of a project's replicates."""
 
-    def __init__(self, context: Context, shards: WorkerPool) -> None:
-        self._context, self._shards = context, shards
+    def __init__(self, context: Context) -> None:
+        self._context, self._workers = context, context.workers()
         self._replicates = recorded_replicates(context.project)
 
     def gather(
         self, runs: Sequence[SimulationRun], units: Sequence[Unit], *, tolerant: bool = False
     ) -> list[Done | TributeError]:
-        """Fit and gather what is not there, for every run; all fits at once, so that no worker waits for the last.
+        """Fit and gather every run, except for what is on disk. All fits run together, to keep workers busy.
 
         Args:
-            tolerant: an estimator that fails comes to its error, and the others go on.
+            tolerant: an estimator that fails has its error as its result, and the others continue.
 
         Raises:
-            TributeError: what an estimator raised, if not tolerant.
+            TributeError: raised by an estimator, if not tolerant.
         """
         fits = [[self._job(run, replicate, ()) for replicate in self._replicates_of(run)] for run in runs]
         fitted = self._estimate(fits, tolerant)
         parts = [
-            each if isinstance(each, TributeError) else self._parts(run, units, tolerant)
-            for run, each in zip(runs, fitted, strict=True)
+            outcome if isinstance(outcome, TributeError) else self._parts(run, units, tolerant)
+            for run, outcome in zip(runs, fitted, strict=True)
         ]
         gathered = iter(self._estimate([part for part in parts if not isinstance(part, TributeError)], tolerant))
         return [part if isinstance(part, TributeError) else next(gathered) for part in parts]
 
     def _estimate(self, parts: Sequence[Sequence[EstimateJob]], tolerant: bool) -> list[Done | TributeError]:
-        """Jobs of several estimators, handed out together."""
+        """Run the jobs of several estimators together; each estimator's jobs and rows, or its first error."""
         jobs = [job for part in parts for job in part]
-        rows = self._shards.run(jobs, self._submit, self._context.reporter.advanced, tolerant=tolerant)
+        rows = self._workers.run(jobs, self._submit, self._context.reporter.advanced, tolerant=tolerant)
         done = iter(zip(jobs, rows, strict=True))
-        owned = [[next(done) for _ in part] for part in parts]
-        return [next((rows for _, rows in each if isinstance(rows, TributeError)), each) for each in owned]
+        by_part = [[next(done) for _ in part] for part in parts]
+        return [next((rows for _, rows in pairs if isinstance(rows, TributeError)), pairs) for pairs in by_part]
 
     def _parts(
         self, run: SimulationRun, units: Sequence[Unit], tolerant: bool
@@ -84,18 +84,18 @@ class Estimations:
             return error
 
     def _replicates_of(self, run: SimulationRun) -> list[Replicate]:
-        """All; the first one alone where an estimator that is only judged looks at no model."""
-        alike = run.name == run.settings.mode and ESTIMATORS[run.settings.mode].model_free
-        return self._replicates[:1] if alike else self._replicates
+        """All replicates; only the first for a compared estimator that ignores the model."""
+        model_free = run.name == run.settings.mode and ESTIMATORS[run.settings.mode].model_free
+        return self._replicates[:1] if model_free else self._replicates
 
     def influence(
-        self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable
+        self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Influence of units [R, Q, U], in the estimator's unit, and the model's measurements [Q], nats."""
-        rows, jobs = self._shards.put(QueryRows.of(queries)), self._influence_jobs(run, found)
-        pieces = self._shards.run(
+        """Influence of units, [R, Q, U], in the estimator's unit; and the model's measurements, [Q] nats."""
+        rows, jobs = self._workers.put(QueryRows.of(queries)), self._influence_jobs(run, responses)
+        pieces = self._workers.run(
             jobs,
-            lambda actor, job: actor.influence.remote(self._shards.data, rows, job),
+            lambda actor, job: actor.influence.remote(self._workers.data, rows, job),
             self._context.reporter.advanced,
         )
         influence_RQU = [
@@ -111,29 +111,31 @@ class Estimations:
         ]
         return np.stack(influence_RQU), pieces[0][1]
 
-    def costs(self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable) -> Costs:
-        """What it took to prepare the first replicate, and what a query takes, both for all units."""
+    def costs(self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable) -> Costs:
+        """Cost of preparing the first replicate, and of a query, both for all units."""
         count = len(queries.query_ids)
-        probe, few = (QueryRows.of(queries.take(range(min(most, count)))) for most in (PROBE, FEW))
-        jobs = [job for job in self._influence_jobs(run, found) if job.replicate is self._replicates[0]]
-        told = self._shards.run(
-            jobs,
-            lambda actor, job: actor.estimate_costs.remote(self._shards.data, probe, few, job),
+        probe, few = (
+            QueryRows.of(queries.take(range(min(limit, count)))) for limit in (FORWARD_QUERIES, TIMED_QUERIES)
         )
-        done = [job.file.with_suffix(".json") for job in jobs]
-        done.append(self._job(run, self._replicates[0], ()).rows_file)
-        prepared = sum(float(json.loads(path.read_text())["seconds"]) for path in done)
+        jobs = [job for job in self._influence_jobs(run, responses) if job.replicate is self._replicates[0]]
+        timed = self._workers.run(
+            jobs,
+            lambda actor, job: actor.estimate_costs.remote(self._workers.data, probe, few, job),
+        )
+        rows_files = [job.file.with_suffix(".json") for job in jobs]
+        rows_files.append(self._job(run, self._replicates[0], ()).rows_file)
+        prepared = sum(float(json.loads(path.read_text())["seconds"]) for path in rows_files)
         return Costs(
-            prepared / max(float(np.median([each["training_seconds"] for each in told])), 1e-9),
-            sum(each["query_in_forwards"] for each in told),
+            prepared / max(float(np.median([cost["training_seconds"] for cost in timed])), 1e-9),
+            sum(cost["query_in_forwards"] for cost in timed),
         )
 
     def _submit(self, actor: Any, job: EstimateJob) -> Any:
-        return actor.estimate.remote(self._shards.data, job)
+        return actor.estimate.remote(self._workers.data, job)
 
     def _jobs(self, run: SimulationRun, units: Sequence[Unit]) -> list[EstimateJob]:
         ranked, project = sorted(units, key=lambda unit: unit.unit_id), self._context.project
-        recipe = Recipe(project.task, project.training, self._shards.examples(), self._replicates[0].seed)
+        recipe = Recipe(project.task, project.training, self._workers.examples(), self._replicates[0].seed)
         trained = Trained(recipe, self._replicates[0].trajectory, self._replicates[0].steps)
         cut = chunks(len(ranked), largest_part(run.settings, trained))
         return [
@@ -148,11 +150,11 @@ class Estimations:
         name, recording = digest if units else FIT, self._context.recording(replicate.index)
         return EstimateJob(replicate, run.settings, name, units, folder, recording)
 
-    def _influence_jobs(self, run: SimulationRun, found: Sequence[Simulated]) -> list[InfluenceJob]:
-        """One for every gathered file, in the order of its units."""
+    def _influence_jobs(self, run: SimulationRun, responses: Sequence[Simulated]) -> list[InfluenceJob]:
+        """One job for every gathered file, in the order of its units."""
         jobs = []
         for replicate in self._replicates_of(run):
-            files = [each.files[replicate.index] for each in found]
+            files = [response.files[replicate.index] for response in responses]
             counted = dict[Any, int]()
             for file in files:
                 assert file is not None

@@ -34,7 +34,7 @@ class Retrains:
     """
 
     def __init__(self, context: Context) -> None:
-        self.context, self.shards = context, context.shards()
+        self.context, self.workers = context, context.workers()
         self.bank = retrain_bank(context.project)
         self._settings = whole_retraining(context.project).model_copy(update={"chunk": CHUNK})
         self._files = self._known()
@@ -56,9 +56,9 @@ class Retrains:
         self.banked = sum(map(len, units.values())) - self.new
         jobs = [job for seed, lacking in missing.items() for job in self._jobs(seed, lacking)]
         starts = {seed: self._start(seed) for seed, lacking in missing.items() if lacking}
-        found = self.shards.run(
+        found = self.workers.run(
             jobs,
-            lambda actor, job: actor.simulate.remote(self.shards.data, *starts[job.seed], job),
+            lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),
             self.context.reporter.advanced,
         )
         rows = [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, found, strict=True) for row in rows]
@@ -66,10 +66,10 @@ class Retrains:
 
     def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
         """Measurement of a seed's whole training minus that without each set, [Q, U] nats; NaN: it exploded."""
-        thetas, rows = self.shards.put([self.final(seed).numpy()]), self.shards.put(QueryRows.of(queries))
+        thetas, rows = self.workers.put([self.final(seed).numpy()]), self.workers.put(QueryRows.of(queries))
         files = [(unit.unit_id, (self._files[seed, unit.unit_id],)) for unit in units]
         jobs = [ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), READ_OUT)]
-        pieces = self.shards.run(jobs, lambda actor, job: actor.read_out.remote(thetas, rows, job))
+        pieces = self.workers.run(jobs, lambda actor, job: actor.read_out.remote(thetas, rows, job))
         return np.concatenate([influence[0] for influence, _ in pieces], axis=1).astype(np.float64)
 
     def final(self, seed: int) -> Tensor:
@@ -98,15 +98,15 @@ class Retrains:
 
     def _recipe(self, seed: int) -> Recipe:
         project = self.context.project
-        return Recipe(project.task, project.training, self.shards.examples(), seed)
+        return Recipe(project.task, project.training, self.workers.examples(), seed)
 
     def _train(self, seeds: Sequence[int]) -> None:
         jobs = [
             TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / FULL_TRAINING) for seed in seeds
         ]
-        rows = self.shards.run(
+        rows = self.workers.run(
             jobs,
-            lambda actor, job: actor.train.remote(self.shards.data, job),
+            lambda actor, job: actor.train.remote(self.workers.data, job),
             self.context.reporter.advanced,
         )
         self._commit([(seed, FULL_TRAINING, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
@@ -115,7 +115,7 @@ class Retrains:
         """The initial state and the final parameters, in the object store."""
         state = self._recipe(seed).initial()
         arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
-        return self.shards.put(arrays), self.shards.put(self.final(seed).numpy())
+        return self.workers.put(arrays), self.workers.put(self.final(seed).numpy())
 
     def _jobs(self, seed: int, units: Sequence[Unit]) -> list[SimulateJob]:
         if not units:

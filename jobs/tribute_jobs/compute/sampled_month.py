@@ -16,7 +16,7 @@ from tribute.readout.distilled import PILOT, WORTHWHILE
 from tribute.simulation import Design, Simulated
 from tribute.tasks import build_task
 from tribute.valuation import GROUPS, query_groups
-from tribute_jobs.stages.readouts import ReadOuts
+from tribute_jobs.compute.readouts import ReadOuts
 
 QUERIES = 8192
 """Queries whose features one job sums."""
@@ -140,10 +140,10 @@ def _feature_sums(
     read_outs: ReadOuts, queries: QueryTable, group_Q: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Summed features of all queries by group, [G, d], and every query's measurement, [Q]."""
-    shards, by_group = read_outs.shards, np.argsort(group_Q, kind="stable")
-    table, groups = shards.put(queries), shards.put(group_Q)
+    workers, by_group = read_outs.workers, np.argsort(group_Q, kind="stable")
+    table, groups = workers.put(queries), workers.put(group_Q)
     jobs = [FeatureJob(tuple(by_group[list(c)].tolist())) for c in chunks(len(by_group), QUERIES)]
-    pieces = shards.run(
+    pieces = workers.run(
         jobs,
         lambda actor, job: actor.features.remote(read_outs.first, table, groups, GROUPS, job),
         read_outs.context.reporter.advanced,

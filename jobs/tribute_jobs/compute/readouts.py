@@ -15,8 +15,8 @@ from tribute.corpus import QueryTable
 from tribute.readout import QueryRows, candidates
 from tribute.simulation import Simulated
 from tribute.tasks import Scope, build_task
+from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.context import Context
-from tribute_jobs.stages.estimate import Estimations
 from tribute_storage.atomic import write_atomically
 
 READ_OUT = 8
@@ -30,12 +30,12 @@ class ReadOuts:
     """Read-outs of simulated units in every replicate of the project."""
 
     def __init__(self, context: Context) -> None:
-        self.context, self.shards = context, context.shards()
-        self.estimations = Estimations(context, self.shards)
+        self.context, self.workers = context, context.workers()
+        self.estimators = EstimatorJobs(context)
         self._scopes = dict[str, bool]()
         finals = [replicate.final().numpy() for replicate in recorded_replicates(context.project)]
         self.replicates = len(finals)
-        self.first, self._thetas = self.shards.put(finals[0]), self.shards.put(finals)
+        self.first, self._thetas = self.workers.put(finals[0]), self.workers.put(finals)
 
     def influence(
         self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable, method: str | None = None
@@ -45,10 +45,10 @@ class ReadOuts:
         An estimator has its own read-out, and its own unit.
         """
         if run.settings.estimated:
-            return self.estimations.influence(run, found, queries)
-        rows = self.shards.put(QueryRows.of(queries))
+            return self.estimators.influence(run, found, queries)
+        rows = self.workers.put(QueryRows.of(queries))
         chosen = method or self.method(run, found, queries)
-        pieces = self.shards.run(
+        pieces = self.workers.run(
             [self._job(run, found, chosen, part) for part in chunks(len(found), READ_OUT)],
             lambda actor, job: actor.read_out.remote(self._thetas, rows, job),
             self.context.reporter.advanced,
@@ -80,8 +80,8 @@ class ReadOuts:
     ) -> dict[str, float]:
         """What methods cost for all units in one replicate, in forward passes, timed on some of the queries."""
         probe = queries.take(range(min(PROBE, len(queries.query_ids))))
-        rows, asked = self.shards.put(QueryRows.of(probe)), tuple(names)
-        [cost] = self.shards.run(
+        rows, asked = self.workers.put(QueryRows.of(probe)), tuple(names)
+        [cost] = self.workers.run(
             [self._job(run, found, asked[0], range(len(found)))],
             lambda actor, job: actor.costs.remote(self._thetas, rows, job, asked),
         )

@@ -1,0 +1,87 @@
+"""Simulation jobs of a run: cut from its units, with the recorded state that each starts from."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from tribute.catalog import SimulationRun, recorded_replicates, run_id
+from tribute.cluster import SimulateJob, chunks
+from tribute.simulation import Replicate, Unit, largest_chunk
+from tribute.training import Recipe
+from tribute_jobs.context import Context
+
+Rows = list[dict[str, Any]]
+"""Rows of `simulations`."""
+
+
+class SimulationJobs:
+    """Plans and runs the simulation jobs of a project's replicates."""
+
+    def __init__(self, context: Context) -> None:
+        self.context, self.workers = context, context.workers()
+        self.replicates = recorded_replicates(context.project)
+        self._starts = dict[tuple[int, int], tuple[Any, Any]]()
+
+    def recipe(self, replicate: Replicate) -> Recipe:
+        """The training of a replicate, as the workers see it."""
+        project, recording = self.context.project, self.context.recording(replicate.index)
+        data = self.workers.examples()
+        return Recipe(project.task, project.training, data, replicate.seed, recording=recording)
+
+    def plan(
+        self, run: SimulationRun, units: Sequence[Unit], part: str, *, probe: bool = False
+    ) -> list[SimulateJob]:
+        """The jobs of a run over some units: every chunk in every replicate.
+
+        Args:
+            part: begins the jobs' names, and so the names of their files.
+            probe: also measure each unit's effect on a sample of training examples.
+        """
+        cut = chunks(len(units), largest_chunk(self.recipe(self.replicates[0]), run.settings))
+        parts = [tuple(units[u] for u in chosen) for chosen in cut]
+        return [
+            self._job(run, replicate, f"{part}-{_digest(chunk)}", chunk, probe)
+            for replicate, chunk in product(self.replicates, parts)
+        ]
+
+    def run(self, jobs: Sequence[SimulateJob]) -> list[Rows]:
+        """Run jobs on the workers; the rows of each."""
+        return self.workers.run(
+            jobs,
+            lambda actor, job: actor.simulate.remote(self.workers.data, *self._start(job), job),
+            self.context.reporter.advanced,
+        )
+
+    def _job(
+        self, run: SimulationRun, replicate: Replicate, name: str, units: tuple[Unit, ...], probe: bool
+    ) -> SimulateJob:
+        settings, recipe = run.settings, self.recipe(replicate)
+        folder = self.context.folder(run.folder) / f"replicate-{replicate.index}"
+        first = 0 if settings.base == "continue" else recipe.horizon_start(settings.horizon)
+        return SimulateJob(
+            replicate.index,
+            replicate.seed,
+            settings,
+            name,
+            units,
+            replicate.trajectory.last_before(first),
+            settings.steps if settings.base == "continue" else recipe.steps - first,
+            folder / name,
+            recipe.recording,
+            probe,
+        )
+
+    def _start(self, job: SimulateJob) -> tuple[Any, Any]:
+        """The recorded state before the horizon and the final parameters, each once in the object store."""
+        key = (job.replicate, job.start_step)
+        if key not in self._starts:
+            replicate = self.replicates[job.replicate]
+            state = replicate.trajectory.load(job.start_step)
+            arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
+            self._starts[key] = (self.workers.put(arrays), self.workers.put(replicate.final().numpy()))
+        return self._starts[key]
+
+
+def _digest(units: Sequence[Unit]) -> str:
+    """A hash of the units in a chunk: a later run that needs the same units finds their files."""
+    return run_id("", [[unit.unit_id, *unit.removed] for unit in units]).lstrip("-")
