@@ -174,5 +174,7 @@ def files_of(snapshot: DeltaTable | None) -> dict[str, StagedFile]:
     """The files of a snapshot by name; `path` is the name too."""
     if snapshot is None:
         return {}
-    rows = pa.table(snapshot.get_add_actions()).select(["path", "size_bytes", "num_records"]).to_pylist()
+    # Not pa.table: it imports pandas to find out whether it was handed a data frame.
+    actions = pa.RecordBatchReader.from_stream(snapshot.get_add_actions()).read_all()
+    rows = actions.select(["path", "size_bytes", "num_records"]).to_pylist()
     return {row["path"]: StagedFile(row["path"], row["size_bytes"], row["num_records"] or 0) for row in rows}

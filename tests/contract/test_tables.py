@@ -12,6 +12,7 @@ import pytest
 from tests.unit.storage.rows import any_rows, bag, varied_rows
 from tribute_storage import SCHEMAS, Lake, LakeError, connect
 from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+from tribute_storage.querying.views import document
 from tribute_storage.schemas import doc_of, order_of, tile_of, version_of
 
 RUNS = ("r1", "r2", "r3")
@@ -170,6 +171,7 @@ class TableContract:
     def test_every_column_is_documented_where_sql_is_written(self, lake: Lake, table: str) -> None:
         sql = "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index"
         with connect(lake.root) as connection:
+            document(connection)
             found = connection.execute(sql, [table]).fetchall()
         assert found == [(field.name, doc_of(field)) for field in SCHEMAS[table]]
         assert all(doc for _, doc in found)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog
 from tribute_storage.querying.sandbox import Limits, fence, run
-from tribute_storage.querying.views import committed_files, connect_files, literals
+from tribute_storage.querying.views import committed_files, connect_files, document, literals
 from tribute_storage.schemas import SCHEMAS
 
 DEFAULTS = Limits()
@@ -40,6 +40,7 @@ def open_lake(
 ) -> duckdb.DuckDBPyConnection:
     """A connection with a view per table over `files` that can read nothing but those and `older`."""
     connection = connect_files(root, files)
+    document(connection)
     allowed = [path for paths in files.values() for path in paths] + older
     fence(connection, {"allowed_paths": literals(allowed)}, limits)
     return connection

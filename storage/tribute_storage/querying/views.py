@@ -1,4 +1,4 @@
-"""One DuckDB view per table over its committed files, with the schema's documentation as comments."""
+"""One DuckDB view per table over its committed files."""
 
 import os
 import re
@@ -68,10 +68,18 @@ def connect_files(root: Path | str, files: dict[str, list[str]]) -> duckdb.DuckD
     connection.execute("SET TimeZone = 'UTC'")
     for table, paths in files.items():
         connection.execute(_view(location, table, paths))
-        for comment in comments(table, "VIEW"):
-            connection.execute(comment)
     create_macros(connection, Lake(root))
     return connection
+
+
+def document(connection: duckdb.DuckDBPyConnection) -> None:
+    """Attach the meaning of every table and column as comments, for those who explore with `duckdb_columns()`.
+
+    Takes as long as making the connection, so code that knows its tables does without.
+    """
+    for table in SCHEMAS:
+        for comment in comments(table, "VIEW"):
+            connection.execute(comment)
 
 
 def comments(table: str, kind: str) -> list[str]:

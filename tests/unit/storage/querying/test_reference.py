@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tribute_storage import SCHEMAS, connect, describe
 from tribute_storage.querying.macros import MACROS, VIEWS
+from tribute_storage.querying.views import document
 
 
 def described() -> list[tuple[str, str, str, str]]:
@@ -11,6 +12,7 @@ def described() -> list[tuple[str, str, str, str]]:
 def test_it_says_of_every_column_what_the_views_say(tmp_path: Path) -> None:
     columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal"
     with connect(tmp_path) as connection:
+        document(connection)
         found = {row for row in connection.execute(columns).fetchall() if row[0] in SCHEMAS}
     assert {row for row in described() if row[0] in SCHEMAS} == found
     assert len(found) == sum(len(schema) for schema in SCHEMAS.values())

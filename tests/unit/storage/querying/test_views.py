@@ -7,6 +7,7 @@ from deltalake import DeltaTable
 from tests.unit.storage.rows import any_rows, publisher_rows
 from tribute_storage import SCHEMAS, Lake, LakeError, connect
 from tribute_storage.querying.macros import VIEWS
+from tribute_storage.querying.views import document
 from tribute_storage.schemas import doc_of
 
 COLUMNS = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index"
@@ -43,6 +44,7 @@ def test_only_committed_files_are_read(tmp_path: Path) -> None:
 
 def test_tables_carry_their_documentation_as_comments(tmp_path: Path) -> None:
     with connect(tmp_path) as connection:
+        document(connection)
         found = dict(
             connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
         )
