@@ -1,0 +1,52 @@
+"""Training-data valuation that pays: which source's data shaped a model's answers, and what each is owed.
+
+The names below are the front door. They are imported on first use, so that `import tribute` loads nothing else.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tribute.config import CalibrationSettings, SimulationSettings, TrainingSettings
+    from tribute.errors import TributeError
+    from tribute.study import Attribution, Payout, Shares, Study, Values
+    from tribute.tasks import ByteLm, Classifier, Task
+
+__all__ = [
+    "Attribution",
+    "ByteLm",
+    "CalibrationSettings",
+    "Classifier",
+    "Payout",
+    "Shares",
+    "SimulationSettings",
+    "Study",
+    "Task",
+    "TrainingSettings",
+    "TributeError",
+    "Values",
+    "__version__",
+]
+
+_ROOMS = {
+    "tribute.config": ("CalibrationSettings", "SimulationSettings", "TrainingSettings"),
+    "tribute.errors": ("TributeError",),
+    "tribute.study": ("Attribution", "Payout", "Shares", "Study", "Values"),
+    "tribute.tasks": ("ByteLm", "Classifier", "Task"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported from its room on first use."""
+    if name == "__version__":
+        return version("tribute")
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -92,14 +92,7 @@ def retrain_bank(project: Project) -> str:
 
 def whole_retraining(project: Project) -> SimulationSettings:
     """The simulation that is real retraining: every step again without the source, nothing approximated."""
-    main = project.simulation
-    return SimulationSettings(
-        horizon=1.0,
-        memory_gib=main.memory_gib,
-        precision=main.precision,
-        checkpoint_every=main.checkpoint_every,
-        smoothness_sources=0,
-    )
+    return project.simulation.retraining()
 
 
 def retrains_spots(project: Project) -> bool:

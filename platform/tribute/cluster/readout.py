@@ -16,7 +16,7 @@ from tribute.config import TaskSettings
 from tribute.corpus import QueryTable
 from tribute.readout import FeatureSums, PerturbedModel, QueryRows, costs, feature_sums, influence_rows, read_out
 from tribute.simulation import Design, ResponseFile, patch_responses
-from tribute.tasks import Scope, build_task
+from tribute.tasks import Scope, Task, build_task
 from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
 
@@ -72,7 +72,7 @@ class WriteJob(Job):
 
 
 def read_out_chunk(
-    settings: TaskSettings,
+    settings: TaskSettings | Task,
     memory_gib: float,
     thetas: Sequence[NDArray],
     queries: QueryRows,
@@ -94,7 +94,7 @@ def read_out_chunk(
 
 
 def read_out_costs(
-    settings: TaskSettings,
+    settings: TaskSettings | Task,
     memory_gib: float,
     thetas: Sequence[NDArray],
     queries: QueryRows,
@@ -108,7 +108,7 @@ def read_out_costs(
 
 
 def _loaded(
-    settings: TaskSettings, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
+    settings: TaskSettings | Task, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
 ) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor]]:
     parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
     scope, responses = Scope(build_task(settings), job.scope), []

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from tribute.cluster.plan import Job
+from tribute.config import TaskSettings
 from tribute.errors import ConfigError
+from tribute.tasks import Task
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
 
 LOSS_EXAMPLES = 2048
@@ -70,9 +72,15 @@ def _rehearse(recipe: Recipe) -> None:
     except (IndexError, RuntimeError, ValueError) as error:
         shapes = {name: column.shape[1:] for name, column in recipe.data.columns.items()}
         raise ConfigError(
-            f"Task {recipe.task_settings.name} with options {recipe.task_settings.options} does not fit "
-            f"examples of {shapes}: {error}. Correct task.options, or corpus.window for text"
+            f"{_title(recipe.task_settings)} does not fit examples of {shapes}: {error}. Correct task.options, or "
+            "corpus.window for text"
         ) from None
+
+
+def _title(task: TaskSettings | Task) -> str:
+    if isinstance(task, TaskSettings):
+        return f"Task {task.name} with options {task.options}"
+    return f"Task {task!r}"
 
 
 def _mean_loss(recipe: Recipe, theta_P: torch.Tensor) -> float:

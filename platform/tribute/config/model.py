@@ -123,6 +123,21 @@ class SimulationSettings(Settings):
             idle.add("options")
         return SimulationSettings.model_validate({name: own[name] for name in own.keys() - idle} | keys)
 
+    def retraining(self, chunk: int = 32) -> "SimulationSettings":
+        """Real retraining: every step again without the source, nothing approximated.
+
+        Args:
+            chunk: most sources, or sets of sources, in one batch of trajectories.
+        """
+        return SimulationSettings(
+            horizon=1.0,
+            memory_gib=self.memory_gib,
+            precision=self.precision,
+            checkpoint_every=self.checkpoint_every,
+            smoothness_sources=0,
+            chunk=chunk,
+        )
+
     def _not_counted(self) -> set[str]:
         return ({"groups"} if self.estimated else set()) | (set() if self.options else {"options"})
 

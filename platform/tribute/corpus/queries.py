@@ -139,6 +139,16 @@ def content_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def column_queries(query_ids: Sequence[str], rows: Columns, accounting: Accounting = NOTHING_SAID) -> QueryTable:
+    """Queries of one row each, whatever the task's columns are called.
+
+    Raises:
+        CorpusError: a query id is repeated.
+    """
+    contents = [b"".join(rows[name][i].tobytes() for name in sorted(rows)) for i in range(len(query_ids))]
+    return _table(query_ids, rows, [1] * len(query_ids), contents, accounting)
+
+
 def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryTable:
     """The same number of held-out rows of every source (all of them where there are fewer), evenly spaced."""
     ids: list[str] = []
@@ -153,8 +163,7 @@ def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryT
     if not chosen:
         raise CorpusError("No source has held-out text to query. Raise corpus.held_out, or give a usage file")
     rows = {name: np.concatenate([columns[name] for columns in chosen]) for name in chosen[0]}
-    contents = [b"".join(rows[name][i].tobytes() for name in sorted(rows)) for i in range(len(ids))]
-    return _table(ids, rows, [1] * len(ids), contents, NOTHING_SAID)
+    return column_queries(ids, rows)
 
 
 def idx_queries(settings: IdxQueriesSettings) -> QueryTable:

@@ -226,12 +226,14 @@ class Scope:
         return self.task if self.whole else ScopedTask(self.task, self.names, theta_P)
 
 
-def build_task(settings: TaskSettings, precision: str = "float32") -> FlatTask:
-    """The task that `project.yaml` names.
+def build_task(settings: TaskSettings | Task, precision: str = "float32") -> FlatTask:
+    """The task that `project.yaml` names, or a task object.
 
     Raises:
         ConfigError: there is no such task or factory, or it does not take these options.
     """
+    if not isinstance(settings, TaskSettings):
+        return FlatTask(settings, precision)
     factory = BUILT_IN.get(settings.name) or _import_factory(settings.name)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.options.items()}
     try:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import SimulationError
-from tribute.tasks import FlatTask, build_task
+from tribute.tasks import FlatTask, Task, build_task
 from tribute.training.optimizers import build_optimizer
 from tribute.training.recording import read_recording
 from tribute.training.schedules import Order, Schedule, horizon_start, settings_schedule
@@ -47,7 +47,7 @@ class Recipe:
     `recording` is the folder of a training that was recorded elsewhere: its batches and rates are followed.
     """
 
-    task_settings: TaskSettings
+    task_settings: TaskSettings | Task
     training: TrainingSettings
     data: TrainingSet
     seed: int

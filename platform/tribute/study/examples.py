@@ -1,0 +1,156 @@
+"""Examples and queries as users hold them, checked and turned into arrays.
+
+Legend: N examples, S sources, Q queries.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tribute.corpus import Accounting, QueryTable, column_queries
+from tribute.errors import CorpusError
+from tribute.training import TrainingSet
+
+Columns = dict[str, NDArray]
+
+
+def training_set(by_source: Mapping[str, Any]) -> TrainingSet:
+    """The examples of all sources, in the order of the source ids.
+
+    Args:
+        by_source: source id to columns: a mapping of arrays, a `datasets.Dataset`, or a data frame.
+
+    Raises:
+        CorpusError: fewer than two sources, an empty one, or columns that differ between sources, have no
+            fixed shape or hold NaN.
+    """
+    if not isinstance(by_source, Mapping):
+        raise CorpusError(
+            f"by_source is a {type(by_source).__name__}. Give a mapping from source id to columns, such as "
+            '{"daily": {"features": x, "labels": y}, ...}'
+        )
+    if len(by_source) < 2:
+        raise CorpusError(f"by_source holds {len(by_source)} source(s): {list(by_source)}. Give at least two")
+    found = {source_id: _source(source_id, columns) for source_id, columns in by_source.items()}
+    first = next(iter(found))
+    for source_id, columns in found.items():
+        for name in sorted(columns.keys() ^ found[first].keys()):
+            raise CorpusError(
+                f"Sources {first!r} and {source_id!r} have different columns: {sorted(found[first])} and "
+                f"{sorted(columns)}. Give column {name!r} to both or to neither"
+            )
+        for name, values in columns.items():
+            expected = found[first][name].shape[1:]
+            if values.shape[1:] != expected:
+                raise CorpusError(
+                    f"Column {name!r} has examples of shape {values.shape[1:]} in source {source_id!r} and "
+                    f"{expected} in {first!r}. Give all sources examples of one shape"
+                )
+    return TrainingSet.assemble(found)
+
+
+def token_counts(data: TrainingSet, tokens: Mapping[str, int] | None) -> tuple[int, ...]:
+    """How much each source holds, in the order of the training set.
+
+    Without `tokens`: the size of the column `tokens` where there is one, else the number of examples.
+
+    Raises:
+        CorpusError: a source has no count, or one that is not a whole number above 0.
+    """
+    if tokens is None:
+        width = data.columns["tokens"][0].size if "tokens" in data.columns else 1
+        return tuple((np.bincount(data.source_N, minlength=len(data.source_ids)) * width).tolist())
+    wrong = sorted(set(tokens) ^ set(data.source_ids))
+    if wrong:
+        raise CorpusError(f"tokens and by_source must name the same sources; only one names {', '.join(wrong)}")
+    for source_id, count in tokens.items():
+        if int(count) != count or count < 1:
+            raise CorpusError(f"tokens[{source_id!r}] is {count!r}. Give a whole number above 0")
+    return tuple(int(tokens[source_id]) for source_id in data.source_ids)
+
+
+def query_table(
+    queries: Any, data: TrainingSet, ids: Sequence[str] | None, weights: Sequence[float] | None
+) -> QueryTable:
+    """Queries as a table; one is returned as it is.
+
+    Args:
+        queries: columns, each [Q, ...]: those of the examples, as far as the task's measurement needs them.
+        ids: one per query; by default their positions.
+        weights: how often each query was asked; by default once.
+
+    Raises:
+        CorpusError: no query, columns that do not fit those of the examples, or ids or weights of another length.
+    """
+    if isinstance(queries, QueryTable):
+        return queries
+    columns = _columns("queries", queries)
+    count = len(next(iter(columns.values())))
+    for name, values in columns.items():
+        if name in data.columns and values.shape[1:] != data.columns[name].shape[1:]:
+            raise CorpusError(
+                f"Column {name!r} has queries of shape {values.shape[1:]}, but examples of shape "
+                f"{data.columns[name].shape[1:]}. Prepare queries and examples alike"
+            )
+    for name, given in (("ids", ids), ("weights", weights)):
+        if given is not None and len(given) != count:
+            raise CorpusError(f"{name} has {len(given)} entries for {count} queries. Give one per query")
+    counts = None if weights is None else [float(weight) for weight in weights]
+    if counts is not None and not all(0 <= weight < float("inf") for weight in counts):
+        raise CorpusError("weights must be finite and at least 0: how often each query was asked")
+    names = [f"{i:06d}" for i in range(count)] if ids is None else [str(name) for name in ids]
+    return column_queries(names, columns, Accounting(weights=counts))
+
+
+def _source(source_id: object, columns: Any) -> Columns:
+    if not isinstance(source_id, str) or not source_id.strip() or "/" in source_id or source_id.startswith("."):
+        raise CorpusError(
+            f"Source id {source_id!r} cannot be used. Give a text without slashes that does not start with a dot"
+        )
+    return _columns(f"source {source_id!r}", columns)
+
+
+def _columns(where: str, given: Any) -> Columns:
+    """Columns as arrays of one length, in single precision where they are floats."""
+    found = {name: _array(where, name, values) for name, values in _named(where, given).items()}
+    lengths = {name: len(values) for name, values in found.items()}
+    if not lengths or not max(lengths.values()):
+        raise CorpusError(f"{where.capitalize()} is empty. Give it at least one row, or leave it out")
+    if len(set(lengths.values())) > 1:
+        raise CorpusError(f"The columns of {where} have different lengths: {lengths}. Give one entry per row")
+    return found
+
+
+def _named(where: str, given: Any) -> dict[str, Any]:
+    names = given.keys() if isinstance(given, Mapping) else getattr(given, "column_names", None)
+    if names is None:
+        names = getattr(given, "columns", None)
+    if names is None:
+        raise CorpusError(
+            f"{where.capitalize()} is a {type(given).__name__}. Give columns by name, such as "
+            '{"features": x, "labels": y}, or a datasets.Dataset'
+        )
+    return {str(name): given[name] for name in names}
+
+
+def _array(where: str, name: str, values: Any) -> NDArray:
+    try:
+        found = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except ValueError:
+        found = np.zeros(0, dtype=object)
+    if found.dtype.kind not in "fiub" or not found.ndim:
+        raise CorpusError(
+            f"Column {name!r} of {where} is no array of numbers with one shape per row. Convert it, and pad rows "
+            "of different lengths"
+        )
+    if found.dtype.kind == "f":
+        found = found.astype(np.float32)
+        bad = np.unique(np.argwhere(~np.isfinite(found))[:, 0])
+        if len(bad):
+            raise CorpusError(
+                f"Column {name!r} of {where} holds NaN or infinity in row {bad[0]}. Repair or drop it"
+            )
+    return np.ascontiguousarray(found)

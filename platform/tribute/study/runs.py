@@ -1,0 +1,219 @@
+"""The trainings, simulations and read-outs of a study, cut into the same jobs as those of a project.
+
+Legend: P parameters, R replicates, Q queries, U units, S sources.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tribute.cluster import EstimateJob, InfluenceJob, ReadOutJob, SimulateJob, TrainJob, chunks
+from tribute.cluster.estimate import estimate_units, influence_of_units, named
+from tribute.cluster.readout import read_out_chunk
+from tribute.cluster.simulate import simulate_chunk
+from tribute.cluster.train import train_replicate
+from tribute.config import ReadoutSettings, SimulationSettings
+from tribute.estimators import Trained, largest_part
+from tribute.readout import QueryRows, candidates
+from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, largest_chunk
+from tribute.study.workers import Workers
+from tribute.tasks import Scope
+from tribute.training import Recipe, Trajectory
+
+READ_OUT = 8
+"""Units read out by one job."""
+
+
+def digest(*content: object) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of what determines a result."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What is run for a study, and kept in its folder: whatever is there is not run again.
+
+    `recipe` is that of the first replicate; the others differ from it in their seeds and recordings.
+    """
+
+    recipe: Recipe
+    folder: Path
+    workers: Workers
+    recordings: tuple[Path, ...] = ()
+
+    def train(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
+        """Train, or take over, a replicate per seed; the row of each, as in the table `trajectories`."""
+        jobs = [
+            TrainJob(index, seed, self.folder / "trained" / f"seed-{seed}", self._recording(index))
+            for index, seed in enumerate(seeds)
+        ]
+        return self.workers.run(_train, [self.recipe], jobs)
+
+    def simulate(
+        self, replicates: Sequence[Replicate], settings: SimulationSettings, units: Sequence[Unit]
+    ) -> list[Simulated]:
+        """The responses of units in every replicate, sorted by unit id."""
+        folder = self.folder / f"simulated-{settings.fingerprint()[:12]}"
+        jobs: list[SimulateJob | EstimateJob]
+        if settings.estimated:
+            self.workers.run(_estimate, [self.recipe], [self._fit(r, settings, folder) for r in replicates])
+            jobs = [
+                self._fit(replicate, settings, folder, part)
+                for replicate, part in product(replicates, self._parts(replicates[0], settings, units))
+            ]
+            rows = self.workers.run(_estimate, [self.recipe], jobs)
+        else:
+            cut = chunks(len(units), largest_chunk(self.recipe, settings))
+            parts = [tuple(units[unit] for unit in part) for part in cut]
+            jobs = [
+                self._simulation(replicate, settings, folder, part)
+                for replicate, part in product(replicates, parts)
+            ]
+            rows = self.workers.run(_simulate, [self.recipe, tuple(replicates)], jobs)
+        return _simulated(units, [(job.units, found) for job, found in zip(jobs, rows, strict=True)])
+
+    def influence(
+        self,
+        replicates: Sequence[Replicate],
+        settings: SimulationSettings,
+        found: Sequence[Simulated],
+        rows: QueryRows,
+        readout: ReadoutSettings,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Influence of units [R, Q, U] and the first model's measurements [Q], nats; NaN: it failed."""
+        if settings.estimated:
+            return self._estimated(replicates, settings, found, rows)
+        [method, *_] = candidates(readout, settings, Scope(self.recipe.task, settings.scope).whole)
+        thetas: list[Tensor] = [replicate.final() for replicate in replicates]
+        jobs = [
+            ReadOutJob(method, settings.scope, tuple((found[u].unit.unit_id, found[u].files) for u in part))
+            for part in chunks(len(found), READ_OUT)
+        ]
+        pieces = self.workers.run(_read_out, [self.recipe, readout.memory_gib, thetas, rows], jobs)
+        return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
+
+    def _estimated(
+        self,
+        replicates: Sequence[Replicate],
+        settings: SimulationSettings,
+        found: Sequence[Simulated],
+        rows: QueryRows,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        jobs = []
+        for replicate in replicates:
+            files = [file for each in found if (file := each.files[replicate.index])]
+            counts = {(file.path, file.sha256): 0 for file in files}
+            for file in files:
+                counts[file.path, file.sha256] += 1
+            recording = self._recording(replicate.index)
+            jobs += [
+                InfluenceJob(replicate, settings, path, sha256, count, recording)
+                for (path, sha256), count in counts.items()
+            ]
+        pieces = self.workers.run(_influence, [self.recipe, rows], jobs)
+        of_replicate = [
+            np.concatenate(
+                [nats for job, (nats, _) in zip(jobs, pieces, strict=True) if job.replicate is one], axis=1
+            )
+            for one in replicates
+        ]
+        return np.stack(of_replicate), pieces[0][1]
+
+    def _simulation(
+        self, replicate: Replicate, settings: SimulationSettings, folder: Path, units: tuple[Unit, ...]
+    ) -> SimulateJob:
+        recipe = replace(self.recipe, seed=replicate.seed, recording=self._recording(replicate.index))
+        further = settings.base == "continue"
+        first = 0 if further else recipe.horizon_start(settings.horizon)
+        return SimulateJob(
+            replicate.index,
+            replicate.seed,
+            settings,
+            f"chunk-{_units_digest(units)}",
+            units,
+            replicate.trajectory.last_before(first),
+            settings.steps if further else recipe.steps - first,
+            folder / f"seed-{replicate.seed}",
+            recipe.recording,
+        )
+
+    def _fit(
+        self, replicate: Replicate, settings: SimulationSettings, folder: Path, units: tuple[Unit, ...] = ()
+    ) -> EstimateJob:
+        name = f"units-{_units_digest(units)}" if units else "fit"
+        own = folder / f"seed-{replicate.seed}"
+        return EstimateJob(replicate, settings, name, units, own, self._recording(replicate.index))
+
+    def _parts(
+        self, replicate: Replicate, settings: SimulationSettings, units: Sequence[Unit]
+    ) -> list[tuple[Unit, ...]]:
+        ranked = sorted(units, key=lambda unit: unit.unit_id)
+        with named(settings.mode):
+            size = largest_part(settings, Trained(self.recipe, replicate.trajectory, replicate.steps))
+        return [tuple(ranked[u] for u in part) for part in chunks(len(ranked), size)]
+
+    def _recording(self, index: int) -> Path | None:
+        return self.recordings[index] if self.recordings else None
+
+
+def replicate_of(row: dict[str, Any]) -> Replicate:
+    """The recorded training that a row of `train` describes."""
+    trajectory = Trajectory(Path(row["artifact_uri"]).parent)
+    return Replicate(row["replicate"], row["seed"], row["steps"], trajectory, row["artifact_sha256"])
+
+
+def _simulated(
+    units: Sequence[Unit], done: Sequence[tuple[Sequence[Unit], Sequence[dict[str, Any]]]]
+) -> list[Simulated]:
+    files: dict[str, list[ResponseFile | None]] = {unit.unit_id: [] for unit in units}
+    for part, rows in done:
+        for unit, row in zip(part, rows, strict=True):
+            uri, sha256 = row["artifact_uri"], row["artifact_sha256"]
+            file = ResponseFile(unit.unit_id, row["replicate"], Path(uri), sha256) if uri else None
+            files[unit.unit_id].append(file)
+    ranked = sorted(units, key=lambda unit: unit.unit_id)
+    return [Simulated(unit, tuple(files[unit.unit_id])) for unit in ranked]
+
+
+def _units_digest(units: Sequence[Unit]) -> str:
+    return digest([[unit.unit_id, *unit.removed] for unit in units])
+
+
+def _train(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
+    return train_replicate(replace(recipe, seed=job.seed, recording=job.recording), job)
+
+
+def _simulate(recipe: Recipe, replicates: Sequence[Replicate], job: SimulateJob) -> list[dict[str, Any]]:
+    [replicate] = [each for each in replicates if each.index == job.replicate]
+    state = replicate.trajectory.load(job.start_step)
+    start = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
+    recipe = replace(recipe, seed=job.seed, recording=job.recording)
+    return simulate_chunk(recipe, start, replicate.final().numpy(), job, lambda _: None)
+
+
+def _estimate(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
+    with named(job.settings.mode):
+        return estimate_units(replace(recipe, seed=job.replicate.seed, recording=job.recording), job)
+
+
+def _influence(
+    recipe: Recipe, rows: QueryRows, job: InfluenceJob
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    with named(job.settings.mode):
+        recipe = replace(recipe, seed=job.replicate.seed, recording=job.recording)
+        return influence_of_units(recipe, rows, job)
+
+
+def _read_out(
+    recipe: Recipe, memory_gib: float, thetas: Sequence[Tensor], rows: QueryRows, job: ReadOutJob
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    arrays = [theta.numpy() for theta in thetas]
+    return read_out_chunk(recipe.task_settings, memory_gib, arrays, rows, job, recipe.device)

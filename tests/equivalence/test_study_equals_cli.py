@@ -1,0 +1,72 @@
+"""The front door of Python and that of the command line give the same shares, to the last digit."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+import tribute
+from tests.digits import digits
+from tests.projects import settings
+from tribute.config import Project, load_project
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
+from tribute_storage import connect
+
+PERIOD = "2026-10"
+BY_SOURCE = digits({"daily": 120, "recipes": 60, "sports": 90, "weather": 40, "zoo": 30})
+QUERIES = digits({"queries": 60}, first=1400)["queries"]
+TRAINING = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 16, "epochs": 3, "replicates": 2}
+
+
+def write_project(folder: Path) -> Project:
+    """The same arrays and settings as a project."""
+    columns = {"source": [], "features": [], "label": []}
+    for source, held in BY_SOURCE.items():
+        columns["source"] += [source] * len(held["labels"])
+        columns["features"] += held["features"].tolist()
+        columns["label"] += held["labels"].tolist()
+    pq.write_table(pa.table(columns), folder / "corpus.parquet")
+    rows = [
+        {"query_id": f"{index:06d}", "features": features.tolist(), "label": int(label)}
+        for index, (features, label) in enumerate(zip(*QUERIES.values(), strict=True))
+    ]
+    (folder / "usage.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sections = settings(
+        corpus={"kind": "arrays", "path": "corpus.parquet", "held_out": 0, "duplicates": {"credit": "off"}},
+        rights={},
+        task={"name": "classifier", "options": {"features": 64, "hidden": [16]}},
+        training=TRAINING,
+        simulation={"horizon": 0.3},
+        calibration={"spot_sources": 3},
+        valuation={},
+        cluster={"workers": 1},
+    )
+    (folder / "project.yaml").write_text(yaml.safe_dump(sections))
+    return load_project(folder / "project.yaml")
+
+
+@pytest.mark.timeout(1500)
+def test_the_same_shares_as_the_command_line(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    value_run = run(project, PERIOD, JsonReporter(), "value").outputs["value"].run_id
+    with connect(project.lake_root) as lake:
+        paid = lake.execute(
+            "select publisher_id, share from valuations where run_id = $1 and level = 'publisher'", [value_run]
+        ).fetchall()
+
+    study = tribute.Study(
+        tribute.Classifier(features=64, hidden=(16,)),
+        BY_SOURCE,
+        training=tribute.TrainingSettings(**TRAINING),
+        simulation=tribute.SimulationSettings(horizon=0.3),
+        calibration=tribute.CalibrationSettings(spot_sources=3),
+    )
+    study.train()
+    values = study.value(study.attribute(QUERIES))
+    assert values.calibration["calibrated"]
+    assert values.shares().exact == {publisher: Fraction(share) for publisher, share in paid}

@@ -1,0 +1,126 @@
+"""From examples to shares in one process: what comes out, what is found again, and what misuse is told."""
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tribute
+from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
+from tribute.errors import ConfigError, CorpusError, SimulationError
+from tribute.training import Trajectory
+
+
+def test_influence_is_what_the_model_loses_without_the_source(tmp_path: Path) -> None:
+    """Over the whole horizon, paired influence is the difference of two real trainings."""
+    whole = tribute.SimulationSettings(horizon=1.0)
+    study = tribute.Study(TASK, BY_SOURCE, training=TRAINING, simulation=whole, folder=tmp_path)
+    study.train()
+    [replicate] = study.replicates
+    recipe, weights = study.runs.recipe, torch.tensor([1.0, 0.0, 1.0])
+    without = recipe.run(recipe.initial(), range(recipe.steps), weights).theta
+    batch = {name: torch.from_numpy(values) for name, values in QUERIES.items()}
+    lost_Q = recipe.task.measure(replicate.final(), batch) - recipe.task.measure(without, batch)
+    np.testing.assert_allclose(study.attribute(QUERIES).influence_QS[:, 1], lost_Q.detach(), atol=1e-4)
+
+
+def test_shares_are_exact_and_divide_the_pool(study: tribute.Study, attribution: tribute.Attribution) -> None:
+    shares = study.value(attribution).shares()
+    assert sum(shares.exact.values()) == 1
+    assert sum(shares.allocate("10000.00 EUR").minor.values()) == 1_000_000
+
+
+def test_a_folder_is_found_again_with_nothing_computed_twice(tmp_path: Path) -> None:
+    def valued() -> tuple[dict[str, Fraction], dict[Path, int]]:
+        study = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
+        study.train()
+        shares = study.value(study.attribute(QUERIES)).shares().exact
+        return shares, {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+    first = valued()
+    assert valued() == first
+
+
+def test_other_examples_or_another_task_are_another_study(tmp_path: Path) -> None:
+    other = {source: {name: values[:-1] for name, values in held.items()} for source, held in BY_SOURCE.items()}
+    wider = tribute.Classifier(features=64, hidden=(9,))
+    studies = [(TASK, BY_SOURCE), (TASK, other), (wider, BY_SOURCE)]
+    folders = {tribute.Study(*each, training=TRAINING, folder=tmp_path).runs.folder for each in studies}
+    assert len(folders) == len(studies)
+
+
+def test_more_replicates_keep_those_that_are_there(tmp_path: Path) -> None:
+    one = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
+    two = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path, replicates=2)
+    one.train()
+    [first] = one.replicates
+    shutil.rmtree(one.runs.folder / "simulated", ignore_errors=True)
+    before = first.trajectory.path(first.steps).stat().st_mtime_ns
+    two.train()
+    assert Trajectory(first.trajectory.folder).path(first.steps).stat().st_mtime_ns == before
+    assert [each.seed for each in two.replicates] == [0, 1]
+
+
+def test_precision_buys_retrains_until_all_sources_were_left_out(
+    study: tribute.Study, attribution: tribute.Attribution
+) -> None:
+    calibration = tribute.CalibrationSettings(spot_sources=1)
+    few = tribute.Study(
+        TASK, BY_SOURCE, training=TRAINING, calibration=calibration, folder=study.runs.folder.parent
+    )
+    few.train()
+    assert few.value(attribution).cost.retrains == 1
+    assert few.value(attribution, precision=1e-6).cost.retrains == len(BY_SOURCE)
+
+
+def test_an_estimator_takes_the_place_of_the_simulation(study: tribute.Study) -> None:
+    influence = study.attribute(QUERIES, method="gradient_dot")
+    assert influence.influence_QS.shape == (24, 3)
+    assert sum(study.value(influence).shares().exact.values()) == 1
+
+
+def test_an_attribution_becomes_a_data_frame(attribution: tribute.Attribution) -> None:
+    frame = attribution.to_pandas().set_index("query_id")
+    assert list(frame.columns) == ["a", "b", "c"]
+    np.testing.assert_array_equal(frame.to_numpy(), attribution.influence_QS)
+
+
+def test_a_study_that_is_not_trained_says_so() -> None:
+    with pytest.raises(SimulationError, match=r"not trained yet. Call study.train\(\) first"):
+        tribute.Study(TASK, BY_SOURCE, training=TRAINING).attribute(QUERIES)
+
+
+def test_an_unknown_method_is_told_its_nearest_name(study: tribute.Study) -> None:
+    with pytest.raises(ConfigError, match=r"Method 'ekfak' is unknown. Did you mean ekfac"):
+        study.attribute(QUERIES, method="ekfak")
+
+
+def test_settings_that_do_not_suit_a_method_are_refused(study: tribute.Study) -> None:
+    with pytest.raises(ConfigError, match=r"Method paired cannot be used with these settings: .*options"):
+        study.attribute(QUERIES, method="paired", options={"dimensions": 8})
+
+
+def test_a_task_without_a_function_is_refused() -> None:
+    with pytest.raises(ConfigError, match="task is a Linear without build, training_loss, measurement"):
+        tribute.Study(torch.nn.Linear(2, 2), BY_SOURCE)  # type: ignore[arg-type]
+
+
+def test_a_task_that_does_not_fit_the_examples_is_refused() -> None:
+    study = tribute.Study(tribute.Classifier(features=63, hidden=(8,)), BY_SOURCE, training=TRAINING)
+    with pytest.raises(ConfigError, match="does not fit examples"):
+        study.train()
+
+
+def test_queries_of_another_shape_are_refused(study: tribute.Study) -> None:
+    narrow = {"features": QUERIES["features"][:, :3], "labels": QUERIES["labels"]}
+    with pytest.raises(CorpusError, match=r"queries of shape \(3,\), but examples of shape \(64,\)"):
+        study.attribute(narrow)
+
+
+def test_an_attribution_of_another_study_is_refused(attribution: tribute.Attribution) -> None:
+    other = {f"{source}-2": columns for source, columns in BY_SOURCE.items()}
+    with pytest.raises(ConfigError, match="attribution is of sources a, b, c, the study of a-2"):
+        tribute.Study(TASK, other, training=TRAINING).value(attribution)
