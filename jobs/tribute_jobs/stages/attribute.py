@@ -49,7 +49,7 @@ def attribute(context: Context, period: str) -> StageOutput:
         return StageOutput(run_id, new, f"no queries in {period}")
     if new:
         context.reporter.started("attribute", run_id)
-        Attribution(context, queries, run_id).run(period)
+        AttributedBatch(context, queries, run_id).run(period)
     with connect(context.lake.root) as connection:
         [(count, exact, unlike)] = connection.execute(
             "select count(*), min(readout_probability), count(*) filter (unlike_corpus) from queries "
@@ -61,7 +61,7 @@ def attribute(context: Context, period: str) -> StageOutput:
     return StageOutput(run_id, new, summary + (f", {unlike} unlike the corpus" if unlike else ""))
 
 
-class Attribution:
+class AttributedBatch:
     """The read-outs of a batch of queries."""
 
     def __init__(self, context: Context, queries: QueryTable, run_id: str) -> None:

@@ -17,7 +17,7 @@ from tribute.study.plots import bars
 from tribute.study.table import Result, Row, number, percent
 from tribute.valuation import exact
 from tribute.valuation.rows import CorpusSources, Splits, valuation_rows
-from tribute.valuation.values import Values as SourceValues
+from tribute.valuation.values import SourceValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from tribute.study.shares import Shares, divided
 from tribute.study.table import Result, Row, percent
 from tribute.valuation import interval
 from tribute.valuation.rows import CorpusSources
-from tribute.valuation.values import Values as SourceValues
+from tribute.valuation.values import SourceValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tribute.valuation.intervals import interval
 from tribute.valuation.shares import exact, payable_shares
-from tribute.valuation.values import Values
+from tribute.valuation.values import SourceValues
 
 Splits = dict[tuple[str, str], Fraction]
 
@@ -40,7 +40,7 @@ class Figures(NamedTuple):
         return {name: float(values[column]) for name, values in zip(names, self, strict=True)}
 
 
-def valuation_rows(corpus: CorpusSources, splits: Splits, values: Values) -> list[dict[str, object]]:
+def valuation_rows(corpus: CorpusSources, splits: Splits, values: SourceValues) -> list[dict[str, object]]:
     """A row per publisher, each followed by a row per source that it holds a right in."""
     publisher_ids = sorted({publisher for _, publisher in splits})
     split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in corpus.source_ids])

@@ -23,7 +23,7 @@ UNKNOWN_BIAS = 0.5
 
 
 @dataclass(frozen=True)
-class Values:
+class SourceValues:
     """Sources' totals before and after calibration, [S] nats, and draws of the latter, [N, S]."""
 
     attribution_S: Array
@@ -35,7 +35,7 @@ class Values:
 
 def source_values(
     settings: ValuationSettings, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
-) -> Values:
+) -> SourceValues:
     """Values of a period from its sums; calibrated if enough units were really retrained without.
 
     Without queries every value and both ends of its interval are 0.
@@ -57,9 +57,9 @@ def source_values(
     return _shrunk(settings, sums, nats_RGS, tokens_S / tokens_S.sum(), seed)
 
 
-def _nothing(settings: ValuationSettings, sources: int) -> Values:
+def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
     zero_S, note = np.zeros(sources), {"calibrated": False, "token_weight": 1.0, "intervals": "no queries"}
-    return Values(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, json.dumps(note))
+    return SourceValues(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, json.dumps(note))
 
 
 def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:
@@ -72,7 +72,9 @@ def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Ar
     return doubt_NS
 
 
-def _shrunk(settings: ValuationSettings, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int) -> Values:
+def _shrunk(
+    settings: ValuationSettings, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int
+) -> SourceValues:
     """Values shrunk towards the token count by how far the replicates disagree."""
     totals_RS = nats_RGS.sum(1)
     total_S = totals_RS.mean(0)
@@ -82,7 +84,7 @@ def _shrunk(settings: ValuationSettings, sums: SourceSums, nats_RGS: Array, shar
     noise_NS = np.random.default_rng([seed, 1]).standard_normal(draws_NS.shape)
     doubt_NS = (1 - kappa) * _doubt(sums, settings.resamples, seed, sampling=False)  # resampling has it already
     note = {"calibrated": False, "token_weight": kappa, "intervals": "queries, replicates and unknown bias"}
-    return Values(
+    return SourceValues(
         total_S,
         shrink(total_S, share_S, kappa),
         draws_NS + UNKNOWN_BIAS * departure_S * noise_NS + doubt_NS,
@@ -100,7 +102,7 @@ def _calibrated(
     spot_units: list[str],
     settings: ValuationSettings,
     seed: int,
-) -> Values:
+) -> SourceValues:
     """Values of the calibrated batch, carried over to all queries of the period and divided inside groups.
 
     v' = growth (v + beta (x' - x)): x and x' are the simulated shares of the batch and of the period.
@@ -123,7 +125,7 @@ def _calibrated(
         "degrees_of_freedom": calibration.degrees_of_freedom,
         "intervals": "residuals of left-out spot units, Student's t; sampled queries; queries unlike the corpus",
     }
-    return Values(
+    return SourceValues(
         totals_RS.mean(0),
         growth * (calibration.value_S + moved_U) @ part_US,
         growth * draws_NS,

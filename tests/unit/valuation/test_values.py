@@ -13,7 +13,7 @@ from tribute.config import ValuationSettings
 from tribute.valuation.aggregate import SourceSums
 from tribute.valuation.estimates import Estimates
 from tribute.valuation.failures import filled
-from tribute.valuation.values import Values, source_values
+from tribute.valuation.values import SourceValues, source_values
 
 Array = NDArray[np.float64]
 TOKENS = np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0])
@@ -42,7 +42,7 @@ def estimates(nats_RGS: Array, member_US: Array | None = None) -> Estimates:
     return Estimates("attribute-1", {"retrained": truth_RU, "simulated": totals_RU}, names, member_US)
 
 
-def valued(nats_RGS: Array, batch_RGS: Array, member_US: Array | None = None) -> Values:
+def valued(nats_RGS: Array, batch_RGS: Array, member_US: Array | None = None) -> SourceValues:
     return source_values(SETTINGS, sums(nats_RGS), TOKENS, estimates(batch_RGS, member_US), 7)
 
 
