@@ -25,7 +25,7 @@ from tribute.corpus import QueryTable
 from tribute.evaluation import removal
 from tribute.readout import QueryRows
 from tribute.simulation import Simulated, Unit, change_matrix, design_of, leave_one_out_units
-from tribute.valuation import Estimates, SourceSums, Values, query_groups, query_uses, source_values
+from tribute.valuation import Estimates, SourceSums, SourceValues, query_groups, query_uses, source_values
 from tribute_jobs.compute.estimators import Costs
 from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.context import Context
@@ -91,7 +91,7 @@ class MainRun:
         """The unit that removes a set of units together."""
         return removal([source for unit in chosen for source in self.units[unit].removed], self.source_ids)
 
-    def values(self) -> Values:
+    def values(self) -> SourceValues:
         """The values that the project would pay by if the scored queries were the month."""
         project = self.context.project
         read = [self._design.influence(q) for q in self.influence_RQU.astype(np.float64)]

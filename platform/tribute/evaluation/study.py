@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import Figure, bootstrapped, misallocated, seed_ceiling
-from tribute.valuation import Values, interval
+from tribute.valuation import SourceValues, interval
 
 Array = NDArray[np.float64]
 LDS = ("lds_half_other_seed", "lds_half_same_seed", "lds_tenth_other_seed", "lds_tenth_same_seed")
@@ -89,7 +89,7 @@ class EvaluationStudy:
         )
 
     def score_values(
-        self, values: Values, tokens_S: Array, member_SU: Array, payee_ids: Sequence[str]
+        self, values: SourceValues, tokens_S: Array, member_SU: Array, payee_ids: Sequence[str]
     ) -> ValueScores:
         """Misallocated pool and interval coverage of values.
 

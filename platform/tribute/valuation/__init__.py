@@ -6,7 +6,7 @@ from tribute.valuation.estimates import Estimates
 from tribute.valuation.intervals import CONFIDENCE, interval
 from tribute.valuation.shares import exact
 from tribute.valuation.uses import query_uses
-from tribute.valuation.values import Values, source_values
+from tribute.valuation.values import SourceValues, source_values
 
 __all__ = [
     "CONFIDENCE",
@@ -14,7 +14,7 @@ __all__ = [
     "Calibration",
     "Estimates",
     "SourceSums",
-    "Values",
+    "SourceValues",
     "calibrate",
     "exact",
     "interval",

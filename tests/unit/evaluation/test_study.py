@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tribute.evaluation import EvaluationStudy, GroundTruth, brittleness, evaluation_warnings, study
-from tribute.valuation import Values
+from tribute.valuation import SourceValues
 
 LOST_QU = np.array([[3.0, 1.0, -0.5], [0.2, 2.0, 0.1], [1.0, 4.0, 2.0]])
 SETS = {"half": np.array([[True, True, False], [False, True, True], [True, False, True]])}
@@ -55,7 +55,7 @@ def test_values_are_scored_by_payee_with_the_coverage_of_their_intervals() -> No
     owed_S = np.array([2.0, 1.0, 1.0]) @ LOST_QU
     draws_NS = owed_S + np.linspace(-1, 1, 201)[:, None] * np.array([0.1, 0.1, 0.1])
     draws_NS[:, 2] += 5  # an interval that misses
-    values = Values(owed_S, owed_S, draws_NS, 0.0, "{}")
+    values = SourceValues(owed_S, owed_S, draws_NS, 0.0, "{}")
     scores = study_of(truth_of(LOST_QU)).score_values(
         values, np.array([1.0, 1.0, 2.0]), np.eye(3), ["a", "b", "c"]
     )
