@@ -15,7 +15,10 @@ def loaded(module: str, packages: list[str]) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("room", ["corpus", "estimators", "readout", "simulation", "tasks", "training"])
+@pytest.mark.parametrize(
+    "room",
+    ["corpus", "estimators", "evaluation", "readout", "simulation", "tasks", "tracking", "training", "valuation"],
+)
 def test_science_loads_no_engine(room: str) -> None:
     assert loaded(f"tribute.{room}", HEAVY) == []
 

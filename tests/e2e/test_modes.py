@@ -202,7 +202,7 @@ def test_a_checkpoint_is_valued_by_going_on_from_it(tmp_path: Path) -> None:
 def own_loop(project: Project, folder: Path, seed: int) -> torch.Tensor:
     """Plain PyTorch over the project's training set, recorded; the final parameters."""
     torch.manual_seed(seed)
-    data, task = training_set(project), build_task(project.task).task
+    data, task = training_set(project.corpus), build_task(project.task).task
     module = task.build()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     recorder = Recorder(folder, module, optimizer, every=7)

@@ -1,7 +1,7 @@
 """Recording the user's own training loop, so that it can be replayed and simulated.
 
 recorder = Recorder(folder, model, optimizer, clip_norm=1.0)
-for indices in loader:              # indices into tribute.training.training_set(project)
+for indices in loader:              # indices into tribute.training.training_set(project.corpus)
     recorder.batch(indices)         # once per accumulated part
     loss(model, indices).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -58,7 +58,7 @@ class Recording:
         if highest >= examples:
             raise ConfigError(
                 f"{self.folder} recorded example {highest}, but the corpus has {examples} training examples. Draw "
-                "batches by index from `tribute.training.training_set(project)`, in its order"
+                "batches by index from `tribute.training.training_set(project.corpus)`, in its order"
             )
         return Schedule(self.rates, self.order)
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.config import Project
+from tribute.config.corpus import CorpusSettings
 from tribute.corpus import load_source, read_corpus, read_manifest
 
 
@@ -52,15 +52,14 @@ def snapshot_training_set(folder: Path) -> TrainingSet:
     return TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
 
 
-def training_set(project: Project) -> TrainingSet:
-    """The examples that the project trains on, before any training: draw batches by index from it in a loop of
-    your own (see `Recorder`).
+def training_set(corpus: CorpusSettings) -> TrainingSet:
+    """The examples of a corpus, to draw batches from by index in your own training loop (see `Recorder`).
 
-    Reads the corpus itself, so neither Ray nor the working folder is needed. A corpus that is another one by the
-    time of `tribute train` does not pass unnoticed: the replay of the loop drifts from its recording.
+    Needs neither Ray nor the working folder. If the corpus changes before `tribute train`, the replay of the loop
+    drifts from its recording, and that is reported.
 
     Raises:
         CorpusError: the corpus cannot be read as its settings say.
     """
-    sources = read_corpus(project.corpus).sources
+    sources = read_corpus(corpus).sources
     return TrainingSet.assemble({each.source.source_id: each.train for each in sources})

@@ -11,7 +11,7 @@ from tribute.training import TrainingSet, training_set
 def test_it_is_the_snapshots_before_there_is_one(tmp_path) -> None:
     recordings = {"recordings": ["not-there-yet"], "replicates": 1}
     project = load_project(write_project(tmp_path / "press", training=recordings))
-    found = training_set(project)
+    found = training_set(project.corpus)
     assert not project.workdir.exists()
     write_snapshot(read_corpus(project.corpus), tmp_path / "snapshot")
     names = [source.source_id for source in read_manifest(tmp_path / "snapshot").sources]

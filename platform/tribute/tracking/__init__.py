@@ -1,0 +1,36 @@
+"""Tracks valuations in MLflow: one run per valuation, with its parameters, inputs, metrics and artifacts.
+
+Tracking comes after the lake has committed. An outage of MLflow is reported and changes no valuation; the next run
+of the same command tracks it. MLflow is imported when there is something to write.
+"""
+
+from tribute.config import Project
+from tribute.tracking.record import TrackedRun
+
+__all__ = ["TrackedRun", "track", "tracking_uri"]
+
+
+def tracking_uri(project: Project) -> str:
+    """`tracking.uri`, or SQLite in the working folder."""
+    return project.tracking.uri or f"sqlite:///{project.workdir / 'mlflow.db'}"
+
+
+def track(project: Project, record: TrackedRun) -> str | None:
+    """Write `record` to the MLflow run of its valuation, and create that run if there is none.
+
+    Returns:
+        None, or the reason why MLflow did not take the record.
+    """
+    marker = project.artifacts / "tracked" / f"{record.run_id}-{record.part}"
+    if not project.tracking.enabled or marker.exists():
+        return None
+    from tribute.tracking.mlflow_runs import write_run  # noqa: PLC0415  (MLflow takes seconds to import)
+
+    uri = tracking_uri(project)
+    try:
+        write_run(project, uri, record)
+    except Exception as error:  # whatever the tracking server does, the valuation stands
+        return f"MLflow at {uri} did not take {record.run_id}: {error}"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    return None
