@@ -3,12 +3,11 @@
 import textwrap
 from collections.abc import Iterable
 
+from tribute.royalty.exact.text import printable
+
+__all__ = ["WIDTH", "printable", "wrapped"]
+
 WIDTH = 100
-
-
-def printable(text: object) -> str:
-    """Text on one line, without control or text-direction characters, which could hide what it says."""
-    return "".join(each if each.isprintable() else " " for each in str(text))
 
 
 def wrapped(text: str, indent: str = "  ") -> Iterable[str]:

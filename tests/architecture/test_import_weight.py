@@ -2,9 +2,21 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
+VERIFIER = {"cryptography", "iso4217", "pydantic", "tribute"}
+"""What the verifier imports, and below what these import themselves."""
+OF_ITS_LIBRARIES = {
+    "_cffi_backend",
+    "_openssl",
+    "annotated_types",
+    "pydantic_core",
+    "typing_extensions",
+    "typing_inspection",
+}
 HEAVY = ["deltalake", "duckdb", "matplotlib", "mlflow", "ray"]
 
 
@@ -30,3 +42,24 @@ def test_a_printed_report_loads_neither_the_science_nor_plots() -> None:
 
 def test_a_refused_argument_loads_no_lake() -> None:
     assert loaded("tribute_jobs.cli", ["duckdb", "deltalake", "fsspec", "numpy", "pyarrow", "torch"]) == []
+
+
+def test_the_verifier_loads_its_own_libraries_alone() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import tribute.royalty.proof.__main__; "
+        "print(*{name.partition('.')[0] for name in sys.modules.keys() - before "
+        "if not (getattr(sys.modules[name], '__file__', None) or '').startswith(sys.base_prefix)})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = set(done.stdout.split()) - set(sys.stdlib_module_names)
+    assert VERIFIER <= found <= VERIFIER | OF_ITS_LIBRARIES
+
+
+def test_the_verifier_loads_only_the_rooms_it_is_built_from() -> None:
+    rooms = "import sys, tribute.royalty.proof; print(*[n for n in sys.modules if n.startswith('tribute')])"
+    done = subprocess.run([sys.executable, "-c", rooms], capture_output=True, text=True, check=True)
+    built = tomllib.loads((Path(__file__).parents[2] / "verify" / "pyproject.toml").read_text())
+    files = built["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].values()
+    parts = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files}
+    own = {name for name in done.stdout.split() if not any(f"{name}.".startswith(f"{part}.") for part in parts)}
+    assert own == set()

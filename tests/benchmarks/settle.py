@@ -7,7 +7,6 @@
 - 10,000 customers' fees over 1,000 publishers, by the policy `user_centric`.
 """
 
-import hashlib
 import json
 import statistics
 import tempfile
@@ -24,12 +23,12 @@ from rich.table import Table
 from tests.benchmarks.lake_rows import Step, alone, step
 from tests.benchmarks.results import update_results
 from tests.benchmarks.settle_rows import PERIOD, RUN, fill, project
-from tests.unit.royalty.issued import POLICY, statements
+from tests.unit.royalty.issued import statements
+from tests.unit.royalty.proof.forger import facts_of, typed
 from tribute.catalog import period as valuing
 from tribute.catalog import value_period
 from tribute.royalty.division import Claim, Policy, allocate_shares
-from tribute.royalty.exact import canonical_json
-from tribute.royalty.proof import BundleFacts, build_bundle, new_key, verify_bundle
+from tribute.royalty.proof import build_bundle, new_key, verify_bundle
 from tribute.royalty.render import render_html, render_pdf
 from tribute_jobs.period.settlement import commit, settlement
 from tribute_storage import Lake
@@ -73,11 +72,8 @@ def _timed(function: Callable[..., Any], seconds: dict[str, float]) -> Callable[
 def bundle_of_10k() -> bytes:
     """1,000 statements with 10 lines each, in one currency."""
     names = [f"publisher-{index:04}" for index in range(PUBLISHERS)]
-    issued = statements(PERIOD, names, LINES_EACH, [("EUR", "answers", 2_000_000_000)])
-    inputs = [{"table": "queries", "run_ids": [], "rows": 1, "sha256": hashlib.sha256(b"").hexdigest()}]
-    runs = {"simulate_run": "simulate-1", "train_run": "train-1", "value_run": "value-1"}
-    facts = BundleFacts("demo", PERIOD, "0", POLICY, inputs, runs)
-    return canonical_json(build_bundle(facts, issued, new_key()[0]))
+    issued = typed(statements(PERIOD, names, LINES_EACH, [("EUR", "answers", 2_000_000_000)]))
+    return build_bundle(facts_of(issued[0]), issued, new_key()[0]).canonical()
 
 
 def verify(content: bytes) -> list[float]:

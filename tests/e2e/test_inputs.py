@@ -14,12 +14,13 @@ import yaml
 from tests.e2e.closing import AGREEMENTS, change_rights, copied, everything, work
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import Ran, tribute
+from tests.unit.royalty.proof.forger import typed
 from tests.unit.storage.rows import any_rows
 from tribute.catalog import lineage
 from tribute.config import Project, load_project
 from tribute.errors import ProofError
-from tribute.royalty.exact import canonical_json
-from tribute.royalty.proof import BundleFacts, build_bundle, new_key
+from tribute.royalty.document import BundleFacts
+from tribute.royalty.proof import build_bundle, new_key
 from tribute_jobs.inquiries.policy import register
 from tribute_jobs.period.ledger import post, read_ledger
 from tribute_jobs.period.statements import latest_statements, statement_folder
@@ -61,6 +62,7 @@ def closed(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         events = [{name: row[name] for name in SCHEMAS["usage_events"].names} | {"run_id": run_id} for row in uses]
         add(project, "usage_events", run_id, events)
     judged = {"run_id": "evaluate-1", "period": PERIOD, "simulate_run": lineage(project).simulate_run}
+    judged["sha256"] = hashlib.sha256(b"the page").hexdigest()
     add(project, "certificates", "evaluate-1", [any_rows("certificates").to_pylist()[0] | judged])
     for last in ("settle", "close"):
         work(project, PERIOD, last)
@@ -123,7 +125,7 @@ def test_a_bundle_names_every_run_and_file_that_it_rests_on(closed: Project) -> 
 
 def test_all_of_it_is_hashed_again_and_holds(closed: Project) -> None:
     ran = verified(closed)
-    assert ran.code == 0 and "All that it rests on is in the project as it was." in ran.text
+    assert ran.code == 0 and "The project still holds everything that it rests on." in ran.text
     assert "15 tables, 2 files" in ran.text
     assert tribute("verify", bundle_file(closed)).text.startswith(
         "HOLDS: this bundle is what was signed, and it adds up.\n"
@@ -218,7 +220,7 @@ def test_another_statement_in_the_lake_is_named(project: Project) -> None:
 def test_a_bundle_that_was_changed_is_not_proof_of_anything(project: Project) -> None:
     path = bundle_file(project)
     signed = path.read_bytes()
-    path.write_bytes(signed.replace(b"tribute.bundle/1", b"tribute.bundle/9"))
+    path.write_bytes(signed.replace(b"tribute.bundle/2", b"tribute.bundle/9"))
     with pytest.raises(
         ProofError, match=r"bundle.json was changed after it was signed .*Put the signed file back"
     ):
@@ -251,7 +253,7 @@ def test_a_restatement_rests_on_its_own_rights_and_on_the_same_ledger(project: P
 def test_only_the_bundle_of_the_project_can_be_compared_with_it(closed: Project, tmp_path: Path) -> None:
     path = closed.workdir.parent / "project.yaml"
     statement = tribute("verify", bundle_file(closed).with_name("arena.json"), "--project", path)
-    assert statement.code == 2 and "is a statement. Give --project with the bundle.json" in statement.text
+    assert statement.code == 2 and "is a statement. Give --project together with the bundle.json" in statement.text
     (tmp_path / "project.yaml").write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"name": "other"}))
     other = tribute("verify", bundle_file(closed), "--project", tmp_path / "project.yaml")
     assert other.code == 2 and "The bundle is of 'press', this project is 'other'" in other.text
@@ -261,8 +263,8 @@ def signed_anew(project: Project, **changes: Any) -> None:
     """A payer that owns lake and key signs another bundle, and commits that."""
     path, key = bundle_file(project), (project.workdir / "signing-key.pem").read_text()
     old = json.loads(path.read_bytes()) | changes
-    facts = BundleFacts(**{name: old[name] for name in BundleFacts.__dataclass_fields__})
-    path.write_bytes(canonical_json(build_bundle(facts, old["statements"], key)))
+    facts = BundleFacts.model_validate({name: old[name] for name in BundleFacts.model_fields})
+    path.write_bytes(build_bundle(facts, typed(old["statements"]), key).canonical())
     new = json.loads(path.read_bytes())
     rows = rows_of(project, "bundles")
     shutil.rmtree(Path(project.lake_root) / "bundles")
@@ -291,7 +293,7 @@ def test_a_statement_of_the_version_that_the_bundle_leaves_out_is_named(project:
     left_out = final[0] | {"run_id": "more", "statement_id": "left-out", "publisher_id": "left-out"}
     add(project, "statements", "more", [left_out])
     assert places(project) == ["statements"]
-    assert "statements: lack left-out, which the lake has of this version" in verified(project).text
+    assert "statements: lack left-out, which the lake has in this version" in verified(project).text
 
 
 @pytest.mark.parametrize("lying", [b"{", b"", b"another"])

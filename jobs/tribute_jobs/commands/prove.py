@@ -67,10 +67,15 @@ def verify(
 
     Exit code 0: valid. 1: invalid, with all findings. 2: the file cannot be read.
     """
-    settings = None if project is None else opened(project)
-    from tribute_jobs.inquiries.verify import print_verdict, verdict
+    from tribute.royalty.proof import verdict
 
-    found = verdict(file, key, settings)
-    print_verdict(found, as_json)
+    if project is None:
+        found = verdict(file, key)
+    else:
+        settings = opened(project)
+        from tribute_jobs.inquiries.verify import verdict_with_project
+
+        found = verdict_with_project(file, key, settings)
+    print(found.as_json() if as_json else found.as_text())
     if found.problems:
         raise typer.Exit(1)

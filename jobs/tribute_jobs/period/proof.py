@@ -1,7 +1,6 @@
 """The proof of a final version: its signed bundle, and in each statement that it is part of it."""
 
 import hashlib
-import json
 import os
 import shutil
 from importlib.metadata import version
@@ -11,8 +10,9 @@ import pyarrow as pa
 
 from tribute.config import Project
 from tribute.errors import ProofError
-from tribute.royalty.exact import canonical_json
-from tribute.royalty.proof import BundleFacts, build_bundle, new_key, with_proofs
+from tribute.royalty import document
+from tribute.royalty.document import Bundle, BundleFacts, BundleFile, BundleInput, LedgerHead
+from tribute.royalty.proof import build_bundle, new_key, with_proofs
 from tribute_jobs.context import Context
 from tribute_jobs.period.files import write_files
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
@@ -43,10 +43,10 @@ def prove(context: Context, statements: list[Statement]) -> list[Statement]:
         shutil.rmtree(path.parent)
     if not path.exists():
         write_atomically(path, content)
-    bundle = json.loads(content)
-    proven = with_proofs(bundle, statements)
+    bundle = Bundle.model_validate_json(content)
+    proven = [each.plain() for each in with_proofs(bundle, _typed(statements))]
     write_files(path.parent, proven)
-    row = {name: bundle[name] for name in ("period", "root", "tree_size", "public_key", "signature")}
+    row = {name: getattr(bundle, name) for name in ("period", "root", "tree_size", "public_key", "signature")}
     row |= {"run_id": run_id, "statement_version": first["statement_version"]}
     row |= {"artifact_uri": context.uri(path), "artifact_sha256": _sha256(content)}
     context.lake.append("bundles", run_id, pa.Table.from_pylist([row], SCHEMAS["bundles"]))
@@ -55,18 +55,18 @@ def prove(context: Context, statements: list[Statement]) -> list[Statement]:
 
 def bundle_bytes(project: Project, statements: list[Statement]) -> bytes:
     """The signed bundle of a final version, canonical JSON: the same bytes whenever it is built."""
-    first = statements[0]
+    typed, first = _typed(statements), statements[0]
     facts = BundleFacts(
         model_id=project.name,
         period=first["period"],
         code_version=version("tribute"),
-        policy=first["policy"],
-        inputs=lake_inputs(project, first),
+        policy=typed[0].policy,
+        inputs=tuple(BundleInput.model_validate(each) for each in lake_inputs(project, first)),
         simulation={name: first[name] for name in ("simulate_run", "train_run", "value_run")},
-        files=file_inputs(project, first),
-        ledger=ledger_head(project, first["period"]),
+        files=tuple(BundleFile.model_validate(each) for each in file_inputs(project, first)),
+        ledger=LedgerHead.model_validate(ledger_head(project, first["period"])),
     )
-    return canonical_json(build_bundle(facts, statements, signing_key(project)))
+    return build_bundle(facts, typed, signing_key(project)).canonical()
 
 
 def bundle_run(project: Project, period: str, statement_version: int) -> str:
@@ -110,6 +110,10 @@ def _content(project: Project, statements: list[Statement], path: Path, committe
         f"{path} {what} (sha256 {_sha256(content)}; signed and committed: {committed}). Put the signed file back "
         "from a copy: publishers and auditors have it"
     )
+
+
+def _typed(statements: list[Statement]) -> list[document.Statement]:
+    return [document.Statement.model_validate(statement) for statement in statements]
 
 
 def _sha256(content: bytes) -> str:

@@ -7,7 +7,15 @@ from tribute.royalty.document.account import (
     Adjustment,
     AgreementTerms,
 )
-from tribute.royalty.document.bundle import BUNDLE_SCHEMA, Bundle, BundleFile, BundleInput, FactHashes, LedgerHead
+from tribute.royalty.document.bundle import (
+    BUNDLE_SCHEMA,
+    Bundle,
+    BundleFacts,
+    BundleFile,
+    BundleInput,
+    FactHashes,
+    LedgerHead,
+)
 from tribute.royalty.document.schema import json_schemas
 from tribute.royalty.document.statement import (
     PROOF_SCHEMA,
@@ -40,6 +48,7 @@ __all__ = [
     "AgreementTerms",
     "Basis",
     "Bundle",
+    "BundleFacts",
     "BundleFile",
     "BundleInput",
     "FactHashes",

@@ -1,13 +1,13 @@
 """The bundle: all final statements of a period with what they rest on, under one signature."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from tribute.royalty.document.kinds import Count, ExactModel, Month, Rows, Sha256, Signature
 from tribute.royalty.document.statement import PolicyRecord, Statement
 
-BUNDLE_SCHEMA = "tribute.bundle/2"
+BUNDLE_SCHEMA: Final = "tribute.bundle/2"
 
 
 class BundleInput(ExactModel):
@@ -47,10 +47,9 @@ class FactHashes(ExactModel):
     ledger: Sha256
 
 
-class Bundle(ExactModel):
-    """The signed record of a closed period."""
+class BundleFacts(ExactModel):
+    """What a bundle says about its period, in addition to the statements."""
 
-    schema_name: Literal["tribute.bundle/2"] = Field(alias="schema")
     model_id: str
     period: Month
     code_version: str
@@ -60,6 +59,12 @@ class Bundle(ExactModel):
     """The runs that the statements rest on."""
     files: Rows[BundleFile]
     ledger: LedgerHead
+
+
+class Bundle(BundleFacts):
+    """The signed record of a closed period."""
+
+    schema_name: Literal["tribute.bundle/2"] = Field(alias="schema")
     facts_sha256: FactHashes
     statements: Rows[Statement]
     """Sorted by id, without `proof`."""

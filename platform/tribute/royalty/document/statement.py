@@ -1,6 +1,6 @@
 """The statement: what a publisher is credited for a period in one currency, and why."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -19,8 +19,8 @@ from tribute.royalty.document.kinds import (
     Signature,
 )
 
-STATEMENT_SCHEMA = "tribute.statement/2"
-PROOF_SCHEMA = "tribute.proof/2"
+STATEMENT_SCHEMA: Final = "tribute.statement/2"
+PROOF_SCHEMA: Final = "tribute.proof/2"
 
 Basis = Literal["attribution", "token_count", "equal", "user_centric", "blend"]
 Fallback = Literal["token_count", "equal"]

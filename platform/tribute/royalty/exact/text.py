@@ -35,6 +35,11 @@ def one_line(text: str) -> str:
     return "".join(" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
 
 
+def printable(text: object) -> str:
+    """Text on one line of a terminal. Control and text-direction characters become spaces."""
+    return "".join(each if each.isprintable() else " " for each in str(text))
+
+
 def total(values: Iterable[Decimal]) -> Decimal:
     """Exact sum, the same for any order: far more digits than binary doubles written in full can need."""
     with localcontext(prec=2000):

@@ -1,15 +1,18 @@
 """Signing a closed period, and verifying it offline."""
 
-from tribute.royalty.proof.bundle import BundleFacts, build_bundle, with_proofs
+from tribute.royalty.proof.bundle import build_bundle, with_proofs
+from tribute.royalty.proof.findings import Problem
 from tribute.royalty.proof.signing import new_key, public_key
-from tribute.royalty.proof.verify import Problem, verify_bundle, verify_statement
+from tribute.royalty.proof.verdict import Verdict, verdict
+from tribute.royalty.proof.verify import verify_bundle, verify_statement
 
 __all__ = [
-    "BundleFacts",
     "Problem",
+    "Verdict",
     "build_bundle",
     "new_key",
     "public_key",
+    "verdict",
     "verify_bundle",
     "verify_statement",
     "with_proofs",

@@ -1,17 +1,16 @@
-"""Merkle trees as in RFC 6962, and one proof for a run of neighbouring leaves.
+"""Merkle trees and inclusion proofs as in RFC 6962.
 
-A leaf is hashed as SHA-256(0x00 || leaf), a node as SHA-256(0x01 || left || right); the left subtree of n leaves
-has the largest power of two below n, so no leaf is ever doubled. Root and proof alone do not fix the number of
-leaves (a hash of the proof may stand for a larger or a smaller subtree): sign the size beside the root.
+A leaf is hashed as SHA-256(0x00 || leaf), a node as SHA-256(0x01 || left || right). The left subtree of n leaves
+holds the largest power of two below n, so no leaf is duplicated. A root and a proof do not determine the number of
+leaves: sign the tree size together with the root.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tribute.errors import ProofError
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
-_MOST_LEAVES = 2**62
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -25,7 +24,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class MerkleTree:
-    """All nodes over given leaf hashes, level by level; a node without a right neighbour moves up as it is."""
+    """All nodes over given leaf hashes, level by level. A node without a right neighbour moves up unchanged."""
 
     def __init__(self, leaf_hashes: Sequence[bytes]) -> None:
         self._levels = [list(leaf_hashes)]
@@ -36,74 +35,49 @@ class MerkleTree:
 
     @property
     def root(self) -> bytes:
-        """Root hash; of no leaves, SHA-256 of nothing."""
+        """Root hash, 32 bytes. The root of an empty tree is the SHA-256 of no bytes."""
         return self._levels[-1][0] if self._levels[-1] else EMPTY_ROOT
 
-    def range_proof(self, first: int, count: int) -> list[bytes]:
-        """Hashes of the maximal subtrees without a leaf of `first ... first + count - 1`, from left to right.
+    def inclusion_proof(self, index: int) -> list[bytes]:
+        """Sibling hashes on the path from a leaf to the root, the leaf's own sibling first.
 
         Raises:
-            ProofError: the range is empty or not of this tree.
+            ProofError: the tree has no leaf with this index.
         """
-        _check_range(first, count, len(self._levels[0]))
-        left: list[bytes] = []
-        right: list[bytes] = []
-        start, last = first, first + count - 1
+        _check_index(index, len(self._levels[0]))
+        hashes = []
         for level in self._levels[:-1]:
-            if start % 2:
-                left.append(level[start - 1])
-            if last % 2 == 0 and last + 1 < len(level):
-                right.append(level[last + 1])
-            start, last = start // 2, last // 2
-        return left[::-1] + right
+            if index ^ 1 < len(level):
+                hashes.append(level[index ^ 1])
+            index //= 2
+        return hashes
 
 
-def root(leaves: Sequence[bytes]) -> bytes:
-    """Root hash of a tree over leaves."""
-    return MerkleTree([leaf_hash(leaf) for leaf in leaves]).root
+def root_from_proof(leaf: bytes, index: int, tree_size: int, hashes: Sequence[bytes]) -> bytes:
+    """Root hash of a tree of which one leaf hash and its inclusion proof are known.
 
-
-def range_proof(leaves: Sequence[bytes], first: int, count: int) -> list[bytes]:
-    """The proof of neighbouring leaves, see `Tree.range_proof`; of one leaf, its inclusion proof.
+    Args:
+        leaf: hash of the leaf.
+        hashes: sibling hashes as returned by `MerkleTree.inclusion_proof`.
 
     Raises:
-        ProofError: the range is empty or not of this tree.
+        ProofError: the tree has no leaf with this index, or the proof has too few or too many hashes.
     """
-    return MerkleTree([leaf_hash(leaf) for leaf in leaves]).range_proof(first, count)
+    _check_index(index, tree_size)
+    position, width, used = index, tree_size, 0
+    node = leaf
+    while width > 1:
+        if position ^ 1 < width:
+            if used == len(hashes):
+                raise ProofError(f"The proof has {used} hashes, too few for leaf {index} of {tree_size}")
+            sibling, used = hashes[used], used + 1
+            node = node_hash(sibling, node) if position % 2 else node_hash(node, sibling)
+        position, width = position // 2, (width + 1) // 2
+    if used < len(hashes):
+        raise ProofError(f"The proof has {len(hashes)} hashes, leaf {index} of {tree_size} needs {used}")
+    return node
 
 
-def root_from_range(leaf_hashes: Sequence[bytes], first: int, tree_size: int, hashes: Sequence[bytes]) -> bytes:
-    """Root hash of a tree of which only a range of leaf hashes and the proof of that range are known.
-
-    Raises:
-        ProofError: the range is empty or not of such a tree, or the proof has too few or too many hashes.
-    """
-    _check_range(first, len(leaf_hashes), tree_size)
-    known, given = iter(leaf_hashes), iter(hashes)
-    found = _subtree(0, tree_size, range(first, first + len(leaf_hashes)), known, given)
-    if next(given, None) is not None:
-        raise ProofError(f"The proof has more than the hashes that {_said(first, leaf_hashes, tree_size)} need")
-    return found
-
-
-def _subtree(start: int, size: int, wanted: range, known: Iterator[bytes], given: Iterator[bytes]) -> bytes:
-    if start >= wanted.stop or start + size <= wanted.start:
-        found = next(given, None)
-        if found is None:
-            raise ProofError(f"The proof has no hash for leaves {start} to {start + size - 1}. Get it again")
-        return found
-    if size == 1:
-        return next(known)
-    left = 1 << (size - 1).bit_length() - 1
-    return node_hash(
-        _subtree(start, left, wanted, known, given), _subtree(start + left, size - left, wanted, known, given)
-    )
-
-
-def _check_range(first: int, count: int, tree_size: int) -> None:
-    if not (first >= 0 and count >= 1 and first + count <= tree_size <= _MOST_LEAVES):
-        raise ProofError(f"{count} leaves from leaf {first} on are no range of a tree of {tree_size} leaves")
-
-
-def _said(first: int, leaf_hashes: Sequence[bytes], tree_size: int) -> str:
-    return f"leaves {first} to {first + len(leaf_hashes) - 1} of {tree_size}"
+def _check_index(index: int, tree_size: int) -> None:
+    if not 0 <= index < tree_size:
+        raise ProofError(f"A tree of {tree_size} leaves has no leaf {index}. Indices count from 0")

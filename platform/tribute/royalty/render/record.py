@@ -95,7 +95,7 @@ def _both(certificate: Mapping[str, str]) -> tuple[str, str]:
 def _proof(proof: Mapping[str, Any] | None) -> list[RecordRow]:
     if not proof:
         return [RecordRow("Proof", "added when the operator closes the period")]
-    place = f"leaf {proof['first_leaf']} of {proof['tree_size']}, {len(proof['hashes'])} hashes, in the JSON file"
+    place = f"leaf {proof['leaf_index']} of {proof['tree_size']}, {len(proof['hashes'])} hashes, in the JSON file"
     return [
         RecordRow("Proof", place),
         RecordRow("Root of the period", codes=(proof["root"],)),

@@ -95,7 +95,7 @@ def test_a_source_in_two_pools_is_two_rows_and_one_bar() -> None:
 
 
 def test_the_record_tells_revenue_terms_and_proof() -> None:
-    proof = {"first_leaf": 3, "tree_size": 9, "hashes": ["a", "b"], "root": "r" * 64, "public_key": "k" * 64}
+    proof = {"leaf_index": 3, "tree_size": 9, "hashes": ["a", "b"], "root": "r" * 64, "public_key": "k" * 64}
     closed = one(proof=proof, agreement=one()["agreement"] | {
         "rate": "0.7", "threshold_minor": 5_000, "guarantee_minor": 100, "reserve_rate": "1/10",
         "reserve_months": 6, "withholding_rate": "3/20", "accounting_period": "quarter"})  # fmt: skip

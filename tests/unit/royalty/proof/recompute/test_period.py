@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from tests.unit.royalty.issued import statements
+from tests.unit.royalty.proof.forger import Plain, facts_of, plain, typed
 from tribute.royalty.division.allocation import Allocation, Claim, ShareParts, allocate_shares
 from tribute.royalty.division.policy import Policy
-from tribute.royalty.exact.canonical import canonical_json
-from tribute.royalty.proof.bundle import BundleFacts, build_bundle, with_proofs
-from tribute.royalty.proof.recompute.period import division_problems, split_problems
+from tribute.royalty.document import Statement
+from tribute.royalty.proof.bundle import build_bundle, with_proofs
+from tribute.royalty.proof.recompute.period import division_problems, pool_problems, split_problems
 from tribute.royalty.proof.signing import new_key
-from tribute.royalty.proof.verify import verify_bundle, verify_statement
+from tribute.royalty.proof.verify import check_bundle, check_statement
 from tribute.royalty.statement import build as building
 
-Statement = dict[str, Any]
 PEM, _ = new_key()
 HALF, FEES = Fraction(1, 2), {"customer-1": Fraction(3), "customer-2": Fraction(1)}
 ALONE = Policy("a")
@@ -36,15 +36,15 @@ named = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.na
 
 def issued(policy: Policy, **changes: Any) -> list[Statement]:
     """Three publishers under a policy; the last one's interval reaches down to zero."""
-    return statements(policy=policy, fees=FEES if "user_centric" in policy.weights else None, **changes)
+    fees = FEES if "user_centric" in policy.weights else None
+    return typed(statements(policy=policy, fees=fees, **changes))
 
 
 def found(made: list[Statement]) -> tuple[set[str], set[str]]:
     """Places that a signed bundle and its statements, each by itself, have wrong."""
-    bundle = build_bundle(BundleFacts("demo", "2026-10", "1", made[0]["policy"], [], {}), made, PEM)
-    proven = with_proofs(bundle, made)
-    alone = {each.place for one in proven for each in verify_statement(canonical_json(one))}
-    return {each.place for each in verify_bundle(canonical_json(bundle))}, alone
+    bundle = build_bundle(facts_of(made[0]), made, PEM)
+    alone = {each.place for one in with_proofs(bundle, made) for each in check_statement(one)}
+    return {each.place for each in check_bundle(bundle)}, alone
 
 
 def misdivided(monkeypatch: pytest.MonkeyPatch, policy: Policy, name: str, moved: Fraction) -> list[Statement]:
@@ -93,25 +93,58 @@ def test_an_unattributed_part_divided_otherwise_is_found(monkeypatch: pytest.Mon
 
 def test_where_nothing_counts_the_fallback_is_paid_and_checked() -> None:
     """Of two publishers whose intervals both reach down to zero, tokens decide."""
-    made = issued(Policy("n", noise_floor=True, fallback="equal"))
+    made = plain(issued(Policy("n", noise_floor=True, fallback="equal")))
     for statement in made:
         statement["interval"]["ci_low_nats"] = "-1"
-    places = {each.place for each in division_problems(made)}
+    places = {each.place for each in division_problems(typed(made))}
     assert {"statements[0].parts.attributed", "statements[0].pools[0].allocation_basis"} <= places
 
 
 def test_parts_of_more_than_all_are_one_finding() -> None:
-    made = issued(Policy("u", basis="user_centric"))
+    made = plain(issued(Policy("u", basis="user_centric")))
     made[0]["parts"]["attributed"] = "2"
-    texts = [each.text for each in division_problems(made) if each.place == "statements[0].parts"]
-    assert texts == ["cannot be computed again: attributed parts are below 0, or sum to more than 1"]
+    problems = division_problems(typed(made))
+    messages = [each.message for each in problems if each.place == "statements[0].parts"]
+    assert messages == ["cannot be recomputed: attributed parts are below 0, or sum to more than 1"]
 
 
 def test_the_holders_of_a_source_share_its_value_as_they_share_it() -> None:
-    made = issued(ALONE)
+    made = plain(issued(ALONE))
     made[2]["lines"][0]["value_nats"] += "1"
     made[2]["lines"][1]["tokens"] += 1000
     made[0]["lines"][0]["split"] = "0"
-    places = {each.place for each in split_problems(made)}
+    places = {each.place for each in split_problems(typed(made))}
     assert {"statements[0].lines[0].split", "statements[2].lines[0].value_nats"} <= places
     assert "statements[2].lines[1].tokens" in places
+
+
+def pool_messages(made: list[Plain]) -> list[str]:
+    return [f"{problem.place}: {problem.message}" for problem in pool_problems(typed(made))]
+
+
+def test_money_of_one_publisher_given_to_another_is_found() -> None:
+    made = plain(statements(pools=(("EUR", "pool", 2_000),)))
+    made[0]["lines"][0]["amount_minor"] -= 100
+    made[1]["lines"][0]["amount_minor"] += 100
+    found = pool_messages(made)
+    assert [text.partition(":")[0] for text in found] == [
+        "statements[0].amount_minor",
+        "statements[1].amount_minor",
+    ]
+    assert "but its share of 1000 is" in found[0]
+
+
+@pytest.mark.parametrize("share", ["5/4", "-1/4"])
+def test_shares_are_parts_of_one(share: str) -> None:
+    made = plain(statements(pools=(("EUR", "pool", 2_000),)))
+    made[0]["share"] = str(Fraction(share))
+    assert "do not sum to 1, with one share for each publisher" in pool_messages(made)[0]
+
+
+def test_a_pool_is_the_same_on_every_statement() -> None:
+    made = plain(statements(pools=(("EUR", "pool", 2_000),)))
+    made[1]["pools"][0] |= {"gross_revenue_minor": 4_000, "royalty_rate": "1/4"}
+    assert [text.partition(":")[0] for text in pool_messages(made)] == [
+        "statements[1].pools[0].gross_revenue_minor",
+        "statements[1].pools[0].royalty_rate",
+    ]

@@ -9,16 +9,17 @@ import pytest
 
 from tests.golden.statement_cases import ABROAD, EUROS, REASON, RECOUNTED, settled
 from tests.unit.royalty.issued import POLICY, statements
+from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_bundle, plain, typed
 from tribute.royalty.account.balance import Account
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.policy import DEFAULT_POLICY
-from tribute.royalty.exact.canonical import canonical_json, statement_sha256
-from tribute.royalty.proof.bundle import BundleFacts, build_bundle, with_proofs
+from tribute.royalty.exact.canonical import statement_sha256
+from tribute.royalty.proof.bundle import build_bundle
 from tribute.royalty.proof.signing import new_key
-from tribute.royalty.proof.verify import verify_bundle, verify_statement
+from tribute.royalty.proof.verify import check_bundle, verify_bundle
 
-Statement = dict[str, Any]
 PEM, _ = new_key()
+HONEST = facts_of(typed(statements())[0]).plain()
 QUARTER = {"guarantee_minor": 900_000, "accounting_period": "quarter", "reserve_rate": Fraction(1, 10)}
 TERMS = {
     "aurora": {**QUARTER, "reserve_months": 3, "withholding_rate": Fraction(3, 20)},
@@ -31,23 +32,19 @@ OPENINGS = {
 POOLS = (("EUR", "main", 2_000_001), ("EUR", "small", 2_003))
 
 
-def issued(period: str = "2026-12") -> list[Statement]:
+def issued(period: str = "2026-12") -> list[Plain]:
     """Aurora with a guarantee at the end of a quarter, Borealis without terms, Cassini with an advance."""
-    return statements(period, pools=POOLS, agreements=TERMS, openings=OPENINGS)
+    return plain(statements(period, pools=POOLS, agreements=TERMS, openings=OPENINGS))
 
 
-def found(forged: list[Statement]) -> dict[str, str]:
-    """What the bundle that a forger signs has wrong, by place; each statement by itself must not have more."""
-    policy, period = forged[0]["policy"], forged[0]["period"]
-    bundle = build_bundle(BundleFacts("demo", period, "1.0", policy, [], {}), forged, PEM)
-    of_bundle = {each.place: each.text for each in verify_bundle(canonical_json(bundle))}
-    for number, statement in enumerate(with_proofs(bundle, bundle["statements"])):
-        alone = verify_statement(canonical_json(statement))
-        assert {f"statements[{number}].{each.place}" for each in alone} <= set(of_bundle)
-    return of_bundle
+def found(forged: list[Plain]) -> dict[str, str]:
+    """The problems of the bundle that a forger signs, by place."""
+    facts = HONEST | {"policy": forged[0]["policy"], "period": forged[0]["period"]}
+    content = canonical(forged_bundle(facts, forged, PEM))
+    return {each.place: each.message for each in verify_bundle(content)}
 
 
-def accounted(statement: Statement, paid: bool = True, **changes: Any) -> None:
+def accounted(statement: Plain, paid: bool = True, **changes: Any) -> None:
     """Change lines of an account, and whatever follows from them by addition."""
     b = statement["balance"]
     b |= changes
@@ -77,20 +74,21 @@ def test_the_golden_months_hold() -> None:
     moved = owed([(each, REASON) for each in november + again], "2026-12")
     december = settled("2026-12", november, moved)
     for month in (november, again, december, settled("2026-11", pools=ABROAD), settled("2027-01", december)):
-        assert found(month) == {}
-    assert any(line["line_type"] == "source" for line in november[0]["lines"])
-    assert december[1]["balance"]["adjustments"][0]["running"] is True
+        final = typed(month)
+        assert check_bundle(build_bundle(facts_of(final[0]), final, PEM)) == []
+    assert any(line["line_type"] == "source" for line in plain(november)[0]["lines"])
+    assert plain(december)[1]["balance"]["adjustments"][0]["running"] is True
     assert EUROS[0].pool_id == "answers"
 
 
-def move_between_lines(statement: Statement) -> None:
+def move_between_lines(statement: Plain) -> None:
     for line, minor in zip(statement["lines"], (5, -5), strict=False):
         line["amount_minor"] += minor
         whole, cents = divmod(line["amount_minor"], 100)
         line["amount"] = f"{whole:,}.{cents:02d} EUR"
 
 
-def move_between_shares(statement: Statement) -> None:
+def move_between_shares(statement: Plain) -> None:
     """The shares of two lines, in both pools, keeping their sum; the amounts follow."""
     for line in statement["lines"]:
         if line["source_id"] in ("source-0", "source-1"):
@@ -104,11 +102,12 @@ def move_between_shares(statement: Statement) -> None:
             line["amount"] = f"{whole:,}.{cents:02d} EUR"
 
 
-def set_line(index: int, **changes: Any) -> Callable[[Statement], None]:
+def set_line(index: int, **changes: Any) -> Callable[[Plain], None]:
     return lambda statement: statement["lines"][index].update(changes)
 
 
-FORGERIES: list[tuple[int, Callable[[Statement], object], str]] = [
+CERTIFICATE = {"certificate_id": "c", "sha256": "ab" * 32, "misallocated_pool": "0.1", "coverage_95": "0.9"}
+FORGERIES: list[tuple[int, Callable[[Plain], object], str]] = [
     (0, move_between_lines, "lines[0].amount_minor"),
     (0, move_between_shares, "lines[0].share"),
     (0, set_line(0, share="1/7"), "lines"),
@@ -149,7 +148,7 @@ FORGERIES: list[tuple[int, Callable[[Statement], object], str]] = [
     (0, lambda s: s.update(shrinkage="1.5"), "shrinkage"),
     (1, lambda s: s.update(shrinkage="0.5"), "shrinkage"),
     (1, lambda s: s.update(train_run="another"), "train_run"),
-    (1, lambda s: s.update(quality_certificate={}), "quality_certificate"),
+    (1, lambda s: s.update(quality_certificate=CERTIFICATE), "quality_certificate"),
     (0, lambda s: s.update(use_type="copying"), "use_type"),
     (0, lambda s: s.update(usage_count=-1), "usage_count"),
     (0, lambda s: s["interval"].update(value_nats="7"), "interval.value_nats"),
@@ -193,14 +192,14 @@ FORGERIES: list[tuple[int, Callable[[Statement], object], str]] = [
     (1, lambda s: s["balance"]["account"]["reserves"].insert(0, ["2026-11", 0]), "balance.account.reserves[0]"),
     (1, lambda s: s["balance"]["account"]["reserves"].reverse(), "balance.account.reserves[1]"),
     (1, lambda s: s["balance"]["account"]["reserves"].append(["2026-13", 1]), "balance.account.reserves[2][0]"),
-    (1, lambda s: s["balance"]["account"]["reserves"].append([1]), "balance.account.reserves[2]"),
+    (1, lambda s: s["balance"]["account"]["reserves"].append(["2026-12"]), "balance.account.reserves[2][1]"),
     (2, lambda s: accounted(s, False, advance_recouped_minor=0), "balance.advance_recouped_minor"),
     (1, lambda s: s["agreement"].update(accounting_period="decade"), "agreement.accounting_period"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("which", "forge", "place"), FORGERIES)
-def test_a_forged_field_is_named(which: int, forge: Callable[[Statement], object], place: str) -> None:
+def test_a_forged_field_is_named(which: int, forge: Callable[[Plain], object], place: str) -> None:
     """Statements are sorted by id: Borealis, Aurora, Cassini."""
     forged = copy.deepcopy(issued())
     forge(forged[which])
@@ -211,7 +210,7 @@ LONG = f"1/{10**3998 + 1}"
 """A weight; with another one of so many digits its sum is more than Python tells."""
 
 
-def rehashed(**changes: Any) -> list[Statement]:
+def rehashed(**changes: Any) -> list[Plain]:
     """All statements with a policy that says something else, under its right hash."""
     forged = issued()
     for statement in forged:
@@ -228,7 +227,7 @@ def rehashed(**changes: Any) -> list[Statement]:
         ({"cap": "2"}, "policy"),
         ({"noise_floor": False}, "policy.text"),
         ({"blend": {"equal": "1"}}, "policy"),
-        ({"blend": {"equal": []}}, "policy"),
+        ({"blend": {"equal": []}}, "policy.blend.equal"),
         ({"basis": "blend", "blend": {"equal": LONG, "attribution": f"{LONG}3"}}, "policy"),
     ],
 )
@@ -238,17 +237,17 @@ def test_a_forged_policy_is_named(changes: dict[str, Any], place: str) -> None:
 
 
 def test_the_amounts_of_an_interval_are_recomputed() -> None:
-    plain = statements(pools=POOLS, policy=DEFAULT_POLICY)
-    assert found(plain) == {}
-    assert plain[0]["interval"]["amount_low_minor"] < plain[0]["amount_minor"]
+    honest = plain(statements(pools=POOLS, policy=DEFAULT_POLICY))
+    assert found(honest) == {}
+    assert honest[0]["interval"]["amount_low_minor"] < honest[0]["amount_minor"]
     for name in ("amount_low_minor", "amount_high_minor"):
-        forged = copy.deepcopy(plain)
+        forged = copy.deepcopy(honest)
         forged[0]["interval"][name] += 1
         assert f"statements[0].interval.{name}" in found(forged)
         del forged[0]["interval"][name]
         assert list(found(forged)) == [f"statements[0].interval.{name}"]
-    plain[0]["interval"]["amount_low"] = "0.01 EUR"
-    assert list(found(plain)) == ["statements[0].interval.amount_low"]
+    honest[0]["interval"]["amount_low"] = "0.01 EUR"
+    assert list(found(honest)) == ["statements[0].interval.amount_low"]
 
 
 @pytest.mark.parametrize("period", ["0000-01", "9999-12", "0001-01"])
