@@ -1,5 +1,5 @@
 # On a fresh machine with Python 3.11 and git: `make demo` runs the main job, `make test` the tests.
-# Tests that inject faults into the lake need strace (Debian package strace); where CI is set they fail without it.
+# Tests of faults need strace, tests of pages chromium (Debian packages); where CI is set they fail without them.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,12 +1,25 @@
-"""Numerics run on one thread and deterministically; warnings of our own code are errors."""
+"""Numerics run on one thread and deterministically; the demo runs once; what hangs is ended and named."""
 
 import os
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
 import torch
+
+from tests.shared import made_once
+
+DEMO_PERIOD = "2026-10"
+HANGS = (
+    "The time limit catches what hangs. The slowest test takes a minute on two idle cores and is given twenty, so "
+    "that no busy machine fails it. The stacks above show where this one waits."
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +37,24 @@ def float64():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(before)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `tribute demo` has run, once for all tests of a run."""
+    command = [sys.executable, "-m", "tribute_jobs.cli", "demo", "--period", DEMO_PERIOD, "--json"]
+
+    def run_demo(folder: Path) -> None:
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    return made_once(tmp_path_factory, "demo", run_demo)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a test that was ended for its time what that means."""
+    report = yield
+    if report.failed and "from pytest-timeout" in report.longreprtext:
+        report.sections.append(("Time limit", HANGS))
+    return report

@@ -1,11 +1,8 @@
-"""A small project whose months can be closed, copied and changed; and commands that die where they are told to."""
+"""A small project whose months can be closed, copied and changed."""
 
 import hashlib
 import json
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +24,6 @@ arena,EUR,,,,,0.1,1
 planet,JPY,1/2,,,,,
 """
 """An advance, an account that grows, a reserve, and half of the yen."""
-
-DIES = """
-import os, signal, sys
-from pathlib import Path
-from tribute_storage import Lake
-point, *arguments = sys.argv[1:]
-append, replace = Lake.append, Path.replace
-def die_before(name):
-    if name == point:
-        os.kill(os.getpid(), signal.SIGKILL)
-def watched_append(lake, table, *rest):
-    die_before(table)
-    return append(lake, table, *rest)
-def watched_replace(path, target):
-    die_before(Path(target).name)
-    return replace(path, target)
-Lake.append, Path.replace = watched_append, watched_replace
-sys.argv = ["tribute", *arguments]
-from tribute_jobs.cli import main
-main()
-"""
-"""A tribute command that SIGKILLs itself just before it commits to a table, or gives a file its name."""
 
 
 def prepare(folder: Path) -> Project:
@@ -91,14 +66,6 @@ def change_rights(project: Project) -> None:
     """Of the recipes, Kitchen gets two thirds instead of one."""
     rows = SOURCES_CSV.replace("kitchen,1/3", "kitchen,2/3").replace("recipes,planet,2/3", "recipes,planet,1/3")
     (project.workdir.parent / "sources.csv").write_text(rows)
-
-
-def killed_before(point: str, project: Project, *command: str) -> bool:
-    """Run a command that dies before `point`; whether it came there."""
-    name, *rest = command
-    arguments = [point, name, str(project.workdir.parent / "project.yaml"), *rest]
-    done = subprocess.run([sys.executable, "-c", DIES, *arguments], stdout=subprocess.DEVNULL, check=False)
-    return done.returncode == -signal.SIGKILL
 
 
 def everything(project: Project) -> tuple[dict[str, Any], dict[str, str]]:

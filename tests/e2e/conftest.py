@@ -1,10 +1,13 @@
-"""One Ray for all end-to-end tests of a session, and one finished project to read from."""
+"""One Ray for all end-to-end tests of a process, and one finished project to read from."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.dying import Dying
 from tests.projects import write_project
+from tests.shared import made_once
 from tribute.cluster import ray_session
 from tribute.config import ClusterSettings, Project, load_project
 from tribute_jobs.pipeline import run
@@ -20,13 +23,23 @@ def ray_cluster():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Project:  # noqa: ARG001
-    """A small project, run to the end for one period, with tracking."""
-    project = load_project(write_project(tmp_path_factory.mktemp("press"), tracking={"enabled": True}))
-    run(project, PERIOD, JsonReporter())
-    return project
+def finished_folder(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:  # noqa: ARG001
+    """A small project, run to the end for one period, with tracking; made once for all tests of a run."""
+
+    def finish(folder: Path) -> None:
+        run(load_project(write_project(folder, tracking={"enabled": True})), PERIOD, JsonReporter())
+
+    return made_once(tmp_path_factory, "press", finish)
 
 
 @pytest.fixture(scope="session")
-def finished_folder(finished: Project) -> Path:
-    return finished.workdir.parent
+def finished(finished_folder: Path) -> Project:
+    return load_project(finished_folder / "project.yaml")
+
+
+@pytest.fixture(scope="session")
+def dying() -> Iterator[Dying]:
+    """Commands that kill themselves at a point."""
+    forking = Dying()
+    yield forking
+    forking.close()

@@ -17,10 +17,10 @@ from tests.e2e.closing import (
     change_rights,
     copied,
     everything,
-    killed_before,
     prepare,
     work,
 )
+from tests.e2e.dying import Dying
 from tribute.catalog import Valuation, read_valuation
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError, PolicyError
@@ -58,6 +58,10 @@ def restated(closed: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     work(project, SECOND)
     work(project, SECOND, "close")
     return project
+
+
+def file_of(project: Project) -> Path:
+    return project.workdir.parent / "project.yaml"
 
 
 def folder_of(project: Project, period: str) -> Path:
@@ -98,20 +102,23 @@ def test_a_closed_month_stays_as_it_is_when_rights_change(closed: Project, tmp_p
 
 
 def test_killed_anywhere_in_closing_it_ends_with_the_same_bytes(
-    settled: Project, closed: Project, tmp_path: Path
+    settled: Project, closed: Project, tmp_path: Path, dying: Dying
 ) -> None:
     project = copied(settled, tmp_path / "killed")
     points = ("statements", "ledger", "planet-EUR.pdf", "bundles")
-    close = ("close", "--period", FIRST)
-    assert [point for point in points if killed_before(point, project, *close)] == list(points)
+    close = ("close", file_of(project), "--period", FIRST)
+    assert [point for point in points if dying.killed_before(point, *close)] == list(points)
     work(project, FIRST, "close")
     assert everything(project) == everything(closed)
 
 
-def test_killed_in_restating_it_is_completed_by_the_same_command(closed: Project, tmp_path: Path) -> None:
+def test_killed_in_restating_it_is_completed_by_the_same_command(
+    closed: Project, tmp_path: Path, dying: Dying
+) -> None:
     project = copied(closed, tmp_path / "killed")
     change_rights(project)
-    assert killed_before("bundle.json", project, "restate", "--period", FIRST, "--reason", REASON)
+    restate = ("restate", file_of(project), "--period", FIRST, "--reason", REASON)
+    assert dying.killed_before("bundle.json", *restate)
     assert not (folder_of(project, FIRST) / "bundle.json").exists()
     work(project, FIRST, "restate", REASON)
     assert verify_bundle((folder_of(project, FIRST) / "bundle.json").read_bytes()) == []
@@ -120,9 +127,11 @@ def test_killed_in_restating_it_is_completed_by_the_same_command(closed: Project
         work(project, FIRST, "restate", REASON)
 
 
-def test_a_month_that_was_closed_by_half_is_posted_before_it_is_restated(settled: Project, tmp_path: Path) -> None:
+def test_a_month_that_was_closed_by_half_is_posted_before_it_is_restated(
+    settled: Project, tmp_path: Path, dying: Dying
+) -> None:
     project = copied(settled, tmp_path / "half")
-    assert killed_before("ledger", project, "close", "--period", FIRST)
+    assert dying.killed_before("ledger", "close", file_of(project), "--period", FIRST)
     assert read_ledger(project) == []
     change_rights(project)
     work(project, FIRST, "restate", REASON)

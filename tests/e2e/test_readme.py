@@ -10,12 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.conftest import PERIOD
-from tribute.config import load_project
 from tribute_jobs.cli import main
-from tribute_jobs.commands.setup import write_demo
-from tribute_jobs.pipeline import run
-from tribute_jobs.progress import JsonReporter
 from tribute_storage import Lake
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -23,14 +18,6 @@ SECTION = README[README.index("\n## SQL") : README.index("\n## Service")]
 BLOCK = re.search(r"```\n(.*?)```", SECTION, re.DOTALL)
 assert BLOCK is not None
 EXAMPLES = re.findall(r'(?:^|\n)((?:echo "[^"]*" \| )?tribute sql (?:[^"\n]|"[^"]*")*)', BLOCK[1])
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:  # noqa: ARG001
-    """A folder in which `tribute demo` has run."""
-    folder = tmp_path_factory.mktemp("readme")
-    run(load_project(write_demo(folder / "tribute-demo")), PERIOD, JsonReporter())
-    return folder
 
 
 @pytest.fixture

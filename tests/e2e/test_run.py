@@ -1,24 +1,20 @@
 """The whole chain: exact money, idempotence, and death at every stage."""
 
-import json
-import os
-import signal
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
 
-import pytest
+import ray
 
 from tests.e2e.conftest import PERIOD
+from tests.e2e.dying import Dying
 from tests.e2e.tables import fingerprints
 from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import STAGES, run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import connect
-
-COMMAND = [sys.executable, "-m", "tribute_jobs.cli"]
 
 
 def test_amounts_sum_to_the_pool_and_lines_to_their_statement(finished: Project) -> None:
@@ -78,36 +74,23 @@ def test_the_number_of_workers_changes_no_bit(finished: Project, tmp_path: Path)
     assert fingerprints(project.lake_root) == fingerprints(finished.lake_root)
 
 
-def kill_when(stage: str, command: list[str]) -> bool:
-    """Start the command and SIGKILL it as soon as it works on `stage`; whether it got that far."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] == "started" and event["stage"] == stage:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.stdout.close()
-    return process.wait() == -signal.SIGKILL
-
-
-@pytest.mark.timeout(900)
-def test_killed_in_every_stage_it_ends_with_the_same_tables(finished: Project, tmp_path: Path) -> None:
-    path = write_project(tmp_path / "killed")
-    command = [*COMMAND, "run", str(path), "--period", PERIOD, "--json"]
-    killed = [stage for stage in STAGES if kill_when(stage, command)]
-    assert killed == list(STAGES)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+def test_killed_in_every_stage_it_ends_with_the_same_tables(
+    finished: Project, tmp_path: Path, dying: Dying
+) -> None:
+    running = {"address": ray.get_runtime_context().gcs_address}
+    path = write_project(tmp_path / "killed", cluster=running)
+    command = ("run", path, "--period", PERIOD, "--json")
+    assert [stage for stage in STAGES if dying.killed_before(stage, *command)] == list(STAGES)
+    run(load_project(path), PERIOD, JsonReporter())
     assert fingerprints(load_project(path).lake_root) == fingerprints(finished.lake_root)
 
 
-@pytest.mark.parametrize("stage", ["value", "settle"])
-def test_a_stage_without_work_starts_no_ray(finished: Project, stage: str) -> None:
+def test_stages_without_work_start_no_ray(finished: Project) -> None:
     path = finished.workdir.parent / "project.yaml"
     code = (
         "import sys; from pathlib import Path; from tribute.config import load_project;"
         "from tribute_jobs.pipeline import run; from tribute_jobs.progress import JsonReporter;"
-        f"run(load_project(Path({str(path)!r})), {PERIOD!r}, JsonReporter(), {stage!r});"
+        f"run(load_project(Path({str(path)!r})), {PERIOD!r}, JsonReporter(), 'settle');"
         "import ray; assert not ray.is_initialized()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -33,7 +33,7 @@ def service(served: Project) -> Iterator[httpx.Client]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = start(served.model_copy(update={"serving": ServingSettings(port=port, max_queries=50)}))
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=None) as client:
         yield client
     serve.shutdown()
 

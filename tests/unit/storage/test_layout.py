@@ -3,7 +3,9 @@ import struct
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,21 +18,31 @@ from tribute_storage.staging import conform
 TILE = tile_of("influence")
 
 
-def influences(sources: int, queries: int, encoded: bool = False) -> pa.Table:
-    """Every pair once, in no order; ids dictionary-encoded if asked for."""
-    pairs = [(source, query) for source in range(sources) for query in range(queries)]
-    random.Random(0).shuffle(pairs)
-    columns = {
-        "run_id": pa.array(["r"] * len(pairs)),
-        "source_id": pa.array([f"s{source:03}" for source, _ in pairs]),
-        "replicate": pa.array([0] * len(pairs), pa.int32()),
-        "query_id": pa.array([f"q{query:05}" for _, query in pairs]),
-        "influence_nats": pa.array([source - query for source, query in pairs], pa.float32()),
-        "std_error_nats": pa.array([0.5] * len(pairs), pa.float32()),
-    }
-    if encoded:
-        columns |= {name: columns[name].dictionary_encode() for name in ("run_id", "source_id", "query_id")}
-    return pa.table(columns)
+def influences(sources: int, queries: int) -> pa.Table:
+    """Every pair once, in no order."""
+    order = np.random.default_rng(0).permutation(sources * queries)
+    source, query = np.divmod(order, queries)
+
+    def ids(codes: np.ndarray, names: list[str]) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), names)
+
+    return pa.table(
+        {
+            "run_id": pa.array(["r"] * len(order)),
+            "source_id": ids(source, [f"s{number:03}" for number in range(sources)]).cast(pa.string()),
+            "replicate": pa.array([0] * len(order), pa.int32()),
+            "query_id": ids(query, [f"q{number:05}" for number in range(queries)]).cast(pa.string()),
+            "influence_nats": pa.array(source - query, pa.float32()),
+            "std_error_nats": pa.array([0.5] * len(order), pa.float32()),
+        }
+    )
+
+
+def encoded(rows: pa.Table) -> pa.Table:
+    """The same rows, their ids dictionary-encoded."""
+    for name in ("run_id", "source_id", "query_id"):
+        rows = rows.set_column(rows.column_names.index(name), name, rows[name].dictionary_encode())
+    return rows
 
 
 def written(table: str, rows: pa.Table) -> pq.ParquetFile:
@@ -43,22 +55,30 @@ def range_of(group: pq.RowGroupMetaData, name: str) -> tuple[str, str]:
     return found.min, found.max
 
 
-@pytest.mark.parametrize("encoded", [False, True])
-def test_row_groups_are_whole_tiles_of_64_sources_by_4096_queries(encoded: bool) -> None:
-    groups = list(row_groups("influence", influences(130, 4100, encoded)))
-    keys = [
-        list(zip(group["source_id"].to_pylist(), group["query_id"].to_pylist(), strict=True)) for group in groups
-    ]
-    keys = [
-        [(int(source[1:]) // 64, int(query[1:]) // 4096, source, query) for source, query in key] for key in keys
-    ]
-    together = [each for key in keys for each in key]
-    assert together == sorted(together)
-    assert len(together) == len(set(together)) == 130 * 4100
-    assert len(keys[0]) == TILE["source_id"] * TILE["query_id"] == 64 * 4096
-    for key, following in pairwise(keys):
-        assert key[-1][:2] != following[0][:2]
-        assert len(key) >= SMALLEST > sum(each[:2] != key[-1][:2] for each in key)
+def numbers(group: pa.Table, name: str) -> np.ndarray:
+    return pc.utf8_slice_codeunits(group[name].cast(pa.string()), 1).cast(pa.int32()).to_numpy()
+
+
+def test_row_groups_are_whole_tiles_of_64_sources_by_4096_queries() -> None:
+    groups = list(row_groups("influence", influences(130, 4100)))
+    pairs = [np.stack([numbers(group, "source_id"), numbers(group, "query_id")], axis=1) for group in groups]
+    tiles = [[tuple(tile) for tile in pair // (64, 4096)] for pair in pairs]
+    together = np.concatenate(pairs)
+    keys = np.column_stack([together // (64, 4096), together])
+    assert np.array_equal(np.lexsort(keys.T[::-1]), np.arange(len(keys)))
+    assert len(np.unique(together, axis=0)) == len(together) == 130 * 4100
+    assert len(pairs[0]) == TILE["source_id"] * TILE["query_id"] == 64 * 4096
+    for tile, following in pairwise(tiles):
+        assert tile[-1] != following[0]
+        assert len(tile) >= SMALLEST > len(tile) - tile.count(tile[-1])
+
+
+def test_encoded_ids_give_the_same_row_groups() -> None:
+    rows = influences(70, 4100)
+    groups = row_groups("influence", encoded(rows)), row_groups("influence", rows)
+    for found, expected in zip(*groups, strict=True):
+        for name in ("source_id", "query_id"):
+            assert np.array_equal(numbers(found, name), numbers(expected, name))
 
 
 def touched(file: pq.ParquetFile, name: str, asked: str) -> int:

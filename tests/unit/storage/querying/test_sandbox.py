@@ -16,7 +16,9 @@ from tribute_storage.querying.sandbox import Limits, fence, run
 
 FOREVER = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"
 UNINTERRUPTIBLE = "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))"
-SMALL = Limits(seconds=20, memory_gib=0.25)
+PATIENT = 600.0
+"""Seconds that no statement here needs, even on a busy machine."""
+SMALL = Limits(seconds=PATIENT, memory_gib=0.25)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of the Linux kernel")
 
 
@@ -63,7 +65,7 @@ def test_time_is_wall_clock_and_hard(sql: str) -> None:
     begin = time.monotonic()
     with pytest.raises(LakeError, match=r"ran longer than 1\.5 s and was stopped.*raise --timeout"):
         answer(sql, Limits(seconds=1.5))
-    assert 1.5 <= time.monotonic() - begin < 4
+    assert 1.5 <= time.monotonic() - begin < 60  # either would take hours
 
 
 def test_a_time_that_no_child_can_start_in_is_told_too() -> None:
@@ -88,17 +90,15 @@ def test_memory_is_hard(sql: str) -> None:
 def test_memory_that_fits_the_limit_is_there(tmp_path: Path) -> None:
     """The overhead that the address space may have beyond it is enough for DuckDB to use what it was given."""
     sort = "SELECT count(*) AS n FROM (SELECT md5(range::VARCHAR) m FROM range(500000) ORDER BY m)"
-    assert answer(sql=sort, limits=Limits(20, 0.25)).to_pylist() == [{"n": 500_000}]
+    assert answer(sort).to_pylist() == [{"n": 500_000}]
     text = "SELECT length(repeat('x', 200000000)) AS n"
-    assert answer(text, Limits(20, 0.25)).to_pylist() == [{"n": 200_000_000}]
+    assert answer(text).to_pylist() == [{"n": 200_000_000}]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_larger_than_the_limit_stops_the_child_early() -> None:
-    begin = time.monotonic()
     with pytest.raises(LakeError, match=r"answer is larger than 0\.25 GiB.*raise --memory"):
-        answer("FROM range(1000000000000)")
-    assert time.monotonic() - begin < 10
+        answer("FROM range(1000000000000)")  # which would take hours to send
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_an_answer_larger_than_the_limit_stops_the_child_early() -> None:
 )
 def test_a_child_that_goes_wrong_is_an_error_and_no_traceback(how: str, message: str) -> None:
     with pytest.raises(LakeError, match=message) as told:
-        run(open_crashing, [how], "SELECT 1", Limits(seconds=3 if "3 s" in message else 30, memory_gib=0.25))
+        run(open_crashing, [how], "SELECT 1", Limits(3 if "3 s" in message else PATIENT, 0.25))
     assert "Traceback" not in str(told.value)
 
 

@@ -8,7 +8,6 @@ import pytest
 from tests.unit.storage.hostile import (
     DECIDED_AGAINST,
     EXHAUSTING,
-    READS,
     REFUSED,
     SECRET,
     TIME,
@@ -24,6 +23,7 @@ from tribute_storage.querying.sql import open_lake
 from tribute_storage.querying.views import committed_files, connect
 
 SMALL = Limits(seconds=3, memory_gib=0.5)
+IN_A_CHILD = {"copy over a committed file", "read_text", "python variable", "settings", "own error"}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_reading_is_allowed(sql: str, expected: list[dict], fenced: duckdb.DuckD
     assert fenced.sql(sql).to_arrow_table().to_pylist() == expected
 
 
-@pytest.mark.parametrize(("sql", "expected"), READING[::4])
+@pytest.mark.parametrize(("sql", "expected"), READING[::7])
 def test_reading_is_allowed_in_a_child(sql: str, expected: list[dict], stage: Scene) -> None:
     assert query(stage.lake.root, sql).to_pylist() == expected
 
@@ -80,10 +80,14 @@ def test_reading_is_allowed_in_a_child(sql: str, expected: list[dict], stage: Sc
 def test_everything_else_is_refused_with_a_reason(
     attack: str, stage: Scene, fenced: duckdb.DuckDBPyConnection
 ) -> None:
+    """A few are asked in a child as users' queries are, the others in this process, where it takes no time."""
     before = stage.files()
     sql, message = REFUSED[attack]
     with pytest.raises((LakeError, duckdb.Error), match=message) as told:
-        attempt(fenced, stage.statement(sql))
+        if attack in IN_A_CHILD:
+            query(stage.lake.root, stage.statement(sql))
+        else:
+            attempt(fenced, stage.statement(sql))
     assert SECRET not in str(told.value)
     assert stage.files() == before
 
@@ -91,16 +95,6 @@ def test_everything_else_is_refused_with_a_reason(
 def test_without_the_fence_duckdb_reads_a_python_variable() -> None:
     with duckdb.connect() as connection:
         assert attempt(connection, REFUSED["python variable"][0]) == [(SECRET,)]
-
-
-@pytest.mark.parametrize("attack", [*list(REFUSED)[::9], "copy over a committed file", "python variable"])
-def test_everything_else_is_refused_in_a_child(attack: str, stage: Scene) -> None:
-    before = stage.files()
-    sql, message = REFUSED[attack]
-    with pytest.raises(LakeError, match=message) as told:
-        query(stage.lake.root, stage.statement(sql))
-    assert SECRET not in str(told.value)
-    assert stage.files() == before
 
 
 @pytest.mark.parametrize("attack", EXHAUSTING)
@@ -112,13 +106,12 @@ def test_what_takes_too_much_is_stopped(attack: str, stage: Scene) -> None:
     assert stage.files() == before
 
 
-@pytest.mark.parametrize("attack", READS)
+@pytest.mark.parametrize("attack", ["read_text", "read_duckdb", "file by name", "file behind a link", "http url"])
 def test_the_connection_alone_keeps_secrets(attack: str, stage: Scene, fenced: duckdb.DuckDBPyConnection) -> None:
-    try:
-        told = str(fenced.sql(stage.statement(READS[attack][0])).fetchall())
-    except duckdb.Error as error:
-        told = str(error)
-    assert SECRET not in told
+    """Were a statement let through, DuckDB would still not open the file."""
+    with pytest.raises(duckdb.Error) as told:
+        fenced.sql(stage.statement(REFUSED[attack][0])).fetchall()
+    assert SECRET not in str(told.value)
 
 
 def test_every_function_of_duckdb_is_decided(fenced: duckdb.DuckDBPyConnection) -> None:
