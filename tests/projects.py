@@ -69,6 +69,7 @@ def settings(**sections: object) -> dict:
         "pool": {"amount": "1000.01", "currency": "EUR"},
         "valuation": {"resamples": 200},
         "tracking": {"enabled": False},
+        "cluster": {"workers": 1},  # starts soonest
     } | sections
 
 

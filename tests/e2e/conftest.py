@@ -27,7 +27,8 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None)
     """A small project, run to the end for one period, with tracking; made once for all tests of a run."""
 
     def finish(folder: Path) -> None:
-        run(load_project(write_project(folder, tracking={"enabled": True})), PERIOD, JsonReporter())
+        path = write_project(folder, tracking={"enabled": True}, cluster={"workers": 2})
+        run(load_project(path), PERIOD, JsonReporter())
 
     return made_once(tmp_path_factory, "press", finish)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import yaml
 
 from tests.e2e.conftest import PERIOD
-from tests.projects import write_project
+from tests.projects import settings, write_project
 from tribute.catalog import estimator_run
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
@@ -47,6 +48,14 @@ def figures(project: Project, run_id: str) -> dict:
     with connect(project.lake_root) as lake:
         [(content,)] = lake.execute("select json from certificates where run_id = $1", [run_id]).fetchall()
     return json.loads(content)
+
+
+def beside(once: tuple[Project, str], **sections: object) -> Path:
+    """Other settings for the same working folder, which holds the training and the bank of retrains."""
+    path = once[0].workdir.parent / "project.yaml"
+    other = path.with_name("other.yaml")
+    other.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+    return other
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +142,9 @@ def test_a_second_evaluation_changes_nothing_and_retrains_nothing(once: tuple[Pr
 
 
 def test_the_bank_serves_another_simulation_of_the_same_training(once: tuple[Project, str]) -> None:
-    path = once[0].workdir.parent / "project.yaml"
-    other = path.with_name("other.yaml")
-    other.write_text(path.read_text().replace("horizon: 0.3", "horizon: 0.5").replace("seeds: 2", "seeds: 1"))
-    project, run_id, new = evaluated(other)
+    simulation = settings()["simulation"] | {"horizon": 0.5}
+    small = EVALUATION | {"seeds": 1, "estimators": ["nearest"]}
+    project, run_id, new = evaluated(beside(once, simulation=simulation, evaluation=small))
     retrains = figures(project, run_id)["retrains"]
     assert new and run_id != once[1]
     assert retrains["new"] <= 4  # brittle sets follow the simulation's own ranking
@@ -176,14 +184,9 @@ def test_statements_of_a_simulation_that_was_not_judged_say_so(finished: Project
     ("simulation", "payees"),
     [({"notion": "banzhaf", "coalitions": 8, "horizon": 0.3}, 3), ({"groups": 2, "horizon": 0.3}, 2)],
 )
-def test_coalitions_and_groups_are_judged_too(
-    tmp_path: Path,
-    ray_cluster: None,  # noqa: ARG001
-    simulation: dict,
-    payees: int,
-) -> None:
+def test_coalitions_and_groups_are_judged_too(once: tuple[Project, str], simulation: dict, payees: int) -> None:
     small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["for_value"]}
-    project, run_id, _ = evaluated(write(tmp_path, simulation=simulation, evaluation=small))
+    project, run_id, _ = evaluated(beside(once, simulation=simulation, evaluation=small))
     found = figures(project, run_id)
     assert found["payees"] == payees  # publishers, or the groups themselves
     assert found["brittleness"] == []
@@ -199,17 +202,15 @@ def test_a_training_that_cannot_be_repeated_is_refused(tmp_path: Path, once: tup
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_few_queries_are_refused_before_any_retraining(tmp_path: Path, ray_cluster: None) -> None:  # noqa: ARG001
-    path = write(tmp_path, queries={"kind": "held_out", "per_source": 2})
+def test_too_few_queries_are_refused_before_any_retraining(finished: Project) -> None:
     with pytest.raises(ConfigError, match="needs 20"):
-        evaluated(path)
+        evaluated(finished.workdir.parent / "project.yaml")
+    assert list(finished.artifacts.glob("retrains-*")) == []
 
 
 def test_an_estimator_that_fails_late_costs_its_own_row_alone(once: tuple[Project, str]) -> None:
-    path = once[0].workdir.parent / "project.yaml"
-    other = path.with_name("late.yaml")
-    other.write_text(path.read_text().replace("resamples: 100", "resamples: 101"))
-    project = load_project(other)
+    late = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["gradient_dot", "for_value"]}
+    project = load_project(beside(once, evaluation=late))
     run_id = estimator_run(project, "gradient_dot").run_id
     file = next((project.artifacts / run_id).glob("replicate-0/units-*.safetensors"))
     kept = file.read_bytes()

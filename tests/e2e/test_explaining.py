@@ -18,15 +18,23 @@ from tribute_jobs.progress import JsonReporter
 MONTH = "2026-11"
 
 
-@pytest.fixture(params=[None, "3/5"], ids=["no cap", "a cap"])
-def settled(request: pytest.FixtureRequest, finished_folder: Path, tmp_path: Path) -> Path:
-    """A month in which one of two customers asked nine tenths of all."""
-    shutil.copytree(finished_folder, tmp_path / "press")
-    path, usage = tmp_path / "press" / "project.yaml", tmp_path / "press" / "usage.jsonl"
+@pytest.fixture(scope="module")
+def attributed(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A month in which one of two customers asked nine tenths of all, not yet valued."""
+    folder = tmp_path_factory.mktemp("explaining") / "press"
+    shutil.copytree(finished_folder, folder)
+    path, usage = folder / "project.yaml", folder / "usage.jsonl"
     rows = [json.loads(line) for line in usage.read_text().splitlines()]
     weights = {"customer-0": 9.0, "customer-1": 1.0}
     moved = [r | {"time": r["time"].replace("2026-10", MONTH), "weight": weights[r["customer_id"]]} for r in rows]
     usage.write_text("".join(json.dumps(each) + "\n" for each in moved))
+    run(load_project(path), MONTH, JsonReporter(), last="attribute")
+    return folder
+
+
+@pytest.fixture(params=[None, "3/5"], ids=["no cap", "a cap"])
+def settled(request: pytest.FixtureRequest, attributed: Path, tmp_path: Path) -> Path:
+    path = Path(shutil.copytree(attributed, tmp_path / "press")) / "project.yaml"
     policy = {} if request.param is None else {"policy": {"customer_cap": request.param}}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | policy))
     run(load_project(path), MONTH, JsonReporter())

@@ -77,7 +77,7 @@ def test_the_number_of_workers_changes_no_bit(finished: Project, tmp_path: Path)
 def test_killed_in_every_stage_it_ends_with_the_same_tables(
     finished: Project, tmp_path: Path, dying: Dying
 ) -> None:
-    running = {"address": ray.get_runtime_context().gcs_address}
+    running = {"address": ray.get_runtime_context().gcs_address, "workers": 1}
     path = write_project(tmp_path / "killed", cluster=running)
     command = ("run", path, "--period", PERIOD, "--json")
     assert [stage for stage in STAGES if dying.killed_before(stage, *command)] == list(STAGES)

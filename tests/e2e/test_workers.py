@@ -101,7 +101,7 @@ def computed_steps(project: Project) -> dict[Path, int]:
 def test_a_worker_killed_in_training_is_replaced_and_the_tables_are_the_same(
     finished: Project, tmp_path: Path
 ) -> None:
-    project = load_project(write_project(tmp_path / "train"))
+    project = load_project(write_project(tmp_path / "train", cluster={"workers": 2}))
     killer = Killer("train")
     run(project, "2026-10", killer)
     assert len(killer.killed) == 1
@@ -111,7 +111,7 @@ def test_a_worker_killed_in_training_is_replaced_and_the_tables_are_the_same(
 def test_a_worker_killed_in_a_simulation_loses_one_checkpoint_interval_at_most(
     finished: Project, tmp_path: Path
 ) -> None:
-    project = load_project(write_project(tmp_path / "simulate"))
+    project = load_project(write_project(tmp_path / "simulate", cluster={"workers": 2}))
     every = project.simulation.checkpoint_every
     killer = MidwayKiller(project.artifacts, range(every + 1, 3 * every))
     run(project, "2026-10", killer)
