@@ -1,15 +1,15 @@
-"""A process at work on `publishers`, or one that is killed: python committer.py ROOT STAMP COMMITS MODE.
+"""What a process does that races for `publishers` with others, or dies at it.
 
-MODE `own`: runs of this process alone, of several files each; `shared`: the same runs as every other process;
+Mode `own`: runs of this process alone, of several files each; `shared`: the same runs as every other process;
 `first`: the same run, each time as the first of a new lake; `die`: stages one file and kills itself; `compact` and
-`read`: over and over until ROOT/done is there. Prints how many commits, compactions or readings it came to.
+`read`: over and over until ROOT/done is there.
 """
 
 import os
 import signal
-import sys
-import time
 from collections import Counter
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from tests.unit.storage.rows import publisher_rows
@@ -19,13 +19,15 @@ from tribute_storage.maintenance import compact
 FILES = 3
 
 
-def main(root: str, stamp: str, commits: int, mode: str) -> None:
-    print("ready", flush=True)
-    while mode != "die" and not Path(root, "go").exists():
-        time.sleep(0.001)
-    if mode in ("compact", "read"):
-        print({"compact": compacting, "read": reading}[mode](root), flush=True)
-        return
+def compete(together: Barrier, counts: SimpleQueue, root: str, stamp: str, commits: int, mode: str) -> None:
+    """Put into `counts` the stamp and how many commits, compactions or readings it came to."""
+    together.wait()
+    work = {"compact": compacting, "read": reading}.get(mode)
+    counts.put((stamp, work(root) if work else committing(root, stamp, commits, mode)))
+
+
+def committing(root: str, stamp: str, commits: int, mode: str) -> int:
+    """Commit runs; how many of them this process committed."""
     won = 0
     for number in range(commits):
         lake = Lake(Path(root, str(number)) if mode == "first" else root)
@@ -35,7 +37,7 @@ def main(root: str, stamp: str, commits: int, mode: str) -> None:
         if mode == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         won += lake.commit("publishers", run_id, staged)
-    print(won, flush=True)
+    return won
 
 
 def compacting(root: str) -> int:
@@ -59,7 +61,3 @@ def reading(root: str) -> int:
         grown += len(rows) > seen
         seen = len(rows)
     return grown
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

