@@ -12,8 +12,7 @@ demo: setup
 	$(BIN)/tribute demo
 
 test: setup
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --ignore tests/e2e
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile tests/e2e
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-slow: setup
 	$(BIN)/pytest -m slow
