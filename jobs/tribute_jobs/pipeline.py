@@ -13,9 +13,9 @@ from tribute.royalty.terms import read_agreements
 from tribute.tasks import build_task
 from tribute_jobs import stages
 from tribute_jobs.context import Context, open_context
-from tribute_jobs.period import terms as facts
 from tribute_jobs.period.alarms import alarm_limits
 from tribute_jobs.period.sequence import require_order
+from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, register_policy
 from tribute_jobs.progress import Reporter
 from tribute_jobs.stages import StageOutput
 
@@ -60,7 +60,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
             if stage == "corpus":
                 outputs[stage] = stages.corpus(context, paid_period)
                 if paid_period is not None:
-                    facts.register_policy(project, context.lake, paid_period)
+                    register_policy(project, context.lake, paid_period)
             else:
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
             reporter.finished(stage, *outputs[stage])
@@ -70,7 +70,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
 def _check(project: Project, period: str, paid_period: str | None) -> None:
     """What can be wrong with the settings is found before hours of work, not after."""
     period_days(period)
-    facts.pools(project), facts.policy(project), facts.fees(project)
+    period_pools(project), period_policy(project), customer_fees(project)
     alarm_limits(project.money.alarms)
     if project.rights.agreements is not None:
         read_agreements(project.rights.agreements)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROYALTY = Path(__file__).parents[2] / "platform" / "tribute" / "royalty"
-PICTURES = {"chart.py", "pdf_chart.py"}
+PICTURES = {"chart.py"}
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,14 @@ from tests.benchmarks.lake_rows import Step, alone, step
 from tests.benchmarks.results import update_results
 from tests.benchmarks.settle_rows import PERIOD, RUN, fill, project
 from tests.unit.royalty.issued import statements
-from tests.unit.royalty.proof.forger import facts_of, typed
+from tests.unit.royalty.proof.forger import facts_of
 from tribute.catalog import period as valuing
 from tribute.catalog import value_period
 from tribute.royalty.division import Claim, Policy, allocate_shares
 from tribute.royalty.proof import build_bundle, new_key, verify_bundle
 from tribute.royalty.render import render_html, render_pdf
 from tribute_jobs.period.settlement import commit, settlement
+from tribute_jobs.period.statements import read_period
 from tribute_storage import Lake
 
 REPEATS, RENDERED = 3, 20
@@ -48,13 +49,15 @@ def settle_once(folder: Path, repeat: int) -> dict[str, float]:
         valued = step(lambda: value_period(lake, told, PERIOD, RUN))
     finally:
         valuing.source_sums = aggregate
-    built = step(lambda: settlement(told, valued.answer))
+    built = step(lambda: settlement(read_period(told, PERIOD), valued.answer))
     committed = step(lambda: commit(lake, built.answer))
     seconds["valuation"] = valued.seconds - seconds["aggregation"]
     seconds |= {"statements": built.seconds, "commit": committed.seconds}
-    first = built.answer.statements[0]
-    pages = step(lambda: [(render_html(each), render_pdf(each)) for each in built.answer.statements[:RENDERED]])
-    seconds |= {"publishers": len(built.answer.statements), "lines_of_the_first": len(first["lines"])}
+    first = built.answer.version.statements[0]
+    pages = step(
+        lambda: [(render_html(each), render_pdf(each)) for each in built.answer.version.statements[:RENDERED]]
+    )
+    seconds |= {"publishers": len(built.answer.version.statements), "lines_of_the_first": len(first.lines)}
     return seconds | {"html_and_pdf_of_a_statement": pages.seconds / RENDERED}
 
 
@@ -72,7 +75,7 @@ def _timed(function: Callable[..., Any], seconds: dict[str, float]) -> Callable[
 def bundle_of_10k() -> bytes:
     """1,000 statements with 10 lines each, in one currency."""
     names = [f"publisher-{index:04}" for index in range(PUBLISHERS)]
-    issued = typed(statements(PERIOD, names, LINES_EACH, [("EUR", "answers", 2_000_000_000)]))
+    issued = statements(PERIOD, names, LINES_EACH, [("EUR", "answers", 2_000_000_000)])
     return build_bundle(facts_of(issued[0]), issued, new_key()[0]).canonical()
 
 

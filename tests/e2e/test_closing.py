@@ -25,13 +25,14 @@ from tribute.catalog import Valuation, read_valuation
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError, PolicyError
 from tribute.royalty.account import balances, beancount
+from tribute.royalty.document import Adjustment
 from tribute.royalty.proof import verify_bundle, verify_statement
 from tribute.royalty.statement import Books
 from tribute_jobs.inquiries.policy import register
 from tribute_jobs.period.accounts import read_books
 from tribute_jobs.period.ledger import read_ledger
 from tribute_jobs.period.settlement import Settlement, settlement
-from tribute_jobs.period.statements import latest_statements, statement_folder, statements_of_version
+from tribute_jobs.period.statements import latest_statements, read_period, statement_folder, statements_of_version
 from tribute_storage import Lake, connect
 
 
@@ -66,21 +67,19 @@ def file_of(project: Project) -> Path:
 
 def folder_of(project: Project, period: str) -> Path:
     """The files of a month's newest version."""
-    return statement_folder(project, period, latest_statements(project, period)[0]["statement_version"])
+    return statement_folder(project, period, latest_statements(project, period)[0].statement_version)
 
 
 def test_closing_issues_the_draft_as_a_final_version(closed: Project) -> None:
     draft, final = (statements_of_version(closed, FIRST, version) for version in (1, 2))
-    assert {each["status"] for each in draft} == {"draft"}
-    assert {each["status"] for each in final} == {"final"}
-    assert [each["lines"][0]["amount_minor"] for each in draft] == [
-        each["lines"][0]["amount_minor"] for each in final
-    ]
-    assert {(each["publisher_id"], each["currency"]) for each in final} == {
+    assert {each.status for each in draft} == {"draft"}
+    assert {each.status for each in final} == {"final"}
+    assert [each.lines[0].amount_minor for each in draft] == [each.lines[0].amount_minor for each in final]
+    assert {(each.publisher_id, each.currency) for each in final} == {
         (publisher, currency) for publisher in ("arena", "kitchen", "planet") for currency in ("EUR", "JPY")
     }
-    assert sum(each["amount_minor"] for each in final if each["currency"] == "JPY") == 50_001
-    assert sum(each["amount_minor"] for each in final if each["currency"] == "EUR") == round(90_001 / 2) + 3_300
+    assert sum(each.amount_minor for each in final if each.currency == "JPY") == 50_001
+    assert sum(each.amount_minor for each in final if each.currency == "EUR") == round(90_001 / 2) + 3_300
 
 
 def test_closing_again_and_running_again_change_nothing(closed: Project) -> None:
@@ -122,7 +121,7 @@ def test_killed_in_restating_it_is_completed_by_the_same_command(
     assert not (folder_of(project, FIRST) / "bundle.json").exists()
     work(project, FIRST, "restate", REASON)
     assert verify_bundle((folder_of(project, FIRST) / "bundle.json").read_bytes()) == []
-    assert latest_statements(project, FIRST)[0]["statement_version"] == 3
+    assert latest_statements(project, FIRST)[0].statement_version == 3
     with pytest.raises(MoneyError, match="would change no amount of version 3"):
         work(project, FIRST, "restate", REASON)
 
@@ -136,9 +135,7 @@ def test_a_month_that_was_closed_by_half_is_posted_before_it_is_restated(
     change_rights(project)
     work(project, FIRST, "restate", REASON)
     assert {entry.statement_id for entry in read_ledger(project)} == {
-        each["statement_id"]
-        for each in statements_of_version(project, FIRST, 2)
-        if each["balance"]["royalty_earned_minor"]
+        each.statement_id for each in statements_of_version(project, FIRST, 2) if each.balance.royalty_earned_minor
     }
 
 
@@ -188,7 +185,7 @@ def test_what_changed_since_the_draft_is_settled_again_before_it_is_closed(
     assert latest_statements(project, FIRST) == drafts and read_ledger(project) == []
     work(project, FIRST)
     work(project, FIRST, "close")
-    assert latest_statements(project, FIRST)[0]["statement_version"] == 3
+    assert latest_statements(project, FIRST)[0].statement_version == 3
 
 
 def test_a_draft_that_opened_before_the_month_before_was_closed_is_settled_again(
@@ -203,9 +200,9 @@ def test_a_draft_that_opened_before_the_month_before_was_closed_is_settled_again
 
 def november(project: Project) -> Settlement:
     """What closing the second month would issue."""
-    value_run = latest_statements(project, SECOND)[0]["value_run"]
+    value_run = latest_statements(project, SECOND)[0].value_run
     rows = read_valuation(Lake(project.lake_root), value_run)
-    return settlement(project, Valuation(value_run, SECOND, rows, False), final=True)
+    return settlement(read_period(project, SECOND), Valuation(value_run, SECOND, rows, False), final=True)
 
 
 def test_a_file_that_is_edited_while_it_is_settled_by_is_refused(
@@ -230,14 +227,15 @@ def test_other_words_in_a_file_that_change_no_amount_are_another_run(settled: Pr
     before = november(project)
     (project.workdir.parent / "agreements.csv").write_text(AGREEMENTS.replace("7/8", "0.875"))
     after = november(project)
-    assert after.statements == before.statements and after.run_id != before.run_id
-    assert after.files != before.files and november(project).run_id == after.run_id
+    assert after.version.statements == before.version.statements
+    assert after.version.run_id != before.version.run_id
+    assert after.files != before.files and november(project).version.run_id == after.version.run_id
 
 
 def test_a_restatement_is_the_next_version_and_names_the_one_it_replaces(restated: Project) -> None:
     before, after = (statements_of_version(restated, FIRST, version) for version in (2, 3))
-    assert {each["supersedes_statement_id"] for each in after} == {each["statement_id"] for each in before}
-    assert {each["status"] for each in after} == {"final"}
+    assert {each.supersedes_statement_id for each in after} == {each.statement_id for each in before}
+    assert {each.status for each in after} == {"final"}
     with connect(restated.lake_root) as lake:
         reasons = lake.execute(
             "select distinct statement_version, reason from statements where period = $1", [FIRST]
@@ -248,16 +246,16 @@ def test_a_restatement_is_the_next_version_and_names_the_one_it_replaces(restate
 def test_the_next_month_carries_what_the_restatement_moved(restated: Project) -> None:
     """Version 3 minus version 2, of what was earned; between publishers it sums to nothing but Planet's yen."""
     earned = {
-        (each["publisher_id"], each["currency"], version): each["balance"]["royalty_earned_minor"]
+        (each.publisher_id, each.currency, version): each.balance.royalty_earned_minor
         for version in (2, 3)
         for each in statements_of_version(restated, FIRST, version)
     }
-    ids = {(each["publisher_id"], each["currency"]): each["statement_id"] for each in _closing(restated)}
+    ids = {(each.publisher_id, each.currency): each.statement_id for each in _closing(restated)}
     for each in latest_statements(restated, SECOND):
-        key = each["publisher_id"], each["currency"]
+        key = each.publisher_id, each.currency
         difference = earned[*key, 3] - earned[*key, 2]
-        expected = {"reason": REASON, "adjusts_statement_id": ids[key], "amount_minor": difference}
-        assert each["balance"]["adjustments"] == ([expected] if difference else [])
+        expected = Adjustment(reason=REASON, adjusts_statement_id=ids[key], amount_minor=difference)
+        assert each.balance.adjustments == ((expected,) if difference else ())
     assert earned["kitchen", "EUR", 3] > earned["kitchen", "EUR", 2]
 
 
@@ -268,12 +266,12 @@ def _closing(project: Project) -> list[dict]:
 def test_the_ledger_holds_both_months_and_their_closing_balances(restated: Project) -> None:
     entries = read_ledger(restated)
     adjusted = [entry for entry in entries if entry.narration.endswith(REASON)]
-    carried = [each for each in latest_statements(restated, SECOND) if each["balance"]["adjustments"]]
+    carried = [each for each in latest_statements(restated, SECOND) if each.balance.adjustments]
     assert len(adjusted) == len(carried) > 0
     found = balances(entries)
     for each in latest_statements(restated, SECOND):
-        account = f"Liabilities:Publishers:{each['publisher_id']}", each["currency"]
-        assert found.get(account, 0) == -each["balance"]["closing_balance_minor"]
+        account = f"Liabilities:Publishers:{each.publisher_id}", each.currency
+        assert found.get(account, 0) == -each.balance.closing_balance_minor
     assert found["Liabilities:Publishers:kitchen", "EUR"] < 0
     _, errors, _ = loader.load_string(beancount(entries))
     assert errors == []
@@ -323,7 +321,7 @@ def test_another_policy_needs_a_reason_that_stays_on_record(settled: Project, tm
         work(changed, FIRST, "close")
     work(changed, FIRST)
     work(changed, FIRST, "close")
-    assert {each["share"] for each in latest_statements(changed, FIRST)} == {"1/3"}
+    assert {each.share for each in latest_statements(changed, FIRST)} == {"1/3"}
     with connect(changed.lake_root) as lake:
         told = lake.execute(
             "select name, reason from policies where period = $1 order by reason", [FIRST]

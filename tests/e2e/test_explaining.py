@@ -45,19 +45,19 @@ def test_the_queries_of_a_line_sum_to_its_attribution(settled: Path) -> None:
     [line, *_] = [
         line
         for statement in latest_statements(load_project(settled), MONTH)
-        for line in statement["lines"]
-        if line["split"] == "2/3"
+        for line in statement.lines
+        if line.split == "2/3"
     ]
-    ran = tribute("explain", settled, line["line_id"], "--json", "--customers")
+    ran = tribute("explain", settled, line.line_id, "--json", "--customers")
     assert ran.code == 0, ran.text
     found = json.loads(ran.text)
     queries, cap = found["queries"], found["queries"]["customer_cap"]
     assert cap == found["statement"]["policy"]["customer_cap"]
     told = math.fsum(each["nats"] for each in queries["most"]) + queries["others_nats"]
     assert told == pytest.approx(found["valuation"]["attribution_nats"], abs=1e-6)
-    assert told == pytest.approx(float(line["attribution_signed_nats"]), rel=1e-7)
+    assert told == pytest.approx(float(line.attribution_signed_nats), rel=1e-7)
     uses = {each["customer_id"]: each["uses"] for each in queries["most"]}
     assert uses == pytest.approx({"customer-0": 9.0 if cap is None else 1.5, "customer-1": 1.0})
     assert Counter(each["customer_id"] for each in queries["most"]).total() == 10
-    text = tribute("explain", settled, line["line_id"]).text
+    text = tribute("explain", settled, line.line_id).text
     assert ("none stands for more than 3/5" in text) == (cap is not None)

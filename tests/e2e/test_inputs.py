@@ -14,6 +14,7 @@ import yaml
 from tests.e2e.closing import AGREEMENTS, change_rights, copied, everything, work
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import Ran, tribute
+from tests.unit.royalty.issued import revised
 from tests.unit.royalty.proof.forger import typed
 from tests.unit.storage.rows import any_rows
 from tribute.catalog import lineage
@@ -76,7 +77,7 @@ def project(closed: Project, tmp_path: Path) -> Project:
 
 
 def bundle_file(project: Project) -> Path:
-    version = latest_statements(project, PERIOD)[0]["statement_version"]
+    version = latest_statements(project, PERIOD)[0].statement_version
     return statement_folder(project, PERIOD, version) / "bundle.json"
 
 
@@ -198,8 +199,8 @@ def test_a_ledger_that_was_rewritten_is_named_though_its_chain_holds(project: Pr
     statements = latest_statements(project, PERIOD)
     shutil.rmtree(Path(project.lake_root) / "ledger")
     assert places(project) == ["ledger"]
-    paid = next(each for each in statements if each["balance"]["royalty_earned_minor"])
-    paid["balance"]["royalty_earned_minor"] += 1
+    at, paid = next((at, each) for at, each in enumerate(statements) if each.balance.royalty_earned_minor)
+    statements[at] = revised(paid, {"balance.royalty_earned_minor": paid.balance.royalty_earned_minor + 1})
     assert post(Lake(project.lake_root), project, "rewritten", statements)
     assert read_ledger(project) and places(project) == ["ledger"]
     assert "it was rewritten since" in verified(project).text

@@ -16,6 +16,7 @@ import yaml
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import Ran, tribute
 from tribute.config import Project, load_project
+from tribute.royalty.document import StatementLine
 from tribute_jobs.inquiries.report import latest_valuation
 from tribute_jobs.period.settlement import commit, settlement
 from tribute_jobs.period.statements import latest_statements
@@ -47,9 +48,9 @@ def project_file(finished_folder: Path) -> Path:
     return finished_folder / "project.yaml"
 
 
-def lines(path: Path, kind: str = "source") -> list[dict]:
+def lines(path: Path, kind: str = "source") -> list[StatementLine]:
     statements = latest_statements(load_project(path), PERIOD)
-    return [line for statement in statements for line in statement["lines"] if line["line_type"] == kind]
+    return [line for statement in statements for line in statement.lines if line.line_type == kind]
 
 
 def explained(path: Path, line_id: str, *options: str) -> dict:
@@ -76,14 +77,14 @@ def contributions(project: Project, source_id: str, run_id: str) -> dict[str, fl
 
 def test_an_amount_leads_back_to_queries_simulation_and_training(finished: Project, project_file: Path) -> None:
     for line in lines(project_file):
-        found = explained(project_file, line["line_id"])
+        found = explained(project_file, line.line_id)
         division, queries, valued = (found[name] for name in ("division", "queries", "valuation"))
-        assert division["line_minor"] == found["line"]["amount_minor"] == line["amount_minor"]
+        assert division["line_minor"] == found["line"]["amount_minor"] == line.amount_minor
         assert abs(Fraction(division["line_exact_minor"]) - division["line_minor"]) < 1
         assert abs(Fraction(division["publisher_exact_minor"]) - division["publisher_minor"]) < 1
         [run_id] = queries["attribute_runs"]
-        split = Fraction(line["split"])
-        nats = {n: float(split) * v for n, v in contributions(finished, line["source_id"], run_id).items()}
+        split = Fraction(line.split)
+        nats = {n: float(split) * v for n, v in contributions(finished, line.source_id, run_id).items()}
         most = sorted(nats, key=lambda name: (-abs(nats[name]), name))[:10]
         assert [each["query_id"] for each in queries["most"]] == most and queries["asked"] == len(nats) == 12
         assert [each["nats"] for each in queries["most"]] == pytest.approx([nats[name] for name in most])
@@ -94,12 +95,12 @@ def test_an_amount_leads_back_to_queries_simulation_and_training(finished: Proje
         for each in files:
             content = (finished.workdir / each["artifact_uri"]).read_bytes()
             assert hashlib.sha256(content).hexdigest() == each["artifact_sha256"]
-        assert [each["source_id"] for each in found["corpus"]] == [line["source_id"]]
+        assert [each["source_id"] for each in found["corpus"]] == [line.source_id]
 
 
 def test_the_text_tells_every_step_and_withholds_who_asked(project_file: Path) -> None:
-    line = next(each for each in lines(project_file) if each["split"] == "1/3")
-    ran = tribute("explain", project_file, line["line_id"])
+    line = next(each for each in lines(project_file) if each.split == "1/3")
+    ran = tribute("explain", project_file, line.line_id)
     assert ran.text.startswith(f"{line['amount']} for source recipes, to ")
     for told in (
         "1,000.01 EUR x ",
@@ -109,12 +110,10 @@ def test_the_text_tells_every_step_and_withholds_who_asked(project_file: Path) -
         "together, as measured",
     ):
         assert told in ran.text
-    assert "customer-" not in ran.text and "customer_id" not in json.dumps(
-        explained(project_file, line["line_id"])
-    )
-    named = explained(project_file, line["line_id"], "--customers")["queries"]["most"]
+    assert "customer-" not in ran.text and "customer_id" not in json.dumps(explained(project_file, line.line_id))
+    named = explained(project_file, line.line_id, "--customers")["queries"]["most"]
     assert {each["customer_id"] for each in named} == {"customer-0", "customer-1"}
-    assert "customer-1" in tribute("explain", project_file, line["line_id"], "--customers").text
+    assert "customer-1" in tribute("explain", project_file, line.line_id, "--customers").text
 
 
 def test_a_batch_that_was_replaced_is_not_explained(copied: Copied) -> None:
@@ -128,7 +127,7 @@ def test_a_batch_that_was_replaced_is_not_explained(copied: Copied) -> None:
             [{key: row[key] for key in SCHEMAS[name].names} for row in later], SCHEMAS[name]
         )
         Lake(project.lake_root).append(name, "attribute-later", table)
-    found = explained(path, lines(path)[0]["line_id"])["queries"]
+    found = explained(path, lines(path)[0].line_id)["queries"]
     assert "attribute-later" not in found["attribute_runs"] and found["asked"] == 12
 
 
@@ -136,15 +135,15 @@ def test_an_unattributed_line_says_that_no_use_stands_behind_it(copied: Copied) 
     path = copied(policy={"basis": "user_centric"}, money={"fees": "fees.csv"})
     found = lines(path, "unattributed")
     assert len(found) == 3  # the fee of the customer who never asked goes to all three publishers
-    told = explained(path, found[0]["line_id"])
+    told = explained(path, found[0].line_id)
     assert told["queries"] is None and told["simulations"] == [] and len(told["training"]) == 2
-    assert told["division"]["line_minor"] == found[0]["amount_minor"] > 0
-    text = tribute("explain", path, found[0]["line_id"]).text
+    assert told["division"]["line_minor"] == found[0].amount_minor > 0
+    text = tribute("explain", path, found[0].line_id).text
     assert "what no source is paid for" in text and "no use of the model stands behind this line" in text
 
 
 def test_an_unknown_line_is_met_with_near_ones(project_file: Path) -> None:
-    line_id = lines(project_file)[0]["line_id"]
+    line_id = lines(project_file)[0].line_id
     for asked in (line_id[:-1], line_id.partition(":")[0]):
         ran = tribute("explain", project_file, asked)
         assert ran.code == 2 and f"No line is called '{asked}'. Did you mean {line_id}" in ran.text
@@ -166,7 +165,7 @@ def test_policies_side_by_side_divide_the_pool_and_commit_nothing(finished: Proj
     found, text = divided(project_file), tribute("whatif", project_file, "--period", PERIOD).text
     assert contents(project_file.parent) == before
     own, *others = found["policies"]
-    settled = {each["publisher_id"]: each["amount_minor"] for each in latest_statements(finished, PERIOD)}
+    settled = {each.publisher_id: each.amount_minor for each in latest_statements(finished, PERIOD)}
     assert own["own"] and own["amounts_minor"] == {"EUR": settled} and not found["final"]
     names = [each["policy"] for each in others]
     assert names == ["noise-floor", "token-count", "equal", "blend-70-30"]  # attribution is the project's own

@@ -11,6 +11,7 @@ from tests.e2e.closing import copied, work
 from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute.errors import ValuationError
+from tribute.royalty.document import AccountBalance
 from tribute.royalty.proof import verify_bundle
 from tribute.serving.reporter import PeriodReporter
 from tribute_jobs.inquiries.explain import explain
@@ -58,41 +59,46 @@ def quarter(made: Project) -> Project:
     return made
 
 
-def accounts(project: Project, period: str) -> dict[str, dict]:
-    return {each["publisher_id"]: each["balance"] for each in latest_statements(project, period)}
+def accounts(project: Project, period: str) -> dict[str, AccountBalance]:
+    return {each.publisher_id: each.balance for each in latest_statements(project, period)}
 
 
 def test_every_publisher_gets_a_statement_of_no_usage(quarter: Project) -> None:
     statements = latest_statements(quarter, QUIET)
-    assert {each["publisher_id"] for each in statements} == {"arena", "kitchen", "planet"}
-    assert {each["status"] for each in statements} == {"final"}
-    told = [row for each in statements for row in (each, *each["lines"]) if row.get("line_type") != "unattributed"]
-    assert {tuple(row[name] for name in TOLD) for row in told} == {("0", "0", "0", 0)}
-    assert {each["interval"]["ci_high_nats"] for each in statements} == {"0"}
+    assert {each.publisher_id for each in statements} == {"arena", "kitchen", "planet"}
+    assert {each.status for each in statements} == {"final"}
+    told = [
+        row
+        for each in statements
+        for row in (each, *each.lines)
+        if getattr(row, "line_type", "") != "unattributed"
+    ]
+    assert {tuple(getattr(row, name) for name in TOLD) for row in told} == {("0", "0", "0", 0)}
+    assert {each.interval.ci_high_nats for each in statements} == {"0"}
     assert verify_bundle((statement_folder(quarter, QUIET, 2) / "bundle.json").read_bytes()) == []
 
 
 def test_the_pool_of_a_quiet_month_is_divided_by_the_fallback(quarter: Project) -> None:
     statements = latest_statements(quarter, QUIET)
-    assert {each["pools"][0]["allocation_basis"] for each in statements} == {"token_count"}
-    assert sum(each["amount_minor"] for each in statements) == 100_001
-    [unattributed] = [line for line in statements[0]["lines"] if line["amount_minor"]]
-    assert unattributed["line_type"] == "unattributed"
-    assert explain(quarter, unattributed["line_id"])["valuation"]["queries"] == 0
-    source = next(line for line in statements[0]["lines"] if line["source_id"])
-    assert explain(quarter, source["line_id"])["queries"]["asked"] == 0
+    assert {each.pools[0].allocation_basis for each in statements} == {"token_count"}
+    assert sum(each.amount_minor for each in statements) == 100_001
+    [unattributed] = [line for line in statements[0].lines if line.amount_minor]
+    assert unattributed.line_type == "unattributed"
+    assert explain(quarter, unattributed.line_id)["valuation"]["queries"] == 0
+    source = next(line for line in statements[0].lines if line.source_id)
+    assert explain(quarter, source.line_id)["queries"]["asked"] == 0
 
 
 def test_accounts_go_on_through_quiet_months(quarter: Project) -> None:
     """November grants Planet's advance and releases Arena's reserve; December tops up Kitchen's quarter."""
     before, quiet, last = (accounts(quarter, month) for month in (BUSY, QUIET, LAST))
-    assert quiet["planet"]["advance_granted_minor"] == quiet["planet"]["advance_recouped_minor"] == 5_000
-    assert before["arena"]["reserve_held_minor"] == quiet["arena"]["reserve_released_minor"] > 0
-    assert before["kitchen"]["amount_paid_minor"] == quiet["kitchen"]["amount_paid_minor"] == 0
-    assert quiet["kitchen"]["opening_balance_minor"] == before["kitchen"]["closing_balance_minor"] > 0
-    earned = sum(each["kitchen"]["royalty_earned_minor"] for each in (before, quiet, last))
-    assert last["kitchen"]["minimum_guarantee_shortfall_minor"] == 200_000 - earned > 0
-    assert last["kitchen"]["amount_paid_minor"] == 200_000
+    assert quiet["planet"].advance_granted_minor == quiet["planet"].advance_recouped_minor == 5_000
+    assert before["arena"].reserve_held_minor == quiet["arena"].reserve_released_minor > 0
+    assert before["kitchen"].amount_paid_minor == quiet["kitchen"].amount_paid_minor == 0
+    assert quiet["kitchen"].opening_balance_minor == before["kitchen"].closing_balance_minor > 0
+    earned = sum(each["kitchen"].royalty_earned_minor for each in (before, quiet, last))
+    assert last["kitchen"].minimum_guarantee_shortfall_minor == 200_000 - earned > 0
+    assert last["kitchen"].amount_paid_minor == 200_000
 
 
 def test_every_policy_divides_a_quiet_month(quarter: Project) -> None:
@@ -119,7 +125,7 @@ def test_a_month_without_queries_and_money_is_told_and_settled(
     told = {row["stage"]: row["summary"] for row in printed if row["event"] == "finished"}
     assert told["attribute"] == f"no queries in {BEYOND}"
     assert told["settle"].startswith(f"no queries in {BEYOND}: 0.00 EUR divided by token_count over 3 publishers")
-    assert {each["amount_minor"] for each in latest_statements(project, BEYOND)} == {0}
+    assert {each.amount_minor for each in latest_statements(project, BEYOND)} == {0}
     assert not work(project, BEYOND).changed
 
 
@@ -132,8 +138,8 @@ def test_queries_that_come_late_make_another_draft(quarter: Project, tmp_path: P
     path.write_text("".join(json.dumps(row) + "\n" for row in rows + late))
     work(project, BEYOND)
     statements = latest_statements(project, BEYOND)
-    assert {each["pools"][0]["allocation_basis"] for each in statements} == {"attribution"}
-    assert {each["usage_count"] for each in statements} == {len(late)}
+    assert {each.pools[0].allocation_basis for each in statements} == {"attribution"}
+    assert {each.usage_count for each in statements} == {len(late)}
 
 
 def test_the_service_reports_only_what_was_attributed(quarter: Project) -> None:

@@ -12,21 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from tribute.royalty.account import Adjustment, Agreement, account_from_json, owed
-from tribute.royalty.exact import canonical_json
+from tests.unit.royalty.issued import Key, issue
+from tribute.royalty.account import Agreement, owed
+from tribute.royalty.document import Adjustment, Statement
 from tribute.royalty.render import render_html, render_text
-from tribute.royalty.statement import (
-    Books,
-    LineValue,
-    PeriodFacts,
-    Pool,
-    PublisherValue,
-    Quality,
-    build_statements,
-)
-
-Statement = dict[str, Any]
-Key = tuple[str, str]
+from tribute.royalty.statement import LineValue, Pool, PublisherValue, Quality
 
 HERE = Path(__file__).parent
 CERTIFICATE = Quality("evaluate-0123456789ab", 32 * "ab", Decimal("0.087"), Decimal("0.931"))
@@ -91,32 +81,26 @@ def settled(
     version: int = 1,
 ) -> list[Statement]:
     """A closed month: its accounts open as `before` left them, and carry the adjustments `moved`."""
-    accounts = {(s["publisher_id"], s["currency"]): account_from_json(s["balance"]["account"]) for s in before}
-    books = Books(
-        {(each.publisher_id, each.currency): each for each in TERMS},
-        accounts,
-        moved or {},
-    )
-    facts = PeriodFacts(
-        project="demo",
-        period=period,
-        pools=pools,
-        shrinkage=Decimal("0.25"),
+    return issue(
+        publishers(values),
+        pools,
+        period,
+        TERMS,
+        {each.key: each.balance.account for each in before},
+        moved,
         value_run=f"value-{period}-v{version}",
         simulate_run="simulate-0123456789ab",
         train_run="train-0123456789ab",
         statement_version=version,
         superseded=frozenset((name, "EUR") for name in values if version > 1),
-        final=True,
         quality=CERTIFICATE if pools == EUROS else None,
     )
-    return build_statements(facts, publishers(values), books)
 
 
 def two_months(publisher: str) -> list[Statement]:
     """November and December of a publisher; the account of the first opens the second."""
     november = settled("2026-11")
-    return [one for one in november + settled("2026-12", november) if one["publisher_id"] == publisher]
+    return [one for one in november + settled("2026-12", november) if one.publisher_id == publisher]
 
 
 def advance() -> list[Statement]:
@@ -150,7 +134,7 @@ def restatement() -> list[Statement]:
     november = settled("2026-11")
     again = settled("2026-11", values=RECOUNTED, version=2)
     december = settled("2026-12", november, owed([(each, REASON) for each in november + again], "2026-12"))
-    by_key = {(s["publisher_id"], s["period"], s["statement_version"]): s for s in november + again + december}
+    by_key = {(s.publisher_id, s.period, s.statement_version): s for s in november + again + december}
     told = [
         ("aurora", "2026-11", 1),
         ("aurora", "2026-11", 2),
@@ -162,12 +146,12 @@ def restatement() -> list[Statement]:
 
 def jpy() -> list[Statement]:
     """1,000,001 yen: 800,000.8 + 160,000.16 + 40,000.04; one left over is for Aurora, whose 10% tax is 80,000."""
-    return [one for one in settled("2026-11", pools=ABROAD) if one["currency"] == "JPY"]
+    return [one for one in settled("2026-11", pools=ABROAD) if one.currency == "JPY"]
 
 
 def kwd() -> list[Statement]:
     """3,210.987 dinar: 2,568.7896 + 513.75792 + 128.43948; the two fils left over go to Borealis and Aurora."""
-    return [one for one in settled("2026-11", pools=ABROAD) if one["currency"] == "KWD"]
+    return [one for one in settled("2026-11", pools=ABROAD) if one.currency == "KWD"]
 
 
 CASES: dict[str, Callable[[], list[Statement]]] = {
@@ -204,7 +188,7 @@ def expected_files() -> dict[str, str]:
     files = {}
     for name, case in CASES.items():
         statements = case()
-        files[f"{name}.json"] = "".join(canonical_json(each).decode() + "\n" for each in statements)
+        files[f"{name}.json"] = "".join(each.canonical().decode() + "\n" for each in statements)
         files[f"{name}.txt"] = "\n".join(render_text(each) for each in statements)
     return files | {"restatement.html.txt": page_text(render_html(restatement()[2]))}
 

@@ -76,19 +76,19 @@ def test_lines_sum_to_what_each_pool_gave(
     part = ShareParts(share * attributed, share * (1 - attributed), Fraction(0))
     given_money = [PoolMoney(name, minor if share else 0) for name, minor in pools.items()]
     lines = statement_lines("s", publisher, part, given_money, basis, "EUR")
-    assert len({line["line_id"] for line in lines}) == len(lines)
+    assert len({line.line_id for line in lines}) == len(lines)
     weights = {
         name: max(nats, Decimal(0)) if basis == "attribution" else tokens for name, (nats, tokens) in of.items()
     }
     for pool in given_money:
-        own = [line for line in lines if line["pool_id"] == pool.pool_id]
-        assert sum(line["amount_minor"] for line in own) == pool.minor
-        assert sum(Fraction(line["share"]) for line in own) == share
+        own = [line for line in lines if line.pool_id == pool.pool_id]
+        assert sum(line.amount_minor for line in own) == pool.minor
+        assert sum(Fraction(line.share) for line in own) == share
         for line in own:
-            exact = pool.minor * Fraction(line["share"]) / share if share else 0
-            assert abs(line["amount_minor"] - exact) < 1
-            if any(weights.values()) and line["source_id"] is not None and not weights[line["source_id"]]:
-                assert line["amount_minor"] == 0
+            exact = pool.minor * Fraction(line.share) / share if share else 0
+            assert abs(line.amount_minor - exact) < 1
+            if any(weights.values()) and line.source_id is not None and not weights[line.source_id]:
+                assert line.amount_minor == 0
 
 
 @st.composite

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.royalty.issued import history, statements
 from tests.unit.royalty.proof.forger import canonical, facts_of, typed
 from tribute.errors import LedgerError, ProofError
-from tribute.royalty.account.ledger import GENESIS, Entry, Posting, balances, check_chain, entries
-from tribute.royalty.account.ledger_text import account_name
+from tribute.royalty.account.ledger import GENESIS, Entry, Posting, account_name, balances, check_chain, entries
 from tribute.royalty.document import Bundle, Statement
 from tribute.royalty.exact.money import Money
 from tribute.royalty.proof.bundle import build_bundle, with_proofs

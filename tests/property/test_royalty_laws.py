@@ -10,20 +10,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.royalty.issued import closed
 from tribute.errors import PolicyError
 from tribute.royalty.account.agreement import Agreement
-from tribute.royalty.account.balance import (
-    Account,
-    Adjustment,
-    account_from_json,
-    balance,
-    balance_json,
-    recounted,
-)
+from tribute.royalty.account.balance import balance, recounted
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.allocation import UNITS, Claim, allocate_shares
 from tribute.royalty.division.limits import customer_weights, limited
 from tribute.royalty.division.policy import Policy, policy_from_json, policy_json
+from tribute.royalty.document import AccountState, Adjustment
 from tribute.royalty.exact.calendar import ends_accounting_period
 from tribute.royalty.exact.money import allocate
 
@@ -230,20 +225,26 @@ def agreements(draw: st.DrawFn) -> Agreement:
 
 
 accounts = st.builds(
-    Account,
-    st.integers(-(10**6), 10**6),
-    st.integers(0, 10**6),
-    st.dictionaries(st.sampled_from(["2019-11", "2020-02", "2021-06"]), st.integers(1, 10**5)).map(
+    AccountState,
+    balance_minor=st.integers(-(10**6), 10**6),
+    unrecouped_minor=st.integers(0, 10**6),
+    reserves=st.dictionaries(st.sampled_from(["2019-11", "2020-02", "2021-06"]), st.integers(1, 10**5)).map(
         lambda held: tuple(sorted(held.items()))
     ),
-    st.integers(0, 10**6),
+    earned_minor=st.integers(0, 10**6),
 )
 
 
 @EXAMPLES
 def test_the_identity_of_a_balance(examples: int) -> None:
     corrections = st.lists(
-        st.builds(Adjustment, st.just("why"), st.just("s-v1"), st.integers(-(10**6), 10**6)), max_size=3
+        st.builds(
+            Adjustment,
+            reason=st.just("why"),
+            adjusts_statement_id=st.just("s-v1"),
+            amount_minor=st.integers(-(10**6), 10**6),
+        ),
+        max_size=3,
     )
 
     @law(
@@ -254,7 +255,7 @@ def test_the_identity_of_a_balance(examples: int) -> None:
         st.integers(0, 10**9),
         corrections,
     )
-    def _(terms: Agreement, opening: Account, period: str, allocated: int, moved: list[Adjustment]) -> None:
+    def _(terms: Agreement, opening: AccountState, period: str, allocated: int, moved: list[Adjustment]) -> None:
         b = balance(terms, opening, period, allocated, moved)
         credit = opening.balance_minor + b.royalty_earned_minor + sum(each.amount_minor for each in moved)
         brought = credit - max(opening.balance_minor, 0)
@@ -280,11 +281,10 @@ def test_the_identity_of_a_balance(examples: int) -> None:
         assert abs(b.withholding_tax_minor - terms.withholding_rate * settled) <= Fraction(1, 2)
         assert b.closing_balance_minor == b.carried_forward_minor == b.payable_before_tax_minor - settled
         assert b.closing_balance_minor >= min(credit, 0), "holding a reserve or recouping makes no debt"
-        held = sum(minor for _, minor in b.closing.reserves)
+        held = sum(minor for _, minor in b.account.reserves)
         assert (
             held == sum(minor for _, minor in opening.reserves) + b.reserve_held_minor - b.reserve_released_minor
         )
-        assert account_from_json(balance_json(b)["account"]) == b.closing
 
 
 @EXAMPLES
@@ -294,7 +294,7 @@ def test_accounts_do_not_drift_in_ten_years(examples: int) -> None:
 
     @law(max(examples // 5, 60), agreements(), st.integers(0, 10**9))
     def _(terms: Agreement, seed: int) -> None:
-        mixer, account, told = random.Random(seed), Account(), []
+        mixer, account, told = random.Random(seed), AccountState(), []
         for month in months:
             wrong = (
                 [
@@ -306,7 +306,7 @@ def test_accounts_do_not_drift_in_ten_years(examples: int) -> None:
                 else []
             )
             told.append(balance(terms, account, month, mixer.choice([0, mixer.randint(0, 90_000)]), wrong))
-            account = account_from_json(balance_json(told[-1])["account"])
+            account = told[-1].account
 
         def total(name: str) -> int:
             return sum(getattr(each, name) for each in told)
@@ -325,7 +325,7 @@ def test_accounts_do_not_drift_in_ten_years(examples: int) -> None:
             shortfall = sum(b.minimum_guarantee_shortfall_minor for b in accounted)
             assert shortfall == max(0, terms.guarantee_minor - earned)
             assert not any(b.amount_paid_minor for b in accounted[:-1])
-        assert all(len(b.closing.reserves) <= terms.reserve_months for b in told)
+        assert all(len(b.account.reserves) <= terms.reserve_months for b in told)
 
 
 @EXAMPLES
@@ -340,7 +340,7 @@ def test_a_threshold_only_delays(examples: int) -> None:
 
     @law(max(examples // 5, 60), agreements(), st.integers(1, 10**6), st.integers(0, 10**9))
     def _(terms: Agreement, threshold: int, seed: int) -> None:
-        mixer, accounts = random.Random(seed), [Account(), Account()]
+        mixer, accounts = random.Random(seed), [AccountState(), AccountState()]
         both, settled = [replace(terms, threshold_minor=minor) for minor in (0, threshold)], [0, 0]
         for month in months:
             allocated = mixer.choice([0, mixer.randint(0, 90_000)])
@@ -353,7 +353,7 @@ def test_a_threshold_only_delays(examples: int) -> None:
                 balance(own, account, month, allocated, moved) for own, account in zip(both, accounts, strict=True)
             )
             assert [getattr(at_once, name) for name in same] == [getattr(late, name) for name in same]
-            accounts = [at_once.closing, late.closing]
+            accounts = [at_once.account, late.account]
             for index, told in enumerate((at_once, late)):
                 settled[index] += told.amount_paid_minor + told.withholding_tax_minor
             assert settled[1] <= settled[0]
@@ -384,19 +384,19 @@ def test_an_accounting_period_credits_its_guarantee_or_what_its_final_versions_e
         kind: str, guarantee: int, first: list[int | None], joins: int, again: dict[int, list[tuple[int, int]]]
     ) -> None:
         terms = Agreement("p", "EUR", guarantee_minor=guarantee, accounting_period=kind)
-        account, final, told = Account(), [], {}
+        account, final, told = AccountState(), [], {}
 
         def close(month: int, minor: int | None) -> None:
             nonlocal account
             carried = owed(final, months[month]).get(("p", "EUR"), [])
-            other = balance_json(recounted(Agreement("other", "EUR"), 0))
-            final.append((_final(Agreement("other", "EUR"), months[month], 1, other), None))
-            known = month >= joins or any(each["publisher_id"] == "p" for each, _ in final)
+            other = recounted(Agreement("other", "EUR"), 0)
+            final.append((closed(Agreement("other", "EUR"), months[month], 1, other), None))
+            known = month >= joins or any(each.publisher_id == "p" for each, _ in final)
             due = known and guarantee and ends_accounting_period(months[month], kind)
-            if carried or due or account != Account() or (known and minor is not None):
+            if carried or due or account != AccountState() or (known and minor is not None):
                 told[month] = balance(terms, account, months[month], (known and minor) or 0, carried)
-                account = told[month].closing
-                final.append((_final(terms, months[month], 1, balance_json(told[month])), None))
+                account = told[month].account
+                final.append((closed(terms, months[month], 1, told[month]), None))
 
         versions = [1] * 18
         for month in range(18):
@@ -405,8 +405,8 @@ def test_an_accounting_period_credits_its_guarantee_or_what_its_final_versions_e
             for index, minor in again.get(month, []):
                 if index <= month:
                     versions[index] += 1
-                    corrected = balance_json(recounted(terms, minor))
-                    final.append((_final(terms, months[index], versions[index], corrected), "why"))
+                    corrected = recounted(terms, minor)
+                    final.append((closed(terms, months[index], versions[index], corrected), "why"))
         close(18, None)
         assert owed(final, months[19]) == {}
         length = {"month": 1, "quarter": 3, "year": 12}[kind]
@@ -415,17 +415,8 @@ def test_an_accounting_period_credits_its_guarantee_or_what_its_final_versions_e
             of_months = [told[month] for month in range(begin, begin + length) if month in told]
             credited = sum(b.royalty_earned_minor + b.minimum_guarantee_shortfall_minor for b in of_months)
             credited += sum(each.amount_minor for b in told.values() for each in b.adjustments
-                            if each.adjusts_statement_id.split("/")[0] in own)  # fmt: skip
-            newest = {s["period"]: s["balance"]["royalty_earned_minor"]
-                      for s, _ in sorted(final, key=lambda one: one[0]["statement_version"])
-                      if s["publisher_id"] == "p" and s["period"] in own}  # fmt: skip
+                            if each.adjusts_statement_id[5:12] in own)  # fmt: skip
+            newest = {s.period: s.balance.royalty_earned_minor
+                      for s, _ in sorted(final, key=lambda one: one[0].statement_version)
+                      if s.publisher_id == "p" and s.period in own}  # fmt: skip
             assert credited == (max(guarantee, sum(newest.values())) if newest else 0)
-
-
-def _final(terms: Agreement, period: str, version: int, account: dict[str, Any]) -> dict[str, Any]:
-    own = {"guarantee_minor": terms.guarantee_minor, "accounting_period": terms.accounting_period}
-    return {
-        "statement_id": f"{period}/{terms.publisher_id}/{version}", "statement_version": version,
-        "publisher_id": terms.publisher_id,
-        "currency": terms.currency, "period": period, "agreement": own, "balance": account,
-    }  # fmt: skip

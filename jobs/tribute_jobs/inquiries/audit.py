@@ -8,7 +8,7 @@ import duckdb
 
 from tribute.config import Project
 from tribute.errors import LedgerError, ProofError
-from tribute.royalty.document import Bundle, BundleFile, BundleInput, LedgerHead
+from tribute.royalty.document import Bundle, BundleFile, BundleInput
 from tribute.royalty.proof import Problem
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
 from tribute_jobs.period.ledger import ledger_head
@@ -84,11 +84,11 @@ def _inputs(connection: duckdb.DuckDBPyConnection, project: Project, bundle: Bun
             yield Problem("inputs", f"cannot be found again: the lake's table {table} has no {value}")
             return
     try:
-        inputs = [BundleInput.model_validate(each) for each in lake_inputs(project, first.plain())]
+        inputs = lake_inputs(project, first)
     except ProofError as error:
         yield Problem("inputs", f"cannot be found again: {error}")
         return
-    files = [BundleFile.model_validate(each) for each in file_inputs(project, first.plain())]
+    files = file_inputs(project, first)
     yield from _listed("inputs", bundle.inputs, inputs, lambda each: each.table, _input)
     yield from _listed("files", bundle.files, files, lambda each: each.setting, _file)
 
@@ -131,7 +131,7 @@ def _copies(connection: duckdb.DuckDBPyConnection, project: Project, bundle: Bun
 def _ledger(project: Project, bundle: Bundle) -> Iterator[Problem]:
     signed, period = bundle.ledger, bundle.period
     try:
-        found = LedgerHead.model_validate(ledger_head(project, period))
+        found = ledger_head(project, period)
     except LedgerError as error:
         yield Problem("ledger", str(error))
         return

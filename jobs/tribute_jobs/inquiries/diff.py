@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 from tribute.config import Project
 from tribute.errors import MoneyError, PolicyError
 from tribute.royalty.division import Policy, policy_from_json
+from tribute.royalty.document import Statement
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.render import comparison_text
 from tribute.royalty.statement import compare
-from tribute_jobs.period.statements import Statement, latest_statements, statements_of_version
+from tribute_jobs.period.statements import latest_statements, statements_of_version
 from tribute_storage import connect
 
 SIDE = re.compile(r"(?P<period>[^:]+)(?::v(?P<version>\d+))?")
@@ -60,10 +61,10 @@ def _versions(project: Project, period: str) -> list[int]:
 def _policy(statement: Statement) -> Policy | None:
     """The policy that a statement names; None if it was written by a tribute with other words for it."""
     try:
-        return policy_from_json({name: each for name, each in statement["policy"].items() if name != "sha256"})
+        return policy_from_json(statement.policy.model_dump(exclude={"sha256"}))
     except PolicyError:
         return None
 
 
 def _label(statement: Statement) -> str:
-    return f"{statement['period']} version {statement['statement_version']} ({statement['status']})"
+    return f"{statement.period} version {statement.statement_version} ({statement.status})"

@@ -52,17 +52,17 @@ def open_dispute(project: Project, about: str, kind: str, text: str, field: str 
     issued = find_issued(project, about)
     if field:
         _check_field(issued, field)
-    line_id = issued.line["line_id"] if issued.line else ""
+    line_id = issued.line.line_id if issued.line else ""
     statement = issued.statement
     said = {
-        "statement_id": statement["statement_id"],
+        "statement_id": statement.statement_id,
         "line_id": line_id,
         "discrepancy_type": kind,
         "discrepant_cell_name": field,
         "discrepancy_description": text.strip(),
     }
     event = said | {"dispute_id": run_id("dispute", said), "action_taken": ""}
-    event |= {name: statement[name] for name in ("period", "publisher_id")}
+    event |= {"period": statement.period, "publisher_id": statement.publisher_id}
     new = _append(project, "opened", event)
     dispute = _named(project, str(event["dispute_id"]))
     if dispute.resolved is not None:
@@ -136,7 +136,7 @@ def _append(project: Project, event: str, of: dict[str, Any]) -> bool:
 
 def _check_field(issued: Issued, field: str) -> None:
     """That a field is one of the line's, or of the statement's, such as `balance.amount_paid_minor`."""
-    at: Any = issued.line or issued.statement
+    at: Any = (issued.line or issued.statement).plain()
     for name in field.split("."):
         if not isinstance(at, dict) or name not in at:
             _choose("--field", name, tuple(at) if isinstance(at, dict) else ())

@@ -10,6 +10,7 @@ import duckdb
 
 from tribute.catalog import source_contributions, valued_runs
 from tribute.config import Project
+from tribute.royalty.document import ExactModel, Statement, StatementLine
 from tribute.royalty.exact import Money
 from tribute_jobs.inquiries.explain_text import explanation_text
 from tribute_jobs.inquiries.lookup import Issued, find_issued
@@ -48,18 +49,18 @@ def explain(project: Project, line_id: str, customers: bool = False) -> Row:
         ValuationError: the line's valuation does not say which queries it summed.
     """
     issued = find_issued(project, line_id, statements=False)
-    line, statement = issued.line or {}, issued.statement
-    chosen = {name: statement[f"{name}_run"] for name in ("simulate", "train")}
-    chosen |= {"source": line["source_id"]}
+    line, statement = issued.line, issued.statement
+    assert line is not None  # find_issued raises
+    chosen = {"simulate": statement.simulate_run, "train": statement.train_run, "source": line.source_id}
     with connect(project.lake_root) as connection:
-        valued = _valued(connection, statement, line["source_id"])
-        asked = line["source_id"] and valued
+        valued = _valued(connection, statement, line.source_id)
+        asked = valued if line.source_id else None
         queries = _queries(connection, statement, asked, customers) if asked else None
-        simulated = _rows(connection, _SIMULATED, chosen, "simulate", "source") if line["source_id"] else []
+        simulated = _rows(connection, _SIMULATED, chosen, "simulate", "source") if line.source_id else []
         trained = _rows(connection, _TRAINED, chosen, "train")
         sources = _rows(connection, _SOURCE, chosen, "train", "source")
     return {
-        "line": line,
+        "line": _plain(line),
         "statement": _statement(issued),
         "division": division(statement, line),
         "valuation": valued,
@@ -70,23 +71,22 @@ def explain(project: Project, line_id: str, customers: bool = False) -> Row:
     }
 
 
-def division(statement: Row, line: Row) -> Row:
+def division(statement: Statement, line: StatementLine) -> Row:
     """How the pool became the line's amount, in two divisions by largest remainder; exact fractions as text."""
-    pool = next(each for each in statement["pools"] if each["pool_id"] == line["pool_id"])
-    own = [each for each in statement["lines"] if each["pool_id"] == line["pool_id"]]
-    publisher_minor = sum(each["amount_minor"] for each in own)
-    share, part = Fraction(statement["share"]), Fraction(line["share"])
+    pool = next(each for each in statement.pools if each.pool_id == line.pool_id)
+    publisher_minor = sum(each.amount_minor for each in statement.lines if each.pool_id == line.pool_id)
+    share, part = Fraction(statement.share), Fraction(line.share)
     of_publisher = part / share if share else Fraction(0)
     return {
-        "pool": pool,
-        "currency": statement["currency"],
+        "pool": _plain(pool),
+        "currency": statement.currency,
         "publisher_share": str(share),
-        "publisher_exact_minor": str(pool["pool_amount_minor"] * share),
+        "publisher_exact_minor": str(pool.pool_amount_minor * share),
         "publisher_minor": publisher_minor,
         "line_part": str(of_publisher),
         "line_exact_minor": str(publisher_minor * of_publisher),
-        "line_minor": line["amount_minor"],
-        "amount": Money(line["amount_minor"], statement["currency"]).text(),
+        "line_minor": line.amount_minor,
+        "amount": Money(line.amount_minor, statement.currency).text(),
     }
 
 
@@ -97,13 +97,19 @@ def print_explanation(project: Project, line_id: str, customers: bool, as_json: 
 
 
 def _statement(issued: Issued) -> Row:
-    told = {name: each for name, each in issued.statement.items() if name not in ("lines", "balance", "proof")}
-    return told | {"settle_run": issued.run_id, "settled": issued.committed}
+    head = {k: each for k, each in _plain(issued.statement).items() if k not in ("lines", "balance", "proof")}
+    return head | {"settle_run": issued.run_id, "settled": issued.committed}
 
 
-def _valued(connection: duckdb.DuckDBPyConnection, statement: Row, source_id: str | None) -> Row | None:
+def _plain(part: ExactModel) -> Row:
+    """A part of a document, JSON-ready, with sorted keys."""
+    plain: Row = json.loads(part.canonical())
+    return plain
+
+
+def _valued(connection: duckdb.DuckDBPyConnection, statement: Statement, source_id: str | None) -> Row | None:
     """The valuation's row of the line, of the publisher as a whole for what is unattributed."""
-    chosen = {"run": statement["value_run"], "publisher": statement["publisher_id"], "source": source_id}
+    chosen = {"run": statement.value_run, "publisher": statement.publisher_id, "source": source_id}
     found = _rows(
         connection,
         f"select {VALUED} from valuations where run_id = $run "
@@ -114,12 +120,12 @@ def _valued(connection: duckdb.DuckDBPyConnection, statement: Row, source_id: st
     return found[0] | {"calibration": json.loads(found[0]["calibration"])} if found else None
 
 
-def _queries(connection: duckdb.DuckDBPyConnection, statement: Row, valued: Row, customers: bool) -> Row:
+def _queries(connection: duckdb.DuckDBPyConnection, statement: Statement, valued: Row, customers: bool) -> Row:
     """The queries that count most, times the publisher's part of the source, and what all others come to.
 
     Corrections: what predictions add where only a sample was read out, and stand-ins for failed simulations.
     """
-    limit, total = statement["policy"]["customer_cap"], valued["attribution_nats"]
+    limit, total = statement.policy.customer_cap, valued["attribution_nats"]
     split = float(Fraction(valued["split"]))
     cap, found = None if limit is None else Fraction(limit), []
     for each in source_contributions(connection, valued["run_id"], valued["source_id"], cap):

@@ -11,19 +11,19 @@ from tribute.errors import LedgerError
 from tribute.royalty.account import GENESIS, balances, entries
 from tribute.royalty.exact import Money
 from tribute_jobs.period.ledger import read_ledger
-from tribute_jobs.period.statements import final_statements
+from tribute_jobs.period.statements import read_final_statements
 
 
 def _require_postings(project: Project, posted: set[str]) -> None:
     """That every statement that closed a period and moved something is in the ledger."""
     closing: dict[str, int] = {}
-    for statement, _ in final_statements(project):
-        first = closing.setdefault(statement["period"], statement["statement_version"])
-        moved = statement["statement_version"] == first and entries(statement, 1, GENESIS)
-        if moved and statement["statement_id"] not in posted:
+    for statement, _ in read_final_statements(project):
+        first = closing.setdefault(statement.period, statement.statement_version)
+        moved = statement.statement_version == first and entries(statement, 1, GENESIS)
+        if moved and statement.statement_id not in posted:
             raise LedgerError(
-                f"Statement {statement['statement_id']} closed {statement['period']} and is not in the ledger. "
-                f"Complete it: tribute close PROJECT.yaml --period {statement['period']}"
+                f"Statement {statement.statement_id} closed {statement.period} and is not in the ledger. "
+                f"Complete it: tribute close PROJECT.yaml --period {statement.period}"
             )
 
 

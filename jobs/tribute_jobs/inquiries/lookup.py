@@ -1,11 +1,10 @@
 """Lines and statements by their ids, and near ones where there is none."""
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tribute.config import Project
 from tribute.errors import MoneyError
-from tribute_jobs.period.statements import Statement
+from tribute.royalty.document import Statement, StatementLine, read_statement
 from tribute_storage import connect
 
 
@@ -13,7 +12,7 @@ class Issued(NamedTuple):
     """A statement in the lake, and the line of it that was asked for; None: the whole statement."""
 
     statement: Statement
-    line: dict[str, Any] | None
+    line: StatementLine | None
     run_id: str
     committed: str
 
@@ -37,8 +36,8 @@ def find_issued(project: Project, about: str, statements: bool = True) -> Issued
         ).fetchall()
     if rows:
         text, run_id, committed = rows[0]
-        statement = json.loads(text)
-        line = next((each for each in statement["lines"] if each["line_id"] == about), None)
+        statement = read_statement(text)
+        line = next((each for each in statement.lines if each.line_id == about), None)
         if line is not None or statements:
             return Issued(statement, line, run_id, committed)
     what = "line or statement" if statements else "line"

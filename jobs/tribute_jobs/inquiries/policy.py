@@ -8,7 +8,7 @@ from tribute.config import Project
 from tribute.royalty.division import policy_json
 from tribute.royalty.exact import canonical_json
 from tribute.royalty.exact.calendar import period_days
-from tribute_jobs.period.terms import policy, register_policy
+from tribute_jobs.period.terms import period_policy, register_policy
 from tribute_storage import Lake, connect
 
 
@@ -18,7 +18,7 @@ def register(project: Project, period: str, reason: str, as_json: bool) -> None:
     Raises:
         PolicyError: another one is registered and there is no reason.
     """
-    rule, (_, after) = policy(project), period_days(period)
+    rule, (_, after) = period_policy(project), period_days(period)
     lake = Lake(project.lake_root)
     register_policy(project, lake, period, reason)
     with connect(lake.root) as connection:

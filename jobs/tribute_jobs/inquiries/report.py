@@ -14,10 +14,11 @@ from tribute.catalog import Valuation, lineage, read_valuation
 from tribute.config import Project
 from tribute.errors import ConfigError, ValuationError
 from tribute.royalty import render
-from tribute.royalty.exact import Money, canonical_json
+from tribute.royalty.document import Statement
+from tribute.royalty.exact import Money
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.inquiries.picture import shares_picture
-from tribute_jobs.period.statements import Statement, latest_statements, statement_folder
+from tribute_jobs.period.statements import latest_statements, statement_folder
 from tribute_storage import Lake, connect
 from tribute_storage.atomic import write_atomically
 
@@ -53,16 +54,16 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
     statements = latest_statements(project, valuation.period)
     settled: dict[str, list[Statement]] = defaultdict(list)
     for statement in statements:
-        settled[statement["publisher_id"]].append(statement)
+        settled[statement.publisher_id].append(statement)
     title = f"{project.name}, {valuation.period}: {valuation.run_id}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("publisher", overflow="fold")
-    paid_differs = any(each["amount_minor"] != each["balance"]["amount_paid_minor"] for each in statements)
+    paid_differs = any(each.amount_minor != each.balance.amount_paid_minor for each in statements)
     for heading in ("value", "95% interval", "tokens", "share", "amount", *(["paid"] if paid_differs else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in valuation.publishers():
         own = settled[row["publisher_id"]]
-        share = own[0]["share"] if own else row["share"]
+        share = own[0].share if own else row["share"]
         paid = [" + ".join(_paid(each).text() for each in own)] if paid_differs else []
         table.add_row(
             row["publisher_id"],
@@ -70,7 +71,7 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
             f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
             f"{row['token_share']:.1%}",
             f"{float(Fraction(share)):.2%}",
-            " + ".join(each["amount"] for each in own) or "not settled",
+            " + ".join(each.amount for each in own) or "not settled",
             *paid,
         )
     console.print(table)
@@ -81,7 +82,7 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
 
 def write_picture(project: Project, valuation: Valuation, path: Path) -> None:
     """Draw the publishers' shares, with intervals and token counts, as an SVG file."""
-    settled = {each["publisher_id"]: each["share"] for each in latest_statements(project, valuation.period)}
+    settled = {each.publisher_id: each.share for each in latest_statements(project, valuation.period)}
     rows = valuation.publishers()
     shares = {row["publisher_id"]: settled.get(row["publisher_id"], row["share"]) for row in rows}
     drawn = shares_picture(
@@ -92,21 +93,21 @@ def write_picture(project: Project, valuation: Valuation, path: Path) -> None:
 
 def _print_sums(project: Project, statements: list[Statement], console: Console) -> None:
     first = statements[0]
-    for currency in sorted({each["currency"] for each in statements}):
-        own = [each for each in statements if each["currency"] == currency]
-        pool = Money(sum(pool["pool_amount_minor"] for pool in own[0]["pools"]), currency)
-        amount = Money(sum(each["amount_minor"] for each in own), currency)
+    for currency in sorted({each.currency for each in statements}):
+        own = [each for each in statements if each.currency == currency]
+        pool = Money(sum(pool.pool_amount_minor for pool in own[0].pools), currency)
+        amount = Money(sum(each.amount_minor for each in own), currency)
         console.print(f"Amounts sum to {amount.text()} of a pool of {pool.text()}.", highlight=False)
-    folder = statement_folder(project, first["period"], first["statement_version"])
+    folder = statement_folder(project, first.period, first.statement_version)
     console.print(
-        f"Statements, version {first['statement_version']}, {first['status']}: {folder}",
+        f"Statements, version {first.statement_version}, {first.status}: {folder}",
         highlight=False,
         soft_wrap=True,
     )
 
 
 def _paid(statement: Statement) -> Money:
-    return Money(statement["balance"]["amount_paid_minor"], statement["currency"])
+    return Money(statement.balance.amount_paid_minor, statement.currency)
 
 
 def statement_bytes(project: Project, publisher: str, period: str, output: str) -> bytes:
@@ -118,7 +119,7 @@ def statement_bytes(project: Project, publisher: str, period: str, output: str) 
     """
     found: dict[str, list[Statement]] = defaultdict(list)
     for each in latest_statements(project, period):
-        found[each["publisher_id"]].append(each)
+        found[each.publisher_id].append(each)
     if publisher not in found:
         known = (
             f"Publishers: {', '.join(found)}"
@@ -130,14 +131,14 @@ def statement_bytes(project: Project, publisher: str, period: str, output: str) 
         raise ConfigError(f"There is no format {output!r}. Choose one of: {', '.join(RENDERERS)}")
     own = found[publisher]
     if len(own) > 1 and output in ("html", "pdf"):
-        folder = statement_folder(project, period, own[0]["statement_version"])
+        folder = statement_folder(project, period, own[0].statement_version)
         raise ConfigError(f"{publisher} has a page for each currency. They are in {folder}")
     return b"\n".join(RENDERERS[output](each) for each in own)
 
 
 RENDERERS: dict[str, Callable[[Statement], bytes]] = {
     "text": lambda statement: render.render_text(statement).encode(),
-    "json": lambda statement: canonical_json(statement) + b"\n",
+    "json": lambda statement: statement.canonical() + b"\n",
     "html": lambda statement: render.render_html(statement).encode(),
     "pdf": lambda statement: render.render_pdf(statement),
 }

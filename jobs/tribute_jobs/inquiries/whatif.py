@@ -14,9 +14,9 @@ from tribute.royalty.division import Policy, allocate_shares, parse_policy
 from tribute.royalty.exact import allocate
 from tribute.royalty.statement import PublisherValue
 from tribute_jobs.inquiries.report import latest_valuation
-from tribute_jobs.period import terms as facts
 from tribute_jobs.period.payees import publisher_values
-from tribute_jobs.period.statements import latest_version
+from tribute_jobs.period.statements import latest_statements
+from tribute_jobs.period.terms import customer_fees, period_policy, period_pools
 
 USUAL = (
     Policy("attribution"),
@@ -63,7 +63,7 @@ def divide(project: Project, period: str, files: Sequence[Path] = ()) -> WhatIf:
         PolicyError: a file holds no policy, or one that this period cannot keep.
         ValuationError: the period is not valued, or a policy that was asked for needs what it does not tell.
     """
-    own, fees = facts.policy(project), facts.fees(project)
+    own, fees = period_policy(project), customer_fees(project)
     asked = [_read(path) for path in files]
     usual = [*USUAL, *([BY_CUSTOMER] if project.money.fees else [])]
     valuation, notes = _current(project, period), []
@@ -79,7 +79,8 @@ def divide(project: Project, period: str, files: Sequence[Path] = ()) -> WhatIf:
     for policy in _distinct([own, *asked, *usual]):
         first = divisions[0] if divisions else None
         divisions.append(_divided(project, policy, publishers, fees, first))
-    return WhatIf(period, valuation.run_id, latest_version(project, period)[1], divisions, notes)
+    final = any(statement.status == "final" for statement in latest_statements(project, period))
+    return WhatIf(period, valuation.run_id, final, divisions, notes)
 
 
 def _current(project: Project, period: str) -> Valuation:
@@ -104,7 +105,7 @@ def _divided(
     shares = dict.fromkeys((each.publisher_id for each in publishers), Fraction(0))
     shares |= allocate_shares(policy, claims, fees).shares()
     minor: dict[str, dict[str, int]] = {}
-    for pool in facts.pools(project):
+    for pool in period_pools(project):
         of_currency = minor.setdefault(pool.currency, dict.fromkeys(shares, 0))
         for name, each in allocate(pool.amount.minor, shares).items():
             of_currency[name] += each

@@ -1,70 +1,64 @@
-"""What settling needs to know of publishers beside their values: terms, accounts, adjustments to come.
+"""The books that a settlement opens with: agreements, accounts and adjustments of every publisher.
 
-A closed period may have several final versions: the one that closed it, which was posted and paid, and those
-that restated it, which moved no money. So a month opens with the account of the *first* final version of the month
-before, and what the later versions earned beside it comes in as adjustments, each carried by one month, once. To
-open with the account of the newest version would pay a restatement twice, and forget what was really paid.
+A closed month may have several final versions. The first closed it and was posted and paid. Later ones restated it
+and moved no money. So a month opens with the account of the *first* final version of the month before. What later
+versions earned in addition comes in as adjustments; one month carries each, once. Opening with the account of the
+newest version would pay a restatement twice and forget what was really paid.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
-from tribute.config import Project
-from tribute.royalty.account import Agreement, account_from_json, agreement_of, closing_statements, owed
+from tribute.royalty.account import Agreement, agreement_of, closing_statements, owed
+from tribute.royalty.document import Statement
 from tribute.royalty.statement import Books
 from tribute.royalty.terms import read_agreements
-from tribute_jobs.period.statements import final_statements
+from tribute_jobs.period.statements import Period
 
 Key = tuple[str, str]
-Statement = Mapping[str, Any]
 
 
-def read_books(project: Project, period: str, publishers: Iterable[str], currencies: Iterable[str]) -> Books:
-    """Agreements of `rights.agreements`, accounts as the closed periods before left them, and what restated
-    periods still owe.
+def read_books(period: Period, publishers: Iterable[str], currencies: Iterable[str]) -> Books:
+    """Agreements of `rights.agreements`, accounts as the closed months before left them, and what restated months
+    still owe.
 
-    There is an agreement for every publisher and currency that may have a statement: of the publishers in the
-    currencies given, and of whoever had one before, had one of this month if it is closed, or has an agreement in
-    force.
+    Every publisher and currency that may have a statement has an agreement: the given publishers in the given
+    currencies, and everybody who had a statement before, has one in this month if it is closed, or has an
+    agreement in force.
 
     Raises:
         RightsError: the agreements file cannot be used.
         MoneyError: two agreements of a publisher are in force.
     """
-    path, final = project.rights.agreements, final_statements(project)
-    before = [each for each in final if each[0]["period"] < period]
-    closed, carries = closing_statements(before), owed(before, period)
+    path, month, final = period.project.rights.agreements, period.month, period.final_statements()
+    before = [each for each in final if each[0].period < month]
+    closed, carries = closing_statements(before), owed(before, month)
     own: dict[Key, list[Statement]] = defaultdict(list)
     for each in closed:
-        own[_key(each)].append(each)
-    issued = {_key(each) for each, _ in final if each["period"] == period}
+        own[each.key].append(each)
+    issued = {each.key for each, _ in final if each.period == month}
     known = {*publishers, *(publisher for publisher, _ in (*own, *carries, *issued))}
     agreed = read_agreements(path, known) if path else ()
-    in_force = {(each.publisher_id, each.currency) for each in agreed if each.holds(period)}
+    in_force = {(each.publisher_id, each.currency) for each in agreed if each.holds(month)}
     keys = sorted({*product(publishers, currencies), *own, *carries, *issued, *in_force})
     return Books(
-        {key: _granting(agreed, key, period, own.get(key, ())) for key in keys},
-        {key: account_from_json(of_key[-1]["balance"]["account"]) for key, of_key in own.items()},
+        {key: _granting(agreed, key, month, own.get(key, ())) for key in keys},
+        {key: of_key[-1].balance.account for key, of_key in own.items()},
         carries,
     )
 
 
-def _granting(agreed: Sequence[Agreement], key: Key, period: str, closed: Sequence[Statement]) -> Agreement:
-    """The agreement in force, with all that is still to be advanced granted in this month.
+def _granting(agreed: Sequence[Agreement], key: Key, month: str, closed: Sequence[Statement]) -> Agreement:
+    """The agreement in force, with every outstanding advance granted in this month.
 
-    That is every advance since the last month that closed, and of those before what no month granted: one that was
-    agreed after its month had closed.
+    Outstanding are the advances since the last closed month, and earlier ones that no month granted because they
+    were agreed after their month had closed.
     """
     advances = [each for terms in agreed if (terms.publisher_id, terms.currency) == key for each in terms.advances]
-    since = closed[-1]["period"] if closed else ""
-    granted = sum(each["balance"]["advance_granted_minor"] for each in closed)
-    earlier = sum(minor for month, minor in advances if month <= since)
-    due = sum(minor for month, minor in advances if since < month <= period) + max(0, earlier - granted)
-    return replace(agreement_of(agreed, *key, period), advances=((period, due),) if due else ())
-
-
-def _key(statement: Statement) -> Key:
-    return statement["publisher_id"], statement["currency"]
+    since = closed[-1].period if closed else ""
+    granted = sum(each.balance.advance_granted_minor for each in closed)
+    earlier = sum(minor for granted_in, minor in advances if granted_in <= since)
+    due = sum(minor for granted_in, minor in advances if since < granted_in <= month) + max(0, earlier - granted)
+    return replace(agreement_of(agreed, *key, month), advances=((month, due),) if due else ())

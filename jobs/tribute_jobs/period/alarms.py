@@ -8,10 +8,10 @@ from fractions import Fraction
 from tribute.catalog import customer_uses, valued_runs
 from tribute.config import Project
 from tribute.errors import MoneyError
+from tribute.royalty.document import Statement
 from tribute.royalty.exact import Finding
 from tribute.royalty.statement import AlarmLimits, alarms
 from tribute.royalty.terms import read_terms, terms_findings
-from tribute_jobs.period.statements import Statement
 from tribute_storage import connect
 
 
@@ -58,12 +58,12 @@ def alarm_limits(written: Mapping[str, str]) -> AlarmLimits:
 
 def publisher_shares(statements: Iterable[Statement]) -> dict[str, Fraction]:
     """Share of every publisher: the same in all currencies."""
-    return {each["publisher_id"]: Fraction(each["share"]) for each in statements}
+    return {each.publisher_id: Fraction(each.share) for each in statements}
 
 
 def period_uses(project: Project, statement: Statement) -> dict[str, int]:
     """Uses of every known customer in what a statement's valuation summed, whole ones, before any cap."""
     with connect(project.lake_root) as connection:
-        runs = valued_runs(connection, statement["value_run"])
-        uses = customer_uses(connection, statement["simulate_run"], statement["period"], runs)
+        runs = valued_runs(connection, statement.value_run)
+        uses = customer_uses(connection, statement.simulate_run, statement.period, runs)
     return {customer: round(number) for customer, number in uses.items()}

@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from tribute.royalty.exact import Finding, canonical_json
-from tribute.royalty.render import period_csv, period_tsv, period_xlsx, render_html, render_pdf, render_report
-from tribute_jobs.period.statements import Statement
+from tribute.royalty.document import Statement
+from tribute.royalty.exact import Finding
+from tribute.royalty.render import period_csv, period_xlsx, render_html, render_pdf, render_report
 from tribute_storage.atomic import write_atomically
 
 OF_PERIOD = ("bundle", "period", "report")
@@ -26,15 +26,14 @@ def write_files(folder: Path, statements: Sequence[Statement], findings: Sequenc
 def _of_period(statements: Sequence[Statement], findings: Sequence[Finding]) -> Iterator[Rendering]:
     yield "period.csv", lambda: period_csv(statements).encode()
     yield "period.xlsx", partial(period_xlsx, statements)
-    yield "period.tsv", lambda: _tsv(statements).encode()
     yield "report.html", lambda: render_report(statements, findings=findings).encode()
 
 
 def _of_statements(statements: Sequence[Statement]) -> Iterator[Rendering]:
-    many = len({statement["currency"] for statement in statements}) > 1
+    many = len({statement.currency for statement in statements}) > 1
     for statement in statements:
-        name = _file_name(statement["publisher_id"] + (f"-{statement['currency']}" if many else ""))
-        yield f"{name}.json", partial(canonical_json, statement)
+        name = _file_name(statement.publisher_id + (f"-{statement.currency}" if many else ""))
+        yield f"{name}.json", statement.canonical
         yield f"{name}.html", partial(_html, statement)
         yield f"{name}.pdf", partial(render_pdf, statement)
 
@@ -47,10 +46,3 @@ def _file_name(publisher: str) -> str:
 
 def _html(statement: Statement) -> bytes:
     return render_html(statement).encode()
-
-
-def _tsv(statements: Sequence[Statement]) -> str:
-    """Named and dated by the settlement, so that the same settlement is the same bytes."""
-    first = statements[0]
-    message = f"{first['model_id']}-{first['period']}-v{first['statement_version']}"
-    return period_tsv(statements, message, f"{first['period_end']}T00:00:00+00:00", first["model_id"])

@@ -5,14 +5,13 @@ runs add changes no input, and its digest can be taken again at any time.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import duckdb
 
 from tribute.config import Project
 from tribute.errors import ProofError
+from tribute.royalty.document import BundleFile, BundleInput, Statement
 from tribute_jobs.period.digests import table_digest
-from tribute_jobs.period.statements import Statement, run_of
 from tribute_storage import connect
 
 Rests = Iterator[tuple[str, list[str]]]
@@ -38,7 +37,7 @@ where list_contains($attribute::varchar[], q.run_id) group by q.run_id, q.query_
 """The batch of events that first brought each query in."""
 
 
-def lake_inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
+def lake_inputs(project: Project, statement: Statement) -> list[BundleInput]:
     """Table, runs, number of rows and digest of every input of a version, given one of its statements.
 
     Raises:
@@ -46,23 +45,23 @@ def lake_inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
     """
     with connect(project.lake_root) as connection:
         return [
-            {"table": table, "run_ids": run_ids, **table_digest(connection, table, run_ids)._asdict()}
-            for table, run_ids in _rests(project, connection, statement)
+            BundleInput(table=table, run_ids=tuple(run_ids), **table_digest(connection, table, run_ids)._asdict())
+            for table, run_ids in _rests(connection, statement)
         ]
 
 
-def file_inputs(project: Project, statement: Statement) -> list[dict[str, Any]]:
+def file_inputs(project: Project, statement: Statement) -> list[BundleFile]:
     """Setting, name and SHA-256 of every file of the project that a version rests on; from `settled_files`."""
     with connect(project.lake_root) as connection:
         rows = connection.execute(
             "select setting, name, artifact_sha256 from settled_files where run_id = $1 order by 1",
-            [run_of(project, statement["statement_id"])],
+            [_settle_run(connection, statement)],
         ).fetchall()
-    return [dict(zip(("setting", "name", "sha256"), row, strict=True)) for row in rows]
+    return [BundleFile(setting=setting, name=name, sha256=sha256) for setting, name, sha256 in rows]
 
 
-def _rests(project: Project, connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests:
-    value, simulate, train = (statement[f"{name}_run"] for name in ("value", "simulate", "train"))
+def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests:
+    value, simulate, train = statement.value_run, statement.simulate_run, statement.train_run
     attribute, rights, estimates = connection.execute(_VALUED, {"value": value}).fetchall()[0]
     if attribute is None:
         raise ProofError(
@@ -83,10 +82,18 @@ def _rests(project: Project, connection: duckdb.DuckDBPyConnection, statement: S
     for table in ("rights", "publishers"):
         yield table, [rights]
     yield "valuations", [value]
-    settled = run_of(project, statement["statement_id"])
-    yield "policies", _ids(connection, _REGISTERED, period=statement["period"], settle=settled)
-    if statement["quality_certificate"] is not None:
-        yield "certificates", [statement["quality_certificate"]["certificate_id"]]
+    settled = _settle_run(connection, statement)
+    yield "policies", _ids(connection, _REGISTERED, period=statement.period, settle=settled)
+    if statement.quality_certificate is not None:
+        yield "certificates", [statement.quality_certificate.certificate_id]
+
+
+def _settle_run(connection: duckdb.DuckDBPyConnection, statement: Statement) -> str:
+    """The run that committed a statement."""
+    [run_id] = _ids(
+        connection, "select run_id from statements where statement_id = $id", id=statement.statement_id
+    )
+    return run_id
 
 
 def _ids(connection: duckdb.DuckDBPyConnection, query: str, **chosen: object) -> list[str]:

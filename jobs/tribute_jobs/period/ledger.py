@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import pyarrow as pa
 
 from tribute.config import Project
 from tribute.errors import LedgerError
 from tribute.royalty.account import GENESIS, Entry, Posting, check_chain, entries
-from tribute_jobs.period.statements import Statement
+from tribute.royalty.document import LedgerHead, Statement
 from tribute_storage import SCHEMAS, Lake, connect
 
 COLUMNS = "sequence, date, statement_id, narration, currency, previous_sha256, entry_sha256, account, amount_minor"
@@ -32,7 +31,7 @@ def read_ledger(project: Project) -> list[Entry]:
     return found
 
 
-def ledger_head(project: Project, period: str) -> dict[str, Any]:
+def ledger_head(project: Project, period: str) -> LedgerHead:
     """How many entries the ledger has up to the end of a period, and the hash of the last: what a bundle signs.
 
     Periods are closed in order and only closing posts, so that later entries and restatements change neither.
@@ -41,7 +40,7 @@ def ledger_head(project: Project, period: str) -> dict[str, Any]:
         LedgerError: the chain does not hold.
     """
     known = [entry for entry in read_ledger(project) if entry.date[:7] <= period]
-    return {"entries": len(known), "sha256": known[-1].sha256 if known else GENESIS}
+    return LedgerHead(entries=len(known), sha256=known[-1].sha256 if known else GENESIS)
 
 
 def post(lake: Lake, project: Project, run_id: str, statements: Sequence[Statement]) -> int:
@@ -54,13 +53,13 @@ def post(lake: Lake, project: Project, run_id: str, statements: Sequence[Stateme
         return 0
     ledger = read_ledger(project)
     posted = {entry.statement_id for entry in ledger}
-    twice = sorted(statement["statement_id"] for statement in statements if statement["statement_id"] in posted)
+    twice = sorted(statement.statement_id for statement in statements if statement.statement_id in posted)
     if twice:
         raise LedgerError(
             f"Statement {twice[0]} is in the ledger already. Run `tribute ledger check PROJECT.yaml`"
         )
     new: list[Entry] = []
-    for statement in sorted(statements, key=lambda each: each["statement_id"]):
+    for statement in sorted(statements, key=lambda each: each.statement_id):
         last = [*ledger[-1:], *new[-1:]]
         sequence, previous = (last[-1].sequence + 1, last[-1].sha256) if last else (1, GENESIS)
         new += entries(statement, sequence, previous)

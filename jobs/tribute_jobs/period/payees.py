@@ -11,7 +11,7 @@ from tribute.config import Project
 from tribute.royalty.statement import LineValue, PublisherValue
 from tribute.royalty.terms import read_terms, terms_json
 from tribute.valuation import exact
-from tribute_jobs.period.statements import final_statements
+from tribute_jobs.period.statements import Period
 from tribute_storage import connect
 
 Row = dict[str, Any]
@@ -52,11 +52,11 @@ def publisher_values(project: Project, valuation: Valuation, by_customer: bool) 
 
 
 def absent_publishers(
-    project: Project, present: Sequence[PublisherValue], keys: Iterable[tuple[str, str]]
+    period: Period, present: Sequence[PublisherValue], keys: Iterable[tuple[str, str]]
 ) -> list[PublisherValue]:
-    """Publishers that the rights book no longer names, and that still have an account, an adjustment or terms."""
+    """Publishers that the rights book no longer lists but that still have an account, an adjustment or terms."""
     missing = {publisher for publisher, _ in keys} - {each.publisher_id for each in present}
-    names = {each["publisher_id"]: each["publisher_name"] for each, _ in final_statements(project) if missing}
+    names = {each.publisher_id: each.publisher_name for each, _ in period.final_statements()}
     return [_idle(publisher, names.get(publisher, publisher)) for publisher in sorted(missing)]
 
 

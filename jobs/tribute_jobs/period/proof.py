@@ -1,77 +1,77 @@
 """The proof of a final version: its signed bundle, and in each statement that it is part of it."""
 
 import hashlib
+import importlib.metadata
 import os
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
 
 from tribute.config import Project
 from tribute.errors import ProofError
-from tribute.royalty import document
-from tribute.royalty.document import Bundle, BundleFacts, BundleFile, BundleInput, LedgerHead
+from tribute.royalty.document import BUNDLE_SCHEMA, Bundle, BundleFacts
 from tribute.royalty.proof import build_bundle, new_key, with_proofs
 from tribute_jobs.context import Context
 from tribute_jobs.period.files import write_files
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
 from tribute_jobs.period.ledger import ledger_head
-from tribute_jobs.period.statements import Statement, statement_folder
+from tribute_jobs.period.statements import Version, statement_folder
 from tribute_storage import SCHEMAS, connect
 from tribute_storage.atomic import write_atomically
 
 BUNDLE = "bundle.json"
 
 
-def prove(context: Context, statements: list[Statement]) -> list[Statement]:
-    """Sign a final version: its bundle, and a proof in each statement; written to its folder and to `bundles`.
+def prove(context: Context, version: Version) -> None:
+    """Sign a final version: write its bundle, and its statements with their proofs; commit the bundle.
 
-    Everything in a bundle comes from the lake and Ed25519 signs the same bytes alike, so that a bundle whose file
-    was lost is written again as it was. Until a bundle is committed nothing in its folder is trusted: it is built,
-    and if another lies there, all files of the folder are written anew.
+    Everything in a bundle comes from the lake, and Ed25519 signs the same bytes alike. So a bundle whose file was
+    lost is written again as it was. Until a bundle is committed, nothing in its folder is trusted: the bundle is
+    built, and if the folder holds another one, all files of the folder are written again.
 
     Raises:
-        ProofError: the bundle is committed, and its file, or what would be written in its place, is another.
+        ProofError: the bundle is committed, and its file, or what would be written in its place, differs.
     """
-    project, first = context.project, statements[0]
-    path = statement_folder(project, first["period"], first["statement_version"]) / BUNDLE
-    run_id = bundle_run(project, first["period"], first["statement_version"])
-    committed = _committed(project, run_id)
-    content = _content(project, statements, path, committed)
+    project = context.project
+    path = statement_folder(project, version.month, version.number) / BUNDLE
+    run_id = bundle_run(project, version)
+    content = _content(project, version, path, _committed(project, run_id))
     if path.exists() and path.read_bytes() != content:
         shutil.rmtree(path.parent)
     if not path.exists():
         write_atomically(path, content)
-    bundle = Bundle.model_validate_json(content)
-    proven = [each.plain() for each in with_proofs(bundle, _typed(statements))]
-    write_files(path.parent, proven)
+    bundle = _read(path, content)
+    write_files(path.parent, with_proofs(bundle, version.statements))
     row = {name: getattr(bundle, name) for name in ("period", "root", "tree_size", "public_key", "signature")}
-    row |= {"run_id": run_id, "statement_version": first["statement_version"]}
+    row |= {"run_id": run_id, "statement_version": version.number}
     row |= {"artifact_uri": context.uri(path), "artifact_sha256": _sha256(content)}
     context.lake.append("bundles", run_id, pa.Table.from_pylist([row], SCHEMAS["bundles"]))
-    return proven
 
 
-def bundle_bytes(project: Project, statements: list[Statement]) -> bytes:
+def bundle_bytes(project: Project, version: Version) -> bytes:
     """The signed bundle of a final version, canonical JSON: the same bytes whenever it is built."""
-    typed, first = _typed(statements), statements[0]
+    first = version.statements[0]
     facts = BundleFacts(
         model_id=project.name,
-        period=first["period"],
-        code_version=version("tribute"),
-        policy=typed[0].policy,
-        inputs=tuple(BundleInput.model_validate(each) for each in lake_inputs(project, first)),
-        simulation={name: first[name] for name in ("simulate_run", "train_run", "value_run")},
-        files=tuple(BundleFile.model_validate(each) for each in file_inputs(project, first)),
-        ledger=LedgerHead.model_validate(ledger_head(project, first["period"])),
+        period=version.month,
+        code_version=importlib.metadata.version("tribute"),
+        policy=first.policy,
+        inputs=tuple(lake_inputs(project, first)),
+        simulation={
+            "simulate_run": first.simulate_run,
+            "train_run": first.train_run,
+            "value_run": first.value_run,
+        },
+        files=tuple(file_inputs(project, first)),
+        ledger=ledger_head(project, version.month),
     )
-    return build_bundle(facts, typed, signing_key(project)).canonical()
+    return build_bundle(facts, version.statements, signing_key(project)).canonical()
 
 
-def bundle_run(project: Project, period: str, statement_version: int) -> str:
+def bundle_run(project: Project, version: Version) -> str:
     """The run that commits a version's row of `bundles`, when all its files are written."""
-    return f"bundle-{project.name}-{period}-v{statement_version}"
+    return f"bundle-{project.name}-{version.month}-v{version.number}"
 
 
 def signing_key(project: Project) -> str:
@@ -95,10 +95,10 @@ def _committed(project: Project, run_id: str) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _content(project: Project, statements: list[Statement], path: Path, committed: str | None) -> bytes:
+def _content(project: Project, version: Version, path: Path, committed: str | None) -> bytes:
     """The bundle: the file that is committed, or else what is built."""
     there = committed is not None and path.exists()
-    content = path.read_bytes() if there else bundle_bytes(project, statements)
+    content = path.read_bytes() if there else bundle_bytes(project, version)
     if committed in (None, _sha256(content)):
         return content
     what = (
@@ -112,8 +112,13 @@ def _content(project: Project, statements: list[Statement], path: Path, committe
     )
 
 
-def _typed(statements: list[Statement]) -> list[document.Statement]:
-    return [document.Statement.model_validate(statement) for statement in statements]
+def _read(path: Path, content: bytes) -> Bundle:
+    try:
+        return Bundle.model_validate_json(content)
+    except ValueError:
+        raise ProofError(
+            f"{path} is not a bundle of schema {BUNDLE_SCHEMA}. Use the release of tribute that closed this period"
+        ) from None
 
 
 def _sha256(content: bytes) -> str:

@@ -1,34 +1,22 @@
 """Whether settling a month today would say what its reviewed draft says; if not, which inputs changed since."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tribute.errors import MoneyError
+from tribute.royalty.account import Agreement
+from tribute.royalty.document import AgreementTerms, ExactModel, Statement
 from tribute.royalty.exact import canonical_json
 from tribute_jobs.period.settlement import content
-from tribute_jobs.period.statements import Statement
 
-Facts = dict[str, Any]
 VALUED = ("simulate_run", "train_run", "usage_count", "shrinkage")
 """What differs with other values, and not with other rights alone, which give a valuation another run too."""
 OF_POOL = ("pool_id", "gross_revenue_minor", "deductions", "royalty_rate")
 OF_LINE = ("source_id", "split", "title", "license", "terms")
-NO_ACCOUNT: tuple[Any, ...] = (0, 0, 0, 0, [])
+NO_ACCOUNT: tuple[Any, ...] = (0, 0, 0, 0, ())
 """What a statement opens with where earlier months left nothing; a missing one too."""
-NO_TERMS: tuple[Any, ...] = (
-    {
-        "rate": "1",
-        "agreement_id": "standard",
-        "guarantee_minor": 0,
-        "threshold_minor": 0,
-        "reserve_rate": "0",
-        "reserve_months": 0,
-        "withholding_rate": "0",
-        "accounting_period": "month",
-    },
-    0,
-)
-"""What a statement tells of terms where none are agreed; a missing one too."""
+NO_TERMS = (Agreement("any", "EUR").terms(), 0)
+"""Agreement and advance granted of a statement without an agreement, and of a missing statement."""
 
 
 def require_reviewed(draft: Sequence[Statement], today: Sequence[Statement]) -> None:
@@ -41,8 +29,8 @@ def require_reviewed(draft: Sequence[Statement], today: Sequence[Statement]) -> 
     Raises:
         MoneyError: they say different things, beside version and status; names the inputs that changed.
     """
-    period, version, status = (draft[0][name] for name in ("period", "statement_version", "status"))
-    if content(draft) == content([each | {"status": status} for each in today]):
+    period, version, status = draft[0].period, draft[0].statement_version, draft[0].status
+    if content(draft) == content([each.model_copy(update={"status": status}) for each in today]):
         return
     raise MoneyError(
         f"Settling {period} today would not give its draft, version {version}: since then, "
@@ -55,71 +43,64 @@ def changed_inputs(before: Sequence[Statement], after: Sequence[Statement]) -> l
     """The inputs in which two versions of a period differ, in words."""
     old, new = _inputs(before, after), _inputs(after, before)
     found = [what for what in old if old[what] != new[what]]
-    if before[0]["value_run"] != after[0]["value_run"] and not {"the rights", "the values"} & set(found):
+    if before[0].value_run != after[0].value_run and not {"the rights", "the values"} & set(found):
         found.append("the values")
-    was, now = ({(each["publisher_id"], each["currency"]): each for each in side} for side in (before, after))
+    was, now = ({each.key: each for each in side} for side in (before, after))
     keys, both = was.keys() | now.keys(), {publisher for publisher, _ in was} & {publisher for publisher, _ in now}
-    pooled = {key for key in was.keys() ^ now.keys() if key[0] in both and (was.get(key) or now[key])["pools"]}
+    pooled = {key for key in was.keys() ^ now.keys() if key[0] in both and (was.get(key) or now[key]).pools}
     if any(_terms(was.get(key)) != _terms(now.get(key)) for key in keys - pooled):
         found.append("the agreements")
     if any(_opening(was.get(key)) != _opening(now.get(key)) for key in keys):
         found.append("the accounts that earlier months left")
-    policy = after[0]["policy"]
-    by_customer = "user_centric" in (policy["basis"], *policy.get("blend", ()))
+    policy = after[0].policy
+    by_customer = "user_centric" in (policy.basis, *policy.blend)
     return found or ["the fees of customers" if by_customer else "what this version of tribute writes"]
 
 
 def _inputs(statements: Sequence[Statement], others: Sequence[Statement]) -> dict[str, set[Any]]:
     """What statements of a period tell of each input, whoever they are of."""
     return {
-        "the policy": {each["policy"]["sha256"] for each in statements},
-        "the pools": {_picked(pool, OF_POOL) for each in statements for pool in each["pools"]},
-        "the rights": _rights(statements, {each["publisher_id"] for each in others}),
-        "the values": {_picked(each, VALUED) for each in statements if each["lines"]},
+        "the policy": {each.policy.sha256 for each in statements},
+        "the pools": {_picked(pool, OF_POOL) for each in statements for pool in each.pools},
+        "the rights": _rights(statements, {each.publisher_id for each in others}),
+        "the values": {_picked(each, VALUED) for each in statements if each.lines},
         "the quality certificate": {_picked(each, ("quality_certificate",)) for each in statements},
     }
 
 
 def _rights(statements: Sequence[Statement], elsewhere: set[str]) -> set[Any]:
     """Lines and names of publishers, but no name that is told here alone, due to an account or an agreement."""
-    told = {
-        each["publisher_id"] for each in statements if (_terms(each), _opening(each)) != (NO_TERMS, NO_ACCOUNT)
-    }
-    names = {(each["publisher_id"], each["publisher_name"]) for each in statements}
+    told = {each.publisher_id for each in statements if (_terms(each), _opening(each)) != (NO_TERMS, NO_ACCOUNT)}
+    names = {(each.publisher_id, each.publisher_name) for each in statements}
     lines = {
-        (each["publisher_id"], _picked(line, OF_LINE))
-        for each in statements
-        for line in each["lines"]
-        if line["source_id"]
+        (each.publisher_id, _picked(line, OF_LINE)) for each in statements for line in each.lines if line.source_id
     }
     return lines | {(publisher, name) for publisher, name in names if publisher not in told - elsewhere}
 
 
-def _terms(statement: Statement | None) -> tuple[Any, ...]:
+def _terms(statement: Statement | None) -> tuple[AgreementTerms, int]:
     """What a statement tells of the agreement it keeps."""
     if statement is None:
         return NO_TERMS
-    return statement["agreement"], statement["balance"]["advance_granted_minor"]
+    return statement.agreement, statement.balance.advance_granted_minor
 
 
 def _opening(statement: Statement | None) -> tuple[Any, ...]:
     """What a statement opens with: balance, advances, reserves and earnings so far in minor units, adjustments."""
     if statement is None:
         return NO_ACCOUNT
-    balance, adjustments = statement["balance"], statement["balance"]["adjustments"]
-    recouped = balance["advance_recouped_minor"] - balance["advance_granted_minor"]
-    left = sum(minor for _, minor in balance["account"]["reserves"])
-    own = balance["royalty_earned_minor"] + sum(
-        each["amount_minor"] for each in adjustments if each.get("running")
-    )
+    balance, adjustments = statement.balance, statement.balance.adjustments
+    recouped = balance.advance_recouped_minor - balance.advance_granted_minor
+    left = sum(minor for _, minor in balance.account.reserves)
+    own = balance.royalty_earned_minor + sum(each.amount_minor for each in adjustments if each.running)
     return (
-        balance["opening_balance_minor"],
-        balance["unrecouped_advance_minor"] + recouped,
-        left - balance["reserve_held_minor"] + balance["reserve_released_minor"],
-        balance["accounting_period_earned_minor"] - own,
+        balance.opening_balance_minor,
+        balance.unrecouped_advance_minor + recouped,
+        left - balance.reserve_held_minor + balance.reserve_released_minor,
+        balance.accounting_period_earned_minor - own,
         adjustments,
     )
 
 
-def _picked(facts: Facts, names: Sequence[str]) -> bytes:
-    return canonical_json({name: facts[name] for name in names})
+def _picked(record: ExactModel, names: Collection[str]) -> bytes:
+    return canonical_json(record.model_dump(mode="json", include=set(names)))

@@ -1,69 +1,139 @@
-"""Statements that are in the lake, and where their files lie."""
+"""Statements in the lake, by month and version, and where their files are."""
 
-import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tribute.config import Project
+from tribute.royalty.document import Statement, read_statement
 from tribute_storage import connect
 
-Statement = dict[str, Any]
-NEWEST = "statement_version = (select max(statement_version) from statements where period = $1)"
+Reasoned = tuple[Statement, str | None]
+"""A final statement with the reason of its version."""
+
+_NEWEST = "statement_version = (select max(statement_version) from statements where period = $1)"
+_LARGEST_FIRST = "currency, amount_minor desc, publisher_id"
 
 
-def statement_folder(project: Project, period: str, version: int) -> Path:
-    """Where a settlement's files lie."""
-    return project.workdir / "statements" / f"{period}-v{version}"
+@dataclass(frozen=True)
+class Version:
+    """The statements of a month that one run settled, the largest amount of a currency first.
+
+    `reason`: why it restates a closed month; None or empty if it does not.
+    """
+
+    run_id: str
+    statements: tuple[Statement, ...]
+    reason: str | None = None
+
+    @property
+    def month(self) -> str:
+        """The month, as YYYY-MM."""
+        return self.statements[0].period
+
+    @property
+    def number(self) -> int:
+        """The version's number, from 1."""
+        return self.statements[0].statement_version
+
+    @property
+    def final(self) -> bool:
+        """Whether the version is closed."""
+        return self.statements[0].status == "final"
 
 
-def statements_of_run(project: Project, run_id: str) -> list[Statement]:
-    """The statements that a run settled, the largest amount of a currency first."""
-    return _read(project, "run_id = $1", run_id)
+@dataclass(frozen=True)
+class Period:
+    """A month of a project: its newest version, and every final version of every month.
+
+    A command reads it once (`read_period`) and hands it on; `with_version` gives the period after a commit.
+    """
+
+    project: Project
+    month: str
+    newest: Version | None
+    """None: the month was never settled."""
+    final_versions: tuple[Version, ...]
+    """By month and number."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the newest version is final."""
+        return self.newest is not None and self.newest.final
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """The statements of the newest version; empty if the month was never settled."""
+        return self.newest.statements if self.newest else ()
+
+    @property
+    def own_final_versions(self) -> tuple[Version, ...]:
+        """The final versions of this month: the one that closed it, then its restatements."""
+        return tuple(each for each in self.final_versions if each.month == self.month)
+
+    def final_statements(self) -> list[Reasoned]:
+        """Every final statement of every month with the reason of its version, by month, version and id."""
+        return [
+            (statement, version.reason)
+            for version in self.final_versions
+            for statement in sorted(version.statements, key=lambda each: each.statement_id)
+        ]
+
+    def with_version(self, version: Version) -> "Period":
+        """The period after a version was committed."""
+        final = (*self.final_versions, version) if version.final else self.final_versions
+        ordered = tuple(sorted(final, key=lambda each: (each.month, each.number)))
+        return replace(self, newest=version, final_versions=ordered)
 
 
-def latest_statements(project: Project, period: str) -> list[Statement]:
-    """A period's statements of the highest version, the largest amount first; none if it was not settled."""
-    return _read(project, f"period = $1 and {NEWEST}", period)
+def read_period(project: Project, month: str) -> Period:
+    """A month as the lake holds it.
 
-
-def statements_of_version(project: Project, period: str, version: int) -> list[Statement]:
-    """A period's statements of a version."""
-    return _read(project, f"period = $1 and statement_version = {int(version)}", period)
-
-
-def run_of(project: Project, statement_id: str) -> str:
-    """The run that committed a statement."""
-    with connect(project.lake_root) as connection:
-        [(run_id,)] = connection.execute(
-            "select run_id from statements where statement_id = $1", [statement_id]
-        ).fetchall()
-    return str(run_id)
-
-
-def latest_version(project: Project, period: str) -> tuple[int, bool]:
-    """A period's newest version, 0 if there is none, and whether it is final."""
-    with connect(project.lake_root) as connection:
-        found = connection.execute(
-            f"select statement_version, status = 'final' from statements where period = $1 and {NEWEST} limit 1",
-            [period],
-        ).fetchone()
-    return (int(found[0]), bool(found[1])) if found else (0, False)
-
-
-def final_statements(project: Project) -> list[tuple[Statement, str | None]]:
-    """Every final statement with the reason of its version, by period, version and id."""
+    Raises:
+        MoneyError: a statement in the lake is of another schema.
+    """
     with connect(project.lake_root) as connection:
         rows = connection.execute(
-            "select json, reason from statements where status = 'final' "
-            "order by period, statement_version, json->>'statement_id'"
+            "select period, statement_version, run_id, reason, json from statements "
+            f"where status = 'final' or (period = $1 and {_NEWEST}) "
+            f"order by period, statement_version, run_id, {_LARGEST_FIRST}",
+            [month],
         ).fetchall()
-    return [(json.loads(text), reason) for text, reason in rows]
+    versions = tuple(_versions(rows))
+    own = [version for version in versions if version.month == month]
+    return Period(project, month, own[-1] if own else None, tuple(each for each in versions if each.final))
 
 
-def _read(project: Project, condition: str, value: str) -> list[Statement]:
+def read_final_statements(project: Project) -> list[Reasoned]:
+    """Every final statement with the reason of its version, by month, version and id."""
+    return read_period(project, "").final_statements()
+
+
+def statement_folder(project: Project, month: str, version: int) -> Path:
+    """Where the files of a version are."""
+    return project.workdir / "statements" / f"{month}-v{version}"
+
+
+def latest_statements(project: Project, month: str) -> list[Statement]:
+    """A month's statements of the highest version, the largest amount first; empty if it was never settled."""
+    return _read(project, month, _NEWEST)
+
+
+def statements_of_version(project: Project, month: str, version: int) -> list[Statement]:
+    """A month's statements of a version, the largest amount first; empty if there is no such version."""
+    return _read(project, month, f"statement_version = {int(version)}")
+
+
+def _versions(rows: Iterable[tuple[Any, ...]]) -> Iterable[Version]:
+    for (_, _, run_id, reason), group in groupby(rows, key=lambda row: row[:4]):
+        yield Version(run_id, tuple(read_statement(row[4]) for row in group), reason)
+
+
+def _read(project: Project, month: str, condition: str) -> list[Statement]:
     with connect(project.lake_root) as connection:
         rows = connection.execute(
-            f"select json from statements where {condition} order by currency, amount_minor desc, publisher_id",
-            [value],
+            f"select json from statements where period = $1 and {condition} order by {_LARGEST_FIRST}", [month]
         ).fetchall()
-    return [json.loads(text) for (text,) in rows]
+    return [read_statement(text) for (text,) in rows]

@@ -1,4 +1,4 @@
-"""The terms of a period as `project.yaml` and the lake have them: pools, policy, customers' fees, quality."""
+"""The terms of a period, from `project.yaml` and the lake: pools, policy, customers' fees, quality certificate."""
 
 import csv
 from decimal import Decimal
@@ -16,7 +16,7 @@ from tribute.royalty.statement import Pool, Quality
 from tribute_storage import SCHEMAS, Lake, connect
 
 
-def pools(project: Project) -> tuple[Pool, ...]:
+def period_pools(project: Project) -> tuple[Pool, ...]:
     """The pools of a period.
 
     Raises:
@@ -34,7 +34,7 @@ def pools(project: Project) -> tuple[Pool, ...]:
     )
 
 
-def fees(project: Project) -> dict[str, Fraction]:
+def customer_fees(project: Project) -> dict[str, Fraction]:
     """What each customer paid, exact; empty without a file.
 
     Raises:
@@ -58,7 +58,7 @@ def fees(project: Project) -> dict[str, Fraction]:
     return found
 
 
-def policy(project: Project) -> Policy:
+def period_policy(project: Project) -> Policy:
     """The policy of `project.yaml`; without one, the default.
 
     Raises:
@@ -75,7 +75,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
     Raises:
         PolicyError: another policy is registered, and no reason is given for changing it.
     """
-    rule = policy(project)
+    rule = period_policy(project)
     with connect(lake.root) as connection:
         known = connection.execute(
             "select p.name, p.version, p.sha256 from policies p join runs r on r.run_id = p.run_id "
@@ -103,7 +103,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
     return lake.append("policies", str(row["run_id"]), pa.Table.from_pylist([row], SCHEMAS["policies"]))
 
 
-def quality(project: Project, period: str) -> Quality | None:
+def quality_certificate(project: Project, period: str) -> Quality | None:
     """The certificate of this simulation, of the period or the latest before it: of most seeds, the newest."""
     with connect(project.lake_root) as connection:
         found = connection.execute(

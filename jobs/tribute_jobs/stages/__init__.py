@@ -1,10 +1,9 @@
 """The stages of a valuation, one file each; every stage is idempotent under its run id."""
 
 from tribute_jobs.stages.attribute import attribute
-from tribute_jobs.stages.close import close, restate
 from tribute_jobs.stages.corpus import corpus
 from tribute_jobs.stages.evaluate import evaluate
-from tribute_jobs.stages.settle import settle
+from tribute_jobs.stages.settle import close, restate, settle
 from tribute_jobs.stages.simulate import simulate
 from tribute_jobs.stages.stage import StageOutput
 from tribute_jobs.stages.train import train

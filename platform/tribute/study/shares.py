@@ -11,7 +11,7 @@ import numpy as np
 from tribute.errors import MoneyError, RightsError
 from tribute.royalty.division import Claim, Policy, allocate_shares, parse_policy
 from tribute.royalty.exact import Money, allocate, parse_money
-from tribute.royalty.exact.fractions import exact_fraction
+from tribute.royalty.exact.text import exact_fraction
 from tribute.royalty.terms.rights import Right, RightsBook
 from tribute.study.plots import bars
 from tribute.study.table import Result, Row, number, percent

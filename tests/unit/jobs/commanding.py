@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from typer.testing import CliRunner
 
 from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute.errors import TributeError
+from tribute.royalty.document import Statement
 from tribute_jobs.cli import app
 from tribute_jobs.period.settlement import Settlement, commit
+from tribute_jobs.period.statements import Version
 from tribute_storage import Lake, LakeError
 
 
@@ -31,11 +33,11 @@ def tribute(*arguments: object) -> Ran:
     return Ran(result.exit_code, result.output)
 
 
-def project_with(folder: Path, versions: Mapping[str, Sequence[dict[str, Any]]]) -> Path:
+def project_with(folder: Path, versions: Mapping[str, Sequence[Statement]]) -> Path:
     """A project whose lake holds the statements of each run; its project.yaml."""
     path = write_project(folder)
     for run_id, statements in versions.items():
-        commit(lake_of(path), Settlement(run_id, list(statements)))
+        commit(lake_of(path), Settlement(Version(run_id, tuple(statements))))
     return path
 
 

@@ -1,8 +1,8 @@
-"""Closed statements for the tests of proof and ledger: several publishers, pools and currencies.
+"""Statements for tests, made by `build_statements` from values.
 
-Made by `build_statements` from values; `statements` of one period, `history` of several. All publishers hold a
-part of every source, and the interval of the last of three or more reaches down to zero, so that something is
-unattributed.
+`issue` settles a month of any publishers and pools. `statements` has several publishers, pools and currencies,
+`history` several months of them: all publishers hold a part of every source, and the interval of the last of three
+or more reaches down to zero, so that something is unattributed. `revised` changes fields of a statement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from random import Random
 from typing import Any
 
 from tribute.royalty.account.agreement import Agreement
-from tribute.royalty.account.balance import Account, Adjustment, account_from_json
-from tribute.royalty.division.policy import Policy, policy_json
+from tribute.royalty.division.policy import Policy, policy_record
+from tribute.royalty.document import AccountBalance, AccountState, Adjustment, Statement
 from tribute.royalty.statement.build import Books, build_statements
 from tribute.royalty.statement.inputs import LineValue, PeriodFacts, Pool, PublisherValue
 
@@ -22,9 +22,51 @@ Pools = Sequence[tuple[str, str, int]]  # currency, pool_id, gross in minor unit
 POOLS: Pools = (("EUR", "advertising", 2_000_001), ("EUR", "licences", 3_000), ("JPY", "abroad", 777))
 PUBLISHERS = ("aurora", "Borealis & Söhne", "cassini-2")
 RULE = Policy("attribution-λ", "2", noise_floor=True)
-POLICY = policy_json(RULE) | {"sha256": RULE.sha256}
+POLICY = policy_record(RULE).plain()
 
 Key = tuple[str, str]  # publisher, currency
+
+
+def issue(
+    publishers: Sequence[PublisherValue],
+    pools: Sequence[Pool],
+    period: str = "2026-10",
+    agreements: Sequence[Agreement] = (),
+    accounts: Mapping[Key, AccountState] | None = None,
+    adjustments: Mapping[Key, Sequence[Adjustment]] | None = None,
+    **facts: Any,
+) -> list[Statement]:
+    """Final statements of a month, the largest amount first; `facts`: other fields of `PeriodFacts`."""
+    given = {"project": "demo", "shrinkage": Decimal("0.25"), "final": True} | facts
+    runs = {name: f"{name.removesuffix('_run')}-1" for name in ("value_run", "simulate_run", "train_run")}
+    terms = {(each.publisher_id, each.currency): each for each in agreements}
+    books = Books(terms, accounts or {}, adjustments or {})
+    return build_statements(PeriodFacts(period=period, pools=tuple(pools), **(runs | given)), publishers, books)
+
+
+def closed(terms: Agreement, period: str, version: int, balance: AccountBalance) -> Statement:
+    """A final statement of a publisher without sources, with the terms and the balance given."""
+    [idle, *_] = statements(period, (terms.publisher_id,), 0, (("EUR", "advertising", 0),))
+    changes = {
+        "statement_id": f"demo-{period}-{terms.publisher_id}-{terms.currency}-v{version}",
+        "statement_version": version,
+        "currency": terms.currency,
+        "agreement": terms.terms(),
+        "balance": balance,
+    }
+    return revised(idle, changes)
+
+
+def revised(statement: Statement, changes: Mapping[str, Any]) -> Statement:
+    """A statement with other values at some places, such as `lines.0.title`, whether or not it still adds up."""
+    plain = statement.plain()
+    for path, value in changes.items():
+        *way, last = path.split(".")
+        place: Any = plain
+        for step in way:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        place[int(last) if isinstance(place, list) else last] = value
+    return Statement.model_validate(plain)
 
 
 def statements(
@@ -33,57 +75,45 @@ def statements(
     sources: int = 2,
     pools: Pools = POOLS,
     agreements: Mapping[str, Mapping[str, Any]] | None = None,
-    openings: Mapping[Key, Account] | None = None,
+    openings: Mapping[Key, AccountState] | None = None,
     adjustments: Mapping[Key, Sequence[int]] | None = None,
     seed: int = 0,
     policy: Policy = RULE,
     fees: Mapping[str, Fraction] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Statement]:
     """Final statements of a period: one per publisher and currency, sorted by id."""
-    currencies = {currency for currency, _, _ in pools}
-    facts = PeriodFacts(
-        project="demo",
-        period=period,
-        pools=tuple(_pool(*pool) for pool in pools),
-        shrinkage=Decimal("0.25"),
-        value_run="value-1",
-        simulate_run="simulate-1",
-        train_run="train-1",
-        policy=policy,
-        fees=fees or {},
-        final=True,
-    )
-    terms = {
-        (name, currency): Agreement(name, currency, **own)
+    terms = [
+        Agreement(name, currency, **own)
         for name, own in (agreements or {}).items()
-        for currency in currencies
-    }
-    moved = {
+        for currency in {currency for currency, _, _ in pools}
+    ]
+    corrections = {
         key: [
             Adjustment(reason=f"correction {n}", adjusts_statement_id=f"old-{n}", amount_minor=minor)
             for n, minor in enumerate(minors)
         ]
         for key, minors in (adjustments or {}).items()
     }
-    made = build_statements(facts, _values(publishers, sources, seed), Books(terms, openings or {}, moved))
-    own = [each for each in made if each["publisher_id"] in publishers]
-    return sorted(own, key=lambda each: str(each["statement_id"]))
+    values, divided = _values(publishers, sources, seed), [_pool(*pool) for pool in pools]
+    made = issue(values, divided, period, terms, openings, corrections, policy=policy, fees=fees or {})
+    return sorted((each for each in made if each.publisher_id in publishers), key=lambda each: each.statement_id)
 
 
-def history(periods: int, seed: int, publishers: Sequence[str] = PUBLISHERS) -> list[list[dict[str, Any]]]:
+def history(periods: int, seed: int, publishers: Sequence[str] = PUBLISHERS) -> list[list[Statement]]:
     """Statements of consecutive months under random terms; every account opens as it was closed."""
     random = Random(seed)
-    openings: dict[Key, Account] = {}
+    openings: dict[Key, AccountState] = {}
     months = []
     for number in range(periods):
         period = f"{2026 + number // 12}-{number % 12 + 1:02}"
         agreements = {name: _random_terms(random, period) for name in publishers}
-        moved = {(name, "EUR"): _random_adjustments(random) for name in publishers}
+        corrections = {(name, "EUR"): _random_adjustments(random) for name in publishers}
         pools = [(currency, pool, random.choice((0, 7, gross))) for currency, pool, gross in POOLS]
-        issued = statements(period, publishers, 1, pools, agreements, openings, moved, random.randrange(10**6))
+        issued = statements(
+            period, publishers, 1, pools, agreements, openings, corrections, random.randrange(10**6)
+        )
         for each in issued:
-            key = each["publisher_id"], each["currency"]
-            openings[key] = account_from_json(each["balance"]["account"])
+            openings[each.key] = each.balance.account
         months.append(issued)
     return months
 

@@ -1,20 +1,15 @@
 """A publisher's account: agreement, balance, restatements, ledger."""
 
 from tribute.royalty.account.agreement import Agreement, agreement_of
-from tribute.royalty.account.balance import Account, Adjustment, Balance, account_from_json, balance
-from tribute.royalty.account.ledger import GENESIS, Entry, Posting, balances, check_chain, entries
-from tribute.royalty.account.ledger_text import beancount
+from tribute.royalty.account.balance import balance
+from tribute.royalty.account.ledger import GENESIS, Entry, Posting, balances, beancount, check_chain, entries
 from tribute.royalty.account.restatement import by_publisher, closing_statements, owed
 
 __all__ = [
     "GENESIS",
-    "Account",
-    "Adjustment",
     "Agreement",
-    "Balance",
     "Entry",
     "Posting",
-    "account_from_json",
     "agreement_of",
     "balance",
     "balances",

@@ -6,6 +6,7 @@ from datetime import date
 from fractions import Fraction
 
 from tribute.errors import MoneyError
+from tribute.royalty.document import AccountingPeriod, AgreementTerms
 from tribute.royalty.exact.calendar import MONTHS_OF, month_number, period_days
 from tribute.royalty.exact.money import currency_exponent
 
@@ -35,7 +36,7 @@ class Agreement:
     reserve_rate: Fraction = Fraction(0)
     reserve_months: int = 0
     withholding_rate: Fraction = Fraction(0)
-    accounting_period: str = "month"
+    accounting_period: AccountingPeriod = "month"
     """month, quarter or year of the calendar: paid at its end."""
     valid_from: date | None = None
     valid_to: date | None = None
@@ -70,6 +71,19 @@ class Agreement:
         first = date.fromisoformat(period_days(period)[0])
         begun = self.valid_from is None or self.valid_from <= first
         return begun and (self.valid_to is None or first < self.valid_to)
+
+    def terms(self) -> AgreementTerms:
+        """The terms as a statement shows them."""
+        return AgreementTerms(
+            agreement_id=self.agreement_id,
+            rate=str(self.rate),
+            guarantee_minor=self.guarantee_minor,
+            threshold_minor=self.threshold_minor,
+            reserve_rate=str(self.reserve_rate),
+            reserve_months=self.reserve_months,
+            withholding_rate=str(self.withholding_rate),
+            accounting_period=self.accounting_period,
+        )
 
     def _wrong(self, name: str, got: object, expected: str) -> MoneyError:
         return MoneyError(

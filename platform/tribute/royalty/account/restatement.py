@@ -3,13 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tribute.errors import MoneyError
-from tribute.royalty.account.balance import Adjustment
+from tribute.royalty.document import Adjustment, Statement
 from tribute.royalty.exact.calendar import accounting_period_number, ends_accounting_period
 
-Statement = Mapping[str, Any]
 Statements = Sequence[Statement]
 Key = tuple[str, str]
 
@@ -44,17 +43,17 @@ def owed(final: Iterable[tuple[Statement, str | None]], period: str) -> dict[Key
     months = _months(final)
     carried: dict[str, int] = defaultdict(int)
     for statement in _closing(months):
-        for moved in statement["balance"]["adjustments"]:
-            carried[moved["adjusts_statement_id"]] += moved["amount_minor"]
+        for each in statement.balance.adjustments:
+            carried[each.adjusts_statement_id] += each.amount_minor
     found = {}
     for key in sorted({key for versions in months.values() for _, told in versions for key in told}):
-        moved = [
+        adjustments = [
             adjustment
             for own, running in _accounting_periods(_of_key(months, key), period)
             for adjustment in _owed(own, carried, running)
         ]
-        if moved:
-            found[key] = moved
+        if adjustments:
+            found[key] = adjustments
     return found
 
 
@@ -71,10 +70,10 @@ def by_publisher(statements: Statements) -> dict[Key, Statement]:
     """
     found: dict[Key, Statement] = {}
     for statement in statements:
-        other = found.setdefault((statement["publisher_id"], statement["currency"]), statement)
+        other = found.setdefault(statement.key, statement)
         if other is not statement:
             raise MoneyError(
-                f"{other['statement_id']} and {statement['statement_id']} are of one publisher and currency. "
+                f"{other.statement_id} and {statement.statement_id} are of one publisher and currency. "
                 "Pass one version of the period"
             )
     return found
@@ -88,8 +87,8 @@ def _months(final: Iterable[tuple[Statement, str | None]]) -> dict[str, _Version
     told: dict[str, dict[int, list[Statement]]] = defaultdict(lambda: defaultdict(list))
     reasons: dict[tuple[str, int], str] = {}
     for statement, reason in final:
-        told[statement["period"]][statement["statement_version"]].append(statement)
-        reasons[statement["period"], statement["statement_version"]] = (reason or "").strip()
+        told[statement.period][statement.statement_version].append(statement)
+        reasons[statement.period, statement.statement_version] = (reason or "").strip()
     months = {}
     for period, of_period in sorted(told.items()):
         closing, *restated = sorted(of_period)
@@ -118,8 +117,8 @@ def _accounting_periods(months: Iterable[_Month], period: str) -> Iterator[tuple
 
     def place(month: _Month) -> tuple[str, int]:
         first = next(version.statement for version in month if version.statement)
-        kind = first["agreement"]["accounting_period"]
-        return kind, accounting_period_number(first["period"], kind)
+        kind = first.agreement.accounting_period
+        return kind, accounting_period_number(first.period, kind)
 
     for (kind, number), own in groupby(months, place):
         yield list(own), number == accounting_period_number(period, kind)
@@ -141,7 +140,7 @@ def _owed(months: Sequence[_Month], carried: Mapping[str, int], running: bool) -
             restated.append(
                 Adjustment(
                     reason=new.reason,
-                    adjusts_statement_id=corrected["statement_id"],
+                    adjusts_statement_id=corrected.statement_id,
                     amount_minor=owes - before,
                     running=running,
                 )
@@ -172,19 +171,19 @@ def _due(state: Sequence[Statement | None], late: bool) -> int:
     told = [each for each in state if each]
     earned, guaranteed = (sum(parts) for parts in zip((0, 0), *map(_credit, told), strict=True))
     if late and told:
-        guaranteed = told[-1]["agreement"]["guarantee_minor"]
+        guaranteed = told[-1].agreement.guarantee_minor
     return max(earned, guaranteed)
 
 
 def _credit(statement: Statement) -> tuple[int, int]:
     """What a month earned, and what is guaranteed if it ends an accounting period: what a restatement moves."""
-    terms = statement["agreement"]
-    due = ends_accounting_period(statement["period"], terms["accounting_period"])
-    return statement["balance"]["royalty_earned_minor"], terms["guarantee_minor"] if due else 0
+    terms = statement.agreement
+    due = ends_accounting_period(statement.period, terms.accounting_period)
+    return statement.balance.royalty_earned_minor, terms.guarantee_minor if due else 0
 
 
 def _credited(statement: Statement | None) -> int:
     if statement is None:
         return 0
-    balance = statement["balance"]
-    return int(balance["royalty_earned_minor"] + balance["minimum_guarantee_shortfall_minor"])
+    balance = statement.balance
+    return int(balance.royalty_earned_minor + balance.minimum_guarantee_shortfall_minor)

@@ -2,7 +2,14 @@
 
 from tribute.royalty.division.allocation import Allocation, Claim, ShareParts, allocate_shares
 from tribute.royalty.division.limits import customer_weights
-from tribute.royalty.division.policy import DEFAULT_POLICY, Policy, parse_policy, policy_from_json, policy_json
+from tribute.royalty.division.policy import (
+    DEFAULT_POLICY,
+    Policy,
+    parse_policy,
+    policy_from_json,
+    policy_json,
+    policy_record,
+)
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -15,4 +22,5 @@ __all__ = [
     "parse_policy",
     "policy_from_json",
     "policy_json",
+    "policy_record",
 ]

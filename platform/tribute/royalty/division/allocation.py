@@ -10,6 +10,7 @@ from numbers import Rational
 from tribute.errors import MoneyError
 from tribute.royalty.division.limits import ZERO, limited
 from tribute.royalty.division.policy import Policy
+from tribute.royalty.document import Basis, Fallback
 
 Shares = dict[str, Fraction]
 UNITS = 10**18
@@ -63,7 +64,7 @@ class Allocation:
     parts: Mapping[str, ShareParts]
     unattributed: Fraction
     """What of the pool the fallback paid, before cap and floor."""
-    basis: str
+    basis: Basis
     """The basis that was paid: the policy's, or its fallback where that gave nobody anything."""
 
     def shares(self) -> dict[str, Fraction]:
@@ -157,7 +158,7 @@ def _in_proportion(numbers: Mapping[str, Fraction]) -> dict[str, int]:
     return {name: number.numerator * (common // number.denominator) for name, number in numbers.items()}
 
 
-def _fallback(name: str, claims: Sequence[Claim]) -> tuple[str, Shares]:
+def _fallback(name: Fallback, claims: Sequence[Claim]) -> tuple[Basis, Shares]:
     shares = _by_basis(name, claims, {}, noise_floor=False)
     return (name, shares) if shares else ("equal", _by_basis("equal", claims, {}, noise_floor=False))
 

@@ -1,20 +1,43 @@
 """How signed values become shares, as a named, versioned and hashed record: what the payer commits itself to."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 from tribute.errors import PolicyError
-from tribute.royalty.division.policy_text import policy_text
+from tribute.royalty.document import Basis, Fallback, PolicyRecord
 from tribute.royalty.exact.canonical import statement_sha256
-from tribute.royalty.exact.fractions import exact_fraction
+from tribute.royalty.exact.text import exact_fraction
 
-BASES = ("attribution", "token_count", "equal", "user_centric", "blend")
-FALLBACKS = ("token_count", "equal")
+BASES: tuple[str, ...] = get_args(Basis)
+FALLBACKS: tuple[str, ...] = get_args(Fallback)
 _OF_VALUES = {"attribution", "user_centric"}
 _LIMITS = ("cap", "floor", "customer_cap")
+_VALUES = (
+    "The value of a source is what the model's answers of the period would have lost in log-likelihood (nats) had "
+    "the source been absent from its training. It is drawn towards the source's share of the training tokens by "
+    "the shrinkage stated. A publisher's value is the sum over its sources, by its part of each, gains and losses "
+    "together. A sum below zero counts as zero. It is never a debt."
+)
+_RULES = {
+    "attribution": "A publisher's share is its value divided by the sum of all values above zero.",
+    "token_count": "A publisher's share is its training tokens divided by the training tokens of all publishers.",
+    "equal": "All publishers have the same share.",
+    "user_centric": (
+        "Each customer's fee is divided by the values of the publishers in that customer's own questions; values "
+        "below zero count as zero. A publisher's share is its part of all fees."
+    ),
+}
+_FALLBACKS = {
+    "token_count": "among all publishers by training tokens, or equally if there are none",
+    "equal": "equally among all publishers",
+}
+_UNITS = (
+    "Money is divided in whole minor units by largest remainder, ties to the smaller publisher id, so the amounts "
+    "sum to the pool. A larger pool can cost a publisher one minor unit by this rounding."
+)
 
 
 @dataclass(frozen=True)
@@ -27,10 +50,10 @@ class Policy:
 
     name: str
     version: str = "1"
-    basis: str = "attribution"
+    basis: Basis = "attribution"
     blend: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
     """Basis and weight; the weights sum to 1. Only with the basis `blend`."""
-    fallback: str = "token_count"
+    fallback: Fallback = "token_count"
     """What is paid where nobody has a value above zero."""
     noise_floor: bool = False
     cap: Fraction | None = None
@@ -65,7 +88,7 @@ class Policy:
     @property
     def text(self) -> str:
         """The rule in plain English, for those who are paid by it."""
-        return policy_text(self)
+        return " ".join(_sentences(self))
 
     @property
     def sha256(self) -> str:
@@ -86,6 +109,11 @@ def policy_json(policy: Policy) -> dict[str, Any]:
         **{name: None if limit is None else str(limit) for name, limit in limits.items()},
         "text": policy.text,
     }
+
+
+def policy_record(policy: Policy) -> PolicyRecord:
+    """The policy as statements and bundles show it."""
+    return PolicyRecord(**policy_json(policy), sha256=policy.sha256)
 
 
 def policy_from_json(written: Mapping[str, Any]) -> Policy:
@@ -163,6 +191,67 @@ def _check_blend(basis: str, blend: Mapping[str, Fraction]) -> None:
             raise PolicyError(f"policy.blend.{name} is {weight!r}. Use an exact weight above 0: Fraction(7, 10)")
     if blend and sum(blend.values()) != 1:
         raise PolicyError(f"The weights of policy.blend sum to {sum(blend.values())}, not to 1. Correct one")
+
+
+def _sentences(policy: Policy) -> Iterator[str]:
+    of_values = {"attribution", "user_centric"} & set(policy.weights)
+    if of_values:
+        yield _VALUES
+    if policy.customer_cap is not None:
+        yield _customer_cap(policy.customer_cap)
+    yield from _basis(policy)
+    if of_values:
+        whom = "no publisher has a value above zero"
+        case = f"for a customer {whom}" if of_values == {"user_centric"} else whom
+        both = " in the whole period, or for a customer," if len(of_values) == 2 else ","
+        yield f"Where {case}{both} what would be divided by value is unattributed."
+    if policy.noise_floor:
+        yield (
+            "A publisher whose interval reaches down to zero or below is not paid by its value: what its value "
+            "would have brought is unattributed."
+        )
+    if "token_count" in policy.weights:
+        yield "Without any training tokens, what would be divided by them is unattributed."
+    if set(policy.weights) != {"equal"}:
+        yield f"The unattributed part is divided {_FALLBACKS[policy.fallback]}. It is shown apart."
+    yield from _limits(policy)
+    yield _UNITS
+    if of_values:
+        yield (
+            "What a publisher earns by its value is divided over its sources by their values above zero; this "
+            "moves no money between publishers."
+        )
+
+
+def _basis(policy: Policy) -> Iterator[str]:
+    if not policy.blend:
+        yield _RULES[policy.basis]
+        return
+    yield "The pool is divided in fixed parts."
+    for basis, weight in policy.weights.items():
+        yield f"{weight} of it by {basis}: {_RULES[basis]}"
+
+
+def _customer_cap(cap: Fraction) -> str:
+    return (
+        f"One customer stands for at most {cap} of the period's uses: above that, each of its uses counts less. "
+        "With too few customers for this, all customers count alike."
+    )
+
+
+def _limits(policy: Policy) -> Iterator[str]:
+    if policy.cap is not None:
+        yield (
+            f"No publisher gets more than {policy.cap} of the pool. What is above goes to the others that have a "
+            "share, in proportion to their shares."
+        )
+    if policy.floor is not None:
+        yield (
+            f"A publisher that has a share gets at least {policy.floor} of the pool, at the cost of the others in "
+            "proportion to their shares. A publisher without a share gets nothing."
+        )
+    if policy.cap is not None or policy.floor is not None:
+        yield "If this cannot be kept in a period, the period is not paid until the policy is changed."
 
 
 DEFAULT_POLICY = Policy("attribution-clip-aggregate", "2")

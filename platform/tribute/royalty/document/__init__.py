@@ -16,6 +16,7 @@ from tribute.royalty.document.bundle import (
     FactHashes,
     LedgerHead,
 )
+from tribute.royalty.document.kinds import ExactModel
 from tribute.royalty.document.schema import json_schemas
 from tribute.royalty.document.statement import (
     PROOF_SCHEMA,
@@ -51,6 +52,7 @@ __all__ = [
     "BundleFacts",
     "BundleFile",
     "BundleInput",
+    "ExactModel",
     "FactHashes",
     "Fallback",
     "LedgerHead",

@@ -1,5 +1,6 @@
 """The statement: what a publisher is credited for a period in one currency, and why."""
 
+import hashlib
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -233,6 +234,11 @@ class Statement(ExactModel):
     def key(self) -> tuple[str, str]:
         """Publisher and currency, which name an account."""
         return self.publisher_id, self.currency
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON without `proof`, in hexadecimal."""
+        return hashlib.sha256(self.unproven().canonical()).hexdigest()
 
     def unproven(self) -> "Statement":
         """The statement without `proof`: what is hashed."""

@@ -1,6 +1,6 @@
-"""Statements as people read them: HTML, PDF, text, CSV, XLSX, TSV.
+"""Statements as people read them: HTML, PDF, text, CSV, XLSX.
 
-Names are imported on first use: text needs no libraries for pages and workbooks.
+Names are imported on first use, so a reader of one format loads no library of another.
 """
 
 from importlib import import_module
@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from tribute.royalty.render.html import render_html, render_report
     from tribute.royalty.render.pdf import render_pdf
     from tribute.royalty.render.text import render_text
-    from tribute.royalty.render.tsv_period import period_tsv
     from tribute.royalty.render.xlsx import period_xlsx
 
 __all__ = [
     "comparison_text",
     "period_csv",
-    "period_tsv",
     "period_xlsx",
     "render_html",
     "render_pdf",
@@ -32,7 +30,6 @@ _MODULES = {
     "html": ["render_html", "render_report"],
     "pdf": ["render_pdf"],
     "text": ["render_text"],
-    "tsv_period": ["period_tsv"],
     "xlsx": ["period_xlsx"],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

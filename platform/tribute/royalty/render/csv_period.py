@@ -3,9 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tribute.royalty.document import AccountBalance, Statement, StatementLine
 from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.statement.balance_checks import check_period
@@ -31,7 +32,7 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _NUMBERS = frozenset(name for name in _OF_LINE if name.endswith("_nats"))
 
 
-def period_csv(statements: Sequence[Mapping[str, Any]]) -> str:
+def period_csv(statements: Sequence[Statement]) -> str:
     """Per statement its LINE rows and its BALANCE rows (one per item, zeros too); then a FOOT row for each pool.
 
     A FOOT row tells a pool's amount and how many rows stand above all of them. Text that a spreadsheet would run
@@ -43,7 +44,7 @@ def period_csv(statements: Sequence[Mapping[str, Any]]) -> str:
     pools = check_period(statements)
     rows = [row for statement in statements for row in (*_lines(statement), *_balance(statement))]
     first = statements[0]
-    common = {column: first[column] for column in ("period_start", "period_end", "model_id")}
+    common = {column: getattr(first, column) for column in ("period_start", "period_end", "model_id")}
     foot = [
         common
         | {"record_type": "FOOT", "pool_id": _inert(pool_id), "currency": pool.currency}
@@ -58,46 +59,53 @@ def period_csv(statements: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def adjustment_note(balance: Mapping[str, Any]) -> str:
+def adjustment_note(balance: AccountBalance) -> str:
     """The reasons of a balance's corrections, with the statements that they correct."""
     return "; ".join(
-        f"{each['reason']} ({each['adjusts_statement_id']}): {each['amount_minor']}"
-        for each in balance["adjustments"]
+        f"{each.reason} ({each.adjusts_statement_id}): {each.amount_minor}" for each in balance.adjustments
     )
 
 
-def terms_text(line: Mapping[str, Any]) -> str:
-    """A line's licence terms as they were given, in one cell: JSON unless they are text."""
-    terms = line["terms"] or ""
-    return terms if isinstance(terms, str) else json.dumps(terms, sort_keys=True, ensure_ascii=False)
+def terms_text(line: StatementLine) -> str:
+    """The terms that a line's holder declares, as JSON in one cell; empty without any."""
+    return json.dumps(line.terms, sort_keys=True, ensure_ascii=False) if line.terms else ""
 
 
-def _lines(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for line in statement["lines"]:
-        cells = {name: line[name] if name in _NUMBERS else _inert(line[name]) for name in _OF_LINE}
+def _lines(statement: Statement) -> Iterator[dict[str, Any]]:
+    for line in statement.lines:
+        cells = {name: _cell(name, getattr(line, name)) for name in _OF_LINE}
         cells["terms"] = _inert(terms_text(line))
-        amount = Money(line["amount_minor"], statement["currency"])
+        amount = Money(line.amount_minor, statement.currency)
         yield {"record_type": "LINE"} | _of(statement) | cells | {"item": "line"} | _amount(amount)
 
 
-def _balance(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    b = statement["balance"]
+def _balance(statement: Statement) -> Iterator[dict[str, Any]]:
+    b = statement.balance
     notes = {
-        "royalty_earned_minor": f"rate {b['royalty_rate']}",
+        "royalty_earned_minor": f"rate {b.royalty_rate}",
         "prior_period_adjustment_minor": adjustment_note(b),
-        "withholding_tax_minor": f"rate {b['withholding_tax_rate']}",
+        "withholding_tax_minor": f"rate {b.withholding_tax_rate}",
     }
     for item in BALANCE_ITEMS:
         told = {"item": item.removesuffix("_minor"), "note": _inert(notes.get(item, ""))}
-        yield {"record_type": "BALANCE"} | _of(statement) | told | _amount(Money(b[item], statement["currency"]))
+        yield (
+            {"record_type": "BALANCE"}
+            | _of(statement)
+            | told
+            | _amount(Money(getattr(b, item), statement.currency))
+        )
 
 
-def _of(statement: Mapping[str, Any]) -> dict[str, Any]:
-    return {column: _inert(statement[column]) for column in _OF_STATEMENT}
+def _of(statement: Statement) -> dict[str, Any]:
+    return {column: _inert(getattr(statement, column)) for column in _OF_STATEMENT}
 
 
 def _amount(money: Money) -> dict[str, Any]:
     return {"amount_minor": money.minor, "amount": money.decimal()}
+
+
+def _cell(name: str, value: object) -> object:
+    return value if name in _NUMBERS else _inert(value)
 
 
 def _inert(cell: object) -> object:

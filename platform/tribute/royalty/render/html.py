@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tribute.royalty.document import Statement
 from tribute.royalty.exact.findings import Finding
 from tribute.royalty.exact.text import NatsText, one_line
 from tribute.royalty.render import wording
@@ -28,7 +29,7 @@ _PAGES.globals["wording"] = wording
 _PAGES.filters["one_line"] = one_line
 
 
-def render_html(statement: Mapping[str, Any]) -> str:
+def render_html(statement: Statement) -> str:
     """A statement for the person who is owed the money: total, why, how sure, the account, how it was computed.
 
     Raises:
@@ -52,7 +53,7 @@ def render_html(statement: Mapping[str, Any]) -> str:
 
 
 def render_report(
-    statements: Sequence[Mapping[str, Any]],
+    statements: Sequence[Statement],
     links: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
 ) -> str:
@@ -66,9 +67,9 @@ def render_report(
         MoneyError: the statements do not foot to their pools.
     """
     check_period(statements)
-    ranked = sorted(statements, key=lambda s: (s["currency"], -s["amount_minor"], s["publisher_id"]))
-    first = {s["publisher_id"]: s for s in reversed(ranked)}.values()
-    by_value = sorted(first, key=lambda s: (-Decimal(s["value_nats"]), s["publisher_id"]))
+    ranked = sorted(statements, key=lambda s: (s.currency, -s.amount_minor, s.publisher_id))
+    first = {s.publisher_id: s for s in reversed(ranked)}.values()
+    by_value = sorted(first, key=lambda s: (-Decimal(s.value_nats), s.publisher_id))
     title = f"Value of each publisher's sources, with {wording.confidence(ranked[0])} intervals"
     return _PAGES.get_template("report.html.j2").render(
         statements=ranked,
@@ -79,28 +80,29 @@ def render_report(
         findings=[one_line(finding.text) for finding in findings],
         chart=Markup(bar_chart([_bar(s) for s in by_value], title, "publishers")),
         publishers=len(first),
-        nats=NatsText(Decimal(s["value_nats"]) for s in ranked),
+        nats=NatsText(Decimal(s.value_nats) for s in ranked),
     )
 
 
-def _sums(statements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _sums(statements: Sequence[Statement]) -> list[dict[str, Any]]:
     """Per currency: what is allocated, paid and carried forward, and where the difference went."""
     sums = []
-    for currency in sorted({s["currency"] for s in statements}):
-        balances = [s["balance"] for s in statements if s["currency"] == currency]
+    for currency in sorted({s.currency for s in statements}):
+        balances = [s.balance for s in statements if s.currency == currency]
         names = ("royalty_allocated_minor", "amount_paid_minor", "withholding_tax_minor", "closing_balance_minor")
         sums.append(
-            {name: wording.money(sum(each[name] for each in balances), currency) for name in names}
+            {name: wording.money(sum(getattr(each, name) for each in balances), currency) for name in names}
             | {"currency": currency, "publishers": len(balances)}
         )
     return sums
 
 
-def _pools(statements: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return sorted({(pool["pool_id"], pool_text(pool, s["currency"])) for s in statements for pool in s["pools"]})
+def _pools(statements: Sequence[Statement]) -> list[tuple[str, str]]:
+    return sorted({(pool.pool_id, pool_text(pool, s.currency)) for s in statements for pool in s.pools})
 
 
-def _bar(s: Mapping[str, Any]) -> Bar:
+def _bar(s: Statement) -> Bar:
     return Bar(
-        wording.name(s), *(Decimal(s["interval"][name]) for name in ("value_nats", "ci_low_nats", "ci_high_nats"))
+        wording.name(s),
+        *(Decimal(getattr(s.interval, name)) for name in ("value_nats", "ci_low_nats", "ci_high_nats")),
     )

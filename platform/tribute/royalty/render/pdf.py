@@ -10,16 +10,15 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, KeepTogether, SimpleDocTemplate, Spacer
 
+from tribute.royalty.document import Statement
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.render import wording
 from tribute.royalty.render.account import account_rows, why_paid_differs
 from tribute.royalty.render.chart import SHOWN
-from tribute.royalty.render.pdf_chart import drawn_chart
 from tribute.royalty.render.pdf_fonts import BOLD, REGULAR, font_for, register
-from tribute.royalty.render.pdf_tables import account_table, line_table, paragraph, record_table
+from tribute.royalty.render.pdf_parts import account_table, chart, line_table, paragraph, record_table
 from tribute.royalty.render.record import records
 from tribute.royalty.render.rows import nats_text, source_bars
-from tribute.royalty.render.wording import Statement
 from tribute.royalty.statement.balance_checks import check_statement
 
 _MARGIN = 48
@@ -42,19 +41,19 @@ def render_pdf(statement: Statement) -> bytes:
             out, pagesize=A4, leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN,
             bottomMargin=_MARGIN + 12,
             title=f"Royalty statement for {wording.name(statement)}, {wording.month(statement)}",
-            author=one_line(statement["model_id"]), subject=statement["statement_id"], lang="en", invariant=1,
+            author=one_line(statement.model_id), subject=statement.statement_id, lang="en", invariant=1,
         )  # fmt: skip
         document.build(
             _story(statement),
-            onFirstPage=partial(_watermark, statement["status"]),
-            onLaterPages=partial(_watermark, statement["status"]),
+            onFirstPage=partial(_watermark, statement.status),
+            onLaterPages=partial(_watermark, statement.status),
             canvasmaker=partial(_Pages, statement),
         )
     return out.getvalue()
 
 
 def _story(s: Statement) -> list[Flowable]:
-    status = f"{s['period_start']} to {s['period_end']} · model {one_line(s['model_id'])} · {s['status']}"
+    status = f"{s.period_start} to {s.period_end} · model {one_line(s.model_id)} · {s.status}"
     return [
         paragraph(f"Royalty statement for {wording.name(s)}", "title"),
         paragraph(status, "quiet"),
@@ -79,16 +78,16 @@ def _heading(text: str) -> list[Flowable]:
 
 
 def _why(s: Statement) -> list[Flowable]:
-    if not s["lines"]:
+    if not s.lines:
         return [*_heading("Why this amount"), *_said([wording.NO_ACTIVITY])]
     bars = source_bars(s)
     told = wording.CHART.format(wording.confidence(s))
-    chart = [paragraph(told, "text"), drawn_chart(bars, _WIDTH)] if bars else []
+    picture = [paragraph(told, "text"), chart(bars, _WIDTH)] if bars else []
     undrawn = wording.UNDRAWN.format(SHOWN, len(bars) - SHOWN) if len(bars) > SHOWN else ""
     return [
         *_heading("Why this amount"),
         *_said([wording.worth(s)]),
-        *chart,
+        *picture,
         *_said([undrawn, wording.LINES], "note"),
         line_table(s, _WIDTH),
         Spacer(1, 6),
@@ -109,7 +108,7 @@ def _account(s: Statement) -> list[Flowable]:
 
 def _computed(s: Statement) -> list[Flowable]:
     table = record_table(records(s, nats_text(s)), _WIDTH)
-    policy, note = _said([s["policy"]["text"]]), _said([wording.HASH_NOTE], "note")
+    policy, note = _said([s.policy.text]), _said([wording.HASH_NOTE], "note")
     return [*_heading("How it was computed"), *policy, table, Spacer(1, 6), *note]
 
 
@@ -148,7 +147,7 @@ class _Pages(Canvas):
         super().save()
 
     def _foot(self, page: str) -> None:
-        identity = f"Statement {self._statement['statement_id']}, {self._statement['status']}"
+        identity = f"Statement {self._statement.statement_id}, {self._statement.status}"
         self.setFillColor(HexColor("#4d5a62"))
         self.setFont(font_for(identity), 8)
         self.drawString(_MARGIN + 6, 30, identity)

@@ -1,17 +1,19 @@
-"""Fonts that a PDF carries with it: DejaVu, as matplotlib installs it, for Latin, Greek, Cyrillic and more.
+"""Fonts of the PDF: DejaVu, embedded, from the files that matplotlib installs, which is not imported.
 
-What DejaVu lacks of Chinese, Japanese and Korean is written in a standard font of the reader's own, not embedded.
+Chinese, Japanese and Korean characters that DejaVu lacks use a standard font of the reader, not embedded.
 """
 
 from functools import lru_cache
 from html import escape
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
-import matplotlib as mpl
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.pdfmetrics import getFont, registerFont, registerFontFamily
 from reportlab.pdfbase.ttfonts import TTFont
+
+from tribute.errors import MoneyError
 
 REGULAR, BOLD, MONO = "TributeSans", "TributeSans-Bold", "TributeMono"
 _FILES = {REGULAR: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf", MONO: "DejaVuSansMono.ttf"}
@@ -21,7 +23,12 @@ _ASIAN = ("HeiseiKakuGo-W5", "HYGothic-Medium", "STSong-Light")
 @lru_cache(maxsize=1)
 def register() -> None:
     """Tell reportlab where the fonts are, once a process."""
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    matplotlib = find_spec("matplotlib")
+    if matplotlib is None or matplotlib.origin is None:
+        raise MoneyError(
+            "PDF statements need the fonts that matplotlib installs. Install it: pip install matplotlib"
+        )
+    folder = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf"
     for name, file in _FILES.items():
         registerFont(TTFont(name, str(folder / file)))
     registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD)

@@ -4,13 +4,13 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from tribute.royalty.document import Statement
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.render import wording
 from tribute.royalty.render.account import AccountRow, account_rows, why_paid_differs
 from tribute.royalty.render.chart import short
 from tribute.royalty.render.record import RecordRow, records
 from tribute.royalty.render.rows import headings, line_rows, nats_text
-from tribute.royalty.render.wording import Statement
 
 _WIDTH = 100
 _NAME = 34
@@ -27,7 +27,7 @@ def render_text(statement: Statement) -> str:
     return "\n".join(
         [
             f"Royalty statement for {wording.name(s)}",
-            f"{s['period_start']} to {s['period_end']}, model {one_line(s['model_id'])}, {s['status']}",
+            f"{s.period_start} to {s.period_end}, model {one_line(s.model_id)}, {s.status}",
             "",
             f"  {wording.total(s)}",
             f"  {wording.lead(s)}",
@@ -39,7 +39,7 @@ def render_text(statement: Statement) -> str:
             *_account(account_rows(s)),
             "",
             *_heading("How it was computed"),
-            *_paragraphs([s["policy"]["text"]]),
+            *_paragraphs([s.policy.text]),
             *_records(records(s, nats_text(s))),
             "",
             *textwrap.wrap(wording.HASH_NOTE, _WIDTH),
@@ -49,7 +49,7 @@ def render_text(statement: Statement) -> str:
 
 
 def _why(s: Statement) -> list[str]:
-    if not s["lines"]:
+    if not s.lines:
         return [*_heading("Why this amount"), *_paragraphs([wording.NO_ACTIVITY])]
     return [
         *_heading("Why this amount"),

@@ -1,15 +1,12 @@
 """The sentences that a statement's page, PDF and text share: for someone who is owed money, not for experts."""
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
+from tribute.royalty.document import Statement
 from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import NatsText, one_line, percent, plain
-
-Statement = Mapping[str, Any]
 
 # English, whatever the locale of the process.
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -66,20 +63,20 @@ def money(minor: int, currency: str) -> str:
 
 def month(s: Statement) -> str:
     """`October 2026`, or the first and last day where the period is not one calendar month."""
-    first, last = (date.fromisoformat(s[name]) for name in ("period_start", "period_end"))
+    first, last = (date.fromisoformat(day) for day in (s.period_start, s.period_end))
     if (first.year, first.month) == (last.year, last.month):
         return f"{_MONTHS[first.month - 1]} {first.year}"
-    return f"{s['period_start']} to {s['period_end']}"
+    return f"{s.period_start} to {s.period_end}"
 
 
 def name(s: Statement) -> str:
     """The publisher's name on one line."""
-    return one_line(s["publisher_name"])
+    return one_line(s.publisher_name)
 
 
 def restated(s: Statement) -> bool:
     """Whether a statement is of a version that restates a closed period: it pays nothing and moves no account."""
-    return s["restates_statement_version"] is not None
+    return s.restates_statement_version is not None
 
 
 def account_caption(s: Statement) -> str:
@@ -89,17 +86,17 @@ def account_caption(s: Statement) -> str:
 
 def total(s: Statement) -> str:
     """The headline: what will be paid, or by a restated statement what was earned."""
-    name = "royalty_earned_minor" if restated(s) else "amount_paid_minor"
-    return money(s["balance"][name], s["currency"])
+    earned, paid = s.balance.royalty_earned_minor, s.balance.amount_paid_minor
+    return money(earned if restated(s) else paid, s.currency)
 
 
 def lead(s: Statement) -> str:
     """The words under the headline."""
     if restated(s):
         return f"is what you earned for {month(s)}, counted again. This statement by itself pays nothing."
-    if not s["balance"]["amount_paid_minor"]:
+    if not s.balance.amount_paid_minor:
         return f"Nothing is paid out for {month(s)}."
-    if s["status"] == "draft":
+    if s.status == "draft":
         return f"would be paid to you for {month(s)} if the period were closed as it stands."
     return f"is paid to you for {month(s)}."
 
@@ -107,17 +104,17 @@ def lead(s: Statement) -> str:
 def notices(s: Statement) -> list[str]:
     """That a statement is a draft or a correction."""
     told = []
-    if s["status"] == "draft":
+    if s.status == "draft":
         told.append("Draft: the operator has not closed the period yet, and the amounts may still change.")
     if restated(s):
-        before = s["supersedes_statement_id"]
+        before = s.supersedes_statement_id
         replaced = (
             f"this replaces statement {before}"
             if before
-            else f"you had no statement of version {s['restates_statement_version']}, which it replaces"
+            else f"you had no statement of version {s.restates_statement_version}, which it replaces"
         )
         told.append(
-            f"Version {s['statement_version']} of a closed period: {replaced}. Your account stays as the version "
+            f"Version {s.statement_version} of a closed period: {replaced}. Your account stays as the version "
             "that closed the period left it, and nothing is paid or asked back by this one. Any difference, your "
             "guaranteed minimum considered, stands as a correction of an earlier period on your statement of the "
             "next month that is settled."
@@ -127,82 +124,82 @@ def notices(s: Statement) -> list[str]:
 
 def allocated(s: Statement) -> str:
     """Where the allocated amount comes from, in one sentence."""
-    pools = s["pools"]
-    whole = sum(pool["pool_amount_minor"] for pool in pools)
+    pools = s.pools
+    whole = sum(pool.pool_amount_minor for pool in pools)
     if not whole:
         return f"There was nothing to divide among publishers for {month(s)}."
-    if not s["amount_minor"]:
+    if not s.amount_minor:
         return (
-            f"Of the {money(whole, s['currency'])} that the model's operator divides among all publishers, "
+            f"Of the {money(whole, s.currency)} that the model's operator divides among all publishers, "
             "nothing is allocated to you."
         )
-    part = s["share_percent"] if len(pools) == 1 else percent(Fraction(s["amount_minor"], whole))
+    part = s.share_percent if len(pools) == 1 else percent(Fraction(s.amount_minor, whole))
     of = "" if len(pools) == 1 else f" in {len(pools)} pools"
     return (
-        f"{money(s['amount_minor'], s['currency'])} is allocated to your sources: {part}% of the "
-        f"{money(whole, s['currency'])} that the model's operator divides among all publishers{of}."
+        f"{money(s.amount_minor, s.currency)} is allocated to your sources: {part}% of the "
+        f"{money(whole, s.currency)} that the model's operator divides among all publishers{of}."
     )
 
 
 def worth(s: Statement) -> str:
     """Why a value earns nothing; empty where it earns, or where money does not go by value."""
-    if not s["lines"] or any(pool["allocation_basis"] != "attribution" for pool in s["pools"]):
+    if not s.lines or any(pool.allocation_basis != "attribution" for pool in s.pools):
         return ""
-    nats = NatsText([Decimal(s["value_nats"])])
-    if Decimal(s["value_nats"]) <= 0:
+    nats = NatsText([Decimal(s.value_nats)])
+    if Decimal(s.value_nats) <= 0:
         return (
-            f"Taken together, your sources did not make the model's answers better (value {nats(s['value_nats'])} "
+            f"Taken together, your sources did not make the model's answers better (value {nats(s.value_nats)} "
             "nats). By their value they earn nothing this time. You owe nothing either."
         )
-    if not Fraction(s["parts"]["attributed"]) and Decimal(s["interval"]["ci_low_nats"]) <= 0:
+    if not Fraction(s.parts.attributed) and Decimal(s.interval.ci_low_nats) <= 0:
         return (
-            f"The value of your sources ({nats(s['value_nats'])} nats) cannot be told from zero with "
+            f"The value of your sources ({nats(s.value_nats)} nats) cannot be told from zero with "
             f"{confidence(s)} confidence, so by the policy nothing is earned by it this time."
         )
-    return "" if s["amount_minor"] else "Your share is too small to make up one unit of the currency."
+    return "" if s.amount_minor else "Your share is too small to make up one unit of the currency."
 
 
 def unattributed(s: Statement) -> str:
     """The line of money that belongs to no source, in one sentence; empty without one."""
-    minor = sum(line["amount_minor"] for line in s["lines"] if line["line_type"] == "unattributed")
+    minor = sum(line.amount_minor for line in s.lines if line.line_type == "unattributed")
     if not minor:
         return ""
     return (
-        f"Not attributed, {money(minor, s['currency'])}: for a part of the money the measurement cannot tell "
+        f"Not attributed, {money(minor, s.currency)}: for a part of the money the measurement cannot tell "
         "whose sources earned it; the policy divides that part among all publishers, and this is yours."
     )
 
 
 def confidence(s: Statement) -> str:
     """`95%`."""
-    return f"{plain(100 * Decimal(s['interval']['confidence']))}%"
+    return f"{plain(100 * Decimal(s.interval.confidence))}%"
 
 
 def sure(s: Statement, nats: NatsText) -> list[str]:
     """The value with its interval, and what that means as an amount where the policy lets it be said."""
-    interval = s["interval"]
+    interval = s.interval
     said = [
-        f"Your sources together: {nats(s['value_nats'])} nats, {confidence(s)} interval "
-        f"{nats(interval['ci_low_nats'])} to {nats(interval['ci_high_nats'])}."
+        f"Your sources together: {nats(s.value_nats)} nats, {confidence(s)} interval "
+        f"{nats(interval.ci_low_nats)} to {nats(interval.ci_high_nats)}."
     ]
-    if "amount_low" in interval:
+    if interval.amount_low is not None:
         said.append(
-            f"As an allocated amount: {interval['amount_low']} to {interval['amount_high']}, which is the "
-            f"{interval['amount_range_basis']}. {RANGE}"
+            f"As an allocated amount: {interval.amount_low} to {interval.amount_high}, which is the "
+            f"{interval.amount_range_basis}. {RANGE}"
         )
     return said
 
 
 def quality(s: Statement) -> str:
     """What a quality certificate found, or that there is none."""
-    certificate = s["quality_certificate"]
+    certificate = s.quality_certificate
     if certificate is None:
         return "No quality certificate: these values were not judged by retraining the model."
-    wrong, held = (plain(100 * Decimal(certificate[each])) for each in ("misallocated_pool", "coverage_95"))
+    wrong, held = (plain(100 * Decimal(part)) for part in (certificate.misallocated_pool, certificate.coverage_95))
     return (
         f"How good these values are was judged by really retraining the model: divided by them, {wrong}% of the "
         f"pool goes to another payee than retraining says, and {held}% of the 95% intervals held the retrained "
-        f"value. Ask the operator for quality certificate {certificate['certificate_id']}."
+        f"value. Ask the operator for quality certificate {certificate.certificate_id}."
     )
 
 

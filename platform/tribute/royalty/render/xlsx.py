@@ -18,7 +18,7 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from tribute.royalty.exact.canonical import statement_sha256
+from tribute.royalty.document import Statement, StatementLine
 from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.render.csv_period import BALANCE_ITEMS, adjustment_note, terms_text
@@ -49,7 +49,7 @@ class _Number(NamedTuple):
     format: str
 
 
-def period_xlsx(statements: Sequence[Mapping[str, Any]]) -> bytes:
+def period_xlsx(statements: Sequence[Statement]) -> bytes:
     """The sheets Statements, Lines, Balances and Policy of a period.
 
     Raises:
@@ -59,7 +59,7 @@ def period_xlsx(statements: Sequence[Mapping[str, Any]]) -> bytes:
     book = Workbook()
     book.remove(book.active)
     _sheet(book, "Statements", map(_statement, statements))
-    _sheet(book, "Lines", (_line(s, line) for s in statements for line in s["lines"]))
+    _sheet(book, "Lines", (_line(s, line) for s in statements for line in s.lines))
     _sheet(book, "Balances", map(_balance, statements))
     _sheet(book, "Policy", _policy(statements))
     out = io.BytesIO()
@@ -67,61 +67,66 @@ def period_xlsx(statements: Sequence[Mapping[str, Any]]) -> bytes:
     return _timeless(out.getvalue())
 
 
-def _statement(s: Mapping[str, Any]) -> dict[str, Any]:
-    b, interval = s["balance"], s["interval"]
+def _statement(s: Statement) -> dict[str, Any]:
+    b, interval = s.balance, s.interval
     return {
-        **{name: s[name] for name in (*_WHO, *_OF_STATEMENT, "currency")},
-        "allocated": _amount(s["amount_minor"], s["currency"]),
-        "paid": _amount(b["amount_paid_minor"], s["currency"]),
-        "closing_balance": _amount(b["closing_balance_minor"], s["currency"]),
-        "share_percent": _Number(s["share_percent"], "0.0000"),
-        **{name: _nats(s[name]) for name in _VALUES},
-        **{name: _nats(interval[name]) for name in _BOUNDS},
+        **{name: getattr(s, name) for name in (*_WHO, *_OF_STATEMENT, "currency")},
+        "allocated": _amount(s.amount_minor, s.currency),
+        "paid": _amount(b.amount_paid_minor, s.currency),
+        "closing_balance": _amount(b.closing_balance_minor, s.currency),
+        "share_percent": _Number(s.share_percent, "0.0000"),
+        **{name: _nats(getattr(s, name)) for name in _VALUES},
+        **{name: _nats(getattr(interval, name)) for name in _BOUNDS},
         **{
-            f"allocated_{end}": _amount(interval.get(f"amount_{end}_minor"), s["currency"])
+            f"allocated_{end}": _amount(getattr(interval, f"amount_{end}_minor"), s.currency)
             for end in ("low", "high")
         },
-        "lines": s["totals"]["line_count"],
-        "sha256": statement_sha256(s),
+        "lines": s.totals.line_count,
+        "sha256": s.sha256,
     }
 
 
-def _line(s: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+def _line(s: Statement, line: StatementLine) -> dict[str, Any]:
     return {
-        **{name: s[name] for name in _WHO},
-        **{name: line[name] for name in _OF_LINE},
+        **{name: getattr(s, name) for name in _WHO},
+        **{name: getattr(line, name) for name in _OF_LINE},
         "terms": terms_text(line),
-        "usage_count": line["usage_count"],
-        "tokens": line["tokens"],
-        **{name: _nats(line[name]) for name in (*_VALUES, *_BOUNDS)},
-        "currency": s["currency"],
-        "amount": _amount(line["amount_minor"], s["currency"]),
+        "usage_count": line.usage_count,
+        "tokens": line.tokens,
+        **{name: _nats(getattr(line, name)) for name in (*_VALUES, *_BOUNDS)},
+        "currency": s.currency,
+        "amount": _amount(line.amount_minor, s.currency),
     }
 
 
-def _balance(s: Mapping[str, Any]) -> dict[str, Any]:
-    b = s["balance"]
+def _balance(s: Statement) -> dict[str, Any]:
+    b = s.balance
     return {
-        **{name: s[name] for name in (*_WHO, "currency")},
-        **{name.removesuffix("_minor"): _amount(b[name], s["currency"]) for name in BALANCE_ITEMS},
-        "royalty_rate": b["royalty_rate"],
-        "withholding_tax_rate": b["withholding_tax_rate"],
+        **{name: getattr(s, name) for name in (*_WHO, "currency")},
+        **{name.removesuffix("_minor"): _amount(getattr(b, name), s.currency) for name in BALANCE_ITEMS},
+        "royalty_rate": b.royalty_rate,
+        "withholding_tax_rate": b.withholding_tax_rate,
         "adjustments": adjustment_note(b),
     }
 
 
-def _policy(statements: Sequence[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+def _policy(statements: Sequence[Statement]) -> Iterable[dict[str, Any]]:
     s = statements[0]
-    facts = {f"policy {name}": value for name, value in s["policy"].items()}
-    facts |= {name: s[name] for name in ("shrinkage", "payable_nats", "value_run", "simulate_run", "train_run")}
-    facts |= {f"quality {name}": value for name, value in (s["quality_certificate"] or {}).items()}
-    pools = {(each["currency"], pool["pool_id"]): pool for each in statements for pool in each["pools"]}
+    facts = {f"policy {name}": value for name, value in sorted(s.policy.plain().items())}
+    facts |= {
+        name: getattr(s, name) for name in ("shrinkage", "payable_nats", "value_run", "simulate_run", "train_run")
+    }
+    facts |= {
+        f"quality {name}": value
+        for name, value in sorted(s.quality_certificate.plain().items() if s.quality_certificate else ())
+    }
+    pools = {(each.currency, pool.pool_id): pool for each in statements for pool in each.pools}
     for (currency, pool_id), pool in pools.items():
         facts |= {
-            f"pool {pool_id} {currency} {name.removesuffix('_minor')}": _amount(pool[name], currency)
+            f"pool {pool_id} {currency} {name.removesuffix('_minor')}": _amount(getattr(pool, name), currency)
             for name in ("gross_revenue_minor", "net_revenue_minor", "pool_amount_minor", "unattributed_minor")
         }
-        facts[f"pool {pool_id} {currency} basis"] = pool["allocation_basis"]
+        facts[f"pool {pool_id} {currency} basis"] = pool.allocation_basis
     return [{"name": name, "value": value} for name, value in facts.items()]
 
 

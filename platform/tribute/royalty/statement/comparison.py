@@ -1,15 +1,16 @@
 """What moved between two periods, and why: exact parts of every difference, from the statements alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
-from tribute.errors import MoneyError
+from tribute.errors import MoneyError, PolicyError
 from tribute.royalty.account.restatement import Key, Statements, by_publisher
+from tribute.royalty.division.allocation import Claim, allocate_shares
 from tribute.royalty.division.policy import Policy
-from tribute.royalty.statement.comparison_notes import notes
-from tribute.royalty.statement.reallocation import shares_under
+from tribute.royalty.document import QualityCertificate, Statement
+from tribute.royalty.exact.text import plain
 
 _UNSEPARATED = "The policy changed, and its part cannot be told from the values' part: both stand under policy."
 
@@ -85,10 +86,10 @@ def compare(
     before, after = by_publisher(before_statements), by_publisher(after_statements)
     _check_policy(policy, after_statements)
     moves: list[PublisherMove] = []
-    told = notes(before_statements, after_statements)
+    told = tuple(_notes(before_statements, after_statements))
     for currency in sorted({currency for _, currency in before.keys() | after.keys()}):
         was, now = _of_currency(before, currency), _of_currency(after, currency)
-        between = shares_under(policy, was, now)
+        between = _shares_under(policy, was, now)
         if between is None and _UNSEPARATED not in told:
             told = (*told, _UNSEPARATED)
         moves += _publisher_moves(currency, was, now, between)
@@ -98,8 +99,8 @@ def compare(
 
 def _publisher_moves(
     currency: str,
-    was: Mapping[str, Mapping[str, Any]],
-    now: Mapping[str, Mapping[str, Any]],
+    was: Mapping[str, Statement],
+    now: Mapping[str, Statement],
     between: Mapping[str, Fraction] | None,
 ) -> list[PublisherMove]:
     pool_before, pool_after = _pool(was), _pool(now)
@@ -118,9 +119,7 @@ def _publisher_moves(
     return moves
 
 
-def _line_moves(
-    before: Mapping[Key, Mapping[str, Any]], after: Mapping[Key, Mapping[str, Any]]
-) -> tuple[LineMove, ...]:
+def _line_moves(before: Mapping[Key, Statement], after: Mapping[Key, Statement]) -> tuple[LineMove, ...]:
     was, now = _line_amounts(before), _line_amounts(after)
     moves = [LineMove(*key, was.get(key), now.get(key)) for key in was.keys() | now.keys()]
     changed = (move for move in moves if move.change_minor or None in (move.before_minor, move.after_minor))
@@ -137,18 +136,18 @@ def _most_moved(move: LineMove) -> tuple[int, str, str, bool, str]:
     )
 
 
-def _line_amounts(statements: Mapping[Key, Mapping[str, Any]]) -> dict[tuple[str, str, str | None], int]:
+def _line_amounts(statements: Mapping[Key, Statement]) -> dict[tuple[str, str, str | None], int]:
     """Minor units by publisher, currency and source, summed over the pools."""
     amounts: dict[tuple[str, str, str | None], int] = {}
     for (publisher_id, currency), statement in statements.items():
-        for line in statement["lines"]:
-            key = (publisher_id, currency, line["source_id"])
-            amounts[key] = amounts.get(key, 0) + line["amount_minor"]
+        for line in statement.lines:
+            key = (publisher_id, currency, line.source_id)
+            amounts[key] = amounts.get(key, 0) + line.amount_minor
     return amounts
 
 
 def _period(statements: Statements, which: str) -> str:
-    periods = sorted({statement["period"] for statement in statements})
+    periods = sorted({statement.period for statement in statements})
     if len(periods) != 1:
         raise MoneyError(
             f"The {which} side of a comparison is one period, got {', '.join(periods) or 'none'}. "
@@ -157,27 +156,102 @@ def _period(statements: Statements, which: str) -> str:
     return str(periods[0])
 
 
-def _check_policy(policy: Policy | None, statements: Sequence[Mapping[str, Any]]) -> None:
-    if policy is not None and any(each["policy"]["sha256"] != policy.sha256 for each in statements):
+def _check_policy(policy: Policy | None, statements: Sequence[Statement]) -> None:
+    if policy is not None and any(each.policy.sha256 != policy.sha256 for each in statements):
         raise MoneyError(
             f"Policy {policy.name} version {policy.version} is not the policy of the later period. "
             "Pass the policy that its statements name"
         )
 
 
-def _of_currency(statements: Mapping[Key, Mapping[str, Any]], currency: str) -> dict[str, Mapping[str, Any]]:
+def _of_currency(statements: Mapping[Key, Statement], currency: str) -> dict[str, Statement]:
     return {name: statement for (name, code), statement in statements.items() if code == currency}
 
 
-def _pool(statements: Mapping[str, Mapping[str, Any]]) -> int:
+def _pool(statements: Mapping[str, Statement]) -> int:
     """All pools of a currency, which every statement of it names."""
     first = next(iter(statements.values()), None)
-    return 0 if first is None else sum(pool["pool_amount_minor"] for pool in first["pools"])
+    return 0 if first is None else sum(pool.pool_amount_minor for pool in first.pools)
 
 
-def _share(statement: Mapping[str, Any] | None) -> Fraction:
-    return Fraction(0) if statement is None else Fraction(statement["share"])
+def _share(statement: Statement | None) -> Fraction:
+    return Fraction(0) if statement is None else Fraction(statement.share)
 
 
-def _amount(statement: Mapping[str, Any] | None) -> int:
-    return 0 if statement is None else int(statement["amount_minor"])
+def _amount(statement: Statement | None) -> int:
+    return 0 if statement is None else int(statement.amount_minor)
+
+
+def _notes(before: Sequence[Statement], after: Sequence[Statement]) -> Iterator[str]:
+    old, new = before[0], after[0]
+    if old.policy.sha256 != new.policy.sha256:
+        yield f"Policy: {_policy_name(old)} before, {_policy_name(new)} after."
+    bases = [", ".join(sorted({p.allocation_basis for s in side for p in s.pools})) for side in (before, after)]
+    if bases[0] != bases[1]:
+        yield f"Basis paid: {bases[0]} before, {bases[1]} after."
+    for what, field in (("Model", "model_id"), ("Training run", "train_run"), ("Shrinkage", "shrinkage")):
+        if getattr(old, field) != getattr(new, field):
+            yield f"{what}: {getattr(old, field)} before, {getattr(new, field)} after."
+    if old.quality_certificate != new.quality_certificate:
+        certificates = [_quality(side.quality_certificate) for side in (old, new)]
+        yield f"Quality: {certificates[0]} before, {certificates[1]} after."
+    names = [{statement.publisher_id for statement in side} for side in (before, after)]
+    for what, some in (("New", names[1] - names[0]), ("Gone", names[0] - names[1])):
+        if some:
+            yield f"{what} publishers: {', '.join(sorted(some))}."
+
+
+def _policy_name(statement: Statement) -> str:
+    policy = statement.policy
+    return f"{policy.name} version {policy.version} ({policy.sha256[:12]})"
+
+
+def _quality(certificate: QualityCertificate | None) -> str:
+    if certificate is None:
+        return "no certificate"
+    wrong = plain(100 * Decimal(certificate.misallocated_pool))
+    return f"{certificate.certificate_id} ({wrong}% of the pool goes to another payee)"
+
+
+def _shares_under(
+    policy: Policy | None, before: Mapping[str, Statement], after: Mapping[str, Statement]
+) -> dict[str, Fraction] | None:
+    """The earlier period's shares under the later one's policy, by publisher.
+
+    They are the earlier shares if the policy did not change; None if they cannot be computed: without the policy,
+    by customers' fees, which no statement holds, or with limits that the earlier period cannot keep. A publisher
+    without sources takes no part.
+
+    Args:
+        before, after: statements of one currency by publisher.
+    """
+    if not before or not after or _policies(before) == _policies(after):
+        return {name: Fraction(statement.share) for name, statement in before.items()}
+    if policy is None or "user_centric" in policy.weights:
+        return None
+    claims = [_claim(statement) for statement in before.values() if _has_source(statement)]
+    try:
+        return allocate_shares(policy, claims).shares() if claims else None
+    except PolicyError:
+        return None
+
+
+def _policies(statements: Mapping[str, Statement]) -> set[str]:
+    return {statement.policy.sha256 for statement in statements.values()}
+
+
+def _has_source(statement: Statement) -> bool:
+    return any(line.line_type == "source" for line in statement.lines)
+
+
+def _claim(statement: Statement) -> Claim:
+    """The numbers of a statement; a source that stands on the lines of several pools counts its tokens once."""
+    tokens = {line.source_id: line.tokens for line in statement.lines if line.line_type == "source"}
+    interval = statement.interval
+    return Claim(
+        statement.publisher_id,
+        Fraction(statement.value_nats),
+        Fraction(interval.ci_low_nats),
+        Fraction(interval.ci_high_nats),
+        Fraction(sum(tokens.values())),
+    )

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from tribute.royalty.division.allocation import ShareParts
+from tribute.royalty.document import SourceLine, UnattributedLine
 from tribute.royalty.exact.money import Money, allocate
 from tribute.royalty.exact.text import plain
 from tribute.royalty.statement.inputs import LineValue, PublisherValue
@@ -13,6 +14,7 @@ from tribute.royalty.statement.inputs import LineValue, PublisherValue
 UNATTRIBUTED = ""
 """Stands among source ids, none of which is empty, for what no source is paid for."""
 
+USE_TYPE: Literal["ai_generation"] = "ai_generation"
 OF_TOKENS = ("token_count", "equal")
 
 
@@ -30,7 +32,7 @@ def statement_lines(
     money: Sequence[PoolMoney],
     basis: str,
     currency: str,
-) -> list[dict[str, Any]]:
+) -> list[SourceLine | UnattributedLine]:
     """A line per pool and source, the best paid first, then one for what is unattributed, if anything is.
 
     The attributed part goes by the sources' values above zero (by their tokens where tokens were paid, or no value
@@ -40,18 +42,17 @@ def statement_lines(
         MoneyError: the publisher is owed money and has no source.
     """
     shares = _shares(publisher, part, basis)
-    lines: list[dict[str, Any]] = []
+    lines: list[SourceLine | UnattributedLine] = []
     for pool in money:
         minors = allocate(pool.minor, _weights(shares)) if shares else {}
-        rows = [
+        lines += [
             _line(statement_id, pool.pool_id, each, shares[each.source_id], minors[each.source_id], currency)
             for each in sorted(publisher.lines, key=lambda one: (-minors[one.source_id], one.source_id))
         ]
         if shares.get(UNATTRIBUTED):
-            rows.append(
+            lines.append(
                 _unattributed(statement_id, pool.pool_id, shares[UNATTRIBUTED], minors[UNATTRIBUTED], currency)
             )
-        lines += rows
     return lines
 
 
@@ -80,43 +81,49 @@ def _weights(shares: Mapping[str, Fraction]) -> Mapping[str, Fraction]:
 
 def _line(
     statement_id: str, pool_id: str, line: LineValue, share: Fraction, minor: int, currency: str
-) -> dict[str, Any]:
-    return {
-        "line_id": f"{statement_id}:{pool_id}:{line.source_id}",
-        "line_type": "source",
-        "pool_id": pool_id,
-        "source_id": line.source_id,
-        "title": line.title,
-        "license": line.license,
-        "terms": dict(line.terms),
-        "split": str(line.split),
-        "use_type": "ai_generation",
-        "usage_count": line.usage_count,
-        "tokens": line.tokens,
-        "attribution_signed_nats": plain(line.attribution_signed_nats),
-        "value_nats": plain(line.value_nats),
-        "attribution_payable_nats": plain(max(line.value_nats, Decimal(0))),
-        "ci_low_nats": plain(line.ci_low_nats),
-        "ci_high_nats": plain(line.ci_high_nats),
-        "share": str(share),
-        "amount_minor": minor,
-        "amount": Money(minor, currency).text(),
-    }
-
-
-def _unattributed(statement_id: str, pool_id: str, share: Fraction, minor: int, currency: str) -> dict[str, Any]:
-    nothing = dict.fromkeys(
-        ("source_id", "title", "license", "split", "usage_count", "tokens", "attribution_signed_nats")
+) -> SourceLine:
+    return SourceLine(
+        line_id=f"{statement_id}:{pool_id}:{line.source_id}",
+        line_type="source",
+        pool_id=pool_id,
+        source_id=line.source_id,
+        title=line.title,
+        license=line.license,
+        terms=dict(line.terms),
+        split=str(line.split),
+        use_type=USE_TYPE,
+        usage_count=line.usage_count,
+        tokens=line.tokens,
+        attribution_signed_nats=plain(line.attribution_signed_nats),
+        value_nats=plain(line.value_nats),
+        attribution_payable_nats=plain(max(line.value_nats, Decimal(0))),
+        ci_low_nats=plain(line.ci_low_nats),
+        ci_high_nats=plain(line.ci_high_nats),
+        share=str(share),
+        amount_minor=minor,
+        amount=Money(minor, currency).text(),
     )
-    nothing |= dict.fromkeys(("value_nats", "attribution_payable_nats", "ci_low_nats", "ci_high_nats"))
-    return {
-        "line_id": f"{statement_id}:{pool_id}:{UNATTRIBUTED}",
-        "line_type": "unattributed",
-        "pool_id": pool_id,
-        **nothing,
-        "terms": {},
-        "use_type": "ai_generation",
-        "share": str(share),
-        "amount_minor": minor,
-        "amount": Money(minor, currency).text(),
-    }
+
+
+def _unattributed(statement_id: str, pool_id: str, share: Fraction, minor: int, currency: str) -> UnattributedLine:
+    return UnattributedLine(
+        line_id=f"{statement_id}:{pool_id}:{UNATTRIBUTED}",
+        line_type="unattributed",
+        pool_id=pool_id,
+        source_id=None,
+        title=None,
+        license=None,
+        terms={},
+        split=None,
+        use_type=USE_TYPE,
+        usage_count=None,
+        tokens=None,
+        attribution_signed_nats=None,
+        value_nats=None,
+        attribution_payable_nats=None,
+        ci_low_nats=None,
+        ci_high_nats=None,
+        share=str(share),
+        amount_minor=minor,
+        amount=Money(minor, currency).text(),
+    )

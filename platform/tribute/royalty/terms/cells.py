@@ -5,8 +5,8 @@ from datetime import date, datetime, time
 from fractions import Fraction
 
 from tribute.errors import MoneyError, RightsError
-from tribute.royalty.exact.fractions import SHORT_DECIMAL, exact_fraction, plain_text
 from tribute.royalty.exact.money import parse_money
+from tribute.royalty.exact.text import SHORT_DECIMAL, exact_fraction, plain_text
 from tribute.royalty.terms.records import FileRow
 
 

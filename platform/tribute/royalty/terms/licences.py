@@ -12,8 +12,7 @@ from license_expression import ExpressionError, get_spdx_licensing
 from tribute.errors import RightsError
 from tribute.royalty.exact.findings import Finding
 from tribute.royalty.terms.cells import text_cell, verbatim_cell
-from tribute.royalty.terms.problems import raise_if_any
-from tribute.royalty.terms.records import read_records
+from tribute.royalty.terms.records import raise_if_any, read_records
 
 COLUMNS = ("license", "rsl", "tdm_reservation", "tdm_policy")
 _OWN_REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")

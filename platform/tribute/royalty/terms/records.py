@@ -12,6 +12,9 @@ import yaml
 
 from tribute.errors import RightsError
 
+_SHOWN = 20
+"""Problems of a file that an error lists."""
+
 
 class FileRow(NamedTuple):
     """A row: where it stands in its file, and its cells; an empty cell is None."""
@@ -41,6 +44,17 @@ def read_records(path: Path, required: Sequence[str], optional: Sequence[str]) -
         raise RightsError(f"{path} has no rows. It needs the columns {', '.join((*required, *optional))}")
     _check_columns(path, records, required, optional)
     return records
+
+
+def raise_if_any(headline: str, problems: Sequence[str]) -> None:
+    """List the problems of a file in one error, so that it can be corrected in one go.
+
+    Raises:
+        RightsError: there is a problem.
+    """
+    if problems:
+        rest = [f"  and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise RightsError("\n".join([headline, *(f"  {problem}" for problem in problems[:_SHOWN]), *rest]))
 
 
 def _check_columns(

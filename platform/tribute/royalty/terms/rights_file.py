@@ -1,20 +1,15 @@
 """The sources file and the publishers file: read, and checked row by row."""
 
 import difflib
-import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tribute.errors import RightsError
-from tribute.royalty.terms.cells import day_cell, text_cell
-from tribute.royalty.terms.problems import raise_if_any
-from tribute.royalty.terms.records import FileRow, read_records
+from tribute.royalty.terms.cells import day_cell, part_cell, text_cell
+from tribute.royalty.terms.records import FileRow, raise_if_any, read_records
 from tribute.royalty.terms.rights import Publisher, Right, RightsBook
-
-_SPLIT = re.compile(r"\d+(\.\d+|/0*[1-9]\d*)?")
-_SHORT_DECIMAL = re.compile(r"\d+(\.\d{1,6})?")
 
 Row = TypeVar("Row", Publisher, Right)
 
@@ -90,15 +85,9 @@ def _right(record: FileRow, known: Sequence[str], publishers_file: Path | None) 
 
 
 def _split(record: FileRow) -> Fraction:
-    value = record.cells.get("split")
-    if value is None:
-        return Fraction(1)
-    if isinstance(value, float) and not _SHORT_DECIMAL.fullmatch(str(value)):
-        raise RightsError(f"column split: {value} is a binary number that hides its exact part. Write text: '1/3'")
-    written = str(value).strip()
-    if isinstance(value, bool) or not _SPLIT.fullmatch(written):
-        raise RightsError(f"column split: {written!r} is not a number such as 1, 0.5 or 1/3. Correct it")
-    split = Fraction(written)
-    if not 0 < split <= 1:
-        raise RightsError(f"column split: {written} is not in (0, 1]. Write the publisher's part of the source")
-    return split
+    split = part_cell(record, "split")
+    if split == 0:
+        raise RightsError(
+            "column split: 0 is not above 0. Write the publisher's part of the source, or remove the row"
+        )
+    return Fraction(1) if split is None else split

@@ -2,18 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.jobs.commanding import project_with, tribute
-from tests.unit.royalty.issued import POOLS, statements
+from tests.unit.royalty.issued import POOLS, revised, statements
+from tribute.royalty.document import Statement, read_statement
 
 LARGER = [(currency, pool, 2 * gross) for currency, pool, gross in POOLS]
 
 
-def version(number: int, **changes: object) -> list[dict]:
-    text = json.dumps(statements(**changes)).replace("-v1", f"-v{number}")
-    return [each | {"statement_version": number} for each in json.loads(text)]
+def version(number: int, **changes: Any) -> list[Statement]:
+    renamed = [each.canonical().replace(b"-v1", f"-v{number}".encode()) for each in statements(**changes)]
+    return [revised(read_statement(each), {"statement_version": number}) for each in renamed]
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tests.unit.royalty.issued import revised
+from tests.unit.royalty.issued import statements as issued
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError
+from tribute.royalty.document import Statement
 from tribute.royalty.statement import AlarmLimits
 from tribute_jobs.period.alarms import alarm_limits, period_alarms
 from tribute_storage import SCHEMAS, Lake
@@ -26,11 +29,11 @@ NOTHING |= dict.fromkeys(("token_share", "attribution_nats", "value_nats", "ci_l
 NOTHING |= {"shrinkage": 0.0}
 
 
-def statements(**shares: str) -> list[dict]:
+def statements(**shares: str) -> list[Statement]:
+    pools = (("EUR", "euros", 200), ("USD", "dollars", 200))
     return [
-        {"publisher_id": name, "share": share, "currency": c} | RUNS
-        for name, share in shares.items()
-        for c in ("EUR", "USD")
+        revised(each, RUNS | {"share": shares[each.publisher_id]})
+        for each in issued("2026-10", tuple(shares), 1, pools)
     ]
 
 

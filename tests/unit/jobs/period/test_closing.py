@@ -5,26 +5,29 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import statements
+from tests.unit.royalty.issued import revised, statements
+from tribute.royalty.document import Statement
 from tribute_jobs.period.closing import moves
-from tribute_jobs.period.settlement import Settlement
+from tribute_jobs.period.statements import Version
 
 MONTH = "2026-10"
 CORRECTED = "the contract was overlooked"
 
 
-def made(version: int, period: str = MONTH, gross: int = 200, **terms: object) -> list[dict[str, Any]]:
+def made(version: int, period: str = MONTH, gross: int = 200, **terms: object) -> list[Statement]:
     """A version of a month of one publisher, which is allocated half of `gross`."""
     pools = (("EUR", "advertising", gross),)
     issued = statements(period, ("a",), 1, pools, {"a": terms})
-    return [each | {"statement_version": version, "statement_id": f"{period}-v{version}"} for each in issued]
+    return [
+        revised(each, {"statement_version": version, "statement_id": f"{period}-v{version}"}) for each in issued
+    ]
 
 
-def moved(*versions: list[dict[str, Any]]) -> bool:
+def moved(*versions: list[Statement]) -> bool:
     """Whether the last version changes anything beside those before it."""
     *before, last = versions
     final = [(each, CORRECTED if number else None) for number, version in enumerate(before) for each in version]
-    return moves(final, before[-1], Settlement("settle-x", last, CORRECTED))
+    return moves(final, before[-1], Version("settle-x", tuple(last), CORRECTED))
 
 
 @pytest.mark.parametrize(
@@ -54,5 +57,5 @@ def test_a_second_restatement_is_compared_with_the_first() -> None:
 
 
 def test_a_publisher_that_comes_without_money_moves_nothing() -> None:
-    added = [each | {"publisher_id": "b"} for each in made(2, gross=0)]
+    added = [revised(each, {"publisher_id": "b"}) for each in made(2, gross=0)]
     assert not moved(made(1), made(2) + added)

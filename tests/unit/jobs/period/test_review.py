@@ -1,63 +1,54 @@
 """What changed between a draft and what settling would come to now."""
 
-from copy import deepcopy
 from fractions import Fraction as F
 from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import POOLS, statements
+from tests.unit.royalty.issued import POOLS, revised, statements
+from tests.unit.royalty.specimens import CERTIFICATE
 from tribute.errors import MoneyError
-from tribute.royalty.account.balance import Account
+from tribute.royalty.document import AccountState, Statement
 from tribute_jobs.period.review import changed_inputs, require_reviewed
 
-Path = tuple[str | int, ...]
+
+def made(version: int = 1) -> list[Statement]:
+    return [revised(each, {"statement_version": version}) for each in statements("2026-10", ("a", "b"), 1)]
 
 
-def made(version: int = 1) -> list[dict[str, Any]]:
-    return [deepcopy(each) | {"statement_version": version} for each in statements("2026-10", ("a", "b"), 1)]
-
-
-def with_(path: Path, value: object) -> list[dict[str, Any]]:
+def changed(path: str, value: object) -> list[Statement]:
     """The next version, whose first statement says something else at a place."""
-    found = made(2)
-    *way, last = path
-    place: Any = found[0]
-    for step in way:
-        place = place[step]
-    place[last] = value
-    return found
+    first, *others = made(2)
+    return [revised(first, {path: value}), *others]
 
 
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("policy", "sha256"), "0" * 64, "the policy"),
-        (("pools", 0, "gross_revenue_minor"), 7, "the pools"),
-        (("lines", 0, "split"), "1/9", "the rights"),
-        (("publisher_name",), "Another", "the rights"),
-        (("usage_count",), 999, "the values"),
-        (("value_run",), "value-other", "the values"),
-        (("agreement", "rate"), "1/9", "the agreements"),
-        (("balance", "advance_granted_minor"), 3, "the agreements"),
-        (("balance", "opening_balance_minor"), 3, "the accounts that earlier months left"),
-        (("quality_certificate",), {"certificate_id": "new"}, "the quality certificate"),
-        (("share",), "1/9", "what this version of tribute writes"),
+        ("policy.sha256", "0" * 64, "the policy"),
+        ("pools.0.gross_revenue_minor", 7, "the pools"),
+        ("lines.0.split", "1/9", "the rights"),
+        ("publisher_name", "Another", "the rights"),
+        ("usage_count", 999, "the values"),
+        ("value_run", "value-other", "the values"),
+        ("agreement.rate", "1/9", "the agreements"),
+        ("balance.advance_granted_minor", 3, "the agreements"),
+        ("balance.opening_balance_minor", 3, "the accounts that earlier months left"),
+        ("quality_certificate", CERTIFICATE, "the quality certificate"),
+        ("share", "1/9", "what this version of tribute writes"),
     ],
 )
-def test_what_changed_is_named(path: Path, value: object, said: str) -> None:
-    assert said in changed_inputs(made(), with_(path, value))
+def test_what_changed_is_named(path: str, value: object, said: str) -> None:
+    assert said in changed_inputs(made(), changed(path, value))
 
 
 def test_other_shares_by_customers_with_nothing_else_changed_are_other_fees() -> None:
-    before, after = made(), made(2)
-    for each in after:
-        each["policy"]["basis"] = "user_centric"
-        each["share"] = "1/9"
+    before = made()
+    after = [revised(each, {"policy.basis": "user_centric", "share": "1/9"}) for each in made(2)]
     assert changed_inputs(before, after) == ["the fees of customers"]
 
 
-def idle(**told: Any) -> list[dict[str, Any]]:
+def idle(**told: Any) -> list[Statement]:
     """The statement of a publisher that has no sources in the month."""
     return statements("2026-10", ("c",), 1, (("EUR", "advertising", 0),), **told)
 
@@ -66,7 +57,7 @@ def idle(**told: Any) -> list[dict[str, Any]]:
     ("told", "said"),
     [
         ({}, "the rights"),
-        ({"openings": {("c", "EUR"): Account(balance_minor=5)}}, "the accounts that earlier months left"),
+        ({"openings": {("c", "EUR"): AccountState(balance_minor=5)}}, "the accounts that earlier months left"),
         ({"adjustments": {("c", "EUR"): (5,)}}, "the accounts that earlier months left"),
         ({"agreements": {"c": {"guarantee_minor": 5}}}, "the agreements"),
         ({"agreements": {"c": {"advances": (("2026-10", 5),)}}}, "the agreements"),
@@ -74,14 +65,14 @@ def idle(**told: Any) -> list[dict[str, Any]]:
 )
 def test_what_gives_a_publisher_without_sources_a_statement_is_named(told: dict[str, Any], said: str) -> None:
     """It stands in the rights book, or earlier months left it something, or an agreement came in force."""
-    lone = [each | {"lines": [], "pools": []} for each in idle(**told)]
+    lone = [revised(each, {"lines": [], "pools": []}) for each in idle(**told)]
     assert changed_inputs(made(), made(2) + lone) == [said]
     assert changed_inputs(made() + lone, made(2)) == [said]
 
 
 def test_what_falls_due_in_a_currency_without_a_pool_is_of_the_agreements() -> None:
     [due] = statements("2026-10", ("a",), 1, (("USD", "x", 0),), {"a": {"guarantee_minor": 5}})
-    due |= {"lines": [], "pools": []}
+    due = revised(due, {"lines": [], "pools": []})
     assert changed_inputs(made(), [*made(2), due]) == ["the agreements"]
 
 
@@ -99,25 +90,25 @@ def test_a_source_that_is_given_to_somebody_else_changes_the_rights_alone() -> N
 @pytest.mark.parametrize(
     "opening",
     [
-        Account(balance_minor=5),
-        Account(unrecouped_minor=5),
-        Account(reserves=(("2026-08", 5),)),
-        Account(reserves=(("2026-09", 5),)),
-        Account(earned_minor=5),
+        AccountState(balance_minor=5),
+        AccountState(unrecouped_minor=5),
+        AccountState(reserves=(("2026-08", 5),)),
+        AccountState(reserves=(("2026-09", 5),)),
+        AccountState(earned_minor=5),
     ],
 )
-def test_all_that_earlier_months_left_is_an_account(opening: Account) -> None:
+def test_all_that_earlier_months_left_is_an_account(opening: AccountState) -> None:
     """Reserves of two months that are released now or kept, and what a running quarter earned."""
     terms = {"a": {"accounting_period": "quarter", "reserve_rate": F(1, 10), "reserve_months": 2}}
     before, after = (
         statements("2026-11", ("a",), 1, agreements=terms, openings={("a", "EUR"): each})
-        for each in (Account(), opening)
+        for each in (AccountState(), opening)
     )
     assert changed_inputs(before, after) == ["the accounts that earlier months left"]
 
 
 def test_a_draft_that_settling_would_repeat_may_be_closed() -> None:
     require_reviewed(made(), made())
-    require_reviewed([each | {"status": "draft"} for each in made()], made(2))
+    require_reviewed([revised(each, {"status": "draft"}) for each in made()], made(2))
     with pytest.raises(MoneyError, match=r"draft, version 1: since then, the policy changed.*tribute diff"):
-        require_reviewed(made(), with_(("policy", "sha256"), "0" * 64))
+        require_reviewed(made(), changed("policy.sha256", "0" * 64))

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.jobs.commanding import lake_of, project_with
-from tests.unit.royalty.issued import statements
+from tests.unit.royalty.issued import revised, statements
 from tests.unit.storage.rows import any_rows
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError
@@ -24,7 +24,7 @@ def project_of(folder: Path, closed: str = "", drafts: str = "", quiet: str = ""
     for status, months in (("final", closed), ("draft", drafts)):
         for month in months.split():
             own = statements(f"2026-{month}", ("a",), 1, (("EUR", "pool", 200),))
-            versions[f"settle-{month}"] = [each | {"status": status} for each in own]
+            versions[f"settle-{month}"] = [revised(each, {"status": status}) for each in own]
     path = project_with(folder, versions)
     asked = sorted({*closed.split(), *drafts.split()} - {*quiet.split()})
     rows = [row | {"run_id": "r", "period": f"2026-{m}"} for m in asked for row in any_rows("queries").to_pylist()]

@@ -4,19 +4,27 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import history, statements
+from tests.unit.royalty.issued import history, revised, statements
 from tribute.errors import LedgerError
-from tribute.royalty.account.ledger import GENESIS, Entry, Posting, balances, check_chain, entries
-from tribute.royalty.account.ledger_text import account_name, beancount
+from tribute.royalty.account.ledger import (
+    GENESIS,
+    Entry,
+    Posting,
+    account_name,
+    balances,
+    beancount,
+    check_chain,
+    entries,
+)
+from tribute.royalty.document import Statement
 
 STRANGE = ("aurora", "Borealis & Söhne", 'x"\\1\n', "", "a:b", "Aurora")
 
 
-def ledger(months: list[list[dict[str, Any]]]) -> list[Entry]:
+def ledger(months: list[list[Statement]]) -> list[Entry]:
     """Everything that happened, from the first entry on."""
     posted: list[Entry] = []
     for statement in (each for month in months for each in month):
@@ -24,18 +32,18 @@ def ledger(months: list[list[dict[str, Any]]]) -> list[Entry]:
     return posted
 
 
-def full_statement() -> dict[str, Any]:
+def full_statement() -> Statement:
     """A statement on which everything moves."""
     agreements = {"aurora": {"advances": (("2026-10", 90),), "guarantee_minor": 2_000_000}}
     issued = statements(agreements=agreements, adjustments={("aurora", "EUR"): [-7, 0, 3]})
-    statement = next(each for each in issued if (each["publisher_id"], each["currency"]) == ("aurora", "EUR"))
+    statement = next(each for each in issued if each.key == ("aurora", "EUR"))
     moved = {"reserve_held_minor": 11, "reserve_released_minor": 12, "withholding_tax_minor": 13}
-    return statement | {"balance": statement["balance"] | moved}
+    return revised(statement, {f"balance.{name}": minor for name, minor in moved.items()})
 
 
 def test_every_movement_has_its_two_accounts() -> None:
     statement = full_statement()
-    b = statement["balance"]
+    b = statement.balance
     found = [(e.narration, e.postings[0].account, e.postings[1].account, e.postings[0].amount_minor)
              for e in entries(statement, 5, "ab" * 32)]  # fmt: skip
     owed, advances, reserves = (
@@ -44,16 +52,16 @@ def test_every_movement_has_its_two_accounts() -> None:
         "Liabilities:Reserves:aurora",
     )
     assert found == [
-        ("Royalty earned", "Expenses:Royalties", owed, b["royalty_earned_minor"]),
+        ("Royalty earned", "Expenses:Royalties", owed, b.royalty_earned_minor),
         ("Adjustment of old-0: correction 0", "Expenses:Royalties", owed, -7),
         ("Adjustment of old-2: correction 2", "Expenses:Royalties", owed, 3),
         ("Advance granted", advances, "Assets:Bank", 90),
         ("Advance recouped", owed, advances, 90),
-        ("Guarantee shortfall", "Expenses:Guarantees", owed, b["minimum_guarantee_shortfall_minor"]),
+        ("Guarantee shortfall", "Expenses:Guarantees", owed, b.minimum_guarantee_shortfall_minor),
         ("Reserve held", owed, reserves, 11),
         ("Reserve released", reserves, owed, 12),
         ("Tax withheld", owed, "Liabilities:Withholding", 13),
-        ("Payment", owed, "Assets:Bank", b["amount_paid_minor"]),
+        ("Payment", owed, "Assets:Bank", b.amount_paid_minor),
     ]
 
 
@@ -72,12 +80,12 @@ def test_a_statement_without_movement_has_no_entries() -> None:
 
 def test_a_draft_is_not_posted() -> None:
     with pytest.raises(LedgerError, match="is draft"):
-        entries(statements()[0] | {"status": "draft"}, 1, GENESIS)
+        entries(revised(statements()[0], {"status": "draft"}), 1, GENESIS)
 
 
 def test_a_statement_is_posted_once() -> None:
     first, second = statements()[:2]
-    with pytest.raises(LedgerError, match=f"posts statement {first['statement_id']} a second time"):
+    with pytest.raises(LedgerError, match=f"posts statement {first.statement_id} a second time"):
         check_chain(ledger([[first, second, first]]))
 
 

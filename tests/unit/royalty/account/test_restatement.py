@@ -2,24 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
+from tests.unit.royalty.issued import closed
 from tribute.errors import MoneyError
 from tribute.royalty.account.agreement import Agreement
-from tribute.royalty.account.balance import (
-    Account,
-    Adjustment,
-    account_from_json,
-    balance,
-    balance_json,
-    recounted,
-)
+from tribute.royalty.account.balance import balance, recounted
 from tribute.royalty.account.restatement import by_publisher, closing_statements, owed
+from tribute.royalty.document import AccountState, Adjustment, Statement
 from tribute.royalty.exact.calendar import month_after
 
-Told = tuple[dict[str, Any], str | None]
+Told = tuple[Statement, str | None]
 KEY = ("a", "EUR")
 MONTHLY = Agreement("a", "EUR", guarantee_minor=100)
 QUARTERLY = replace(MONTHLY, accounting_period="quarter")
@@ -30,38 +24,26 @@ def told(
     version: int,
     earned: int,
     terms: Agreement = MONTHLY,
-    opening: Account | None = None,
+    opening: AccountState | None = None,
     carries: Sequence[Adjustment] = (),
 ) -> Told:
     """A final statement, accounted for by `balance`, with the reason of its version."""
-    moved = balance(terms, opening or Account(), period, earned, carries)
-    account = balance_json(moved if version == 1 else recounted(terms, earned))
-    statement = {
-        "statement_id": f"demo-{period}-{terms.publisher_id}-{terms.currency}-v{version}",
-        "statement_version": version,
-        "publisher_id": terms.publisher_id,
-        "currency": terms.currency,
-        "period": period,
-        "agreement": {
-            "guarantee_minor": terms.guarantee_minor,
-            "accounting_period": terms.accounting_period,
-        },
-        "balance": account,
-    }
+    moved = balance(terms, opening or AccountState(), period, earned, carries)
+    statement = closed(terms, period, version, moved if version == 1 else recounted(terms, earned))
     return statement, f"to version {version}" if version > 1 else None
 
 
 def following(final: Sequence[Told]) -> dict[tuple[str, str], list[Adjustment]]:
     """What the month after the last closed one carries."""
-    return owed(final, month_after(max(statement["period"] for statement, _ in final)))
+    return owed(final, month_after(max(statement.period for statement, _ in final)))
 
 
 def amounts(final: Sequence[Told]) -> list[int]:
     return [each.amount_minor for each in following(final).get(KEY, [])]
 
 
-def closed(one: Told) -> Account:
-    return account_from_json(one[0]["balance"]["account"])
+def left(one: Told) -> AccountState:
+    return one[0].balance.account
 
 
 def test_differences_of_what_was_earned_become_adjustments() -> None:
@@ -113,11 +95,11 @@ def test_a_month_of_a_running_quarter_is_adjusted_by_all_and_tops_up_less_later(
             reason="to version 2", adjusts_statement_id="demo-2026-01-a-EUR-v1", amount_minor=30, running=True
         )
     ]
-    final.append(told("2026-02", 1, 10, QUARTERLY, closed(final[0]), carries))
-    assert (amounts(final), closed(final[-1]).earned_minor) == ([], 60)
-    final.append(told("2026-03", 1, 5, QUARTERLY, closed(final[-1])))
-    assert final[-1][0]["balance"]["minimum_guarantee_shortfall_minor"] == 35
-    assert final[-1][0]["balance"]["amount_paid_minor"] == 100
+    final.append(told("2026-02", 1, 10, QUARTERLY, left(final[0]), carries))
+    assert (amounts(final), left(final[-1]).earned_minor) == ([], 60)
+    final.append(told("2026-03", 1, 5, QUARTERLY, left(final[-1])))
+    assert final[-1][0].balance.minimum_guarantee_shortfall_minor == 35
+    assert final[-1][0].balance.amount_paid_minor == 100
     assert amounts(final) == []
 
 
@@ -125,14 +107,14 @@ def test_a_month_of_a_closed_quarter_is_adjusted_less_what_was_topped_up() -> No
     """20 + 10 + 5 were topped up to 100. January at 90 makes 105: 5 more. February at 0 takes them back."""
     final = [told("2026-01", 1, 20, QUARTERLY)]
     for period, earned in (("2026-02", 10), ("2026-03", 5)):
-        final.append(told(period, 1, earned, QUARTERLY, closed(final[-1])))
+        final.append(told(period, 1, earned, QUARTERLY, left(final[-1])))
     final.append(told("2026-01", 2, 90, QUARTERLY))
     carries = following(final)[KEY]
     assert carries == [
         Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-01-a-EUR-v1", amount_minor=5)
     ]
     final.append(told("2026-04", 1, 0, QUARTERLY, None, carries))
-    assert closed(final[-1]).earned_minor == 0, "the next quarter's guarantee does not count it"
+    assert left(final[-1]).earned_minor == 0, "the next quarter's guarantee does not count it"
     final.append(told("2026-02", 2, 0, QUARTERLY))
     assert following(final)[KEY] == [
         Adjustment(reason="to version 2", adjusts_statement_id="demo-2026-02-a-EUR-v1", amount_minor=-5)
@@ -151,8 +133,8 @@ def test_a_correction_of_a_quarter_that_is_over_leaves_the_guarantee_of_this_one
         Adjustment(reason="to version 2", adjusts_statement_id="demo-2025-11-a-EUR-v2", amount_minor=100)
     ]
     final.append(told("2026-02", 1, 0, QUARTERLY, None, carries))
-    final.append(told("2026-03", 1, 0, QUARTERLY, closed(final[-1])))
-    assert final[-1][0]["balance"]["minimum_guarantee_shortfall_minor"] == 100
+    final.append(told("2026-03", 1, 0, QUARTERLY, left(final[-1])))
+    assert final[-1][0].balance.minimum_guarantee_shortfall_minor == 100
     assert amounts(final) == []
     final.append(told("2025-11", 3, 120, QUARTERLY))
     assert following(final)[KEY] == [
@@ -169,8 +151,8 @@ def test_a_month_without_a_statement_does_not_end_a_running_quarter() -> None:
             reason="to version 2", adjusts_statement_id="demo-2026-01-a-EUR-v2", amount_minor=60, running=True
         )
     ]
-    march = told("2026-03", 1, 0, QUARTERLY, None, carries)[0]["balance"]
-    assert (march["minimum_guarantee_shortfall_minor"], march["amount_paid_minor"]) == (40, 100)
+    march = told("2026-03", 1, 0, QUARTERLY, None, carries)[0].balance
+    assert (march.minimum_guarantee_shortfall_minor, march.amount_paid_minor) == (40, 100)
 
 
 def test_a_corrected_guarantee_is_owed_too() -> None:
@@ -205,4 +187,4 @@ def test_what_is_no_restatement_is_refused() -> None:
     with pytest.raises(MoneyError, match="A restatement of 2026-09 has no reason"):
         following([first, (second, " ")])
     with pytest.raises(MoneyError, match="v1 and demo-2026-09-a-EUR-v1 are of one publisher and currency"):
-        by_publisher([first[0], dict(first[0])])
+        by_publisher([first[0], first[0].model_copy()])

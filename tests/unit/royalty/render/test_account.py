@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import history
+from tests.unit.royalty.issued import history, revised
 from tests.unit.royalty.specimens import account, one
 from tribute.royalty.account.agreement import Agreement
-from tribute.royalty.account.balance import balance_json, recounted
+from tribute.royalty.account.balance import recounted
+from tribute.royalty.document import AccountState, Adjustment, Statement
 from tribute.royalty.render.account import account_rows, why_paid_differs
 
-TERMS = one()["agreement"]
 
-
-def with_account(terms: dict[str, Any] | None = None, allocated: int = 791_667, **changes: Any) -> dict[str, Any]:
+def with_account(terms: dict[str, Any] | None = None, allocated: int = 791_667, **changes: Any) -> Statement:
     """Aurora's statement with another account and other terms."""
-    return one(balance=account(allocated, **changes), agreement=TERMS | (terms or {}))
+    other = {f"agreement.{name}": value for name, value in (terms or {}).items()}
+    return revised(one(balance=account(allocated, **changes)), other)
 
 
 def test_a_plain_account_has_four_rows_and_needs_no_reason() -> None:
@@ -31,12 +31,14 @@ def test_a_plain_account_has_four_rows_and_needs_no_reason() -> None:
 
 
 def test_every_row_stands_in_the_order_of_the_industry() -> None:
-    corrections = [{"reason": "counted\ntwice", "adjusts_statement_id": "demo-2026-11-v1", "amount_minor": -1_234}]
+    corrections = [
+        Adjustment(reason="counted\ntwice", adjusts_statement_id="demo-2026-11-v1", amount_minor=-1_234)
+    ]
     full = with_account(
         opening_balance_minor=1_250, royalty_rate="7/10", adjustments=corrections, advance_granted_minor=10_000,
         advance_recouped_minor=300_000, minimum_guarantee_shortfall_minor=5, reserve_held_minor=50_000,
         reserve_released_minor=7, withholding_tax_rate="3/20", unrecouped_advance_minor=99_900,
-        account={"balance_minor": 0, "unrecouped_minor": 0, "reserves": [["2026-12", 50_000]], "earned_minor": 0},
+        account=AccountState(reserves=(("2026-12", 50_000),)),
     )  # fmt: skip
     rows = account_rows(full)
     assert [(row.label.split(":")[0], row.amount, row.kind) for row in rows] == [
@@ -61,7 +63,7 @@ def test_every_row_stands_in_the_order_of_the_industry() -> None:
 
 def test_a_restated_statement_tells_what_is_earned_and_no_payment() -> None:
     terms = Agreement("aurora", "EUR", rate=Fraction(1, 2), guarantee_minor=10**6)
-    again = one(balance=balance_json(recounted(terms, 791_667)), statement_version=2, restates_statement_version=1)
+    again = one(balance=recounted(terms, 791_667), statement_version=2, restates_statement_version=1)
     assert account_rows(again) == [
         ("Allocated to your sources", "7,916.67 EUR", "aside"),
         ("Earned, 50% of what is allocated", "3,958.34 EUR", "sum"),
@@ -88,10 +90,7 @@ def test_a_restated_statement_tells_what_is_earned_and_no_payment() -> None:
             "10,000.00 EUR and is carried forward.",
         ),
         (
-            one(
-                balance=account(791_667, pays=False), agreement=TERMS | {"accounting_period": "quarter"},
-                period="2026-11",
-            ),
+            revised(with_account({"accounting_period": "quarter"}, pays=False), {"period": "2026-11"}),
             "Nothing of the 7,916.67 EUR allocated is paid, because your agreement pays at the end of each "
             "quarter, until then 7,916.67 EUR is kept.",
         ),
@@ -113,16 +112,16 @@ def test_a_restated_statement_tells_what_is_earned_and_no_payment() -> None:
         ),
     ],
 )  # fmt: skip
-def test_one_sentence_says_why_the_paid_amount_differs(statement: dict[str, Any], told: str) -> None:
+def test_one_sentence_says_why_the_paid_amount_differs(statement: Statement, told: str) -> None:
     assert why_paid_differs(statement) == told
 
 
 def test_whenever_the_amounts_differ_there_is_a_reason() -> None:
     """Over three years of random terms, as `balance` accounts for them; every row adds up to its results."""
     for statement in (each for month in history(36, seed=5) for each in month):
-        b = statement["balance"]
-        if b["amount_paid_minor"] != b["royalty_allocated_minor"]:
-            assert why_paid_differs(statement), statement["statement_id"]
+        b = statement.balance
+        if b.amount_paid_minor != b.royalty_allocated_minor:
+            assert why_paid_differs(statement), statement.statement_id
         sums = [row.amount for row in account_rows(statement) if row.kind == "sum" and "tax" not in row.label]
         minors = (int("".join(each for each in text.replace("−", "-") if each in "-0123456789")) for text in sums)
-        assert sum(minors) == b["payable_before_tax_minor"]
+        assert sum(minors) == b.payable_before_tax_minor

@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from tests.golden.statement_cases import RECOUNTED, settled
+from tests.unit.royalty.issued import revised
 from tests.unit.royalty.specimens import account, period
 from tribute.errors import MoneyError
+from tribute.royalty.document import Adjustment
 from tribute.royalty.render.csv_period import BALANCE_ITEMS, period_csv
 
 
@@ -30,10 +32,10 @@ def test_lines_sum_to_the_foot(currency: str, minor: int, amount: str) -> None:
 
 
 def test_every_statement_has_its_whole_account() -> None:
-    statements = period()
-    reasons = [{"reason": "=late", "adjusts_statement_id": "v1", "amount_minor": -5}]
-    statements[0]["balance"] = account(791_667, adjustments=reasons, withholding_tax_rate="1/10")
-    rows = [row for row in rows_of(period_csv(statements)) if row["record_type"] == "BALANCE"]
+    first, *others = period()
+    late = Adjustment(reason="=late", adjusts_statement_id="v1", amount_minor=-5)
+    changed = revised(first, {"balance": account(791_667, [late], withholding_tax_rate="1/10")})
+    rows = [row for row in rows_of(period_csv([changed, *others])) if row["record_type"] == "BALANCE"]
     assert [row["item"] for row in rows] == [item.removesuffix("_minor") for item in BALANCE_ITEMS] * 3
     told = {row["item"]: row for row in rows[: len(BALANCE_ITEMS)]}
     assert told["amount_paid"]["amount"] == "7124.96"
@@ -57,25 +59,24 @@ def test_every_pool_has_a_foot() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", " =", "\t=", "\r\n="])
 def test_text_cannot_run_as_a_formula(start: str) -> None:
-    statements = period()
-    statements[0]["publisher_name"] = f"{start}HYPERLINK(1)"
-    rows = rows_of(period_csv(statements))
+    first, *others = period()
+    evil = revised(first, {"publisher_name": f"{start}HYPERLINK(1)"})
+    rows = rows_of(period_csv([evil, *others]))
     assert re.fullmatch(r"' *[=+@＝-]HYPERLINK\(1\)", rows[0]["publisher_name"])
     assert rows[2]["value_nats"] == "-2.25"
 
 
 def test_no_name_begins_a_row_of_its_own() -> None:
     """A lone carriage return is a row's end to spreadsheets, and is not quoted by Python's csv."""
-    statements = period()
-    statements[0]["publisher_name"] = "a\r=1+1\n=2+2"
-    text = period_csv(statements)
+    first, *others = period()
+    text = period_csv([revised(first, {"publisher_name": "a\r=1+1\n=2+2"}), *others])
     assert "\r" not in text
     assert rows_of(text)[0]["publisher_name"] == "a =1+1 =2+2"
 
 
 def test_terms_stand_in_one_cell_and_nothing_is_written_that_does_not_foot() -> None:
-    statements = period()
-    statements[0]["lines"][0]["terms"] = {"rsl": "ai-train", "a": "ü"}
-    assert rows_of(period_csv(statements))[0]["terms"] == '{"a": "ü", "rsl": "ai-train"}'
+    first, *others = period()
+    declared = revised(first, {"lines.0.terms": {"rsl": "ai-train", "a": "ü"}})
+    assert rows_of(period_csv([declared, *others]))[0]["terms"] == '{"a": "ü", "rsl": "ai-train"}'
     with pytest.raises(MoneyError):
-        period_csv(statements[1:])
+        period_csv(others)

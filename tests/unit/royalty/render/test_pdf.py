@@ -3,29 +3,30 @@
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from pypdf import PdfReader
 
+from tests.unit.royalty.issued import revised
 from tests.unit.royalty.specimens import AURORA, account, one, period, pool, statement
 from tribute.errors import MoneyError
+from tribute.royalty.document import Statement
 from tribute.royalty.render.pdf import render_pdf
 
 PARTS = ("7,916.67 EUR", "Why this amount", "How sure this is", "Your account", "How it was computed", "SHA-256")
 
 
-def reader(s: dict[str, Any]) -> PdfReader:
+def reader(s: Statement) -> PdfReader:
     return PdfReader(io.BytesIO(render_pdf(s)))
 
 
-def text_of(s: dict[str, Any]) -> str:
+def text_of(s: Statement) -> str:
     return "\n".join(page.extract_text() for page in reader(s).pages)
 
 
-def many(count: int) -> dict[str, Any]:
+def many(count: int) -> Statement:
     sources = tuple((f"източник-{n:03} Ωμέγα", f"{count - n}", "1.5", 1_000 + n) for n in range(count))
-    return statement("aurora", sources, {"main": (7_500_000, 416_667)}, [pool("main", 10_000_000, "KWD")])
+    return statement("aurora", sources, {"main": (7_500_000, 416_667)}, [pool("main", 10_000_000, "KWD")], "KWD")
 
 
 def test_the_order_is_that_of_the_page() -> None:
@@ -79,7 +80,8 @@ def test_only_a_draft_is_marked_across_the_page() -> None:
 @pytest.mark.parametrize("name", ["<b>x</b> & <font size=99>", "Ελλάς Русь Łódź", "A\x00\x1b\nB", "x" * 400, ""])
 def test_names_are_text(name: str) -> None:
     sources = ((name or "y", "1", "0.5", 5), *AURORA[1:])
-    odd = statement("aurora", sources, {"main": (90, 9)}, [pool("main", 99, "JPY")]) | {"publisher_name": name}
+    odd = statement("aurora", sources, {"main": (90, 9)}, [pool("main", 99, "JPY")], "JPY")
+    odd = revised(odd, {"publisher_name": name})
     text = re.sub(r"\s", "", text_of(odd))
     assert re.sub(r"[\s\x00\x1b]", "", name) in text
 
@@ -96,14 +98,16 @@ def test_chinese_japanese_and_korean_have_a_font() -> None:
     "odd",
     [
         one(lines=[], amount_minor=0, balance=account(0)),
-        statement("aurora", (("a", "-1", "0.5", 5),), {"main": (0, 9)}, [pool("main", 99, "JPY")]),
-        statement("aurora", (("a", "0", "0", 5),), {"main": (0, 0)}, [pool("main", 0, "EUR")]),
-        statement("aurora", (("a", "0.000000001", "0", 5),), {"main": (10**18, 9)}, [pool("main", 99, "KWD")]),
+        statement("aurora", (("a", "-1", "0.5", 5),), {"main": (0, 9)}, [pool("main", 99, "JPY")], "JPY"),
+        statement("aurora", (("a", "0", "0", 5),), {"main": (0, 0)}, [pool("main", 0, "EUR")], "EUR"),
+        statement(
+            "aurora", (("a", "0.000000001", "0", 5),), {"main": (10**18, 9)}, [pool("main", 99, "KWD")], "KWD"
+        ),
         period(main=100, licences=7)[1],
     ],
     ids=["idle", "negative", "nothing", "extremes", "two pools"],
 )
-def test_odd_statements_have_a_page(odd: dict[str, Any]) -> None:
+def test_odd_statements_have_a_page(odd: Statement) -> None:
     assert "Closing balance" in text_of(odd)
 
 

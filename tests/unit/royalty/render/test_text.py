@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.royalty.specimens import account, one, pool, statement
 from tribute.royalty.account.agreement import Agreement
-from tribute.royalty.account.balance import balance_json, recounted
+from tribute.royalty.account.balance import recounted
 from tribute.royalty.render.text import render_text
 
 PARTS = ("7,916.67 EUR", "Why this amount", "How sure this is", "Your account", "How it was computed")
@@ -54,14 +54,16 @@ def test_wide_characters_and_long_names_keep_the_columns() -> None:
 
 @pytest.mark.parametrize(("currency", "amount"), [("JPY", "750,000 JPY"), ("KWD", "750.000 KWD")])
 def test_currencies_have_their_own_digits(currency: str, amount: str) -> None:
-    made = statement("a", (("s", "1", "0.5", 5),), {"main": (750_000, 0)}, [pool("main", 10**6, currency)])
+    made = statement(
+        "a", (("s", "1", "0.5", 5),), {"main": (750_000, 0)}, [pool("main", 10**6, currency)], currency
+    )
     assert f"\n  {amount}\n" in render_text(made)
 
 
 def test_a_correction_and_its_consequence_are_told() -> None:
     text = render_text(
         one(status="final", statement_version=2, restates_statement_version=1, supersedes_statement_id="old-v1",
-            balance=balance_json(recounted(Agreement("aurora", "EUR"), 791_667)))
+            balance=recounted(Agreement("aurora", "EUR"), 791_667))
     )  # fmt: skip
     assert "Version 2 of a closed period: this replaces statement old-v1." in text
     assert "7,916.67 EUR\n  is what you earned for December 2026, counted again." in text

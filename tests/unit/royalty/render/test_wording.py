@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.unit.royalty.issued import revised
 from tests.unit.royalty.specimens import CASSINI, one, period, pool, statement
+from tribute.royalty.document import StatementProof
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.render import wording
 from tribute.royalty.render.record import records
@@ -15,8 +17,8 @@ def test_the_headline_is_what_is_paid() -> None:
     assert wording.total(one()) == "7,916.67 EUR"
     assert wording.lead(one()) == "would be paid to you for December 2026 if the period were closed as it stands."
     assert wording.lead(one(status="final")) == "is paid to you for December 2026."
-    unpaid = one()["balance"] | {"amount_paid_minor": 0}
-    assert wording.lead(one(balance=unpaid)) == "Nothing is paid out for December 2026."
+    unpaid = revised(one(), {"balance.amount_paid_minor": 0})
+    assert wording.lead(unpaid) == "Nothing is paid out for December 2026."
     assert wording.month(one(period_start="2026-10-01")) == "2026-10-01 to 2026-12-31"
 
 
@@ -26,7 +28,7 @@ def test_the_allocated_amount_is_a_part_of_one_pool_or_several() -> None:
     assert "79.1667% of the 1,000,501 JPY" in wording.allocated(several)
     assert "in 2 pools" in wording.allocated(several)
     assert "nothing is allocated to you" in wording.allocated(one(amount_minor=0))
-    assert "nothing to divide" in wording.allocated(one(pools=[pool("main", 0, "EUR")]))
+    assert "nothing to divide" in wording.allocated(one(pools=[pool("main", 0)]))
 
 
 def test_drafts_and_corrections_are_noticed() -> None:
@@ -37,12 +39,13 @@ def test_drafts_and_corrections_are_noticed() -> None:
     assert notice.startswith("Version 2 of a closed period: this replaces statement demo-2026-12-aurora-v1.")
     assert "nothing is paid or asked back by this one" in notice
     assert wording.lead(corrected).startswith("is what you earned for December 2026, counted again.")
-    unpaid = corrected["balance"] | {"amount_paid_minor": 5, "royalty_earned_minor": 7}
-    assert wording.total(corrected | {"balance": unpaid}) == "0.07 EUR"
+    earned = revised(corrected, {"balance.amount_paid_minor": 5, "balance.royalty_earned_minor": 7})
+    assert wording.total(earned) == "0.07 EUR"
     assert "Any difference, your guaranteed minimum considered, stands as a correction" in notice
-    [new] = wording.notices(corrected | {"supersedes_statement_id": None})
+    first = revised(corrected, {"supersedes_statement_id": None})
+    [new] = wording.notices(first)
     assert new.startswith("Version 2 of a closed period: you had no statement of version 1, which it replaces.")
-    assert wording.lead(corrected | {"supersedes_statement_id": None}) == wording.lead(corrected)
+    assert wording.lead(first) == wording.lead(corrected)
     assert wording.notices(one(status="final")) == []
 
 
@@ -63,11 +66,9 @@ def test_worth_says_why_a_value_earns_nothing(changes: dict[str, Any], told: str
 
 
 def test_a_value_that_is_not_told_from_zero_says_so_and_token_counts_say_nothing() -> None:
-    doubtful = one(parts={"attributed": "0", "unattributed": "1/2", "moved": "0"})
-    doubtful["interval"] = doubtful["interval"] | {"ci_low_nats": "-1"}
+    doubtful = revised(one(), {"parts.attributed": "0", "interval.ci_low_nats": "-1"})
     assert "cannot be told from zero with 95% confidence" in wording.worth(doubtful)
-    tokens = one(value_nats="-3")
-    tokens["pools"] = [tokens["pools"][0] | {"allocation_basis": "token_count"}]
+    tokens = revised(one(), {"value_nats": "-3", "pools.0.allocation_basis": "token_count"})
     assert wording.worth(tokens) == ""
     assert "by the number of training tokens" in records(tokens, nats_text(tokens))[0].text
 
@@ -75,7 +76,7 @@ def test_a_value_that_is_not_told_from_zero_says_so_and_token_counts_say_nothing
 def test_what_is_not_attributed_is_one_sentence_and_one_row() -> None:
     assert wording.unattributed(one()).startswith("Not attributed, 416.67 EUR: ")
     assert [row.name for row in line_rows(one())][-2:] == ["Not attributed", "Total"]
-    without = statement("cassini", CASSINI, {"main": (0, 0)}, [pool("main", 100, "EUR")])
+    without = statement("cassini", CASSINI, {"main": (0, 0)}, [pool("main", 100, "EUR")], "EUR")
     assert wording.unattributed(without) == ""
 
 
@@ -95,10 +96,13 @@ def test_a_source_in_two_pools_is_two_rows_and_one_bar() -> None:
 
 
 def test_the_record_tells_revenue_terms_and_proof() -> None:
-    proof = {"leaf_index": 3, "tree_size": 9, "hashes": ["a", "b"], "root": "r" * 64, "public_key": "k" * 64}
-    closed = one(proof=proof, agreement=one()["agreement"] | {
-        "rate": "0.7", "threshold_minor": 5_000, "guarantee_minor": 100, "reserve_rate": "1/10",
-        "reserve_months": 6, "withholding_rate": "3/20", "accounting_period": "quarter"})  # fmt: skip
+    proof = StatementProof(
+        schema="tribute.proof/2", tree_size=9, leaf_index=3, hashes=(64 * "a", 64 * "b"), root=64 * "c",
+        period="2026-12", signature=128 * "d", public_key=64 * "e",
+    )  # fmt: skip
+    terms = {"rate": "0.7", "threshold_minor": 5_000, "guarantee_minor": 100, "reserve_rate": "1/10",
+             "reserve_months": 6, "withholding_rate": "3/20", "accounting_period": "quarter"}  # fmt: skip
+    closed = revised(one(proof=proof), {f"agreement.{name}": value for name, value in terms.items()})
     rows = {row.label: row for row in records(closed, nats_text(closed))}
     assert rows["Pool main"].text.startswith(
         "revenue 20,005.00 EUR, less payment fees 5.00 EUR: 50% of 20,000.00 EUR"

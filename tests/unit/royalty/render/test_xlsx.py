@@ -9,13 +9,15 @@ import openpyxl
 import pytest
 
 from tests.golden.statement_cases import RECOUNTED, settled
-from tests.unit.royalty.specimens import period, statement
+from tests.unit.royalty.issued import revised
+from tests.unit.royalty.specimens import POLICY, period, statement
 from tests.unit.royalty.specimens import pool as pool_of
 from tribute.errors import MoneyError
+from tribute.royalty.document import Statement
 from tribute.royalty.render.xlsx import period_xlsx
 
 
-def book_of(statements: list[dict[str, Any]]) -> openpyxl.Workbook:
+def book_of(statements: list[Statement]) -> openpyxl.Workbook:
     return openpyxl.load_workbook(io.BytesIO(period_xlsx(statements)))
 
 
@@ -42,7 +44,7 @@ def test_amounts_have_their_currencys_digits_and_sum_to_the_pool(currency: str, 
     cells = column(book_of(statements)["Lines"], "amount")
     assert {cell.number_format for cell in cells} == {shown}
     assert all(cell.data_type == "n" for cell in cells)
-    digits = 10 ** statements[0]["currency_exponent"]
+    digits = 10 ** statements[0].currency_exponent
     assert sum(round(cell.value * digits) for cell in cells) == minor
 
 
@@ -50,10 +52,10 @@ def test_amounts_are_written_digit_by_digit() -> None:
     """9.95 and its like have no binary form; amounts of more than fifteen digits are text, not rounded."""
     huge = 10**17 + 1
     names = (("a", "1", "0.5", 5),)
-    small = statement("a", names, {"main": (995, 0)}, [pool_of("main", 995, "EUR")])
+    small = statement("a", names, {"main": (995, 0)}, [pool_of("main", 995, "EUR")], "EUR")
     sheet = zipfile.ZipFile(io.BytesIO(period_xlsx([small]))).read("xl/worksheets/sheet1.xml")
     assert b"<v>9.95</v>" in sheet
-    large = statement("a", names, {"main": (huge, 0)}, [pool_of("main", huge, "EUR")])
+    large = statement("a", names, {"main": (huge, 0)}, [pool_of("main", huge, "EUR")], "EUR")
     assert [cell.value for cell in column(book_of([large])["Lines"], "amount")] == ["1000000000000000.01"]
 
 
@@ -68,10 +70,9 @@ def test_a_restated_period_pays_nothing_on_any_sheet() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_text_stays_text(start: str) -> None:
-    statements = period()
-    statements[0]["publisher_name"] = f'{start}HYPERLINK("http://evil","\x07x")'
-    statements[0]["lines"][0]["title"] = f"{start}1+1"
-    book = book_of(statements)
+    first, *others = period()
+    evil = {"publisher_name": f'{start}HYPERLINK("http://evil","\x07x")', "lines.0.title": f"{start}1+1"}
+    book = book_of([revised(first, evil), *others])
     cell = column(book["Statements"], "publisher_name")[0]
     assert (cell.value, cell.data_type) == (f'{start}HYPERLINK("http://evil"," x")', "s")
     assert cell.quotePrefix
@@ -91,11 +92,11 @@ def test_the_policy_and_several_pools_are_told_and_what_does_not_foot_is_not_wri
         (row[0].value, row[1].value)
         for row in book_of(period(main=100, more=7) + period("JPY", main=9))["Policy"].iter_rows(min_row=2)
     )
-    assert facts["policy sha256"] == 32 * "c9"
+    assert facts["policy sha256"] == POLICY.sha256
     assert (facts["pool main EUR pool_amount"], facts["pool main JPY pool_amount"]) == (1, 9)
-    blended = period()
-    blended[0]["policy"] = blended[0]["policy"] | {"blend": {"equal": "1/2"}, "noise_floor": True, "cap": None}
-    told = {row[0].value: row[1].value for row in book_of(blended)["Policy"]}
+    first, *others = period()
+    blended = revised(first, {"policy.blend": {"equal": "1/2"}, "policy.noise_floor": True})
+    told = {row[0].value: row[1].value for row in book_of([blended, *others])["Policy"]}
     assert (told["policy blend"], told["policy noise_floor"]) == ('{"equal": "1/2"}', "true")
     with pytest.raises(MoneyError):
         period_xlsx(period()[1:])

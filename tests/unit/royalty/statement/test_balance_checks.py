@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.unit.royalty.issued import revised
 from tests.unit.royalty.specimens import account, one, period
 from tribute.errors import MoneyError
 from tribute.royalty.account.agreement import Agreement
-from tribute.royalty.account.balance import balance_json, recounted
+from tribute.royalty.account.balance import recounted
 from tribute.royalty.exact.money import Money
 from tribute.royalty.statement.balance_checks import check_period, check_statement
 
@@ -32,20 +33,17 @@ def test_a_missing_or_doubled_statement_is_told() -> None:
 
 
 def test_money_moved_between_pools_is_told() -> None:
-    statements = period(main=1_000_000, licences=37)
-    statements[0]["lines"][0]["pool_id"] = "licences"
+    first, *others = period(main=1_000_000, licences=37)
     with pytest.raises(MoneyError, match=r"of pool main, which is 10,000\.00 EUR"):
-        check_period(statements)
-    statements[0]["lines"][0]["pool_id"] = "elsewhere"
+        check_period([revised(first, {"lines.0.pool_id": "licences"}), *others])
     with pytest.raises(MoneyError, match="lines of pool elsewhere, which it does not list"):
-        check_period(statements)
+        check_period([revised(first, {"lines.0.pool_id": "elsewhere"}), *others])
 
 
 def test_statements_must_agree_on_a_pool() -> None:
-    statements = period()
-    statements[2]["pools"] = [statements[2]["pools"][0] | {"pool_amount_minor": 5}]
+    *others, last = period()
     with pytest.raises(MoneyError, match=r"has 0\.05 EUR in pool main, others do not"):
-        check_period(statements)
+        check_period([*others, revised(last, {"pools.0.pool_amount_minor": 5})])
 
 
 @pytest.mark.parametrize(
@@ -59,23 +57,22 @@ def test_statements_must_agree_on_a_pool() -> None:
     ],
 )
 def test_an_account_that_does_not_lead_to_its_closing_balance_is_told(field: str, told: str) -> None:
-    balance = account(791_667)
+    statement = one(balance=account(791_667))
+    check_statement(statement)
     with pytest.raises(MoneyError, match=f"aurora-EUR-v1 does not add up: {told}"):
-        check_statement(one(balance=balance | {field: balance[field] + 1}))
-    check_statement(one(balance=balance))
+        check_statement(revised(statement, {f"balance.{field}": getattr(statement.balance, field) + 1}))
 
 
 def test_lines_that_do_not_sum_are_told() -> None:
-    changed = one()
-    changed["lines"][0]["amount_minor"] += 1
+    changed = revised(one(), {"lines.0.amount_minor": one().lines[0].amount_minor + 1})
     with pytest.raises(MoneyError, match="does not add up: lines 791668, it says 791667"):
         check_statement(changed)
 
 
 def test_a_restated_statement_moves_no_account() -> None:
     """7,916.67 earned and nothing payable holds where a closed period is restated, and only there."""
-    again = one(balance=balance_json(recounted(Agreement("aurora", "EUR"), 791_667)))
-    check_statement(again | {"restates_statement_version": 1})
+    again = one(balance=recounted(Agreement("aurora", "EUR"), 791_667))
+    check_statement(revised(again, {"restates_statement_version": 1}))
     with pytest.raises(MoneyError, match="account before tax 791667, it says 0"):
         check_statement(again)
     with pytest.raises(MoneyError, match="account before tax 0, it says 791667"):

@@ -1,47 +1,39 @@
-"""Two periods: every difference in parts that sum to it, from statements written by hand."""
+"""Two periods: every difference in parts that sum to it, from statements of one source a publisher."""
 
+from decimal import Decimal
 from fractions import Fraction as F
 from typing import Any
 
 import pytest
 
+from tests.unit.royalty.issued import issue, revised
+from tests.unit.royalty.specimens import CERTIFICATE, one
 from tribute.errors import MoneyError
 from tribute.royalty.division.policy import DEFAULT_POLICY, Policy
-from tribute.royalty.exact.money import allocate
+from tribute.royalty.document import Statement
 from tribute.royalty.render.comparison import comparison_text
-from tribute.royalty.statement.comparison import LineMove, PublisherMove, compare
+from tribute.royalty.statement.comparison import Comparison, LineMove, PublisherMove, compare
+from tribute.royalty.statement.inputs import LineValue, Pool, PublisherValue
 
 TOKENS = Policy("tokens", basis="token_count")
 
 
 def period(
-    month: str, pool: int, values: dict[str, int], policy: Policy = DEFAULT_POLICY, tokens: int = 10, **more: Any
-) -> list[dict[str, Any]]:
+    month: str, pool: int, values: dict[str, int], policy: Policy = DEFAULT_POLICY, **changes: Any
+) -> list[Statement]:
     """Statements of publishers with one source each, all of equal tokens, paid by `policy`."""
-    paid = {name: max(value, 0) if policy.basis == "attribution" else 1 for name, value in values.items()}
-    shares = {name: F(weight, sum(paid.values())) for name, weight in paid.items()}
-    amounts = allocate(pool, shares)
-    return [
-        {
-            "statement_id": f"demo-{month}-{name}-v1",
-            "publisher_id": name,
-            "currency": "EUR",
-            "period": month,
-            "model_id": "demo",
-            "train_run": "train-1",
-            "shrinkage": "0",
-            "quality_certificate": None,
-            "policy": {"name": policy.name, "version": policy.version, "sha256": policy.sha256},
-            "pools": [{"pool_amount_minor": pool, "allocation_basis": policy.basis}],
-            "share": str(shares[name]),
-            "value_nats": str(value),
-            "interval": {"ci_low_nats": str(value), "ci_high_nats": str(value)},
-            "amount_minor": amounts[name],
-            "lines": [{"source_id": f"{name}-docs", "tokens": tokens, "amount_minor": amounts[name]}],
-            **more,
-        }
-        for name, value in values.items()
-    ]
+    publishers = []
+    for name, value in values.items():
+        nats = [Decimal(value)] * 4
+        line = LineValue(f"{name}-docs", name, "MIT", 1, *nats, tokens=10)
+        publishers.append(PublisherValue(name, name, *nats, lines=(line,)))
+    made = issue(publishers, [Pool("main", "EUR", pool)], month, policy=policy, shrinkage=Decimal(0))
+    return [revised(each, changes) for each in made]
+
+
+def moves(told: Comparison) -> dict[str, tuple[int, int]]:
+    """Policy's and values' part of each publisher's change."""
+    return {each.publisher_id: (each.policy_minor, each.value_minor) for each in told.publishers}
 
 
 def test_pool_and_values_are_told_apart() -> None:
@@ -70,8 +62,10 @@ def test_a_change_of_policy_is_told_apart_with_the_policy() -> None:
 
 def test_a_publisher_without_sources_has_no_part_in_an_equal_division() -> None:
     equal = Policy("equal", basis="equal")
-    idle = period("2026-09", 600, {"idle": 0, "a": 2, "b": 1})
-    idle[0]["lines"].clear()
+    idle = [
+        revised(each, {"lines": []}) if each.publisher_id == "idle" else each
+        for each in period("2026-09", 600, {"idle": 0, "a": 2, "b": 1})
+    ]
     told = compare(idle, period("2026-10", 600, {"a": 9, "b": 1}, equal), equal)
     assert {move.publisher_id: move.policy_minor for move in told.publishers} == {"a": -100, "b": 100, "idle": 0}
 
@@ -96,7 +90,11 @@ def test_parts_sum_to_the_difference(pools: tuple[int, int]) -> None:
 
 def test_lines_that_moved_came_and_went() -> None:
     before, after = period("2026-09", 900, {"a": 2, "b": 1}), period("2026-10", 900, {"a": 1, "c": 2})
-    after[0]["lines"].append({"source_id": None, "tokens": 0, "amount_minor": 0})
+    unattributed = one().lines[-1].model_copy(update={"amount_minor": 0})
+    after = [
+        revised(each, {"lines": [*each.lines, unattributed]}) if each.publisher_id == "a" else each
+        for each in after
+    ]
     told = compare(before, after)
     assert told.lines == (
         LineMove("c", "EUR", "c-docs", None, 600),
@@ -108,13 +106,12 @@ def test_lines_that_moved_came_and_went() -> None:
 
 
 def test_notes_name_model_and_quality() -> None:
-    certificate = {"certificate_id": "evaluate-1", "misallocated_pool": "0.087"}
-    changed = {"train_run": "train-2", "shrinkage": "0.25", "quality_certificate": certificate}
+    changed = {"train_run": "train-2", "shrinkage": "0.25", "quality_certificate": CERTIFICATE}
     told = compare(period("2026-09", 9, {"a": 1}), period("2026-10", 9, {"a": 1}, **changed))
     assert told.notes == (
         "Training run: train-1 before, train-2 after.",
         "Shrinkage: 0 before, 0.25 after.",
-        "Quality: no certificate before, evaluate-1 (8.7% of the pool goes to another payee) after.",
+        "Quality: no certificate before, evaluate-0123456789ab (8.7% of the pool goes to another payee) after.",
     )
 
 
@@ -141,8 +138,8 @@ def test_the_text_of_a_comparison() -> None:
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    one = period("2026-09", 9, {"a": 1})
+    september = period("2026-09", 9, {"a": 1})
     with pytest.raises(MoneyError, match="The earlier side of a comparison is one period, got none"):
-        compare([], one)
+        compare([], september)
     with pytest.raises(MoneyError, match="Policy tokens version 1 is not the policy of the later period"):
-        compare(one, one, TOKENS)
+        compare(september, september, TOKENS)

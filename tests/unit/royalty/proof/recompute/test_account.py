@@ -8,8 +8,7 @@ import pytest
 from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.royalty.issued import statements
 from tests.unit.royalty.proof.forger import Plain, plain
-from tribute.royalty.account.balance import Account
-from tribute.royalty.document import Statement
+from tribute.royalty.document import AccountState, Statement
 from tribute.royalty.proof.recompute.account import account_problems
 
 NOTHING = {"reason": "r", "adjusts_statement_id": "s", "amount_minor": 0}
@@ -71,7 +70,7 @@ def test_a_version_that_closes_a_period_may_not_leave_its_account_out() -> None:
 def test_an_advance_is_recouped_from_what_the_month_brings_and_not_from_what_was_carried(recouped: int) -> None:
     """1,000 are earned, 5,000 were carried and 9,000 are unrecouped: 1,000, no more and no less."""
     terms = {"a": {"threshold_minor": 10**9, "reserve_rate": Fraction(1, 2), "reserve_months": 1}}
-    openings = {("a", "EUR"): Account(5_000, 9_000)}
+    openings = {("a", "EUR"): AccountState(balance_minor=5_000, unrecouped_minor=9_000)}
     [statement] = plain(statements("2026-10", ["a"], 1, [("EUR", "pool", 2_000)], terms, openings))
     b = statement["balance"]
     assert (b["advance_recouped_minor"], b["reserve_held_minor"], places(statement)) == (1_000, 0, [])

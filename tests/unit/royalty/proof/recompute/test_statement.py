@@ -10,9 +10,9 @@ import pytest
 from tests.golden.statement_cases import ABROAD, EUROS, REASON, RECOUNTED, settled
 from tests.unit.royalty.issued import POLICY, statements
 from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_bundle, plain, typed
-from tribute.royalty.account.balance import Account
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.policy import DEFAULT_POLICY
+from tribute.royalty.document import AccountState
 from tribute.royalty.exact.canonical import statement_sha256
 from tribute.royalty.proof.bundle import build_bundle
 from tribute.royalty.proof.signing import new_key
@@ -26,8 +26,10 @@ TERMS = {
     "cassini-2": {"threshold_minor": 10**9, "advances": (("2026-12", 50_000),)},
 }
 OPENINGS = {
-    ("aurora", "EUR"): Account(7, 0, (("2026-09", 40), ("2026-10", 50)), 100),
-    ("cassini-2", "EUR"): Account(0, 10**7, (("2026-09", 800),)),
+    ("aurora", "EUR"): AccountState(
+        balance_minor=7, unrecouped_minor=0, reserves=(("2026-09", 40), ("2026-10", 50)), earned_minor=100
+    ),
+    ("cassini-2", "EUR"): AccountState(balance_minor=0, unrecouped_minor=10**7, reserves=(("2026-09", 800),)),
 }
 POOLS = (("EUR", "main", 2_000_001), ("EUR", "small", 2_003))
 

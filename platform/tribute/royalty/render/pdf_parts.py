@@ -1,17 +1,19 @@
-"""Paragraphs and tables of the PDF: cells wrap, and a table that goes over pages repeats its heading."""
+"""Paragraphs, tables and chart of the PDF. Cells wrap; a table over several pages repeats its heading."""
 
 from collections.abc import Sequence
 
+from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import Paragraph, Table
 
+from tribute.royalty.document import Statement
 from tribute.royalty.render.account import AccountRow
-from tribute.royalty.render.pdf_fonts import BOLD, MONO, REGULAR, marked_up
+from tribute.royalty.render.chart import TEXT_SIZE, Bar, Block, Label, Stroke, bar_picture
+from tribute.royalty.render.pdf_fonts import BOLD, MONO, REGULAR, font_for, marked_up
 from tribute.royalty.render.record import RecordRow
 from tribute.royalty.render.rows import LineRow, headings, line_rows
-from tribute.royalty.render.wording import Statement
 
 _INK, _QUIET, _LINE = HexColor("#1b2429"), HexColor("#4d5a62"), HexColor("#d5dcdf")
 _TEXT = ParagraphStyle("text", fontName=REGULAR, fontSize=9, leading=13, textColor=_INK, spaceAfter=5)
@@ -86,3 +88,27 @@ def _line(row: LineRow, style: str) -> list[Paragraph | str]:
 
 def _right(text: str, style: str) -> Paragraph:
     return Paragraph(marked_up(text, _RIGHT[style].fontName), _RIGHT[style])
+
+
+def chart(bars: Sequence[Bar], width: float) -> Drawing:
+    """The chart of `bar_picture` as vectors and text; `width` in points."""
+    picture = bar_picture(bars, width)
+    drawing = Drawing(picture.width, picture.height)
+    for mark in picture.marks:
+        drawing.add(_shape(mark, picture.height))
+    return drawing
+
+
+def _shape(mark: Stroke | Block | Label, height: float) -> Line | Rect | String:
+    """A mark of a picture of some height, with y upwards as in a PDF."""
+    color = HexColor(mark.color)
+    match mark:
+        case Stroke(x1, y1, x2, y2):
+            return Line(x1, height - y1, x2, height - y2, strokeColor=color, strokeWidth=mark.width)
+        case Block(x, y, width, tall):
+            return Rect(x, height - y - tall, width, tall, fillColor=color, strokeColor=None)
+        case Label(x, y, text):
+            font = font_for(text)
+            return String(
+                x, height - y, text, fontName=font, fontSize=TEXT_SIZE, fillColor=color, textAnchor=mark.anchor
+            )
