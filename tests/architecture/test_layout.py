@@ -1,6 +1,7 @@
 """The layout that DESIGN and STYLE promise: import roots, sizes, names."""
 
 import ast
+import importlib
 import importlib.util
 import platform
 import statistics
@@ -80,3 +81,14 @@ def test_every_class_name_is_defined_once() -> None:
             if isinstance(node, ast.ClassDef):
                 defined.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert {name: places for name, places in defined.items() if len(places) > 1} == {}
+
+
+def test_names_imported_on_first_use_are_not_names_of_modules() -> None:
+    """Else the name would mean the module as soon as somebody had imported that."""
+    hidden = []
+    for path in SOURCES:
+        if path.name == "__init__.py" and "def __getattr__(" in path.read_text():
+            package = importlib.import_module(".".join(path.relative_to(ROOT).parts[1:-1]))
+            modules = {each.stem for each in path.parent.iterdir()}
+            hidden += [f"{package.__name__}.{name}" for name in modules & {*package.__all__}]
+    assert hidden == []

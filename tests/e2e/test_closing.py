@@ -164,28 +164,34 @@ def edit(project: Project, **sections: object) -> Project:
     return load_project(path)
 
 
-@pytest.mark.parametrize("what", ["rights", "pools", "agreements", "values"])
-def test_what_changed_since_the_draft_is_settled_again_before_it_is_closed(
-    settled: Project, tmp_path: Path, what: str
-) -> None:
-    project = copied(settled, tmp_path / "changed")
+def change(project: Project, what: str) -> Project:
+    """Change something that a settlement rests on."""
     folder = project.workdir.parent
     if what == "rights":
         change_rights(project)
     elif what == "pools":
-        project = edit(project, pools=[*yaml.safe_load((folder / "project.yaml").read_text())["pools"][:2]])
+        return edit(project, pools=yaml.safe_load((folder / "project.yaml").read_text())["pools"][:2])
     elif what == "agreements":
         (folder / "agreements.csv").write_text(AGREEMENTS.replace("7/8", "3/4"))
     else:
         usage = (folder / "usage.jsonl").read_text().splitlines(keepends=True)
         (folder / "usage.jsonl").write_text("".join(row for row in usage if "q001-2026-10" not in row))
-    drafts = latest_statements(project, FIRST)
-    with pytest.raises(MoneyError, match=f"draft, version 1: since then, the {what} changed"):
-        work(project, FIRST, "close")
-    assert latest_statements(project, FIRST) == drafts and read_ledger(project) == []
-    work(project, FIRST)
+    return project
+
+
+def test_what_changed_since_the_draft_is_settled_again_before_it_is_closed(
+    settled: Project, tmp_path: Path
+) -> None:
+    project = copied(settled, tmp_path / "changed")
+    for version, what in enumerate(("rights", "pools", "agreements", "values"), start=1):
+        project = change(project, what)
+        drafts = latest_statements(project, FIRST)
+        with pytest.raises(MoneyError, match=f"draft, version {version}: since then, the {what} changed"):
+            work(project, FIRST, "close")
+        assert latest_statements(project, FIRST) == drafts and read_ledger(project) == []
+        work(project, FIRST)
     work(project, FIRST, "close")
-    assert latest_statements(project, FIRST)[0].statement_version == 3
+    assert latest_statements(project, FIRST)[0].statement_version == 6
 
 
 def test_a_draft_that_opened_before_the_month_before_was_closed_is_settled_again(

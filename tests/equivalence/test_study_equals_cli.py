@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import yaml
 
 import tribute
@@ -50,7 +49,6 @@ def write_project(folder: Path) -> Project:
     return load_project(folder / "project.yaml")
 
 
-@pytest.mark.timeout(1500)
 def test_the_same_shares_as_the_command_line(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     value_run = run(project, PERIOD, JsonReporter(), "value").outputs["value"].run_id

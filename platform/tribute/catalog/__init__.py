@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tribute.catalog.certificates import read_certificate
+    from tribute.catalog.comparisons import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.contributions import source_contributions
     from tribute.catalog.customers import customer_values
-    from tribute.catalog.estimator_runs import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.ingestion import ingested_queries, usage_events
     from tribute.catalog.period import payees, period_splits, read_book, value_period
     from tribute.catalog.queries import attribution_run, months_with_queries, period_queries, query_rows
@@ -68,7 +68,7 @@ _MODULES = {
     "certificates": ["read_certificate"],
     "contributions": ["source_contributions"],
     "customers": ["customer_values"],
-    "estimator_runs": ["compared_estimators", "estimator_run", "estimator_runs"],
+    "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
     "ingestion": ["ingested_queries", "usage_events"],
     "period": ["payees", "period_splits", "read_book", "value_period"],
     "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows"],

@@ -317,7 +317,7 @@ RIGHTS = st.tuples(
 
 
 @settings(
-    max_examples=6,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
