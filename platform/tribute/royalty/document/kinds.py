@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from tribute.royalty.exact.canonical import canonical_json
+from tribute.royalty.exact.canonical import encoded
 
 _LARGEST = 10**30
 _DIGITS = "[0-9]{1,4000}"
 
 Item = TypeVar("Item")
-Rows = Annotated[tuple[Item, ...], Field(strict=False)]
-"""A list in JSON, a tuple in Python."""
+Rows = Annotated[tuple[Item, ...], Field(strict=False), FailFast()]
+"""A list in JSON, a tuple in Python. Validation stops at the first invalid item, so a hostile file of a million
+invalid items cannot exhaust memory with errors."""
 
 Minor = Annotated[int, Field(gt=-_LARGEST, lt=_LARGEST)]
 """Whole minor units of a currency, of fewer than 31 digits; may be below 0."""
@@ -39,5 +40,9 @@ class ExactModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
     def canonical(self) -> bytes:
-        """The canonical JSON of the document: the bytes that are hashed and signed."""
-        return canonical_json(self.plain())
+        """The canonical JSON of the document: the bytes that are hashed and signed.
+
+        Raises:
+            MoneyError: text that UTF-8 cannot hold.
+        """
+        return encoded(self.plain())

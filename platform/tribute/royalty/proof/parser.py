@@ -16,14 +16,19 @@ from tribute.royalty.proof.findings import OTHER_RELEASE, Problem, shown, within
 Signed = TypeVar("Signed", Statement, Bundle)
 
 
-def parse(content: bytes, model: type[Signed], max_bytes: int = 2**28) -> Signed | list[Problem]:
+def parse(
+    content: bytes, model: type[Signed], max_bytes: int = 2**28, max_problems: int = 1_000
+) -> Signed | list[Problem]:
     """The document that canonical JSON holds, or every reason why the bytes are not one.
+
+    Of each list, only the first invalid item is examined.
 
     Canonical JSON is UTF-8 with sorted keys, each key once, no spaces and whole numbers only. A document has
     exactly one canonical form, so the bytes are compared with it.
 
     Args:
         max_bytes: longer content is not read.
+        max_problems: more problems are counted, not listed.
     """
     if len(content) > max_bytes:
         return [Problem("document", f"has {len(content):,} bytes, expected at most {max_bytes:,}")]
@@ -31,14 +36,17 @@ def parse(content: bytes, model: type[Signed], max_bytes: int = 2**28) -> Signed
         document = model.model_validate_json(content)
         expected = document.canonical()
     except ValidationError as error:
-        return _schema_problems(error)
+        return _schema_problems(error, max_problems)
     except MoneyError as error:
         return [Problem("document", f"cannot be written as canonical JSON: {error}")]
     return document if content == expected else [_not_canonical(content, expected)]
 
 
-def _schema_problems(error: ValidationError) -> list[Problem]:
-    """All findings; if the file says that it is of another schema, that one alone."""
+def _schema_problems(error: ValidationError, max_problems: int) -> list[Problem]:
+    """All problems. If the file names another schema, that problem alone."""
+    if error.error_count() > max_problems:
+        text = f"does not fit the schema in {error.error_count():,} places. {OTHER_RELEASE}"
+        return [Problem("document", text)]
     errors = error.errors(include_url=False)
     return [_problem(each) for each in errors if each["loc"] == ("schema",)] or [_problem(each) for each in errors]
 

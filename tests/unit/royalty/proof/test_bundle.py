@@ -1,5 +1,9 @@
 """The bundle of a period: what it holds, what it signs, and the proofs that it gives its statements."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.unit.royalty.issued import statements
@@ -22,6 +26,15 @@ def test_a_bundle_and_its_proofs_equal_those_of_an_independent_implementation() 
     proven = with_proofs(BUNDLE, ISSUED[::-1])
     assert [each.plain() for each in proven[::-1]] == [forged_statement(plain, n) for n in range(len(ISSUED))]
     assert build_bundle(FACTS, proven, PEM) == BUNDLE
+
+
+def test_the_check_that_the_guide_for_publishers_prints_holds() -> None:
+    guide = Path(__file__).parents[4] / "docs" / "how-to" / "verify-a-statement.md"
+    printed: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL)[0], printed)
+    for statement in with_proofs(BUNDLE, ISSUED):
+        assert printed["is_signed"](statement.plain())
+        assert not printed["is_signed"](statement.plain() | {"amount": "1.00 EUR"})
 
 
 def test_both_signatures_are_the_keys() -> None:

@@ -59,7 +59,7 @@ def run(environment: Path, *command: object) -> subprocess.CompletedProcess[str]
 def test_nothing_else_can_be_imported_there(environment: Path) -> None:
     code = "import importlib.util, sys; print(*[n for n in sys.argv[1:] if importlib.util.find_spec(n)])"
     names = ("torch", "ray", "duckdb", "mlflow", "pyarrow", "numpy", "typer", "tribute_jobs", "tribute_storage")
-    found = run(environment, "python", "-c", code, *names, "pydantic", "tribute")
+    found = run(environment, "python", "-I", "-c", code, *names, "pydantic", "tribute")
     assert (found.stdout.split(), found.stderr) == (["pydantic", "tribute"], "")
 
 

@@ -119,14 +119,25 @@ def test_a_missing_key_is_named_and_may_be_another_releases(path: str) -> None:
     assert problem == Problem(path.replace(".0", "[0]"), f"is missing. {RELEASE}")
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_come_at_once_of_each_list_those_of_the_first_invalid_item() -> None:
     plain = BUNDLE.plain()
     for statement in plain["statements"]:
-        statement["amount_minor"], statement["lines"][0]["amount"] = None, 7
+        statement["amount_minor"], statement["lines"][1] = (
+            None,
+            statement["lines"][1] | {"amount": 7, "tokens": ""},
+        )
+    plain["root"] = 5
     places = [problem.place for problem in problems(canonical(plain), Bundle)]
-    assert places == [
-        f"statements[{n}].{name}" for n in range(len(ISSUED)) for name in ("lines[0].amount", "amount_minor")
-    ]
+    inside = [f"statements[0].{name}" for name in ("lines[1].tokens", "lines[1].amount", "amount_minor")]
+    assert places == [*inside, "root"]
+
+
+def test_a_hostile_file_has_few_problems() -> None:
+    lines = changed("lines", [{"line_type": "source"}] * 10_000)
+    assert len(problems(canonical(lines))) < 20
+    keys = changed("totals", {f"key {n}": 0 for n in range(10_000)})
+    [problem] = problems(canonical(keys))
+    assert problem.place == "document" and "does not fit the schema in 10,002 places" in problem.message
 
 
 def spaced(content: bytes) -> bytes:

@@ -150,15 +150,12 @@ def _payment(statement: Statement, at: str) -> Iterator[Problem]:
     ends = ends_accounting_period(statement.period, terms.accounting_period)
     due = ends and payable >= max(terms.threshold_minor, 1)
     tax = round(payable * exact(b.withholding_tax_rate)) if due else 0
-    why = (
-        "the accounting period ends and the threshold is reached"
-        if due
-        else "nothing is due: the accounting period has not ended, or payable is below the threshold or below 1"
-    )
-    place = f"{at}.withholding_tax_minor"
-    yield from differs(place, b.withholding_tax_minor, tax, f"payable x tax rate, half to even, if due; {why}")
+    nothing = "nothing is due: the accounting period has not ended, or payable is below the threshold or below 1"
+    why = "payable x tax rate, half to even" if due else nothing
+    yield from differs(f"{at}.withholding_tax_minor", b.withholding_tax_minor, tax, why)
     paid = payable - b.withholding_tax_minor if due else 0
-    yield from differs(f"{at}.amount_paid_minor", b.amount_paid_minor, paid, f"payable - tax, if due; {why}")
+    why = "payable - tax, as the accounting period ends and the threshold is reached" if due else nothing
+    yield from differs(f"{at}.amount_paid_minor", b.amount_paid_minor, paid, why)
 
 
 def _available(b: AccountBalance) -> int:
