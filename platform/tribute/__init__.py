@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tribute.config import CalibrationSettings, SimulationSettings, TrainingSettings
     from tribute.errors import TributeError
-    from tribute.study import Attribution, Payout, Shares, Study, Values
+    from tribute.study import Attribution, EvaluationReport, Payout, Shares, Study, Values
     from tribute.tasks import ByteLm, Classifier, Task
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ByteLm",
     "CalibrationSettings",
     "Classifier",
+    "EvaluationReport",
     "Payout",
     "Shares",
     "SimulationSettings",
@@ -32,7 +33,7 @@ __all__ = [
 _ROOMS = {
     "tribute.config": ("CalibrationSettings", "SimulationSettings", "TrainingSettings"),
     "tribute.errors": ("TributeError",),
-    "tribute.study": ("Attribution", "Payout", "Shares", "Study", "Values"),
+    "tribute.study": ("Attribution", "EvaluationReport", "Payout", "Shares", "Study", "Values"),
     "tribute.tasks": ("ByteLm", "Classifier", "Task"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -73,21 +73,8 @@ class WorkerPool:
     def __init__(self, project: Project, snapshot: Path, manifest: Manifest) -> None:
         settings = project.cluster
         self._patience = settings.start_timeout_s
-        gpus = _gpus_per_worker(settings)
-        bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
-        self._group = placement_group([bundle] * settings.workers, strategy=settings.placement)
-        _wait_for(self._group, settings, bundle)
-        remote: Any = ray.remote(SourceShard)
-        self._actors: list[Any] = [
-            remote.options(
-                num_cpus=1,
-                num_gpus=gpus,
-                max_restarts=-1,
-                runtime_env={"env_vars": ALLOCATION},
-                scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, index),
-            ).remote(project, snapshot, gpus > 0)
-            for index in range(settings.workers)
-        ]
+        gpus = gpus_per_worker(settings)
+        self._group, self._actors = start_actors(settings, gpus, SourceShard, project, snapshot, gpus > 0)
         tokens = [source.tokens for source in manifest.sources]
         owned = owners([source.source_id for source in manifest.sources], tokens, settings.workers)
         pieces = self.run(
@@ -125,7 +112,7 @@ class WorkerPool:
             TributeError: raised by a job, if not tolerant.
             SimulationError: a job lost its worker `ATTEMPTS` times without progress, or no worker came back.
         """
-        return _Queue(self._actors, jobs, submit, on_done, self._patience, tolerant).run()
+        return JobQueue(self._actors, jobs, submit, on_done, self._patience, tolerant).run()
 
     def close(self) -> None:
         """End the actors."""
@@ -134,7 +121,7 @@ class WorkerPool:
         remove_placement_group(self._group)
 
 
-class _Queue(Generic[J]):
+class JobQueue(Generic[J]):
     """Waiting and running jobs, and shards that are free or restarting."""
 
     def __init__(
@@ -155,6 +142,7 @@ class _Queue(Generic[J]):
         self._reported, self._patience, self._busy = -1, patience_s, time.monotonic()
 
     def run(self) -> list[Any]:
+        """Run all jobs; results in the order of the jobs."""
         while len(self._results) < len(self._jobs):
             while self._waiting and self._free:
                 index, actor = self._waiting.pop(), self._free.pop(0)
@@ -231,6 +219,30 @@ class _Queue(Generic[J]):
             self._on_done(done, sum(job.size for job in self._jobs))
 
 
+def start_actors(settings: ClusterSettings, gpus: float, worker: type, *options: Any) -> tuple[Any, list[Any]]:
+    """`cluster.workers` actors of a class in one placement group: the group, and the actors.
+
+    Args:
+        gpus: of each actor.
+        options: arguments of the class.
+    """
+    bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
+    group = placement_group([bundle] * settings.workers, strategy=settings.placement)
+    _wait_for(group, settings, bundle)
+    remote: Any = ray.remote(worker)
+    actors = [
+        remote.options(
+            num_cpus=1,
+            num_gpus=gpus,
+            max_restarts=-1,
+            runtime_env={"env_vars": ALLOCATION},
+            scheduling_strategy=PlacementGroupSchedulingStrategy(group, index),
+        ).remote(*options)
+        for index in range(settings.workers)
+    ]
+    return group, actors
+
+
 def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -> None:
     try:
         ray.get(group.ready(), timeout=settings.start_timeout_s)
@@ -243,7 +255,8 @@ def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -
         ) from None
 
 
-def _gpus_per_worker(settings: ClusterSettings) -> float:
+def gpus_per_worker(settings: ClusterSettings) -> float:
+    """`cluster.gpus_per_worker`, or an equal part of the cluster's."""
     if settings.gpus_per_worker is not None:
         return settings.gpus_per_worker
     return min(1.0, ray.cluster_resources().get("GPU", 0.0) / settings.workers)

@@ -3,20 +3,29 @@
 Legend: R replicates, Q queries, U units, S sources.
 """
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from tribute.config import SimulationSettings
+from tribute.config.model import SIMULATED
 from tribute.corpus import QueryTable
-from tribute.simulation import Simulated
+from tribute.errors import ConfigError
+from tribute.estimators import ESTIMATORS, build_estimator
+from tribute.readout import QueryRows
+from tribute.simulation import Simulated, design_of, drawn_units
 from tribute.study.plots import heat_map
 from tribute.study.table import Result, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from tribute.study.model import StudiedModel
 
 NATS = ("paired", "tangent")
 """Methods whose influences are in nats; an estimator's docstring says what its own are in."""
@@ -79,3 +88,55 @@ class Attribution(Result):
     def plot(self) -> "Axes":
         """A heat map of queries and sources."""
         return heat_map(self.influence_QS, self.source_ids, self.title)
+
+
+def attributed(study: "StudiedModel", queries: QueryTable, settings: SimulationSettings) -> Attribution:
+    """Simulate, or estimate, the sources of a study and read out queries; raises what `Study.attribute` does."""
+    replicates, sources = study.replicates, len(study.source_ids)
+    if not settings.estimated and settings.notion == "leave_one_out" and sources > settings.groups:
+        raise ConfigError(
+            f"{settings.mode} would simulate each of {sources} sources. If that is meant, raise simulation.groups "
+            f"({settings.groups}) to {sources}; else take an estimator such as trak"
+        )
+    units = drawn_units(settings, study.source_ids, study.training.seed)
+    found = study.runs.simulate(replicates, settings, units)
+    rows = QueryRows.of(queries)
+    influence_RQU, measured_Q = study.runs.influence(replicates, settings, found, rows, study.readout)
+    tokens_S, failed = np.array(study.tokens, dtype=np.float64), [each.failed for each in found]
+    design = design_of(settings.notion, [each.unit for each in found], tokens_S, failed)
+    influence_RQS = np.stack([design.influence(nats_QU) for nats_QU in influence_RQU]).astype(np.float32)
+    return Attribution(
+        settings.mode,
+        queries.query_ids,
+        study.source_ids,
+        influence_RQS,
+        measured_Q,
+        queries,
+        settings,
+        tuple(found),
+        influence_RQU,
+    )
+
+
+def chosen_settings(
+    simulation: SimulationSettings, method: str | None, options: Mapping[str, Any] | None
+) -> SimulationSettings:
+    """The settings of a method; those of the study where they apply to it.
+
+    Raises:
+        ConfigError: there is no such method, or it does not take these options.
+    """
+    name, known = method or simulation.mode, (*SIMULATED, *ESTIMATORS)
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Methods: {', '.join(known)}"
+        raise ConfigError(f"Method {name!r} is unknown. {hint}")
+    keys: dict[str, Any] = {"mode": name} | ({} if options is None else {"options": dict(options)})
+    try:
+        settings = simulation.changed(keys)
+    except ValidationError as error:
+        [problem, *_] = error.errors()
+        raise ConfigError(f"Method {name} cannot be used with these settings: {problem['msg']}") from None
+    if settings.estimated:
+        build_estimator(settings.mode, settings.options)
+    return settings

@@ -14,17 +14,17 @@ from tribute.simulation import Simulated, Unit, change_matrix
 from tribute.study.attribution import Attribution
 from tribute.study.runs import digest
 from tribute.study.values import Cost, Values
-from tribute.valuation import Estimates, SourceSums, query_uses, source_values, spot_sources
+from tribute.valuation import Estimates, SourceSums, SourceValues, query_uses, source_values, spot_sources
 from tribute.valuation.estimates import MAIN, RETRAINED
 
 if TYPE_CHECKING:
-    from tribute.study.study import Study
+    from tribute.study.model import StudiedModel
 
 SPOT_CHUNK = 4
 """Sources retrained without in one batch of trajectories."""
 
 
-def calibrated(study: "Study", attribution: Attribution, precision: float | None) -> Values:
+def calibrated(study: "StudiedModel", attribution: Attribution, precision: float | None) -> Values:
     """Values with narrow enough intervals: `calibration.spot_sources` retrains, doubled until they are."""
     units = [each.unit for each in attribution.units]
     count = min(study.calibration.spot_sources, len(units)) if _retrains(study, attribution) else 0
@@ -35,22 +35,36 @@ def calibrated(study: "Study", attribution: Attribution, precision: float | None
     return found
 
 
-def _retrains(study: "Study", attribution: Attribution) -> bool:
+def _retrains(study: "StudiedModel", attribution: Attribution) -> bool:
     """Not for semivalues, nor for a model trained elsewhere."""
     return attribution.settings.notion == "leave_one_out" and study.training.checkpoint is None
 
 
-def _valued(study: "Study", attribution: Attribution, units: list[Unit], spots: int) -> Values:
+def _valued(study: "StudiedModel", attribution: Attribution, units: list[Unit], spots: int) -> Values:
     tokens_S = np.array(study.tokens, dtype=np.float64)
     nats_RQS = attribution.influence_RQS.astype(np.float64)
     sums = SourceSums.of_queries(study.source_ids, nats_RQS, attribution.queries)
     estimates = _estimates(study, attribution, units, spots) if spots else None
-    seed = int(digest(attribution.queries.sha256, study.training.seed, attribution.method)[-8:], 16)
-    values = source_values(study.valuation, sums, tokens_S, estimates, seed)
+    values = source_values(study.valuation, sums, tokens_S, estimates, _seed(study, attribution))
     return Values(study.source_ids, study.tokens, values, _cost(study, attribution, spots))
 
 
-def _estimates(study: "Study", attribution: Attribution, units: list[Unit], spots: int) -> Estimates:
+def transferred(study: "StudiedModel", tuning: Attribution, attribution: Attribution) -> SourceValues:
+    """Values over the queries of one attribution, calibrated on those of another, as an evaluation needs."""
+    units = [each.unit for each in tuning.units]
+    spots = min(study.calibration.spot_sources, len(units)) if _retrains(study, tuning) else 0
+    estimates = _estimates(study, tuning, units, spots) if spots else None
+    tokens_S, nats_RQS = np.array(study.tokens, dtype=np.float64), attribution.influence_RQS.astype(np.float64)
+    sums = SourceSums.of_queries(study.source_ids, nats_RQS, attribution.queries)
+    return source_values(study.valuation, sums, tokens_S, estimates, _seed(study, attribution))
+
+
+def _seed(study: "StudiedModel", attribution: Attribution) -> int:
+    """Of the draws behind intervals."""
+    return int(digest(attribution.queries.sha256, study.training.seed, attribution.method)[-8:], 16)
+
+
+def _estimates(study: "StudiedModel", attribution: Attribution, units: list[Unit], spots: int) -> Estimates:
     """Totals of the simulation, of further estimates and of the retrained units."""
     tokens_S = np.array(study.tokens, dtype=np.float64)
     member_US = change_matrix(units, len(tokens_S)).astype(np.float64)
@@ -66,7 +80,11 @@ def _estimates(study: "Study", attribution: Attribution, units: list[Unit], spot
 
 
 def _read(
-    study: "Study", attribution: Attribution, settings: SimulationSettings, some: list[Unit], units: list[Unit]
+    study: "StudiedModel",
+    attribution: Attribution,
+    settings: SimulationSettings,
+    some: list[Unit],
+    units: list[Unit],
 ) -> NDArray[np.float64]:
     replicates = study.replicates
     found = study.runs.simulate(replicates, settings, some)
@@ -91,7 +109,7 @@ def _totals(
     return totals_RU
 
 
-def _cost(study: "Study", attribution: Attribution, spots: int) -> Cost:
+def _cost(study: "StudiedModel", attribution: Attribution, spots: int) -> Cost:
     """Steps of trajectories in trainings, and forward passes a query; an estimator's own are not counted."""
     settings, units = attribution.settings, len(attribution.units)
     replicates = len(attribution.influence_RQS)
@@ -103,4 +121,5 @@ def _cost(study: "Study", attribution: Attribution, spots: int) -> Cost:
         steps = settings.steps if further else recipe.steps - first
         simulated = (1 + units) * steps / recipe.steps * replicates
     forwards = replicates * (1 + units + spots)
-    return Cost(replicates + simulated + retrains, retrains, forwards)
+    trained = 0 if study.training.checkpoint else replicates
+    return Cost(trained + simulated + retrains, retrains, forwards)

@@ -62,7 +62,7 @@ def token_counts(data: TrainingSet, tokens: Mapping[str, int] | None) -> tuple[i
     """
     if tokens is None:
         width = data.columns["tokens"][0].size if "tokens" in data.columns else 1
-        return tuple((np.bincount(data.source_N, minlength=len(data.source_ids)) * width).tolist())
+        return tuple((data.counts * width).tolist())
     wrong = sorted(set(tokens) ^ set(data.source_ids))
     if wrong:
         raise CorpusError(f"tokens and by_source must name the same sources; only one names {', '.join(wrong)}")

@@ -47,7 +47,6 @@ class Runs:
     recipe: Recipe
     folder: Path
     workers: Workers
-    recordings: tuple[Path, ...] = ()
 
     def train(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """Train, or take over, a replicate per seed; the row of each, as in the table `trajectories`."""
@@ -161,7 +160,8 @@ class Runs:
         return [tuple(ranked[u] for u in part) for part in chunks(len(ranked), size)]
 
     def _recording(self, index: int) -> Path | None:
-        return self.recordings[index] if self.recordings else None
+        recordings = self.recipe.training.recordings
+        return recordings[index] if recordings else None
 
 
 def replicate_of(row: dict[str, Any]) -> Replicate:

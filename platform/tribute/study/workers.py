@@ -1,10 +1,13 @@
-"""Where the jobs of a study run: one after the other in this process."""
+"""Where the jobs of a study run: one after the other in this process, or on Ray."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any, Protocol
 
 import torch
+
+from tribute.config import ClusterSettings
 
 
 class Workers(Protocol):
@@ -36,3 +39,17 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def on_ray(address: bool | str, stack: ExitStack) -> Workers:
+    """Workers on Ray, which end with the stack.
+
+    Args:
+        address: True starts Ray on this machine; `auto` or `host:port` joins a cluster.
+    """
+    settings = ClusterSettings() if address is True else ClusterSettings(address=str(address))
+    pool = import_module("tribute.cluster.pool")  # Ray is loaded by those who ask for it
+    stack.enter_context(pool.ray_session(settings))
+    workers: Workers = pool.BodyPool(settings)
+    stack.callback(workers.close)  # type: ignore[attr-defined]
+    return workers

@@ -33,6 +33,11 @@ class TrainingSet:
         columns = {name: np.concatenate([by_source[s][name] for s in source_ids]) for name in names}
         return cls(source_ids, np.repeat(np.arange(len(source_ids)), counts), columns)
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of examples of every source, [S]."""
+        return np.bincount(self.source_N, minlength=len(self.source_ids))
+
     def __len__(self) -> int:
         return len(self.source_N)
 

@@ -1,0 +1,54 @@
+"""Ray workers that run any job's body, for a study that has neither a project nor a corpus snapshot."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+import torch
+from ray.util import remove_placement_group
+
+from tribute.cluster.coordinate import JobQueue, gpus_per_worker, ray_session, start_actors
+from tribute.config import ClusterSettings
+
+__all__ = ["BodyPool", "ray_session"]
+
+
+class BodyWorker:
+    """Runs bodies on one thread, because results must not depend on the cores of a node."""
+
+    def __init__(self) -> None:
+        logging.getLogger().setLevel(logging.WARNING)
+        torch.set_num_threads(1)
+
+    def pid(self) -> int:
+        """The worker's process id; answers once the worker is up."""
+        return os.getpid()
+
+    def run(self, body: Callable[..., Any], job: Any, *shared: Any) -> Any:
+        """`body(*shared, job)`."""
+        return body(*shared, job)
+
+
+class BodyPool:
+    """Workers in one placement group. What jobs share is placed in the object store once."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._patience = settings.start_timeout_s
+        self._group, self._actors = start_actors(settings, gpus_per_worker(settings), BodyWorker)
+
+    def run(self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Any]) -> list[Any]:
+        """`body(*shared, job)` of every job, in the order of the jobs; raises what a job raised."""
+        held = [ray.put(each) for each in shared]
+
+        def submit(actor: Any, job: Any) -> Any:
+            return actor.run.remote(body, job, *held)
+
+        return JobQueue(self._actors, jobs, submit, None, self._patience, False).run()
+
+    def close(self) -> None:
+        """End the workers."""
+        for actor in self._actors:
+            ray.kill(actor)
+        remove_placement_group(self._group)

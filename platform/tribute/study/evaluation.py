@@ -1,0 +1,176 @@
+"""How far to trust a study, measured by real retraining.
+
+Legend: Q scored queries, U units (one per source), S sources.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.config import EvaluationSettings, SimulationSettings
+from tribute.corpus import QueryTable
+from tribute.errors import ConfigError
+from tribute.evaluation import EvaluationStudy, GroundTruth, RemovalPlan, Scores, ValueScores, removal
+from tribute.readout import QueryRows
+from tribute.study.attribution import attributed
+from tribute.study.calibration import transferred
+from tribute.study.plots import bars
+from tribute.study.runs import replicate_of
+from tribute.study.table import Result, Row, percent
+from tribute.valuation import query_groups, query_uses
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from tribute.study.model import StudiedModel
+
+MIN_QUERIES = 20
+CHUNK = 10
+"""Retrains in one batch of trajectories."""
+MEASURES = {
+    "LDS, halves, other seed": "lds_half_other_seed",
+    "LDS, halves, same seed": "lds_half_same_seed",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class EvaluationReport(Result):
+    """How far attributions and values are from real retraining, on queries that nothing was tuned on.
+
+    Args:
+        method: what was evaluated.
+        source_ids: [S].
+        scores: of the influences: LDS, leave-one-out rank correlation, misallocated pool.
+        value_scores: of the values: misallocated pool beside token counts, equal shares and retraining itself.
+        retrains: real trainings behind the scores.
+
+    >>> report = study.evaluate(queries)
+    >>> 0 <= report.misallocated_pool <= 1
+    True
+    >>> report.rows()[0]["measure"]
+    'misallocated pool'
+    """
+
+    method: str
+    source_ids: tuple[str, ...]
+    scores: Scores
+    value_scores: ValueScores
+    retrains: int
+    queries: int
+
+    @property
+    def misallocated_pool(self) -> float:
+        """Part of the pool that the values send to another source than retraining does, 0 to 1."""
+        found = self.value_scores.pool["misallocated_pool"]
+        assert found is not None
+        return found
+
+    @property
+    def title(self) -> str:
+        """What was evaluated, and on how much retraining."""
+        return f"{self.method} against {self.retrains} retrains, {self.queries} scored queries"
+
+    def rows(self) -> list[Row]:
+        """A row per measure: its value, its 95% interval where it has one, and what else reaches."""
+        pool, figures = self.value_scores.pool, {"leave-one-out correlation": self.scores.leave_source_out}
+        figures |= {name: self.scores.lds.get(key) for name, key in MEASURES.items()}
+        compared = {name: pool[key] for name, key in (("tokens", "token_count"), ("retraining", "ceiling"))}
+        rows: list[Row] = [
+            {"measure": "misallocated pool", "value": self.misallocated_pool, "low": None, "high": None} | compared
+        ]
+        for name, figure in figures.items():
+            if figure is not None:
+                rows.append({"measure": name, **figure._asdict(), "tokens": None, "retraining": None})
+        coverage = self.value_scores.coverage_95
+        return [
+            *rows,
+            {"measure": "95% intervals that hold", "value": coverage, **dict.fromkeys(("low", "high", *compared))},
+        ]
+
+    def cells(self) -> list[dict[str, str]]:
+        """The rows as people read them."""
+        return [
+            {
+                name: ""
+                if value is None
+                else value
+                if isinstance(value, str)
+                else _written(str(row["measure"]), value)
+                for name, value in row.items()
+            }
+            for row in self.rows()
+        ]
+
+    def plot(self) -> "Axes":
+        """A bar per source: its share with its interval, beside the share that retraining gives it."""
+        rows = self.value_scores.intervals
+        value, low, high, truth = (
+            [100 * float(row[name]) for row in rows] for name in ("value", "low", "high", "truth")
+        )
+        labels = ("percent of the pool", "share, 95% interval", "by retraining")
+        return bars(self.source_ids, value, low, high, truth, labels, self.title)
+
+
+def evaluated(
+    study: "StudiedModel", queries: QueryTable, method: SimulationSettings, settings: EvaluationSettings
+) -> EvaluationReport:
+    """Calibrate on one half of the queries, score the other; raises what `Study.evaluate` does."""
+    _check(study, queries, method)
+    even = query_groups(queries.query_ids) % 2 == 0
+    tuning, scored = (
+        attributed(study, queries.take(np.flatnonzero(half).tolist()), method) for half in (even, ~even)
+    )
+    sources, seed = len(study.source_ids), study.training.seed
+    influence_QU, tokens_S = np.nan_to_num(scored.influence_QS), np.array(study.tokens, dtype=np.float64)
+    plan = RemovalPlan.draw(influence_QU, tokens_S, settings.subsets, 0, seed)
+    halves = {"half": plan.random["half"]}
+    others = [seed + settings.first_seed + index for index in range(settings.seeds)]
+    own = {"same": seed, "other": others[0]}
+    lost = {("half", key): _lost(study, of_seed, halves["half"], scored.queries) for key, of_seed in own.items()}
+    singles = [_lost(study, other, plan.singles, scored.queries) for other in others]
+    truth = GroundTruth.from_retrains(singles, halves, lost)
+    judge = EvaluationStudy(truth, query_uses(scored.queries, None), np.eye(sources), settings.resamples, seed)
+    values = transferred(study, tuning, scored)
+    return EvaluationReport(
+        scored.method,
+        study.source_ids,
+        judge.score(influence_QU),
+        judge.score_values(values, tokens_S, np.eye(sources), study.source_ids),
+        sources * len(others) + 2 * len(halves["half"]),
+        len(scored.query_ids),
+    )
+
+
+def _lost(
+    study: "StudiedModel", seed: int, sets: Sequence[tuple[int, ...]], queries: QueryTable
+) -> NDArray[np.float64]:
+    """Measurement of the full training under a seed minus that without each set, [Q, M] nats; NaN: it diverged."""
+    settings, units = study.simulation.retraining(CHUNK), [removal(sources, study.source_ids) for sources in sets]
+    replicates = [replicate_of(row) for row in study.runs.train([seed])]
+    found = {each.unit.unit_id: each for each in study.runs.simulate(replicates, settings, units)}
+    ordered = [found[unit.unit_id] for unit in units]
+    influence_RQM, _ = study.runs.influence(replicates, settings, ordered, QueryRows.of(queries), study.readout)
+    return influence_RQM[0].astype(np.float64)
+
+
+def _check(study: "StudiedModel", queries: QueryTable, method: SimulationSettings) -> None:
+    if study.training.checkpoint is not None or study.training.recordings:
+        raise ConfigError(
+            "Evaluation retrains under other seeds, which a recorded loop or a checkpoint does not allow. "
+            "Describe the training by TrainingSettings and call study.train()"
+        )
+    if len(queries.query_ids) < MIN_QUERIES:
+        raise ConfigError(
+            f"{len(queries.query_ids)} queries are too few to evaluate on. Give at least {MIN_QUERIES}: half "
+            "calibrate, the others are scored"
+        )
+    if method.notion != "leave_one_out":
+        raise ConfigError(f"Evaluation scores leave_one_out values, not {method.notion}. Set simulation.notion")
+
+
+def _written(measure: str, value: object) -> str:
+    assert isinstance(value, float)
+    return f"{value:.2f}" if "LDS" in measure or "correlation" in measure else percent(value)

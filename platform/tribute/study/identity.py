@@ -1,0 +1,70 @@
+"""What tells one study from another: its task, examples and training."""
+
+import hashlib
+import inspect
+from pathlib import Path
+
+from tribute.errors import ConfigError
+from tribute.study.runs import digest
+from tribute.tasks import Task
+from tribute.training import Recipe
+
+
+def study_id(recipe: Recipe) -> str:
+    """A name for the folder of a study: whoever has the same task, examples and training finds what is there.
+
+    Any number of replicates shares it. A change of a function that the task calls outside its class is not seen.
+    """
+    data, task = recipe.data, recipe.task
+    columns = [
+        [name, str(values.dtype), values.shape, _sha256(values.tobytes())]
+        for name, values in sorted(data.columns.items())
+    ]
+    sources = [
+        [source_id, int(count)] for source_id, count in zip(data.source_ids, data.counts.tolist(), strict=True)
+    ]
+    model = [list(task.shapes), task.size, _sha256(task.initial(0).numpy().tobytes())]
+    training = recipe.training.model_copy(
+        update={"replicates": 1, "seed": 0, "recordings": (), "checkpoint": None}
+    )
+    adopted = [_sha256(path.read_bytes()) for path in _adopted_files(recipe)]
+    return f"study-{digest(sources, columns, model, _code(task.task), training.fingerprint(), adopted)}"
+
+
+def check_task(task: object) -> None:
+    """Refuse what is no task.
+
+    Raises:
+        ConfigError: names the functions that it lacks.
+    """
+    if isinstance(task, type):
+        raise ConfigError(f"task is the class {task.__name__}. Give an instance of it: {task.__name__}()")
+    needed = ("build", "training_loss", "measurement")
+    lacking = [name for name in needed if not callable(getattr(task, name, None))]
+    if lacking:
+        raise ConfigError(
+            f"task is a {type(task).__name__} without {', '.join(lacking)}. Write the functions build(), "
+            "training_loss(model, batch) and measurement(model, queries): see tribute.Task"
+        )
+
+
+def _adopted_files(recipe: Recipe) -> list[Path]:
+    recorded = [
+        folder / name for folder in recipe.training.recordings for name in ("recording.json", "steps.jsonl")
+    ]
+    return recorded + ([recipe.training.checkpoint] if recipe.training.checkpoint else [])
+
+
+def _code(task: Task) -> list[str]:
+    """The class of a task, its source text where that can be read, and its fields."""
+    kind = type(task)
+    try:
+        text = inspect.getsource(kind)
+    except (OSError, TypeError):
+        text = ""
+    fields = repr(sorted(vars(task).items())) if hasattr(task, "__dict__") else ""
+    return [kind.__qualname__, text, fields]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,20 @@
+"""A study computes the same numbers in this process and on Ray."""
+
+import numpy as np
+import pytest
+
+import tribute
+from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
+
+
+@pytest.mark.timeout(1500)
+def test_the_same_influence_and_shares_on_ray() -> None:
+    found = []
+    for ray in (False, True):
+        study = tribute.Study(TASK, BY_SOURCE, training=TRAINING, replicates=2, ray=ray)
+        study.train()
+        influence = study.attribute(QUERIES)
+        found.append((influence.influence_RQS, study.value(influence).shares().exact))
+        study.close()
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]

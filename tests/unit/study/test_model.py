@@ -1,0 +1,81 @@
+"""Trainings that were done elsewhere: a recorded loop, and a bare checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import tribute
+from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
+from tribute.errors import ConfigError, SimulationError
+
+
+def loop(study: tribute.Study, seed: int, dropped: bool = False) -> nn.Module:
+    """A loop of plain PyTorch over the examples of a study; `dropped` trains on other examples than it records."""
+    torch.manual_seed(seed)
+    model = TASK.build()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    features, labels = (torch.from_numpy(study.data.columns[name]) for name in ("features", "labels"))
+    with study.record(model, optimizer) as recorder:
+        for indices in torch.randperm(len(labels)).split(16)[:5]:
+            recorder.batch(indices)
+            used = indices + 1 if dropped else indices
+            cross_entropy(model(features[used % len(labels)]), labels[used % len(labels)]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return model
+
+
+def test_a_recorded_loop_is_valued_like_a_training() -> None:
+    study = tribute.Study(TASK, BY_SOURCE)
+    loop(study, 0), loop(study, 1)
+    assert (study.training.optimizer, study.training.momentum, len(study.replicates)) == ("sgd", 0.9, 2)
+    values = study.value(study.attribute(QUERIES))
+    assert values.cost.retrains == 2 * len(BY_SOURCE)
+    assert sum(values.shares().exact.values()) == 1
+
+
+def test_a_loop_that_trained_on_something_else_is_refused() -> None:
+    with pytest.raises(SimulationError, match="first at step 0"):
+        loop(tribute.Study(TASK, BY_SOURCE), 0, dropped=True)
+
+
+def test_recordings_are_found_again_in_the_folder(tmp_path: Path) -> None:
+    study = tribute.Study(TASK, BY_SOURCE, folder=tmp_path)
+    loop(study, 0)
+    again = tribute.Study(TASK, BY_SOURCE, training=study.training, folder=tmp_path)
+    again.train()
+    assert again.replicates[0].sha256 == study.replicates[0].sha256
+
+
+def test_a_checkpoint_is_continued_from(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = TASK.build()
+    safetensors.torch.save_file(module.state_dict(), tmp_path / "model.safetensors")
+    further = tribute.SimulationSettings(base="continue", steps=10)
+    found = [
+        tribute.Study.from_checkpoint(TASK, BY_SOURCE, given, training=TRAINING, simulation=further)
+        for given in (module, module.state_dict(), tmp_path / "model.safetensors")
+    ]
+    influences = [study.attribute(QUERIES).influence_QS for study in found]
+    assert all(np.array_equal(influences[0], influence) for influence in influences)
+    values = found[0].value(found[0].attribute(QUERIES))
+    assert not values.calibration["calibrated"]
+    assert values.cost.retrains == 0
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "options", "message"),
+    [
+        ("nowhere.safetensors", {}, "does not exist. Give a module"),
+        (nn.Linear(2, 2), {}, "missing or have another shape"),
+        (nn.Linear(2, 2), {"simulation": tribute.SimulationSettings()}, "no recorded steps to replay"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_used_is_refused(checkpoint: object, options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tribute.Study.from_checkpoint(TASK, BY_SOURCE, checkpoint, **options)  # type: ignore[arg-type]
