@@ -12,14 +12,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from tests.unit.royalty.issued import Key, issue
+from tests.unit.royalty.issued import CERTIFICATE, Key, issue
 from tribute.royalty.account import Agreement, owed
 from tribute.royalty.document import Adjustment, Statement
 from tribute.royalty.render import render_html, render_text
-from tribute.royalty.statement import LineValue, Pool, PublisherValue, Quality
+from tribute.royalty.statement import LineValue, Pool, PublisherValue
 
 HERE = Path(__file__).parent
-CERTIFICATE = Quality("evaluate-0123456789ab", 32 * "ab", Decimal("0.087"), Decimal("0.931"))
 EUROS = (Pool("answers", "EUR", 2_500_000, (("payment fees", 500_000),), Fraction(1, 2)),)
 ABROAD = (Pool("tokyo", "JPY", 1_000_001), Pool("gulf", "KWD", 3_210_987))
 VALUES = {"aurora": ("30", "10"), "borealis": ("5", "3"), "cassini": ("-0.5",), "dahlia": ("2",)}

@@ -11,8 +11,10 @@ from tribute.catalog import lineage, run_id
 from tribute.config import Project
 from tribute.errors import MoneyError, PolicyError
 from tribute.royalty.division import Policy, parse_policy, policy_json
+from tribute.royalty.document import QualityCertificate
 from tribute.royalty.exact import canonical_json, parse_money
-from tribute.royalty.statement import Pool, Quality
+from tribute.royalty.exact.text import plain
+from tribute.royalty.statement import Pool
 from tribute_storage import SCHEMAS, Lake, connect
 
 
@@ -103,7 +105,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
     return lake.append("policies", str(row["run_id"]), pa.Table.from_pylist([row], SCHEMAS["policies"]))
 
 
-def quality_certificate(project: Project, period: str) -> Quality | None:
+def quality_certificate(project: Project, period: str) -> QualityCertificate | None:
     """The certificate of this simulation, of the period or the latest before it: of most seeds, the newest."""
     with connect(project.lake_root) as connection:
         found = connection.execute(
@@ -113,7 +115,15 @@ def quality_certificate(project: Project, period: str) -> Quality | None:
             "order by c.period desc, c.seeds desc, r.committed_at desc, c.run_id limit 1",
             [lineage(project).simulate_run, period],
         ).fetchone()
-    return Quality(found[0], found[1], *(Decimal(f"{value:.3f}") for value in found[2:])) if found else None
+    if found is None:
+        return None
+    certificate_id, sha256, misallocated, coverage = found
+    return QualityCertificate(
+        certificate_id=certificate_id,
+        sha256=sha256,
+        misallocated_pool=plain(Decimal(f"{misallocated:.3f}")),
+        coverage_95=plain(Decimal(f"{coverage:.3f}")),
+    )
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

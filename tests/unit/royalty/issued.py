@@ -14,7 +14,7 @@ from typing import Any
 
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.division.policy import Policy, policy_record
-from tribute.royalty.document import AccountBalance, AccountState, Adjustment, Statement
+from tribute.royalty.document import AccountBalance, AccountState, Adjustment, QualityCertificate, Statement
 from tribute.royalty.statement.build import Books, build_statements
 from tribute.royalty.statement.inputs import LineValue, PeriodFacts, Pool, PublisherValue
 
@@ -23,6 +23,9 @@ POOLS: Pools = (("EUR", "advertising", 2_000_001), ("EUR", "licences", 3_000), (
 PUBLISHERS = ("aurora", "Borealis & Söhne", "cassini-2")
 RULE = Policy("attribution-λ", "2", noise_floor=True)
 POLICY = policy_record(RULE).plain()
+CERTIFICATE = QualityCertificate(
+    certificate_id="evaluate-0123456789ab", sha256=32 * "ab", misallocated_pool="0.087", coverage_95="0.931"
+)
 
 Key = tuple[str, str]  # publisher, currency
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from tests.unit.royalty.issued import revised
+from tests.unit.royalty.issued import CERTIFICATE, revised
 from tribute.royalty.account import Agreement
 from tribute.royalty.division import Policy, policy_record
 from tribute.royalty.document import (
@@ -12,7 +12,6 @@ from tribute.royalty.document import (
     AccountState,
     Adjustment,
     PoolDeduction,
-    QualityCertificate,
     SourceLine,
     Statement,
     StatementLine,
@@ -37,9 +36,6 @@ NAMES = {"aurora": "Aurora Press", "borealis": "Borealis & Söhne", "cassini": "
 SHARES = {"aurora": (Fraction(3, 4), Fraction(1, 24)), "borealis": (Fraction(3, 20), Fraction(1, 30))}
 """Attributed and unattributed parts; Cassini has the last 1/40, all of it unattributed."""
 POLICY = policy_record(Policy("attribution-clip-aggregate", "2"))
-CERTIFICATE = QualityCertificate(
-    certificate_id="evaluate-0123456789ab", sha256=32 * "ab", misallocated_pool="0.087", coverage_95="0.931"
-)
 
 
 def account(

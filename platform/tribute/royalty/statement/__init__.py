@@ -4,7 +4,7 @@ from tribute.royalty.statement.alarms import AlarmLimits, alarms
 from tribute.royalty.statement.balance_checks import check_period, check_statement
 from tribute.royalty.statement.build import Books, build_statements
 from tribute.royalty.statement.comparison import compare
-from tribute.royalty.statement.inputs import LineValue, PeriodFacts, Pool, PublisherValue, Quality
+from tribute.royalty.statement.inputs import LineValue, PeriodFacts, Pool, PublisherValue
 
 __all__ = [
     "AlarmLimits",
@@ -13,7 +13,6 @@ __all__ = [
     "PeriodFacts",
     "Pool",
     "PublisherValue",
-    "Quality",
     "alarms",
     "build_statements",
     "check_period",

@@ -16,7 +16,6 @@ from tribute.royalty.document import (
     Adjustment,
     PolicyRecord,
     PoolDeduction,
-    QualityCertificate,
     Statement,
     StatementParts,
     StatementPool,
@@ -26,7 +25,7 @@ from tribute.royalty.document import (
 from tribute.royalty.exact.calendar import ends_accounting_period, period_days
 from tribute.royalty.exact.money import Money, allocate
 from tribute.royalty.exact.text import percent, plain, total
-from tribute.royalty.statement.inputs import PeriodFacts, Pool, PublisherValue, Quality
+from tribute.royalty.statement.inputs import PeriodFacts, Pool, PublisherValue
 from tribute.royalty.statement.lines import USE_TYPE, PoolMoney, statement_lines
 
 CONFIDENCE: Literal["0.95"] = "0.95"
@@ -150,7 +149,7 @@ def _statement(
         value_run=facts.value_run,
         simulate_run=facts.simulate_run,
         train_run=facts.train_run,
-        quality_certificate=_quality(facts.quality),
+        quality_certificate=facts.quality,
         agreement=agreement.terms(),
         policy=settled.policy,
         pools=settled.records,
@@ -173,17 +172,6 @@ def _statement(
         if facts.superseded
         else balance(agreement, opening, facts.period, amount.minor, adjustments),
         totals=StatementTotals(line_count=len(lines), lines_amount_minor=sum(line.amount_minor for line in lines)),
-    )
-
-
-def _quality(quality: Quality | None) -> QualityCertificate | None:
-    if quality is None:
-        return None
-    return QualityCertificate(
-        certificate_id=quality.certificate_id,
-        sha256=quality.sha256,
-        misallocated_pool=plain(quality.misallocated_pool),
-        coverage_95=plain(quality.coverage_95),
     )
 
 

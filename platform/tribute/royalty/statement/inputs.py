@@ -8,6 +8,7 @@ from fractions import Fraction
 from tribute.errors import MoneyError
 from tribute.royalty.division.allocation import Claim
 from tribute.royalty.division.policy import DEFAULT_POLICY, Policy
+from tribute.royalty.document import QualityCertificate
 from tribute.royalty.exact.money import Money, currency_exponent
 
 
@@ -57,20 +58,6 @@ class PublisherValue:
             Fraction(sum(line.tokens for line in self.lines)),
             {name: Fraction(nats) for name, nats in self.by_customer.items()},
         )
-
-
-@dataclass(frozen=True)
-class Quality:
-    """A quality certificate: its id, the SHA-256 of its page, and its two headlines, parts of 1.
-
-    `misallocated_pool`: what part of the pool goes to another payee than real retraining says; `coverage_95`: what
-    part of the 95% intervals held the retrained truth.
-    """
-
-    certificate_id: str
-    sha256: str
-    misallocated_pool: Decimal
-    coverage_95: Decimal
 
 
 @dataclass(frozen=True)
@@ -127,7 +114,7 @@ class PeriodFacts:
     """Publisher and currency of every statement of the final version that this one restates; none: it restates
     none, and moves the accounts."""
     final: bool = False
-    quality: Quality | None = None
+    quality: QualityCertificate | None = None
 
     def __post_init__(self) -> None:
         ids = [pool.pool_id for pool in self.pools]

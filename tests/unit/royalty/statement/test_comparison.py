@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import issue, revised
-from tests.unit.royalty.specimens import CERTIFICATE, one
+from tests.unit.royalty.issued import CERTIFICATE, issue, revised
+from tests.unit.royalty.specimens import one
 from tribute.errors import MoneyError
 from tribute.royalty.division.policy import DEFAULT_POLICY, Policy
 from tribute.royalty.document import Statement
