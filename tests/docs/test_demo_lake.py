@@ -1,0 +1,80 @@
+"""The lake's commands on the demo: what they explain, keep and publish."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tribute_jobs.cli import main
+from tribute_storage import Lake
+
+Tribute = Callable[[str], str]
+PROJECT = "tribute-demo/project.yaml"
+
+
+@pytest.fixture
+def folder(demo: Path, tmp_path: Path) -> Path:
+    """A copy of the folder in which the demo has run."""
+    shutil.copytree(demo / "tribute-demo", tmp_path / "tribute-demo")
+    return tmp_path
+
+
+@pytest.fixture
+def tribute(folder: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Tribute:
+    """Run a command line in that folder; what it printed."""
+
+    def call(line: str) -> str:
+        monkeypatch.setattr(sys, "argv", shlex.split(line))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capfdbinary.readouterr()
+        assert ended.value.code in (0, None), printed.err.decode()
+        return printed.out.decode()
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+    return call
+
+
+def test_the_schema_explains_tables_and_macros(tribute: Tribute) -> None:
+    rows = [json.loads(line) for line in tribute(f"tribute sql {PROJECT} --schema --format json").splitlines()]
+    assert {"influence", "usage", "runs", "top_sources(query)", "as_of(table, version)"} <= {
+        row["table"] for row in rows
+    }
+    assert [row for row in rows if not row["meaning"]] == []
+
+
+def test_upkeep_changes_no_answer(tribute: Tribute, folder: Path) -> None:
+    question = f'tribute sql {PROJECT} "from influence order by all" --format csv'
+    lake = Lake(folder / "tribute-demo" / "tribute-data" / "lake")
+    before = tribute(question)
+    (folder / "tribute-demo" / "tribute-data" / "lake" / "influence" / ".half-written").touch()
+    assert "1 files of interrupted runs deleted" in tribute(f"tribute doctor {PROJECT} --clear-orphans --hours 0")
+    for command in ("compact", "checkpoint", "retain --days 0"):
+        assert "influence" in tribute(f"tribute lake {command} {PROJECT}")
+    assert tribute(question) == before
+    assert len(lake.files("influence")) == 1
+
+
+def test_published_files_hold_a_publisher_s_own_rows(tribute: Tribute) -> None:
+    tribute(f"tribute publish {PROJECT}")
+    for name, count in (("operator", 10), ("publisher-mike-bayer", 1)):
+        answer = tribute(
+            f"tribute sql tribute-demo/tribute-data/published/{name}.duckdb --format json "
+            "\"select publisher_id, share from publisher_value('2026-10')\""
+        )
+        publishers = {json.loads(line)["publisher_id"] for line in answer.splitlines()}
+        assert "mike-bayer" in publishers
+        assert len(publishers) == count
+
+
+def test_the_committed_picture_is_one_that_report_draws(tribute: Tribute, folder: Path) -> None:
+    tribute(f"tribute report {PROJECT} --period 2026-10 --picture shares.svg")
+    drawn = (folder / "shares.svg").read_text()
+    committed = (Path(__file__).parents[2] / "docs" / "assets" / "demo-shares.svg").read_text()
+    assert drawn.count('class="interval"') == committed.count('class="interval"') == 10
+    assert drawn.partition("<title>")[0] == committed.partition("<title>")[0]

@@ -1,0 +1,57 @@
+"""Reference pages name everything that the code has."""
+
+import typer
+from docs.generate.charts import estimators_chart, misallocation_chart
+from docs.generate.command_line_page import command_line_page
+from docs.generate.diagrams import flow_diagram, rooms_diagram
+from docs.generate.settings_page import settings_page
+from docs.generate.tables_page import tables_page
+
+from tribute.config import Project, Settings
+from tribute_jobs.cli import app
+from tribute_storage.schemas import SCHEMAS
+
+
+def test_every_setting_has_a_row_with_its_default() -> None:
+    page = settings_page()
+    sections = [field.annotation for field in Project.model_fields.values()]
+    keys = {
+        key
+        for each in sections
+        if isinstance(each, type) and issubclass(each, Settings)
+        for key in each.model_fields
+    }
+    assert [key for key in keys if f"| `{key}` |" not in page] == []
+    assert "| `learning_rate` | number, > 0 | `0.003` |" in page
+    assert page.count("## `corpus.duplicates`") == 1
+
+
+def test_every_command_has_a_section_with_its_options() -> None:
+    page = command_line_page()
+    group = typer.main.get_command(app)
+    names = [
+        f"{name} {inner}" if inner else name
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+        for inner in getattr(command, "commands", {"": None})
+        if not command.hidden
+    ]
+    assert [name for name in names if f"### tribute {name}\n" not in page] == []
+    assert "`--as-of`" in page
+    assert "[bold" not in page
+
+
+def test_every_column_of_every_table_has_a_meaning() -> None:
+    page = tables_page()
+    for name, schema in SCHEMAS.items():
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert [field.name for field in schema if f"| `{field.name}` |" not in section] == []
+    assert "|  |\n" not in page.replace("|  | ", "")
+
+
+def test_diagrams_are_the_same_bytes_each_time_and_hold_every_room() -> None:
+    drawn = rooms_diagram()
+    assert drawn == rooms_diagram()
+    assert all(f">{room}<" in drawn for room in ("catalog", "royalty", "commands", "querying"))
+    assert flow_diagram().count('class="arrow"') == 6
+    assert estimators_chart() == estimators_chart()
+    assert misallocation_chart().count("<circle") == 3 + 15
