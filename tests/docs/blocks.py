@@ -14,6 +14,7 @@ import yaml
 
 from tests.projects import settings
 from tribute.config import Project, load_project
+from tribute.royalty.proof.__main__ import main as verify
 from tribute_jobs.cli import main
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -99,6 +100,9 @@ class Reader:
             self.patch.setattr(sys, "stdin", io.StringIO(shlex.split(piped["text"])[0]))
             command = piped["rest"]
         words = shlex.split(command)
+        if words[0] == "tribute-verify":
+            assert verify(words[1:]) == 0, f"{self.page}: `{command}` found a problem"
+            return
         assert words[0] == "tribute", f"{self.page}: no test runs `{command}`"
         self.patch.setattr(sys, "argv", words)
         with pytest.raises(SystemExit) as ended:

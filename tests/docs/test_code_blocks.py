@@ -17,9 +17,9 @@ RUN = [page for page in PAGES if any(block.language != OUTPUT for block in block
 
 ELSEWHERE = {
     "make": "Makefile",
+    "pip install ./verify": "tests/unit/royalty/proof/test_distribution.py",
     "pip install": "Makefile",
     "source": "Makefile",
-    "python -m venv": "Makefile",
     "tribute evaluate": "tests/e2e/test_evaluate.py",
     "tribute serve": "tests/e2e/test_service.py",
     "curl": "tests/e2e/test_service.py",
