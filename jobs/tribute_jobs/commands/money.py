@@ -116,7 +116,7 @@ def open_dispute(
 ) -> None:
     """Record that a publisher contests a line or a statement, and print the dispute's id."""
     settings = opened(project)
-    from tribute_jobs.inquiries.dispute_text import print_opened
+    from tribute_jobs.inquiries.dispute import print_opened
 
     print_opened(settings, about, kind, text, field, as_json)
 
@@ -130,7 +130,7 @@ def resolve(
 ) -> None:
     """Record how a dispute was resolved."""
     settings = opened(project)
-    from tribute_jobs.inquiries.dispute_text import print_resolved
+    from tribute_jobs.inquiries.dispute import print_resolved
 
     print_resolved(settings, dispute_id, action, as_json)
 
@@ -139,6 +139,6 @@ def resolve(
 def list_disputes(project: ProjectFile, period: OptionalPeriod = None, as_json: AsJson = False) -> None:
     """List disputes with state and age, open ones first."""
     settings = opened(project)
-    from tribute_jobs.inquiries.dispute_text import print_disputes
+    from tribute_jobs.inquiries.dispute import print_disputes
 
     print_disputes(settings, period, as_json)

@@ -73,7 +73,7 @@ def verify(
         found = verdict(file, key)
     else:
         settings = opened(project)
-        from tribute_jobs.inquiries.verify import verdict_with_project
+        from tribute_jobs.inquiries.audit import verdict_with_project
 
         found = verdict_with_project(file, key, settings)
     print(found.as_json() if as_json else found.as_text())

@@ -1,7 +1,9 @@
-"""Whether a project still holds what a bundle rests on: runs, files and ledger are found and hashed again."""
+"""`tribute verify --project`: whether a project still holds the runs, files and ledger that a bundle rests on."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import duckdb
@@ -9,12 +11,30 @@ import duckdb
 from tribute.config import Project
 from tribute.errors import LedgerError, ProofError
 from tribute.royalty.document import Bundle, BundleFile, BundleInput
-from tribute.royalty.proof import Problem
+from tribute.royalty.proof import Problem, Verdict, verdict
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
 from tribute_jobs.period.ledger import ledger_head
 from tribute_storage import connect
 
 Entry = TypeVar("Entry", BundleInput, BundleFile)
+
+
+def verdict_with_project(file: Path, key: str | None, project: Project) -> Verdict:
+    """Verify a bundle. If it holds by itself, hash everything that it rests on again, in the project.
+
+    Args:
+        key: the payer's public key, 64 hexadecimal digits. If given, it must have signed.
+
+    Raises:
+        ProofError: the file is not a bundle or cannot be read, the key is not a public key, or the bundle is of
+            another project.
+    """
+    found = verdict(file, key)
+    if found.kind != "bundle":
+        raise ProofError(f"{file} is a statement. Give --project together with the bundle.json in its folder")
+    if found.problems or not isinstance(found.document, Bundle):
+        return found
+    return replace(found, problems=recheck(project, found.document, found.sha256), compared=True)
 
 
 def recheck(project: Project, bundle: Bundle, sha256: str) -> list[Problem]:
