@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.royalty.issued import history, statements
-from tests.unit.royalty.proof.forger import canonical, facts_of, typed
+from tests.unit.royalty.proof.forger import canonical, facts_of
 from tribute.errors import LedgerError, ProofError
 from tribute.royalty.account.ledger import GENESIS, Entry, Posting, account_name, balances, check_chain, entries
 from tribute.royalty.document import Bundle, Statement
@@ -79,7 +79,7 @@ def period(seed: int) -> tuple[Bundle, list[Statement]]:
     pools = [("EUR", "a", random.randrange(10**6)), ("KWD", "b", random.randrange(10**4))][
         : random.randrange(1, 3)
     ]
-    issued = typed(statements("2026-10", names, random.randrange(1, 4), pools, seed=seed))
+    issued = statements("2026-10", names, random.randrange(1, 4), pools, seed=seed)
     bundle = build_bundle(facts_of(issued[0]), issued, PEM)
     return bundle, with_proofs(bundle, issued)
 
@@ -183,17 +183,17 @@ def test_the_fast_text_of_an_amount_is_the_slow_one(minor: int, currency: str) -
     assert amount_text(minor, currency) == Money(minor, currency).text()
 
 
-def posted(months: list[list[dict[str, Any]]]) -> list[Entry]:
+def posted(months: list[list[Statement]]) -> list[Entry]:
     """The ledger of some months, after checking the accounts at the end of every statement."""
     found: list[Entry] = []
     for statement in (each for month in months for each in month):
         found += entries(statement, len(found) + 1, found[-1].sha256 if found else GENESIS)
-        names, currency, b = statement["publisher_id"], statement["currency"], statement["balance"]
+        publisher, currency, b = statement.publisher_id, statement.currency, statement.balance
         now = balances(found)
-        assert now.get((f"Liabilities:Publishers:{names}", currency), 0) == -b["closing_balance_minor"]
-        assert now.get((f"Assets:Advances:{names}", currency), 0) == b["unrecouped_advance_minor"]
-        reserves = sum(minor for _, minor in b["account"]["reserves"])
-        assert now.get((f"Liabilities:Reserves:{names}", currency), 0) == -reserves
+        assert now.get((f"Liabilities:Publishers:{publisher}", currency), 0) == -b.closing_balance_minor
+        assert now.get((f"Assets:Advances:{publisher}", currency), 0) == b.unrecouped_advance_minor
+        reserves = sum(minor for _, minor in b.account.reserves)
+        assert now.get((f"Liabilities:Reserves:{publisher}", currency), 0) == -reserves
     return found
 
 

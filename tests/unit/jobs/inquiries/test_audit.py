@@ -12,13 +12,13 @@ import pytest
 from tests.golden.statement_cases import RECOUNTED, settled
 from tests.unit.jobs.commanding import Ran, tribute
 from tests.unit.royalty.issued import statements
-from tests.unit.royalty.proof.forger import canonical, facts_of, typed
+from tests.unit.royalty.proof.forger import canonical, facts_of
 from tribute.royalty.document import Bundle, Statement
 from tribute.royalty.proof import build_bundle, new_key, public_key, with_proofs
 from tribute.royalty.proof.__main__ import main
 
 PEM, PUBLIC = new_key()
-ISSUED = typed(statements())
+ISSUED = statements()
 BUNDLE = build_bundle(facts_of(ISSUED[0]), ISSUED, PEM)
 PROVEN = with_proofs(BUNDLE, ISSUED)
 
@@ -53,7 +53,7 @@ def test_a_statement_that_holds_says_who_is_paid_what_and_who_signed(verify: Ver
 
 
 def test_a_restated_statement_and_its_bundle_say_that_nothing_is_paid(tmp_path: Path) -> None:
-    november = typed(settled("2026-11", values=RECOUNTED, version=2))
+    november = settled("2026-11", values=RECOUNTED, version=2)
     bundle = build_bundle(facts_of(november[0]), november, PEM)
     for document in (bundle, with_proofs(bundle, november)[0]):
         ran = tribute("verify", written(tmp_path, document))

@@ -12,14 +12,14 @@ from tribute.royalty.proof.signing import public_key, sign
 Plain = dict[str, Any]
 
 
-def typed(statements: Sequence[Any]) -> list[Statement]:
-    """Statements as the proof takes them."""
+def typed(statements: Sequence[Plain]) -> list[Statement]:
+    """The statements that JSON holds."""
     return [Statement.model_validate(each) for each in statements]
 
 
-def plain(statements: Sequence[Any]) -> list[Plain]:
+def plain(statements: Sequence[Statement]) -> list[Plain]:
     """Statements as JSON holds them, to be changed."""
-    return [each.plain() for each in typed(statements)]
+    return [each.plain() for each in statements]
 
 
 def facts_of(statement: Statement, **changes: Any) -> BundleFacts:

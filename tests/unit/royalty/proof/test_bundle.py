@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.royalty.issued import statements
-from tests.unit.royalty.proof.forger import facts_of, forged_bundle, forged_statement, typed
+from tests.unit.royalty.proof.forger import facts_of, forged_bundle, forged_statement
 from tribute.errors import ProofError
 from tribute.royalty.document import BundleFacts
 from tribute.royalty.proof.bundle import build_bundle, signed_part, tree_head, with_proofs
@@ -15,7 +15,7 @@ from tribute.royalty.proof.merkle import EMPTY_ROOT
 from tribute.royalty.proof.signing import check, new_key
 
 PEM, PUBLIC = new_key()
-ISSUED = typed(statements())
+ISSUED = statements()
 FACTS = facts_of(ISSUED[0])
 BUNDLE = build_bundle(FACTS, ISSUED[::-1], PEM)
 

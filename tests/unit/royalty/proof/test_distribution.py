@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.unit.royalty.issued import statements
-from tests.unit.royalty.proof.forger import facts_of, typed
+from tests.unit.royalty.proof.forger import facts_of
 from tribute.royalty.proof import build_bundle, new_key, with_proofs
 
 ROOT = Path(__file__).parents[4]
@@ -64,7 +64,7 @@ def test_nothing_else_can_be_imported_there(environment: Path) -> None:
 
 
 def test_a_statement_and_a_bundle_are_verified_there_within_two_seconds(environment: Path, tmp_path: Path) -> None:
-    issued = typed(statements())
+    issued = statements()
     bundle = build_bundle(facts_of(issued[0]), issued, new_key()[0])
     for document in (bundle, with_proofs(bundle, issued)[0]):
         content, path = document.canonical(), tmp_path / "sent.json"

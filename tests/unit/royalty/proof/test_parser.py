@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.unit.royalty.issued import statements
-from tests.unit.royalty.proof.forger import canonical, facts_of, typed
+from tests.unit.royalty.proof.forger import canonical, facts_of
 from tribute.royalty.document import Bundle, Statement
 from tribute.royalty.proof.bundle import build_bundle, with_proofs
 from tribute.royalty.proof.findings import Problem
 from tribute.royalty.proof.parser import parse
 from tribute.royalty.proof.signing import new_key
 
-ISSUED = typed(statements())
+ISSUED = statements()
 BUNDLE = build_bundle(facts_of(ISSUED[0]), ISSUED, new_key()[0])
 STATEMENT = with_proofs(BUNDLE, ISSUED)[1]
 RELEASE = "If another release of tribute wrote the file, verify it with that release"

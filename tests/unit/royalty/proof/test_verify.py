@@ -13,7 +13,6 @@ from tests.unit.royalty.proof.forger import (
     facts_of,
     forged_bundle,
     forged_statement,
-    typed,
 )
 from tribute.royalty.proof.bundle import build_bundle, with_proofs
 from tribute.royalty.proof.findings import Problem
@@ -21,11 +20,11 @@ from tribute.royalty.proof.signing import new_key
 from tribute.royalty.proof.verify import check_bundle, check_statement, verify_bundle, verify_statement
 
 PEM, PUBLIC = new_key()
-ISSUED = typed(statements())
+ISSUED = statements()
 FACTS = facts_of(ISSUED[0])
 BUNDLE = build_bundle(FACTS, ISSUED, PEM)
 STATEMENT = with_proofs(BUNDLE, ISSUED)[1]
-SMALL = build_bundle(FACTS, typed(statements(publishers=("a", "b"), sources=1, pools=(("EUR", "p", 1_000),))), PEM)
+SMALL = build_bundle(FACTS, statements(publishers=("a", "b"), sources=1, pools=(("EUR", "p", 1_000),)), PEM)
 
 Change = Callable[[Plain], object]
 
@@ -41,7 +40,7 @@ def test_what_is_issued_holds() -> None:
 
 
 def test_months_under_all_kinds_of_terms_hold() -> None:
-    for month in map(typed, history(8, 5)):
+    for month in history(8, 5):
         bundle = build_bundle(facts_of(month[0]), month, PEM)
         assert check_bundle(bundle, PUBLIC) == []
         assert [check_statement(statement, PUBLIC) for statement in with_proofs(bundle, month)] == [[]] * len(

@@ -37,7 +37,7 @@ named = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.na
 def issued(policy: Policy, **changes: Any) -> list[Statement]:
     """Three publishers under a policy; the last one's interval reaches down to zero."""
     fees = FEES if "user_centric" in policy.weights else None
-    return typed(statements(policy=policy, fees=fees, **changes))
+    return statements(policy=policy, fees=fees, **changes)
 
 
 def found(made: list[Statement]) -> tuple[set[str], set[str]]:

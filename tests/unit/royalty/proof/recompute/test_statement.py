@@ -9,7 +9,7 @@ import pytest
 
 from tests.golden.statement_cases import ABROAD, EUROS, REASON, RECOUNTED, settled
 from tests.unit.royalty.issued import POLICY, statements
-from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_bundle, plain, typed
+from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_bundle, plain
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.policy import DEFAULT_POLICY
 from tribute.royalty.document import AccountState
@@ -19,7 +19,7 @@ from tribute.royalty.proof.signing import new_key
 from tribute.royalty.proof.verify import check_bundle, verify_bundle
 
 PEM, _ = new_key()
-HONEST = facts_of(typed(statements())[0]).plain()
+HONEST = facts_of(statements()[0]).plain()
 QUARTER = {"guarantee_minor": 900_000, "accounting_period": "quarter", "reserve_rate": Fraction(1, 10)}
 TERMS = {
     "aurora": {**QUARTER, "reserve_months": 3, "withholding_rate": Fraction(3, 20)},
@@ -76,8 +76,7 @@ def test_the_golden_months_hold() -> None:
     moved = owed([(each, REASON) for each in november + again], "2026-12")
     december = settled("2026-12", november, moved)
     for month in (november, again, december, settled("2026-11", pools=ABROAD), settled("2027-01", december)):
-        final = typed(month)
-        assert check_bundle(build_bundle(facts_of(final[0]), final, PEM)) == []
+        assert check_bundle(build_bundle(facts_of(month[0]), month, PEM)) == []
     assert any(line["line_type"] == "source" for line in plain(november)[0]["lines"])
     assert plain(december)[1]["balance"]["adjustments"][0]["running"] is True
     assert EUROS[0].pool_id == "answers"
