@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 FOLDS = 5
@@ -170,7 +170,7 @@ def sample_size(pilot: Distilled, of_CK: Array, half_width: float, confidence: f
     """
     population, drawn = pilot.sample.population, len(pilot.residual_nC)
     spread = float((pilot.residual_nC @ of_CK).std(0, ddof=1).max(initial=0.0))
-    quantile = student.ppf((1 + confidence) / 2, max(drawn - 1, 1))
+    quantile = stdtrit(max(drawn - 1, 1), (1 + confidence) / 2)
     wanted = (quantile * population * spread / max(half_width, 1e-300)) ** 2
     needed = int(np.ceil(wanted / (1 + wanted / population) / FOLDS)) * FOLDS
     return min(max(needed, drawn), population)

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from tribute.valuation.failures import filled
 from tribute.valuation.intervals import CONFIDENCE
@@ -48,7 +48,7 @@ class Calibration:
 
     def interval(self) -> tuple[Array, Array]:
         """Two-sided 95% intervals v -+ t_nu(.975) se of the expectation over training seeds, ([S], [S]) nats."""
-        half_S = self.std_error_S * student.ppf((1 + CONFIDENCE) / 2, self.degrees_of_freedom)
+        half_S = self.std_error_S * stdtrit(self.degrees_of_freedom, (1 + CONFIDENCE) / 2)
         return self.value_S - half_S, self.value_S + half_S
 
     def draws(self, count: int, seed: int) -> Array:

@@ -3,8 +3,14 @@
 import ast
 import re
 import warnings
+from collections import deque
+from collections.abc import Iterator
 
 PROSE_SUFFIXES = {".md", ".rst", ".txt"}
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+BLOCKS = {"body", "handlers", "orelse", "finalbody", "cases"}
+"""Fields of a syntax tree's nodes that hold statements, or parts with statements."""
 
 # Texts that are in a distribution without being its project's prose, and tests' data.
 SKIPPED = re.compile(
@@ -21,6 +27,11 @@ def is_documentation(path: str) -> bool:
     return (suffix == ".py" or suffix in PROSE_SUFFIXES) and not SKIPPED.search(path)
 
 
+def is_skipped_folder(name: str) -> bool:
+    """Whether nothing in a folder of this name is documentation."""
+    return SKIPPED.search(f"{name}/") is not None
+
+
 def documentation(path: str, content: bytes) -> str:
     """The docstrings of a module, or a prose file's text; empty if there is none or it cannot be read."""
     try:
@@ -34,6 +45,16 @@ def _docstrings(code: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(code)
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds)]
-    return "\n\n".join(text.strip() for text in found if text and text.strip())
+    texts = [ast.get_docstring(node) for node in _statements(tree) if isinstance(node, DOCUMENTED)]
+    return "\n\n".join(text.strip() for text in texts if text and text.strip())
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and its statements, in the order of `ast.walk`. Expressions hold no statements and are skipped."""
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for name in node._fields:
+            if name in BLOCKS:
+                waiting.extend(getattr(node, name))

@@ -4,16 +4,18 @@ A fresh environment has hundreds of megabytes of Python; to stay quick, a source
 order of a hash of their names until its part of `max_bytes` is full. The same versions give the same bits.
 """
 
+import csv
 import hashlib
+import os
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from tribute.config import InstalledDocsSettings
 from tribute.corpus.readers.distributions import STANDARD_LIBRARY, describe
-from tribute.corpus.readers.docstrings import documentation, is_documentation
+from tribute.corpus.readers.docstrings import documentation, is_documentation, is_skipped_folder
 from tribute.corpus.sources import Document, InputFile, Source, input_file
 from tribute.errors import CorpusError
 
@@ -95,16 +97,28 @@ def _distributions() -> Iterator[Candidate]:
     claimed: set[str] = set()
     for source_id in sorted(described.keys() - {"tribute"}):
         source, distribution = described[source_id]
-        names = [name for name in map(str, distribution.files or []) if name not in claimed]
+        names = [name for name in _installed_files(distribution) if name not in claimed]
         claimed.update(names)
         files = [(name, Path(str(distribution.locate_file(name)))) for name in names if is_documentation(name)]
         yield _candidate(source, files)
 
 
+def _installed_files(distribution: Distribution) -> list[str]:
+    """Paths of a distribution's files; its RECORD is read as it is, which takes a tenth of the time of `files`."""
+    record = distribution.read_text("RECORD")
+    if record is None:
+        return [str(path) for path in distribution.files or []]
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
+
+
 def _standard_library() -> Candidate:
     root = Path(sysconfig.get_paths()["stdlib"])
-    names = [path.relative_to(root).as_posix() for path in root.rglob("*.py")]
-    return _candidate(STANDARD_LIBRARY, [(name, root / name) for name in names if is_documentation(name)])
+    files: list[tuple[str, Path]] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not is_skipped_folder(name)]
+        paths = [Path(folder, name) for name in names if name.endswith(".py")]
+        files += [(path.relative_to(root).as_posix(), path) for path in paths]
+    return _candidate(STANDARD_LIBRARY, [(name, path) for name, path in files if is_documentation(name)])
 
 
 def _candidate(source: Source, files: list[tuple[str, Path]]) -> Candidate:
