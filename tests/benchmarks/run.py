@@ -5,7 +5,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("spine", "simulation", "transformer", "scaling", "evaluation", "lake", "adversary", "settle")
+NAMES = (
+    "command_line",
+    "spine",
+    "simulation",
+    "transformer",
+    "scaling",
+    "evaluation",
+    "lake",
+    "adversary",
+    "settle",
+)
 
 
 def main() -> None:

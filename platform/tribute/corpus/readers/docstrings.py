@@ -50,7 +50,7 @@ def _docstrings(code: str) -> str:
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """The module and its statements, in the order of `ast.walk`. Expressions hold no statements and are skipped."""
+    """The module and its statements, in the order of `ast.walk`; expressions hold no statements."""
     waiting: deque[ast.AST] = deque([tree])
     while waiting:
         node = waiting.popleft()
