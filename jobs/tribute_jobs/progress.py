@@ -1,4 +1,4 @@
-"""What a run tells while it works: bars and lines for people, JSON lines for machines."""
+"""Progress of a run: bars and lines for people, JSON lines for programs."""
 
 import json
 from typing import Protocol
@@ -14,9 +14,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+STAGES = {
+    "corpus": "Reads the corpus and counts the tokens of each source.",
+    "train": "Trains the model several times, each time with other random numbers, and records every step.",
+    "simulate": "Runs the last training steps again without each source, and retrains a few models to check.",
+    "attribute": "Measures how much each source helped each query. A query is one use of the model.",
+    "value": "Adds this up by publisher, with 95% intervals taken from the retrained models.",
+    "settle": "Divides the month's money in proportion to value and writes a statement for each publisher.",
+    "evaluate": "Retrains the model without sources, compares with the values and writes a certificate.",
+    "close": "Makes the month final: signs its statements and posts them to the ledger.",
+    "restate": "Issues a closed month again as its next version.",
+}
+"""What each stage does, in one sentence."""
+
 
 class Reporter(Protocol):
-    """Listens to the stages of a run."""
+    """Receives the progress of a run's stages."""
 
     def started(self, stage: str, run_id: str) -> None:
         """A stage begins to work."""
@@ -36,7 +49,7 @@ class Reporter(Protocol):
 
 
 class PeopleReporter:
-    """A bar with an estimate for the stage at work, and a line for each finished one."""
+    """For each stage: what it does, a bar while it works, and its result."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -71,12 +84,15 @@ class PeopleReporter:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        if about := STAGES.get(stage):
+            self._console.print(f"  {stage:<11}[dim]{about}[/]", highlight=False, soft_wrap=True)
+        heading = "" if about else stage
         mark = "[green]done[/]" if new else "[dim]kept[/]"
-        self._console.print(f"  {stage:<10}{mark}  {run_id:<24} {summary}", highlight=False, soft_wrap=True)
+        self._console.print(f"  {heading:<11}{mark}  {summary}  [dim]{run_id}[/]", highlight=False, soft_wrap=True)
 
     def warned(self, message: str) -> None:
         """Print the warning."""
-        self._console.print(f"  [yellow]warning[/]   {message}", highlight=False, soft_wrap=True)
+        self._console.print(f"  [yellow]warning[/]    {message}", highlight=False, soft_wrap=True)
 
 
 class JsonReporter:

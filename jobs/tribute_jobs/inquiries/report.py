@@ -50,7 +50,7 @@ def latest_valuation(project: Project, period: str) -> Valuation:
 
 
 def print_valuation(project: Project, valuation: Valuation, console: Console) -> None:
-    """The table of publishers: value, interval, tokens, share of the pools, what that is, and what is paid out."""
+    """Print the table of publishers: value, interval, share of tokens, share of the pools, amount, payment."""
     statements = latest_statements(project, valuation.period)
     settled: dict[str, list[Statement]] = defaultdict(list)
     for statement in statements:
@@ -75,7 +75,11 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
             *paid,
         )
     console.print(table)
-    console.print("  value and interval in nats, over the month's queries", style="dim")
+    console.print(
+        "  value: how much the sources lowered the model's loss on the month's queries, nats\n"
+        "  tokens: part of the corpus; share: part of the money",
+        style="dim",
+    )
     if statements:
         _print_sums(project, statements, console)
 

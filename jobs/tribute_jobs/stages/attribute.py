@@ -56,9 +56,9 @@ def attribute(context: Context, period: str) -> StageOutput:
             "where run_id = $1",
             [run_id],
         ).fetchall()
-    summary = f"{count} queries x {len(context.manifest().sources)} sources"
+    summary = f"{count} queries and {len(context.manifest().sources)} sources"
     summary += f", {exact:.2%} of them read out exactly" if exact < 1 else ""
-    return StageOutput(run_id, new, summary + (f", {unlike} unlike the corpus" if unlike else ""))
+    return StageOutput(run_id, new, summary + (f"; {unlike} queries are unlike the corpus" if unlike else ""))
 
 
 class AttributedBatch:

@@ -55,8 +55,7 @@ def simulate(context: Context) -> StageOutput:
             f"Tangents differ from real perturbations by {smoothness:.0%} on average: this training is not smooth "
             "enough for them. Use simulation.mode: paired"
         )
-    summary = f"{responses} responses, {mode}" + (f", {steps} steps" if steps else "")
-    summary += f", smoothness {smoothness:.2f}" if smoothness is not None else ""
+    summary = f"{responses} simulations, mode {mode}" + (f", {steps} steps each" if steps else "")
     return StageOutput(simulate_run, bool(missing), summary)
 
 

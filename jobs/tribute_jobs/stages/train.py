@@ -20,7 +20,7 @@ def train(context: Context) -> StageOutput:
             "select count(*), any_value(steps), avg(final_loss_nats) from trajectories where run_id = $1",
             [run_id],
         ).fetchall()
-    return StageOutput(run_id, new, f"{replicates} replicates of {steps} steps, loss {loss:.3f} nats")
+    return StageOutput(run_id, new, f"{replicates} trainings of {steps} steps, mean loss {loss:.3f} nats")
 
 
 def _train(context: Context, run_id: str) -> None:

@@ -21,7 +21,8 @@ def value(context: Context, period: str, attribute_run: str) -> StageOutput:
         summary = f"{len(publishers)} publishers, no queries in {period}"
         return StageOutput(valuation.run_id, valuation.new, summary)
     kappa = publishers[0]["shrinkage"]
-    summary = f"{len(publishers)} publishers, token-count weight {kappa:.2f}"
+    weights = f"{1 - kappa:.0%} by influence and {kappa:.0%} by token count"
+    summary = f"{len(publishers)} publishers, valued {weights}"
     return StageOutput(valuation.run_id, valuation.new, summary)
 
 
