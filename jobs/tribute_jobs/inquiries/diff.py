@@ -59,7 +59,7 @@ def _versions(project: Project, period: str) -> list[int]:
 
 
 def _policy(statement: Statement) -> Policy | None:
-    """The policy that a statement names; None if it was written by a tribute with other words for it."""
+    """The policy of a statement; None if another release of tribute words it differently."""
     try:
         return policy_from_json(statement.policy.model_dump(exclude={"sha256"}))
     except PolicyError:

@@ -47,7 +47,7 @@ def open_dispute(project: Project, about: str, kind: str, text: str, field: str 
     """Open a dispute, and whether this call did: the same one is not opened twice.
 
     Raises:
-        MoneyError: no such line, statement, type or field, nothing is said, or it was resolved already.
+        MoneyError: no such line, statement, type or field; no text; or the dispute was resolved already.
     """
     _choose("--type", kind, TYPES)
     if not text.strip():
@@ -80,7 +80,7 @@ def resolve_dispute(project: Project, dispute_id: str, action: str) -> tuple[Dis
     """Resolve a dispute, and whether this call did.
 
     Raises:
-        MoneyError: no such dispute, no action is told, or it was resolved otherwise.
+        MoneyError: no such dispute, no action is given, or it was resolved otherwise.
     """
     if not action.strip():
         raise MoneyError("A dispute is not resolved by nothing. Say what was done: --action")

@@ -39,14 +39,14 @@ where run_id = (select any_value(corpus_run) from trajectories where run_id = $t
 
 
 def explain(project: Project, line_id: str, customers: bool = False) -> Row:
-    """All that stands behind a line, JSON-ready.
+    """Everything behind a line's amount, JSON-ready.
 
     Args:
-        customers: whether to say who asked.
+        customers: whether to include customer ids.
 
     Raises:
         MoneyError: no line has this id; names near ones.
-        ValuationError: the line's valuation does not say which queries it summed.
+        ValuationError: the line's valuation does not record which queries it summed.
     """
     issued = find_issued(project, line_id, statements=False)
     line, statement = issued.line, issued.statement

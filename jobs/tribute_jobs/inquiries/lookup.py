@@ -1,4 +1,4 @@
-"""Lines and statements by their ids, and near ones where there is none."""
+"""Finds lines and statements by id, and suggests near ids."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the reading commands print: valuations, statements, status."""
+"""Output of the reading commands: valuations, statements, status."""
 
 import json
 from collections import defaultdict

@@ -30,7 +30,7 @@ BY_CUSTOMER = Policy("user-centric", basis="user_centric")
 
 @dataclass(frozen=True)
 class Division:
-    """What a policy would pay, minor units by currency and publisher, next to what the project's own pays.
+    """Amounts under a policy, minor units by currency and publisher, compared with the project's own policy.
 
     `concentration`: the Herfindahl-Hirschman index, sum of share^2, 1 where one publisher has everything.
     `moved`: what part of the pool goes to other publishers than under the project's policy.
@@ -61,7 +61,7 @@ def divide(project: Project, period: str, files: Sequence[Path] = ()) -> WhatIf:
 
     Raises:
         PolicyError: a file holds no policy, or one that this period cannot keep.
-        ValuationError: the period is not valued, or a policy that was asked for needs what it does not tell.
+        ValuationError: the period is not valued, or its valuation lacks what a requested policy needs.
     """
     own, fees = period_policy(project), customer_fees(project)
     asked = [_read(path) for path in files]

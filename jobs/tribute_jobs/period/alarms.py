@@ -1,4 +1,4 @@
-"""What to look at before a period is closed: concentration, jumps, flooding, licences that nobody can read."""
+"""Findings to review before closing a period: concentration, jumps, flooding, malformed licences."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ def period_alarms(
     Raises:
         MoneyError: a limit of money.alarms is unknown or no exact part.
         RightsError: the file of rights.terms cannot be used.
-        ValuationError: the statements' valuation does not say which queries it summed.
+        ValuationError: the statements' valuation does not record which queries it summed.
     """
     limits, now = alarm_limits(project.money.alarms), list(statements)
     if not now:

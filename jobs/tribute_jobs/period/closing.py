@@ -83,7 +83,7 @@ def _complete(context: Context, period: Period) -> None:
 
 
 def moves(final: Sequence[Reasoned], newest: Sequence[Statement], settled: Version) -> bool:
-    """Whether a restatement changes what anybody was allocated in its period, or what months to come carry.
+    """Whether a restatement changes an allocated amount of its period, or an adjustment of later months.
 
     Args:
         final: every final statement with the reason of its version.

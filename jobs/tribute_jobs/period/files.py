@@ -1,4 +1,4 @@
-"""The files of a settlement: every statement and the period, in the formats that people ask for."""
+"""The files of a settlement: every statement and the period, in all formats."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from tribute.royalty.render import period_csv, period_xlsx, render_html, render_
 from tribute_storage.atomic import write_atomically
 
 OF_PERIOD = ("bundle", "period", "report")
-"""Names of files that are no publisher's."""
+"""File names that no publisher may take."""
 
 Rendering = tuple[str, Callable[[], bytes]]
 
@@ -39,7 +39,7 @@ def _of_statements(statements: Sequence[Statement]) -> Iterator[Rendering]:
 
 
 def _file_name(publisher: str) -> str:
-    """A name of its own for any id: what a path cannot hold is percent-encoded, as in a URL."""
+    """A unique file name for any id: characters that a path cannot hold are percent-encoded, as in a URL."""
     name = quote(publisher, safe=" &'()+,=@")
     return f"{name}%" if name in OF_PERIOD else name
 

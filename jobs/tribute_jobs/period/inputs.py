@@ -1,7 +1,7 @@
-"""What the statements of a version rest on: runs of the lake's tables, and files of the project.
+"""Inputs of a version of statements: runs in the lake's tables, and files of the project.
 
-An input is all rows of a table that some runs committed. A run commits to a table once and for all, so what later
-runs add changes no input, and its digest can be taken again at any time.
+An input is all rows of a table that some runs committed. A run commits to a table once, so later runs change no
+input, and its digest can be computed again at any time.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def lake_inputs(project: Project, statement: Statement) -> list[BundleInput]:
     """Table, runs, number of rows and digest of every input of a version, given one of its statements.
 
     Raises:
-        ProofError: the valuation does not say what it rests on.
+        ProofError: the valuation does not record its inputs.
     """
     with connect(project.lake_root) as connection:
         return [

@@ -32,9 +32,9 @@ def read_ledger(project: Project) -> list[Entry]:
 
 
 def ledger_head(project: Project, period: str) -> LedgerHead:
-    """How many entries the ledger has up to the end of a period, and the hash of the last: what a bundle signs.
+    """Number of ledger entries up to the end of a period, and the hash of the last one, for the bundle to sign.
 
-    Periods are closed in order and only closing posts, so that later entries and restatements change neither.
+    Periods are closed in order and only closing posts, so later entries and restatements change neither.
 
     Raises:
         LedgerError: the chain does not hold.

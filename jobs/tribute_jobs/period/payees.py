@@ -1,4 +1,4 @@
-"""From a committed valuation to what the royalty rules need: exact numbers, described sources, all payees."""
+"""A committed valuation as inputs of the royalty rules: exact numbers, described sources, all payees."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ NOTHING = Decimal(0)
 
 
 def publisher_values(project: Project, valuation: Valuation, by_customer: bool) -> list[PublisherValue]:
-    """Every publisher of the rights book: those that the period valued, and those without sources in it.
+    """Every publisher of the rights book, with or without sources in the period.
 
     Args:
         by_customer: whether the policy needs the values of each customer's own queries.

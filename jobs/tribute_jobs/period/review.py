@@ -1,4 +1,4 @@
-"""Whether settling a month today would say what its reviewed draft says; if not, which inputs changed since."""
+"""Compares a reviewed draft with a settlement of the same month today, and names the inputs that changed."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -10,24 +10,24 @@ from tribute.royalty.exact import canonical_json
 from tribute_jobs.period.settlement import content
 
 VALUED = ("simulate_run", "train_run", "usage_count", "shrinkage")
-"""What differs with other values, and not with other rights alone, which give a valuation another run too."""
+"""Fields that differ if the values differ, but not if only the rights do; rights change `value_run` too."""
 OF_POOL = ("pool_id", "gross_revenue_minor", "deductions", "royalty_rate")
 OF_LINE = ("source_id", "split", "title", "license", "terms")
 NO_ACCOUNT: tuple[Any, ...] = (0, 0, 0, 0, ())
-"""What a statement opens with where earlier months left nothing; a missing one too."""
+"""Opening of a statement if earlier months left nothing, and of a missing statement."""
 NO_TERMS = (Agreement("any", "EUR").terms(), 0)
 """Agreement and advance granted of a statement without an agreement, and of a missing statement."""
 
 
 def require_reviewed(draft: Sequence[Statement], today: Sequence[Statement]) -> None:
-    """Refuse to make final what nobody has seen.
+    """Refuse to close a draft that settling today would not give: nobody has reviewed the new result.
 
     Args:
         draft: the newest version of a period.
-        today: what settling it now comes to, draft or final.
+        today: the result of settling it now, draft or final.
 
     Raises:
-        MoneyError: they say different things, beside version and status; names the inputs that changed.
+        MoneyError: they differ in more than version and status; names the inputs that changed.
     """
     period, version, status = draft[0].period, draft[0].statement_version, draft[0].status
     if content(draft) == content([each.model_copy(update={"status": status}) for each in today]):
@@ -58,7 +58,7 @@ def changed_inputs(before: Sequence[Statement], after: Sequence[Statement]) -> l
 
 
 def _inputs(statements: Sequence[Statement], others: Sequence[Statement]) -> dict[str, set[Any]]:
-    """What statements of a period tell of each input, whoever they are of."""
+    """Each input as the statements of a period show it, over all publishers."""
     return {
         "the policy": {each.policy.sha256 for each in statements},
         "the pools": {_picked(pool, OF_POOL) for each in statements for pool in each.pools},
@@ -69,7 +69,7 @@ def _inputs(statements: Sequence[Statement], others: Sequence[Statement]) -> dic
 
 
 def _rights(statements: Sequence[Statement], elsewhere: set[str]) -> set[Any]:
-    """Lines and names of publishers, but no name that is told here alone, due to an account or an agreement."""
+    """Lines and names of publishers, without names that only an account or an agreement brings in."""
     told = {each.publisher_id for each in statements if (_terms(each), _opening(each)) != (NO_TERMS, NO_ACCOUNT)}
     names = {(each.publisher_id, each.publisher_name) for each in statements}
     lines = {
@@ -79,14 +79,14 @@ def _rights(statements: Sequence[Statement], elsewhere: set[str]) -> set[Any]:
 
 
 def _terms(statement: Statement | None) -> tuple[AgreementTerms, int]:
-    """What a statement tells of the agreement it keeps."""
+    """The agreement of a statement, and the advance it grants."""
     if statement is None:
         return NO_TERMS
     return statement.agreement, statement.balance.advance_granted_minor
 
 
 def _opening(statement: Statement | None) -> tuple[Any, ...]:
-    """What a statement opens with: balance, advances, reserves and earnings so far in minor units, adjustments."""
+    """The opening of a statement: balance, advances, reserves and earnings so far in minor units, adjustments."""
     if statement is None:
         return NO_ACCOUNT
     balance, adjustments = statement.balance, statement.balance.adjustments

@@ -1,4 +1,4 @@
-"""Accounts run from month to month without a gap: which months are settled, or closed, before another."""
+"""Order of settling and closing: accounts run from month to month without a gap."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from tribute.royalty.exact import month_after
 from tribute_storage import connect
 
 NAMED = 12
-"""Months that a message names one by one, at most."""
+"""Most months that a message lists one by one."""
 
 
 class _Month(NamedTuple):
@@ -22,7 +22,7 @@ _Months = dict[str, _Month]
 
 
 def require_order(project: Project, period: str, step: str) -> None:
-    """That a month may be settled, or closed, now; one that is closed may always be looked at again.
+    """Check that a month may be settled, or closed, now. A closed month always passes.
 
     Settling needs every month since the last closed one to be settled; without one, every month since the first
     settled one that has queries. Closing needs them closed, and the month itself settled. The first month ever may

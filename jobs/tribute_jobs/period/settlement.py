@@ -99,7 +99,7 @@ def commit(lake: Lake, settled: Settlement) -> None:
 
 
 def content(statements: Sequence[Statement]) -> list[dict[str, Any]]:
-    """What statements say, without versions and ids: JSON-ready, by publisher and currency."""
+    """Content of statements without versions and ids, JSON-ready, sorted by publisher and currency."""
     found = []
     for each in sorted(statements, key=lambda one: one.key):
         plain = each.plain()

@@ -19,7 +19,7 @@ class Agreement:
     """Terms with a publisher in one currency; amounts in its minor units. The defaults pay all, every month.
 
     Raises:
-        MoneyError: an unknown currency, an inexact or impossible rate or amount; says which.
+        MoneyError: an unknown currency, an inexact or impossible rate or amount; names the field.
     """
 
     publisher_id: str

@@ -101,9 +101,9 @@ def _account(balance: int, unrecouped: int, reserves: Sequence[tuple[str, int]],
 def _earned_before(
     agreement: Agreement, opening: AccountState, period: str, adjustments: Sequence[Adjustment]
 ) -> int:
-    """What else counts towards the guarantee: earned in the accounting period before this month, as corrected now.
+    """Earlier earnings of the accounting period that count towards its guarantee, with their corrections.
 
-    Corrections of closed accounting periods are made with their guarantee already (`owed`) and do not count again.
+    Corrections of closed accounting periods already include their guarantee (see `owed`) and do not count.
     """
     if begins_accounting_period(period, agreement.accounting_period):
         return 0

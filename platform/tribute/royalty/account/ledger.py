@@ -1,4 +1,4 @@
-"""Double entry over closed statements: entries that sum to zero, chained by hash, and never changed afterwards."""
+"""Double-entry ledger of closed statements: entries sum to zero, are chained by hash and never change."""
 
 import hashlib
 import re
@@ -15,12 +15,12 @@ from tribute.royalty.exact.text import one_line
 
 GENESIS = "0" * 64
 HEADS = "bundles say how many entries there were, and the last hash"
-"""What stands in for the hash before the first entry, whose sequence is 1."""
+"""Previous hash of the first entry, whose sequence number is 1."""
 
 ROYALTIES, GUARANTEES = "Expenses:Royalties", "Expenses:Guarantees"
 BANK, WITHHOLDING = "Assets:Bank", "Liabilities:Withholding"
 ADVANCES, PUBLISHERS, RESERVES = "Assets:Advances:", "Liabilities:Publishers:", "Liabilities:Reserves:"
-"""With a publisher's id behind them, as it is written on its statements."""
+"""Followed by the publisher's id as its statements show it."""
 _PLAIN_START = re.compile(r"[a-wyz0-9]")
 _ESCAPED = re.compile(r"[^a-z0-9-]")
 
@@ -55,10 +55,10 @@ def entry_sha256(entry: Entry) -> str:
 
 
 def entries(statement: Statement, sequence: int, previous_sha256: str) -> tuple[Entry, ...]:
-    """What a final statement moves, an entry each; what is zero has none, a statement without movement has none.
+    """The entries of a final statement: one for each movement that is not zero.
 
-    They are: royalty earned, every adjustment, advance granted, advance recouped, guarantee shortfall, reserve
-    held, reserve released, tax withheld, payment. A statement that supersedes a posted one is not posted itself:
+    Movements, in order: royalty earned, every adjustment, advance granted, advance recouped, guarantee shortfall,
+    reserve held, reserve released, tax withheld, payment. A statement that supersedes a posted one is not posted:
     its difference is an adjustment of a later statement.
 
     Args:
@@ -105,9 +105,9 @@ def _movements(publisher: str, balance: AccountBalance) -> Iterator[tuple[str, i
 
 
 def check_chain(entries: Iterable[Entry], head_sha256: str | None = None) -> None:
-    """That entries are a whole ledger from its start on: numbered, hashed, balanced, no statement posted twice.
+    """Check that entries are a whole ledger from its start: numbered, hashed, balanced, no statement posted twice.
 
-    Every beginning of a ledger holds by itself; that entries were cut off its end shows with `head_sha256` only.
+    Every prefix of a ledger passes. Only `head_sha256` reveals that entries were cut off the end.
 
     Args:
         head_sha256: hash of the last entry, or GENESIS, as the reader knows it.

@@ -1,4 +1,4 @@
-"""What corrected versions of closed periods still owe, as adjustments of the next period that is settled."""
+"""Amounts that restated versions of closed periods still owe, as adjustments of the next settled period."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ Key = tuple[str, str]
 
 
 class _Version(NamedTuple):
-    """What one version of a period says to one publisher in one currency: None if it has no statement."""
+    """A version's statement for one publisher and currency; None if it has none."""
 
     statement: Statement | None
     reason: str
@@ -25,7 +25,7 @@ _Month = list[_Version]
 
 
 def owed(final: Iterable[tuple[Statement, str | None]], period: str) -> dict[Key, list[Adjustment]]:
-    """By publisher and currency: what closed periods owe by their latest versions and did not credit yet.
+    """Adjustments by publisher and currency: what closed periods owe by their latest versions and did not credit.
 
     An accounting period owes max(guarantee, earned in its months by their latest versions), or what is earned as
     long as it runs. It credited what the statements that closed its months say, earned and topped up, and what
@@ -162,7 +162,7 @@ def _owed(months: Sequence[_Month], carried: Mapping[str, int], running: bool) -
 
 
 def _due(state: Sequence[Statement | None], late: bool) -> int:
-    """What an accounting period owes by one version of each of its months.
+    """The amount that an accounting period owes, given one version of each of its months.
 
     Args:
         late: no month of it closed with a statement, so that its end did not top up: the last month that is told
@@ -176,7 +176,7 @@ def _due(state: Sequence[Statement | None], late: bool) -> int:
 
 
 def _credit(statement: Statement) -> tuple[int, int]:
-    """What a month earned, and what is guaranteed if it ends an accounting period: what a restatement moves."""
+    """Earnings of a month, and its guarantee if the month ends an accounting period."""
     terms = statement.agreement
     due = ends_accounting_period(statement.period, terms.accounting_period)
     return statement.balance.royalty_earned_minor, terms.guarantee_minor if due else 0

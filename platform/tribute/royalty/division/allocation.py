@@ -19,7 +19,7 @@ UNITS = 10**18
 
 @dataclass(frozen=True)
 class Claim:
-    """What allocation knows of a publisher: value and interval in nats, signed and after calibration; tokens.
+    """Inputs of one publisher: calibrated value and interval in nats, signed; number of tokens.
 
     Raises:
         MoneyError: a number is inexact, tokens are negative, or the interval is upside down.
@@ -106,7 +106,7 @@ def allocate_shares(
 
 
 def _by_basis(basis: str, claims: Sequence[Claim], fees: Mapping[str, Fraction], noise_floor: bool) -> Shares:
-    """What a basis attributes to each publisher: sums to 1, or less where it cannot tell."""
+    """Share that a basis attributes to each publisher; they sum to 1, or to less where it cannot attribute."""
     if basis == "equal":
         return {claim.publisher_id: Fraction(1, len(claims)) for claim in claims}
     if basis == "token_count":

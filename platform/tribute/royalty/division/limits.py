@@ -38,7 +38,7 @@ def limited(
 
 
 def customer_weights(uses: Mapping[str, int], cap: Fraction) -> dict[str, Fraction]:
-    """What each use of a customer counts, above 0 and at most 1, so that no customer stands for more than `cap`.
+    """Weight of each customer's uses, above 0 and at most 1, so that nobody has more than `cap` of all uses.
 
     The uses of customers below the cap count 1. With fewer than 1/cap customers, all customers count alike.
     """

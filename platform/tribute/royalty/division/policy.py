@@ -1,4 +1,4 @@
-"""How signed values become shares, as a named, versioned and hashed record: what the payer commits itself to."""
+"""The policy: how signed values become shares, as a named, versioned and hashed record that binds the payer."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ _UNITS = (
 
 @dataclass(frozen=True)
 class Policy:
-    """A rule of division; its text is made from its fields, so that it always says what is done.
+    """A rule of division. Its text is generated from its fields, so text and computation cannot disagree.
 
     Raises:
         PolicyError: the fields contradict each other, or a number is inexact or out of range.
@@ -54,7 +54,7 @@ class Policy:
     blend: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
     """Basis and weight; the weights sum to 1. Only with the basis `blend`."""
     fallback: Fallback = "token_count"
-    """What is paid where nobody has a value above zero."""
+    """Basis where nobody has a value above zero."""
     noise_floor: bool = False
     cap: Fraction | None = None
     floor: Fraction | None = None

@@ -1,4 +1,4 @@
-"""What a check found: a value to read and weigh, not an error that stops the work."""
+"""The finding of a check: a value to read and weigh, not an error."""
 
 from dataclasses import dataclass
 from fractions import Fraction

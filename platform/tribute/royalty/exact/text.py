@@ -20,7 +20,7 @@ def exact_fraction(value: object) -> Fraction:
     """A number of at least 0, written as 1, 0.25 or 1/3; a binary number only if its six decimals are all of it.
 
     Raises:
-        ValueError: says what is wrong and how to write it.
+        ValueError: the number is inexact or malformed; the message shows how to write it.
     """
     if isinstance(value, Fraction):
         return value
@@ -57,7 +57,7 @@ def plain(value: Decimal) -> str:
 
 
 def one_line(text: str) -> str:
-    """A name as it can stand in a table or terminal: no line breaks, control or text-direction characters."""
+    """A name made safe for tables and terminals: no line breaks, control or text-direction characters."""
     return "".join(" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
 
 

@@ -19,7 +19,7 @@ class AccountRow(NamedTuple):
 def account_rows(s: Statement) -> list[AccountRow]:
     """The balance in the industry's order: opening, payment and closing always, other rows where not zero.
 
-    A restated statement moves no account: it tells what is earned, and that nothing is paid.
+    A restating statement moves no account: its rows are what is earned, and that nothing is paid.
     """
     if restated(s):
         return [*_earned(s), AccountRow("Paid by this statement", money(0, s.currency), "result")]

@@ -1,4 +1,4 @@
-"""One CSV of a period: lines, accounts, and a foot with counts and totals by which a cut-off file is noticed."""
+"""One CSV of a period: lines, accounts, and a foot with counts and totals that reveal a truncated file."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ _NUMBERS = frozenset(name for name in _OF_LINE if name.endswith("_nats"))
 def period_csv(statements: Sequence[Statement]) -> str:
     """Per statement its LINE rows and its BALANCE rows (one per item, zeros too); then a FOOT row for each pool.
 
-    A FOOT row tells a pool's amount and how many rows stand above all of them. Text that a spreadsheet would run
+    A FOOT row has a pool's amount and the number of LINE and BALANCE rows. Text that a spreadsheet would run
     as a formula gets an apostrophe in front.
 
     Raises:

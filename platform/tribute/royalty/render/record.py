@@ -1,4 +1,4 @@
-"""What a statement rests on, as rows to read: revenue, terms, shares, policy, runs, hashes and proof."""
+"""The record of a statement as rows to read: revenue, terms, shares, policy, runs, hashes and proof."""
 
 from typing import NamedTuple
 

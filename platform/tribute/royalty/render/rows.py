@@ -76,7 +76,7 @@ def _amount(line: StatementLine | Statement) -> str:
 
 
 def source_bars(s: Statement) -> list[Bar]:
-    """One bar per source, in the order of the lines; a source that stands in several pools is drawn once."""
+    """One bar per source, in the order of the lines; a source with lines in several pools is drawn once."""
     bars: dict[tuple[str, str], Bar] = {}
     for line in s.lines:
         if line.line_type == "source":

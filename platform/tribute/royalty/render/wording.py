@@ -80,7 +80,7 @@ def restated(s: Statement) -> bool:
 
 
 def account_caption(s: Statement) -> str:
-    """What stands above the account."""
+    """The caption of the account."""
     return CORRECTED if restated(s) else ACCOUNT
 
 
@@ -176,7 +176,7 @@ def confidence(s: Statement) -> str:
 
 
 def sure(s: Statement, nats: NatsText) -> list[str]:
-    """The value with its interval, and what that means as an amount where the policy lets it be said."""
+    """The value with its interval, and the same as an amount where the policy permits."""
     interval = s.interval
     said = [
         f"Your sources together: {nats(s.value_nats)} nats, {confidence(s)} interval "
@@ -191,7 +191,7 @@ def sure(s: Statement, nats: NatsText) -> list[str]:
 
 
 def quality(s: Statement) -> str:
-    """What a quality certificate found, or that there is none."""
+    """The findings of the quality certificate, or that there is none."""
     certificate = s.quality_certificate
     if certificate is None:
         return "No quality certificate: these values were not judged by retraining the model."

@@ -1,4 +1,4 @@
-"""What a payer should look at before closing a period: concentration, sudden jumps, flooding."""
+"""Findings for the payer to review before closing a period: concentration, sudden jumps, flooding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -21,9 +21,9 @@ class AlarmLimits:
     """Of the Herfindahl index, 0 where all shares are equal and 1 where one publisher has everything."""
     top_share: Fraction = Fraction(1, 2)
     jump: Fraction = Fraction(1, 20)
-    """Least change of a share that counts, as a part of the pool."""
+    """Smallest reported change of a share, as a part of the pool."""
     jump_ratio: Fraction = Fraction(1, 2)
-    """Least change of a share that counts, as a part of the share before."""
+    """Smallest reported change of a share, as a part of the previous share."""
     customer_part: Fraction = Fraction(1, 4)
     """Of the period's uses."""
     customer_ratio: Fraction = Fraction(3, 2)
@@ -45,14 +45,14 @@ def alarms(
     uses_by_customer: Mapping[str, int] | None = None,
     limits: AlarmLimits = DEFAULT_LIMITS,
 ) -> list[Finding]:
-    """All findings of a period; what is not given is not checked."""
+    """All findings of a period. Inputs that are not given are not checked."""
     found = concentration(shares, limits)
     found += [] if shares_before is None else jumps(shares_before, shares, limits)
     return found + ([] if uses_by_customer is None else flooding(uses_by_customer, limits))
 
 
 def concentration(shares: Mapping[str, Fraction], limits: AlarmLimits = DEFAULT_LIMITS) -> list[Finding]:
-    """Whether few publishers get most of the pool; nothing to find among fewer than two.
+    """Findings if few publishers get most of the pool; none for fewer than two publishers.
 
     H = (sum of share^2 - 1/n) / (1 - 1/n): the Herfindahl index, made comparable for any number n of publishers.
     """
@@ -92,7 +92,7 @@ def jumps(
 
 
 def flooding(uses_by_customer: Mapping[str, int], limits: AlarmLimits = DEFAULT_LIMITS) -> list[Finding]:
-    """Customers that stand for more of the period's uses than both limits allow.
+    """Customers that made more of the period's uses than both limits allow.
 
     Among n customers that made some use, the limit is max(customer_part, customer_ratio / n): one customer
     alone, and customers that are alike, never flood.

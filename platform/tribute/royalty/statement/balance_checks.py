@@ -1,4 +1,4 @@
-"""Whether the statements of a period foot: lines to statement, statements to pools, opening to closing balance."""
+"""Checks that statements add up: lines to statement, statements to pools, opening to closing balance."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def check_period(statements: Sequence[Statement]) -> dict[tuple[str, str], Money
 
 
 def check_statement(statement: Statement) -> None:
-    """That one statement adds up by itself.
+    """Check that one statement adds up.
 
     Raises:
         MoneyError: lines that do not sum to their statement, or belong to no pool of it, or an account that does

@@ -36,7 +36,7 @@ Key = tuple[str, str]
 
 
 class Books(NamedTuple):
-    """What is known of publishers beside their values, by publisher and currency; missing: the default."""
+    """Agreements, opening accounts and adjustments by publisher and currency; missing keys mean the default."""
 
     agreements: Mapping[Key, Agreement]
     accounts: Mapping[Key, AccountState]
@@ -76,7 +76,7 @@ def build_statements(
 
 
 def _open_keys(facts: PeriodFacts, books: Books) -> set[Key]:
-    """Who has a statement whatever the pools are."""
+    """Publishers and currencies that get a statement even without a pool."""
     period, terms = facts.period, books.agreements
     due = {
         key

@@ -1,4 +1,4 @@
-"""What moved between two periods, and why: exact parts of every difference, from the statements alone."""
+"""Comparison of two periods from their statements alone: every difference split into exact parts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Comparison:
     lines: tuple[LineMove, ...]
     """Lines whose amount changed, and those that appeared or vanished."""
     notes: tuple[str, ...]
-    """What else changed: policy, basis, quality, model; and what could not be told apart."""
+    """Other changes: policy, basis, quality, model; and parts that could not be separated."""
 
 
 def compare(
@@ -245,7 +245,7 @@ def _has_source(statement: Statement) -> bool:
 
 
 def _claim(statement: Statement) -> Claim:
-    """The numbers of a statement; a source that stands on the lines of several pools counts its tokens once."""
+    """The claim behind a statement. The tokens of a source with lines in several pools count once."""
     tokens = {line.source_id: line.tokens for line in statement.lines if line.line_type == "source"}
     interval = statement.interval
     return Claim(

@@ -1,4 +1,4 @@
-"""What a settlement needs to know of a period: its pools, its publishers, and what their sources were worth."""
+"""Inputs of a settlement: pools, publishers, and the values of their sources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ class LineValue:
     tokens: int
     split: Fraction = Fraction(1)
     terms: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What the holder declares, verbatim: see `terms`."""
+    """The holder's declared terms, verbatim."""
 
 
 @dataclass(frozen=True)
 class PublisherValue:
-    """What a publisher's sources were worth in a period; without lines it had none, and gets a statement too.
+    """Value of a publisher's sources in a period. A publisher without lines had none; it gets a statement too.
 
     `attribution_signed_nats` is as measured; `value_nats` is after calibration, and carries the interval.
     """
@@ -49,7 +49,7 @@ class PublisherValue:
     """Value of each customer's own queries, nats, signed."""
 
     def claim(self) -> Claim:
-        """What allocation needs to know."""
+        """The publisher's claim on a pool."""
         return Claim(
             self.publisher_id,
             Fraction(self.value_nats),
@@ -91,13 +91,13 @@ class Pool:
 
     @property
     def amount(self) -> Money:
-        """What is divided: net times rate, halves to even."""
+        """The amount to divide: net times rate, halves to even."""
         return Money(round(self.net_minor * self.rate), self.currency)
 
 
 @dataclass(frozen=True)
 class PeriodFacts:
-    """What all statements of a period have in common; `shrinkage` is the weight of the token shares, 0 to 1."""
+    """Fields that all statements of a period share; `shrinkage` is the weight of the token shares, 0 to 1."""
 
     project: str
     period: str

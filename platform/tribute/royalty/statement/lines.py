@@ -12,14 +12,14 @@ from tribute.royalty.exact.text import plain
 from tribute.royalty.statement.inputs import LineValue, PublisherValue
 
 UNATTRIBUTED = ""
-"""Stands among source ids, none of which is empty, for what no source is paid for."""
+"""Key of the unattributed line among source ids, which are never empty."""
 
 USE_TYPE: Literal["ai_generation"] = "ai_generation"
 OF_TOKENS = ("token_count", "equal")
 
 
 class PoolMoney(NamedTuple):
-    """What a pool gave a publisher, in minor units."""
+    """A publisher's amount of a pool, in minor units."""
 
     pool_id: str
     minor: int
@@ -33,10 +33,11 @@ def statement_lines(
     basis: str,
     currency: str,
 ) -> list[SourceLine | UnattributedLine]:
-    """A line per pool and source, the best paid first, then one for what is unattributed, if anything is.
+    """A line for each pool and source, the best paid first, then one for the unattributed part, if there is one.
 
-    The attributed part goes by the sources' values above zero (by their tokens where tokens were paid, or no value
-    is above zero); all lines of a pool sum to what it gave the publisher, by largest remainder.
+    Sources share the attributed part in proportion to their values above zero. If the basis is tokens, or no
+    value is above zero, they share it in proportion to their tokens. The lines of a pool sum to its `money` by
+    largest remainder.
 
     Raises:
         MoneyError: the publisher is owed money and has no source.
@@ -57,7 +58,7 @@ def statement_lines(
 
 
 def _shares(publisher: PublisherValue, part: ShareParts, basis: str) -> dict[str, Fraction]:
-    """The part of a pool that each line stands for; they sum to the publisher's share."""
+    """Each line's part of a pool; the parts sum to the publisher's share."""
     if not publisher.lines:
         return {}
     positive = {line.source_id: Fraction(max(line.value_nats, Decimal(0))) for line in publisher.lines}

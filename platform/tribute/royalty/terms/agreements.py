@@ -107,7 +107,7 @@ def _advances(record: FileRow, currency: str) -> tuple[tuple[str, int], ...]:
 
 
 def _contradictions(rows: Sequence[_Row]) -> list[str]:
-    """What two rows of one agreement may not do: say two things of a term, or grant one advance twice."""
+    """Contradictions between rows of one agreement: different values of a term, or an advance granted twice."""
     problems = []
     said: dict[str, tuple[str, Any]] = {}
     granted: dict[str, str] = {}

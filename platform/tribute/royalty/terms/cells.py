@@ -1,4 +1,4 @@
-"""Cells of a file and values of project.yaml, read without loss: what people write is exact, or it is refused."""
+"""Cells of a file, read without loss: a value is exact, or it is refused."""
 
 import re
 from datetime import date, datetime, time
@@ -11,7 +11,7 @@ from tribute.royalty.terms.records import FileRow
 
 
 def text_cell(record: FileRow, column: str) -> str:
-    """A cell that must say something, without the spaces around it."""
+    """A required cell, without surrounding spaces."""
     value = _text(record, column)
     if value is None:
         raise RightsError(f"column {column} is empty. Fill it in")

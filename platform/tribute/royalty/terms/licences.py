@@ -21,17 +21,17 @@ _NO_LICENCE = {"NOASSERTION", "NONE"}
 
 @dataclass(frozen=True)
 class SourceTerms:
-    """What a rights holder declares for a source; None where it declares nothing."""
+    """Terms that a rights holder declares for a source; None where it declares nothing."""
 
     source_id: str
     license: str | None = None
     """SPDX licence expression."""
     rsl: str | None = None
-    """Terms in Really Simple Licensing: the XML, or where it stands."""
+    """Terms in Really Simple Licensing: the XML or its address."""
     tdm_reservation: str | None = None
     """TDM Reservation Protocol: 1 reserves text and data mining, 0 does not."""
     tdm_policy: str | None = None
-    """Where the policy for text and data mining stands."""
+    """Address of the policy for text and data mining."""
 
 
 def read_terms(path: Path) -> dict[str, SourceTerms]:
@@ -59,12 +59,12 @@ def read_terms(path: Path) -> dict[str, SourceTerms]:
 
 
 def terms_json(terms: SourceTerms) -> dict[str, str]:
-    """What is declared, for a line of a statement; what is not declared is left out."""
+    """Declared terms, as a statement's line shows them; undeclared ones are left out."""
     return {column: getattr(terms, column) for column in COLUMNS if getattr(terms, column) is not None}
 
 
 def terms_findings(terms: Iterable[SourceTerms]) -> list[Finding]:
-    """Declarations that a machine cannot read as their standard says; they stay as they are."""
+    """Findings for declarations that do not follow their standard. The declarations are kept as they are."""
     findings = []
     for each in sorted(terms, key=lambda one: one.source_id):
         if each.license is not None and (problem := spdx_problem(each.license)):

@@ -1,4 +1,4 @@
-"""Rows of a CSV, YAML or Parquet file, each with the place that a message can name."""
+"""Rows of a CSV, YAML or Parquet file, each with its place for error messages."""
 
 import csv
 import difflib
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 
 class FileRow(NamedTuple):
-    """A row: where it stands in its file, and its cells; an empty cell is None."""
+    """A row: its place in the file, and its cells; an empty cell is None."""
 
     where: str
     cells: dict[str, Any]

@@ -25,7 +25,7 @@ class Right:
     valid_from: date | None = None
     valid_to: date | None = None
     where: str = field(default="", compare=False)
-    """Row of the file that says so, for messages; no part of the content."""
+    """Row of the file, for error messages; not part of the content."""
 
     def holds(self, day: date) -> bool:
         """Whether the right is in force on a day."""
