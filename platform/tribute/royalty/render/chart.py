@@ -75,7 +75,7 @@ def bar_picture(bars: Sequence[Bar], width: float) -> Picture:
     return Picture(width, _ROW * len(shown) + _AXIS, tuple(_marks(shown, width)))
 
 
-def bar_chart(bars: Sequence[Bar], title: str, name: str, width: float = 487) -> str:
+def bar_chart(bars: Sequence[Bar], title: str, name: str, width: float = 400) -> str:
     """The picture of the bars as inline SVG; the same bars give the same bytes.
 
     Args:
@@ -85,7 +85,7 @@ def bar_chart(bars: Sequence[Bar], title: str, name: str, width: float = 487) ->
     picture = bar_picture(bars, width)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="chart" viewBox="0 0 {picture.width:g} '
-        f'{picture.height:g}" font-family="DejaVu Sans, Verdana, sans-serif" font-size="{TEXT_SIZE}" '
+        f'{picture.height:g}" font-size="{TEXT_SIZE}" '
         f'aria-labelledby="{name}-title {name}-desc">\n'
         f'<title id="{name}-title">{escape(title)}</title>\n'
         f'<desc id="{name}-desc">{escape(_description(bars))}</desc>\n'
