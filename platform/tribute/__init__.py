@@ -1,6 +1,18 @@
 """Training-data valuation that pays: which source's data shaped a model's answers, and what each is owed.
 
 The names below are the front door. They are imported on first use, so that `import tribute` loads nothing else.
+
+>>> study = tribute.Study(
+...     MyTask(), by_source, training=tribute.TrainingSettings(optimizer="sgd", epochs=3), replicates=3
+... )
+>>> report = study.train()                          # or study.record(...), or Study.from_checkpoint(...)
+>>> influence = study.attribute(queries)            # [Q, S] with ids; method="paired" | "ekfac" | "trak" | ...
+>>> values = study.value(influence, precision=0.05) # with intervals; says what it cost
+>>> print(values.shares().allocate("10000.00 EUR")) # doctest: +ELLIPSIS
+10,000.00 EUR over 3 payees
+payee...
+>>> study.evaluate(queries).misallocated_pool < 1   # also LDS and leave-one-out correlation
+True
 """
 
 from importlib import import_module

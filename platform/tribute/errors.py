@@ -19,6 +19,12 @@ class TributeError(Exception):
     """Invalid input or a broken contract. The message says what was found, what was expected and the remedy.
 
     The command line prints the message without a traceback. Programming mistakes raise ordinary exceptions.
+
+    >>> try:
+    ...     tribute.Study(task, by_source).attribute(queries)
+    ... except tribute.TributeError as error:
+    ...     print(error)
+    The study is not trained yet. Call study.train() first
     """
 
 

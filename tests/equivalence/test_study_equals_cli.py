@@ -22,8 +22,9 @@ QUERIES = digits({"queries": 60}, first=1400)["queries"]
 TRAINING = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 16, "epochs": 3, "replicates": 2}
 
 
-def write_project(folder: Path) -> Project:
+def write_project(folder: Path, spots: int) -> Project:
     """The same arrays and settings as a project."""
+    folder.mkdir()
     columns = {"source": [], "features": [], "label": []}
     for source, held in BY_SOURCE.items():
         columns["source"] += [source] * len(held["labels"])
@@ -41,7 +42,7 @@ def write_project(folder: Path) -> Project:
         task={"name": "classifier", "options": {"features": 64, "hidden": [16]}},
         training=TRAINING,
         simulation={"horizon": 0.3},
-        calibration={"spot_sources": 3},
+        calibration={"spot_sources": spots},
         valuation={},
         cluster={"workers": 1},
     )
@@ -50,13 +51,6 @@ def write_project(folder: Path) -> Project:
 
 
 def test_the_same_shares_as_the_command_line(tmp_path: Path) -> None:
-    project = write_project(tmp_path)
-    value_run = run(project, PERIOD, JsonReporter(), "value").outputs["value"].run_id
-    with connect(project.lake_root) as lake:
-        paid = lake.execute(
-            "select publisher_id, share from valuations where run_id = $1 and level = 'publisher'", [value_run]
-        ).fetchall()
-
     study = tribute.Study(
         tribute.Classifier(features=64, hidden=(16,)),
         BY_SOURCE,
@@ -65,6 +59,20 @@ def test_the_same_shares_as_the_command_line(tmp_path: Path) -> None:
         calibration=tribute.CalibrationSettings(spot_sources=3),
     )
     study.train()
-    values = study.value(study.attribute(QUERIES))
-    assert values.calibration["calibrated"]
-    assert values.shares().exact == {publisher: Fraction(share) for publisher, share in paid}
+    influence = study.attribute(QUERIES)
+    for precision in (None, 0.05):
+        values = study.value(influence, precision)
+        assert values.calibration["calibrated"]
+        spots = values.cost.retrains // study.training.replicates
+        assert values.shares().exact == paid_by_command_line(tmp_path / str(precision), spots)
+
+
+def paid_by_command_line(folder: Path, spots: int) -> dict[str, Fraction]:
+    """Shares by `tribute run`, with this many retrained sources."""
+    project = write_project(folder, spots)
+    value_run = run(project, PERIOD, JsonReporter(), "value").outputs["value"].run_id
+    with connect(project.lake_root) as lake:
+        paid = lake.execute(
+            "select publisher_id, share from valuations where run_id = $1 and level = 'publisher'", [value_run]
+        ).fetchall()
+    return {publisher: Fraction(share) for publisher, share in paid}

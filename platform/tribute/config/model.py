@@ -20,6 +20,9 @@ class TrainingSettings(Settings):
 
     A training of your own is taken over with `recordings` (a folder per replicate, written by
     `tribute.training.Recorder`) or, when only its result is left, with `checkpoint`.
+
+    >>> tribute.TrainingSettings(optimizer="sgd", epochs=3).learning_rate
+    0.003
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
@@ -67,7 +70,11 @@ OF_SIMULATIONS = (
 
 
 class SimulationSettings(Settings):
-    """How each source's response is simulated."""
+    """How each source's response is simulated.
+
+    >>> tribute.SimulationSettings(horizon=0.5).mode
+    'paired'
+    """
 
     mode: str = Field(
         "paired", description="paired (two trajectories), tangent (the exact derivative), or an estimator's name"
@@ -152,6 +159,9 @@ class CalibrationSettings(Settings):
 
     For leave_one_out, and trainings that can be repeated. Without it values are shrunk by a rule of thumb and
     intervals are wider.
+
+    >>> tribute.CalibrationSettings(spot_sources=8).spot_sources
+    8
     """
 
     spot_sources: int = Field(

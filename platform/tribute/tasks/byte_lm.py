@@ -65,7 +65,15 @@ class ByteGpt(nn.Module):
 
 @dataclass(frozen=True)
 class ByteLm:
-    """Language modelling of bytes; a row is a window of context + 1 tokens, -1 where padded."""
+    """Language modelling of bytes; a row is a window of context + 1 tokens, -1 where padded.
+
+    Shapes: the column `tokens` is [N, context + 1], bytes from 0 to 255.
+
+    >>> task = tribute.ByteLm(context=8, width=8, heads=2, layers=1)
+    >>> windows = {name: {"tokens": numpy.full((4, 9), ord(name))} for name in "ab"}
+    >>> tribute.Study(task, windows).tokens
+    (36, 36)
+    """
 
     context: int = 64
     width: int = 48

@@ -23,6 +23,11 @@ class Classifier:
     The margin log p - log(1 - p), the measurement of TRAK (arXiv 2303.14186), stays informative where a
     confident model's log-likelihood rounds to 0, and a month's sum of margins is not ruled by the few queries
     that the model gets badly wrong.
+
+    Shapes: the columns are `features`, [N, features], and `labels`, [N].
+
+    >>> tribute.Study(tribute.Classifier(features=64, hidden=(8,)), by_source).source_ids
+    ('a', 'b', 'c')
     """
 
     features: int = 784

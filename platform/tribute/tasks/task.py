@@ -18,7 +18,24 @@ Model = Callable[..., Tensor]
 
 
 class Task(Protocol):
-    """What a user writes to have their own model valued."""
+    """What a user writes to have their own model valued: how to build it, and two functions of a batch.
+
+    Shapes: B examples of a batch, Q queries.
+
+    >>> class Regression:
+    ...     def build(self):
+    ...         return torch.nn.Linear(3, 1)
+    ...
+    ...     def training_loss(self, model, batch):  # [B]
+    ...         return (model(batch["x"])[:, 0] - batch["y"]) ** 2 / 2
+    ...
+    ...     def measurement(self, model, queries):  # [Q]
+    ...         return -((model(queries["x"])[:, 0] - queries["y"]) ** 2) / 2
+    >>> rows = {name: {"x": numpy.eye(3) * size, "y": numpy.ones(3)} for name, size in (("a", 1), ("b", 2))}
+    >>> study = tribute.Study(Regression(), rows, training=tribute.TrainingSettings(batch_size=2))
+    >>> study.train().steps
+    3
+    """
 
     def build(self) -> nn.Module:
         """A freshly initialised module; its randomness comes from torch's global generator."""
