@@ -19,14 +19,14 @@ _SIGNATURE = re.compile(r"[0-9a-f]{128}")
 
 
 def new_key() -> tuple[str, str]:
-    """A fresh private key (PKCS #8, PEM, not encrypted: keep the file to its owner) and its public key."""
+    """A new private key and its public key. The PEM (PKCS #8) is not encrypted: keep the file private."""
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
     return pem, _public_hex(key)
 
 
 def public_key(private_pem: str) -> str:
-    """The public key that belongs to a private key.
+    """The public key of a private key: 64 hexadecimal digits.
 
     Raises:
         ProofError: not an Ed25519 private key in PEM.
@@ -35,7 +35,7 @@ def public_key(private_pem: str) -> str:
 
 
 def sign(private_pem: str, message: bytes) -> str:
-    """The signature of a message; the same key and message give the same signature.
+    """The signature of a message: 128 hexadecimal digits, the same each time for one key and message.
 
     Raises:
         ProofError: not an Ed25519 private key in PEM.
@@ -44,7 +44,7 @@ def sign(private_pem: str, message: bytes) -> str:
 
 
 def check(public_hex: str, message: bytes, signature_hex: str) -> bool:
-    """Whether the signature is the key's for exactly this message; False for what is no signature at all.
+    """Whether the signature is the key's for exactly this message. False if the text is not a signature.
 
     Raises:
         ProofError: not a public key.
@@ -68,11 +68,11 @@ def _private(pem: str) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except TypeError:
-        raise ProofError(f"The private key is encrypted, and no password is asked for. {remedy}") from None
+        raise ProofError(f"The private key is encrypted, and tribute asks for no password. {remedy}") from None
     except ValueError:
         raise ProofError(f"This is not a private key in PEM (-----BEGIN PRIVATE KEY-----). {remedy}") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ProofError(f"The private key is of another kind ({type(key).__name__}), not Ed25519. {remedy}")
+        raise ProofError(f"The private key is a {type(key).__name__}, expected an Ed25519 key. {remedy}")
     return key
 
 
@@ -82,4 +82,4 @@ def _public(public_hex: str) -> Ed25519PublicKey:
     try:
         return Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_hex))
     except ValueError:
-        raise ProofError(f"Public key {public_hex} is no point of Ed25519. Copy it again") from None
+        raise ProofError(f"Public key {public_hex} is not a point of the Ed25519 curve. Copy it again") from None

@@ -1,4 +1,4 @@
-"""Ed25519 against a vector of RFC 8032, and the words for keys that are none."""
+"""Ed25519 against a vector of RFC 8032, and the messages for invalid keys."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
@@ -45,7 +45,7 @@ def test_a_signature_holds_for_its_message_and_key_only() -> None:
 
 
 @pytest.mark.parametrize("signature", ["", "00", "g" * 128, SIGNATURE.upper(), SIGNATURE + "00", SIGNATURE + "\n"])
-def test_what_is_no_signature_does_not_hold(signature: str) -> None:
+def test_text_that_is_not_a_signature_does_not_hold(signature: str) -> None:
     assert not check(PUBLIC, b"\xaf\x82", signature)
 
 
@@ -54,16 +54,16 @@ def test_what_is_no_signature_does_not_hold(signature: str) -> None:
     [
         ("", "not a private key in PEM"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key in PEM"),
-        (pem_of(Ed448PrivateKey.generate()), "another kind .*Ed448.* not Ed25519"),
+        (pem_of(Ed448PrivateKey.generate()), "is a .*Ed448.*, expected an Ed25519 key"),
         (pem_of(Ed25519PrivateKey.generate(), b"secret"), "is encrypted"),
     ],
 )
-def test_a_wrong_private_key_is_told(pem: str, said: str) -> None:
+def test_a_wrong_private_key_is_refused(pem: str, said: str) -> None:
     with pytest.raises(ProofError, match=said):
         sign(pem, b"")
 
 
 @pytest.mark.parametrize("key", ["", "ab", PUBLIC.upper(), PUBLIC + "\n"])
-def test_a_wrong_public_key_is_told(key: str) -> None:
+def test_a_wrong_public_key_is_refused(key: str) -> None:
     with pytest.raises(ProofError, match="64 lower-case hexadecimal digits"):
         check(key, b"", SIGNATURE)
