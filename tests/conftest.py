@@ -4,6 +4,7 @@ import os
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads that wait for one another crawl on a busy machine
 
 import subprocess
 import sys
