@@ -57,14 +57,14 @@ def open_dispute(project: Project, about: str, kind: str, text: str, field: str 
         _check_field(issued, field)
     line_id = issued.line.line_id if issued.line else ""
     statement = issued.statement
-    said = {
+    claim = {
         "statement_id": statement.statement_id,
         "line_id": line_id,
         "discrepancy_type": kind,
         "discrepant_cell_name": field,
         "discrepancy_description": text.strip(),
     }
-    event = said | {"dispute_id": run_id("dispute", said), "action_taken": ""}
+    event = claim | {"dispute_id": run_id("dispute", claim), "action_taken": ""}
     event |= {"period": statement.period, "publisher_id": statement.publisher_id}
     new = _append(project, "opened", event)
     dispute = _named(project, str(event["dispute_id"]))

@@ -131,8 +131,8 @@ def _queries(connection: duckdb.DuckDBPyConnection, statement: Statement, valued
     for each in source_contributions(connection, valued["run_id"], valued["source_id"], cap):
         row = asdict(each) | {"nats": split * each.nats}
         found.append(row if customers else {name: value for name, value in row.items() if name != "customer_id"})
-    told, others = (math.fsum(each["nats"] for each in some) for some in (found[:MOST], found[MOST:]))
-    sums = {"others_nats": others, "corrections_nats": total - told - others, "total_nats": total}
+    listed, others = (math.fsum(each["nats"] for each in some) for some in (found[:MOST], found[MOST:]))
+    sums = {"others_nats": others, "corrections_nats": total - listed - others, "total_nats": total}
     return {
         "attribute_runs": valued_runs(connection, valued["run_id"]),
         "customer_cap": limit,

@@ -66,12 +66,12 @@ def _division(found: Row) -> Iterator[str]:
 
 
 def _pool(pool: Row, currency: str) -> str:
-    told = f"Pool {pool['pool_id']}: {pool['pool_amount']}"
+    pool_text = f"Pool {pool['pool_id']}: {pool['pool_amount']}"
     if pool["pool_amount_minor"] == pool["gross_revenue_minor"]:
-        return f"{told}, all of the revenue, divided by {pool['allocation_basis']}"
+        return f"{pool_text}, all of the revenue, divided by {pool['allocation_basis']}"
     gross, less = pool["gross_revenue_minor"], pool["gross_revenue_minor"] - pool["net_revenue_minor"]
     return (
-        f"{told} = revenue {Money(gross, currency).text()} less {Money(less, currency).text()} deductions, "
+        f"{pool_text} = revenue {Money(gross, currency).text()} less {Money(less, currency).text()} deductions, "
         f"times the rate {pool['royalty_rate']}; divided by {pool['allocation_basis']}"
     )
 
@@ -191,8 +191,8 @@ def _training(found: Row) -> Iterator[str]:
     for source in found["corpus"]:
         version = [f"version {source['version']}"] if source["version"] else []
         size = f"{source['documents']:,} documents, {source['tokens']:,} tokens"
-        told = ", ".join([source["title"], *version, source["license"], size])
-        yield from wrapped(f"Source {source['source_id']}: {told}")
+        described = ", ".join([source["title"], *version, source["license"], size])
+        yield from wrapped(f"Source {source['source_id']}: {described}")
         yield f"    sha256 {source['sha256']}"
 
 

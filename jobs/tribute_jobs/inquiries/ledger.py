@@ -15,7 +15,7 @@ from tribute_jobs.period.statements import read_final_statements
 
 
 def _require_postings(project: Project, posted: set[str]) -> None:
-    """That every statement that closed a period and moved something is in the ledger."""
+    """Check that the ledger has every statement that closed a period and moved something."""
     closing: dict[str, int] = {}
     for statement, _ in read_final_statements(project):
         first = closing.setdefault(statement.period, statement.statement_version)
@@ -48,5 +48,7 @@ def print_accounts(project: Project, as_json: bool) -> None:
     for (account, currency), minor in sorted(found.items()):
         table.add_row(account, Money(minor, currency).text())
     console.print(table)
-    told = f"{len(ledger):,} entries hold together. Head: {head}" if ledger else "No period has been closed yet."
-    console.print(f"  {told}", highlight=False, soft_wrap=True)
+    summary = (
+        f"{len(ledger):,} entries hold together. Head: {head}" if ledger else "No period has been closed yet."
+    )
+    console.print(f"  {summary}", highlight=False, soft_wrap=True)

@@ -28,9 +28,9 @@ def print_policies(project: Project, period: str, files: Sequence[Path], as_json
     for currency in found.divisions[0].minor:
         console.print(_amounts(found, currency), markup=False)
         console.print(_summary(found, currency), markup=False)
-    said = "was closed, and stays as it is" if found.final else "is not closed"
-    told = f"  Period {period} {said}; nothing was committed. * the policy of project.yaml. {found.value_run}"
-    for line in (told, *(f"  {printable(note)}" for note in found.notes)):
+    state = "was closed, and stays as it is" if found.final else "is not closed"
+    headline = f"  Period {period} {state}; nothing was committed. * the policy of project.yaml. {found.value_run}"
+    for line in (headline, *(f"  {printable(note)}" for note in found.notes)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -65,8 +65,8 @@ def _summary(found: WhatIf, currency: str) -> Table:
         table.add_column(heading, overflow="fold")
     for each in found.divisions:
         ranked = sorted((minor, name) for name, minor in each.differences[currency].items() if minor)
-        told = [_signed(name, minor, currency) for minor, name in ranked[::-1][:1] + ranked[:1]]
-        table.add_row(_heading(each), f"{float(each.concentration):.3f}", f"{float(each.moved):.1%}", *told)
+        largest = [_signed(name, minor, currency) for minor, name in ranked[::-1][:1] + ranked[:1]]
+        table.add_row(_heading(each), f"{float(each.concentration):.3f}", f"{float(each.moved):.1%}", *largest)
     return table
 
 
@@ -99,5 +99,5 @@ def _json(found: WhatIf) -> dict[str, Any]:
         }
         for each in found.divisions
     ]
-    told = {"period": found.period, "value_run": found.value_run, "final": found.final, "notes": found.notes}
-    return told | {"policies": divisions}
+    head = {"period": found.period, "value_run": found.value_run, "final": found.final, "notes": found.notes}
+    return head | {"policies": divisions}

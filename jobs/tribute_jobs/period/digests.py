@@ -59,8 +59,8 @@ def table_digest(connection: duckdb.DuckDBPyConnection, table: str, run_ids: Seq
                 filled.add(field.name)
             for part, content in _parts(column, field.nullable):
                 hashes[field.name][part].update(content)
-    told = {name: {part: each.hexdigest() for part, each in hashes[name].items()} for name in sorted(filled)}
-    return Digest(rows, hashlib.sha256(canonical_json({"rows": rows, "columns": told})).hexdigest())
+    hexdigests = {name: {part: each.hexdigest() for part, each in hashes[name].items()} for name in sorted(filled)}
+    return Digest(rows, hashlib.sha256(canonical_json({"rows": rows, "columns": hexdigests})).hexdigest())
 
 
 def _parts(column: pa.Array, nullable: bool) -> Iterator[tuple[str, bytes | memoryview]]:

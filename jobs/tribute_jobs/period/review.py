@@ -70,12 +70,14 @@ def _inputs(statements: Sequence[Statement], others: Sequence[Statement]) -> dic
 
 def _rights(statements: Sequence[Statement], elsewhere: set[str]) -> set[Any]:
     """Lines and names of publishers, without names that only an account or an agreement brings in."""
-    told = {each.publisher_id for each in statements if (_terms(each), _opening(each)) != (NO_TERMS, NO_ACCOUNT)}
+    brought_in = {
+        each.publisher_id for each in statements if (_terms(each), _opening(each)) != (NO_TERMS, NO_ACCOUNT)
+    }
     names = {(each.publisher_id, each.publisher_name) for each in statements}
     lines = {
         (each.publisher_id, _picked(line, OF_LINE)) for each in statements for line in each.lines if line.source_id
     }
-    return lines | {(publisher, name) for publisher, name in names if publisher not in told - elsewhere}
+    return lines | {(publisher, name) for publisher, name in names if publisher not in brought_in - elsewhere}
 
 
 def _terms(statement: Statement | None) -> tuple[AgreementTerms, int]:

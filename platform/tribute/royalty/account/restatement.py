@@ -46,7 +46,7 @@ def owed(final: Iterable[tuple[Statement, str | None]], period: str) -> dict[Key
         for each in statement.balance.adjustments:
             carried[each.adjusts_statement_id] += each.amount_minor
     found = {}
-    for key in sorted({key for versions in months.values() for _, told in versions for key in told}):
+    for key in sorted({key for versions in months.values() for _, by_key in versions for key in by_key}):
         adjustments = [
             adjustment
             for own, running in _accounting_periods(_of_key(months, key), period)
@@ -84,13 +84,13 @@ _Versions = list[tuple[str, dict[Key, Statement]]]
 
 def _months(final: Iterable[tuple[Statement, str | None]]) -> dict[str, _Versions]:
     """By period, in order: of every version, in order, its reason and its statements."""
-    told: dict[str, dict[int, list[Statement]]] = defaultdict(lambda: defaultdict(list))
+    by_version: dict[str, dict[int, list[Statement]]] = defaultdict(lambda: defaultdict(list))
     reasons: dict[tuple[str, int], str] = {}
     for statement, reason in final:
-        told[statement.period][statement.statement_version].append(statement)
+        by_version[statement.period][statement.statement_version].append(statement)
         reasons[statement.period, statement.statement_version] = (reason or "").strip()
     months = {}
-    for period, of_period in sorted(told.items()):
+    for period, of_period in sorted(by_version.items()):
         closing, *restated = sorted(of_period)
         if any(not reasons[period, version] for version in restated):
             raise MoneyError(f"A restatement of {period} has no reason. Say why: tribute restate --reason")
@@ -107,7 +107,7 @@ def _closing(months: Mapping[str, _Versions]) -> Iterator[Statement]:
 
 def _of_key(months: Mapping[str, _Versions], key: Key) -> Iterator[_Month]:
     for versions in months.values():
-        month = [_Version(told.get(key), reason) for reason, told in versions]
+        month = [_Version(by_key.get(key), reason) for reason, by_key in versions]
         if any(version.statement for version in month):
             yield month
 
@@ -149,7 +149,7 @@ def _owed(months: Sequence[_Month], carried: Mapping[str, int], running: bool) -
         return []
     credited += sum(carried.get(name, 0) for name in {each.adjusts_statement_id for each in restated})
     pending = [each for each in restated if each.adjusts_statement_id not in carried]
-    # In what order restatements were carried decides what each moved; the last one takes up the difference.
+    # Each adjustment depends on the order in which restatements were carried; the last one takes the difference.
     *most, last = pending or restated[-1:]
     rest = owes - credited - sum(each.amount_minor for each in most)
     amounts = [
@@ -165,13 +165,13 @@ def _due(state: Sequence[Statement | None], late: bool) -> int:
     """The amount that an accounting period owes, given one version of each of its months.
 
     Args:
-        late: no month of it closed with a statement, so that its end did not top up: the last month that is told
-            stands for the end.
+        late: no month of it closed with a statement, so nothing was topped up at its end; the last month with a
+            statement counts as the end.
     """
-    told = [each for each in state if each]
-    earned, guaranteed = (sum(parts) for parts in zip((0, 0), *map(_credit, told), strict=True))
-    if late and told:
-        guaranteed = told[-1].agreement.guarantee_minor
+    issued = [each for each in state if each]
+    earned, guaranteed = (sum(parts) for parts in zip((0, 0), *map(_credit, issued), strict=True))
+    if late and issued:
+        guaranteed = issued[-1].agreement.guarantee_minor
     return max(earned, guaranteed)
 
 

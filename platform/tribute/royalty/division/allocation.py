@@ -111,12 +111,12 @@ def _by_basis(basis: str, claims: Sequence[Claim], fees: Mapping[str, Fraction],
         return {claim.publisher_id: Fraction(1, len(claims)) for claim in claims}
     if basis == "token_count":
         return _proportional({claim.publisher_id: claim.tokens for claim in claims})
-    told = {claim.publisher_id for claim in claims if claim.low > 0 or not noise_floor}
+    counted = {claim.publisher_id for claim in claims if claim.low > 0 or not noise_floor}
     if basis == "attribution":
         shares = _proportional({claim.publisher_id: claim.value for claim in claims})
     else:
         shares = _user_centric(claims, fees)
-    return {name: share for name, share in shares.items() if name in told}
+    return {name: share for name, share in shares.items() if name in counted}
 
 
 def _user_centric(claims: Sequence[Claim], fees: Mapping[str, Fraction]) -> Shares:

@@ -61,10 +61,10 @@ class Policy:
     customer_cap: Fraction | None = None
 
     def __post_init__(self) -> None:
-        for told in ("name", "version"):
-            value = getattr(self, told)
+        for name in ("name", "version"):
+            value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                raise PolicyError(f"policy.{told} is {value!r}. Write it as text, in quotes")
+                raise PolicyError(f"policy.{name} is {value!r}. Write it as text, in quotes")
         _check_choice("basis", self.basis, BASES)
         _check_choice("fallback", self.fallback, FALLBACKS)
         for limit in _LIMITS:

@@ -90,13 +90,13 @@ def why_paid_differs(s: Statement) -> str:
     if not reasons:
         return ""
     allocated, paid = b.royalty_allocated_minor, b.amount_paid_minor
-    told = money(allocated, s.currency)
+    amount = money(allocated, s.currency)
     if paid == allocated and paid:
-        opening = f"What is paid equals the {told} allocated, although"
+        opening = f"What is paid equals the {amount} allocated, although"
     elif paid or not allocated:
-        opening = f"What is paid is not the {told} allocated, because" if paid else "Nothing is paid, because"
+        opening = f"What is paid is not the {amount} allocated, because" if paid else "Nothing is paid, because"
     else:
-        opening = f"Nothing of the {told} allocated is paid, because"
+        opening = f"Nothing of the {amount} allocated is paid, because"
     *most, last = reasons
     commas = "," if len(most) > 1 else ""
     return f"{opening} {', '.join(most)}{commas} and {last}." if most else f"{opening} {last}."
@@ -114,11 +114,11 @@ def _reasons(s: Statement) -> list[str]:
         (b.reserve_released_minor, "{} is released from reserve"),
         (b.withholding_tax_minor, "{} of tax is withheld"),
     ]
-    said = [text.format(money(abs(minor), currency)) for minor, text in clauses if minor]
+    reasons = [text.format(money(abs(minor), currency)) for minor, text in clauses if minor]
     if b.royalty_allocated_minor != b.royalty_earned_minor:
         earned = money(b.royalty_earned_minor, currency)
-        said.insert(0, f"your agreement pays {rate(b.royalty_rate)} of it ({earned})")
-    return [*said, *_carried(s)]
+        reasons.insert(0, f"your agreement pays {rate(b.royalty_rate)} of it ({earned})")
+    return [*reasons, *_carried(s)]
 
 
 def _carried(s: Statement) -> list[str]:

@@ -87,11 +87,11 @@ def _balance(statement: Statement) -> Iterator[dict[str, Any]]:
         "withholding_tax_minor": f"rate {b.withholding_tax_rate}",
     }
     for item in BALANCE_ITEMS:
-        told = {"item": item.removesuffix("_minor"), "note": _inert(notes.get(item, ""))}
+        step = {"item": item.removesuffix("_minor"), "note": _inert(notes.get(item, ""))}
         yield (
             {"record_type": "BALANCE"}
             | _of(statement)
-            | told
+            | step
             | _amount(Money(getattr(b, item), statement.currency))
         )
 

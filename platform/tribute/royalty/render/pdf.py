@@ -81,8 +81,8 @@ def _why(s: Statement) -> list[Flowable]:
     if not s.lines:
         return [*_heading("Why this amount"), *_said([wording.NO_ACTIVITY])]
     bars = source_bars(s)
-    told = wording.CHART.format(wording.confidence(s))
-    picture = [paragraph(told, "text"), chart(bars, _WIDTH)] if bars else []
+    caption = wording.CHART.format(wording.confidence(s))
+    picture = [paragraph(caption, "text"), chart(bars, _WIDTH)] if bars else []
     undrawn = wording.UNDRAWN.format(SHOWN, len(bars) - SHOWN) if len(bars) > SHOWN else ""
     return [
         *_heading("Why this amount"),

@@ -74,8 +74,8 @@ def record_table(rows: Sequence[RecordRow], width: int) -> Table:
     for row in rows:
         codes = "<br/>".join(f'<font face="{MONO}" size="7">{marked_up(code, MONO)}</font>' for code in row.codes)
         between = "<br/>" if row.text and codes else ""
-        said = Paragraph(marked_up(row.text) + between + codes, _STYLES["cell"])
-        cells.append([paragraph(row.label, "note"), said])
+        words = Paragraph(marked_up(row.text) + between + codes, _STYLES["cell"])
+        cells.append([paragraph(row.label, "note"), words])
     return Table(cells, colWidths=(110, width - 110), style=_PADDED)
 
 

@@ -60,19 +60,19 @@ def pool_text(pool: StatementPool, currency: str) -> str:
 def agreement_text(s: Statement) -> str:
     """The terms, with only those that change something."""
     terms, currency = s.agreement, s.currency
-    said = [
+    terms_shown = [
         f"{rate(terms.rate)} of what is allocated to you",
         f"paid at the end of each {terms.accounting_period}",
     ]
     if terms.guarantee_minor:
-        said.append(f"at least {money(terms.guarantee_minor, currency)} each {terms.accounting_period}")
+        terms_shown.append(f"at least {money(terms.guarantee_minor, currency)} each {terms.accounting_period}")
     if terms.threshold_minor:
-        said.append(f"minimum payout {money(terms.threshold_minor, currency)}")
+        terms_shown.append(f"minimum payout {money(terms.threshold_minor, currency)}")
     if terms.reserve_months:
-        said.append(f"{rate(terms.reserve_rate)} held in reserve for {terms.reserve_months} months")
+        terms_shown.append(f"{rate(terms.reserve_rate)} held in reserve for {terms.reserve_months} months")
     if rate(terms.withholding_rate) != "0%":
-        said.append(f"{rate(terms.withholding_rate)} withholding tax")
-    return f"{one_line(terms.agreement_id)}: {', '.join(said)}."
+        terms_shown.append(f"{rate(terms.withholding_rate)} withholding tax")
+    return f"{one_line(terms.agreement_id)}: {', '.join(terms_shown)}."
 
 
 def _fraction(share: str) -> tuple[str, ...]:
@@ -81,10 +81,10 @@ def _fraction(share: str) -> tuple[str, ...]:
 
 def _parts(parts: StatementParts) -> str:
     moved = rate(parts.moved.lstrip("-"))
-    said = f"{rate(parts.attributed)} by value, {rate(parts.unattributed)} not attributed"
+    shares = f"{rate(parts.attributed)} by value, {rate(parts.unattributed)} not attributed"
     if moved == "0%":
-        return said
-    return f"{said}, {'−' if parts.moved.startswith('-') else '+'}{moved} moved by the policy's limits"
+        return shares
+    return f"{shares}, {'−' if parts.moved.startswith('-') else '+'}{moved} moved by the policy's limits"
 
 
 def _both(certificate: QualityCertificate) -> tuple[str, str]:

@@ -87,8 +87,8 @@ def _account(rows: Sequence[AccountRow]) -> list[str]:
 def _records(rows: Sequence[RecordRow]) -> list[str]:
     lines = []
     for row in rows:
-        said = ", ".join(part for part in (row.text, *row.codes) if part)
-        wrapped = textwrap.wrap(said, _WIDTH - 21, break_long_words=False, break_on_hyphens=False) or [""]
+        text = ", ".join(part for part in (row.text, *row.codes) if part)
+        wrapped = textwrap.wrap(text, _WIDTH - 21, break_long_words=False, break_on_hyphens=False) or [""]
         lines += [f"{row.label[:19]:19}  {wrapped[0]}", *(f"{'':21}{each}" for each in wrapped[1:])]
     return lines
 

@@ -103,9 +103,9 @@ def lead(s: Statement) -> str:
 
 def notices(s: Statement) -> list[str]:
     """That a statement is a draft or a correction."""
-    told = []
+    sentences = []
     if s.status == "draft":
-        told.append("Draft: the operator has not closed the period yet, and the amounts may still change.")
+        sentences.append("Draft: the operator has not closed the period yet, and the amounts may still change.")
     if restated(s):
         before = s.supersedes_statement_id
         replaced = (
@@ -113,13 +113,13 @@ def notices(s: Statement) -> list[str]:
             if before
             else f"you had no statement of version {s.restates_statement_version}, which it replaces"
         )
-        told.append(
+        sentences.append(
             f"Version {s.statement_version} of a closed period: {replaced}. Your account stays as the version "
             "that closed the period left it, and nothing is paid or asked back by this one. Any difference, your "
             "guaranteed minimum considered, stands as a correction of an earlier period on your statement of the "
             "next month that is settled."
         )
-    return told
+    return sentences
 
 
 def allocated(s: Statement) -> str:
@@ -178,16 +178,16 @@ def confidence(s: Statement) -> str:
 def sure(s: Statement, nats: NatsText) -> list[str]:
     """The value with its interval, and the same as an amount where the policy permits."""
     interval = s.interval
-    said = [
+    sentences = [
         f"Your sources together: {nats(s.value_nats)} nats, {confidence(s)} interval "
         f"{nats(interval.ci_low_nats)} to {nats(interval.ci_high_nats)}."
     ]
     if interval.amount_low is not None:
-        said.append(
+        sentences.append(
             f"As an allocated amount: {interval.amount_low} to {interval.amount_high}, which is the "
             f"{interval.amount_range_basis}. {RANGE}"
         )
-    return said
+    return sentences
 
 
 def quality(s: Statement) -> str:

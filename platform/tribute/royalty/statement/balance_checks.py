@@ -58,9 +58,9 @@ def check_statement(statement: Statement) -> None:
         "account before tax": (due, b.payable_before_tax_minor),
         "closing balance": (due - b.withholding_tax_minor - b.amount_paid_minor, b.closing_balance_minor),
     }
-    for name, (added, said) in sums.items():
-        if added != said:
-            raise _wrong(statement, f"does not add up: {name} {added}, it says {said}")
+    for name, (added, written) in sums.items():
+        if added != written:
+            raise _wrong(statement, f"does not add up: {name} {added}, it says {written}")
 
 
 def _due(b: AccountBalance) -> int:

@@ -86,15 +86,15 @@ def compare(
     before, after = by_publisher(before_statements), by_publisher(after_statements)
     _check_policy(policy, after_statements)
     moves: list[PublisherMove] = []
-    told = tuple(_notes(before_statements, after_statements))
+    changes = tuple(_notes(before_statements, after_statements))
     for currency in sorted({currency for _, currency in before.keys() | after.keys()}):
         was, now = _of_currency(before, currency), _of_currency(after, currency)
         between = _shares_under(policy, was, now)
-        if between is None and _UNSEPARATED not in told:
-            told = (*told, _UNSEPARATED)
+        if between is None and _UNSEPARATED not in changes:
+            changes = (*changes, _UNSEPARATED)
         moves += _publisher_moves(currency, was, now, between)
     ranked = sorted(moves, key=lambda move: (-abs(move.change_minor), move.publisher_id, move.currency))
-    return Comparison(old, new, tuple(ranked), _line_moves(before, after), told)
+    return Comparison(old, new, tuple(ranked), _line_moves(before, after), changes)
 
 
 def _publisher_moves(

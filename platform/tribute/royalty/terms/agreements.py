@@ -109,11 +109,11 @@ def _advances(record: FileRow, currency: str) -> tuple[tuple[str, int], ...]:
 def _contradictions(rows: Sequence[_Row]) -> list[str]:
     """Contradictions between rows of one agreement: different values of a term, or an advance granted twice."""
     problems = []
-    said: dict[str, tuple[str, Any]] = {}
+    values: dict[str, tuple[str, Any]] = {}
     granted: dict[str, str] = {}
     for row in rows:
         for name, value in row.given.items():
-            where, before = said.setdefault(name, (row.where, value))
+            where, before = values.setdefault(name, (row.where, value))
             if value != before:
                 column = next(column for column, (field, _) in _TERMS.items() if field == name)
                 problems.append(

@@ -46,14 +46,14 @@ def read_terms(path: Path) -> dict[str, SourceTerms]:
     for record in read_records(path, ("source_id",), COLUMNS):
         try:
             source_id = text_cell(record, "source_id")
-            told = {column: verbatim_cell(record, column) for column in COLUMNS}
+            declared = {column: verbatim_cell(record, column) for column in COLUMNS}
         except RightsError as problem:
             problems.append(f"{record.where}, {problem}")
             continue
         before = rows.setdefault(source_id, record.where)
         if before != record.where:
             problems.append(f"{record.where} repeats source {source_id} of {before}. Remove one of the two")
-        terms[source_id] = SourceTerms(source_id, **told)
+        terms[source_id] = SourceTerms(source_id, **declared)
     raise_if_any(f"{path} cannot be used:", problems)
     return dict(sorted(terms.items()))
 
