@@ -1,0 +1,77 @@
+"""A closed period is completed: ledger entries, a signed bundle, and statements with proofs that verify."""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from tests.projects import write_project
+from tests.unit.royalty.issued import statements
+from tests.unit.storage.rows import any_rows
+from tribute.config import Project, load_project
+from tribute.errors import ProofError
+from tribute.royalty.document import read_statement
+from tribute.royalty.proof import verify_bundle, verify_statement
+from tribute_jobs.context import open_context
+from tribute_jobs.period.closing import close
+from tribute_jobs.period.ledger import read_ledger
+from tribute_jobs.period.settlement import Settlement, commit
+from tribute_jobs.period.statements import Version, read_period, statement_folder
+from tribute_jobs.progress import PeopleReporter
+from tribute_storage import SCHEMAS, Lake
+
+MONTH = "2026-10"
+
+
+def completed(project: Project) -> Version:
+    """The newest version after `close`, which finds the period closed and completes it."""
+    with open_context(project, PeopleReporter(Console(file=io.StringIO()))) as context:
+        return close(context, read_period(project, MONTH), "value-1")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A lake whose newest version is final, with neither ledger nor bundle: closing was interrupted."""
+    found = load_project(write_project(tmp_path, name="demo"))
+    lake = Lake(found.lake_root)
+    [valued, *_] = any_rows("valuations").to_pylist()
+    valued |= {"run_id": "value-1", "attribute_runs": [], "rights_run": "rights-1", "estimates_run": None}
+    lake.append("valuations", "value-1", pa.Table.from_pylist([valued], SCHEMAS["valuations"]))
+    commit(lake, Settlement(Version("settle-1", tuple(statements(MONTH)))))
+    return found
+
+
+def test_an_interrupted_closing_is_completed_once(project: Project) -> None:
+    version = completed(project)
+    folder = statement_folder(project, MONTH, 1)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert verify_bundle(files["bundle.json"]) == []
+    sent = [content for name, content in files.items() if name.endswith(".json") and name != "bundle.json"]
+    assert len(sent) == len(version.statements)
+    assert [verify_statement(content) for content in sent] == [[]] * len(sent)
+    assert {read_statement(content).unproven().sha256 for content in sent} == {
+        each.sha256 for each in version.statements
+    }
+    ledger = read_ledger(project)
+    assert ledger and completed(project) == version
+    assert read_ledger(project) == ledger
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+
+
+def test_a_bundle_that_changed_after_it_was_signed_is_refused(project: Project) -> None:
+    completed(project)
+    path = statement_folder(project, MONTH, 1) / "bundle.json"
+    path.write_bytes(path.read_bytes().replace(b'"rows":0', b'"rows":1', 1))
+    with pytest.raises(ProofError, match="was changed after it was signed"):
+        completed(project)
+
+
+def test_a_lost_bundle_is_written_again_as_it_was(project: Project) -> None:
+    completed(project)
+    path = statement_folder(project, MONTH, 1) / "bundle.json"
+    before = path.read_bytes()
+    path.unlink()
+    completed(project)
+    assert path.read_bytes() == before
