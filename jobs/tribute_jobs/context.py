@@ -1,4 +1,4 @@
-"""What the stages of one run share: the project, its lake, its workers."""
+"""The context that the stages of one run share: the project, its lake, its workers."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """The state of a run that lives as long as the command."""
+    """The state of a run, for the length of a command."""
 
     def __init__(self, project: Project, reporter: Reporter, stack: ExitStack) -> None:
         self.project, self.reporter, self._stack = project, reporter, stack
@@ -29,15 +29,15 @@ class Context:
         self._familiarity: OutOfDistributionTest | None = None
 
     def folder(self, run_id: str) -> Path:
-        """Where the artifacts of a run lie."""
+        """The folder of a run's artifacts."""
         return self.project.artifacts / run_id
 
     def uri(self, path: Path | str) -> str:
-        """An artifact's name in the lake: relative to the working folder, so that the folder can move."""
+        """An artifact's name in the lake: its path relative to the working folder, so that the folder can move."""
         return Path(path).relative_to(self.project.workdir).as_posix()
 
     def manifest(self) -> Manifest:
-        """What the corpus snapshot holds."""
+        """The manifest of the corpus snapshot."""
         return read_manifest(self.folder(self.runs.corpus_run))
 
     def source_ids(self) -> tuple[str, ...]:
@@ -45,18 +45,18 @@ class Context:
         return tuple(source.source_id for source in self.manifest().sources)
 
     def familiarity(self) -> OutOfDistributionTest:
-        """How to tell whether a query is like the corpus; made on first use."""
+        """The test of whether a query resembles the corpus; built on first use."""
         if self._familiarity is None:
             self._familiarity = corpus_familiarity(self.folder(self.runs.corpus_run))
         return self._familiarity
 
     def recording(self, replicate: int) -> Path | None:
-        """The folder of the user's own recorded training of a replicate, if it has one."""
+        """The folder of the user's own recorded training of a replicate, if there is one."""
         recordings = self.project.training.recordings
         return recordings[replicate] if recordings else None
 
     def committed(self, table: str, run_id: str) -> bool:
-        """Whether a run is in the lake."""
+        """Whether a run is committed to a table."""
         return self.lake.committed(table, run_id)
 
     def workers(self) -> "WorkerPool":
@@ -72,10 +72,10 @@ class Context:
 
 @contextmanager
 def open_context(project: Project, reporter: Reporter) -> Iterator[Context]:
-    """A context that holds the working folder's lock, so that two runs never write at once.
+    """A context that holds the working folder's lock, so that only one run writes.
 
     Raises:
-        TributeError: another process is at work there.
+        TributeError: another process holds the lock.
     """
     with locked(project), ExitStack() as stack:
         yield Context(project, reporter, stack)
@@ -86,7 +86,7 @@ def locked(project: Project) -> Iterator[None]:
     """Holds the working folder's lock.
 
     Raises:
-        TributeError: another process is at work there.
+        TributeError: another process holds the lock.
     """
     project.workdir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.workdir / ".lock")
@@ -94,8 +94,8 @@ def locked(project: Project) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise TributeError(
-            f"Another tribute command is at work in {project.workdir}. Wait for it, or give this project a "
-            "`workdir` of its own"
+            f"Another tribute command is running in {project.workdir}. Wait for it, or give this project its own "
+            "`workdir`"
         ) from None
     with lock:
         yield

@@ -1,6 +1,6 @@
-"""One valuation in a straight line: corpus, train, simulate, attribute, value, settle.
+"""The stages of a valuation in order: corpus, train, simulate, attribute, value, settle.
 
-A rerun keeps what is committed and takes up what is not.
+A rerun keeps committed stages and runs the others.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from tribute_jobs.stages import StageOutput
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
 AFTER = {"evaluate": "value", "close": "value", "restate": "value"}
-"""Stages that follow one of the line, each run by its own command."""
+"""Stages outside the line, each with its own command, and the stage that they follow."""
 
 PAID = ("value", "settle", *AFTER)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What each stage of a run came to, in order."""
+    """The output of each stage of a run, in order."""
 
     outputs: dict[str, StageOutput]
 
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def run(project: Project, period: str, reporter: Reporter, last: str = "settle", reason: str = "") -> Outcome:
-    """Run the stages up to `last` for a period (`YYYY-MM`), which is one of the line or one that follows it.
+    """Run the stages up to `last` for a period (`YYYY-MM`). `last` is in `STAGES` or in `AFTER`.
 
     Args:
         reason: why a closed period is restated.
@@ -52,7 +52,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     if last in ("settle", "close"):
         require_order(project, period, last)
     if last == "evaluate":
-        retrain_bank(project)  # a training that cannot be repeated is refused before it is simulated
+        retrain_bank(project)  # refuses a training that cannot be repeated, before it is simulated
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
         wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
@@ -68,7 +68,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
 
 
 def _check(project: Project, period: str, paid_period: str | None) -> None:
-    """What can be wrong with the settings is found before hours of work, not after."""
+    """Check the settings before hours of work, not after."""
     period_days(period)
     period_pools(project), period_policy(project), customer_fees(project)
     alarm_limits(project.money.alarms)

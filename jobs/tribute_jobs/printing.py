@@ -11,7 +11,7 @@ WIDTH = 100
 
 
 def wrapped(text: str, indent: str = "  ") -> Iterable[str]:
-    """A paragraph in lines that fit a terminal; ids stay whole."""
+    """A paragraph in lines that fit a terminal. Ids are not broken."""
     return textwrap.wrap(
         printable(text),
         WIDTH,

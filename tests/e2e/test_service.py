@@ -116,7 +116,7 @@ def test_a_repeated_request_records_nothing_twice(
         (
             {"queries": [{"query_id": "q000", "text": "other", "time": "2026-09-01T12:00:00Z"}]},
             422,
-            "another content",
+            "with other content",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Exact read-outs of a batch of queries on the cluster, by the method that the settings admit.
+"""Exact read-outs of a batch of queries on the cluster.
 
 Legend: R replicates, Q queries, U units.
 """
@@ -19,10 +19,9 @@ from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.context import Context
 from tribute_storage.atomic import write_atomically
 
-READ_OUT = 8
-"""Units read out by one job."""
+UNITS_PER_JOB = 8
 
-PROBE = 256
+TIMED_QUERIES = 256
 """Queries on which methods are timed."""
 
 
@@ -38,28 +37,31 @@ class ReadOuts:
         self.first, self._thetas = self.workers.put(finals[0]), self.workers.put(finals)
 
     def influence(
-        self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable, method: str | None = None
+        self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable, method: str | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Influence of units [R, Q, U] and the model's measurements [Q], nats, by the usual method or another.
+        """Influence of units, [R, Q, U], and the model's measurements, [Q]; nats.
 
-        An estimator has its own read-out, and its own unit.
+        Estimators have their own read-out, and their own unit.
+
+        Args:
+            method: name of the read-out; None: see `method`.
         """
         if run.settings.estimated:
-            return self.estimators.influence(run, found, queries)
+            return self.estimators.influence(run, responses, queries)
         rows = self.workers.put(QueryRows.of(queries))
-        chosen = method or self.method(run, found, queries)
+        chosen = method or self.method(run, responses, queries)
         pieces = self.workers.run(
-            [self._job(run, found, chosen, part) for part in chunks(len(found), READ_OUT)],
+            [self._job(run, responses, chosen, part) for part in chunks(len(responses), UNITS_PER_JOB)],
             lambda actor, job: actor.read_out.remote(self._thetas, rows, job),
             self.context.reporter.advanced,
         )
         return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
 
-    def method(self, run: SimulationRun, found: Sequence[Simulated], queries: QueryTable) -> str:
-        """How the run is read out: the removal itself for real retraining, else what `readout.method` admits.
+    def method(self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable) -> str:
+        """The read-out method of a run: `difference` for retraining, else according to `readout.method`.
 
-        Where several methods give the same numbers, the one that is cheapest here; that is kept beside the
-        responses, so that every later batch is read out alike.
+        If several methods give the same numbers, it is the cheapest one on this machine. The choice is kept with
+        the responses, so later batches use the same method.
         """
         if run.settings.estimated:
             return run.settings.mode
@@ -70,20 +72,20 @@ class ReadOuts:
             return names[0]
         kept = self.context.folder(run.folder) / f"readout-{'-'.join(names)}.json"
         if not kept.exists():
-            cost = self.costs(run, found, names, queries)
+            cost = self.costs(run, responses, names, queries)
             best = min(names, key=cost.__getitem__)
             write_atomically(kept, json.dumps({"method": best, "cost_in_forwards": cost}).encode())
         return str(json.loads(kept.read_text())["method"])
 
     def costs(
-        self, run: SimulationRun, found: Sequence[Simulated], names: Sequence[str], queries: QueryTable
+        self, run: SimulationRun, responses: Sequence[Simulated], names: Sequence[str], queries: QueryTable
     ) -> dict[str, float]:
-        """What methods cost for all units in one replicate, in forward passes, timed on some of the queries."""
-        probe = queries.take(range(min(PROBE, len(queries.query_ids))))
-        rows, asked = self.workers.put(QueryRows.of(probe)), tuple(names)
+        """Cost of methods for all units in one replicate, in forward passes, timed on some of the queries."""
+        probe = queries.take(range(min(TIMED_QUERIES, len(queries.query_ids))))
+        rows, methods = self.workers.put(QueryRows.of(probe)), tuple(names)
         [cost] = self.workers.run(
-            [self._job(run, found, asked[0], range(len(found)))],
-            lambda actor, job: actor.costs.remote(self._thetas, rows, job, asked),
+            [self._job(run, responses, methods[0], range(len(responses)))],
+            lambda actor, job: actor.costs.remote(self._thetas, rows, job, methods),
         )
         return dict(cost)
 
@@ -94,7 +96,7 @@ class ReadOuts:
         return self._scopes[scope]
 
     def _job(
-        self, run: SimulationRun, found: Sequence[Simulated], method: str, chosen: Sequence[int]
+        self, run: SimulationRun, responses: Sequence[Simulated], method: str, chosen: Sequence[int]
     ) -> ReadOutJob:
-        units = tuple((found[u].unit.unit_id, found[u].files) for u in chosen)
+        units = tuple((responses[u].unit.unit_id, responses[u].files) for u in chosen)
         return ReadOutJob(method, run.settings.scope, units)

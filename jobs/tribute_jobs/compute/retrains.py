@@ -1,4 +1,4 @@
-"""The bank of real retrains: every training without some sources is computed once, and found ever after.
+"""The bank of retrains: every training without some sources is computed once, and reused by later evaluations.
 
 Legend: Q queries, U sets of sources, P parameters.
 """
@@ -23,7 +23,7 @@ from tribute_storage import SCHEMAS, connect
 
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
-READ_OUT = 8
+UNITS_PER_JOB = 8
 
 
 class Retrains:
@@ -41,39 +41,41 @@ class Retrains:
         self.banked = self.new = 0
 
     def complete(self, wanted: Mapping[int, Sequence[Unit]]) -> None:
-        """Retrain what the bank lacks, in parallel, and commit it.
+        """Retrain in parallel what the bank lacks, and commit it.
 
         Args:
             wanted: the sets of sources to leave out, by seed.
         """
         self._train([seed for seed in wanted if (seed, FULL_TRAINING) not in self._files])
-        units = {seed: {unit.unit_id: unit for unit in asked} for seed, asked in wanted.items()}
+        units = {seed: {unit.unit_id: unit for unit in sets} for seed, sets in wanted.items()}
         missing = {
-            seed: [unit for key, unit in asked.items() if (seed, key) not in self._files]
-            for seed, asked in units.items()
+            seed: [unit for key, unit in by_id.items() if (seed, key) not in self._files]
+            for seed, by_id in units.items()
         }
         self.new = sum(map(len, missing.values()))
         self.banked = sum(map(len, units.values())) - self.new
-        jobs = [job for seed, lacking in missing.items() for job in self._jobs(seed, lacking)]
-        starts = {seed: self._start(seed) for seed, lacking in missing.items() if lacking}
-        found = self.workers.run(
+        jobs = [job for seed, new in missing.items() for job in self._jobs(seed, new)]
+        starts = {seed: self._start(seed) for seed, new in missing.items() if new}
+        done = self.workers.run(
             jobs,
             lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),
             self.context.reporter.advanced,
         )
-        rows = [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, found, strict=True) for row in rows]
+        rows = [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
         self._commit(rows)
 
     def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
-        """Measurement of a seed's whole training minus that without each set, [Q, U] nats; NaN: it exploded."""
+        """Measurement of a seed's full training minus that without each set, [Q, U] nats; NaN: it diverged."""
         thetas, rows = self.workers.put([self.final(seed).numpy()]), self.workers.put(QueryRows.of(queries))
         files = [(unit.unit_id, (self._files[seed, unit.unit_id],)) for unit in units]
-        jobs = [ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), READ_OUT)]
+        jobs = [
+            ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), UNITS_PER_JOB)
+        ]
         pieces = self.workers.run(jobs, lambda actor, job: actor.read_out.remote(thetas, rows, job))
         return np.concatenate([influence[0] for influence, _ in pieces], axis=1).astype(np.float64)
 
     def final(self, seed: int) -> Tensor:
-        """Final parameters of a seed's whole training, [P]."""
+        """Final parameters of a seed's full training, [P]."""
         file = self._files[seed, FULL_TRAINING]
         assert file is not None
         check_file(file.path, file.sha256, "delete it and evaluate under another evaluation.first_seed")
@@ -81,7 +83,7 @@ class Retrains:
         return Trajectory(file.path.parent).load(step).theta
 
     def _known(self) -> dict[tuple[int, str], ResponseFile | None]:
-        """What the bank holds; the project's own trainings are whole ones too."""
+        """The files of the bank, and of the project's own trainings, by seed and unit id."""
         project = self.context.project
         with connect(project.lake_root) as connection:
             rows = connection.execute(
@@ -91,9 +93,9 @@ class Retrains:
             (seed, unit_id): ResponseFile(unit_id, 0, project.workdir / uri, sha256) if uri else None
             for seed, unit_id, uri, sha256 in rows
         }
-        for own in recorded_replicates(project):
-            path = own.trajectory.path(own.steps)
-            files[own.seed, FULL_TRAINING] = ResponseFile(FULL_TRAINING, own.index, path, own.sha256)
+        for trained in recorded_replicates(project):
+            path = trained.trajectory.path(trained.steps)
+            files[trained.seed, FULL_TRAINING] = ResponseFile(FULL_TRAINING, trained.index, path, trained.sha256)
         return files
 
     def _recipe(self, seed: int) -> Recipe:
@@ -121,13 +123,13 @@ class Retrains:
         if not units:
             return []
         recipe = self._recipe(seed)
-        found = []
+        jobs = []
         for chosen in chunks(len(units), largest_chunk(recipe, self._settings)):
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])
             folder = self.context.folder(self.bank) / f"seed-{seed}" / name
-            found.append(SimulateJob(0, seed, self._settings, name, part, 0, recipe.steps, folder))
-        return found
+            jobs.append(SimulateJob(0, seed, self._settings, name, part, 0, recipe.steps, folder))
+        return jobs
 
     def _commit(self, rows: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
         if not rows:

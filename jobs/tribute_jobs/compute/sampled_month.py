@@ -1,4 +1,4 @@
-"""Totals of a month of queries from one forward pass each, and exact read-outs of a random sample of them.
+"""Totals of a month from one forward pass per query, and exact read-outs of a random sample of queries.
 
 Legend: R replicates, Q queries, n sampled, U units of a run, C columns (replicate x unit of every run), G groups.
 """
@@ -18,14 +18,14 @@ from tribute.tasks import build_task
 from tribute.valuation import GROUPS, query_groups
 from tribute_jobs.compute.readouts import ReadOuts
 
-QUERIES = 8192
+QUERIES_PER_JOB = 8192
 """Queries whose features one job sums."""
 Runs = list[tuple[SimulationRun, list[Simulated]]]
 
 
 @dataclass(frozen=True)
 class SampledMonth:
-    """The estimate, the sampled queries with their influences per run [R, n, U], and all measurements [Q] nats."""
+    """The estimate, the sampled queries and their influences by run, [R, n, U], and all measurements, [Q]."""
 
     estimate: Distilled
     queries: QueryTable
@@ -34,7 +34,7 @@ class SampledMonth:
 
     @property
     def probability(self) -> float:
-        """Chance of every query to be in the sample."""
+        """Chance of every query to be sampled."""
         return len(self.queries.query_ids) / self.estimate.sample.population
 
     def totals(self) -> list[NDArray[np.float64]]:
@@ -42,7 +42,7 @@ class SampledMonth:
         return _per_run(self.estimate.totals(), self.influence)
 
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What the head predicts of the main run's units, and what the sample says of it, [R, G, U] nats each."""
+        """Predictions of the main run's units: over all queries, and over the sample, scaled up; [R, G, U] nats."""
         predicted_RGU, expanded_RGU = (
             np.stack([_per_run(row_C, self.influence[:1])[0] for row_C in values_GC], 1)
             for values_GC in (self.estimate.predicted_GC, self.estimate.expanded_GC)
@@ -53,10 +53,10 @@ class SampledMonth:
 def sampled_month(
     read_outs: ReadOuts, queries: QueryTable, runs: Runs, design: Design, precision: float, seed: int
 ) -> SampledMonth | None:
-    """Read out as few queries as the precision allows; None if so many are needed that all may be read out.
+    """Read out as few queries as the precision allows; None if the precision needs too large a part of them.
 
     Args:
-        design: adds up the main (first) run's units to sources, whose totals must be that precise.
+        design: adds up the units of the main (first) run to sources, whose totals must be that precise.
     """
     count = len(queries.query_ids)
     if WORTHWHILE * count < PILOT:
@@ -64,13 +64,13 @@ def sampled_month(
     order = np.random.default_rng([seed, int(queries.sha256[:8], 16)]).permutation(count)
     group_Q = query_groups(queries.query_ids)
     feature_Gd, measurement_Q = _feature_sums(read_outs, queries, group_Q)
-    found = _Sampled(read_outs, queries, runs, group_Q, feature_Gd)
+    sampled = _Sampled(read_outs, queries, runs, group_Q, feature_Gd)
     estimate = precise_estimate(
-        lambda drawn: found.estimate(order[:drawn]), count, found.per_source(design), precision
+        lambda drawn: sampled.estimate(order[:drawn]), count, sampled.per_source(design), precision
     )
     if estimate is None:
         return None
-    return SampledMonth(estimate, queries.take(found.picked), found.influence, measurement_Q)
+    return SampledMonth(estimate, queries.take(sampled.picked), sampled.influence, measurement_Q)
 
 
 class _Sampled:
@@ -89,16 +89,16 @@ class _Sampled:
         self.picked, self.influence = list[int](), list[NDArray[np.float32]]()
 
     def estimate(self, picked: NDArray[np.int64]) -> Distilled:
-        """The estimate from these queries, the first of which are read out already."""
+        """The estimate from these queries. The first ones are read out already."""
         fresh = self._queries.take(picked[len(self.picked) :].tolist())
-        pieces = [self._read_outs.influence(run, found, fresh)[0] for run, found in self._runs]
+        pieces = [self._read_outs.influence(run, responses, fresh)[0] for run, responses in self._runs]
         before = self.influence or [piece[:, :0] for piece in pieces]
         self.influence = [np.concatenate(pair, axis=1) for pair in zip(before, pieces, strict=True)]
         self.picked = picked.tolist()
         table, count = self._queries.take(self.picked), len(picked)
         project = self._read_outs.context.project
         theta_P = recorded_replicates(project)[0].final()
-        columns = [each.transpose(1, 0, 2).reshape(count, -1) for each in self.influence]
+        columns = [influence.transpose(1, 0, 2).reshape(count, -1) for influence in self.influence]
         sample = Sample(
             len(self._queries.query_ids),
             self._group_Q[picked],
@@ -109,17 +109,17 @@ class _Sampled:
         return difference_estimate(sample, self._feature_Gd)
 
     def per_source(self, design: Design) -> NDArray[np.float64]:
-        """Weights of the columns in every source's mean over replicates, [C, S]."""
+        """Weight of each column in every source's mean over replicates, [C, S]."""
         replicates = self._read_outs.replicates
         main = np.tile(design.allocation_US, (replicates, 1)) / replicates
-        rest = sum(replicates * len(found) for _, found in self._runs[1:])
+        rest = sum(replicates * len(responses) for _, responses in self._runs[1:])
         return np.vstack([main, np.zeros((rest, main.shape[1]))])
 
 
 def predicted_rows(
     month: SampledMonth, design: Design, source_ids: tuple[str, ...], run_id: str
 ) -> list[dict[str, object]]:
-    """The rows of `predicted`: what sums over the sampled queries lack, per source, replicate and group."""
+    """The rows of `predicted`, which correct sums over the sampled queries: by source, replicate and group."""
     predicted_RGU, expanded_RGU = month.sums()
     return [
         {
@@ -142,7 +142,7 @@ def _feature_sums(
     """Summed features of all queries by group, [G, d], and every query's measurement, [Q]."""
     workers, by_group = read_outs.workers, np.argsort(group_Q, kind="stable")
     table, groups = workers.put(queries), workers.put(group_Q)
-    jobs = [FeatureJob(tuple(by_group[list(c)].tolist())) for c in chunks(len(by_group), QUERIES)]
+    jobs = [FeatureJob(tuple(by_group[list(c)].tolist())) for c in chunks(len(by_group), QUERIES_PER_JOB)]
     pieces = workers.run(
         jobs,
         lambda actor, job: actor.features.remote(read_outs.first, table, groups, GROUPS, job),
@@ -154,7 +154,7 @@ def _feature_sums(
 
 
 def _per_run(values_C: NDArray[np.float64], influence: list[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
-    """Columns cut into runs, [R, U] each, with NaN where a simulation failed."""
+    """Columns cut into runs, [R, U] each; NaN where a simulation failed."""
     shapes = [(each.shape[0], each.shape[2]) for each in influence]
     bounds = np.cumsum([replicates * units for replicates, units in shapes])
     parts = np.split(values_C[: bounds[-1]], bounds[:-1])

@@ -1,4 +1,4 @@
-"""The stages of a valuation, one file each; every stage is idempotent under its run id."""
+"""The stages of a valuation, one file each. A stage whose run id is committed is not run again."""
 
 from tribute_jobs.stages.attribute import attribute
 from tribute_jobs.stages.corpus import corpus

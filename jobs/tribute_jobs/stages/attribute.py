@@ -1,4 +1,4 @@
-"""Stage `attribute`: read out every query of the period for every source, or a sample that is precise enough.
+"""Stage `attribute`: read out every query of the period for every source, or a sample of sufficient precision.
 
 Legend: R replicates, Q queries, U units, S sources.
 """
@@ -29,18 +29,15 @@ from tribute_jobs.context import Context
 from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, StagedFile, connect
 
-VALUES = 2**26
-"""Influences held at once: queries are read out in blocks of at most this many values."""
+BLOCK_VALUES = 2**26
+"""Influences held in memory at once: queries are read out in blocks of at most this many values."""
 
-SOURCES = 64
+SOURCES_PER_JOB = 64
 """Sources written by one job."""
 
 
 def attribute(context: Context, period: str) -> StageOutput:
-    """Write `influence` rows per source as Parquet, commit them, then `estimates` and `queries` beside them.
-
-    A period without queries is an empty batch, committed too.
-    """
+    """Commit `influence`, then `estimates` and `queries`; a period without queries is an empty batch."""
     queries = period_queries(context.project, period)
     run_id = attribution_run(context.project, queries, period)
     new = not context.committed("queries", run_id)
@@ -62,7 +59,7 @@ def attribute(context: Context, period: str) -> StageOutput:
 
 
 class AttributedBatch:
-    """The read-outs of a batch of queries."""
+    """Reads out a batch of queries."""
 
     def __init__(self, context: Context, queries: QueryTable, run_id: str) -> None:
         self.context, self.queries, self.run_id = context, queries, run_id
@@ -93,13 +90,13 @@ class AttributedBatch:
     def _sampled(self) -> SampledMonth | None:
         settings = self.context.project.readout
         if settings.precision is None or settings.method not in ("auto", "distilled") or self._cap is not None:
-            return None  # totals of a sample cannot be limited customer by customer
+            return None  # totals of a sample cannot be capped by customer
         return sampled_month(
             self._read_outs, self.queries, self._runs, self._design, settings.precision, settings.seed
         )
 
     def _from(self, month: SampledMonth) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-        """Totals of every run, [R, U], and measurements from a sample; commits its influences and predictions."""
+        """Totals of every run, [R, U], and measurements, from a sample. Commits its influences and predictions."""
         staged = self._write(month.queries, month.influence[0])
         self.context.lake.commit("influence", self.run_id, staged)
         rows = predicted_rows(month, self._design, self.context.source_ids(), self.run_id)
@@ -107,7 +104,7 @@ class AttributedBatch:
         return month.totals(), month.measurement_Q
 
     def _every_query(self) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-        """Totals of every run, [R, U], and measurements, all exact; commits the main run's influences."""
+        """Totals of every run, [R, U], and measurements, from every query. Commits the main run's influences."""
         totals, nats, staged = [], [], list[StagedFile]()
         uses_Q = query_uses(self.queries, self._cap)
         for run, found in self._runs:
@@ -125,7 +122,7 @@ class AttributedBatch:
         return totals, np.concatenate(nats)
 
     def _blocks(self, units: int) -> list[QueryTable]:
-        largest = max(1, VALUES // (self._read_outs.replicates * max(units, 1)))
+        largest = max(1, BLOCK_VALUES // (self._read_outs.replicates * max(units, 1)))
         cut = chunks(len(self.queries.query_ids), largest)
         return [self.queries] if len(cut) == 1 else [self.queries.take(list(chosen)) for chosen in cut]
 
@@ -133,7 +130,7 @@ class AttributedBatch:
         names = self.context.source_ids()
         design: Design = self.workers.put(self._design)
         rows, values = self.workers.put(QueryRows.of(block)), self.workers.put(influence_RQU)
-        jobs = [WriteJob(self.run_id, chosen) for chosen in chunks(len(names), SOURCES)]
+        jobs = [WriteJob(self.run_id, chosen) for chosen in chunks(len(names), SOURCES_PER_JOB)]
         staged = self.workers.run(
             jobs, lambda actor, job: actor.write.remote(rows, design, values, names, job), None
         )

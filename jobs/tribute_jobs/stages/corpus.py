@@ -1,4 +1,4 @@
-"""Stage `corpus`: read the sources once and keep a snapshot; later, check that they are still the same."""
+"""Stage `corpus`: read the sources once and keep a snapshot. Later runs check that the sources are unchanged."""
 
 from dataclasses import asdict
 
@@ -13,15 +13,15 @@ from tribute_storage import SCHEMAS
 
 
 def corpus(context: Context, paid_period: str | None) -> StageOutput:
-    """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`, once its rights are in order.
+    """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`, if its rights are complete.
 
     Args:
-        paid_period: the month that will be paid, whose rights must be complete; None: none will be.
+        paid_period: the month to be paid, whose rights must be complete; None: no month is paid.
 
     Raises:
-        CorpusError: the corpus cannot be read as its settings say.
-        CorpusChanged: it was snapshotted before and is not the same any more.
-        RightsError: a source's rights do not say who is paid in the period.
+        CorpusError: the corpus cannot be read with its settings.
+        CorpusChanged: the corpus differs from its snapshot.
+        RightsError: a source's rights do not cover the period.
     """
     run_id = context.runs.corpus_run
     new = not context.lake.committed("corpus_sources", run_id)
@@ -46,15 +46,15 @@ def _check_rights(project: Project, paid_period: str | None, source_ids: list[st
 
 
 def _warn(context: Context, content: Corpus) -> None:
-    """Say who repeats whom: the operator may know better who was first."""
+    """Warn about duplicates across sources: the operator may know better which source was first."""
     present = {each.source.source_id for each in content.sources}
-    for each in content.duplicates:
-        if each.source_id != each.credited_source_id:
-            parts = "passages of " if each.kind == "passage" else ""
-            left = "" if each.source_id in present else "; nothing of it is left to be trained on"
+    for copy in content.duplicates:
+        if copy.source_id != copy.credited_source_id:
+            parts = "passages of " if copy.kind == "passage" else ""
+            left = "" if copy.source_id in present else "; the source has nothing else to train on"
             context.reporter.warned(
-                f"Source {each.source_id}: {parts}{each.documents:,} of its documents are credited to "
-                f"{each.credited_source_id}, which claimed them first ({each.kind} copies){left}"
+                f"Source {copy.source_id}: {parts}{copy.documents:,} of its documents are credited to "
+                f"{copy.credited_source_id}, which claimed them first ({copy.kind} copies){left}"
             )
 
 
@@ -73,8 +73,8 @@ def _commit(context: Context, run_id: str, content: Corpus) -> None:
         for examples in content.sources
         for document in examples.documents
     ]
-    found = [{"run_id": run_id} | asdict(each) for each in content.duplicates]
-    context.lake.append("corpus_duplicates", run_id, pa.Table.from_pylist(found, SCHEMAS["corpus_duplicates"]))
+    copies = [{"run_id": run_id} | asdict(copy) for copy in content.duplicates]
+    context.lake.append("corpus_duplicates", run_id, pa.Table.from_pylist(copies, SCHEMAS["corpus_duplicates"]))
     context.lake.append("corpus_documents", run_id, pa.Table.from_pylist(documents, SCHEMAS["corpus_documents"]))
     sources = [{"run_id": run_id} | _source_row(examples) for examples in content.sources]
     context.lake.append("corpus_sources", run_id, pa.Table.from_pylist(sources, SCHEMAS["corpus_sources"]))

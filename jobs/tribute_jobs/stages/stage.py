@@ -1,10 +1,10 @@
-"""What every stage returns."""
+"""The output of a stage."""
 
 from typing import NamedTuple
 
 
 class StageOutput(NamedTuple):
-    """The run that a stage's output is committed under, whether this call made it, and a line about it."""
+    """The run id of a stage's output, whether this call committed it, and a one-line summary."""
 
     run_id: str
     new: bool

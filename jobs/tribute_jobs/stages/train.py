@@ -9,7 +9,7 @@ from tribute_storage import SCHEMAS, connect
 
 
 def train(context: Context) -> StageOutput:
-    """Train the replicates on the cluster and commit `trajectories`; a killed training goes on where it was."""
+    """Train the replicates on the cluster and commit `trajectories`. A killed training resumes."""
     run_id = context.runs.train_run
     new = not context.lake.committed("trajectories", run_id)
     if new:
@@ -35,11 +35,13 @@ def _train(context: Context, run_id: str) -> None:
         for replicate in range(training.replicates)
     ]
     workers = context.workers()
-    found = workers.run(jobs, lambda actor, job: actor.train.remote(workers.data, job), context.reporter.advanced)
+    trained = workers.run(
+        jobs, lambda actor, job: actor.train.remote(workers.data, job), context.reporter.advanced
+    )
     common = {
         "run_id": run_id,
         "corpus_run": context.runs.corpus_run,
         "corpus_sha256": context.manifest().sha256,
     }
-    rows = [row | common | {"artifact_uri": context.uri(row["artifact_uri"])} for row in found]
+    rows = [row | common | {"artifact_uri": context.uri(row["artifact_uri"])} for row in trained]
     context.lake.append("trajectories", run_id, pa.Table.from_pylist(rows, SCHEMAS["trajectories"]))

@@ -1,4 +1,4 @@
-"""The queries that a source's attribution is the sum of."""
+"""The queries whose influences sum to a source's attribution."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +19,7 @@ where source_id = $source group by run_id, query_id order by abs(each_uses * nat
 
 @dataclass(frozen=True)
 class Contribution:
-    """A query's part of a source's attribution: uses, as the policy counts them, times influence, nats."""
+    """A query's part of a source's attribution: uses, as the policy counts them, times influence."""
 
     query_id: str
     day: str
@@ -39,16 +39,16 @@ class Contribution:
 def source_contributions(
     lake: duckdb.DuckDBPyConnection, value_run: str, source_id: str, cap: Fraction | None
 ) -> list[Contribution]:
-    """Every query that a valuation summed and that the source was read out for, the largest part first.
+    """Every query that a valuation read out for a source, the largest contribution first.
 
-    They sum to the source's attribution, except for what predictions add where only a sample was read out, and for
-    a source whose simulations all failed.
+    The contributions sum to the source's attribution. Exceptions: a sampled month, whose attribution includes
+    predictions, and a source whose simulations all failed.
 
     Args:
-        cap: the policy's limit of one customer's part of the uses, which the valuation was made with.
+        cap: the largest part of all uses that one customer may stand for, as in the valuation; None: no limit.
 
     Raises:
-        ValuationError: the valuation does not say what it summed.
+        ValuationError: the valuation is not in the lake, or does not list its attribution runs.
     """
     runs = valued_runs(lake, value_run)
     [(simulate_run, period)] = lake.execute(

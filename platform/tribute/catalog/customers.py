@@ -1,6 +1,6 @@
-"""What each customer's own queries were worth: for dividing every customer's fee by them.
+"""Values of each customer's own queries, to divide each customer's fee by.
 
-Values are shrunk towards the token count by the same weight as the period's valuation.
+Values are shrunk towards token counts with the same weight as the period's valuation.
 """
 
 from collections import defaultdict
@@ -30,7 +30,7 @@ from sums join held using (source_id) group by all order by all
 
 
 def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[str, Decimal]]:
-    """By publisher, the value of each customer's own queries, nats, signed; queries of nobody under ''.
+    """Signed value of each customer's queries, nats, by publisher and customer; '' for queries without a customer.
 
     v = (1 - kappa) x + kappa T c: x is the customer's signed sum of influence over the publisher's sources (by its
     part of each), T the sum of all publishers' positive x, c the publisher's token share, kappa the valuation's.
@@ -38,8 +38,8 @@ def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[st
     Summed over customers, x is the publisher's attribution, unless all simulations of one of its sources failed.
 
     Raises:
-        ValuationError: the month was read out from a sample, which says nothing about single customers; or the
-            valuation does not say what it summed.
+        ValuationError: the month was read out from a sample, which does not give single customers' values; or the
+            valuation does not list its attribution runs.
     """
     publishers = {row["publisher_id"]: row for row in valuation.publishers()}
     first = next(iter(publishers.values()))
@@ -50,20 +50,20 @@ def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[st
         ).fetchone()
         if sampled and sampled[0]:
             raise ValuationError(
-                "The policy needs every customer's own values, and this month was read out from a sample. Set "
+                "The policy divides by each customer's values, but this month was read out from a sample. Set "
                 "readout.precision to null, or choose another basis"
             )
         chosen = {"simulate_run": first["simulate_run"], "period": valuation.period, "runs": runs}
         uses = customer_uses(connection, first["simulate_run"], valuation.period, runs)
         counted = counted_customers(uses, customer_cap(project)) | {"value_run": valuation.run_id}
         rows = connection.execute(_SUMS, chosen | counted).fetchall()
-    raw: dict[str, dict[str, float]] = defaultdict(dict)
+    by_customer: dict[str, dict[str, float]] = defaultdict(dict)
     for customer, publisher, nats in rows:
-        raw[customer][publisher] = nats
-    kappa, found = first["shrinkage"], defaultdict[str, dict[str, Decimal]](dict)
-    for customer, own in raw.items():
-        total = sum(max(nats, 0.0) for nats in own.values())
+        by_customer[customer][publisher] = nats
+    kappa, values = first["shrinkage"], defaultdict[str, dict[str, Decimal]](dict)
+    for customer, attribution in by_customer.items():
+        total = sum(max(nats, 0.0) for nats in attribution.values())
         for publisher, row in publishers.items():
-            value = (1 - kappa) * own.get(publisher, 0.0) + kappa * total * row["token_share"]
-            found[publisher][customer] = exact(value)
-    return dict(found)
+            value = (1 - kappa) * attribution.get(publisher, 0.0) + kappa * total * row["token_share"]
+            values[publisher][customer] = exact(value)
+    return dict(values)

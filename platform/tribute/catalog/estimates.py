@@ -1,4 +1,4 @@
-"""Finds what simulations, and the real retrains of spot sources, estimated for a batch of queries.
+"""Reads the totals of a batch of queries by the simulations and by the retrains of spot sources.
 
 Legend: R replicates, U units, S sources.
 """
@@ -14,23 +14,23 @@ from tribute.valuation.estimates import MAIN, RETRAINED, Estimates
 
 
 def estimates_run(lake: duckdb.DuckDBPyConnection, project: Project, batch_run: str | None) -> str | None:
-    """The batch that a period is calibrated on: its own, else the latest; None if nothing was retrained.
+    """The batch that a period is calibrated on: its own, or else the latest; None if nothing was retrained.
 
     A period that only the service attributed has no batch of its own.
     """
     runs = {run.name: run.run_id for run in simulation_runs(project)}
-    found = lake.execute(
+    row = lake.execute(
         "select run_id from estimates join (select distinct run_id, period from queries) using (run_id) "
         "where simulate_run = $1 group by run_id order by run_id = $2 desc, max(period) desc, run_id limit 1",
         [runs.get(RETRAINED), batch_run],
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 def read_estimates(
     lake: duckdb.DuckDBPyConnection, project: Project, attribute_run: str, source_ids: Sequence[str]
 ) -> Estimates:
-    """What was estimated of a batch of queries, by every run of the project's simulation."""
+    """The totals of a batch of queries, by every run of the project's simulation."""
     runs = {run.name: run.run_id for run in simulation_runs(project)}
     units = lake.execute(
         "select unit_id, any_value(removed) from simulations where run_id = $1 group by unit_id order by unit_id",

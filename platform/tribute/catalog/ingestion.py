@@ -1,7 +1,7 @@
-"""Usage between files and the lake: events to be ingested, and the queries of a month that was.
+"""Usage events from a file to the lake, and the queries of a month of ingested events.
 
-Content goes into the lake only where the project attributes what it ingested (`queries.kind: ingested`); else its
-hash alone does.
+The lake keeps the content of an event only if the project attributes ingested events (`queries.kind: ingested`).
+Otherwise it keeps the content's hash.
 """
 
 import json
@@ -24,25 +24,25 @@ WITH month AS (SELECT * FROM usage WHERE period = $1), kept AS (
 SELECT m.* REPLACE (coalesce(m.content_json, k.content_json) AS content_json)
 FROM month m LEFT JOIN kept k USING (content_sha256)
 """
-"""What was kept of a content counts for every event with it, even one that came before it was to be kept."""
+"""Content kept for one event serves every event with the same hash, including earlier ones ingested without it."""
 
 
 def usage_events(path: Path, window: int | None, keep_content: bool) -> pa.Table:
-    """The events of a usage file as `tribute_storage.usage.ingest` takes them.
+    """The events of a usage file, as `tribute_storage.usage.ingest` takes them.
 
     Args:
         window: bytes per row of a text model; None for a model of feature vectors.
-        keep_content: whether text, or features and label, go into the lake; else only their SHA-256.
+        keep_content: whether the lake keeps text, or features and label. Otherwise it keeps their SHA-256.
 
     Raises:
-        CorpusError: names the file, the row and the column that are wrong; a time is needed here.
+        CorpusError: names the file, the row and the column that are wrong. Unlike a query, an event needs a time.
     """
     usage = read_usage(path, window)
     times = usage.accounting.times or []
     if None in times:
         raise CorpusError(
             f"{path}, row {times.index(None) + 1}: column 'time' is empty. An event needs one, such as "
-            "2026-10-05T12:00:00+00:00: it says which month it belongs to"
+            "2026-10-05T12:00:00+00:00, to belong to a month"
         )
     try:
         digests, contents = _contents(usage)
@@ -62,10 +62,10 @@ def usage_events(path: Path, window: int | None, keep_content: bool) -> pa.Table
 
 
 def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> QueryTable:
-    """The queries of a month as the lake has them: what a usage file with the same events would give.
+    """The queries of a month of ingested events, the same as from a usage file with these events.
 
     Raises:
-        CorpusError: the content of some was not kept, or is not that which was hashed.
+        CorpusError: the content of some events was not kept, or does not match its hash.
     """
     with connect(lake_root) as connection:
         rows = connection.sql(MONTH, params=[period]).to_arrow_table().to_pylist()
@@ -77,7 +77,7 @@ def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> 
         raise CorpusError(
             f"{len(lacking)} of {len(rows)} queries of {period}, such as {min(lacking)!r}, were ingested without "
             f"their {' and '.join(needed)} and cannot be attributed. Ingest their files again, now that "
-            "queries.kind is ingested: what was asked is then kept"
+            "queries.kind is ingested, to keep their content"
         )
     names = ("time", "customer_id", "weight", "inclusion_probability")
     accounting = Accounting(*([row[name] for row in rows] for name in names))
@@ -91,8 +91,8 @@ def _require_unchanged(queries: QueryTable, hashed: dict[str, str], period: str)
     changed = [key for key, sha in zip(queries.query_ids, queries.digests, strict=True) if hashed[key] != sha]
     if changed:
         raise CorpusError(
-            f"The content of query {changed[0]!r} of {period} in the lake is not the one that was hashed when it "
-            "was ingested: somebody changed it. Restore the lake from a copy"
+            f"The content of query {changed[0]!r} of {period} in the lake does not match the hash taken when it "
+            "was ingested: it was changed since. Restore the lake from a copy"
         )
 
 

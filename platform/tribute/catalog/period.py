@@ -1,4 +1,4 @@
-"""A period's valuation: the function that the scheduled job and the service both call.
+"""The valuation of a period, for the stage `value` and for the service.
 
 Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
 """
@@ -26,15 +26,15 @@ from tribute_storage import SCHEMAS, Lake, connect
 
 
 def value_period(lake: Lake, project: Project, period: str, batch_run: str | None) -> Valuation:
-    """Value a period's attributed queries per source and publisher, and commit the valuation.
+    """Value a period's attributed queries by source and publisher, and commit the valuation.
 
-    A period whose batch is empty, and of which the service recorded nothing, is valued at 0 for every source.
+    Every source of a period without queries has the value 0.
 
     Args:
-        batch_run: the batch attribution that belongs to the period; what the service recorded is added to it.
+        batch_run: the batch attribution of the period. Queries that the service recorded are added to it.
 
     Raises:
-        ValuationError: neither the service nor a batch, not even an empty one, attributed the period; or all
+        ValuationError: neither the service nor a batch attributed the period, not even an empty batch; or all
             simulations failed.
         RightsError: the sources file does not cover the corpus or the period.
     """
@@ -81,7 +81,7 @@ def _empty_batch(lake: Lake, period: str, batch_run: str | None) -> str:
 
 
 def period_splits(book: RightsBook, period: str, source_ids: Iterable[str]) -> Splits:
-    """Who is paid which part of each source in a period.
+    """The publishers of each source in a period, and their exact parts.
 
     Raises:
         RightsError: a source has no right, or its splits do not sum to 1 on some day.
@@ -91,7 +91,11 @@ def period_splits(book: RightsBook, period: str, source_ids: Iterable[str]) -> S
 
 
 def payees(project: Project, period: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Publishers, and their parts of the sources in a period, [S, P]; raises what `period_splits` does."""
+    """Publishers, and their parts of the sources in a period, [S, P].
+
+    Raises:
+        RightsError: see `period_splits`.
+    """
     with connect(project.lake_root) as connection:
         corpus = _corpus(connection, lineage(project).corpus_run)
     splits = period_splits(read_book(project, corpus.publishers), period, corpus.source_ids)
@@ -101,7 +105,7 @@ def payees(project: Project, period: str) -> tuple[tuple[str, ...], NDArray[np.f
 
 
 def read_book(project: Project, publisher_of_source: dict[str, str]) -> RightsBook:
-    """The rights of `project.yaml`, or those that the corpus's own metadata name."""
+    """The rights of `project.yaml`, or else the publishers in the corpus's metadata."""
     if project.rights.sources is None:
         return rights_of_publishers(publisher_of_source)
     return read_rights(project.rights.sources, project.rights.publishers)
@@ -118,7 +122,7 @@ def _corpus(connection: duckdb.DuckDBPyConnection, corpus_run: str) -> CorpusSou
 
 
 def _commit_book(lake: Lake, book: RightsBook) -> str:
-    """Commit the rights that a valuation rests on, unless they are there already; their run."""
+    """Commit the rights of a valuation, unless they are committed; their run id."""
     rights_run = run_id("rights", book.sha256)
     people = [{"run_id": rights_run, "publisher_id": p.publisher_id, "name": p.name} for p in book.publishers]
     lake.append("publishers", rights_run, pa.Table.from_pylist(people, SCHEMAS["publishers"]))

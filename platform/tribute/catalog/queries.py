@@ -1,4 +1,4 @@
-"""Which queries a period has, and the rows that record them.
+"""The queries of a period, and the rows that record them.
 
 Legend: N query rows, Q queries.
 """
@@ -33,7 +33,7 @@ from tribute_storage import SCHEMAS, connect
 
 
 def period_queries(project: Project, period: str) -> QueryTable:
-    """The queries that `project.yaml` gives a period: held-out text, ingested events, or those of a file."""
+    """The queries of a period according to `project.yaml`: held-out text, ingested events, or a file."""
     settings = project.queries
     if isinstance(settings, HeldOutQueriesSettings):
         folder = project.artifacts / lineage(project).corpus_run
@@ -60,7 +60,7 @@ def months_with_queries(project: Project) -> list[str]:
 
 
 def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:
-    """The run id under which these queries are attributed; the cap on customers counts in a batch's totals."""
+    """The run id of the attribution of these queries. A batch's totals depend on the cap on customers."""
     settings, cap = project.readout.fingerprint(), project.policy.get("customer_cap")
     limits = [] if cap is None or origin != "batch" else [str(cap)]
     return run_id("attribute", lineage(project).simulate_run, settings, period, origin, queries.sha256, *limits)
@@ -75,12 +75,12 @@ def query_rows(
     likeness: OutOfDistribution,
     readout_probability: float = 1.0,
 ) -> pa.Table:
-    """Rows of `queries`; a query without a time counts as of the period's first moment.
+    """Rows of `queries`. A query without a time gets the period's first moment.
 
     Args:
-        nats_Q: the model's own measurement of each query, nats.
+        nats_Q: the model's measurement of each query, nats.
         likeness: to the training data.
-        readout_probability: every query's chance to have been read out exactly.
+        readout_probability: chance of every query to be read out exactly.
     """
     start = datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
     count = len(queries.query_ids)

@@ -1,4 +1,4 @@
-"""A valuation as MLflow keeps it."""
+"""The MLflow record of a valuation."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from tribute_storage import connect
 
 
 def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
-    """What MLflow keeps of a valuation: settings, inputs, quality metrics (never money) and the table."""
+    """The MLflow record of a valuation: settings, inputs, quality metrics and the table; no amounts of money."""
     publishers = valuation.publishers()
     values = np.array([max(row["value_nats"], 0.0) for row in publishers])
     widths = np.array([row["ci_high_nats"] - row["ci_low_nats"] for row in publishers])

@@ -1,6 +1,7 @@
-"""What the lake knows of recorded trainings and simulated responses, with the files behind it.
+"""Recorded trainings and simulated responses: their rows in the lake, and their files.
 
-A file that is not the one the lake names (by SHA-256) is never used. The records are in `artifacts`.
+Files are used only if their SHA-256 is the one in the lake. Kept separate from `simulation/artifacts.py`: Ray
+pickles that module to workers, and importing DuckDB there prints an error at exit.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from tribute_storage import connect
 
 
 def recorded_replicates(project: Project) -> list[Replicate]:
-    """All replicates of the project's training, in order; none if it was not trained."""
+    """All replicates of the project's training, in order; empty before the training."""
     with connect(project.lake_root) as connection:
         rows = connection.execute(
             "select replicate, seed, steps, artifact_uri, artifact_sha256 from trajectories where run_id = $1 "
@@ -39,13 +40,13 @@ def simulated_responses(project: Project, simulate_run: str) -> list[Simulated]:
         ).fetchall()
     names, _ = corpus_tokens(project)
     position = {source_id: index for index, source_id in enumerate(names)}
-    found: dict[str, Simulated] = {}
+    responses: dict[str, Simulated] = {}
     for unit_id, removed, replicate, uri, sha256 in rows:
         file = ResponseFile(unit_id, replicate, project.workdir / uri, sha256) if uri else None
         unit = Unit(unit_id, tuple(position[source_id] for source_id in removed))
-        before = found[unit_id].files if unit_id in found else ()
-        found[unit_id] = Simulated(unit, (*before, file))
-    return list(found.values())
+        files = responses[unit_id].files if unit_id in responses else ()
+        responses[unit_id] = Simulated(unit, (*files, file))
+    return list(responses.values())
 
 
 def corpus_tokens(project: Project) -> tuple[tuple[str, ...], NDArray[np.float64]]:

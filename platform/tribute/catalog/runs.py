@@ -1,8 +1,8 @@
-"""Run ids: what a stage made, named after everything that determines it.
+"""Run ids: a stage's output is named after everything that determines it.
 
-A run id is the stage's name and a hash of its settings and of the run id before it. So the same settings find
-what is already there, a changed setting renews exactly the stages behind it, and every row of the lake leads
-back to the corpus.
+A run id is the stage's name and a hash of its settings and of the previous stage's run id. The same settings find
+existing output, a changed setting renews exactly the later stages, and every row of the lake leads back to the
+corpus.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ SPOT_CHUNK = 4
 
 
 def run_id(stage: str, *determined_by: object) -> str:
-    """`stage` and twelve hexadecimal digits of the SHA-256 of what determines its output."""
+    """`stage` and twelve hexadecimal digits of the SHA-256 of everything that determines its output."""
     content = json.dumps(determined_by, sort_keys=True, default=str)
     return f"{stage}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
 class SimulationRun:
-    """A simulation of the project: the one that is paid by, or one that calibrates it.
+    """A simulation of the project: the main one, which is paid by, or one that calibrates it.
 
-    Its responses lie in `folder`: that of its run id, or for real retraining the bank of the training, which
-    serves every simulation of it.
+    `folder` holds its responses. It is named after the run id; for retraining it is the training's bank of
+    retrains, which all simulations of the training share.
     """
 
     name: str
@@ -39,7 +39,7 @@ class SimulationRun:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The runs that a project's settings determine before any period comes in."""
+    """The runs that do not depend on a period."""
 
     corpus_run: str
     train_run: str
@@ -74,7 +74,7 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
 
 
 def retrain_bank(project: Project) -> str:
-    """What all retrains have in common: corpus, task and training, whatever its seed. Names the bank they lie in.
+    """The id of the bank of retrains: it depends on corpus, task and training, except for the seed.
 
     Raises:
         ConfigError: the training cannot be repeated under another seed.
@@ -82,8 +82,8 @@ def retrain_bank(project: Project) -> str:
     training = project.training
     if training.checkpoint is not None or training.recordings:
         raise ConfigError(
-            "Evaluation retrains the model under other seeds, which only a training by `training` allows: it "
-            "cannot judge a recorded loop of your own or a checkpoint"
+            "Evaluation retrains the model under other seeds. A recorded training loop or a checkpoint cannot be "
+            "retrained: let tribute train the model, with the settings under `training`"
         )
     alike = training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
     corpus_run, precision = lineage(project).corpus_run, project.simulation.precision
@@ -96,7 +96,7 @@ def whole_retraining(project: Project) -> SimulationSettings:
 
 
 def retrains_spots(project: Project) -> bool:
-    """Whether some sources are really left out: not for semivalues, nor for a model trained elsewhere."""
+    """Whether spot sources are retrained without: not for semivalues, nor for a checkpoint."""
     return (
         project.calibration.spot_sources > 0
         and project.simulation.notion == "leave_one_out"

@@ -1,7 +1,7 @@
-"""Sums influence rows to what each source was worth in a period, by SQL over the lake.
+"""Sums the influence rows of a period by source, in SQL over the lake.
 
-Sums are taken in exact decimals (picounits of a nat), so that they depend neither on the order of the rows nor
-on the number of threads: the same rows give the same bits.
+Sums are exact decimals, so they depend neither on the order of the rows nor on the number of threads: the same
+rows give the same bits.
 
 Legend: R replicates, G groups of queries, S sources.
 """
@@ -51,7 +51,7 @@ where simulate_run = $simulate_run and period = $period and list_contains($attri
 def attribution_runs(
     lake: duckdb.DuckDBPyConnection, simulate_run: str, period: str, batch_run: str | None
 ) -> list[str]:
-    """The runs that make up a period: what the service recorded, and the current batch run."""
+    """The attribution runs of a period: those that the service recorded, and the current batch."""
     rows = lake.execute(
         "select distinct run_id from queries where simulate_run = $1 and period = $2 "
         "and (origin = 'service' or run_id = $3) order by run_id",
@@ -70,11 +70,11 @@ def source_sums(
 ) -> SourceSums:
     """Sum over queries of (weight / inclusion probability) x influence: a Horvitz-Thompson total.
 
-    Where only a sample was read out exactly, its sum is corrected by the predictions of all queries: the
-    difference estimator. A period without queries has sums of zero.
+    If only a sample was read out exactly, its sum is corrected by the predictions of all queries (difference
+    estimator). A period without queries has sums of zero.
 
     Args:
-        cap: what part of the period's uses one customer may stand for; above it, each of its uses counts less.
+        cap: the largest part of the period's uses that one customer may stand for. Above it, its uses count less.
 
     Raises:
         ValuationError: the period has queries and no influence.

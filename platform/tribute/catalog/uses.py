@@ -1,4 +1,4 @@
-"""Finds the uses of a period: what every query counts, in SQL, and how much each customer used the model."""
+"""The uses of a period: how much every query counts, in SQL, and how much each customer used the model."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,7 +13,7 @@ from tribute.royalty.division import parse_policy
 COUNTED = """
 counted as (select unnest($customers::varchar[]) as customer_id, unnest($counts::double[]) as counts)
 """
-"""What every use of a customer counts; parameters from `counted_customers`. Who is not in it counts 1."""
+"""How much each use of a customer counts; parameters from `counted_customers`. Other customers' uses count 1."""
 
 USAGE = f"""
 {COUNTED}, usage as (
@@ -26,7 +26,7 @@ USAGE = f"""
     from influence semi join usage using (run_id, query_id) group by source_id
 )
 """
-"""Every query of some runs and its uses; and by source, in how many replicates its simulation did not fail."""
+"""`usage`: every query of some runs, with its uses. `present`: replicates in which a source's simulation ran."""
 
 CUSTOMERS = """
 select customer_id, sum((weight / inclusion_probability)::decimal(38, 12)) as uses from queries
@@ -37,7 +37,7 @@ group by customer_id order by customer_id
 
 
 def customer_cap(project: Project) -> Fraction | None:
-    """What part of a period's uses one customer may stand for; None: any.
+    """The largest part of a period's uses that one customer may stand for; None: no limit.
 
     Raises:
         PolicyError: the policy cannot be used.
@@ -49,18 +49,18 @@ def valued_runs(lake: duckdb.DuckDBPyConnection, value_run: str) -> list[str]:
     """The attribution runs that a valuation summed.
 
     Raises:
-        ValuationError: it does not say, or is not in the lake.
+        ValuationError: the valuation is not in the lake, or does not list its runs.
     """
-    found = lake.execute("select attribute_runs from valuations where run_id = $1 limit 1", [value_run]).fetchall()
-    if not found:
+    rows = lake.execute("select attribute_runs from valuations where run_id = $1 limit 1", [value_run]).fetchall()
+    if not rows:
         raise ValuationError(
             f"The lake holds no valuation {value_run}. See: tribute sql PROJECT.yaml 'from valuations'"
         )
-    runs = found[0][0]
+    runs = rows[0][0]
     if runs is None:
         raise ValuationError(
-            f"Valuation {value_run} does not say which queries it summed: an earlier version of tribute made it. "
-            "Start a fresh working folder"
+            f"Valuation {value_run} does not list the attribution runs that it summed: an earlier version of "
+            "tribute made it. Start a fresh working folder"
         )
     return list(runs)
 

@@ -1,4 +1,4 @@
-"""Influences that anyone would guess without a model: what an estimator must beat.
+"""Baselines: influences guessed without a model, which an estimator must beat.
 
 Legend: Q queries, S sources, N training examples.
 """
@@ -15,26 +15,26 @@ Array = NDArray[np.float64]
 
 
 def guesses(data: TrainingSet, tokens_S: Array, queries: QueryTable) -> Mapping[str, Array]:
-    """Influence of every source on every query by simple rules, [Q, S]: none is in nats, only their order counts.
+    """Influence of every source on every query by simple rules, [Q, S]. Only the order counts; it is not in nats.
 
-    `token count`: larger sources help more, whatever the query. `label match`: examples with the query's label.
-    `source match`: the source that a held-out query was taken from, its tokens otherwise.
+    `token count`: larger sources help every query more. `label match`: number of examples with the query's label.
+    `source match`: the source that a held-out query was taken from, then the other sources by tokens.
     """
     count = len(queries.query_ids)
-    found = {"token count": np.tile(tokens_S / tokens_S.sum(), (count, 1))}
+    by_name = {"token count": np.tile(tokens_S / tokens_S.sum(), (count, 1))}
     if "labels" in queries.rows and "labels" in data.columns and len(queries.row_query) == count:
-        found["label match"] = _label_match(data, queries.rows["labels"])
-    own_Q = np.array([_source_of(name, data.source_ids) for name in queries.query_ids])
-    if (own_Q >= 0).mean() > 0.5:
-        found["source match"] = found["token count"] + (own_Q[:, None] == np.arange(len(data.source_ids)))
-    return found
+        by_name["label match"] = _label_match(data, queries.rows["labels"])
+    source_Q = np.array([_source_of(name, data.source_ids) for name in queries.query_ids])
+    if (source_Q >= 0).mean() > 0.5:
+        by_name["source match"] = by_name["token count"] + (source_Q[:, None] == np.arange(len(data.source_ids)))
+    return by_name
 
 
 def _label_match(data: TrainingSet, label_Q: NDArray) -> Array:
-    labels_N, asked_Q = data.columns["labels"].astype(np.int64), label_Q.astype(np.int64)
-    counts = np.zeros((len(data.source_ids), max(labels_N.max(), asked_Q.max()) + 1))
+    labels_N, query_label_Q = data.columns["labels"].astype(np.int64), label_Q.astype(np.int64)
+    counts = np.zeros((len(data.source_ids), max(labels_N.max(), query_label_Q.max()) + 1))
     np.add.at(counts, (data.source_N, labels_N), 1)
-    return np.asarray(counts[:, asked_Q].T)
+    return np.asarray(counts[:, query_label_Q].T)
 
 
 def _source_of(query_id: str, source_ids: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The quality certificate: one self-contained HTML page that says how far the values can be trusted."""
+"""The quality certificate: a self-contained HTML page with the scores of the values."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,11 @@ _SECTIONS = {
 
 
 def render_certificate(figures: Mapping[str, Any]) -> str:
-    """The evaluation for who asks how far these values can be trusted: headline, pictures, methods, provenance.
+    """The certificate page: headline, pictures, methods, provenance.
 
-    Shares are parts of 1, effects nats, costs full trainings and forward passes. Numbers that were not measured
-    (null) show as an en dash. The page holds no script and asks for nothing; the same figures give the same bytes.
+    Shares are parts of 1, effects are in nats, costs in full trainings and forward passes. A number that was not
+    measured (null) shows as an en dash. The page has no script and loads nothing. The same figures give the same
+    bytes.
 
     Raises:
         jinja2.UndefinedError: a field of the figures is missing (and not null).
@@ -47,13 +48,13 @@ def render_certificate(figures: Mapping[str, Any]) -> str:
 
 
 def ranked(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What pays, then the others by their LDS (half removed, another seed), the best first, unmeasured ones last.
+    """The paid values, then the methods by LDS (half removed, another seed): best first, unmeasured last.
 
-    `below_tokens` says which send more of the pool to the wrong payee than a count of tokens does.
+    `below_tokens` marks methods that misallocate more of the pool than token counts do.
     """
     counted = [measured(row["misallocated_pool"]) for row in rows if row["method"] == "token count"]
     tokens = next((wrong for wrong in counted if wrong is not None), math.inf)
-    told = [
+    marked = [
         {**row, "below_tokens": row["kind"] != "baseline" and (measured(row["misallocated_pool"]) or 0.0) > tokens}
         for row in rows
     ]
@@ -62,7 +63,7 @@ def ranked(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         quality = measured((row["lds_half_other_seed"] or {}).get("value"))
         return row["kind"] != "payment", math.inf if quality is None else -quality
 
-    return sorted(told, key=place)
+    return sorted(marked, key=place)
 
 
 def _pictures(figures: Mapping[str, Any]) -> dict[str, Markup]:

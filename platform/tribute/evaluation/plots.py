@@ -1,4 +1,4 @@
-"""The certificate's three pictures as inline SVG: no request, and the same figures give the same bytes."""
+"""The certificate's three pictures as inline SVG. The same figures give the same bytes."""
 
 import io
 import math
@@ -25,12 +25,12 @@ _LOOKS = {
 _PANELS = {"one": ("one source removed", _DEEP), "half": ("half removed", _BLUE)}
 _DASHED: dict[str, Any] = {"color": _GREY, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 _LABEL_CHARACTERS, _FONT_POINTS, _LINE_POINTS = 20, 7.5, 8.6
-_NAMED = 12
-"""Methods that all get a name in the picture of costs."""
+_MAX_NAMED = 12
+"""Methods up to which the picture of costs names all of them."""
 _GROUND = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4}
 _LINES_AWAY = (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6)
-_ONE_AT_A_TIME = Lock()
-"""matplotlib's settings belong to the process."""
+_SETTINGS_LOCK = Lock()
+"""matplotlib's settings are global to the process."""
 
 Point = tuple[float, float]
 Record = Mapping[str, Any]
@@ -42,7 +42,7 @@ def measured(value: Any) -> float | None:
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The (cost, quality) points that no other beats, in order of rising cost and quality; [] for no points."""
+    """The (cost, quality) points that no other point beats, in order of rising cost and quality."""
     front: list[Point] = []
     for cost, quality in sorted(points, key=lambda point: (point[0], -point[1])):
         if not front or quality > front[-1][1]:
@@ -69,9 +69,9 @@ def effects_plot(effects: Sequence[Record]) -> str:
 def cost_plot(rows: Sequence[Record], ceiling: float | None = None) -> str:
     """LDS (half removed, another seed) over forward passes a query, with the front; "" if unmeasured.
 
-    The front joins the read-outs and estimators that none of them beats in both. Methods without a cost of a
-    query stand at the left edge. ``ceiling`` is drawn as a dashed line. Of many methods, only what pays, the
-    front and the baselines carry names.
+    The front joins the read-outs and estimators that no other one beats in both. Methods without a query cost are
+    at the left edge. ``ceiling`` is drawn as a dashed line. With many methods, only the paid values, the front and
+    the baselines have names.
     """
     shown = [row for row in rows if row["lds_half_other_seed"] and _quality(row) is not None]
     parts = (f"{row['method']}: LDS {_quality(row):.2f}" for row in shown)
@@ -124,7 +124,7 @@ def _costs(figure: Figure, rows: Sequence[Record], ceiling: float | None) -> Non
     named = [
         (_short(row["method"]), dot)
         for row, dot in zip(rows, dots, strict=True)
-        if len(rows) <= _NAMED or row["kind"] in ("payment", "baseline") or dot in front
+        if len(rows) <= _MAX_NAMED or row["kind"] in ("payment", "baseline") or dot in front
     ]
     _label(axes, [name for name, _ in named], [dot for _, dot in named])
 
@@ -137,7 +137,7 @@ def _cost_ticks(edge: float, least: float, most: float) -> tuple[list[float], li
 
 
 def _label(axes: Axes, labels: Sequence[str], dots: Sequence[Point]) -> None:
-    """Each label where it covers least: beside its dot, else some lines above or below, with a line to the dot."""
+    """Place each label where it covers least: next to its dot, or some lines above or below with a line to it."""
     spots = axes.transData.transform(dots)
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in spots]
     for label, (x, y) in zip(labels, spots, strict=True):
@@ -190,7 +190,7 @@ def _short(label: str) -> str:
 
 
 def _picture(name: str, title: str, inches: tuple[float, float], draw: Callable[[Figure], None]) -> str:
-    with _ONE_AT_A_TIME, mpl.rc_context():
+    with _SETTINGS_LOCK, mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc("svg", fonttype="none", hashsalt=name)
         mpl.rc("font", family="DejaVu Sans", size=_FONT_POINTS)
@@ -203,11 +203,11 @@ def _picture(name: str, title: str, inches: tuple[float, float], draw: Callable[
 
 
 def _inline(svg: str, title: str, name: str) -> str:
-    """Without prolog and metadata (addresses of standards), and with ids of its own among the page's pictures."""
+    """The SVG without prolog and metadata, with ids that are unique among the page's pictures."""
     drawing = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL).strip()
     drawing = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", drawing)
     opening, rest = drawing.split(">", 1)
     [size] = re.findall(r'viewBox="[^"]*"', opening)
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    told = f'<title id="{name}-title">{escape(title)}</title>'
-    return f'<svg {spaces} role="img" class="chart" {size} aria-labelledby="{name}-title">{told}{rest}'
+    heading = f'<title id="{name}-title">{escape(title)}</title>'
+    return f'<svg {spaces} role="img" class="chart" {size} aria-labelledby="{name}-title">{heading}{rest}'

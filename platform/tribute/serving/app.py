@@ -1,4 +1,4 @@
-"""The Ray Serve application: ingress -> attributor -> reporter. Every Serve call of tribute is in this file."""
+"""The Ray Serve application: ingress, attributor, reporter. Every Serve call of tribute is in this file."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# On a machine that is busy simulating, a proxy takes longer to start than Serve's five seconds.
+# On a busy machine a proxy takes longer to start than Serve's default of five seconds.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
 
 from fastapi import FastAPI, HTTPException
@@ -27,10 +27,10 @@ api = FastAPI(
 )
 
 
-# Above the deployments: Serve pickles them, with the names they use, the moment they are decorated, and keeps what
-# it pickled to the end of the process; so they import the heavy modules only where they run.
+# Serve pickles deployments when they are decorated, with the names that they use, and keeps the pickles to the end
+# of the process. So deployments import heavy modules only where they run.
 async def _answered(call: Any) -> Any:
-    """What a deployment answers; its bad-input errors as HTTP 422 with the message, which names the remedy."""
+    """A deployment's answer. Errors about bad input become HTTP 422, with a message that names the remedy."""
     try:
         return await call
     except RayTaskError as error:
@@ -41,7 +41,7 @@ async def _answered(call: Any) -> Any:
 
 @serve.deployment(max_ongoing_requests=4, max_queued_requests=64)
 class AttributionService:
-    """One replica of the attributor: it alone records usage, so that a query id is recorded once."""
+    """One replica of the attributor. It alone records usage, so a query id is recorded once."""
 
     def __init__(self, project: Project) -> None:
         from tribute.serving.attributor import Attributor  # noqa: PLC0415  (see above)
@@ -63,14 +63,14 @@ class ReportService:
         self._reporter = PeriodReporter(project)
 
     def report(self, period: str) -> dict[str, Any]:
-        """See `Reporter.report`."""
+        """See `PeriodReporter.report`."""
         return self._reporter.report(period)
 
 
 @serve.deployment(max_ongoing_requests=64, max_queued_requests=256, ray_actor_options={"num_cpus": 0})
 @serve.ingress(api)
 class Ingress:
-    """HTTP in front of the two."""
+    """The HTTP interface of the two services."""
 
     def __init__(self, attributor: DeploymentHandle, reporter: DeploymentHandle) -> None:
         self._attributor, self._reporter = attributor, reporter

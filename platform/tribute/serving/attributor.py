@@ -1,4 +1,4 @@
-"""Attribution of live queries by the project's read-out or estimator, and the usage recorded in the lake.
+"""Attributes live queries by the project's read-out or estimator, and records them as usage in the lake.
 
 Legend: P parameters, S sources, Q queries, R replicates.
 """
@@ -41,55 +41,59 @@ Value = TypeVar("Value")
 
 
 class Influences(NamedTuple):
-    """A replicate's influences of sources [Q, S], their sampling errors, and its measurements [Q], nats."""
+    """Influences of sources in one replicate, [Q, S], their sampling errors, and measurements, [Q]; all nats."""
 
     influence_QS: NDArray[np.float64]
     error_QS: NDArray[np.float64]
     measurement_Q: NDArray[np.float64]
 
     @classmethod
-    def of(cls, design: Design, found: ReadOut) -> "Influences":
-        """Units added up to sources."""
-        influence_QU = found.influence_QS.double().cpu().numpy()
-        measured_Q = found.measurement_Q.double().cpu().numpy()
+    def of(cls, design: Design, read: ReadOut) -> "Influences":
+        """Influences of units, added up to sources."""
+        influence_QU = read.influence_QS.double().cpu().numpy()
+        measured_Q = read.measurement_Q.double().cpu().numpy()
         return cls(design.influence(influence_QU), design.standard_error(influence_QU), measured_Q)
 
 
 class Attributor:
-    """Holds what read-outs need in memory; knows nothing of HTTP or Ray."""
+    """Reads queries out and records them. Holds models and responses in memory; independent of HTTP and Ray."""
 
     def __init__(self, project: Project) -> None:
         torch.set_num_threads(1)
         self._project, self._lake = project, Lake(project.lake_root)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         replicates = recorded_replicates(project)
-        found = simulated_responses(project, lineage(project).simulate_run)
-        if not found:
+        responses = simulated_responses(project, lineage(project).simulate_run)
+        if not responses:
             raise ValuationError(
                 "The lake holds no simulation of these settings. Run: tribute simulate PROJECT.yaml"
             )
         self.source_ids, tokens_S = corpus_tokens(project)
         self._design = design_of(
-            project.simulation.notion, [each.unit for each in found], tokens_S, [each.failed for each in found]
+            project.simulation.notion,
+            [response.unit for response in responses],
+            tokens_S,
+            [response.failed for response in responses],
         )
-        of_files = EstimatorReader if project.simulation.estimated else ResponseReader
-        self._reading: InfluenceReader = of_files(project, replicates, found, device)
+        reader = EstimatorReader if project.simulation.estimated else ResponseReader
+        self._reading: InfluenceReader = reader(project, replicates, responses, device)
         self._familiarity = corpus_familiarity(project.artifacts / lineage(project).corpus_run)
-        self._recording, self._one_reads = threading.Lock(), threading.Lock()
+        self._record_lock, self._read_lock = threading.Lock(), threading.Lock()
 
-    def attribute(self, asked: Sequence[Query]) -> AttributionAnswer:
-        """Read the queries out for every source and record them as usage of their months.
+    def attribute(self, requested: Sequence[Query]) -> AttributionAnswer:
+        """Read queries out for every source, and record them as usage of their months.
 
         Raises:
-            ConfigError: a query does not fit the model, or repeats a recorded id with another content.
+            ConfigError: too many queries; or one does not fit the model, or repeats a recorded id with
+                other content.
         """
-        if len(asked) > self._project.serving.max_queries:
+        if len(requested) > self._project.serving.max_queries:
             raise ConfigError(
-                f"A request takes at most {self._project.serving.max_queries} queries, this one has {len(asked)}. "
-                "Split it"
+                f"A request takes at most {self._project.serving.max_queries} queries, this one has "
+                f"{len(requested)}. Split it"
             )
         months: dict[str, list[Query]] = {}
-        for query in asked:
+        for query in requested:
             dated = query.model_copy(update={"time": query.time or datetime.now(UTC)})
             months.setdefault(dated.time.astimezone(UTC).strftime("%Y-%m"), []).append(dated)  # type: ignore[union-attr]
         answers: list[QueryAttribution] = []
@@ -97,11 +101,11 @@ class Attributor:
         for period, queries in months.items():
             table = self._table(queries)
             likeness = self._familiarity.judge(table)
-            with self._one_reads:  # a module that is read out is another one for that time
+            with self._read_lock:  # a read-out changes the module's parameters while it runs
                 read = self._reading.read(QueryRows.of(table))
-            found = [Influences.of(self._design, each) for each in read]
-            recorded += self._record(table, period, found, likeness)
-            answers += self._answers(table, period, found, likeness)
+            influences = [Influences.of(self._design, replicate) for replicate in read]
+            recorded += self._record(table, period, influences, likeness)
+            answers += self._answers(table, period, influences, likeness)
         return AttributionAnswer(
             simulate_run=lineage(self._project).simulate_run, recorded=recorded, queries=answers
         )
@@ -124,22 +128,22 @@ class Attributor:
         self,
         table: QueryTable,
         period: str,
-        found: Sequence["Influences"],
+        influences: Sequence[Influences],
         likeness: OutOfDistribution,
     ) -> int:
-        """Commit the queries that are not recorded yet; how many those were."""
-        with self._recording:
+        """Commit the queries that are not recorded yet; the number of these."""
+        with self._record_lock:
             fresh = self._fresh(table, period)
             if not fresh:
                 return 0
             chosen = table.take(fresh)
-            values_RQS = np.stack([each.influence_QS[fresh] for each in found])
-            errors_RQS = np.stack([each.error_QS[fresh] for each in found])
+            values_RQS = np.stack([replicate.influence_QS[fresh] for replicate in influences])
+            errors_RQS = np.stack([replicate.error_QS[fresh] for replicate in influences])
             run_id = attribution_run(self._project, chosen, period, "service")
             rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
             self._lake.append("influence", run_id, rows)
-            nats_Q, own = found[0].measurement_Q[fresh], likeness.take(fresh)
-            usage = query_rows(self._project, chosen, period, "service", nats_Q, own)
+            nats_Q = influences[0].measurement_Q[fresh]
+            usage = query_rows(self._project, chosen, period, "service", nats_Q, likeness.take(fresh))
             self._lake.append("queries", run_id, usage)
             return len(fresh)
 
@@ -154,28 +158,30 @@ class Attributor:
             )
         for query_id, digest in zip(table.query_ids, table.digests, strict=True):
             if known.get(query_id, digest) != digest:
-                raise ConfigError(f"Query {query_id!r} was recorded before with another content. Give it a new id")
+                raise ConfigError(f"Query {query_id!r} was recorded before with other content. Give it a new id")
         return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
 
     def _answers(
         self,
         table: QueryTable,
         period: str,
-        found: Sequence["Influences"],
+        influences: Sequence[Influences],
         likeness: OutOfDistribution,
     ) -> list[QueryAttribution]:
-        influence_RQS = np.stack([each.influence_QS for each in found])
+        influence_RQS = np.stack([replicate.influence_QS for replicate in influences])
         counted = np.isfinite(influence_RQS).sum(0)
         mean_QS = np.nansum(influence_RQS, 0) / counted.clip(1)
         spread_QS = np.nansum(np.square(influence_RQS - mean_QS), 0) / (counted - 1).clip(1)
-        sampling_QS = np.nansum(np.square([each.error_QS for each in found]), 0) / counted.clip(1) ** 2
+        sampling_QS = (
+            np.nansum(np.square([replicate.error_QS for replicate in influences]), 0) / counted.clip(1) ** 2
+        )
         error_QS = np.sqrt(spread_QS / counted.clip(1) + sampling_QS)
         error_QS *= likeness.widening_Q[:, None]
         return [
             QueryAttribution(
                 query_id=query_id,
                 period=period,
-                measurement_nats=float(found[0].measurement_Q[index]),
+                measurement_nats=float(influences[0].measurement_Q[index]),
                 similarity=float(likeness.similarity_Q[index]),
                 unlike_corpus=bool(likeness.unlike_Q[index]),
                 sources=[

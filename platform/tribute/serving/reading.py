@@ -1,4 +1,4 @@
-"""What the service reads live queries out of: simulated responses, or an estimator's files.
+"""Reads live queries out of simulated responses, or of an estimator's files.
 
 Legend: P parameters, R replicates, U units.
 """
@@ -18,39 +18,47 @@ from tribute.training import Recipe, snapshot_training_set
 
 
 class InfluenceReader(Protocol):
-    """Influences of all units on some queries."""
+    """Reads out the influences of all units on some queries."""
 
     def read(self, queries: QueryRows) -> list[ReadOut]:
-        """One read-out for every replicate."""
+        """One read-out per replicate."""
         ...
 
 
 class ResponseReader:
-    """Simulated responses, all held in memory."""
+    """Reads out of simulated responses, all in memory."""
 
     def __init__(
-        self, project: Project, replicates: Sequence[Replicate], found: Sequence[Simulated], device: torch.device
+        self,
+        project: Project,
+        replicates: Sequence[Replicate],
+        responses: Sequence[Simulated],
+        device: torch.device,
     ) -> None:
         self._scope = Scope(build_task(project.task), project.simulation.scope)
         self._memory_gib = project.readout.memory_gib
         self._thetas = [replicate.final().to(device) for replicate in replicates]
-        nothing = torch.full((self._scope.size,), torch.nan, device=device)
+        failed_P = torch.full((self._scope.size,), torch.nan, device=device)
         self._responses = [
-            torch.stack([nothing if (file := each.files[r]) is None else file.load(device) for each in found])
+            torch.stack([failed_P if (file := unit.files[r]) is None else file.load(device) for unit in responses])
             for r in range(len(replicates))
         ]
         [self._method, *_] = candidates(project.readout, project.simulation, self._scope.whole)
 
     def read(self, queries: QueryRows) -> list[ReadOut]:
-        """By the usual method of the settings."""
+        """Read out by the method of the settings."""
         return read_out(self._method, self._scope, self._thetas, self._responses, queries, self._memory_gib)
 
 
 class EstimatorReader:
-    """What an estimator kept, and the training set that some estimators compare queries with."""
+    """Reads out of an estimator's files, and of the training set, which some estimators compare queries with."""
 
     def __init__(
-        self, project: Project, replicates: Sequence[Replicate], found: Sequence[Simulated], device: torch.device
+        self,
+        project: Project,
+        replicates: Sequence[Replicate],
+        responses: Sequence[Simulated],
+        device: torch.device,
     ) -> None:
         data = snapshot_training_set(project.artifacts / lineage(project).corpus_run)
         recordings = project.training.recordings or (None,) * len(replicates)
@@ -60,14 +68,15 @@ class EstimatorReader:
             check_file(final, replicate.sha256, "train under another training.seed")
             recipe = Recipe(project.task, project.training, data, replicate.seed, device, recording)
             trained = Trained(recipe, replicate.trajectory, replicate.steps)
-            files = [file for each in found if (file := each.files[replicate.index])]
+            files = [file for unit in responses if (file := unit.files[replicate.index])]
             distinct = dict.fromkeys((file.path, file.sha256) for file in files)
             self._parts.append([Gathered.load(project.simulation, trained, *each) for each in distinct])
 
     def read(self, queries: QueryRows) -> list[ReadOut]:
-        """By the estimator itself."""
-        answers = []
+        """Read out by the estimator."""
+        replicates = []
         for parts in self._parts:
             read = [part.read(queries) for part in parts]
-            answers.append(ReadOut(torch.cat([each.influence_QS for each in read], 1), read[0].measurement_Q))
-        return answers
+            influence_QU = torch.cat([piece.influence_QS for piece in read], 1)
+            replicates.append(ReadOut(influence_QU, read[0].measurement_Q))
+        return replicates

@@ -1,4 +1,4 @@
-"""Reports of a period: the same valuation as the scheduled job's, by the same function."""
+"""Reports of a period, by the same function as the stage `value`."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from tribute_storage import Lake
 
 
 class PeriodReporter:
-    """Values periods; knows nothing of HTTP or Ray."""
+    """Values periods. Independent of HTTP and Ray."""
 
     def __init__(self, project: Project) -> None:
         self._project, self._lake = project, Lake(project.lake_root)
 
     def report(self, period: str) -> dict[str, Any]:
-        """Value everything attributed in the period, by the batch job and by the service; tracked in MLflow.
+        """Value all queries attributed in the period, by the batch and by the service, and track the valuation.
 
         Raises:
             TributeError: the period cannot be valued.

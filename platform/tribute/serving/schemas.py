@@ -1,4 +1,4 @@
-"""What the service's requests and answers hold; the OpenAPI page at /docs is made of this."""
+"""Requests and answers of the service, and so of its OpenAPI page at /docs."""
 
 from typing import Annotated
 
@@ -12,13 +12,13 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    query_id: Id | None = Field(None, description="unique per use; a repeated one is recorded once")
+    query_id: Id | None = Field(None, description="unique per use; a repeated id is recorded once")
     text: str | None = Field(None, min_length=2, max_length=100_000)
     features: list[float] | None = None
     label: int | None = Field(None, ge=0)
-    time: AwareDatetime | None = Field(None, description="when the model was used, with its offset; default: now")
+    time: AwareDatetime | None = Field(None, description="time of use, with its offset from UTC; default: now")
     customer_id: Id | None = None
-    weight: float = Field(1.0, ge=0, allow_inf_nan=False, description="how much the use counts")
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False, description="how much this use counts")
 
 
 class AttributionRequest(BaseModel):
@@ -30,31 +30,33 @@ class AttributionRequest(BaseModel):
 
 
 class SourceInfluence(BaseModel):
-    """What one source did for a query."""
+    """Influence of one source on a query."""
 
     source_id: str
     influence_nats: float = Field(
         description="mean over replicates; positive: the source helped. In nats, or in the unit of "
         "the estimator where simulation.mode names one"
     )
-    std_error_nats: float = Field(description="of that mean, from the replicates' disagreement")
+    std_error_nats: float = Field(
+        description="standard error of the mean, from the disagreement of the replicates"
+    )
 
 
 class QueryAttribution(BaseModel):
-    """A query's sources, the most helpful first."""
+    """A query's sources, most helpful first."""
 
     query_id: str
     period: str
     measurement_nats: float
-    similarity: float = Field(description="how much of the query the training data hold, 0 to 1")
+    similarity: float = Field(description="similarity of the query to the training data, 0 to 1")
     unlike_corpus: bool = Field(
-        description="true: less like the training data than 99% of their held-out part; its errors are widened"
+        description="true: less similar to the training data than 99% of their held-out part; errors are widened"
     )
     sources: list[SourceInfluence]
 
 
 class AttributionAnswer(BaseModel):
-    """Attributions, and how many of the queries were recorded now (the others had been before)."""
+    """Attributions, and the number of queries recorded now. The other queries were recorded before."""
 
     simulate_run: str
     recorded: int

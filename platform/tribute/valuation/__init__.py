@@ -1,4 +1,4 @@
-"""What each source and publisher was worth in a period, with its interval and its exact share."""
+"""Values of sources and publishers in a period, with intervals and exact shares, computed from arrays."""
 
 from tribute.valuation.aggregate import GROUPS, SourceSums, query_groups
 from tribute.valuation.calibration import Calibration, calibrate, spot_sources

@@ -15,14 +15,14 @@ from tribute.corpus import QueryTable
 from tribute.valuation.uses import query_uses
 
 GROUPS = 128
-"""Queries fall into this many groups by a hash of their id; intervals resample groups instead of queries."""
+"""Groups that queries fall into, by a hash of their id. Intervals resample groups instead of queries."""
 
 
 class SourceSums(NamedTuple):
-    """Usage-weighted influence of a period: per source, replicate and group of queries, nats; NaN: failed.
+    """Usage-weighted influence of a period by source, replicate and group of queries, nats; NaN: failed.
 
-    `residual_GS`: what sampled queries had beyond their prediction (0 where all were read out); `unlike_S`: what
-    comes from queries unlike the corpus; means over replicates, nats.
+    `residual_GS`: influence of sampled queries minus its prediction, 0 where every query was read out. `unlike_S`:
+    influence of queries unlike the corpus. Both are means over replicates, nats.
     """
 
     source_ids: tuple[str, ...]
@@ -34,9 +34,9 @@ class SourceSums(NamedTuple):
 
     @classmethod
     def of_nothing(cls, source_ids: Sequence[str]) -> "SourceSums":
-        """The sums of a period without queries: zero in one replicate, nothing failed, nothing doubted."""
-        nothing_GS = np.zeros((GROUPS, len(source_ids)))
-        return cls(tuple(source_ids), nothing_GS[None], nothing_GS, nothing_GS[0], 0, 0.0)
+        """The sums of a period without queries: zero, in one replicate."""
+        zero_GS = np.zeros((GROUPS, len(source_ids)))
+        return cls(tuple(source_ids), zero_GS[None], zero_GS, zero_GS[0], 0, 0.0)
 
     @classmethod
     def of_queries(
@@ -46,17 +46,21 @@ class SourceSums(NamedTuple):
         queries: QueryTable,
         cap: Fraction | None = None,
     ) -> "SourceSums":
-        """The same sums from influences at hand, every query read out and none doubted."""
+        """Sums of influences in memory, [R, Q, S] nats; every query is read out, and none is unlike the corpus.
+
+        Args:
+            cap: the largest part of all uses that one customer may stand for; None: no limit.
+        """
         uses_Q, (replicates, _, sources) = query_uses(queries, cap), influence_RQS.shape
         nats_RGS, group_Q = np.zeros((replicates, GROUPS, sources)), query_groups(queries.query_ids)
         for nats_GS, influence_QS in zip(nats_RGS, influence_RQS, strict=True):
             np.add.at(nats_GS, group_Q, uses_Q[:, None] * influence_QS)
-        nothing = np.zeros((GROUPS, sources))
-        return cls(tuple(source_ids), nats_RGS, nothing, nothing[0], len(queries.query_ids), float(uses_Q.sum()))
+        zero_GS = np.zeros((GROUPS, sources))
+        return cls(tuple(source_ids), nats_RGS, zero_GS, zero_GS[0], len(queries.query_ids), float(uses_Q.sum()))
 
 
 def query_groups(query_ids: Sequence[str]) -> NDArray[np.int64]:
-    """The group of every query: the lower half of the MD5 of its id, modulo `GROUPS`, as SQL has it."""
+    """The group of every query, [Q]: the lower half of the MD5 of its id modulo `GROUPS`, as SQL computes it."""
     return np.array([_md5_number_lower(query_id) % GROUPS for query_id in query_ids], dtype=np.int64)
 
 

@@ -1,8 +1,8 @@
-"""Spot calibration: cheap estimates of all sources, corrected by really retraining without a few of them.
+"""Spot calibration: cheap estimates of all sources, corrected by retraining without a few of them.
 
-Truths are regressed, non-negatively and with a ridge, on shares of tokens and of the estimates, or on an estimate
-alone. Four truths cannot tell such choices apart, so leave-one-out cross-validation weighs them; its residuals set
-the intervals.
+A truth is a source's loss by retraining. Truths are regressed on token shares and on the shares of the estimates,
+or on one estimate alone, with non-negative coefficients and a ridge. Four truths cannot select among these
+candidates, so leave-one-out cross-validation weighs them, and its residuals set the intervals.
 
 Legend: S sources, N spot (retrained) sources, R replicates, K features, C candidates, M error terms, D draws.
 """
@@ -21,20 +21,21 @@ from tribute.valuation.intervals import CONFIDENCE
 
 Array = NDArray[np.float64]
 TOKENS, SQUARED = "tokens", "tokens^2"
-FEWEST = 3  # retrained sources that a cross-validation needs
-RIDGES = (10.0, 100.0)  # in retrained sources that the prior mix of features is worth
-EXPECTED, MOST = 0.4, 0.5  # prior correlation of an estimate's and the truth's departures from tokens; most weight
-FLOOR = 0.1  # residual variance is proportional to the token share plus this part of an equal share
-LEAST_OWN = 0.6  # least part of the residual variance that is not put down to the truths' seed noise
+MIN_SPOT_SOURCES = 3  # retrained sources that a cross-validation needs
+RIDGES = (10.0, 100.0)  # weight of the prior mix of features, in retrained sources
+PRIOR_CORRELATION = 0.4  # of an estimate's and the truth's departures from token shares
+MAX_PRIOR_WEIGHT = 0.5  # of the estimates in the prior mix
+VARIANCE_FLOOR = 0.1  # residual variance is proportional to token share plus this part of an equal share
+MIN_OWN_VARIANCE = 0.6  # least part of the residual variance that is not attributed to seed noise
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Values v [S] of sources, nats, with multivariate t errors: standard errors [S], shared terms L [S, M].
 
-    ``features``: coefficients on shares, nats; ``token_weight``: the part of them on token counts, 0 to 1;
-    ``cv_error``: rms leave-one-out error of every candidate, and ``residual_scale`` that of their average less
-    leverage, both in nats for a source of average size.
+    ``features``: coefficients on shares, nats. ``token_weight``: the part of them on token counts, 0 to 1.
+    ``cv_error``: root mean square leave-one-out error of every candidate. ``residual_scale``: the same of their
+    weighted average, corrected for leverage. Both errors are in nats, for a source of average size.
     """
 
     value_S: Array
@@ -52,7 +53,10 @@ class Calibration:
         return self.value_S - half_S, self.value_S + half_S
 
     def draws(self, count: int, seed: int) -> Array:
-        """v + sqrt(nu / chi2_nu) (L z + sqrt(se^2 - diag L L') e), [D, S] nats: for sums; margins as intervals."""
+        """Draws of the values, [D, S] nats, for intervals of sums. Each source's draws have its own interval.
+
+        v + sqrt(nu / chi2_nu) (L z + sqrt(se^2 - diag L L') e), with standard normal z and e.
+        """
         rng = np.random.default_rng(seed)
         own_S = np.sqrt(np.clip(np.square(self.std_error_S) - np.square(self.shared_SM).sum(1), 0, None))
         error_DS = rng.normal(size=(count, self.shared_SM.shape[1])) @ self.shared_SM.T
@@ -61,22 +65,22 @@ class Calibration:
         return np.asarray(self.value_S + error_DS * np.sqrt(self.degrees_of_freedom / chi_D1))
 
     def inside(self, part_US: Array, token_share_S: Array, count: int, seed: int) -> Array:
-        """What token counts do not know about the division of groups, [D, S] nats: sums to 0 inside each.
+        """Errors of dividing groups of sources by token counts, [D, S] nats; they sum to 0 within each group.
 
         Residual variance is proportional to tokens, so members deviate like a bridge given their group's total.
-        Sources that are units for themselves do not deviate.
+        A source that is a unit of its own does not deviate.
 
         Args:
             part_US: parts by which units are divided among sources, [U, S].
         """
-        per_share = self.residual_scale**2 * len(self.value_S) / (1 + FLOOR)
+        per_share = self.residual_scale**2 * len(self.value_S) / (1 + VARIANCE_FLOOR)
         noise_DS = np.random.default_rng(seed).normal(size=(count, len(token_share_S)))
         noise_DS *= np.sqrt(per_share * token_share_S)
         return np.asarray(noise_DS - noise_DS @ (part_US > 0).T @ part_US)
 
 
 def spot_sources(tokens_S: ArrayLike, count: int, seed: int) -> list[int]:
-    """Sources to retrain without: drawn with chances in proportion to tokens, at most 1 (systematic sampling)."""
+    """Indices of sources to retrain without: a systematic sample, with chances proportional to tokens."""
     size_S = np.asarray(tokens_S, dtype=float)
     count, sure_S = min(count, int((size_S > 0).sum())), np.zeros(len(size_S), dtype=bool)
     while True:
@@ -93,19 +97,19 @@ def spot_sources(tokens_S: ArrayLike, count: int, seed: int) -> list[int]:
 def calibrate(
     estimates: Mapping[str, ArrayLike], tokens_S: ArrayLike, spots: Sequence[int], truth_RN: ArrayLike
 ) -> Calibration:
-    """Values of all sources from cheap estimates and the truths of a few.
+    """Values of all sources from cheap estimates, and from the truths of a few sources.
 
-    v = sum_k beta_k x_k, beta >= 0, averaged over candidates with weights (CV error)^-N; retrained sources move
-    towards their own truths by own / (own + seed noise).
+    v = sum_k beta_k x_k, beta >= 0, averaged over candidates with weights (CV error)^-N. Retrained sources move
+    towards their own truths by own variance / (own variance + seed noise).
 
     Args:
-        estimates: period totals of every estimate, [R, S] nats; NaN: it failed.
+        estimates: period totals of every estimate by name, [R, S] nats; NaN: the estimate failed.
         tokens_S: token counts, [S].
-        spots, truth_RN: the retrained sources, and their totals, [R, N] nats; NaN: failed or never run.
+        spots, truth_RN: indices of the retrained sources, and their totals, [R, N] nats; NaN: failed or not run.
 
     Raises:
-        ValueError: shapes do not fit, there is no estimate, or fewer than `FEWEST` sources have a truth, or those
-            are worth nothing in sum.
+        ValueError: shapes do not fit, there is no estimate, fewer than `MIN_SPOT_SOURCES` sources have a truth, or
+            the truths do not sum to a positive value.
 
     Source: stacked regressions, Breiman 1996.
     """
@@ -115,9 +119,11 @@ def calibrate(
     if not estimates or truth_RN.ndim != 2 or len(kept_N) != len(spots):
         got = f"{len(estimates)} estimates, {len(spots)} spots, truths of shape {truth_RN.shape}"
         raise ValueError(f"calibration got {got}; give at least one estimate, and truths [replicates, spots]")
-    if kept_N.sum() < FEWEST or np.nansum(truth_RN) <= 0:
-        raise ValueError(f"calibration needs {FEWEST} retrained sources that are worth something in sum")
-    spread_S = np.sqrt((share_S * len(share_S) + FLOOR) / (1 + FLOOR))
+    if kept_N.sum() < MIN_SPOT_SOURCES or np.nansum(truth_RN) <= 0:
+        raise ValueError(
+            f"calibration needs {MIN_SPOT_SOURCES} retrained sources whose losses sum to a positive value"
+        )
+    spread_S = np.sqrt((share_S * len(share_S) + VARIANCE_FLOOR) / (1 + VARIANCE_FLOOR))
     features = {TOKENS: share_S, SQUARED: np.square(share_S) / np.square(share_S).sum()}
     features |= {name: share_of_total(np.asarray(nats), share_S)[0] for name, nats in estimates.items()}
     features = {name: feature_S / spread_S for name, feature_S in features.items()}
@@ -125,7 +131,7 @@ def calibrate(
 
 
 def share_of_total(nats_RS: Array, token_share_S: Array) -> tuple[Array, float]:
-    """Mean over replicates over the sum of its positive part, [S], and that; token shares where nothing helped."""
+    """Mean over replicates divided by the sum of its positive part, [S]; and that sum. Token shares if it is 0."""
     mean_S = filled(nats_RS[:, None], token_share_S)[:, 0].mean(0)
     total = float(np.clip(mean_S, 0, None).sum())
     return (np.asarray(mean_S / total) if total > 0 else token_share_S), total
@@ -134,7 +140,7 @@ def share_of_total(nats_RS: Array, token_share_S: Array) -> tuple[Array, float]:
 def _averaged(
     features: dict[str, Array], spread_S: Array, spot_N: NDArray[np.int64], truth_RN: Array
 ) -> Calibration:
-    """Candidates fitted in units of the spread and averaged; all errors, and the retrained sources' own truths."""
+    """Fit all candidates in units of the spread, average them, and move retrained sources to their own truths."""
     truth_N, others = np.nanmean(truth_RN, 0) / spread_S[spot_N], list(features)[1:]
     chosen = [(TOKENS, *extra) for size in range(len(others) + 1) for extra in combinations(others, size)]
     chosen += [(name,) for name in others if name != SQUARED]
@@ -150,7 +156,7 @@ def _averaged(
     leverage_N = np.clip(smoother_SN[spot_N, np.arange(len(spot_N))], 0, 0.9)
     variance = float((np.square(weight_C @ residual_CN) * (1 - leverage_N)).mean())
     noise_N = _seed_noise(truth_RN / spread_S[spot_N], variance)
-    own, believed_S = max(variance - noise_N.mean(), LEAST_OWN * variance), np.zeros(len(spread_S))
+    own, believed_S = max(variance - noise_N.mean(), MIN_OWN_VARIANCE * variance), np.zeros(len(spread_S))
     believed_S[spot_N] = own / np.maximum(own + noise_N, 1e-300)
     value_S[spot_N] += believed_S[spot_N] * (truth_N - value_S[spot_N])
     between_SC = (np.sqrt(weight_C)[:, None] * (value_CS - weight_C @ value_CS)).T
@@ -176,15 +182,17 @@ def _averaged(
 
 
 def _fit(share_SK: Array, ridge: float, spot_N: NDArray[np.int64], truth_N: Array) -> tuple[Array, Array]:
-    """beta >= 0 minimizing |truth - X beta|^2 + ridge |beta off the prior mix|^2, [K]; X's smoother, [S, N].
+    """beta >= 0 that minimizes |truth - X beta|^2 + ridge |beta off the prior mix|^2, [K]; X's smoother, [S, N].
 
-    The mix weighs features by their expected correlation with the truth; its scale is free.
+    The prior mix weighs features by their expected correlation with the truth. Its scale is free.
     """
     token_N = share_SK[spot_N, 0]
     total = max(token_N @ truth_N / (token_N @ token_N), 1e-9 * np.abs(truth_N).max(), 1e-300)
     departure = np.sqrt(np.square(truth_N / total - token_N).sum() / (len(truth_N) - 1))
     gap_K = np.sqrt(np.square(share_SK[:, 1:] - share_SK[:, :1]).mean(0))
-    part_K = np.minimum(EXPECTED * departure / np.maximum(gap_K, 1e-300), MOST) / max(len(gap_K), 1)
+    part_K = np.minimum(PRIOR_CORRELATION * departure / np.maximum(gap_K, 1e-300), MAX_PRIOR_WEIGHT) / max(
+        len(gap_K), 1
+    )
     mix_K = np.array([1 - part_K.sum(), *part_K])
     off_KK = np.eye(len(mix_K)) - np.outer(mix_K, mix_K) / (mix_K @ mix_K)
     rows = np.vstack([share_SK[spot_N], np.sqrt(ridge * np.square(gap_K).sum() / max(len(gap_K), 1)) * off_KK])
@@ -193,14 +201,14 @@ def _fit(share_SK: Array, ridge: float, spot_N: NDArray[np.int64], truth_N: Arra
 
 
 def _left_out(share_SK: Array, ridge: float, spot_N: NDArray[np.int64], truth_N: Array) -> Array:
-    """Every retrained source predicted from the others, [N]."""
+    """Prediction of every retrained source from the others, [N]."""
     others = [np.arange(len(spot_N)) != left for left in range(len(spot_N))]
     beta_NK = np.stack([_fit(share_SK, ridge, spot_N[kept], truth_N[kept])[0] for kept in others])
     return np.asarray((share_SK[spot_N] * beta_NK).sum(1))
 
 
 def _seed_noise(truth_RN: Array, variance: float) -> Array:
-    """Variance of every truth's mean over seeds, pooled over the sources, [N]; half of all if seeds are single."""
+    """Variance of each truth's mean over seeds, pooled over sources, [N]; half of `variance` for one seed."""
     count_N = np.isfinite(truth_RN).sum(0)
     if count_N.max() < 2:
         return np.full(len(count_N), variance / 2)
@@ -209,7 +217,7 @@ def _seed_noise(truth_RN: Array, variance: float) -> Array:
 
 
 def _common_noise(truth_RN: Array) -> float:
-    """Relative standard error that all truths share: the full training of a seed serves them all."""
+    """Relative standard error that all truths share, because they share the full training of each seed."""
     whole_RN = truth_RN[np.isfinite(truth_RN).all(1)]
     if len(whole_RN) < 2:
         return 0.0

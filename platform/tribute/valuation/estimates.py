@@ -1,4 +1,4 @@
-"""What the simulations of a project, and the real retraining of its spot sources, said of a batch of queries.
+"""Totals of a batch of queries by every simulation, and by the retraining of spot sources.
 
 Legend: R replicates, U units, S sources.
 """
@@ -13,7 +13,10 @@ MAIN, RETRAINED = "simulated", "retrained"
 
 @dataclass(frozen=True)
 class Estimates:
-    """Totals of a batch of queries per unit, [R, U] nats, by simulation; which sources are in a unit, [U, S]."""
+    """Totals of a batch of queries per unit, [R, U] nats, by simulation.
+
+    `member_US`: 1 where a source is in a unit, [U, S].
+    """
 
     attribute_run: str
     totals: dict[str, NDArray[np.float64]]

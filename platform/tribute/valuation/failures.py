@@ -1,4 +1,4 @@
-"""What stands in for a simulation that failed.
+"""Replaces the totals of failed simulations.
 
 Legend: R replicates, G groups of queries, S sources.
 """
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 
 def filled(nats_RGS: NDArray[np.float64], token_share_S: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Failed simulations (NaN) replaced by the source's other replicates, else by what its tokens are worth.
+    """Totals with failed simulations (NaN) replaced by the source's other replicates, or by its tokens' value.
 
-    Tokens are worth what the positive part of the other sources' influence gives per token.
+    The value of a token is the positive influence of the other sources per token.
     """
     failed_RS = np.asarray(np.isnan(nats_RGS).any(1))
     if not failed_RS.any():

@@ -18,7 +18,7 @@ Splits = dict[tuple[str, str], Fraction]
 
 
 class CorpusSources(NamedTuple):
-    """The sources that were trained on, the publisher that each one's metadata name, and their tokens."""
+    """The sources of a corpus, the publisher in each one's metadata, and their tokens."""
 
     source_ids: tuple[str, ...]
     publishers: dict[str, str]
@@ -75,7 +75,7 @@ def _lines(
     tokens_S: NDArray[np.float64],
     share: Fraction,
 ) -> list[dict[str, object]]:
-    """A publisher's lines: its split of each source, and the part of its share that the line stands for."""
+    """A publisher's lines: its split of each source, and the line's part of the publisher's share."""
     held = {s: int(tokens_S[i]) * split for s, (i, split) in own.items()}
     fallback = {s: part / sum(held.values()) for s, part in held.items()}
     values = {s: Fraction(exact(float(sources.value[i] * float(split)))) for s, (i, split) in own.items()}
@@ -100,5 +100,5 @@ def _shares(
 
 
 def fraction_text(fraction: Fraction) -> str:
-    """An exact fraction as the lake writes it, such as 2/7."""
+    """An exact fraction as text in the lake, such as 2/7."""
     return f"{fraction.numerator}/{fraction.denominator}"

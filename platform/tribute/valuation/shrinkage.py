@@ -1,7 +1,7 @@
-"""Shrinking attributed values towards the token-count share, by how far the replicates disagree.
+"""Shrinks attributed values towards token-count shares, by the disagreement of the replicates.
 
-A few replicates of a short horizon are noisy, and token counts are a decent guess of what retraining would
-say, so the two are averaged. A rule of thumb, for values that are not calibrated to real retrains.
+A rule of thumb for values that are not calibrated to retraining. A few replicates of a short horizon are noisy,
+and token counts are a decent guess of the retraining result, so the two are averaged.
 
 Legend: R replicates, S sources.
 """
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNCALIBRATED_FLOOR = 0.5
-"""Least weight of the token count where nothing has measured the bias of a short horizon."""
+"""Least weight of the token count while the bias of a short horizon is unknown."""
 
 SINGLE_REPLICATE = 0.75
-"""Weight of the token count when one replicate hides its own noise."""
+"""Weight of the token count for a single replicate, whose noise is unknown."""
 
 
 def token_weight(values_RS: NDArray[np.float64], token_share_S: NDArray[np.float64]) -> float:
@@ -21,7 +21,7 @@ def token_weight(values_RS: NDArray[np.float64], token_share_S: NDArray[np.float
 
     kappa = max(1/2, noise / distance), at most 1: the positive-part James-Stein weight. The noise is the
     variance of the replicates' mean share, summed over sources; the distance is the squared distance of that
-    mean from the token share. kappa is 1 when nothing helped.
+    mean from the token share. kappa is 1 if no source helped in some replicate.
     """
     totals_R = np.clip(values_RS, 0, None).sum(1)
     if not totals_R.all():
@@ -35,6 +35,6 @@ def token_weight(values_RS: NDArray[np.float64], token_share_S: NDArray[np.float
 
 
 def shrink(value_S: NDArray[np.float64], token_share_S: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
-    """(1 - kappa) v_s + kappa T c_s with T the sum of the positive values; any leading shape, nats."""
+    """(1 - kappa) v_s + kappa T c_s, with T the sum of the positive values; any leading shape, nats."""
     total = np.clip(value_S, 0, None).sum(-1, keepdims=True)
     return (1 - weight) * value_S + weight * total * token_share_S

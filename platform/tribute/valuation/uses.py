@@ -1,6 +1,6 @@
-"""What each use of the model counts: its weight, and less if one customer stands for more than the policy allows.
+"""How much each use of the model counts: its weight, or less if its customer exceeds the policy's cap.
 
-Uses of nobody in particular are not limited, and do not count towards what the limit is a part of.
+Uses without a customer are not capped, and do not count towards the total that the cap is a part of.
 
 Legend: Q queries.
 """
@@ -17,24 +17,24 @@ from tribute.corpus import QueryTable
 from tribute.royalty.division import customer_weights
 
 PICO = 10**12
-"""Parts of a use in which customers are counted, exactly."""
+"""Customers' uses are counted in whole parts of this size, so that sums are exact."""
 
 
 def query_uses(queries: QueryTable, cap: Fraction | None) -> NDArray[np.float64]:
-    """What every query counts, [Q] uses: weight over inclusion probability, and less above the cap."""
+    """How much every query counts, [Q] uses: weight over inclusion probability, reduced above the cap."""
     uses_Q = queries.weights / queries.inclusion
     if cap is None:
         return uses_Q
-    known = [(name, use) for name, use in zip(queries.customers, uses_Q.tolist(), strict=True) if name is not None]
     total: Counter[str] = Counter()
-    for name, use in known:
-        total[name] += round(use * PICO)
+    for name, use in zip(queries.customers, uses_Q.tolist(), strict=True):
+        if name is not None:
+            total[name] += round(use * PICO)
     counts = customer_weights(total, cap)
     return uses_Q * np.array([1.0 if name is None else float(counts[name]) for name in queries.customers])
 
 
 def counted_customers(uses: Mapping[str, Decimal], cap: Fraction | None) -> dict[str, list]:
-    """Parameters of `COUNTED`: customers, and what each of their uses counts."""
+    """SQL parameters: customers, and how much each of their uses counts."""
     if cap is None:
         return {"customers": [], "counts": []}
     counts = customer_weights({name: round(number * PICO) for name, number in uses.items()}, cap)

@@ -1,4 +1,4 @@
-"""What the sources of a period were worth: calibrated to real retraining where there is any, shrunk otherwise.
+"""Values of the sources of a period: calibrated to retraining if there is any, otherwise shrunk to token counts.
 
 Legend: R replicates, G groups of queries, N draws, U units, S sources.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tribute.config import ValuationSettings
 from tribute.valuation.aggregate import SourceSums
-from tribute.valuation.calibration import FEWEST, Calibration, calibrate, share_of_total
+from tribute.valuation.calibration import MIN_SPOT_SOURCES, Calibration, calibrate, share_of_total
 from tribute.valuation.estimates import MAIN, RETRAINED, Estimates
 from tribute.valuation.failures import filled
 from tribute.valuation.intervals import resampled_totals
@@ -19,12 +19,12 @@ from tribute.valuation.shrinkage import shrink, token_weight
 
 Array = NDArray[np.float64]
 UNKNOWN_BIAS = 0.5
-"""Error of uncalibrated values, in parts of their departure from token counts."""
+"""Standard error of uncalibrated values, as a part of their departure from token counts."""
 
 
 @dataclass(frozen=True)
 class SourceValues:
-    """Sources' totals before and after calibration, [S] nats, and draws of the latter, [N, S]."""
+    """Totals of sources before and after calibration, [S] nats, and draws of the calibrated totals, [N, S]."""
 
     attribution_S: Array
     value_S: Array
@@ -36,7 +36,7 @@ class SourceValues:
 def source_values(
     settings: ValuationSettings, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
 ) -> SourceValues:
-    """Values of a period from its sums; calibrated if enough units were really retrained without.
+    """Values of a period from its sums; calibrated if enough units were retrained without.
 
     Without queries every value and both ends of its interval are 0.
     """
@@ -46,9 +46,11 @@ def source_values(
     if estimates is not None and settings.shrinkage == "auto":
         truth_RU = estimates.totals[RETRAINED]
         spots = np.flatnonzero(np.isfinite(truth_RU).any(0))
-        if len(spots) >= FEWEST and np.nansum(truth_RU) <= 0:
-            settings = settings.model_copy(update={"shrinkage": 1.0})  # retraining found nothing to divide by
-        elif len(spots) >= FEWEST:
+        if len(spots) >= MIN_SPOT_SOURCES and np.nansum(truth_RU) <= 0:
+            settings = settings.model_copy(
+                update={"shrinkage": 1.0}
+            )  # retraining shows no positive value to divide
+        elif len(spots) >= MIN_SPOT_SOURCES:
             features = {name: nats_RU for name, nats_RU in estimates.totals.items() if name != RETRAINED}
             tokens_U = estimates.member_US @ tokens_S
             calibration = calibrate(features, tokens_U, spots.tolist(), truth_RU[:, spots])
@@ -63,7 +65,7 @@ def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
 
 
 def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:
-    """Errors of the sums, [N, S] nats: all of what queries unlike the corpus say, and sampling if asked for."""
+    """Errors of the sums, [N, S] nats: as large as the influence of queries unlike the corpus; and of sampling."""
     rng = np.random.default_rng([seed, 2])
     doubt_NS = rng.standard_normal((resamples, len(sums.unlike_S))) * np.abs(sums.unlike_S)
     if sampling and sums.residual_GS.any():
@@ -75,14 +77,16 @@ def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Ar
 def _shrunk(
     settings: ValuationSettings, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int
 ) -> SourceValues:
-    """Values shrunk towards the token count by how far the replicates disagree."""
+    """Values shrunk towards token counts, by the disagreement of the replicates."""
     totals_RS = nats_RGS.sum(1)
     total_S = totals_RS.mean(0)
     kappa = token_weight(totals_RS, share_S) if isinstance(settings.shrinkage, str) else settings.shrinkage
     draws_NS = shrink(resampled_totals(nats_RGS, settings.resamples, seed), share_S, kappa)
     departure_S = np.abs(total_S - np.clip(total_S, 0, None).sum() * share_S)
     noise_NS = np.random.default_rng([seed, 1]).standard_normal(draws_NS.shape)
-    doubt_NS = (1 - kappa) * _doubt(sums, settings.resamples, seed, sampling=False)  # resampling has it already
+    doubt_NS = (1 - kappa) * _doubt(
+        sums, settings.resamples, seed, sampling=False
+    )  # resampling covers the sampling error
     note = {"calibrated": False, "token_weight": kappa, "intervals": "queries, replicates and unknown bias"}
     return SourceValues(
         total_S,
@@ -103,7 +107,7 @@ def _calibrated(
     settings: ValuationSettings,
     seed: int,
 ) -> SourceValues:
-    """Values of the calibrated batch, carried over to all queries of the period and divided inside groups.
+    """Values of the calibrated batch, scaled to all queries of the period and divided within groups.
 
     v' = growth (v + beta (x' - x)): x and x' are the simulated shares of the batch and of the period.
     """

@@ -129,7 +129,7 @@ def test_a_valuation_that_does_not_say_what_it_summed_is_refused(tmp_path: Path)
     lake.append("valuations", "value-1", pa.Table.from_pylist([old], SCHEMAS["valuations"]))
     with connect(lake.root) as connection:
         with pytest.raises(
-            ValuationError, match=r"value-1 does not say which queries it summed: .* fresh working"
+            ValuationError, match=r"value-1 does not list the attribution runs that it summed: .* fresh working"
         ):
             valued_runs(connection, "value-1")
         with pytest.raises(ValuationError, match="holds no valuation value-2"):
