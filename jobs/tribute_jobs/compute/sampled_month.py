@@ -42,7 +42,7 @@ class SampledMonth:
         return _per_run(self.estimate.totals(), self.influence)
 
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predictions of the main run's units: over all queries, and over the sample, scaled up; [R, G, U] nats."""
+        """Predictions of the main run's units: over all queries, and over the scaled-up sample, [R, G, U] nats."""
         predicted_RGU, expanded_RGU = (
             np.stack([_per_run(row_C, self.influence[:1])[0] for row_C in values_GC], 1)
             for values_GC in (self.estimate.predicted_GC, self.estimate.expanded_GC)
