@@ -32,7 +32,6 @@ def test_there_are_scripts() -> None:
     assert [path.stem for path in SCRIPTS] == ["language_model", "value_a_classifier", "your_own_loop"]
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_divides_its_pool(path: Path, tmp_path: Path) -> None:
     printed = run(path, tmp_path)
@@ -41,12 +40,10 @@ def test_a_script_divides_its_pool(path: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
-@pytest.mark.timeout(900)
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     cells = json.loads((EXAMPLES / "value_a_classifier.ipynb").read_text())["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")
     program = tmp_path / "notebook.py"
-
     program.write_text("\n".join(code) + '\nprint(values.shares().allocate("10000.00 EUR"))\n')
     assert sum(paid(run(program, tmp_path))) == 1_000_000

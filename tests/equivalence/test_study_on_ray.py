@@ -1,13 +1,11 @@
 """A study computes the same numbers in this process and on Ray."""
 
 import numpy as np
-import pytest
 
 import tribute
 from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
 
 
-@pytest.mark.timeout(1500)
 def test_the_same_influence_and_shares_on_ray() -> None:
     found = []
     for ray in (False, True):
