@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from tribute.catalog import Lineage, lineage
 from tribute.config import Project
-from tribute.corpus import Manifest, OutOfDistributionTest, corpus_familiarity, read_manifest
+from tribute.corpus import Manifest, OutOfDistributionDetector, ood_detector, read_manifest
 from tribute.errors import TributeError
 from tribute_jobs.progress import Reporter
 from tribute_storage import Lake
@@ -26,7 +26,7 @@ class Context:
         self.lake = Lake(project.lake_root)
         self.runs: Lineage = lineage(project)
         self._workers: WorkerPool | None = None
-        self._familiarity: OutOfDistributionTest | None = None
+        self._ood_detector: OutOfDistributionDetector | None = None
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run's artifacts."""
@@ -44,11 +44,11 @@ class Context:
         """The sources, in the order of the training set."""
         return tuple(source.source_id for source in self.manifest().sources)
 
-    def familiarity(self) -> OutOfDistributionTest:
+    def ood_detector(self) -> OutOfDistributionDetector:
         """The test of whether a query resembles the corpus; built on first use."""
-        if self._familiarity is None:
-            self._familiarity = corpus_familiarity(self.folder(self.runs.corpus_run))
-        return self._familiarity
+        if self._ood_detector is None:
+            self._ood_detector = ood_detector(self.folder(self.runs.corpus_run))
+        return self._ood_detector
 
     def recording(self, replicate: int) -> Path | None:
         """The folder of the user's own recorded training of a replicate, if there is one."""

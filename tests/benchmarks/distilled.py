@@ -33,7 +33,7 @@ from tribute.readout import (
     query_features,
     read_out,
 )
-from tribute.simulation import build_course, build_mode, change_matrix, leave_one_out_units, simulate
+from tribute.simulation import build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
 from tribute.tasks import Scope
 
 Array = NDArray[np.float64]
@@ -162,11 +162,11 @@ def read_pool(path: Path) -> Pool:
         everything = torch.ones(len(world.tokens_S))
         middle = recipe.run(recipe.initial(), range(start), everything)
         theta_P = recipe.run(middle, range(start, recipe.steps), everything).theta
-        course = build_course(recipe, settings, theta_P)
+        schedule = build_schedule(recipe, settings, theta_P)
         change_KS = torch.from_numpy(
             change_matrix(leave_one_out_units(world.data.source_ids), len(world.tokens_S))
         )
-        mode = build_mode(course, settings, change_KS)
+        mode = build_mode(schedule, settings, change_KS)
         responses_SP = simulate(mode, mode.begin(middle), start).response_KP
         scope = Scope(recipe.task, "all")
         [found] = read_out("difference", scope, [theta_P], [responses_SP], queries)

@@ -36,8 +36,8 @@ from tribute.config import ClusterSettings, load_project
 from tribute.evaluation import misallocated, seed_ceiling
 from tribute.simulation import (
     Unit,
-    build_course,
     build_mode,
+    build_schedule,
     change_matrix,
     largest_chunk,
     leave_one_out_units,
@@ -182,14 +182,14 @@ def peak_memory(path: Path, budget_gib: float) -> dict[str, float]:
         update={"memory_gib": budget_gib, "chunk": 10**6, "horizon": 0.01}
     )
     chunk = min(largest_chunk(recipe, settings), len(world.tokens_S))
-    course = build_course(recipe, settings, recipe.initial().theta)
+    schedule = build_schedule(recipe, settings, recipe.initial().theta)
     peaks = []
     for count in (1, chunk):
         change = torch.from_numpy(
             change_matrix(leave_one_out_units(world.data.source_ids)[:count], len(world.tokens_S))
         )
-        mode = build_mode(course, settings, change)
-        simulate(mode, mode.begin(recipe.initial()), course.steps.start)
+        mode = build_mode(schedule, settings, change)
+        simulate(mode, mode.begin(recipe.initial()), schedule.steps.start)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     return {"budget_gib": budget_gib, "trajectories": chunk, "peak_gib": peaks[1] - peaks[0]}
 

@@ -23,7 +23,7 @@ from tribute.cluster.coordinate import ALLOCATION
 from tribute.config import Project, SimulationSettings, load_project
 from tribute.corpus import QueryTable, read_manifest
 from tribute.readout import QueryRows, read_out
-from tribute.simulation import Unit, build_course, build_mode, change_matrix, leave_one_out_units, simulate
+from tribute.simulation import Unit, build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
 from tribute.tasks import Scope
 from tribute.training import Recipe, State, TrainingSet, snapshot_training_set
 from tribute_jobs.pipeline import run
@@ -140,15 +140,17 @@ class World:
         readouts: Sequence[str],
     ) -> tuple[dict[str, NDArray[np.float32]], float]:
         final, rows = states[recipe.steps], QueryRows.of(self.queries)
-        course = build_course(recipe, settings, final.theta)
-        start = states[course.steps.start]
+        schedule = build_schedule(recipe, settings, final.theta)
+        start = states[schedule.steps.start]
         if settings.base == "continue":
             start = State(final.theta, recipe.rule.optimizer.init(final.theta))
         pieces, seconds = dict[str, list[NDArray[np.float32]]](), 0.0
         for chosen in chunks(len(units), settings.chunk):
             chunk, began = [units[u] for u in chosen], time.perf_counter()
-            mode = build_mode(course, settings, torch.from_numpy(change_matrix(chunk, len(self.data.source_ids))))
-            result = simulate(mode, mode.begin(start), course.steps.start)
+            mode = build_mode(
+                schedule, settings, torch.from_numpy(change_matrix(chunk, len(self.data.source_ids)))
+            )
+            result = simulate(mode, mode.begin(start), schedule.steps.start)
             seconds += time.perf_counter() - began
             scope = Scope(recipe.task, settings.scope)
             for name in readouts:

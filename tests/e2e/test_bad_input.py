@@ -64,7 +64,7 @@ CASES: dict[str, tuple[Callable[[Path], dict], list[str]]] = {
     "unknown publisher": (unknown_publisher, ["sources.csv", "arena", "arenna"]),
     "splits": (bad_splits, ["recipes", "5/6"]),
     "no right": (no_right, ["sports"]),
-    "empty source": (empty_source, ["weather2", "empty", "more text"]),
+    "empty source": (empty_source, ["weather2", "empty", "Add text"]),
     "NaN features": (nan_features, ["examples.parquet, row 2", "NaN"]),
     "decimals": (change(pool={"amount": "10.005", "currency": "EUR"}), ["10.005", "EUR", "2"]),
     "yen decimals": (change(pool={"amount": "10.50", "currency": "JPY"}), ["10.50", "JPY"]),

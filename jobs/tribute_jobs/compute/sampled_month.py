@@ -12,7 +12,7 @@ from tribute.catalog import SimulationRun, recorded_replicates
 from tribute.cluster import FeatureJob, chunks
 from tribute.corpus import QueryTable
 from tribute.readout import Distilled, QueryRows, Sample, difference_estimate, precise_estimate, query_features
-from tribute.readout.distilled import PILOT, WORTHWHILE
+from tribute.readout.distilled import MAX_SAMPLED_SHARE, PILOT_QUERIES
 from tribute.simulation import Design, Simulated
 from tribute.tasks import build_task
 from tribute.valuation import GROUPS, query_groups
@@ -59,7 +59,7 @@ def sampled_month(
         design: adds up the units of the main (first) run to sources, whose totals must be that precise.
     """
     count = len(queries.query_ids)
-    if WORTHWHILE * count < PILOT:
+    if MAX_SAMPLED_SHARE * count < PILOT_QUERIES:
         return None
     order = np.random.default_rng([seed, int(queries.sha256[:8], 16)]).permutation(count)
     group_Q = query_groups(queries.query_ids)

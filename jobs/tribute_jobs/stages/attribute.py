@@ -80,11 +80,11 @@ class AttributedBatch:
         rows = [row for (run, found), totals_RU in pairs for row in self._rows(run, found, totals_RU)]
         lake.append("estimates", self.run_id, pa.Table.from_pylist(rows, SCHEMAS["estimates"]))
         chance = 1.0 if sampled is None else sampled.probability
-        likeness = self.context.familiarity().judge(self.queries)
+        distribution = self.context.ood_detector().assess(self.queries)
         lake.append(
             "queries",
             self.run_id,
-            query_rows(project, self.queries, period, "batch", nats_Q, likeness, chance),
+            query_rows(project, self.queries, period, "batch", nats_Q, distribution, chance),
         )
 
     def _sampled(self) -> SampledMonth | None:

@@ -142,7 +142,7 @@ def _paid_figures(context: Context, period: str, main: MainRun, study: Evaluatio
         "queries": {
             "tuning": len(main.tuning.query_ids),
             "figures": len(main.queries.query_ids),
-            "unlike_corpus": int(context.familiarity().judge(main.queries).unlike_Q.sum()),
+            "unlike_corpus": int(context.ood_detector().assess(main.queries).is_ood_Q.sum()),
         },
         "headline": pool | {"coverage_95": scores.coverage_95},
         "intervals": scores.intervals,

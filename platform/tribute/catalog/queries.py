@@ -72,14 +72,14 @@ def query_rows(
     period: str,
     origin: str,
     nats_Q: NDArray[np.float64],
-    likeness: OutOfDistribution,
+    distribution: OutOfDistribution,
     readout_probability: float = 1.0,
 ) -> pa.Table:
     """Rows of `queries`. A query without a time gets the period's first moment.
 
     Args:
         nats_Q: the model's measurement of each query, nats.
-        likeness: to the training data.
+        distribution: similarity of the queries to the training data.
         readout_probability: chance of every query to be read out exactly.
     """
     start = datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
@@ -95,8 +95,8 @@ def query_rows(
         "weight": queries.weights.tolist(),
         "inclusion_probability": queries.inclusion.tolist(),
         "readout_probability": [readout_probability] * count,
-        "similarity": likeness.similarity_Q.tolist(),
-        "unlike_corpus": likeness.unlike_Q.tolist(),
+        "similarity": distribution.similarity_Q.tolist(),
+        "unlike_corpus": distribution.is_ood_Q.tolist(),
         "measurement_nats": nats_Q.tolist(),
         "content_sha256": queries.digests,
     }

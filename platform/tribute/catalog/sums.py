@@ -96,10 +96,10 @@ def source_sums(
     present_RS = np.zeros((replicates, len(column)), dtype=bool)
     for source_id, replicate in lake.execute(_PRESENT, chosen).fetchall():
         present_RS[replicate, column[source_id]] = True
-    nats_RGS, residual_RGS, unlike_RGS = np.zeros((3, replicates, GROUPS, len(column)))
+    nats_RGS, residual_RGS, ood_RGS = np.zeros((3, replicates, GROUPS, len(column)))
     for source_id, replicate, bucket, nats, sampled, unlike in rows:
         place = replicate, bucket, column[source_id]
-        nats_RGS[place], residual_RGS[place], unlike_RGS[place] = float(nats), float(sampled), float(unlike)
+        nats_RGS[place], residual_RGS[place], ood_RGS[place] = float(nats), float(sampled), float(unlike)
     predicted = lake.execute(_PREDICTED, {"attribute_runs": chosen["attribute_runs"]}).fetchall()
     for source_id, replicate, bucket, all_nats, expanded in predicted:
         place = replicate, bucket, column[source_id]
@@ -111,7 +111,7 @@ def source_sums(
         tuple(source_ids),
         nats_RGS,
         residual_RGS.sum(0) / counted_S,
-        unlike_RGS.sum((0, 1)) / counted_S,
+        ood_RGS.sum((0, 1)) / counted_S,
         queries,
         float(uses),
     )

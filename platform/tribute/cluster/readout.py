@@ -21,7 +21,7 @@ from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
 
 QUERY_BLOCK = 4096
-"""Queries whose units are added up at once: the jackknife needs `LEFT_OUT` times their memory."""
+"""Queries whose units are added up at once: the jackknife needs `JACKKNIFE_GROUPS` times their memory."""
 
 
 @dataclass(frozen=True)

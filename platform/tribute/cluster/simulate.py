@@ -21,8 +21,8 @@ from tribute.simulation import (
     Mode,
     Responses,
     Unit,
-    build_course,
     build_mode,
+    build_schedule,
     change_matrix,
     simulate,
     sketches,
@@ -122,15 +122,15 @@ def simulate_chunk(
         job.folder.mkdir(parents=True, exist_ok=True)
         theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in start)
         final_P = torch.from_numpy(np.array(final)).to(recipe.device)
-        course = build_course(recipe, job.settings, final_P)
+        schedule = build_schedule(recipe, job.settings, final_P)
         change_KS = torch.from_numpy(change_matrix(job.units, len(recipe.data.source_ids)))
-        mode = build_mode(course, job.settings, change_KS)
+        mode = build_mode(schedule, job.settings, change_KS)
         if job.settings.base == "continue":
             begin, before = State(final_P, recipe.rule.optimizer.init(final_P)), 0
         else:
             begin, before = State(theta_P, tuple(slots)), job.start_step
         found = _run(recipe, mode, begin, before, job, on_steps)
-        rows = _rows(recipe, found, final_P, course.effective_damping, job)
+        rows = _rows(recipe, found, final_P, schedule.effective_damping, job)
         write_atomically(job.rows_file, json.dumps(rows).encode())
         job.stack_file.unlink(missing_ok=True)
     finished: list[dict[str, Any]] = json.loads(job.rows_file.read_text())
@@ -141,14 +141,14 @@ def simulate_chunk(
 
 def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob, on_steps: OnSteps) -> Responses:
     """Simulate from the last checkpoint, or from the first step of the horizon."""
-    every, last = job.settings.checkpoint_every, mode.course.steps.stop
+    every, last = job.settings.checkpoint_every, mode.schedule.steps.stop
     with job.steps_file.open("ab", buffering=0) as computed:
 
-        def after(step: int, stack: Ensemble) -> None:
+        def after(step: int, ensemble: Ensemble) -> None:
             computed.write(b".")
-            on_steps(len(stack.failed) + 1)
+            on_steps(len(ensemble.failed) + 1)
             if step % every == 0 and step < last:
-                named = stack.tensors() | {"step": torch.tensor(step)}
+                named = ensemble.tensors() | {"step": torch.tensor(step)}
                 write_atomically(
                     job.stack_file,
                     safetensors.torch.save({k: t.cpu().clone().contiguous() for k, t in named.items()}),
@@ -157,8 +157,8 @@ def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob
         if job.stack_file.exists():
             kept = safetensors.torch.load_file(job.stack_file, device=str(recipe.device))
             return simulate(mode, Ensemble.of(kept), int(kept["step"]), after)
-        start = start_of(recipe, mode.course, begin, before)
-        return simulate(mode, mode.begin(start), mode.course.steps.start, after)
+        start = start_of(recipe, mode.schedule, begin, before)
+        return simulate(mode, mode.begin(start), mode.schedule.steps.start, after)
 
 
 def _rows(

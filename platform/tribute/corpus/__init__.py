@@ -1,6 +1,6 @@
-"""The corpus by source: reading, checking, windows of text, snapshots, and the queries asked of the model."""
+"""The corpus by source: reading, checking, snapshots; queries; and detection of out-of-distribution queries."""
 
-from tribute.corpus.out_of_distribution import OutOfDistribution, OutOfDistributionTest
+from tribute.corpus.out_of_distribution import OutOfDistribution, OutOfDistributionDetector
 from tribute.corpus.queries import (
     Accounting,
     QueryTable,
@@ -12,7 +12,7 @@ from tribute.corpus.queries import (
 )
 from tribute.corpus.readers.usage import usage_queries
 from tribute.corpus.reading import read_corpus, verify_inputs
-from tribute.corpus.snapshot import Manifest, corpus_familiarity, load_source, read_manifest, write_snapshot
+from tribute.corpus.snapshot import Manifest, load_source, ood_detector, read_manifest, write_snapshot
 from tribute.corpus.sources import Corpus, Duplicates, InputFile, Source, SourceExamples
 
 __all__ = [
@@ -22,16 +22,16 @@ __all__ = [
     "InputFile",
     "Manifest",
     "OutOfDistribution",
-    "OutOfDistributionTest",
+    "OutOfDistributionDetector",
     "QueryTable",
     "Source",
     "SourceExamples",
     "array_queries",
     "column_queries",
-    "corpus_familiarity",
     "held_out_queries",
     "idx_queries",
     "load_source",
+    "ood_detector",
     "read_corpus",
     "read_manifest",
     "text_queries",

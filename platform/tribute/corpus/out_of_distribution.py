@@ -1,6 +1,6 @@
-"""Whether a query is like the corpus: attributions of one that is not are extrapolations.
+"""Detection of queries that are out of distribution, whose attributions are extrapolations.
 
-A query's similarity to the training data is compared with that of text which the corpus itself held out.
+The similarity of a query to the training data is compared with that of held-out examples of the corpus.
 
 Legend: N rows, Q queries, F features.
 """
@@ -16,37 +16,37 @@ from tribute.corpus.queries import QueryTable
 from tribute.corpus.sources import Columns
 
 Array = NDArray[np.float64]
-GRAM = 5
-"""Bytes of text that are looked up together."""
-BITS = 2**27
-"""Size of the table of what was seen: 7 million different grams, of a hundred megabytes of text, take 5% of it."""
+GRAM_BYTES = 5
+TABLE_BITS = 2**27
+"""Size of the hash table of grams: the 7 million distinct grams of a hundred megabytes of text fill 5% of it."""
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-FLAGGED = 0.01
-"""Part of the held-out rows that are less similar than the threshold."""
-FEWEST = 20
-VECTORS = 20_000
-BLOCK = 4096
+FLAGGED_SHARE = 0.01
+"""Share of held-out rows that are less similar than the threshold."""
+MIN_HELD_OUT_ROWS = 20
+MAX_TRAINING_VECTORS = 20_000
+ROWS_AT_ONCE = 4096
 
 
 class OutOfDistribution(NamedTuple):
-    """Of every query [Q]: similarity 0 to 1, whether it is unlike the corpus, how much wider its interval is."""
+    """For each query, [Q]: similarity from 0 to 1, whether it is out of distribution, factor for its interval."""
 
     similarity_Q: Array
-    unlike_Q: NDArray[np.bool_]
+    is_ood_Q: NDArray[np.bool_]
     widening_Q: Array
 
     def take(self, chosen: Sequence[int]) -> "OutOfDistribution":
         """Some of the queries, in the given order."""
         picked = list(chosen)
-        return OutOfDistribution(self.similarity_Q[picked], self.unlike_Q[picked], self.widening_Q[picked])
+        return OutOfDistribution(self.similarity_Q[picked], self.is_ood_Q[picked], self.widening_Q[picked])
 
 
 @dataclass(frozen=True)
-class OutOfDistributionTest:
-    """The training data to compare with, and the similarity below which queries are unlike them.
+class OutOfDistributionDetector:
+    """Training data to compare with, and the similarity below which a query is out of distribution.
 
-    ``seen``: bits of hashed grams (text), or centred unit vectors [N, F] (features); None: nothing to compare.
-    ``thresholds``: for queries of 1, 2, 4, ... rows: the mean of many rows strays less than one row does.
+    `seen` holds the bits of hashed grams (text) or centred unit vectors [N, F] (features); None if there is
+    nothing to compare. `thresholds` are for queries of 1, 2, 4, ... rows: means of many rows vary less than single
+    rows.
     """
 
     thresholds: tuple[float, ...]
@@ -54,44 +54,44 @@ class OutOfDistributionTest:
     centre: Array | None = None
 
     @classmethod
-    def of(cls, train: Columns, held_out: Columns) -> "OutOfDistributionTest":
-        """From training and held-out rows; without `FEWEST` of those every tenth of the former is left out."""
+    def of(cls, train: Columns, held_out: Columns) -> "OutOfDistributionDetector":
+        """Build from training and held-out rows; if those are few, every tenth training row is held out."""
         if not ({"tokens", "features"} & set(train)):
             return cls((0.0,), None)
-        if len(next(iter(held_out.values()))) < FEWEST:
+        if len(next(iter(held_out.values()))) < MIN_HELD_OUT_ROWS:
             left_out = np.arange(len(next(iter(train.values())))) % 10 == 9
             held_out = {name: values[left_out] for name, values in train.items()}
             train = {name: values[~left_out] for name, values in train.items()}
         known = cls((), _seen_grams(train["tokens"])) if "tokens" in train else _vectors(train["features"])
         return cls(_thresholds(known.similarity(held_out)), known.seen, known.centre)
 
-    def judge(self, queries: QueryTable) -> OutOfDistribution:
-        """Compare each query, the mean of its rows, with as many held-out rows of the corpus.
+    def assess(self, queries: QueryTable) -> OutOfDistribution:
+        """Compare each query, by the mean over its rows, with as many held-out rows of the corpus.
 
-        It is unlike the corpus if `FLAGGED` of those are more so; its interval is then
-        (1 - similarity) / (1 - threshold) times as wide.
+        A query is out of distribution if its similarity lies below the `FLAGGED_SHARE` quantile of held-out rows.
+        Its interval is then (1 - similarity) / (1 - threshold) times as wide, and never narrower.
         """
         count, similarity_N = len(queries.query_ids), self.similarity(queries.rows)
         rows_Q = np.bincount(queries.row_query, minlength=count).clip(1)
         similarity_Q = np.bincount(queries.row_query, similarity_N, minlength=count) / rows_Q
         size_Q = np.minimum(np.log2(rows_Q).astype(int), len(self.thresholds) - 1)
         threshold_Q = np.array(self.thresholds)[size_Q]
-        unlike_Q = similarity_Q < threshold_Q
+        is_ood_Q = similarity_Q < threshold_Q
         ratio_Q = (1 - similarity_Q) / np.maximum(1 - threshold_Q, 1e-3)
-        return OutOfDistribution(similarity_Q, unlike_Q, np.where(unlike_Q, np.maximum(ratio_Q, 1), 1.0))
+        return OutOfDistribution(similarity_Q, is_ood_Q, np.where(is_ood_Q, np.maximum(ratio_Q, 1), 1.0))
 
     def similarity(self, rows: Columns) -> Array:
         """Similarity of each row to the training data, [N], 0 to 1.
 
-        Text: the part of its five-byte grams that stand anywhere in the training text. Features: the largest
-        cosine with a training row, both less the training mean. Anything else: 1.
+        Text: the share of its five-byte grams that occur in the training text. Features: the largest cosine with a
+        training row, after subtracting the training mean. Other columns: 1.
         """
         count = len(next(iter(rows.values())))
         if self.seen is None:
             return np.ones(count)
         compare = self._text if self.centre is None else self._cosine
         column = rows["tokens" if self.centre is None else "features"]
-        blocks = [compare(column[begin : begin + BLOCK]) for begin in range(0, count, BLOCK)]
+        blocks = [compare(column[begin : begin + ROWS_AT_ONCE]) for begin in range(0, count, ROWS_AT_ONCE)]
         return np.concatenate([np.zeros(0), *blocks])
 
     def _text(self, tokens: NDArray) -> Array:
@@ -107,40 +107,40 @@ class OutOfDistributionTest:
 
 
 def _thresholds(similarity_N: Array) -> tuple[float, ...]:
-    """The similarity that `FLAGGED` of all stretches of 1, 2, 4, ... rows stay below."""
-    found: list[float] = []
+    """Quantile `FLAGGED_SHARE` of the mean similarity of 1, 2, 4, ... consecutive rows."""
+    thresholds: list[float] = []
     length, total_N = 1, np.concatenate([[0.0], np.cumsum(similarity_N)])
-    while not found or length * FEWEST <= len(similarity_N):
-        found.append(float(np.quantile((total_N[length:] - total_N[:-length]) / length, FLAGGED)))
+    while not thresholds or length * MIN_HELD_OUT_ROWS <= len(similarity_N):
+        thresholds.append(float(np.quantile((total_N[length:] - total_N[:-length]) / length, FLAGGED_SHARE)))
         length *= 2
-    return tuple(found)
+    return tuple(thresholds)
 
 
 def _grams(tokens: NDArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Place in the table of every gram of every row, and whether it counts (no padding); short rows are one."""
-    width = min(GRAM, tokens.shape[1])
+    """Place in the hash table of each gram of each row, and whether it has no padding; a short row is one gram."""
+    width = min(GRAM_BYTES, tokens.shape[1])
     windows = np.lib.stride_tricks.sliding_window_view(tokens, width, axis=1)
     packed = np.zeros(windows.shape[:2], dtype=np.uint64)
     for byte in range(width):
         packed = packed * np.uint64(257) + (windows[..., byte].astype(np.int64) + 1).astype(np.uint64)
     counted: NDArray[np.bool_] = np.asarray((windows >= 0).all(-1))
     counted[:, 0] |= ~counted.any(1)
-    return ((packed * MULTIPLIER) >> np.uint64(37)).astype(np.int64) % BITS, counted
+    return ((packed * MULTIPLIER) >> np.uint64(37)).astype(np.int64) % TABLE_BITS, counted
 
 
 def _seen_grams(tokens: NDArray) -> NDArray[np.uint8]:
-    bits = np.zeros(BITS // 8, dtype=np.uint8)
-    for begin in range(0, len(tokens), BLOCK):
-        place, counted = _grams(tokens[begin : begin + BLOCK])
+    bits = np.zeros(TABLE_BITS // 8, dtype=np.uint8)
+    for begin in range(0, len(tokens), ROWS_AT_ONCE):
+        place, counted = _grams(tokens[begin : begin + ROWS_AT_ONCE])
         chosen = np.unique(place[counted])
         np.bitwise_or.at(bits, chosen >> 3, np.uint8(1) << (chosen & 7).astype(np.uint8))
     return bits
 
 
-def _vectors(features: NDArray) -> OutOfDistributionTest:
-    chosen = np.unique(np.linspace(0, len(features) - 1, min(VECTORS, len(features))).astype(int))
+def _vectors(features: NDArray) -> OutOfDistributionDetector:
+    chosen = np.unique(np.linspace(0, len(features) - 1, min(MAX_TRAINING_VECTORS, len(features))).astype(int))
     centre = features.mean(0, dtype=np.float64)
-    return OutOfDistributionTest((), _unit(features[chosen].astype(np.float64) - centre), centre)
+    return OutOfDistributionDetector((), _unit(features[chosen].astype(np.float64) - centre), centre)
 
 
 def _unit(rows: Array) -> Array:

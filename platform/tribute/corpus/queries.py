@@ -1,4 +1,4 @@
-"""Queries: the uses of the model that are attributed, from text, arrays, usage files or held-out examples.
+"""Queries: uses of the model to attribute, from text, arrays, IDX files or held-out examples.
 
 Legend: Q queries, N rows (a long text has several).
 """
@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import IdxQueriesSettings
-from tribute.corpus.batches import encode_text
 from tribute.corpus.readers.array_files import read_idx_pair
-from tribute.corpus.sources import Columns
+from tribute.corpus.sources import Columns, encode_text
 from tribute.errors import CorpusError
 
 
 class Accounting(NamedTuple):
-    """When, by whom and how much each query counts, [Q] each; None: not said."""
+    """Times, customers, weights and inclusion probabilities of queries, [Q] each; None if not given."""
 
     times: Sequence[datetime | None] | None = None
     customers: Sequence[str | None] | None = None
@@ -31,12 +30,12 @@ class Accounting(NamedTuple):
     inclusion: Sequence[float] | None = None
 
 
-NOTHING_SAID = Accounting()
+NO_ACCOUNTING = Accounting()
 
 
 @dataclass(frozen=True)
 class QueryTable:
-    """Queries with their rows for the model and their accounting."""
+    """Queries with the rows for the model, times, customers and weights."""
 
     query_ids: tuple[str, ...]
     rows: Columns
@@ -50,14 +49,14 @@ class QueryTable:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything: contents and accounting."""
+        """SHA-256 of contents, times, customers and weights."""
         moments = [moment and moment.isoformat() for moment in self.times]
         numbers = [self.weights.tolist(), self.inclusion.tolist()]
         content = json.dumps([self.query_ids, self.digests, moments, self.customers, numbers])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def take(self, chosen: Sequence[int]) -> "QueryTable":
-        """Some of the queries, in the given order."""
+        """Select queries, in the given order."""
         first, after = (np.searchsorted(self.row_query, list(chosen), side) for side in ("left", "right"))
         order = np.concatenate([np.zeros(0, dtype=np.int64), *map(np.arange, first, after)])
         return replace(
@@ -73,19 +72,19 @@ class QueryTable:
         )
 
     def within(self, first: date, after: date) -> "QueryTable":
-        """The queries used from `first` to the day before `after` (UTC); those without a time count too."""
+        """Queries from `first` up to `after` (exclusive, UTC), including those without a time."""
         days = [moment.astimezone(UTC).date() if moment else first for moment in self.times]
         return self.take([index for index, day in enumerate(days) if first <= day < after])
 
     def months(self) -> list[str]:
-        """The months of use (UTC), `YYYY-MM`, in order; queries without a time are of none."""
+        """Months (UTC, `YYYY-MM`) with queries, ascending; queries without a time do not count."""
         return sorted({moment.astimezone(UTC).date().isoformat()[:7] for moment in self.times if moment})
 
 
 def text_queries(
-    query_ids: Sequence[str], texts: Sequence[str], window: int, accounting: Accounting = NOTHING_SAID
+    query_ids: Sequence[str], texts: Sequence[str], window: int, accounting: Accounting = NO_ACCOUNTING
 ) -> QueryTable:
-    """Queries of text, of any length from two bytes on."""
+    """Queries of text, each of at least two bytes."""
     encoded = [encode_text(text, window) for text in texts]
     rows = {"tokens": np.concatenate([np.zeros((0, window), np.int16), *encoded])}
     return _table(query_ids, rows, [len(each) for each in encoded], [text.encode() for text in texts], accounting)
@@ -95,12 +94,12 @@ def array_queries(
     query_ids: Sequence[str],
     features: Sequence[Sequence[float]] | NDArray[np.float32],
     labels: Sequence[int] | NDArray[np.int64],
-    accounting: Accounting = NOTHING_SAID,
+    accounting: Accounting = NO_ACCOUNTING,
 ) -> QueryTable:
-    """Queries of feature vectors with the label that the model gave.
+    """Queries of feature vectors with the label that the model returned.
 
     Raises:
-        CorpusError: feature vectors of different lengths, or not finite.
+        CorpusError: feature vectors have different lengths or are not finite, or an id repeats.
     """
     values, classes = feature_matrix(query_ids, features), np.array(labels, dtype=np.int64)
     rows: Columns = {"features": values, "labels": classes}
@@ -110,10 +109,10 @@ def array_queries(
 def feature_matrix(
     query_ids: Sequence[str], features: Sequence[Sequence[float]] | NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The feature vectors as the model takes them.
+    """Feature vectors as a matrix, [Q, features].
 
     Raises:
-        CorpusError: they are of different lengths, or not finite.
+        CorpusError: they have different lengths, or are not finite.
     """
     try:
         values = np.array(features, dtype=np.float32)
@@ -122,35 +121,41 @@ def feature_matrix(
     if not query_ids and not len(values):
         values = np.zeros((0, 0), dtype=np.float32)
     if values.ndim != 2 or len(values) != len(query_ids):
-        raise CorpusError("The features of all queries must be lists of numbers, all of one length")
+        raise CorpusError(
+            "The features of all queries must be lists of numbers, all of one length. Correct the queries"
+        )
     bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
-        raise CorpusError(f"Query {query_ids[bad[0]]!r}: features hold NaN or infinity")
+        raise CorpusError(f"Query {query_ids[bad[0]]!r}: features hold NaN or infinity. Correct or drop the query")
     return values
 
 
 def vector_contents(values: NDArray[np.float32], classes: NDArray[np.int64]) -> list[bytes]:
-    """What the digest of each query of a feature vector and its label is taken of."""
+    """Bytes of each feature vector and its label, for the digest of the query."""
     return [row.tobytes() + label.tobytes() for row, label in zip(values, classes, strict=True)]
 
 
 def content_digest(content: bytes) -> str:
-    """SHA-256 of a query's content, hexadecimal."""
+    """SHA-256 of the content of a query, hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
-def column_queries(query_ids: Sequence[str], rows: Columns, accounting: Accounting = NOTHING_SAID) -> QueryTable:
-    """Queries of one row each, whatever the task's columns are called.
+def column_queries(query_ids: Sequence[str], rows: Columns, accounting: Accounting = NO_ACCOUNTING) -> QueryTable:
+    """Queries of one row each, with the columns of any task.
 
     Raises:
-        CorpusError: a query id is repeated.
+        CorpusError: a query id repeats.
     """
     contents = [b"".join(rows[name][i].tobytes() for name in sorted(rows)) for i in range(len(query_ids))]
     return _table(query_ids, rows, [1] * len(query_ids), contents, accounting)
 
 
 def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryTable:
-    """The same number of held-out rows of every source (all of them where there are fewer), evenly spaced."""
+    """Evenly spaced held-out rows: `per_source` of each source, or all of them.
+
+    Raises:
+        CorpusError: no source has held-out rows.
+    """
     ids: list[str] = []
     chosen: list[Columns] = []
     for source_id in sorted(examples):
@@ -161,7 +166,7 @@ def held_out_queries(examples: Mapping[str, Columns], per_source: int) -> QueryT
             ids += [f"{source_id}/{index}" for index in picked]
             chosen.append({name: values[picked] for name, values in columns.items()})
     if not chosen:
-        raise CorpusError("No source has held-out text to query. Raise corpus.held_out, or give a usage file")
+        raise CorpusError("No source has held-out examples to query. Raise corpus.held_out, or give a usage file")
     rows = {name: np.concatenate([columns[name] for columns in chosen]) for name in chosen[0]}
     return column_queries(ids, rows)
 
@@ -184,7 +189,7 @@ def _table(
     repeated = [query_id for query_id, count in Counter(query_ids).items() if count > 1]
     if repeated:
         raise CorpusError(
-            f"Query id {repeated[0]!r} stands more than once. Give every use of the model its own id"
+            f"Query id {repeated[0]!r} occurs more than once. Give each use of the model an id of its own"
         )
     return QueryTable(
         tuple(query_ids),

@@ -1,4 +1,4 @@
-"""Reading a corpus of any kind, and checking later that it is still the same."""
+"""Reader of corpora of every kind, and a check that the files have not changed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from tribute.config import (
     InstalledDocsSettings,
     TextCorpusSettings,
 )
-from tribute.corpus.batches import text_windows
 from tribute.corpus.crediting.claims import read_claims
 from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.corpus.crediting.duplicates import credit_once
@@ -33,6 +32,7 @@ from tribute.corpus.sources import (
     SourceExamples,
     input_file,
     text_sha256,
+    text_windows,
 )
 from tribute.errors import CorpusChanged, CorpusError
 
@@ -41,46 +41,46 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     """Read and check a whole corpus.
 
     Raises:
-        CorpusError: names the file, row, column or source that is wrong, and the remedy.
+        CorpusError: a file, row, column or source is invalid; names it and the remedy.
     """
     dates, claims = _claim_dates(settings.duplicates)
     if isinstance(settings, IdxCorpusSettings | ArraysCorpusSettings):
         arrays, inputs = (
             read_idx_corpus(settings) if isinstance(settings, IdxCorpusSettings) else read_arrays(settings)
         )
-        found: tuple[Duplicates, ...] = ()
+        duplicates: tuple[Duplicates, ...] = ()
         if settings.duplicates.credit != "off":
-            arrays, found = credit_examples_once(arrays, dates)
+            arrays, duplicates = credit_examples_once(arrays, dates)
         sources = [
             _array_source(source_id, arrays[source_id], settings.held_out)
             for source_id in sorted(arrays)
             if len(arrays[source_id]["labels"])
         ]
-        return _checked(Corpus(tuple(sources), (*inputs, *claims), found))
+        return _checked(Corpus(tuple(sources), (*inputs, *claims), duplicates))
     if isinstance(settings, InstalledDocsSettings):
         described, texts, inputs = read_installed_docs(settings)
     else:
         texts, inputs = read_texts(settings)
         described = {source_id: Source(source_id, source_id, source_id) for source_id in texts}
-    found = ()
+    duplicates = ()
     if settings.duplicates.credit != "off":
-        texts, found = credit_once(texts, dates)
-    lost = {each.source_id for each in found if each.credited_source_id != each.source_id}
+        texts, duplicates = credit_once(texts, dates)
+    copied = {each.source_id for each in duplicates if each.credited_source_id != each.source_id}
     read = {
         source_id: _text_source(described[source_id], texts[source_id], settings) for source_id in sorted(texts)
     }
     for source_id, source in read.items():
-        if not len(source.train["tokens"]) and source_id not in lost:
+        if not len(source.train["tokens"]) and source_id not in copied:
             raise CorpusError(
-                f"Source {source_id!r} is empty: without duplicates and held-out text, less than one window of "
-                f"{settings.window} bytes is left. Give it more text, or leave it out"
+                f"Source {source_id!r} is empty: after removing duplicates and held-out text, less than one "
+                f"window of {settings.window} bytes is left. Add text, or remove the source"
             )
     sources = [source for source in read.values() if len(source.train["tokens"])]
-    return _checked(Corpus(tuple(sources), (*inputs, *claims), found))
+    return _checked(Corpus(tuple(sources), (*inputs, *claims), duplicates))
 
 
 def _claim_dates(settings: CreditingSettings) -> tuple[dict[str, date] | None, list[InputFile]]:
-    """Dates of sources, None if they do not count; the file that they were read from."""
+    """Claim dates of sources, or None if crediting ignores them; and the file they come from."""
     if settings.credit != "first_claimant":
         return None, []
     if settings.claims is None:
@@ -89,10 +89,13 @@ def _claim_dates(settings: CreditingSettings) -> tuple[dict[str, date] | None, l
 
 
 def verify_inputs(settings: CorpusSettings, inputs: Sequence[InputFile], trained_by: str) -> None:
-    """Check that every file is as it was when the corpus was read, and that a folder has no new one.
+    """Check that no file has changed since the corpus was read, and that a folder has no new file.
+
+    Args:
+        trained_by: id of the training run, for the message.
 
     Raises:
-        CorpusChanged: names the files, the run that was trained on them, and the remedy.
+        CorpusChanged: a file is new, missing or different; names the files, the run and the remedy.
     """
     changed = [file.path for file in inputs if _sha256(Path(file.path)) != file.sha256]
     if isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
@@ -101,7 +104,7 @@ def verify_inputs(settings: CorpusSettings, inputs: Sequence[InputFile], trained
     if changed:
         names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
         raise CorpusChanged(
-            f"The corpus changed since {trained_by} was recorded: {names}. Restore what was there, or raise "
+            f"The corpus changed since {trained_by} was recorded: {names}. Restore the files, or raise "
             "corpus.revision in project.yaml to train on the new content"
         )
 
@@ -124,9 +127,9 @@ def _text_source(
 
 
 def split_documents(documents: Sequence[Document], part: float) -> tuple[list[Document], list[Document]]:
-    """Training and held-out documents: `part` of the text, by hash of the documents, at least one of each kind.
+    """Split into training and held-out documents: `part` of the text, chosen by hash, at least one of each.
 
-    A lone document gives its tail.
+    A single document is cut; its tail is held out.
     """
     if not part or not documents:
         return list(documents), []
@@ -160,5 +163,5 @@ def _none_of(columns: Columns) -> Columns:
 def _checked(corpus: Corpus) -> Corpus:
     if len(corpus.sources) < 2:
         found = ", ".join(each.source.source_id for each in corpus.sources) or "none"
-        raise CorpusError(f"A corpus needs at least two sources, this one has: {found}")
+        raise CorpusError(f"A corpus needs at least two sources, this one has: {found}. Add a source")
     return corpus

@@ -1,4 +1,4 @@
-"""The corpus as it was trained on: one Parquet file per source and part, and a manifest that is written last."""
+"""Snapshot of the training corpus: one Parquet file per source and part, and a manifest, written last."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tribute.corpus.out_of_distribution import OutOfDistributionTest
+from tribute.corpus.out_of_distribution import OutOfDistributionDetector
 from tribute.corpus.sources import Columns, Corpus, InputFile
 from tribute.errors import CorpusError
 from tribute_storage.atomic import write_atomically
@@ -28,7 +28,7 @@ class SnapshotSource:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a snapshot holds."""
+    """Contents of a snapshot."""
 
     sha256: str
     sources: tuple[SnapshotSource, ...]
@@ -36,7 +36,7 @@ class Manifest:
 
 
 def write_snapshot(corpus: Corpus, folder: Path) -> None:
-    """Write all examples, then the manifest: a killed write leaves no manifest."""
+    """Write all examples, then the manifest; an interrupted write leaves no manifest."""
     sources = []
     for number, examples in enumerate(corpus.sources):
         file = f"source-{number:05d}"
@@ -48,10 +48,10 @@ def write_snapshot(corpus: Corpus, folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a finished snapshot.
+    """Read the manifest of a complete snapshot.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: the manifest does not exist.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -65,21 +65,21 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def load_source(folder: Path, source_id: str, part: str) -> Columns:
-    """Examples of a source: `train` or `held_out`."""
+    """Read the examples of a source; `part` is `train` or `held_out`."""
     [file] = [each.file for each in read_manifest(folder).sources if each.source_id == source_id]
     table = pq.read_table(folder / f"{file}.{part}.parquet")
     return {name: _to_array(table[name].combine_chunks()) for name in table.column_names}
 
 
 def load_part(folder: Path, part: str) -> Columns:
-    """Examples of all sources, one after the other: `train` or `held_out`."""
+    """Read and concatenate the examples of all sources; `part` is `train` or `held_out`."""
     pieces = [load_source(folder, each.source_id, part) for each in read_manifest(folder).sources]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def corpus_familiarity(folder: Path) -> OutOfDistributionTest:
-    """How to tell whether a query is like the corpus of a snapshot."""
-    return OutOfDistributionTest.of(load_part(folder, "train"), load_part(folder, "held_out"))
+def ood_detector(folder: Path) -> OutOfDistributionDetector:
+    """Detector of queries that are out of distribution for the corpus of a snapshot."""
+    return OutOfDistributionDetector.of(load_part(folder, "train"), load_part(folder, "held_out"))
 
 
 def _to_parquet(columns: Columns) -> bytes:

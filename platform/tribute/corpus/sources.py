@@ -1,7 +1,11 @@
-"""What a corpus is made of: sources, their documents, and the examples cut from them."""
+"""Sources, their documents, and the examples cut from them.
+
+A window of W bytes trains W - 1 predictions: each byte from the preceding ones. Windows overlap by one byte, so
+that every byte but the first is predicted exactly once.
+"""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -10,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Columns = dict[str, NDArray]
-"""Fixed-shape arrays with one leading dimension: `tokens`, or `features` and `labels`."""
+"""Arrays with the same leading dimension: `tokens`, or `features` and `labels`."""
+
+PADDING = -1
+BETWEEN_DOCUMENTS = b"\0"
 
 
 @dataclass(frozen=True)
 class Source:
-    """The unit of the corpus that is weighted, as its own metadata describe it."""
+    """A source of the corpus, as described by its metadata; sources are the units that training weights."""
 
     source_id: str
     title: str
@@ -31,12 +38,12 @@ class Document:
     document_id: str
     text: str
     claimed: date | None = None
-    """When it was first claimed, by the operator's records; None: not known."""
+    """Date of the first claim, from the operator's records; None if unknown."""
 
 
 @dataclass(frozen=True)
 class DocumentRecord:
-    """What is kept of a document: enough to prove that it was there, and not the text."""
+    """Record of a document without its text, as proof that it was part of the corpus."""
 
     document_id: str
     sha256: str
@@ -46,7 +53,7 @@ class DocumentRecord:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Documents of a source that are credited to an earlier claim: as `exact` or `near` copies, or a `passage`."""
+    """Number of documents of a source credited to another one, as `exact` or `near` copies or as a `passage`."""
 
     source_id: str
     credited_source_id: str
@@ -56,7 +63,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that was read, as it was then."""
+    """Path, size and hash of a file at the time it was read."""
 
     path: str
     bytes: int
@@ -65,7 +72,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class SourceExamples:
-    """A source's examples, for training and held out, and the documents they were cut from."""
+    """Training and held-out examples of a source, and the documents they come from."""
 
     source: Source
     train: Columns
@@ -74,12 +81,12 @@ class SourceExamples:
 
     @property
     def tokens(self) -> int:
-        """Training tokens (text: windows times their length; arrays: one an example)."""
+        """Number of training tokens (text: windows times window length; arrays: one per example)."""
         return self.train["tokens"].size if "tokens" in self.train else len(self.train["labels"])
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of all examples."""
+        """SHA-256 of all examples."""
         digest = hashlib.sha256()
         for part in (self.train, self.held_out):
             for name in sorted(part):
@@ -90,7 +97,7 @@ class SourceExamples:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All sources, in the order of their ids, and every file that was read for them."""
+    """All sources in the order of their ids, the input files, and the duplicates credited elsewhere."""
 
     sources: tuple[SourceExamples, ...]
     inputs: tuple[InputFile, ...]
@@ -98,16 +105,36 @@ class Corpus:
 
     @property
     def sha256(self) -> str:
-        """Hash of all sources' ids and examples."""
+        """SHA-256 of the ids and examples of all sources."""
         lines = (f"{each.source.source_id}\0{each.sha256}\n" for each in self.sources)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def input_file(path: str, content: bytes) -> InputFile:
-    """The record of a file's content."""
+    """Record of the content of a file."""
     return InputFile(path, len(content), hashlib.sha256(content).hexdigest())
 
 
 def text_sha256(texts: Iterable[str]) -> str:
-    """Hash of texts, in order."""
+    """SHA-256 of texts, in order."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def text_windows(texts: Sequence[str], window: int) -> NDArray[np.int16]:
+    """Training windows of a source, [n, window]; joins documents by a NUL byte, omits an incomplete window."""
+    stream = np.frombuffer(BETWEEN_DOCUMENTS.join(text.encode() for text in texts), np.uint8)
+    count = max((len(stream) - 1) // (window - 1), 0)
+    return stream[_positions(count, window)].astype(np.int16)
+
+
+def encode_text(text: str, window: int) -> NDArray[np.int16]:
+    """Windows of a query of any length, [rows, window]; the last row is padded with -1."""
+    stream = np.frombuffer(text.encode(), np.uint8).astype(np.int16)
+    count = max(-(-(len(stream) - 1) // (window - 1)), 1)
+    padded = np.full(count * (window - 1) + 1, PADDING, dtype=np.int16)
+    padded[: len(stream)] = stream
+    return padded[_positions(count, window)]
+
+
+def _positions(count: int, window: int) -> NDArray[np.int64]:
+    return np.arange(count)[:, None] * (window - 1) + np.arange(window)

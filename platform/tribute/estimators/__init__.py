@@ -1,7 +1,7 @@
-"""Every estimator that users of data attribution would otherwise pick, under one interface."""
+"""Estimators of data attribution under one interface."""
 
 from tribute.estimators.estimate import Gathered, fit_once, fit_to, gather_to, largest_part
-from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.estimators.registry import ESTIMATORS, Examples, build_estimator, most_influential
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "Examples",
     "Gathered",
     "Groups",
-    "Kept",
+    "NamedTensors",
     "Trained",
     "build_estimator",
     "fit_once",

@@ -1,4 +1,4 @@
-"""Gradients of training losses by group or example, and of measurements by query.
+"""Gradients of training losses, by group or example, and of measurements, by query.
 
 Legend: N training examples, B of a batch, G groups, Q queries, R rows, P parameters.
 """
@@ -19,35 +19,35 @@ from tribute.readout import QueryRows
 from tribute.tasks import Batch, FlatTask
 
 READS = ("loss", "measurement")
-"""What an estimator may differentiate of a query: minus its training loss, or its measurement."""
-SUMMED = 512
-"""Examples whose summed gradient is taken at once."""
-SLOPES = 2**26
+"""Functions of a query that an estimator may differentiate: minus its training loss, or its measurement."""
+EXAMPLES_AT_ONCE = 512
+"""Examples in one pass for a summed gradient."""
+GRADIENT_BYTES = 2**26
 """Bytes of single gradients held at once."""
 
 
 class GradientBlock(NamedTuple):
-    """Whole queries, and the gradients of what is read of them, [q, P]."""
+    """Consecutive queries and their gradients, [q, P]."""
 
     queries: slice
-    slope_qP: Tensor
+    gradient_qP: Tensor
 
 
 def group_gradients(trained: Trained, theta_P: Tensor, groups: Groups) -> Tensor:
-    """Gradient of the loss, without dropout, summed over each group at theta, [G, P], nats per unit of theta."""
-    found_GP, task = theta_P.new_zeros(groups.count, theta_P.numel()), trained.task.evaluated
+    """Gradient of the loss summed over each group, without dropout, [G, P], nats per unit of theta."""
+    gradient_GP, task = theta_P.new_zeros(groups.count, theta_P.numel()), trained.task.evaluated
     for group in range(groups.count):
         members = groups.members(group)
-        for begin in range(0, len(members), SUMMED):
-            batch, _ = trained.data.batch(members[begin : begin + SUMMED], trained.device)
-            found_GP[group] += grad(lambda at_P, batch=batch: task.losses(at_P, batch).sum())(theta_P)
-    return found_GP
+        for begin in range(0, len(members), EXAMPLES_AT_ONCE):
+            batch, _ = trained.data.batch(members[begin : begin + EXAMPLES_AT_ONCE], trained.device)
+            gradient_GP[group] += grad(lambda at_P, batch=batch: task.losses(at_P, batch).sum())(theta_P)
+    return gradient_GP
 
 
 def example_gradients(
     trained: Trained, theta_P: Tensor, chosen: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Gradient of every chosen example's training loss, without dropout: indices [B] and [B, P], by batch."""
+    """Yield indices [B] and gradients [B, P] of the chosen examples' training losses, without dropout."""
     task = trained.task.evaluated
 
     def loss(at_P: Tensor, row: Batch) -> Tensor:
@@ -59,16 +59,16 @@ def example_gradients(
 
 
 def check_reads(method: str, reads: str) -> None:
-    """Raises ConfigError unless `reads` is of `READS`."""
+    """Check that `reads` is one of `READS`; raises ConfigError."""
     if reads not in READS:
-        raise ConfigError(f"{method}: reads is one of {', '.join(READS)}; got {reads!r}")
+        raise ConfigError(f"{method}: reads is {reads!r}. Set it to one of {', '.join(READS)}")
 
 
 def reader(task: FlatTask, reads: str) -> Callable[[Tensor, Batch], Tensor]:
-    """The function of parameters and one row of a query that is differentiated, nats.
+    """The function of parameters and one query row to differentiate, nats.
 
     Raises (when called):
-        ConfigError: the row has no training loss.
+        ConfigError: the row lacks a column of the training loss.
     """
 
     def raised(at_P: Tensor, row: Batch) -> Tensor:
@@ -76,8 +76,8 @@ def reader(task: FlatTask, reads: str) -> Callable[[Tensor, Batch], Tensor]:
             return -task.evaluated.losses(at_P, single(row))[0]
         except KeyError as error:
             raise ConfigError(
-                f"Queries have no column {error}, which the training loss needs, so their loss cannot be "
-                "followed. Set the estimator's option reads to measurement"
+                f"Queries have no column {error}, which the training loss needs. Set the estimator's option reads "
+                "to measurement"
             ) from error
 
     def measured(at_P: Tensor, row: Batch) -> Tensor:
@@ -89,41 +89,41 @@ def reader(task: FlatTask, reads: str) -> Callable[[Tensor, Batch], Tensor]:
 def query_gradients(
     task: FlatTask, theta_P: Tensor, queries: QueryRows, reads: str = "measurement"
 ) -> Iterator[GradientBlock]:
-    """Gradient of what is read of every query, summed over its rows; whole queries in order."""
+    """Yield gradients of the queries in order, each summed over its rows; see `reader`."""
     read = reader(task, reads)
     bounds_Q = np.searchsorted(queries.query_N, np.arange(len(queries.query_ids) + 1))
-    for begin, end in _whole(bounds_Q, slopes_at_once(theta_P)):
-        slope_qP = theta_P.new_zeros(end - begin, theta_P.numel())
+    for begin, end in _whole(bounds_Q, gradients_at_once(theta_P)):
+        gradient_qP = theta_P.new_zeros(end - begin, theta_P.numel())
         rows = np.arange(bounds_Q[begin], bounds_Q[end])
         for chosen in _cut(rows, theta_P):
             batch = {k: torch.from_numpy(v[chosen]).to(theta_P.device) for k, v in queries.columns.items()}
             row_BP = vmap(grad(read), in_dims=(None, 0))(theta_P, batch)
             owner = torch.from_numpy(queries.query_N[chosen] - begin).to(theta_P.device)
-            slope_qP.index_add_(0, owner, row_BP)
-        yield GradientBlock(slice(begin, end), slope_qP)
+            gradient_qP.index_add_(0, owner, row_BP)
+        yield GradientBlock(slice(begin, end), gradient_qP)
 
 
-def slopes_along(
+def directional_derivatives(
     task: FlatTask, theta_P: Tensor, response_GP: Tensor, queries: QueryRows, reads: str = "measurement"
 ) -> Tensor:
-    """grad f(theta; q) . r_g for all queries and groups, [Q, G], nats; f is what is read of the query."""
-    found_QG = theta_P.new_zeros(len(queries.query_ids), len(response_GP))
+    """grad f(theta; q) . r_g for all queries and groups, [Q, G], nats; for f see `reader`."""
+    influence_QG = theta_P.new_zeros(len(queries.query_ids), len(response_GP))
     for block in query_gradients(task, theta_P, queries, reads):
-        found_QG[block.queries] = block.slope_qP @ response_GP.T
-    return found_QG
+        influence_QG[block.queries] = block.gradient_qP @ response_GP.T
+    return influence_QG
 
 
 def measurements(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Tensor:
-    """Measurement of every query, [Q], nats, summed over its rows."""
-    found_Q = theta_P.new_zeros(len(queries.query_ids))
+    """Measurement of each query, [Q], nats, summed over its rows."""
+    measured_Q = theta_P.new_zeros(len(queries.query_ids))
     with torch.no_grad():
-        for batch, query_B in queries.batches(SUMMED, theta_P.device):
-            found_Q.index_add_(0, query_B, task.measure(theta_P, batch))
-    return found_Q
+        for batch, query_B in queries.batches(EXAMPLES_AT_ONCE, theta_P.device):
+            measured_Q.index_add_(0, query_B, task.measure(theta_P, batch))
+    return measured_Q
 
 
 def drawn_examples(trained: Trained, most: int) -> NDArray[np.int64]:
-    """Indices of `most` training examples in order, the same ones every time; of all where there are no more."""
+    """Indices of `most` random training examples, ascending and the same in every call; at most all of them."""
     count = len(trained.data)
     return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
@@ -133,19 +133,19 @@ def single(row: Batch) -> dict[str, Tensor]:
     return {name: value[None] for name, value in row.items()}
 
 
-def slopes_at_once(theta_P: Tensor) -> int:
-    """How many single gradients are held at once."""
-    return max(1, SLOPES // (theta_P.numel() * theta_P.element_size()))
+def gradients_at_once(theta_P: Tensor) -> int:
+    """Number of single gradients that are held at once."""
+    return max(1, GRADIENT_BYTES // (theta_P.numel() * theta_P.element_size()))
 
 
 def _cut(indices: NDArray[np.int64], theta_P: Tensor) -> Iterator[NDArray[np.int64]]:
-    size = slopes_at_once(theta_P)
+    size = gradients_at_once(theta_P)
     for begin in range(0, len(indices), size):
         yield indices[begin : begin + size]
 
 
 def _whole(bounds_Q: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
-    """Stretches of whole queries of about so many rows, at least one query each."""
+    """Ranges of whole queries with about this many rows, at least one query each."""
     starts = [0]
     for query, (_, end) in enumerate(pairwise(bounds_Q), 1):
         if end - bounds_Q[starts[-1]] >= rows:

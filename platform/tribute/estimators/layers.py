@@ -1,7 +1,7 @@
-"""What a forward pass holds of linear layers, and gradients by outputs that stand for the curvature.
+"""Inputs and outputs of linear layers in a forward pass, and pseudo-gradients whose mean square is the curvature.
 
-Legend: B examples, T positions (calls of a layer one after the other), I inputs of a layer and 1 for its
-bias, O outputs of a layer, V outputs of the model; `...` stands for further dimensions, such as positions.
+Legend: B examples, T positions (calls of a layer are concatenated), I inputs of a layer plus 1 for its bias,
+O outputs of a layer, V outputs of the model; `...` stands for further dimensions, such as positions.
 """
 
 from collections import Counter
@@ -17,15 +17,15 @@ from tribute.errors import ConfigError
 from tribute.tasks import Batch, FlatTask
 
 TOLERANCE = 1e-3
-"""A loss whose Hessian differs by more from that of a cross-entropy is none."""
-EXACT = 16
-"""Up to so many outputs per example, `auto` takes every one of them."""
-DRAWS = 4
-"""Draws per example that `auto` takes otherwise."""
+"""Largest relative difference between the Hessian of the loss and that of a cross-entropy."""
+MAX_EXACT_OUTPUTS = 16
+"""Largest number of outputs per example for which `auto` is exact."""
+DEFAULT_DRAWS = 4
+"""Draws per example of `auto` otherwise."""
 
 
 class Layer(NamedTuple):
-    """A linear layer: its weight, [O, I], and its bias if it is trained, by name."""
+    """A linear layer, and the names of its weight, [O, I], and of its bias if that is trained."""
 
     module: nn.Linear
     weight: str
@@ -33,111 +33,117 @@ class Layer(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its parameters."""
+        """Names of the layer's parameters."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
 
-class Pass(NamedTuple):
-    """Outputs [B, ..., V], their scales [B, ...] (see `cross_entropy_scale`), and of each layer, by the name
-    of its weight, inputs [B, T, I] and the outputs of every call."""
+class LayerPass(NamedTuple):
+    """A forward pass: outputs [B, ..., V] and their scales [B, ...] (see `cross_entropy_scale`).
+
+    Each layer, by the name of its weight, has inputs [B, T, I] and the outputs of every call.
+    """
 
     outputs: Tensor
     scale: Tensor
-    taken: Mapping[str, Tensor]
-    given: Mapping[str, list[Tensor]]
+    inputs: Mapping[str, Tensor]
+    layer_outputs: Mapping[str, list[Tensor]]
 
-    def counted(self, weight: str) -> Tensor:
-        """Inputs of a layer, 0 at positions that the loss leaves out, such as padding."""
+    def counted_inputs(self, weight: str) -> Tensor:
+        """Inputs of a layer, [B, T, I]; 0 at positions outside the loss, such as padding."""
         present_BT = (self.scale > 0).flatten(1) if self.scale.dim() > 1 else self.scale[:, None] > 0
-        taken_BTI = self.taken[weight]
-        return taken_BTI * present_BT[..., None] if present_BT.shape == taken_BTI.shape[:2] else taken_BTI
+        input_BTI = self.inputs[weight]
+        return input_BTI * present_BT[..., None] if present_BT.shape == input_BTI.shape[:2] else input_BTI
 
-    def slopes(self, error: Tensor) -> dict[str, Tensor]:
+    def output_gradients(self, error: Tensor) -> dict[str, Tensor]:
         """d (outputs . error) / d outputs of each layer, [B, T, O]."""
-        calls = [(name, call) for name, calls in self.given.items() for call in calls]
+        calls = [(name, call) for name, calls in self.layer_outputs.items() for call in calls]
         if not calls:
             return {}
-        found = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             self.outputs, [call for _, call in calls], error, retain_graph=True, materialize_grads=True
         )
-        by_layer: dict[str, list[Tensor]] = {name: [] for name in self.given}
-        for (name, _), slope in zip(calls, found, strict=True):
-            by_layer[name].append(_positions(slope))
-        return {name: torch.cat(slopes, 1) for name, slopes in by_layer.items()}
+        by_layer: dict[str, list[Tensor]] = {name: [] for name in self.layer_outputs}
+        for (name, _), gradient in zip(calls, gradients, strict=True):
+            by_layer[name].append(_positions(gradient))
+        return {name: torch.cat(parts, 1) for name, parts in by_layer.items()}
 
 
 def linear_layers(task: FlatTask) -> list[Layer]:
-    """Every trained linear layer whose weight is no other module's."""
-    held = list(task.measured.named_parameters(remove_duplicate=False))
-    owners = Counter(id(parameter) for _, parameter in held)
-    found = []
+    """All trained linear layers whose weight is not shared with another module."""
+    named = list(task.measured.named_parameters(remove_duplicate=False))
+    owners = Counter(id(parameter) for _, parameter in named)
+    layers = []
     for name, module in task.measured.named_modules():
         weight, bias = (f"{name}.{part}".lstrip(".") for part in ("weight", "bias"))
         if isinstance(module, nn.Linear) and weight in task.shapes and owners[id(module.weight)] == 1:
-            own = bias in task.shapes and owners[id(module.bias)] == 1
-            found.append(Layer(module, weight, bias if own else None))
-    return found
+            trained = bias in task.shapes and owners[id(module.bias)] == 1
+            layers.append(Layer(module, weight, bias if trained else None))
+    return layers
 
 
-def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer]) -> Pass:
-    """One forward pass; a layer that is not called, or not on every example of the batch, is left out.
+def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer]) -> LayerPass:
+    """Run a forward pass; omits layers that are not called on every example of the batch.
 
     Raises:
-        ConfigError: the training loss calls the model more than once, or is no cross-entropy of its outputs.
+        ConfigError: the training loss calls the model more than once, or is not a cross-entropy of its outputs.
     """
     examples = len(next(iter(batch.values())))
-    taken: dict[str, list[Tensor]] = {}
-    given: dict[str, list[Tensor]] = {}
+    layer_inputs: dict[str, list[Tensor]] = {}
+    layer_outputs: dict[str, list[Tensor]] = {}
 
     def watch(layer: Layer, inputs: Tensor, output: Tensor) -> Tensor:
         if inputs.dim() > 1 and len(inputs) == examples:
             padded = nn.functional.pad(inputs.detach(), (0, int(layer.bias is not None)), value=1.0)
-            taken.setdefault(layer.weight, []).append(_positions(padded))
-            given.setdefault(layer.weight, []).append(output)
-        return output.clone()  # what the model changes in place is not what the layer gave
+            layer_inputs.setdefault(layer.weight, []).append(_positions(padded))
+            layer_outputs.setdefault(layer.weight, []).append(output)
+        return output.clone()  # the model may change its copy in place
 
     with _watched(layers, watch), torch.enable_grad():
         outputs = task.evaluated.outputs(theta_P.detach().requires_grad_(), batch)
     scale = cross_entropy_scale(task, outputs, batch)
-    return Pass(outputs, scale, {name: torch.cat(calls, 1) for name, calls in taken.items()}, given)
+    inputs = {name: torch.cat(calls, 1) for name, calls in layer_inputs.items()}
+    return LayerPass(outputs, scale, inputs, layer_outputs)
 
 
 def cross_entropy_scale(task: FlatTask, outputs: Tensor, batch: Batch) -> Tensor:
-    """c >= 0 of every position, [B, ...]: the loss's Hessian by outputs is c (diag p - p p'), p the softmax.
+    """c >= 0 of each position, [B, ...]: the loss's Hessian by outputs is c (diag p - p p') with p the softmax.
 
-    A cross-entropy has the same c whatever the outputs, so it is read off one Hessian-vector product at
-    random ones, where p is not near 0 or 1.
+    The c of a cross-entropy does not depend on the outputs. It is computed from one Hessian-vector product at
+    random outputs, where p is not close to 0 or 1.
 
     Raises:
-        ConfigError: the Hessian is another one, so the loss is no cross-entropy of the outputs.
+        ConfigError: the Hessian has another form, so the loss is not a cross-entropy of the outputs.
     """
     generator = torch.Generator().manual_seed(0)
     at, direction = (torch.randn(outputs.shape, generator=generator).to(outputs) for _ in range(2))
-    slope = grad(lambda given: task.losses_of_outputs(given, batch).sum())
-    curved = jvp(slope, (at,), (direction,))[1].detach()
+    gradient = grad(lambda outputs: task.losses_of_outputs(outputs, batch).sum())
+    curved = jvp(gradient, (at,), (direction,))[1].detach()
     p = at.softmax(-1)
     expected = p * direction - p * (p * direction).sum(-1, keepdim=True)
     square = expected.square().sum(-1)
     scale = torch.where(square > 0, (curved * expected).sum(-1) / square, 0).clamp(min=0)
     if (curved - scale[..., None] * expected).norm() > TOLERANCE * curved.norm():
         raise ConfigError(
-            "The training loss is no cross-entropy of the model's outputs, so EK-FAC cannot draw labels from "
+            "The training loss is not a cross-entropy of the model's outputs, so EK-FAC cannot draw labels from "
             "the model. Use the estimator conjugate_gradient"
         )
     return scale
 
 
-def pseudo_errors(seen: Pass, labels: int | str, generator: torch.Generator) -> Iterator[Tensor]:
-    """Gradients by outputs, [B, ..., V], whose outer products add up to the loss's Hessian by outputs.
+def pseudo_errors(seen: LayerPass, labels: int | str, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield gradients by outputs, [B, ..., V], whose outer products sum to the loss's Hessian by outputs.
 
-    sqrt(c) B z with B = diag(sqrt p) - p sqrt(p)', so that B B' = diag p - p p', and z every unit vector
-    ("exact") or random signs, whose outer products are the identity on average.
+    Each is sqrt(c) B z with B = diag(sqrt p) - p sqrt(p)', so that B B' = diag p - p p'. z runs over all unit
+    vectors ("exact") or is drawn as random signs, whose mean outer product is the identity.
+
+    Args:
+        labels: number of draws, `exact`, or `auto`.
     """
     outputs, scale = seen.outputs.detach(), seen.scale
     size = outputs[0].numel()
     p = outputs.softmax(-1)
-    draws = DRAWS if labels == "auto" else labels
-    exact = labels == "exact" or (labels == "auto" and size <= EXACT)
+    draws = DEFAULT_DRAWS if labels == "auto" else labels
+    exact = labels == "exact" or (labels == "auto" and size <= MAX_EXACT_OUTPUTS)
     for index in range(size if exact else int(draws)):
         if exact:
             z = nn.functional.one_hot(torch.tensor(index), size).to(outputs).view(outputs.shape[1:])
@@ -151,7 +157,7 @@ def pseudo_errors(seen: Pass, labels: int | str, generator: torch.Generator) -> 
 @contextmanager
 def _watched(layers: list[Layer], watch: Any) -> Iterator[None]:
     hooks = [
-        layer.module.register_forward_hook(lambda _, taken, given, layer=layer: watch(layer, taken[0], given))
+        layer.module.register_forward_hook(lambda _, inputs, output, layer=layer: watch(layer, inputs[0], output))
         for layer in layers
     ]
     try:
@@ -162,5 +168,5 @@ def _watched(layers: list[Layer], watch: Any) -> Iterator[None]:
 
 
 def _positions(values: Tensor) -> Tensor:
-    """[B, D] or [B, ..., D] to [B, T, D]."""
+    """Reshape [B, D] or [B, ..., D] to [B, T, D]."""
     return values.reshape(len(values), -1, values.shape[-1])

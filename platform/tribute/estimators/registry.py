@@ -1,4 +1,4 @@
-"""Estimators by name, with their options, and what any of them says of single examples.
+"""Estimators by name, their options, and the most influential examples of a source.
 
 Legend: N examples of a source, Q queries.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Estimator, Groups, Kept, Trained, groups_at_once
+from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
 from tribute.estimators.methods.conjugate_gradient import ConjugateGradient
 from tribute.estimators.methods.ekfac import EkFac
 from tribute.estimators.methods.for_value import ForValue
@@ -44,29 +44,29 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "patches": Patches,
 }
 
-EXPECTED = {
+TYPE_WORDS = {
     int: "a whole number",
     float: "a number",
     str: "a text",
     NoneType: "null",
     Sequence[int]: "a list of whole numbers",
 }
-"""Types of options, in words."""
+"""Types of options, in the words of error messages."""
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 class Examples(NamedTuple):
-    """Training examples by influence, largest first: indices in the training set [Q, k], influences [Q, k]."""
+    """Training examples by descending influence: indices in the training set [Q, k], influences [Q, k]."""
 
     index_Qk: NDArray[np.int64]
     influence_Qk: NDArray[np.float64]
 
 
 def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
-    """The estimator of a name; `options` are its dataclass fields.
+    """Build an estimator by name; `options` are its dataclass fields.
 
     Raises:
-        ConfigError: there is no such estimator, or it does not take these options.
+        ConfigError: the estimator does not exist, or rejects an option.
     """
     if name not in ESTIMATORS:
         raise ConfigError(
@@ -77,8 +77,7 @@ def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
     unknown = [option for option in options if option not in kinds]
     if unknown:
         raise ConfigError(
-            f"Estimator {name} does not take the options {', '.join(unknown)}. "
-            f"Its options: {', '.join(kinds) or 'none'}"
+            f"Estimator {name} has no option {', '.join(unknown)}. Its options: {', '.join(kinds) or 'none'}"
         )
     return ESTIMATORS[name](**{key: _checked(name, key, kinds[key], value) for key, value in options.items()})
 
@@ -86,17 +85,18 @@ def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
 def most_influential(
     estimator: Estimator,
     trained: Trained,
-    fitted: Kept,
+    fitted: NamedTensors,
     queries: QueryRows,
     source: int,
     count: int,
     memory_gib: float = 1.0,
 ) -> Examples:
-    """The examples of a source that the estimator holds responsible for each query.
+    """The examples of a source with the largest influence on each query.
 
     Args:
-        memory_gib: of what is gathered at once. Where that is less than the source needs, it is gathered in
-            parts, each of which costs the queries' gradients anew, and an in-run estimator a training.
+        source: index in the training set. count: number of examples for each query. memory_gib: memory budget. If
+        the source does not fit, it is gathered in parts. Each part costs the gradients
+            of all queries again; for in-run estimators, also another replay of the training.
     """
     groups, parts = Groups.of_examples(trained.data, source), []
     size = groups_at_once(estimator, trained, memory_gib)
@@ -104,16 +104,16 @@ def most_influential(
         part = groups.part(begin, min(begin + size, groups.count))
         gathered = estimator.gather(trained, fitted, part)
         parts.append(estimator.influence(trained, fitted, gathered, queries).double().cpu().numpy())
-    found_QN = np.concatenate(parts, axis=1)
-    order_Qk = np.argsort(-found_QN, axis=1, kind="stable")[:, :count]
-    return Examples(groups.chosen[order_Qk], np.take_along_axis(found_QN, order_Qk, axis=1))
+    influence_QN = np.concatenate(parts, axis=1)
+    order_Qk = np.argsort(-influence_QN, axis=1, kind="stable")[:, :count]
+    return Examples(groups.chosen[order_Qk], np.take_along_axis(influence_QN, order_Qk, axis=1))
 
 
 def _checked(name: str, option: str, kind: Any, value: Any) -> Any:
-    """The value of an option, a whole number made a float where one is expected."""
+    """Check the value of an option; whole numbers become floats where a float is expected."""
     try:
         return TypeAdapter(kind, config=STRICT).validate_python(value)
     except ValidationError:
         kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-        expected = " or ".join(EXPECTED[each] for each in kinds)
-        raise ConfigError(f"Estimator {name}: option {option} is {value!r}, but {expected} is expected") from None
+        expected = " or ".join(TYPE_WORDS[each] for each in kinds)
+        raise ConfigError(f"Estimator {name}: option {option} is {value!r}. Set it to {expected}") from None

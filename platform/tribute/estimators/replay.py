@@ -1,6 +1,6 @@
-"""A recorded training once more, step by step, and what each group's examples ask of every step.
+"""Replay of a recorded training, and the gradient of each group's examples in every batch.
 
-Legend: T steps, B examples of a part of the batch, G groups, g of them in the batch, P parameters.
+Legend: T steps, B examples of a micro-batch, G groups, g of them in the batch, P parameters.
 """
 
 from collections.abc import Iterator
@@ -15,23 +15,23 @@ from torch.func import vjp, vmap
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, Trained
-from tribute.estimators.gradients import slopes_at_once
+from tribute.estimators.gradients import gradients_at_once
 from tribute.training import MicroBatch, State, horizon_start
 from tribute.training.step import seeded
 
-TOGETHER = 16
-"""Groups whose gradients of a batch are taken at once, at most: more are no faster and take more memory."""
+MAX_GROUPS_AT_ONCE = 16
+"""Largest number of groups per backward pass; more take memory without being faster."""
 
 
-class Slopes(NamedTuple):
-    """Groups that have examples in the batch, [g], and their parts of its gradient, [g, P]."""
+class GroupGradients(NamedTuple):
+    """Groups with examples in a batch, [g], and their parts of its gradient, [g, P]."""
 
     present: Tensor
-    slope_gP: Tensor
+    gradient_gP: Tensor
 
 
 def stretches(rates: NDArray[np.float64], count: int) -> list[range]:
-    """Steps in so many stretches of about equal learning-rate mass; single steps where there are no more."""
+    """Cut the steps into `count` stretches of about equal learning-rate mass, or into single steps."""
     if count >= len(rates):
         return [range(step, step + 1) for step in range(len(rates))]
     starts = {horizon_start(rates, part / count) for part in range(1, count + 1)}
@@ -39,18 +39,18 @@ def stretches(rates: NDArray[np.float64], count: int) -> list[range]:
 
 
 def replayed(trained: Trained) -> Iterator[tuple[int, State]]:
-    """Every step with the state before it, to the same bits as recorded.
+    """Yield each step with the state before it, bit for bit as recorded.
 
-    As in `adopt`, every recorded state is taken from disk, so that rounding against a loop of the user's own
-    does not add up.
+    Recorded states are read from disk, as in `adopt`, so that rounding differences from a recorded loop do not
+    accumulate.
 
     Raises:
-        ConfigError: only a checkpoint is known.
+        ConfigError: the training is a bare checkpoint without steps.
     """
     if not trained.steps:
         raise ConfigError(
-            "In-run estimators run the training again, and training.checkpoint has no steps. Use gradient_dot, or "
-            "record the training with `tribute.training.Recorder`"
+            "In-run estimators replay the training, but training.checkpoint has no recorded steps. Use "
+            "gradient_dot, or record the training with `tribute.training.Recorder`"
         )
     recorded, everything = set(trained.trajectory.steps()), torch.ones(len(trained.data.source_ids))
     state = trained.state(0)
@@ -61,31 +61,31 @@ def replayed(trained: Trained) -> Iterator[tuple[int, State]]:
         state = trained.recipe.run(state, range(step, step + 1), everything)
 
 
-def parts_of(trained: Trained, step: int) -> list[MicroBatch]:
-    """The batch of a step, all examples with weight 1."""
+def micro_batches_of(trained: Trained, step: int) -> list[MicroBatch]:
+    """Micro-batches of a step, with weight 1 for every example."""
     everything = torch.ones(len(trained.data.source_ids), device=trained.device)
-    return trained.recipe.parts(trained.recipe.schedule.order, step, everything)
+    return trained.recipe.micro_batches(trained.recipe.schedule.order, step, everything)
 
 
-def batch_slopes(trained: Trained, step: int, theta_P: Tensor, groups: Groups) -> Slopes:
-    """(1/B) sum of the gradients of each group's examples in the batch of a step, the mean over its parts.
+def batch_gradients(trained: Trained, step: int, theta_P: Tensor, groups: Groups) -> GroupGradients:
+    """(1/B) sum of gradients over each group's examples in the batch of a step, averaged over micro-batches.
 
-    One forward pass of the batch and a backward pass per group that is in it.
+    Costs one forward pass of the batch, and a backward pass for each group in it.
     """
-    owners = [groups.group_N[indices_B] for indices_B in trained.recipe.schedule.order.parts(step)]
+    owners = [groups.group_N[indices_B] for indices_B in trained.recipe.schedule.order.micro_batches(step)]
     present = np.unique(np.concatenate(owners))
     present = present[present >= 0]
-    slope_gP = theta_P.new_zeros(len(present), theta_P.numel())
-    parts = parts_of(trained, step) if len(present) else []
-    for part, owner_B in zip(parts, owners[: len(parts)], strict=True):
+    gradient_gP = theta_P.new_zeros(len(present), theta_P.numel())
+    micro_batches = micro_batches_of(trained, step) if len(present) else []
+    for micro_batch, owner_B in zip(micro_batches, owners[: len(micro_batches)], strict=True):
         weight_gB = torch.from_numpy(owner_B == present[:, None]).to(theta_P) / (len(owner_B) * len(owners))
-        slope_gP += _pulled(trained, theta_P, part, weight_gB)
-    return Slopes(torch.from_numpy(present).to(trained.device), slope_gP)
+        gradient_gP += _weighted_gradients(trained, theta_P, micro_batch, weight_gB)
+    return GroupGradients(torch.from_numpy(present).to(trained.device), gradient_gP)
 
 
-def _pulled(trained: Trained, theta_P: Tensor, part: MicroBatch, weight_gB: Tensor) -> Tensor:
-    """Gradients of the weighted sums of a part's losses, [g, P]."""
-    with seeded(part, trained.device):
-        losses_B, pull = vjp(lambda at_P: trained.task.losses(at_P, part.batch), theta_P)[:2]
-    size = min(TOGETHER, slopes_at_once(theta_P))
+def _weighted_gradients(trained: Trained, theta_P: Tensor, micro_batch: MicroBatch, weight_gB: Tensor) -> Tensor:
+    """Gradients of weighted sums of the losses of a micro-batch, [g, P]."""
+    with seeded(micro_batch, trained.device):
+        losses_B, pull = vjp(lambda at_P: trained.task.losses(at_P, micro_batch.batch), theta_P)[:2]
+    size = min(MAX_GROUPS_AT_ONCE, gradients_at_once(theta_P))
     return torch.cat([vmap(pull)(chunk_gB)[0] for chunk_gB in weight_gB.to(losses_B.dtype).split(size)])

@@ -1,4 +1,4 @@
-"""Read-outs that differentiate the measurement along the responses: two ways to the same numbers.
+"""Read-outs by the derivative of the measurement along the responses, in forward and in reverse mode.
 
 Legend: P parameters, p of the scope, S sources, C a chunk of them, B rows, Q queries.
 """
@@ -11,29 +11,29 @@ from torch.func import jvp as forward_mode
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
 from tribute.tasks import Batch
 
-SLOPES = 2**24
-"""Bytes of gradients held at once: more are slower, for they leave the processor's caches."""
+GRADIENT_BYTES = 2**24
+"""Bytes of gradients held at once; larger blocks do not fit the processor's caches and are slower."""
 
 
-def jvp(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
-    """I[q, s] = grad f(theta; q) . r_s in forward mode: no backward pass, no stored gradient.
+def jvp(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+    """I[q, s] = grad f(theta; q) . r_s in forward mode, without backward passes or stored gradients.
 
-    The limit of `difference` for small responses. Cost: one forward pass for the model and about two per source,
-    all sources at once; in a narrow scope the trunk is computed once.
+    The limit of `difference` for small responses. Cost: one forward pass for the model and about two per source.
+    In a narrow scope the trunk is computed once.
 
     Args:
-        memory_gib: budget of the tangents and activations evaluated at once; it changes only rounding.
+        memory_gib: budget of tangents and activations evaluated at once; it changes only rounding.
 
     Returns:
-        Influences in nats, positive: the source helped the query.
+        Influences [Q, S] and measurements [Q], nats. Positive influence: the source helped the query.
 
     Raises:
         ConfigError: not even one row fits the budget.
 
     Source: arXiv 2511.19803.
     """
-    task, theta_p, response_Sp = moved.task, moved.theta_p, moved.response_Sp
-    rows, sources = cut(moved, queries, memory_gib, copies=2)
+    task, theta_p, response_Sp = perturbed.task, perturbed.theta_p, perturbed.response_Sp
+    rows, sources = cut(perturbed, queries, memory_gib, copies=2)
     influence_QS = theta_p.new_zeros(len(queries.query_ids), len(response_Sp))
     measured_Q = theta_p.new_zeros(len(queries.query_ids))
 
@@ -51,19 +51,19 @@ def jvp(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> R
     return ReadOut(influence_QS, measured_Q)
 
 
-def adjoint(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
-    """The same number by a backward pass per query row and dot products with the responses.
+def adjoint(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
+    """The influences of `jvp` in reverse mode: one backward pass per query row, then dot products with responses.
 
-    The independent check of `jvp`, and cheaper than it for very many sources. Cost: about three forward passes,
-    and 2 p flops per source.
+    An independent check of `jvp`, and cheaper for very many sources. Cost: about three forward passes, and 2 p
+    flops per source.
 
     Raises:
         ConfigError: not even one row fits the budget.
     """
-    task, theta_p = moved.task, moved.theta_p
+    task, theta_p = perturbed.task, perturbed.theta_p
     vector = theta_p.numel() * theta_p.element_size()
-    rows = min(cut(moved, queries, memory_gib, per_row=2 * vector).rows, max(1, SLOPES // vector))
-    influence_QS = theta_p.new_zeros(len(queries.query_ids), len(moved.response_Sp))
+    rows = min(cut(perturbed, queries, memory_gib, per_row=2 * vector).rows, max(1, GRADIENT_BYTES // vector))
+    influence_QS = theta_p.new_zeros(len(queries.query_ids), len(perturbed.response_Sp))
     measured_Q = theta_p.new_zeros(len(queries.query_ids))
 
     def one(row: Batch) -> tuple[Tensor, Tensor]:
@@ -76,7 +76,7 @@ def adjoint(moved: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) 
         return grad(measure, has_aux=True)(theta_p)
 
     for batch, query_B in queries.batches(rows, theta_p.device):
-        slope_Bp, value_B = vmap(one)(dict(batch))
-        influence_QS.index_add_(0, query_B, slope_Bp @ moved.response_Sp.T)
+        gradient_Bp, value_B = vmap(one)(dict(batch))
+        influence_QS.index_add_(0, query_B, gradient_Bp @ perturbed.response_Sp.T)
         measured_Q.index_add_(0, query_B, value_B)
     return ReadOut(influence_QS, torch.as_tensor(measured_Q))

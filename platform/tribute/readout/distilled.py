@@ -1,7 +1,8 @@
-"""The distilled read-out: totals of many queries from one forward pass each, unbiased whatever the head does.
+"""The distilled read-out: unbiased totals over many queries, from one forward pass each.
 
-A linear head predicts influences from what the forward pass holds; a random sample of queries is read out exactly;
-totals are the prediction's, corrected by the sample (the difference estimator of survey sampling).
+A linear head predicts influences from features of the forward pass. A random sample of queries is read out
+exactly. Totals are the sum of predictions, corrected by the sample: the difference estimator of survey sampling.
+They are unbiased even if the head predicts badly.
 
 Legend: Q queries, n of them sampled, G groups of queries, d features, C columns (source x replicate).
 """
@@ -15,19 +16,19 @@ from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 FOLDS = 5
-PILOT = 200
-"""Queries that are read out exactly to find out how many are needed."""
-WORTHWHILE = 0.5
-"""A sample above this part of all queries saves too little: all are read out."""
-LEARNED = 1000
-"""Queries that a head learns from at most: more cost more than they teach."""
+PILOT_QUERIES = 200
+"""Queries of the pilot sample, which determines the sample size."""
+MAX_SAMPLED_SHARE = 0.5
+"""Largest sample, as a share of all queries; beyond it, all queries are read out exactly."""
+MAX_FITTED_QUERIES = 1000
+"""Largest number of queries that a head is fitted to; more cost more than they improve it."""
 PENALTIES = 10.0 ** np.arange(-4, 5)
-"""Ridge penalties tried, in units of the mean squared length of the features."""
+"""Candidate ridge penalties, relative to the mean squared length of the features."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Queries drawn by simple random sampling from `population`: their group, uses, features and influences."""
+    """A simple random sample from `population` queries: group, uses, features and influences (nats) of each."""
 
     population: int
     group_n: NDArray[np.int64]
@@ -42,8 +43,9 @@ class Distilled:
 
     T = (Q / n) sum_sample u I + sum_G (predicted - expanded)
 
-    `predicted_GC` sums the head's predictions over each group's queries, `expanded_GC` is what the sample says of
-    the same sums, `residual_nC` is u (I - prediction) of sampled queries by a head that has not seen them; nats.
+    `predicted_GC` sums the head's predictions over each group's queries. `expanded_GC` estimates the same sums
+    from the sample. `residual_nC` holds u (I - prediction) of the sampled queries, by a head not fitted to them.
+    All in nats.
     """
 
     sample: Sample
@@ -58,87 +60,91 @@ class Distilled:
         return np.asarray(exact_C + (self.predicted_GC - self.expanded_GC).sum(0))
 
     def standard_error(self, of_CK: Array) -> Array:
-        """Sampling error of sums of the totals, [K] nats; 0 if every query was read out.
+        """Sampling error of weighted sums of the totals, [K] nats; 0 if every query was read out.
 
         Args:
-            of_CK: the weight of every column in every sum.
+            of_CK: weight of each column in each sum.
         """
         drawn, population = len(self.residual_nC), self.sample.population
         spread_K = (self.residual_nC @ of_CK).std(0, ddof=1)
         return np.asarray(population * spread_K * np.sqrt((1 - drawn / population) / drawn))
 
     def explained(self) -> Array:
-        """Part of the influences' variance that the head predicts of queries it has not seen, [C]."""
+        """Share of the influences' variance that the head explains for queries it was not fitted to, [C]."""
         influence_nC = self.sample.uses_n[:, None] * self.sample.influence_nC
         spread_C = np.square(influence_nC - influence_nC.mean(0)).mean(0)
         return np.asarray(1 - np.square(self.residual_nC).mean(0) / np.maximum(spread_C, 1e-300))
 
 
 def difference_estimate(sample: Sample, feature_Gd: Array) -> Distilled:
-    """Fit the head on all folds of the sample but one, correct it by that one, and average over folds.
+    """Fit the head to all folds of the sample but one, correct it by the remaining fold, and average over folds.
 
-    Fold k is a simple random sample of what the others left, so that
-    T_k = sum_others u I + sum_rest u g_k + (|rest| / n_k) sum_k u (I - g_k) is unbiased exactly, and the weight of
-    every sampled influence in the mean over folds is Q / n, the inverse of its inclusion probability.
+    Fold k is a simple random sample of the queries outside the other folds. So
+    T_k = sum_others u I + sum_rest u g_k + (|rest| / n_k) sum_k u (I - g_k) is exactly unbiased. In the mean over
+    folds, every sampled influence has weight Q / n, the inverse of its inclusion probability.
 
     Args:
-        sample: in random order; a multiple of `FOLDS`.
+        sample: in random order; its size is a multiple of `FOLDS`.
         feature_Gd: sums of u x features over all queries of each group; the last feature is 1.
 
     Raises:
-        ValueError: the size of the sample is no multiple of `FOLDS`.
+        ValueError: the size of the sample is not a multiple of `FOLDS`.
 
     Source: the difference estimator, Saerndal, Swensson & Wretman, Model Assisted Survey Sampling, 6.3.
     """
     drawn = len(sample.uses_n)
     if drawn % FOLDS or not drawn:
-        raise ValueError(f"a sample of {drawn} queries does not fall into {FOLDS} equal folds")
+        raise ValueError(
+            f"A sample of {drawn} queries cannot be cut into {FOLDS} equal folds. Draw a multiple of {FOLDS}"
+        )
     predicted_GC = np.zeros((len(feature_Gd), sample.influence_nC.shape[1]))
     expanded_GC, residual_nC = np.zeros_like(predicted_GC), np.zeros_like(sample.influence_nC)
     for fold in range(FOLDS):
-        own_n = np.arange(drawn) % FOLDS == fold
-        learned = np.flatnonzero(~own_n)[:LEARNED]
-        head_dC = fit_head(sample.feature_nd[learned], sample.influence_nC[learned])
+        fold_n = np.arange(drawn) % FOLDS == fold
+        fitted = np.flatnonzero(~fold_n)[:MAX_FITTED_QUERIES]
+        head_dC = fit_head(sample.feature_nd[fitted], sample.influence_nC[fitted])
         used_nd = sample.uses_n[:, None] * sample.feature_nd
-        rest_Gd = feature_Gd - _by_group(used_nd[~own_n], sample.group_n[~own_n], len(feature_Gd))
-        guess_nC = used_nd[own_n] @ head_dC
-        left = sample.population - drawn + own_n.sum()
+        rest_Gd = feature_Gd - _by_group(used_nd[~fold_n], sample.group_n[~fold_n], len(feature_Gd))
+        predicted_nC = used_nd[fold_n] @ head_dC
+        rest = sample.population - drawn + fold_n.sum()
         predicted_GC += rest_Gd @ head_dC / FOLDS
-        expanded_GC += _by_group(guess_nC, sample.group_n[own_n], len(feature_Gd)) * (left / own_n.sum() / FOLDS)
-        residual_nC[own_n] = sample.uses_n[own_n, None] * sample.influence_nC[own_n] - guess_nC
+        fold_GC = _by_group(predicted_nC, sample.group_n[fold_n], len(feature_Gd))
+        expanded_GC += fold_GC * (rest / fold_n.sum() / FOLDS)
+        residual_nC[fold_n] = sample.uses_n[fold_n, None] * sample.influence_nC[fold_n] - predicted_nC
     return Distilled(sample, predicted_GC, expanded_GC, residual_nC)
 
 
 def precise_estimate(
     estimate: Callable[[int], Distilled], population: int, of_CK: Array, precision: float
 ) -> Distilled | None:
-    """Enlarge the sample, to twice its size at most, until every sum's interval is narrow enough.
+    """Enlarge the sample, at most doubling it each time, until the interval of every sum is narrow enough.
 
-    A head that has seen more predicts better, so what the pilot asks for is more than what is needed in the end.
+    A head fitted to more queries predicts better, so the pilot overestimates the sample size.
 
     Args:
-        estimate: the estimate from a sample of this many queries, which holds the smaller ones.
-        of_CK: the weight of every column in every sum.
-        precision: half the 95% interval of each sum, as a part of all positive sums.
+        estimate: returns the estimate from a sample of a given size; larger samples contain smaller ones.
+        of_CK: weight of each column in each sum.
+        precision: half the 95% interval of each sum, as a share of the total of positive sums.
 
     Returns:
-        None if the sample would be more than `WORTHWHILE` of the population: read out everything then.
+        None if the sample would exceed `MAX_SAMPLED_SHARE` of the population; read out every query then.
     """
-    drawn = PILOT
-    while drawn <= WORTHWHILE * population:
-        found = estimate(drawn)
-        worth = float(np.clip(found.totals() @ of_CK, 0, None).sum())
-        needed = sample_size(found, of_CK, precision * worth)
+    drawn = PILOT_QUERIES
+    while drawn <= MAX_SAMPLED_SHARE * population:
+        distilled = estimate(drawn)
+        total = float(np.clip(distilled.totals() @ of_CK, 0, None).sum())
+        needed = sample_size(distilled, of_CK, precision * total)
         if needed <= drawn:
-            return found
+            return distilled
         drawn = min(needed, 2 * drawn)
     return None
 
 
 def fit_head(feature_nd: Array, influence_nC: Array) -> Array:
-    """Ridge regression with a free intercept (the last feature), [d, C]; its penalty by leave-one-out error.
+    """Ridge regression with an unpenalised intercept (the last feature), [d, C].
 
-    In the dual: head = X' (X X' + penalty I)^-1 Y, with features scaled to a mean squared length of 1.
+    The leave-one-out error selects the penalty. In the dual: head = X' (X X' + penalty I)^-1 Y, with features
+    scaled to a mean squared length of 1.
     """
     scale_d = np.sqrt(np.maximum(np.square(feature_nd).mean(0), 1e-12))
     scale_d[:-2] = np.sqrt(max(np.square(feature_nd[:, :-2]).sum(1).mean(), 1e-12))
@@ -151,8 +157,9 @@ def fit_head(feature_nd: Array, influence_nC: Array) -> Array:
     errors = []
     for penalty in penalties:
         shrunk_n = penalty / (value_n + penalty)
-        own_n = np.square(vector_nn) @ shrunk_n  # 1 - leverage
-        errors.append(np.square((vector_nn @ (shrunk_n[:, None] * turned_nC)) / own_n[:, None]).sum())
+        one_minus_leverage_n = np.square(vector_nn) @ shrunk_n
+        residual_nC = vector_nn @ (shrunk_n[:, None] * turned_nC)
+        errors.append(np.square(residual_nC / one_minus_leverage_n[:, None]).sum())
     best = penalties[int(np.argmin(errors))]
     slope_dC = x_nd.T @ (vector_nn @ (turned_nC / (value_n + best)[:, None]))
     slope_dC = slope_dC / scale_d[:-1, None]
@@ -160,12 +167,13 @@ def fit_head(feature_nd: Array, influence_nC: Array) -> Array:
 
 
 def sample_size(pilot: Distilled, of_CK: Array, half_width: float, confidence: float = 0.95) -> int:
-    """How many queries must be read out exactly for intervals of every sum that are this wide, rounded up.
+    """Number of queries to read out exactly for an interval of each sum of at most this half width.
 
-    n = a / (1 + a / Q) with a = (z Q sd / half width)^2, at least the pilot's, at most Q, a multiple of `FOLDS`.
+    n = a / (1 + a / Q) with a = (z Q sd / half width)^2, rounded up to a multiple of `FOLDS`; at least the size of
+    the pilot, at most Q.
 
     Args:
-        of_CK: the weight of every column in every sum.
+        of_CK: weight of each column in each sum.
         half_width: nats.
     """
     population, drawn = pilot.sample.population, len(pilot.residual_nC)
@@ -177,6 +185,6 @@ def sample_size(pilot: Distilled, of_CK: Array, half_width: float, confidence: f
 
 
 def _by_group(value_nC: Array, group_n: NDArray[np.int64], groups: int) -> Array:
-    found = np.zeros((groups, value_nC.shape[1]))
-    np.add.at(found, group_n, value_nC)
-    return found
+    sum_GC = np.zeros((groups, value_nC.shape[1]))
+    np.add.at(sum_GC, group_n, value_nC)
+    return sum_GC

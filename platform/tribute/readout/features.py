@@ -1,7 +1,7 @@
 """Features of a query for the distilled read-out: prediction error x hidden state, summed over positions.
 
-Legend: V model outputs, E of them after projection, D hidden width, d = E D + 2 features, B rows, T positions of
-all of them, Q queries, G groups of queries.
+Legend: V model outputs, E of them after projection, D hidden width, d = E D + 2 features, B rows, T positions,
+Q queries, G groups of queries.
 """
 
 import math
@@ -16,11 +16,11 @@ from torch import Tensor
 from tribute.readout.perturbed import QueryRows, row_bytes
 from tribute.tasks import Batch, FlatTask, forward_pass
 
-ERRORS = 32
-"""Outputs beyond this many are projected to so many, by random signs."""
-ACTIVATIONS = 2**24
-"""Bytes of activations in one plain forward pass: about what stays near a processor."""
-MOST_ROWS = 4096
+MAX_ERRORS = 32
+"""Largest E; more outputs are projected to this number by random signs."""
+ACTIVATION_BYTES = 2**24
+"""Bytes of activations in one forward pass: about the size of a processor's caches."""
+MAX_ROWS = 4096
 
 
 class FeatureSums(NamedTuple):
@@ -30,8 +30,8 @@ class FeatureSums(NamedTuple):
     measurement_Q: NDArray[np.float64]
 
 
-class Row(NamedTuple):
-    """Measurement [B], error [B, T, E] and hidden states [B, T, D] of rows, layer by layer."""
+class RowFeatures(NamedTuple):
+    """Measurements [B], prediction errors [B, T, E], and hidden states [B, T, D] of each layer."""
 
     measurement_B: Tensor
     error: Tensor
@@ -46,13 +46,13 @@ def feature_sums(
     group_Q: NDArray[np.int64],
     groups: int,
 ) -> FeatureSums:
-    """Sums over queries of uses x features: one forward pass and a matrix product, no features per query.
+    """Sums over queries of uses x features, by a forward pass and a matrix product; no features of single queries.
 
-    The features of a query are sum_t e_t h_t' (e_t = d f / d output at position t, h_t the hidden states), the
-    gradient of a linear map from the hidden states to the outputs; then its measurement, and 1.
+    The features of a query are sum_t e_t h_t' (e_t = d f / d output at position t, h_t the hidden states), which
+    is the gradient of a linear map from hidden states to outputs; then the measurement, and 1.
 
     Args:
-        group_Q: the group of every query; fastest when queries of a group stand together.
+        group_Q: group of each query; fastest if the queries of a group are adjacent.
 
     Source: the features of For-Value, arXiv 2508.10180.
     """
@@ -60,62 +60,64 @@ def feature_sums(
     measured_Q, passes = torch.zeros(len(uses_Q), dtype=torch.float64), Passes(task, theta_P)
     layers = list[Tensor]()
     for batch, query_B in queries.batches(rows_at_once(task, theta_P, queries), theta_P.device):
-        of, picked = passes.of(batch), query_B.cpu()
-        measured_Q.index_add_(0, picked, of.measurement_B.double().cpu())
-        weighted = of.error * uses[picked].to(of.error)[:, None, None]
+        features, picked = passes.run(batch), query_B.cpu()
+        measured_Q.index_add_(0, picked, features.measurement_B.double().cpu())
+        weighted = features.error * uses[picked].to(features.error)[:, None, None]
         if not layers:
-            layers = [torch.zeros(groups, weighted.shape[-1], h.shape[-1], dtype=torch.float64) for h in of.hidden]
+            shape = (groups, weighted.shape[-1])
+            layers = [torch.zeros(*shape, h.shape[-1], dtype=torch.float64) for h in features.hidden]
         for which, begin, end in _stretches(group[picked].numpy()):
             error = weighted[begin:end].flatten(0, 1).T
-            for layer_GED, hidden in zip(layers, of.hidden, strict=True):
+            for layer_GED, hidden in zip(layers, features.hidden, strict=True):
                 layer_GED[which] += (error @ hidden[begin:end].flatten(0, 1)).double().cpu()
     plain_G2 = torch.zeros(groups, 2, dtype=torch.float64)
     plain_G2.index_add_(0, group, torch.stack([uses * measured_Q, uses], 1))
-    return FeatureSums(torch.cat([*(each.flatten(1) for each in layers), plain_G2], 1).numpy(), measured_Q.numpy())
+    feature_Gd = torch.cat([*(layer_GED.flatten(1) for layer_GED in layers), plain_G2], 1)
+    return FeatureSums(feature_Gd.numpy(), measured_Q.numpy())
 
 
 def query_features(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> NDArray[np.float64]:
-    """The features of every query, [Q, d]."""
+    """Features of each query, [Q, d]."""
     count, passes = len(queries.query_ids), Passes(task, theta_P)
-    found = list[Tensor]()
+    feature_Qd = list[Tensor]()
     for batch, query_B in queries.batches(max(1, rows_at_once(task, theta_P, queries) // 8), theta_P.device):
-        of = passes.of(batch)
-        outer = [torch.einsum("bte,bth->beh", of.error, hidden).flatten(1) for hidden in of.hidden]
-        flat = torch.cat([*outer, of.measurement_B[:, None]], 1).double().cpu()
-        found = found or [torch.zeros(count, flat.shape[1], dtype=torch.float64)]
-        found[0].index_add_(0, query_B.cpu(), flat)
-    return torch.cat([*found, torch.ones(count, 1, dtype=torch.float64)], 1).numpy()
+        row = passes.run(batch)
+        outer = [torch.einsum("bte,bth->beh", row.error, hidden).flatten(1) for hidden in row.hidden]
+        flat = torch.cat([*outer, row.measurement_B[:, None]], 1).double().cpu()
+        feature_Qd = feature_Qd or [torch.zeros(count, flat.shape[1], dtype=torch.float64)]
+        feature_Qd[0].index_add_(0, query_B.cpu(), flat)
+    return torch.cat([*feature_Qd, torch.ones(count, 1, dtype=torch.float64)], 1).numpy()
 
 
 def rows_at_once(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> int:
-    """How many rows a plain forward pass takes at once."""
-    return max(1, min(MOST_ROWS, ACTIVATIONS // row_bytes(task, theta_P, queries)))
+    """Number of rows in one forward pass."""
+    return max(1, min(MAX_ROWS, ACTIVATION_BYTES // row_bytes(task, theta_P, queries)))
 
 
 class Passes:
-    """Forward passes of a model's query rows, with errors projected by signs that never change."""
+    """Forward passes of query rows, with errors projected by fixed random signs."""
 
     def __init__(self, task: FlatTask, theta_P: Tensor) -> None:
         self._task, self._theta = task, theta_P
         self._signs: Tensor | None = None
 
-    def of(self, batch: Batch) -> Row:
-        """What the forward pass holds of some rows."""
+    def run(self, batch: Batch) -> RowFeatures:
+        """Run some rows through the model."""
         with torch.no_grad():
             seen = forward_pass(self._task, self._theta, batch)
             error, *hidden = (x.reshape(len(x), -1, x.shape[-1]) for x in (seen.error, *seen.hidden))
-            return Row(seen.measurement_B, self._projected(error), hidden)
+            return RowFeatures(seen.measurement_B, self._projected(error), hidden)
 
     def _projected(self, error: Tensor) -> Tensor:
-        if error.shape[-1] <= ERRORS:
+        if error.shape[-1] <= MAX_ERRORS:
             return error
         if self._signs is None:
-            drawn = torch.randint(0, 2, (error.shape[-1], ERRORS), generator=torch.Generator().manual_seed(0))
-            self._signs = ((2 * drawn - 1) / math.sqrt(ERRORS)).to(error)
+            drawn = torch.randint(0, 2, (error.shape[-1], MAX_ERRORS), generator=torch.Generator().manual_seed(0))
+            self._signs = ((2 * drawn - 1) / math.sqrt(MAX_ERRORS)).to(error)
         return error @ self._signs
 
 
 def _stretches(group_B: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Runs of equal groups: (group, first row, row after the last)."""
+    """Stretches of rows of one group: (group, first row, row after the last)."""
     bounds = [0, *(np.flatnonzero(np.diff(group_B)) + 1).tolist(), len(group_B)]
     return [(int(group_B[b]), b, e) for b, e in pairwise(bounds)]

@@ -1,7 +1,7 @@
-"""Every exact read-out by name, and which one `auto` takes.
+"""Exact read-outs by name, and the choice of `auto`.
 
-Read-outs of one family give the same numbers up to rounding, so cost alone decides between them; between the
-families it is what the response was simulated for that decides.
+Read-outs of one family give the same numbers up to rounding, so `auto` takes the cheapest. The kind of response
+decides between the families.
 """
 
 import time
@@ -29,10 +29,11 @@ REPEATS = 3
 
 
 def candidates(settings: ReadoutSettings, simulation: SimulationSettings, whole_scope: bool) -> tuple[str, ...]:
-    """The methods that `readout.method` admits: one by name; for `auto` a family, the usual choice first.
+    """Methods that `readout.method` allows: the named one; for `auto` a family, the usual choice first.
 
-    A response to a real removal (paired, weight 1, epsilon 1) is read out by that removal, one per unit of weight
-    by its derivative: a slope is no step (LDS .16 against .56 for a tangent of rough training).
+    The response to a real removal (paired, weight 1, epsilon 1) is read out as that removal. A response per unit
+    of weight is read out by its derivative: read out as a removal, the tangent of an unstable training reaches LDS
+    .16 instead of .56.
     """
     if settings.method not in ("auto", "distilled"):
         return ("difference",) if whole_scope and settings.method == "shared_trunk" else (settings.method,)
@@ -42,25 +43,27 @@ def candidates(settings: ReadoutSettings, simulation: SimulationSettings, whole_
     return ("jvp", "adjoint") if settings.backward else ("jvp",)
 
 
-def costs(names: Sequence[str], moved: PerturbedModel, queries: QueryRows, memory_gib: float) -> dict[str, float]:
-    """What read-outs cost here, in plain forward passes of the same queries timed beside them (medians).
+def costs(
+    names: Sequence[str], perturbed: PerturbedModel, queries: QueryRows, memory_gib: float
+) -> dict[str, float]:
+    """Measured cost of read-outs, in plain forward passes of the same queries (medians).
 
-    `distilled` is the pass that every query takes, without the exact read-outs of the sample.
+    `distilled` is the cost of the pass that every query takes, without the exact read-outs of the sample.
     """
     uses_Q, group_Q = np.ones(len(queries.query_ids)), np.zeros(len(queries.query_ids), dtype=np.int64)
 
     def run(name: str) -> Callable[[], object]:
         if name == "distilled":
-            return lambda: feature_sums(moved.scope.task, moved.theta_P, queries, uses_Q, group_Q, 1)
-        return lambda: METHODS[name](moved, queries, memory_gib)
+            return lambda: feature_sums(perturbed.scope.task, perturbed.theta_P, queries, uses_Q, group_Q, 1)
+        return lambda: METHODS[name](perturbed, queries, memory_gib)
 
-    task, theta_P = moved.scope.task, moved.theta_P
+    task, theta_P = perturbed.scope.task, perturbed.theta_P
     with torch.no_grad():
         return {name: seconds(run(name)) / forward_seconds(task, theta_P, queries) for name in names}
 
 
 def forward_seconds(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> float:
-    """Median time of one plain forward pass of all queries: the unit of every cost."""
+    """Median seconds of one plain forward pass of all queries: the unit of costs."""
     rows = rows_at_once(task, theta_P, queries)
 
     def forward() -> list[Tensor]:
@@ -71,7 +74,7 @@ def forward_seconds(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> floa
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Median time of a few runs after a first one."""
+    """Median seconds of `REPEATS` runs, after a first run to warm up."""
     run()
     taken = []
     for _ in range(REPEATS):

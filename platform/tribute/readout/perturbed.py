@@ -1,4 +1,4 @@
-"""What every read-out takes and returns, and how it is cut to a memory budget.
+"""Inputs and outputs of every read-out, and the cut to a memory budget.
 
 Legend: P parameters, p of the scope, S sources, N query rows, Q queries (a long text query has several rows).
 """
@@ -17,11 +17,11 @@ from tribute.errors import ConfigError
 from tribute.tasks import Batch, FlatTask, Scope, ScopedTask, kept_bytes
 
 GIB = 2**30
-MOST_ROWS = 256
+MAX_ROWS = 256
 
 
 class ReadOut(NamedTuple):
-    """Influences [Q, S] and the model's own measurements [Q], nats."""
+    """Influences [Q, S] and measurements of the unperturbed model [Q], nats."""
 
     influence_QS: Tensor
     measurement_Q: Tensor
@@ -29,7 +29,7 @@ class ReadOut(NamedTuple):
 
 @dataclass(frozen=True)
 class PerturbedModel:
-    """A trained model, [P], and how each source's absence moves it inside a scope, [S, p]."""
+    """A trained model, [P], and the response of its parameters in a scope to each source, [S, p]."""
 
     scope: Scope
     theta_P: Tensor
@@ -46,7 +46,7 @@ class PerturbedModel:
         return self.scope.of(self.theta_P)
 
     def lifted(self) -> "PerturbedModel":
-        """The same responses as vectors of all parameters."""
+        """The same responses as vectors of all parameters, [S, P]."""
         if self.scope.whole:
             return self
         return PerturbedModel(self.scope.widened(), self.theta_P, self.scope.lift(self.response_Sp))
@@ -54,7 +54,7 @@ class PerturbedModel:
 
 @dataclass(frozen=True)
 class QueryRows:
-    """What a read-out needs of queries: their ids [Q], row columns [N, ...] and the query of each row [N]."""
+    """Queries for a read-out: ids [Q], columns of rows [N, ...], and the query of each row [N]."""
 
     query_ids: tuple[str, ...]
     columns: Mapping[str, NDArray]
@@ -62,11 +62,11 @@ class QueryRows:
 
     @classmethod
     def of(cls, queries: QueryTable) -> "QueryRows":
-        """The rows of a query table, without its accounting."""
+        """The rows of a query table, without times, customers and weights."""
         return cls(queries.query_ids, queries.rows, queries.row_query)
 
     def batches(self, largest: int, device: torch.device) -> Iterator[tuple[Batch, Tensor]]:
-        """Columns of at most `largest` rows, and the query of each of them."""
+        """Yield columns of at most `largest` rows, and the query of each row."""
         for begin in range(0, len(self.query_N), largest):
             chosen = slice(begin, begin + largest)
             columns = {name: np.array(column[chosen]) for name, column in self.columns.items()}
@@ -75,7 +75,7 @@ class QueryRows:
 
 
 def row_bytes(task: FlatTask | ScopedTask, theta_p: Tensor, queries: QueryRows) -> int:
-    """Activations of one more row, bytes: what two rows keep beyond what one does."""
+    """Bytes of activations of one more row: two rows minus one."""
     batch, _ = next(queries.batches(1, theta_p.device))
     twice = {name: torch.cat([value, value]) for name, value in batch.items()}
     two = kept_bytes(lambda at_p: task.measure(at_p, twice), theta_p)
@@ -83,31 +83,37 @@ def row_bytes(task: FlatTask | ScopedTask, theta_p: Tensor, queries: QueryRows) 
 
 
 class Cut(NamedTuple):
-    """How many rows and sources are evaluated at once."""
+    """Numbers of rows and sources that are evaluated at once."""
 
     rows: int
     sources: int
 
 
-def cut(moved: PerturbedModel, queries: QueryRows, memory_gib: float, per_row: int = 0, copies: int = 1) -> Cut:
-    """As many rows (at most `MOST_ROWS`), then sources, as fit the memory budget.
+def cut(
+    perturbed: PerturbedModel, queries: QueryRows, memory_gib: float, per_row: int = 0, copies: int = 1
+) -> Cut:
+    """As many rows (at most `MAX_ROWS`), then sources, as fit the memory budget.
 
-    A row and a source take `copies` times the row's activations, a source `copies` parameter vectors besides.
+    Each pair of row and source takes `copies` times the activations of a row. Each source also takes `copies`
+    parameter vectors.
 
     Args:
-        per_row: bytes that a row takes besides, whatever the number of sources.
+        per_row: further bytes for each row, independent of the number of sources.
 
     Raises:
-        ConfigError: one row and one source take more than the budget; says how much.
+        ConfigError: one row and one source exceed the budget; says by how much.
     """
-    own = copies * row_bytes(moved.task, moved.theta_p, queries)
-    vector = 2 * copies * moved.theta_p.numel() * moved.theta_p.element_size()  # source and unperturbed model
+    activations = copies * row_bytes(perturbed.task, perturbed.theta_p, queries)
+    vector = (
+        2 * copies * perturbed.theta_p.numel() * perturbed.theta_p.element_size()
+    )  # source and unperturbed model
     budget = int(memory_gib * GIB)
-    rows = min((budget - vector) // (2 * own + per_row), MOST_ROWS)
+    rows = min((budget - vector) // (2 * activations + per_row), MAX_ROWS)
     if rows < 1:
-        needed = (2 * own + per_row + vector) / GIB
+        needed = (2 * activations + per_row + vector) / GIB
         raise ConfigError(
-            f"readout.memory_gib is {memory_gib:g}, but a query row and a source take {needed:.2g} GiB. Raise it"
+            f"readout.memory_gib is {memory_gib:g}, but one query row and one source take {needed:.2g} GiB. Raise "
+            "it"
         )
-    left = budget - rows * (own + per_row) - vector // 2
-    return Cut(rows, max(1, min(left // (rows * own + vector // 2), len(moved.response_Sp))))
+    left = budget - rows * (activations + per_row) - vector // 2
+    return Cut(rows, max(1, min(left // (rows * activations + vector // 2), len(perturbed.response_Sp))))

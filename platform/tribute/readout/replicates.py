@@ -1,4 +1,4 @@
-"""Read-outs of some units in every replicate, and the influence rows that record sources.
+"""Read-outs in every replicate, and rows of the table `influence`.
 
 Legend: P parameters, p of the scope, S responses (of sources), Q queries, R replicates, N rows.
 """
@@ -24,12 +24,16 @@ def read_out(
     queries: QueryRows,
     memory_gib: float = 1.0,
 ) -> list[ReadOut]:
-    """The read-out in every replicate.
+    """Read out queries in every replicate.
 
     Args:
-        method: a name of `METHODS`.
+        method: a name in `METHODS`.
         thetas: final parameters of each replicate, [P].
-        responses: the responses in each replicate, [S, p].
+        responses: responses in each replicate, [S, p].
+        memory_gib: budget of parameters and activations evaluated at once.
+
+    Raises:
+        ConfigError: the method needs a narrow scope, or not even one row fits the budget.
     """
     with torch.no_grad():
         return [
@@ -45,10 +49,14 @@ def influence_rows(
     influence_RQS: NDArray[np.floating],
     error_RQS: NDArray[np.floating],
 ) -> pa.Table:
-    """Rows of `influence`: source by source, and of each replicate by replicate, every query.
+    """Rows of the table `influence`, ordered by source, replicate and query.
 
-    What is not finite as float32 has failed and has no row. Ids are dictionary-encoded: a row takes 21 bytes.
-    Shapes: R replicates, Q queries, S sources; influences and their read-out errors in nats.
+    Influences that are not finite as float32 have failed and get no row. Ids are dictionary-encoded; a row takes
+    21 bytes.
+
+    Args:
+        influence_RQS: influences, nats.
+        error_RQS: read-out errors, nats.
     """
     replicates, queries, sources = influence_RQS.shape
     nats_N = _by_source(influence_RQS)
@@ -64,8 +72,8 @@ def influence_rows(
             "std_error_nats": _by_source(error_RQS),
         }
     )
-    found_N = np.isfinite(nats_N)
-    return rows if found_N.all() else rows.filter(pa.array(found_N))
+    finite_N = np.isfinite(nats_N)
+    return rows if finite_N.all() else rows.filter(pa.array(finite_N))
 
 
 def _by_source(values_RQS: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from tribute.corpus import (
     OutOfDistribution,
     QueryTable,
     array_queries,
-    corpus_familiarity,
+    ood_detector,
     text_queries,
 )
 from tribute.errors import ConfigError, ValuationError
@@ -77,7 +77,7 @@ class Attributor:
         )
         reader = EstimatorReader if project.simulation.estimated else ResponseReader
         self._reading: InfluenceReader = reader(project, replicates, responses, device)
-        self._familiarity = corpus_familiarity(project.artifacts / lineage(project).corpus_run)
+        self._ood_detector = ood_detector(project.artifacts / lineage(project).corpus_run)
         self._record_lock, self._read_lock = threading.Lock(), threading.Lock()
 
     def attribute(self, requested: Sequence[Query]) -> AttributionAnswer:
@@ -100,12 +100,12 @@ class Attributor:
         recorded = 0
         for period, queries in months.items():
             table = self._table(queries)
-            likeness = self._familiarity.judge(table)
+            distribution = self._ood_detector.assess(table)
             with self._read_lock:  # a read-out changes the module's parameters while it runs
                 read = self._reading.read(QueryRows.of(table))
             influences = [Influences.of(self._design, replicate) for replicate in read]
-            recorded += self._record(table, period, influences, likeness)
-            answers += self._answers(table, period, influences, likeness)
+            recorded += self._record(table, period, influences, distribution)
+            answers += self._answers(table, period, influences, distribution)
         return AttributionAnswer(
             simulate_run=lineage(self._project).simulate_run, recorded=recorded, queries=answers
         )
@@ -129,7 +129,7 @@ class Attributor:
         table: QueryTable,
         period: str,
         influences: Sequence[Influences],
-        likeness: OutOfDistribution,
+        distribution: OutOfDistribution,
     ) -> int:
         """Commit the queries that are not recorded yet; the number of these."""
         with self._record_lock:
@@ -143,7 +143,7 @@ class Attributor:
             rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
             self._lake.append("influence", run_id, rows)
             nats_Q = influences[0].measurement_Q[fresh]
-            usage = query_rows(self._project, chosen, period, "service", nats_Q, likeness.take(fresh))
+            usage = query_rows(self._project, chosen, period, "service", nats_Q, distribution.take(fresh))
             self._lake.append("queries", run_id, usage)
             return len(fresh)
 
@@ -166,7 +166,7 @@ class Attributor:
         table: QueryTable,
         period: str,
         influences: Sequence[Influences],
-        likeness: OutOfDistribution,
+        distribution: OutOfDistribution,
     ) -> list[QueryAttribution]:
         influence_RQS = np.stack([replicate.influence_QS for replicate in influences])
         counted = np.isfinite(influence_RQS).sum(0)
@@ -176,14 +176,14 @@ class Attributor:
             np.nansum(np.square([replicate.error_QS for replicate in influences]), 0) / counted.clip(1) ** 2
         )
         error_QS = np.sqrt(spread_QS / counted.clip(1) + sampling_QS)
-        error_QS *= likeness.widening_Q[:, None]
+        error_QS *= distribution.widening_Q[:, None]
         return [
             QueryAttribution(
                 query_id=query_id,
                 period=period,
                 measurement_nats=float(influences[0].measurement_Q[index]),
-                similarity=float(likeness.similarity_Q[index]),
-                unlike_corpus=bool(likeness.unlike_Q[index]),
+                similarity=float(distribution.similarity_Q[index]),
+                unlike_corpus=bool(distribution.is_ood_Q[index]),
                 sources=[
                     SourceInfluence(
                         source_id=self.source_ids[source],

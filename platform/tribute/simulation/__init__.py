@@ -1,15 +1,20 @@
-"""How the parameters would have moved without a source."""
+"""Simulated responses: how far the final parameters depend on the weight of each source."""
 
 from tribute.simulation.artifacts import Replicate, Simulated
 from tribute.simulation.design import Design, design_of, drawn_units
-from tribute.simulation.engine import Mode, build_course, build_mode, simulate
+from tribute.simulation.engine import Mode, build_mode, build_schedule, simulate
 from tribute.simulation.ensemble import Ensemble, Responses
 from tribute.simulation.grouping import WardTree, sketches, ward_tree
 from tribute.simulation.memory import largest_chunk, trajectory_bytes
 from tribute.simulation.paired import Paired
-from tribute.simulation.patch import patch_responses
 from tribute.simulation.replay_schedule import ReplaySchedule, continue_from, replay, start_of
-from tribute.simulation.response import ResponseFile, check_file, relative_change, write_response
+from tribute.simulation.response import (
+    ResponseFile,
+    check_file,
+    patch_responses,
+    relative_change,
+    write_response,
+)
 from tribute.simulation.tangent import Tangent
 from tribute.simulation.units import Unit, change_matrix, leave_one_out_units
 
@@ -26,8 +31,8 @@ __all__ = [
     "Tangent",
     "Unit",
     "WardTree",
-    "build_course",
     "build_mode",
+    "build_schedule",
     "change_matrix",
     "check_file",
     "continue_from",

@@ -1,7 +1,7 @@
-"""A recorded training and simulated responses, as workers are told of them.
+"""A recorded training and its simulated responses, as sent to workers.
 
-Apart from the queries that find them: Ray keeps the modules that workers' code names, and DuckDB complains of that
-at exit.
+Kept separate from `tribute.catalog`: Ray pickles this module to workers, and importing DuckDB there prints an
+error at exit.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Replicate:
     sha256: str
 
     def final(self) -> Tensor:
-        """Final parameters, [P].
+        """Read the final parameters, [P].
 
         Raises:
-            SimulationError: the checkpoint is not the one that was recorded.
+            SimulationError: the checkpoint is missing, or its SHA-256 differs from the recorded one.
         """
         check_file(self.trajectory.path(self.steps), self.sha256, "train under another training.seed")
         return self.trajectory.load(self.steps).theta
@@ -35,12 +35,12 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Simulated:
-    """A unit, and its response in every replicate; None where its simulation failed."""
+    """A unit and its response in every replicate; None if the simulation failed there."""
 
     unit: Unit
     files: tuple[ResponseFile | None, ...]
 
     @property
     def failed(self) -> bool:
-        """Whether it failed in any replicate."""
+        """Whether the simulation failed in any replicate."""
         return None in self.files

@@ -1,4 +1,4 @@
-"""Running a simulation: one loop for every mode, which can be stopped at any step and taken up again.
+"""The simulation loop of every mode. It can stop after any step and resume from a checkpoint.
 
 Legend: P parameters, K units, S sources.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tribute.config import SimulationSettings
-from tribute.simulation.ensemble import EXPLODED, Ensemble, Responses
+from tribute.simulation.ensemble import MAX_RELATIVE_RESPONSE, Ensemble, Responses
 from tribute.simulation.paired import Paired
 from tribute.simulation.replay_schedule import ReplaySchedule, continue_from, replay
 from tribute.simulation.tangent import Tangent
@@ -19,39 +19,39 @@ from tribute.tasks import Scope
 from tribute.training import Recipe, State
 
 CHECK_EVERY = 20
-"""Steps between two looks at the length of the responses."""
+"""Steps between two checks of the responses' norms."""
 
-OnStack = Callable[[int, Ensemble], None]
-"""Called after a step with the number of the next one and the stack."""
+OnEnsemble = Callable[[int, Ensemble], None]
+"""Callback after each step; takes the number of the next step and the ensemble."""
 
 
 class Mode(Protocol):
-    """One way to simulate: explicit state in, state out."""
+    """A way to simulate: explicit state in, state out."""
 
     @property
-    def course(self) -> ReplaySchedule:
-        """The steps it runs."""
+    def schedule(self) -> ReplaySchedule:
+        """The steps to run."""
         ...
 
     def begin(self, state: State) -> Ensemble:
-        """The stack before the first step."""
+        """Build the ensemble before the first step from the recorded state."""
         ...
 
-    def advance(self, stack: Ensemble, step: int) -> Ensemble:
-        """The stack after a step."""
+    def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
+        """Return the ensemble after a step."""
         ...
 
-    def drop(self, stack: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
-        """The stack with some units given up."""
+    def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
+        """Return the ensemble with some units frozen from this step on."""
         ...
 
-    def responses(self, stack: Ensemble) -> Responses:
-        """The responses at the end."""
+    def responses(self, ensemble: Ensemble) -> Responses:
+        """Return the responses at the end."""
         ...
 
 
-def build_course(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Tensor) -> ReplaySchedule:
-    """The steps that `simulation` asks for: the recorded ones again, or further ones from the checkpoint."""
+def build_schedule(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Tensor) -> ReplaySchedule:
+    """Schedule of `simulation.base`: the last recorded steps again, or further steps from the checkpoint."""
     training = recipe.training.model_copy(update={"precision": settings.precision})
     recipe = replace(recipe, training=training)
     if settings.base == "continue":
@@ -59,39 +59,43 @@ def build_course(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Ten
     return replay(recipe, settings)
 
 
-def build_mode(course: ReplaySchedule, settings: SimulationSettings, change_KS: Tensor) -> Mode:
-    """The simulation of some units along a course.
+def build_mode(schedule: ReplaySchedule, settings: SimulationSettings, change_KS: Tensor) -> Mode:
+    """Mode that simulates some units along a schedule.
+
+    Args:
+        change_KS: the sources whose weight each unit lowers, [K, S].
 
     Raises:
-        ConfigError: the scope holds no parameter.
+        ConfigError: the scope matches no parameter.
     """
-    scope = Scope(course.recipe.task, settings.scope)
+    scope = Scope(schedule.recipe.task, settings.scope)
     if settings.mode == "tangent":
-        return Tangent(course, scope, change_KS, settings.curvature == "gauss_newton")
-    return Paired(course, scope, change_KS, settings.epsilon)
+        return Tangent(schedule, scope, change_KS, settings.curvature == "gauss_newton")
+    return Paired(schedule, scope, change_KS, settings.epsilon)
 
 
-def simulate(mode: Mode, stack: Ensemble, first: int, on_stack: OnStack | None = None) -> Responses:
-    """Run a mode from the stack before step `first` to the end of its course.
+def simulate(mode: Mode, ensemble: Ensemble, first: int, on_ensemble: OnEnsemble | None = None) -> Responses:
+    """Run a mode from the ensemble before step `first` to the end of its schedule.
 
-    A unit whose response leaves the finite numbers, or outgrows the parameters by `EXPLODED`, is given up at
-    that step; the others go on.
+    A unit is frozen once its response is no longer finite, or its norm exceeds `MAX_RELATIVE_RESPONSE` times that
+    of the parameters. The other units continue.
 
     Raises:
-        NonFinite: the unperturbed run itself left the finite numbers.
+        NonFinite: the unperturbed run itself is no longer finite.
     """
-    last = mode.course.steps.stop
+    last = mode.schedule.steps.stop
     for step in range(first, last):
-        stack = mode.advance(stack, step)
+        ensemble = mode.advance(ensemble, step)
         if (step + 1) % CHECK_EVERY == 0 or step + 1 == last:
-            stack = _without_exploded(mode, stack, step)
-        if on_stack is not None:
-            on_stack(step + 1, stack)
-    return mode.responses(stack)
+            ensemble = _without_exploded(mode, ensemble, step)
+        if on_ensemble is not None:
+            on_ensemble(step + 1, ensemble)
+    return mode.responses(ensemble)
 
 
-def _without_exploded(mode: Mode, stack: Ensemble, step: int) -> Ensemble:
-    found = mode.responses(stack)
-    too_long = torch.linalg.vector_norm(found.response_KP, dim=-1) > EXPLODED * found.theta_P.norm()
-    fresh = too_long & (stack.failed < 0)
-    return mode.drop(stack, fresh, step) if fresh.any() else stack
+def _without_exploded(mode: Mode, ensemble: Ensemble, step: int) -> Ensemble:
+    responses = mode.responses(ensemble)
+    limit = MAX_RELATIVE_RESPONSE * responses.theta_P.norm()
+    exploded_K = torch.linalg.vector_norm(responses.response_KP, dim=-1) > limit
+    fresh_K = exploded_K & (ensemble.failed < 0)
+    return mode.freeze(ensemble, fresh_K, step) if fresh_K.any() else ensemble

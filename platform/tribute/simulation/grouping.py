@@ -1,8 +1,8 @@
-"""Groups of sources for corpora of thousands: small ones together, similar ones together, large ones alone.
+"""Groups of sources, for corpora of thousands: large sources alone, small and similar sources together.
 
-Ward's clustering on what the sources' gradients look like, with tokens as masses: merging clusters a and b costs
-n_a n_b / (n_a + n_b) |m_a - m_b|^2, the spread of content that a common value per token would hide. The merges
-form a tree, so that splitting a group is taking back its last merge.
+Ward's clustering of gradient sketches, with tokens as masses. Merging clusters a and b costs
+n_a n_b / (n_a + n_b) |m_a - m_b|^2: the variation that a common value per token hides. The merges form a tree, so
+undoing the last merge of a group splits it.
 
 Legend: S sources, D sketch dimensions.
 """
@@ -19,15 +19,15 @@ from tribute.training import Recipe, gradient
 from tribute.training.step import MicroBatch
 
 SKETCH = 256
-LIGHTEST = 1e-3
+MIN_MASS = 1e-3
 """Mass of a source without tokens."""
-EXAMPLES = 128
-"""Examples of a source that its sketch looks at, at most."""
+MAX_SKETCHED_EXAMPLES = 128
+"""Largest number of examples in the sketch of a source."""
 
 
 @dataclass(frozen=True)
 class Merge:
-    """Two clusters become one: their indices (sources first, then merges in order) and the spread it hides."""
+    """A merge of two clusters: their indices (sources first, then merges in order) and the variation it hides."""
 
     left: int
     right: int
@@ -35,29 +35,30 @@ class Merge:
 
 
 def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int) -> NDArray[np.float64]:
-    """Each source's mean gradient at theta, hashed to `SKETCH` numbers by random signs (count sketch), [S, D].
+    """Count sketch of each source's mean gradient at theta: `SKETCH` numbers by random signs, [S, D].
 
-    A source without examples has a sketch of zeros.
+    The sketch of a source without examples is 0.
     """
     generator = torch.Generator().manual_seed(seed)
     bucket_P = torch.randint(SKETCH, (recipe.task.size,), generator=generator).to(theta_P.device)
     sign_P = (2 * torch.randint(2, (recipe.task.size,), generator=generator) - 1).to(theta_P)
-    found = torch.zeros(len(sources), SKETCH, dtype=theta_P.dtype, device=theta_P.device)
+    sketch_SD = torch.zeros(len(sources), SKETCH, dtype=theta_P.dtype, device=theta_P.device)
     for row, source in enumerate(sources):
-        own = np.flatnonzero(recipe.data.source_N == source)
-        if not len(own):
+        members = np.flatnonzero(recipe.data.source_N == source)
+        if not len(members):
             continue
-        chosen = own[np.linspace(0, len(own) - 1, min(EXAMPLES, len(own)), dtype=np.int64)]
+        count = min(MAX_SKETCHED_EXAMPLES, len(members))
+        chosen = members[np.linspace(0, len(members) - 1, count, dtype=np.int64)]
         batch, _ = recipe.data.batch(chosen, recipe.device)
-        slope_P = gradient(recipe.task, theta_P, [MicroBatch(batch, theta_P.new_ones(len(chosen)))])
-        found[row].index_add_(0, bucket_P, sign_P * slope_P)
-    return found.double().cpu().numpy()
+        gradient_P = gradient(recipe.task, theta_P, [MicroBatch(batch, theta_P.new_ones(len(chosen)))])
+        sketch_SD[row].index_add_(0, bucket_P, sign_P * gradient_P)
+    return sketch_SD.double().cpu().numpy()
 
 
 def ward_tree(sketch_SD: NDArray[np.float64], tokens_S: NDArray[np.float64]) -> list[Merge]:
-    """All merges, the cheapest first at every step, [S - 1]."""
+    """All S - 1 merges in order; each is the cheapest at its step."""
     count = len(tokens_S)
-    mean, mass = sketch_SD.copy(), tokens_S.astype(np.float64).clip(LIGHTEST)
+    mean, mass = sketch_SD.copy(), tokens_S.astype(np.float64).clip(MIN_MASS)
     names, merges = np.arange(count), []
     cost = _costs(mean, mass, mean, mass)
     np.fill_diagonal(cost, np.inf)
@@ -94,13 +95,13 @@ def _costs(
 
 
 class WardTree:
-    """The merges as a tree of groups: cut it into some groups, and split single ones further."""
+    """The merges as a tree of groups, which can be cut into groups and split further."""
 
     def __init__(self, merges: Sequence[Merge]) -> None:
         self._sources, self._merges = len(merges) + 1, list(merges)
 
     def cut(self, groups: int) -> list[int]:
-        """The nodes left when the last `groups` - 1 merges are taken back."""
+        """Nodes that remain after undoing the last `groups` - 1 merges."""
         nodes = {self._sources + len(self._merges) - 1}
         while len(nodes) < min(groups, self._sources):
             last = max(nodes)
@@ -108,28 +109,30 @@ class WardTree:
         return sorted(nodes)
 
     def children(self, node: int) -> tuple[int, ...]:
-        """The two parts of a group; none of a single source."""
+        """The two parts of a group; empty for a single source."""
         if node < self._sources:
             return ()
         merge = self._merges[node - self._sources]
         return merge.left, merge.right
 
-    def hidden(self, node: int) -> float:
-        """The spread of content that splitting the group would show; 0 for a single source."""
+    def variation(self, node: int) -> float:
+        """Variation that splitting the group would reveal; 0 for a single source."""
         return 0.0 if node < self._sources else self._merges[node - self._sources].cost
 
     def members(self, node: int) -> tuple[int, ...]:
-        """The sources in a group, ascending."""
-        found, open_nodes = [], [node]
+        """Sources in a group, ascending."""
+        leaves, open_nodes = [], [node]
         while open_nodes:
             parts = self.children(open_nodes[-1])
             if not parts:
-                found.append(open_nodes[-1])
+                leaves.append(open_nodes[-1])
             open_nodes[-1:] = parts
-        return tuple(sorted(found))
+        return tuple(sorted(leaves))
 
     def worth_splitting(self, nodes: Sequence[int], values: Sequence[float], count: int) -> list[int]:
-        """The groups with the most money times hidden spread, at most `count`; never single sources."""
-        scores = {n: max(v, 0.0) * self.hidden(n) for n, v in zip(nodes, values, strict=True) if self.children(n)}
+        """At most `count` groups with the largest product of value and hidden variation; never single sources."""
+        scores = {
+            n: max(v, 0.0) * self.variation(n) for n, v in zip(nodes, values, strict=True) if self.children(n)
+        }
         ranked = sorted((n for n in scores if scores[n] > 0), key=lambda n: (-scores[n], n))
         return ranked[:count]

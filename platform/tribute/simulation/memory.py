@@ -1,4 +1,4 @@
-"""How many trajectories fit into a memory budget.
+"""Number of trajectories that fit into a memory budget.
 
 Legend: P parameters, p of the scope, K units.
 """
@@ -12,15 +12,15 @@ from tribute.training import Recipe
 
 GIB = 2**30
 ACTIVATIONS = 3
-"""Bytes of activations at the peak of a step for each that the forward pass keeps; 1.4 to 2.7 were measured, most
-where a transformer's logits weigh most."""
+"""Peak bytes of activations in a step, as a multiple of those that the forward pass keeps. Measured: 1.4 to 2.7,
+most for transformers with large logits."""
 
 
 def trajectory_bytes(recipe: Recipe, settings: SimulationSettings) -> int:
-    """Bytes that one more trajectory in a stack takes at the peak of a step, at most.
+    """Upper bound of the bytes that one more trajectory takes at the peak of a step.
 
-    Parameters, optimizer slots, gradient and the update's intermediate results; and `ACTIVATIONS` times what a
-    part of a batch keeps for its backward pass.
+    Counts parameters, optimizer slots, gradient and intermediate results of the update, and `ACTIVATIONS` times
+    the bytes that a micro-batch keeps for its backward pass.
     """
     scope = Scope(recipe.task, settings.scope)
     slots = len(recipe.rule.optimizer.init(torch.zeros(1)))
@@ -29,29 +29,31 @@ def trajectory_bytes(recipe: Recipe, settings: SimulationSettings) -> int:
 
 
 def saved_bytes(recipe: Recipe, scope: Scope) -> int:
-    """Bytes that the forward pass of the first part of a batch keeps for the scope's backward pass."""
-    [part, *_] = recipe.parts(recipe.schedule.order, 0, torch.ones(len(recipe.data.source_ids)).to(recipe.device))
+    """Bytes that the forward pass of the first micro-batch keeps for the backward pass of the scope."""
+    [micro_batch, *_] = recipe.micro_batches(
+        recipe.schedule.order, 0, torch.ones(len(recipe.data.source_ids)).to(recipe.device)
+    )
     theta_P = recipe.initial().theta
     task = scope.task_at(theta_P)
-    return kept_bytes(lambda own_P: task.losses(own_P, part.batch), scope.of(theta_P))
+    return kept_bytes(lambda theta_p: task.losses(theta_p, micro_batch.batch), scope.of(theta_P))
 
 
 def largest_chunk(recipe: Recipe, settings: SimulationSettings) -> int:
-    """The number of units that a worker simulates at once: at most `chunk`, and within `memory_gib`.
+    """Number of units that a worker simulates at once: at most `chunk`, within `memory_gib`.
 
-    Beside a narrow scope the whole model runs once.
+    With a narrow scope, the whole model also runs once.
 
     Raises:
-        ConfigError: not even one fits.
+        ConfigError: not even one unit fits.
     """
-    each = trajectory_bytes(recipe, settings)
+    trajectory = trajectory_bytes(recipe, settings)
     whole = settings.model_copy(update={"scope": "all", "mode": "paired"})
-    beside = 0 if Scope(recipe.task, settings.scope).whole else trajectory_bytes(recipe, whole)
-    fitting = int((settings.memory_gib * GIB - beside) // each) - 1
+    unperturbed = 0 if Scope(recipe.task, settings.scope).whole else trajectory_bytes(recipe, whole)
+    fitting = int((settings.memory_gib * GIB - unperturbed) // trajectory) - 1
     if fitting < 1:
         raise ConfigError(
             f"simulation.memory_gib is {settings.memory_gib}, but a trajectory of this model takes "
-            f"{each / GIB:.2f} GiB and two are needed. Raise it, narrow simulation.scope, or raise "
+            f"{trajectory / GIB:.2f} GiB and two are needed. Raise it, narrow simulation.scope, or raise "
             "training.accumulation"
         )
     return min(settings.chunk, fitting)

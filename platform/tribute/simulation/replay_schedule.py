@@ -1,4 +1,4 @@
-"""The steps that a simulation runs, whatever it simulates: a recorded training again, or further steps.
+"""The steps of a simulation: the last recorded steps again, or further steps from a checkpoint.
 
 Legend: P parameters, S sources.
 """
@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.config import SimulationSettings
-from tribute.training import BatchOrder, MicroBatch, Recipe, Schedule, State, UpdateRule
+from tribute.training import BatchOrder, MicroBatch, Order, Recipe, State, UpdateRule
 
 
 @dataclass(frozen=True)
 class ReplaySchedule:
-    """Steps of a schedule under an update rule, from a state in which every source has weight `weight`."""
+    """Learning rates and batches of some steps, their update rule, and the weight of every unperturbed source."""
 
     recipe: Recipe
-    schedule: Schedule
+    rates: NDArray[np.float64]
+    order: Order
     rule: UpdateRule
     steps: range
     weight: float
@@ -26,11 +28,11 @@ class ReplaySchedule:
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
-        return float(self.schedule.rates[step])
+        return float(self.rates[step])
 
-    def parts(self, step: int, weights_S: Tensor) -> list[MicroBatch]:
-        """The examples of a step with their weights, [..., S] to [..., B]."""
-        return self.recipe.parts(self.schedule.order, step, weights_S)
+    def micro_batches(self, step: int, weights_S: Tensor) -> list[MicroBatch]:
+        """Examples of a step with their weights, [..., S] to [..., B]."""
+        return self.recipe.micro_batches(self.order, step, weights_S)
 
     def base_weights(self) -> Tensor:
         """Weights of the unperturbed run, [S]."""
@@ -38,16 +40,17 @@ class ReplaySchedule:
 
 
 def replay(recipe: Recipe, settings: SimulationSettings) -> ReplaySchedule:
-    """The last part of the recorded training, in learning-rate mass."""
+    """The last part of the recorded training: `horizon` of its learning-rate mass."""
     steps = range(recipe.horizon_start(settings.horizon), recipe.steps)
     damping = _damping(recipe, 0.0, float(recipe.schedule.rates[steps.start :].sum()))
-    return ReplaySchedule(recipe, recipe.schedule, recipe.rule, steps, settings.weight, damping)
+    rates, order = recipe.schedule.rates, recipe.schedule.order
+    return ReplaySchedule(recipe, rates, order, recipe.rule, steps, settings.weight, damping)
 
 
 def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Tensor) -> ReplaySchedule:
-    """Further steps from a checkpoint, pulled back to it: the loss gets lambda / 2 |theta - theta_T|^2.
+    """Further steps from a checkpoint, with the penalty lambda / 2 |theta - theta_T|^2 added to the loss.
 
-    At convergence the response to a source is (G + lambda I)^-1 g_s; stopping after h steps of rate alpha acts
+    At convergence the response to a source is (G + lambda I)^-1 g_s. Stopping after h steps of rate alpha acts
     like additional damping 1 / (alpha h).
     """
     rate = settings.learning_rate or float(recipe.schedule.rates[-1])
@@ -56,16 +59,16 @@ def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Te
     rule = UpdateRule(recipe.rule.optimizer, recipe.rule.clip_norm, settings.damping, checkpoint_P)
     rates = np.full(settings.steps, rate)
     damping = _damping(recipe, settings.damping, rate * settings.steps)
-    return ReplaySchedule(recipe, Schedule(rates, order), rule, range(settings.steps), settings.weight, damping)
+    return ReplaySchedule(recipe, rates, order, rule, range(settings.steps), settings.weight, damping)
 
 
-def start_of(recipe: Recipe, course: ReplaySchedule, state: State, before: int) -> State:
-    """The state at the start of the course: the training, run up from the recorded state before step `before`."""
-    return recipe.run(state, range(before, course.steps.start), torch.ones_like(course.base_weights()))
+def start_of(recipe: Recipe, schedule: ReplaySchedule, state: State, before: int) -> State:
+    """State at the start of the schedule: train on from the recorded state before step `before`."""
+    return recipe.run(state, range(before, schedule.steps.start), torch.ones_like(schedule.base_weights()))
 
 
 def _damping(recipe: Recipe, pull: float, mass: float) -> float | None:
-    """lambda + 1 / (alpha h), with alpha = rate / (1 - momentum); None for optimizers that scale coordinates."""
+    """lambda + 1 / (alpha h), with alpha = rate / (1 - momentum); None for Adam, which scales coordinates."""
     if recipe.training.optimizer != "sgd":
         return None
     return pull + (1 - recipe.training.momentum) / mass

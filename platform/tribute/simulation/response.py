@@ -1,20 +1,25 @@
-"""A response on disk."""
+"""Responses on disk, and the one-step response of tail-patch.
+
+Legend: P parameters, S sources.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from tribute.errors import SimulationError
+from tribute.training import MicroBatch, Recipe, State, advance
 from tribute_storage.atomic import write_atomically
 
 
 @dataclass(frozen=True)
 class ResponseFile:
-    """Where a unit's response in one replicate lies, and the SHA-256 that it must have."""
+    """Path of a unit's response in one replicate, and its recorded SHA-256."""
 
     unit_id: str
     replicate: int
@@ -22,21 +27,21 @@ class ResponseFile:
     sha256: str
 
     def verify(self) -> None:
-        """Check the file.
+        """Check that the file is the recorded one.
 
         Raises:
-            SimulationError: it is not the one that was simulated.
+            SimulationError: the file is missing, or its SHA-256 differs.
         """
         check_file(self.path, self.sha256, "simulate again under another simulation.checkpoint_every")
 
     def load(self, device: torch.device) -> Tensor:
-        """The response, [P]; raises what `verify` raises."""
+        """Read the response, [P]; raises what `verify` raises."""
         self.verify()
         return safetensors.torch.load_file(self.path, device=str(device))["response"]
 
 
 def write_response(path: Path, response_P: Tensor) -> str:
-    """Write a response as safetensors; the SHA-256 of the file."""
+    """Write a response as safetensors and return the SHA-256 of the file."""
     content = safetensors.torch.save({"response": response_P.contiguous()})
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -45,17 +50,42 @@ def write_response(path: Path, response_P: Tensor) -> str:
 def check_file(path: Path, sha256: str, otherwise: str) -> None:
     """Check that a file is the one that the lake recorded.
 
+    Args:
+        otherwise: the remedy for a user without a backup, as an imperative clause.
+
     Raises:
-        SimulationError: it is missing or another one; `otherwise` says what to do without a backup.
+        SimulationError: the file is missing, or its SHA-256 differs.
     """
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise SimulationError(
-            f"{path} is missing or is not the file that the lake recorded (SHA-256 {sha256[:12]}...). "
+            f"{path} is missing or differs from the recorded file (SHA-256 {sha256[:12]}...). "
             f"Restore it from a backup, or {otherwise}"
         )
 
 
 def relative_change(path: Path, other: Path) -> float:
-    """|other - response| / |response| of two response files: how far a response depends on its size."""
+    """|other - response| / |response| of two response files."""
     response_P, other_P = (safetensors.torch.load_file(each)["response"].double() for each in (path, other))
     return float((other_P - response_P).norm() / response_P.norm().clamp(min=1e-300))
+
+
+def patch_responses(recipe: Recipe, state: State, sources: tuple[int, ...], examples: int = 64) -> Tensor:
+    """theta - theta after one more training step on each source's own examples, [S, P].
+
+    The step uses the optimizer state of `state` and the mean learning rate of the training; the last rate of a
+    decaying schedule would hardly change the parameters.
+
+    Args:
+        examples: largest number of examples in a step, evenly spaced over the source.
+
+    Source: tail-patch of TrackStar, arXiv 2410.17413, applied to sources.
+    """
+    rate, responses = float(recipe.schedule.rates.mean()), []
+    for source in sources:
+        members = np.flatnonzero(recipe.data.source_N == source)
+        chosen = members[np.unique(np.linspace(0, len(members) - 1, min(examples, len(members))).astype(int))]
+        batch, _ = recipe.data.batch(chosen, recipe.device)
+        weights = torch.ones(len(chosen), device=recipe.device)
+        after = advance(recipe.task, recipe.rule, state, [MicroBatch(batch, weights)], rate, recipe.steps)
+        responses.append(state.theta - after.theta)
+    return torch.stack(responses)

@@ -1,4 +1,4 @@
-"""Tangent simulation: the exact derivative of the final parameters by a unit's weight, in forward mode.
+"""Tangent simulation: exact derivatives of the final parameters by the weight of each unit, in forward mode.
 
 Legend: P parameters, p of the scope, S sources, K units.
 """
@@ -19,62 +19,66 @@ class Tangent:
     """r_u = d theta_T / d w along change_u: one primal run, and K tangents pushed through every step.
 
     Args:
-        change_KS: which sources' weights each unit moves, [K, S].
-        gauss_newton: curvature that is never negative, for steps far from convergence.
+        change_KS: the sources whose weight each unit changes, [K, S].
+        gauss_newton: use the Gauss-Newton matrix, which is positive semidefinite, instead of the Hessian.
 
     Source: the single-trajectory form of arXiv 2511.19803; the forward-mode dual of arXiv 2503.13751.
     """
 
-    course: ReplaySchedule
+    schedule: ReplaySchedule
     scope: Scope
     change_KS: Tensor
     gauss_newton: bool
 
     def begin(self, state: State) -> Ensemble:
-        """Tangents of 0: what happened before the horizon is not differentiated."""
+        """Start all tangents at 0: steps before the horizon are not differentiated."""
         narrow = self.scope.of(state.theta)
         zero = narrow.new_zeros(len(self.change_KS), narrow.shape[-1])
         failed = torch.full((len(self.change_KS),), -1, device=narrow.device)
         return Ensemble(state, State(zero, tuple(zero.clone() for _ in state.slots)), failed)
 
-    def advance(self, stack: Ensemble, step: int) -> Ensemble:
-        """One step of the primal and of all tangents.
+    def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
+        """Run one step of the primal and of all tangents.
 
         Raises:
-            NonFinite: the primal left the finite numbers.
+            NonFinite: the primal is no longer finite.
         """
-        course, rate, scope = self.course, self.course.rate(step), self.scope
-        parts = course.parts(step, course.base_weights())
-        alive_KS = self.change_KS.to(stack.base.theta.device) * (stack.failed < 0)[:, None]
-        changes = [part.weights for part in course.parts(step, alive_KS)]
-        slope_P = gradient(course.recipe.task, stack.base.theta, parts)
-        rest = outside_square(course.rule, scope, stack.base.theta, slope_P)
-        moved = advance_tangents(
-            scope.task_at(stack.base.theta),
-            scoped_rule(course.rule, scope),
-            State(scope.of(stack.base.theta), tuple(scope.of(slot) for slot in stack.base.slots)),
-            stack.moved,
-            parts,
+        schedule, rate, scope = self.schedule, self.schedule.rate(step), self.scope
+        micro_batches = schedule.micro_batches(step, schedule.base_weights())
+        alive_KS = self.change_KS.to(ensemble.base.theta.device) * (ensemble.failed < 0)[:, None]
+        changes = [micro_batch.weights for micro_batch in schedule.micro_batches(step, alive_KS)]
+        gradient_P = gradient(schedule.recipe.task, ensemble.base.theta, micro_batches)
+        rest = outside_square(schedule.rule, scope, ensemble.base.theta, gradient_P)
+        perturbed = advance_tangents(
+            scope.task_at(ensemble.base.theta),
+            scoped_rule(schedule.rule, scope),
+            State(scope.of(ensemble.base.theta), tuple(scope.of(slot) for slot in ensemble.base.slots)),
+            ensemble.perturbed,
+            micro_batches,
             changes,
             rate,
             step,
             gauss_newton=self.gauss_newton,
             rest_square=rest,
         )
-        base = course.rule.apply(stack.base, slope_P, rate, step)
+        base = schedule.rule.apply(ensemble.base, gradient_P, rate, step)
         if not torch.isfinite(base.theta.sum()):
-            raise NonFinite(step, course.steps.stop)
-        return self._checked(Ensemble(base, moved, stack.failed), step)
+            raise NonFinite(step, schedule.steps.stop)
+        return self._checked(Ensemble(base, perturbed, ensemble.failed), step)
 
-    def responses(self, stack: Ensemble) -> Responses:
-        """The derivatives, per unit of weight."""
-        return Responses(stack.base.theta, stack.moved.theta, stack.failed)
+    def responses(self, ensemble: Ensemble) -> Responses:
+        """Derivatives, per unit of weight."""
+        return Responses(ensemble.base.theta, ensemble.perturbed.theta, ensemble.failed)
 
-    def drop(self, stack: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
-        """Give up some units: their tangents become 0."""
-        zero = State(stack.moved.theta.new_zeros(()), tuple(slot.new_zeros(()) for slot in stack.moved.slots))
-        return Ensemble(stack.base, replaced(stack.moved, rows_K, zero), stack.failed.masked_fill(rows_K, step))
+    def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
+        """Set the tangents of some units to 0."""
+        zero = State(
+            ensemble.perturbed.theta.new_zeros(()), tuple(slot.new_zeros(()) for slot in ensemble.perturbed.slots)
+        )
+        return Ensemble(
+            ensemble.base, replaced(ensemble.perturbed, rows_K, zero), ensemble.failed.masked_fill(rows_K, step)
+        )
 
-    def _checked(self, stack: Ensemble, step: int) -> Ensemble:
-        finite = torch.isfinite(stack.moved.theta.sum(-1))
-        return stack if finite.all() else self.drop(stack, ~finite, step)
+    def _checked(self, ensemble: Ensemble, step: int) -> Ensemble:
+        finite = torch.isfinite(ensemble.perturbed.theta.sum(-1))
+        return ensemble if finite.all() else self.freeze(ensemble, ~finite, step)

@@ -1,10 +1,10 @@
-"""What is trained and what is measured: the `Task` contract and the built-in tasks."""
+"""Tasks: the model, its training loss and its measurement; the `Task` contract and the built-in tasks."""
 
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
-from tribute.tasks.flat import FlatTask, Losses, Scope, ScopedTask, build_task
-from tribute.tasks.hidden import Seen, forward_pass, loss_pass
-from tribute.tasks.memory import kept_bytes
+from tribute.tasks.flat import FlatTask, Losses, build_task, kept_bytes
+from tribute.tasks.hidden import ForwardPass, forward_pass, loss_pass
+from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Task
 
 __all__ = [
@@ -12,11 +12,11 @@ __all__ = [
     "ByteLm",
     "Classifier",
     "FlatTask",
+    "ForwardPass",
     "Losses",
     "Model",
     "Scope",
     "ScopedTask",
-    "Seen",
     "Task",
     "build_task",
     "forward_pass",

@@ -1,7 +1,8 @@
-"""A byte-level GPT: pre-norm blocks, GELU, learned positions, attention written out so that it differentiates
-in forward mode and vmaps over parameters.
+"""A byte-level GPT with pre-norm blocks, GELU and learned positions.
 
-Legend: B examples, T positions, D width, H heads, V = 256 bytes. A token of -1 is padding.
+Attention is written out, so that it supports forward-mode derivatives and vmap over parameters.
+
+Legend: B examples, T positions, D width, H heads, V tokens. A token of -1 is padding.
 """
 
 import math
@@ -12,8 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tribute.tasks.task import Batch, Model
-
-VOCABULARY = 256
 
 
 class TransformerBlock(nn.Module):
@@ -48,9 +47,9 @@ class TransformerBlock(nn.Module):
 class ByteGpt(nn.Module):
     """Bytes in, logits of the next byte out: [B, T] to [B, T, V]. Input and output embeddings are shared."""
 
-    def __init__(self, context: int, width: int, heads: int, layers: int) -> None:
+    def __init__(self, context: int, width: int, heads: int, layers: int, vocabulary: int = 256) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, width)
+        self.embedding = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(0.02 * torch.randn(context, width))
         self.blocks = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -65,9 +64,9 @@ class ByteGpt(nn.Module):
 
 @dataclass(frozen=True)
 class ByteLm:
-    """Language modelling of bytes; a row is a window of context + 1 tokens, -1 where padded.
+    """Language modelling of bytes. A row is a window of context + 1 tokens; -1 is padding.
 
-    Shapes: the column `tokens` is [N, context + 1], bytes from 0 to 255.
+    Shapes: the column `tokens` is [N, context + 1], tokens from 0 to `vocabulary` - 1.
 
     >>> task = tribute.ByteLm(context=8, width=8, heads=2, layers=1)
     >>> windows = {name: {"tokens": numpy.full((4, 9), ord(name))} for name in "ab"}
@@ -79,10 +78,11 @@ class ByteLm:
     width: int = 48
     heads: int = 4
     layers: int = 2
+    vocabulary: int = 256
 
     def build(self) -> nn.Module:
         """The transformer, freshly initialised."""
-        return ByteGpt(self.context, self.width, self.heads, self.layers)
+        return ByteGpt(self.context, self.width, self.heads, self.layers, self.vocabulary)
 
     def training_loss(self, model: Model, batch: Batch) -> Tensor:
         """Mean negative log-likelihood per byte of each window, [B], nats."""
@@ -90,7 +90,7 @@ class ByteLm:
         return -log_likelihood_BT.sum(-1) / present_BT.sum(-1).clamp(min=1)
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
-        """Log-likelihood of all bytes of each row after its first, [Q], nats."""
+        """Log-likelihood of all bytes of each row but the first, [Q], nats."""
         log_likelihood_BT, _ = _next_byte(model, queries["tokens"])
         return log_likelihood_BT.sum(-1)
 

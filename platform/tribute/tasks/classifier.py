@@ -18,11 +18,20 @@ ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tan
 
 @dataclass(frozen=True)
 class Classifier:
-    """Cross-entropy training; measures the margin of the true class, or its log-likelihood.
+    """Cross-entropy training; the measurement is the margin of the true class, or its log-likelihood.
 
-    The margin log p - log(1 - p), the measurement of TRAK (arXiv 2303.14186), stays informative where a
-    confident model's log-likelihood rounds to 0, and a month's sum of margins is not ruled by the few queries
-    that the model gets badly wrong.
+    The margin log p - log(1 - p) is the measurement of TRAK (arXiv 2303.14186). It stays informative where the
+    log-likelihood of a confident model rounds to 0, and a few badly predicted queries do not dominate its sum.
+
+    Args:
+        features: length of a feature vector.
+        hidden: widths of the hidden layers.
+        classes: number of classes.
+        activation: gelu, relu, silu or tanh.
+        measure: margin or log_likelihood.
+
+    Raises:
+        ConfigError: the activation or measure is unknown.
 
     Shapes: the columns are `features`, [N, features], and `labels`, [N].
 
@@ -39,8 +48,8 @@ class Classifier:
     def __post_init__(self) -> None:
         if self.measure not in ("margin", "log_likelihood") or self.activation not in ACTIVATIONS:
             raise ConfigError(
-                f"task.options: measure is margin or log_likelihood, activation one of {', '.join(ACTIVATIONS)}; "
-                f"got {self.measure!r} and {self.activation!r}"
+                f"task.options: measure is {self.measure!r} and activation is {self.activation!r}. Set measure to "
+                f"margin or log_likelihood, and activation to one of {', '.join(ACTIVATIONS)}"
             )
 
     def build(self) -> nn.Module:

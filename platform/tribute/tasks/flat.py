@@ -1,12 +1,12 @@
-"""A task as functions of one flat parameter vector, which is what simulations move.
+"""A task as functions of one flat parameter vector.
 
-Legend: P parameters (of the task, or of a scope of it), B examples, Q query rows.
+Legend: P parameters, B examples, Q query rows.
 """
 
 import copy
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, cast
 
@@ -18,7 +18,6 @@ from tribute.config import TaskSettings
 from tribute.errors import ConfigError
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
-from tribute.tasks.scope import scoped_names
 from tribute.tasks.task import Batch, Model, Task
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
@@ -27,26 +26,26 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Losses(Protocol):
-    """Training losses as functions of flat parameters; works under vmap, grad and jvp over them."""
+    """Training losses as functions of flat parameters, compatible with vmap, grad and jvp over them."""
 
     def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
         ...
 
     def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
-        """What the model returns inside the training loss."""
+        """Outputs of the model inside the training loss."""
         ...
 
     def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Training losses, [B], from what the model returned."""
+        """Training losses, [B], as a function of the model's outputs."""
         ...
 
 
 class FlatTask:
-    """Losses and measurements of a task at theta, [P]: its trainable parameters, one after the other.
+    """Losses and measurements of a task at theta, [P]: the concatenation of its trainable parameters.
 
-    A parameter without `requires_grad` is frozen at the value that `Task.build` gives it. In bfloat16 the model's
-    forward and backward passes are rounded; parameters, losses and measurements stay float32.
+    A parameter without `requires_grad` keeps the value that `Task.build` gives it. With bfloat16, forward and
+    backward passes are rounded; parameters, losses and measurements stay float32.
     """
 
     def __init__(self, task: Task, precision: str = "float32") -> None:
@@ -60,28 +59,29 @@ class FlatTask:
         self._held = {CPU: {name: value.detach() for name, value in held if name not in trainable}}
 
     def initial(self, seed: int) -> Tensor:
-        """Parameters of a module built under `seed`, [P]; torch's global generator is left as it was."""
+        """Initial parameters under a seed, [P]; torch's global generator is restored."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = self.task.build()
         return self.flatten(dict(module.named_parameters()))
 
     def flatten(self, named: Mapping[str, Tensor]) -> Tensor:
-        """Named parameters as one vector, [P].
+        """Concatenate named parameters to one vector, [P].
 
         Raises:
-            ConfigError: one is missing or has another shape.
+            ConfigError: a parameter is missing or has another shape.
         """
         wrong = [name for name, shape in self.shapes.items() if name not in named or named[name].shape != shape]
         if wrong:
             raise ConfigError(
-                f"These parameters of the task are missing or have another shape: {', '.join(wrong)}"
+                f"These parameters of the task are missing or have another shape: {', '.join(wrong)}. Set "
+                "task.options to those of the stored model"
             )
         return torch.cat([named[name].detach().reshape(-1) for name in self.shapes])
 
     @property
     def evaluated(self) -> "FlatTask":
-        """The same task with training losses, too, in full precision and without dropout."""
+        """The same task, with training losses also in full precision and without dropout."""
         task = copy.copy(self)
         task._module, task._precision = self.measured, torch.float32
         return task
@@ -95,11 +95,11 @@ class FlatTask:
         return self.measure_at(self.pieces(theta_P), queries)
 
     def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
-        """What the model returns inside the training loss; raises what `outputs_at` raises."""
+        """Outputs of the model inside the training loss; raises what `outputs_at` raises."""
         return self.outputs_at(self.pieces(theta_P), batch)
 
     def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Training losses, [B], from what the model returned."""
+        """Training losses, [B], as a function of the model's outputs."""
         return self.task.training_loss(lambda *_: outputs, batch)
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -107,7 +107,7 @@ class FlatTask:
         return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
-        """`measure` at named parameters, in full precision, with the module in evaluation mode (no dropout)."""
+        """`measure` at named parameters, in full precision and evaluation mode (no dropout)."""
         return self.task.measurement(self._bound(self.measured, pieces, torch.float32), queries)
 
     def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -125,13 +125,13 @@ class FlatTask:
         self.task.training_loss(watched, batch)
         if len(seen) != 1:
             raise ConfigError(
-                f"The training loss calls the model {len(seen)} times; Gauss-Newton curvature needs one call. "
-                "Use curvature: hessian, or as an estimator gradient_dot"
+                f"The training loss calls the model {len(seen)} times, but Gauss-Newton curvature needs one call. "
+                "Use curvature: hessian, or the estimator gradient_dot"
             )
         return seen[0]
 
     def pieces(self, theta_P: Tensor) -> dict[str, Tensor]:
-        """The parameters by name, as views of theta."""
+        """Named parameters, as views of theta."""
         parts = theta_P.split([math.prod(shape) for shape in self.shapes.values()])
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
@@ -152,85 +152,24 @@ class FlatTask:
         return self._held[device]
 
 
-class ScopedTask:
-    """The same task as a function of the parameters in a scope alone, the others held at `rest_P`.
+def kept_bytes(evaluate: Callable[[Tensor], Tensor], theta_P: Tensor) -> int:
+    """Bytes that a function of the parameters keeps for its backward pass: the size of its activations."""
+    kept: dict[int, int] = {}
 
-    Under vmap over the scope's parameters, what does not depend on them (the frozen trunk's activations) is
-    computed once for all trajectories.
-    """
+    def keep(value: Tensor) -> Tensor:
+        kept[value.data_ptr()] = value.numel() * value.element_size()
+        return value
 
-    def __init__(self, task: FlatTask, names: tuple[str, ...], rest_P: Tensor) -> None:
-        self._task, self._names = task, names
-        self._rest = task.pieces(rest_P)
-
-    def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
-        """Training loss of each example, [B], nats."""
-        return self._task.losses_at(self._pieces(theta_P), batch)
-
-    def measure(self, theta_P: Tensor, queries: Batch) -> Tensor:
-        """Measurement of each query row, [Q], nats."""
-        return self._task.measure_at(self._pieces(theta_P), queries)
-
-    def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
-        """What the model returns inside the training loss."""
-        return self._task.outputs_at(self._pieces(theta_P), batch)
-
-    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Training losses, [B], from what the model returned."""
-        return self._task.losses_of_outputs(outputs, batch)
-
-    def _pieces(self, theta_P: Tensor) -> dict[str, Tensor]:
-        shapes = [self._task.shapes[name] for name in self._names]
-        parts = theta_P.split([math.prod(shape) for shape in shapes])
-        moved = {name: part.view(shape) for name, part, shape in zip(self._names, parts, shapes, strict=True)}
-        return self._rest | moved
-
-
-class Scope:
-    """The part of theta that a simulation lets move."""
-
-    def __init__(self, task: FlatTask, scope: str) -> None:
-        self.task, self.names = task, scoped_names(list(task.shapes), scope)
-        self.size = sum(math.prod(task.shapes[name]) for name in self.names)
-
-    @property
-    def whole(self) -> bool:
-        """Whether everything may move."""
-        return len(self.names) == len(self.task.shapes)
-
-    def widened(self) -> "Scope":
-        """The scope of all parameters of the same task."""
-        return Scope(self.task, "all")
-
-    def of(self, theta: Tensor) -> Tensor:
-        """The scope's part of a vector or stack, [..., P] to [..., P of the scope]."""
-        if self.whole:
-            return theta
-        parts = theta.split([math.prod(shape) for shape in self.task.shapes.values()], dim=-1)
-        return torch.cat([p for p, name in zip(parts, self.task.shapes, strict=True) if name in self.names], -1)
-
-    def lift(self, values: Tensor) -> Tensor:
-        """The inverse of `of`, with 0 outside the scope, [..., P of the scope] to [..., P]."""
-        if self.whole:
-            return values
-        parts = iter(values.split([math.prod(self.task.shapes[name]) for name in self.names], dim=-1))
-        sizes = {name: math.prod(shape) for name, shape in self.task.shapes.items()}
-        found = [
-            next(parts) if name in self.names else values.new_zeros(*values.shape[:-1], size)
-            for name, size in sizes.items()
-        ]
-        return torch.cat(found, -1)
-
-    def task_at(self, theta_P: Tensor) -> "FlatTask | ScopedTask":
-        """The task as a function of the scope's parameters, the others held at theta."""
-        return self.task if self.whole else ScopedTask(self.task, self.names, theta_P)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        evaluate(theta_P.clone().requires_grad_()).sum()
+    return sum(kept.values())
 
 
 def build_task(settings: TaskSettings | Task, precision: str = "float32") -> FlatTask:
-    """The task that `project.yaml` names, or a task object.
+    """Build the task that the `task` section of `project.yaml` names, or wrap a task object.
 
     Raises:
-        ConfigError: there is no such task or factory, or it does not take these options.
+        ConfigError: the task or factory does not exist, or rejects the options.
     """
     if not isinstance(settings, TaskSettings):
         return FlatTask(settings, precision)
@@ -247,7 +186,8 @@ def _import_factory(name: str) -> Any:
     module_name, colon, attribute = name.partition(":")
     if not colon:
         raise ConfigError(
-            f"Task {name!r} is unknown. Built in: {', '.join(BUILT_IN)}; your own: package.module:factory"
+            f"Task {name!r} is unknown. Use a built-in task ({', '.join(BUILT_IN)}) or your own: "
+            "package.module:factory"
         )
     try:
         return getattr(importlib.import_module(module_name), attribute)

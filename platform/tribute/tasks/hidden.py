@@ -1,4 +1,4 @@
-"""What a forward pass of queries or examples holds: prediction errors and the hidden states behind them.
+"""Prediction errors and hidden states of a forward pass of queries or examples.
 
 Legend: B rows, V model outputs, D hidden width; `...` stands for further dimensions, such as positions.
 """
@@ -15,36 +15,36 @@ from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.task import Batch, Model
 
-WIDTH = 192
-"""Hidden states are taken from the last layer backwards, as many layers as have this many values in all."""
+MAX_HIDDEN_WIDTH = 192
+"""Hidden states are taken from the last layer backwards, up to this many values in total."""
 REMEDY = "Use another readout.method than distilled, or another estimator than for_value"
 
 
-class Seen(NamedTuple):
-    """Measurements [B] nats, d f / d output [B, ..., V], and the last layers' hidden states, [B, ..., D] each."""
+class ForwardPass(NamedTuple):
+    """Measurements [B], nats; d f / d output [B, ..., V]; hidden states of the last layers, [B, ..., D] each."""
 
     measurement_B: Tensor
     error: Tensor
     hidden: list[Tensor]
 
 
-def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> Seen:
-    """One forward pass of query rows; only the measurement itself is differentiated, by the model's outputs.
+def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> ForwardPass:
+    """Forward pass of query rows; only the measurement is differentiated, by the outputs of the model.
 
-    Hidden states are what linear layers take in, and what the last layer with parameters gives out if that is
-    another one, of which the model makes its outputs, as with shared embeddings.
+    Hidden states are the inputs of linear layers. If the last layer with parameters is not linear, its output
+    counts too: with shared embeddings, the model computes its outputs from it.
 
     Raises:
-        ConfigError: the measurement calls the model more than once, or no hidden state has the outputs' shape.
+        ConfigError: the measurement calls the model more than once, or no hidden state matches the outputs' shape.
     """
     return _pass(task, theta_P, queries, task.task.measurement, "measurement")
 
 
-def loss_pass(task: FlatTask, theta_P: Tensor, examples: Batch) -> Seen:
-    """The same of training examples: their "measurement" is minus their training loss, without dropout.
+def loss_pass(task: FlatTask, theta_P: Tensor, examples: Batch) -> ForwardPass:
+    """Like `forward_pass`, for training examples: the measurement is minus the training loss, without dropout.
 
     Raises:
-        ConfigError: as `forward_pass`, of the training loss.
+        ConfigError: as `forward_pass`, for the training loss.
     """
 
     def likelihood(model: Model, batch: Batch) -> Tensor:
@@ -55,38 +55,38 @@ def loss_pass(task: FlatTask, theta_P: Tensor, examples: Batch) -> Seen:
 
 def _pass(
     task: FlatTask, theta_P: Tensor, batch: Batch, function: Callable[[Model, Batch], Tensor], what: str
-) -> Seen:
-    held: list[Tensor] = []
+) -> ForwardPass:
+    hidden: list[Tensor] = []
     outputs: list[Tensor] = []
-    beyond: list[Tensor] = []  # what the last layer gives out, unless it is linear
+    last: list[Tensor] = []  # output of the last layer, unless it is linear
     named = task.held_on(theta_P.device) | task.pieces(theta_P)
 
-    def watch(module: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> None:
+    def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         linear = isinstance(module, nn.Linear)
-        held.extend(taken[:1] if linear else ())
-        beyond[:] = [] if linear else [given]
+        hidden.extend(inputs[:1] if linear else ())
+        last[:] = [] if linear else [output]
 
-    def model(*given: Tensor) -> Tensor:
+    def model(*inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            output = functional_call(task.measured, named, given)
-        held.extend(each for each in beyond if each is not output)
+            output = functional_call(task.measured, named, inputs)
+        hidden.extend(state for state in last if state is not output)
         outputs.append(output.requires_grad_())
         return output
 
     with _watched(task.measured, watch), torch.enable_grad():
-        found_B = function(model, batch)
-        total = found_B.sum()
+        value_B = function(model, batch)
+        total = value_B.sum()
     if len(outputs) != 1:
         raise ConfigError(
-            f"The {what} calls the model {len(outputs)} times; prediction errors are read from one call. {REMEDY}"
+            f"The {what} calls the model {len(outputs)} times, but prediction errors need one call. {REMEDY}"
         )
     [error] = torch.autograd.grad(total, outputs)
-    return Seen(found_B.detach(), error, _last(held, outputs[0]))
+    return ForwardPass(value_B.detach(), error, _last(hidden, outputs[0]))
 
 
 @contextmanager
 def _watched(module: nn.Module, watch: Callable[..., None]) -> Iterator[None]:
-    """Call `watch` after every layer that holds parameters itself."""
+    """Call `watch` after every layer with parameters of its own."""
     leaves = [m for m in module.modules() if not list(m.children()) and list(m.parameters(recurse=False))]
     hooks = [leaf.register_forward_hook(watch) for leaf in leaves]
     try:
@@ -96,15 +96,15 @@ def _watched(module: nn.Module, watch: Callable[..., None]) -> Iterator[None]:
             hook.remove()
 
 
-def _last(held: list[Tensor], output: Tensor) -> list[Tensor]:
-    fitting = [h for h in held if h.is_floating_point() and h.shape[:-1] == output.shape[:-1]]
+def _last(hidden_states: list[Tensor], output: Tensor) -> list[Tensor]:
+    fitting = [h for h in hidden_states if h.is_floating_point() and h.shape[:-1] == output.shape[:-1]]
     chosen: list[Tensor] = []
     for hidden in reversed(fitting):
-        if chosen and sum(h.shape[-1] for h in chosen) + hidden.shape[-1] > WIDTH:
+        if chosen and sum(h.shape[-1] for h in chosen) + hidden.shape[-1] > MAX_HIDDEN_WIDTH:
             break
         chosen.append(hidden)
     if not chosen:
         raise ConfigError(
-            f"No linear layer of this model takes states of the shape of its outputs: nothing to go by. {REMEDY}"
+            f"No hidden state of this model has the shape of its outputs, except for the last dimension. {REMEDY}"
         )
     return chosen

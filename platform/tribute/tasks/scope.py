@@ -1,22 +1,104 @@
-"""Which parameters a simulation lets move, by their names."""
+"""The scope of a simulation: the parameters that respond, chosen by name.
 
+Legend: P parameters of the task, p of the scope, B examples, Q query rows.
+"""
+
+import math
 import re
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from tribute.errors import ConfigError
+from tribute.tasks.flat import FlatTask
+from tribute.tasks.task import Batch
+
+
+class ScopedTask:
+    """A task as a function of the parameters in a scope; the others are fixed at `rest_P`.
+
+    Under vmap over the scope's parameters, activations of the frozen trunk are computed once for all trajectories.
+    """
+
+    def __init__(self, task: FlatTask, names: tuple[str, ...], rest_P: Tensor) -> None:
+        self._task, self._names = task, names
+        self._rest = task.pieces(rest_P)
+
+    def losses(self, theta_p: Tensor, batch: Batch) -> Tensor:
+        """Training loss of each example, [B], nats."""
+        return self._task.losses_at(self._pieces(theta_p), batch)
+
+    def measure(self, theta_p: Tensor, queries: Batch) -> Tensor:
+        """Measurement of each query row, [Q], nats."""
+        return self._task.measure_at(self._pieces(theta_p), queries)
+
+    def outputs(self, theta_p: Tensor, batch: Batch) -> Tensor:
+        """Outputs of the model inside the training loss; raises what `FlatTask.outputs_at` raises."""
+        return self._task.outputs_at(self._pieces(theta_p), batch)
+
+    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Training losses, [B], as a function of the model's outputs."""
+        return self._task.losses_of_outputs(outputs, batch)
+
+    def _pieces(self, theta_p: Tensor) -> dict[str, Tensor]:
+        shapes = [self._task.shapes[name] for name in self._names]
+        parts = theta_p.split([math.prod(shape) for shape in shapes])
+        scoped = {name: part.view(shape) for name, part, shape in zip(self._names, parts, shapes, strict=True)}
+        return self._rest | scoped
+
+
+class Scope:
+    """The parameters that respond in a simulation."""
+
+    def __init__(self, task: FlatTask, scope: str) -> None:
+        self.task, self.names = task, scoped_names(list(task.shapes), scope)
+        self.size = sum(math.prod(task.shapes[name]) for name in self.names)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all parameters are in the scope."""
+        return len(self.names) == len(self.task.shapes)
+
+    def widened(self) -> "Scope":
+        """The scope of all parameters of the task."""
+        return Scope(self.task, "all")
+
+    def of(self, theta: Tensor) -> Tensor:
+        """Select the scope's entries, [..., P] to [..., p]."""
+        if self.whole:
+            return theta
+        parts = theta.split([math.prod(shape) for shape in self.task.shapes.values()], dim=-1)
+        return torch.cat([p for p, name in zip(parts, self.task.shapes, strict=True) if name in self.names], -1)
+
+    def lift(self, values: Tensor) -> Tensor:
+        """Inverse of `of`, with 0 outside the scope, [..., p] to [..., P]."""
+        if self.whole:
+            return values
+        parts = iter(values.split([math.prod(self.task.shapes[name]) for name in self.names], dim=-1))
+        sizes = {name: math.prod(shape) for name, shape in self.task.shapes.items()}
+        pieces = [
+            next(parts) if name in self.names else values.new_zeros(*values.shape[:-1], size)
+            for name, size in sizes.items()
+        ]
+        return torch.cat(pieces, -1)
+
+    def task_at(self, theta_P: Tensor) -> FlatTask | ScopedTask:
+        """The task as a function of the scope's parameters; the others are fixed at theta."""
+        return self.task if self.whole else ScopedTask(self.task, self.names, theta_P)
 
 
 def scoped_names(names: Sequence[str], scope: str) -> tuple[str, ...]:
-    """Names of the parameters in `scope`, in the model's own order.
+    """Names of the parameters in `scope`, in the order of the model.
 
     - `all`: every trainable parameter
     - `last_block`: the last numbered block and everything that the model registers after it
     - `head`: the last module that holds parameters itself
-    - `lora`: adapters, whose names hold `lora_`
-    - anything else is a regular expression that is searched in the names
+    - `lora`: adapters, whose names contain `lora_`
+    - anything else: a regular expression, searched in the names
 
     Raises:
-        ConfigError: nothing is in the scope, or the expression is not valid; lists the names.
+        ConfigError: no parameter matches, or the expression is invalid; lists the names.
     """
     if scope == "all":
         return tuple(names)
@@ -28,8 +110,8 @@ def scoped_names(names: Sequence[str], scope: str) -> tuple[str, ...]:
         chosen = _matching(names, "lora_" if scope == "lora" else scope)
     if not chosen:
         raise ConfigError(
-            f"simulation.scope {scope!r} holds no parameter of this model. It has: {', '.join(names[:20])}"
-            + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            f"simulation.scope {scope!r} matches no parameter of this model. Its parameters: "
+            f"{', '.join(names[:20])}" + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         )
     return tuple(chosen)
 
@@ -45,4 +127,7 @@ def _matching(names: Sequence[str], expression: str) -> list[str]:
     try:
         return [name for name in names if re.search(expression, name)]
     except re.error as error:
-        raise ConfigError(f"simulation.scope {expression!r} is not a regular expression: {error}") from None
+        raise ConfigError(
+            f"simulation.scope {expression!r} is not a valid regular expression: {error}. Correct it, or use all, "
+            "last_block, head or lora"
+        ) from None

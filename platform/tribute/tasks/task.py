@@ -1,8 +1,7 @@
-"""The contract between a user's model and tribute: how to build it, what it is trained on, what is measured.
+"""The contract between a user's model and tribute: how to build it, its training loss, and its measurement.
 
-Both functions are written like ordinary PyTorch; `model` is called with the parameters of the moment, which are
-a recorded trajectory's, a perturbed one's, or many at once under `torch.func.vmap`. So they must not change
-state, branch on tensor values, or leave torch.
+Both functions are ordinary PyTorch. `model` is called with recorded parameters, perturbed ones, or many at once
+under `torch.func.vmap`. So the functions must not change state, branch on tensor values, or leave torch.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +13,11 @@ Batch = Mapping[str, Tensor]
 """Columns of examples or query rows, each with the same leading dimension."""
 
 Model = Callable[..., Tensor]
-"""The module of `Task.build`, called with some parameters."""
+"""The module of `Task.build`, bound to some parameters."""
 
 
 class Task(Protocol):
-    """What a user writes to have their own model valued: how to build it, and two functions of a batch.
+    """A model with a training loss and a measurement: what you write to value your own model.
 
     Shapes: B examples of a batch, Q queries.
 
@@ -38,13 +37,13 @@ class Task(Protocol):
     """
 
     def build(self) -> nn.Module:
-        """A freshly initialised module; its randomness comes from torch's global generator."""
+        """Build a freshly initialised module; randomness comes from torch's global generator."""
         ...
 
     def training_loss(self, model: Model, batch: Batch) -> Tensor:
-        """Loss of each example, [B], nats: what training averages."""
+        """Loss of each example, [B], nats; training minimises the mean."""
         ...
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
-        """f(theta; q) of each query row, [Q], nats: higher is better, a log-likelihood as a rule."""
+        """f(theta; q) of each query row, [Q], nats; higher is better. Usually a log-likelihood."""
         ...

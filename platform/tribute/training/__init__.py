@@ -1,4 +1,4 @@
-"""Training as a pure function of state, batch and weights, and its recording."""
+"""Training as a pure function of state, batch and weights; recording and replay of trainings."""
 
 from tribute.training.adoption import Drift, adopt, load_checkpoint
 from tribute.training.recipe import NonFinite, Recipe

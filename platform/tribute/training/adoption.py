@@ -1,4 +1,4 @@
-"""Taking over a training that was recorded elsewhere: replay it, step by step, and compare.
+"""Adoption of a recorded training loop: replay it step by step and compare.
 
 Legend: P parameters.
 """
@@ -15,21 +15,21 @@ from torch import Tensor
 from tribute.errors import ConfigError, SimulationError
 from tribute.training.recipe import Recipe
 from tribute.training.recording import SUMS, Recording, read_recording, trace
-from tribute.training.step import TINY, State
+from tribute.training.step import NORM_FLOOR, State
 from tribute.training.trajectory import Trajectory, checkpoint_steps
 
 STEP_TOLERANCE = 1e-2
-"""The replay of a step may differ from the recording by this part of how far the step went."""
+"""Largest deviation of a replayed step from the recording, relative to the length of the step."""
 STRETCH_TOLERANCE = 5e-2
-"""Between two recorded states it may differ by this part of how far the parameters went."""
+"""Largest deviation between two recorded states, relative to the distance between them."""
 GROWTH = 0.5
-"""By this part an earlier difference may grow in a step: unstable trainings amplify rounding."""
+"""Largest relative growth of an earlier deviation in one step: unstable trainings amplify rounding."""
 ROUNDING = 1e-6
-"""Differences below this part of the parameters themselves are rounding."""
+"""Deviations below this fraction of the norm of the parameters count as rounding."""
 
 
 class Drift(SimulationError):
-    """The replay of a recorded training left it at this step."""
+    """The replay of a recorded training deviates from it at this step."""
 
     def __init__(self, folder: Path, step: int, drift: float) -> None:
         super().__init__(folder, step, drift)
@@ -38,23 +38,23 @@ class Drift(SimulationError):
     def __str__(self) -> str:
         folder, step, drift = self.args
         return (
-            f"The replay of {folder} drifts from it, first at step {step}: by {drift:.1e} of how far the "
-            "parameters went. Look there for what was not recorded: dropout, another loss, clipping, examples "
-            "changed on the way, or rounding that grows (float32 without TF32, lower learning rate, larger eps, "
-            "Recorder(every=...) below 100)"
+            f"The replay of {folder} drifts from the recording, first at step {step}, by {drift:.1e} of the "
+            "distance that the parameters travelled. Check what the recording does not hold: dropout, another "
+            "loss, clipping, modified examples. If rounding grows, use float32 without TF32, a lower learning "
+            "rate, a larger eps, or Recorder(every=...) below 100"
         )
 
 
 def adopt(recipe: Recipe, folder: Path) -> Trajectory:
-    """Replay the recipe's recording from each of its states to the next, and keep the states in `folder`.
+    """Replay the recipe's recording from each recorded state to the next, and keep the states in `folder`.
 
-    As every stretch starts from the recorded state, rounding cannot add up over the whole run. The state that is
-    kept where a stretch starts is the recorded one, and the last is the replay's own, so that a simulation from
-    any of them arrives at the last. Goes on from the last state in `folder`.
+    Every stretch starts from a recorded state, so rounding cannot accumulate over the whole run. The state kept at
+    the start of a stretch is the recorded one. The final state is that of the replay, so that a simulation from
+    any kept state ends there. An interrupted call resumes from the last state in `folder`.
 
     Raises:
-        ConfigError: `training` does not say what the recorded optimizer did; names the keys to write.
-        Drift: the replay is not the recorded training; names the first step at which it is not.
+        ConfigError: the `training` section does not match the recorded optimizer; names the keys to change.
+        Drift: the replay deviates from the recording; names the first such step.
     """
     assert recipe.recording is not None
     recording = read_recording(recipe.recording)
@@ -88,27 +88,27 @@ def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range
     everything = torch.ones(len(recipe.data.source_ids))
     end = recipe.run(start, steps, everything, after)
     recorded = theirs.load(steps.stop, recipe.device) if steps.stop in theirs.steps() else end
-    drift, moved = _distance(end.theta, recorded.theta), _distance(end.theta, start.theta)
-    if not drift <= STRETCH_TOLERANCE * moved + ROUNDING * float(start.theta.norm()):
-        raise Drift(recording.folder, steps.stop - 1, drift / max(moved, TINY))
+    drift, travelled = _distance(end.theta, recorded.theta), _distance(end.theta, start.theta)
+    if not drift <= STRETCH_TOLERANCE * travelled + ROUNDING * float(start.theta.norm()):
+        raise Drift(recording.folder, steps.stop - 1, drift / max(travelled, NORM_FLOOR))
     if steps.stop in keep:
         ours.save(steps.stop, end if steps.stop == recipe.steps else recorded)
 
 
 class _Watch:
-    """Compares the replay with the traces, step by step: what each step adds to the difference, for its length."""
+    """Compares the replay with the traces: the deviation that each step adds, relative to its length."""
 
     def __init__(self, recording: Recording, start_P: Tensor) -> None:
         self._recording, self._theta, self._apart = recording, start_P, np.zeros(SUMS)
 
     def look(self, step: int, theta_P: Tensor) -> None:
-        """Compare the parameters after `step` steps; raises Drift."""
+        """Compare the parameters after `step` steps with their trace; raises Drift."""
         apart = math.sqrt(2) * (np.array(trace(theta_P)) - self._recording.traces[step - 1])
         added, before = float(np.linalg.norm(apart - self._apart)), float(np.linalg.norm(self._apart))
-        moved = _distance(theta_P, self._theta)
-        allowed = STEP_TOLERANCE * moved + GROWTH * before + ROUNDING * float(theta_P.norm())
+        travelled = _distance(theta_P, self._theta)
+        allowed = STEP_TOLERANCE * travelled + GROWTH * before + ROUNDING * float(theta_P.norm())
         if not added <= allowed:
-            raise Drift(self._recording.folder, step - 1, added / max(moved, TINY))
+            raise Drift(self._recording.folder, step - 1, added / max(travelled, NORM_FLOOR))
         self._theta, self._apart = theta_P, apart
 
 
@@ -121,17 +121,17 @@ def _check_settings(recipe: Recipe, recording: Recording) -> None:
     wrong = {name: value for name, value in recording.settings.items() if ours[name] != value}
     if wrong:
         lines = "".join(f"\n  {name}: {value}" for name, value in wrong.items())
-        raise ConfigError(f"{recording.folder} was recorded under other settings. Write in `training`:{lines}")
+        raise ConfigError(f"{recording.folder} was recorded with other settings. Set in `training`:{lines}")
 
 
 def load_checkpoint(recipe: Recipe, path: Path) -> State:
-    """The state of a model that was trained elsewhere, without its optimizer's history.
+    """Load a model that was trained elsewhere, with a fresh optimizer state.
 
     Args:
         path: safetensors file of the module's `state_dict`.
 
     Raises:
-        ConfigError: it cannot be read, or does not fit the task.
+        ConfigError: the file cannot be read, or its parameters do not match the task.
     """
     try:
         named = safetensors.torch.load_file(path)

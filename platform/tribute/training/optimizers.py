@@ -1,6 +1,6 @@
 """Optimizers as pure functions: parameters, gradient and slots in, parameters and slots out.
 
-They act on any leading shape ([P], or [K, P] for K trajectories at once) and can be differentiated.
+They accept any leading shape ([P], or [K, P] for K trajectories) and are differentiable.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Slots = tuple[Tensor, ...]
 
 
 class Optimizer(Protocol):
-    """One update rule; `step` counts from 0."""
+    """An update rule; `step` counts from 0."""
 
     def init(self, theta: Tensor) -> Slots:
-        """Slots (momenta) before the first step, each shaped like `theta`."""
+        """Slots (momenta) before the first step, each of the shape of `theta`."""
         ...
 
     def update(
@@ -59,9 +59,9 @@ class Sgd:
 class Adam:
     """Adam: theta <- theta - rate m^ / (sqrt(v^ + eps_root) + eps), and AdamW when the decay is decoupled.
 
-    Inside the root eps keeps derivatives finite where a gradient is exactly 0; outside, as in torch.optim,
-    it does not, so tangents need `eps_root`. Coupled decay adds wd theta to the gradient, decoupled decay
-    multiplies theta by 1 - rate wd.
+    `eps_root` keeps derivatives finite where a gradient is exactly 0. `eps`, which torch.optim uses, does not, so
+    tangents need `eps_root`. Coupled decay adds wd theta to the gradient; decoupled decay multiplies theta by
+    1 - rate wd.
     """
 
     betas: tuple[float, float]
@@ -90,7 +90,7 @@ class Adam:
 
 
 def build_optimizer(settings: TrainingSettings) -> Optimizer:
-    """The optimizer that `training` names."""
+    """The optimizer that `training.optimizer` names."""
     if settings.optimizer == "sgd":
         return Sgd(settings.momentum, settings.weight_decay, settings.nesterov)
     return Adam(

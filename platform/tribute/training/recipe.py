@@ -1,6 +1,6 @@
-"""Everything that determines a training run besides its data, and how to run any part of it again.
+"""Everything that determines a training run, and a way to replay any range of its steps.
 
-Legend: P parameters, K trajectories, B examples of a part of the batch, S sources.
+Legend: P parameters, K trajectories, B examples of a micro-batch, S sources.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ OnStep = Callable[[int, State], None]
 
 
 class NonFinite(SimulationError):
-    """The parameters left the finite numbers at this step."""
+    """The parameters are no longer finite at this step."""
 
     def __init__(self, step: int, steps: int) -> None:
         super().__init__(step, steps)
@@ -35,16 +35,16 @@ class NonFinite(SimulationError):
     def __str__(self) -> str:
         step, steps = self.args
         return (
-            f"Parameters left the finite numbers at step {step} of {steps}. Lower training.learning_rate, set "
+            f"Parameters are no longer finite at step {step} of {steps}. Lower training.learning_rate, set "
             "training.clip_norm, or raise training.eps_root"
         )
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Task, optimizer, schedule and seed over a training set: `run` replays any stretch of it.
+    """Task, optimizer, schedule and seed over a training set; `run` replays any range of steps.
 
-    `recording` is the folder of a training that was recorded elsewhere: its batches and rates are followed.
+    `recording` is the folder of a recorded training loop, whose batches and rates are then used.
     """
 
     task_settings: TaskSettings | Task
@@ -56,56 +56,59 @@ class Recipe:
 
     @cached_property
     def task(self) -> FlatTask:
-        """The model and its two functions."""
+        """The model with its training loss and measurement."""
         return build_task(self.task_settings, self.training.precision)
 
     @cached_property
     def rule(self) -> UpdateRule:
-        """Clipping and the optimizer."""
+        """Clipping, then the optimizer."""
         return UpdateRule(build_optimizer(self.training), self.training.clip_norm)
 
     @cached_property
     def schedule(self) -> Schedule:
-        """Learning rate and examples of every step."""
+        """Learning rate and batch of every step."""
         if self.recording is not None:
             return read_recording(self.recording).schedule(len(self.data))
         return settings_schedule(self.training, len(self.data), self.seed)
 
     @property
     def steps(self) -> int:
-        """T, the length of the whole training."""
+        """T, the number of steps of the whole training."""
         return self.schedule.steps
 
     def horizon_start(self, horizon: float) -> int:
-        """The step from which a simulation of this part of the learning-rate mass runs."""
+        """First step of the last part of the training that holds `horizon` of the learning-rate mass."""
         return horizon_start(self.schedule.rates, horizon)
 
     def initial(self) -> State:
-        """x_0 of this seed."""
+        """x_0: the initial state of this seed."""
         theta_P = self.task.initial(self.seed).to(self.device)
         return State(theta_P, self.rule.optimizer.init(theta_P))
 
-    def parts(self, order: Order, step: int, weights_S: Tensor) -> list[MicroBatch]:
-        """The examples of a step with the weights that their sources' weights give them, [..., S] to [..., B]."""
-        found = []
-        for index, indices_B in enumerate(order.parts(step)):
+    def micro_batches(self, order: Order, step: int, weights_S: Tensor) -> list[MicroBatch]:
+        """Examples of a step; each has the weight of its source, [..., S] to [..., B]."""
+        micro_batches = []
+        for index, indices_B in enumerate(order.micro_batches(step)):
             batch, source_B = self.data.batch(indices_B, self.device)
             [dropout] = np.random.SeedSequence([self.seed, step, index]).generate_state(1)
-            found.append(MicroBatch(batch, weights_S[..., source_B], int(dropout)))
-        return found
+            micro_batches.append(MicroBatch(batch, weights_S[..., source_B], int(dropout)))
+        return micro_batches
 
     def run(self, state: State, steps: range, weights_S: Tensor, on_step: OnStep | None = None) -> State:
-        """The state after `steps`, starting from the state before them, under the given source weights.
+        """Return the state after `steps`, starting from the state before them, under the given source weights.
 
         Shapes: theta [P] with weights [S], or theta [K, P] with weights [K, S].
 
+        Args:
+            on_step: callback after each step; takes the number of the next step and the state.
+
         Raises:
-            NonFinite: parameters left the finite numbers; names the step.
+            NonFinite: the parameters are no longer finite; names the step.
         """
         weights_S = weights_S.to(self.device)
         for step in steps:
-            parts = self.parts(self.schedule.order, step, weights_S)
-            state = advance(self.task, self.rule, state, parts, float(self.schedule.rates[step]), step)
+            micro_batches = self.micro_batches(self.schedule.order, step, weights_S)
+            state = advance(self.task, self.rule, state, micro_batches, float(self.schedule.rates[step]), step)
             if not torch.isfinite(state.theta.sum()):
                 raise NonFinite(step, self.steps)
             if on_step is not None:

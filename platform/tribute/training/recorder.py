@@ -1,11 +1,11 @@
-"""Recording the user's own training loop, so that it can be replayed and simulated.
+"""Recorder for your own training loop, which can then be replayed and simulated.
 
 recorder = Recorder(folder, model, optimizer, clip_norm=1.0)
 for indices in loader:              # indices into tribute.training.training_set(project.corpus)
-    recorder.batch(indices)         # once per accumulated part
+    recorder.batch(indices)         # once for each micro-batch
     loss(model, indices).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()                # the recorder notices by itself
+    optimizer.step()                # the recorder hooks into this call
     optimizer.zero_grad()
 recorder.close()
 """
@@ -29,18 +29,18 @@ KINDS: dict[type, str] = {torch.optim.SGD: "sgd", torch.optim.Adam: "adam", torc
 
 
 class Recorder:
-    """Writes a recording while a loop of plain PyTorch trains; see the module's example.
+    """Writes a recording while a plain PyTorch loop trains; see the example of the module.
 
-    The loss of a part must be its mean, and the gradient of a step the mean over its parts, as usual.
+    The loss of a micro-batch must be a mean over examples, and the gradient of a step the mean over micro-batches.
 
     Args:
-        folder: where the recording goes; it must hold none yet.
-        optimizer: torch.optim.SGD, Adam or AdamW over all trainable parameters, in one group.
-        clip_norm: what the loop passes to `clip_grad_norm_`, if it does.
+        folder: new folder for the recording.
+        optimizer: torch.optim.SGD, Adam or AdamW over all trainable parameters, in one parameter group.
+        clip_norm: the norm passed to `clip_grad_norm_`, if the loop clips.
         every: steps between checkpoints.
 
     Raises:
-        ConfigError: the folder holds a recording, or the optimizer is one that cannot be replayed.
+        ConfigError: the folder already holds a recording, or the optimizer cannot be replayed.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Recorder:
         self._parameters = [value for value in model.parameters() if value.requires_grad]
         settings = optimizer_settings(optimizer, self._parameters) | {"clip_norm": clip_norm}
         if (folder / SETTINGS).exists():
-            raise ConfigError(f"{folder} holds a recording already. Choose another folder, or remove that one")
+            raise ConfigError(f"{folder} already holds a recording. Choose another folder, or delete this one")
         self._kind, self._optimizer, self._every = settings["optimizer"], optimizer, every
         self._trajectory, self._parts, self._step = Trajectory(folder), list[list[int]](), 0
         self._trajectory.save(0, self._state())
@@ -63,20 +63,24 @@ class Recorder:
         self._hook = optimizer.register_step_post_hook(lambda *_: self._stepped())
 
     def batch(self, indices: Iterable[int]) -> None:
-        """Say which examples the next backward pass is of.
+        """Record the examples of the next backward pass.
+
+        Args:
+            indices: indices into the training set, from 0.
 
         Raises:
-            ConfigError: there are none, or an index is negative.
+            ConfigError: no index is given, or one is negative.
         """
         part = [int(index) for index in indices]
         if not part or min(part) < 0:
             raise ConfigError(
-                f"recorder.batch got {part}: give the indices of the examples in the training set, counted from 0"
+                f"recorder.batch got {part}, but expects at least one index into the training set, from 0. Pass "
+                "the indices that the batch was drawn with"
             )
         self._parts.append(part)
 
     def close(self) -> None:
-        """Write the last checkpoint and stop listening."""
+        """Write the last checkpoint and remove the hook."""
         self._hook.remove()
         self._file.close()
         self._trajectory.save(self._step, self._state())
@@ -84,7 +88,7 @@ class Recorder:
     def _stepped(self) -> None:
         if not self._parts:
             raise ConfigError(
-                "optimizer.step() was called, but no batch was recorded: call recorder.batch(indices)"
+                "optimizer.step() was called, but no batch was recorded. Call recorder.batch(indices) first"
             )
         rate = float(self._optimizer.param_groups[0]["lr"])
         line = {"rate": rate, "parts": self._parts, "trace": trace(self._state().theta)}
@@ -108,25 +112,31 @@ class Recorder:
 
 
 def optimizer_settings(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """The keys of `training` that say what a torch optimizer does.
+    """Keys of the `training` section that describe a torch optimizer.
 
     Raises:
-        ConfigError: it is of another kind, has several groups, leaves parameters out, or uses an option that
-            cannot be replayed.
+        ConfigError: the optimizer is of another kind, has several parameter groups, omits parameters, or uses an
+            option that cannot be replayed.
     """
     kind = KINDS.get(type(optimizer))
     if kind is None:
         raise ConfigError(f"{type(optimizer).__name__} cannot be replayed. Use torch.optim.SGD, Adam or AdamW")
     if len(optimizer.param_groups) != 1:
-        raise ConfigError(f"The optimizer has {len(optimizer.param_groups)} parameter groups; give it one")
+        raise ConfigError(
+            f"The optimizer has {len(optimizer.param_groups)} parameter groups; only one can be replayed. Merge "
+            "them"
+        )
     group = optimizer.param_groups[0]
     if {id(p) for p in group["params"]} != {id(p) for p in parameters}:
-        raise ConfigError("The optimizer must hold exactly the model's trainable parameters")
+        raise ConfigError(
+            "The optimizer does not hold exactly the trainable parameters of the model. Pass it "
+            "[p for p in model.parameters() if p.requires_grad]"
+        )
     if group.get("decoupled_weight_decay"):
         kind = "adamw"
     refused = [name for name in ("amsgrad", "maximize", "dampening") if group.get(name)]
     if refused:
-        raise ConfigError(f"The optimizer's option {refused[0]} cannot be replayed. Switch it off")
+        raise ConfigError(f"The optimizer option {refused[0]} cannot be replayed. Switch it off")
     common = {"optimizer": kind, "weight_decay": float(group["weight_decay"])}
     if kind == "sgd":
         return common | {"momentum": float(group["momentum"]), "nesterov": bool(group["nesterov"])}

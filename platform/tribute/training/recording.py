@@ -1,7 +1,7 @@
-"""A training of the user's own, as its `Recorder` wrote it: batches, rates, states, and a trace of every step.
+"""A recorded training loop, as written by `Recorder`: batches, rates, states, and a trace of every step.
 
-A folder holds `recording.json` (the optimizer's settings), `steps.jsonl` (a line per step: its rate, the example
-indices of every accumulated part, and the trace) and `step-NNNNNNNN.safetensors` (states, as in a trajectory).
+A folder holds `recording.json` (settings of the optimizer), `steps.jsonl` (for each step: the rate, the example
+indices of every micro-batch, and the trace) and `step-NNNNNNNN.safetensors` (states, as in a trajectory).
 """
 
 import json
@@ -26,21 +26,18 @@ SUMS = 16
 
 @dataclass(frozen=True)
 class RecordedOrder:
-    """The examples of every step, as recorded."""
+    """Recorded example indices of every step."""
 
     batches: list[list[NDArray[np.int64]]]
 
-    def parts(self, step: int) -> list[NDArray[np.int64]]:
-        """Indices of the examples of a step, part by part."""
+    def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
+        """Example indices of a step, by micro-batch."""
         return self.batches[step]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a recorded training did: the settings of `training` that it used, and every step.
-
-    `traces` are those of the parameters after every step, [T, 16].
-    """
+    """A recorded training: its `training` settings, rates [T], batches, and traces of the parameters [T, 16]."""
 
     folder: Path
     settings: dict[str, Any]
@@ -49,10 +46,10 @@ class Recording:
     traces: NDArray[np.float64]
 
     def schedule(self, examples: int) -> Schedule:
-        """The recorded schedule over a training set of `examples`.
+        """The recorded schedule, for a training set of `examples` examples.
 
         Raises:
-            ConfigError: an index lies outside it.
+            ConfigError: an index lies outside the training set.
         """
         highest = max(int(part.max()) for parts in self.order.batches for part in parts)
         if highest >= examples:
@@ -64,9 +61,9 @@ class Recording:
 
 
 def trace(theta_P: Tensor) -> list[float]:
-    """sum_j theta_i cos(i) over i = r + 16 j, for r = 0..15, in float64: a sketch of the parameters, [16].
+    """Sketch of the parameters, [16]: sum_j theta_i cos(i) over i = r + 16 j, for r = 0..15, in float64.
 
-    As the mean of cos^2 is 1/2, two sketches lie about 1 / sqrt(2) as far apart as the parameters do.
+    The mean of cos^2 is 1/2, so the distance of two sketches is about 1 / sqrt(2) of that of the parameters.
     """
     waved_P = theta_P.detach().double().cpu() * _waves(theta_P.numel())
     sums: list[float] = functional.pad(waved_P, (0, -len(waved_P) % SUMS)).view(-1, SUMS).sum(0).tolist()
@@ -83,17 +80,17 @@ def read_recording(folder: Path) -> Recording:
     """Read a recording.
 
     Raises:
-        ConfigError: the folder holds none, or it stopped before its first step.
+        ConfigError: the folder holds no recording, or the recording has no step.
     """
     try:
         settings = json.loads((folder / SETTINGS).read_text())
         steps = [json.loads(line) for line in (folder / STEPS).read_text().splitlines()]
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{folder} holds no recorded training ({error}). Write one with `tribute.training.Recorder`"
+            f"{folder} holds no recorded training ({error}). Record one with `tribute.training.Recorder`"
         ) from None
     if not steps:
-        raise ConfigError(f"The training recorded in {folder} stopped before its first step")
+        raise ConfigError(f"The training recorded in {folder} has no step. Record it again")
     batches = [[np.array(part, dtype=np.int64) for part in step["parts"]] for step in steps]
     rates = np.array([step["rate"] for step in steps])
     traces = np.array([step["trace"] for step in steps])

@@ -1,4 +1,4 @@
-"""What happens at which step: learning rates, batches, and where a horizon begins."""
+"""Schedules: learning rates, batches, and the first step of a horizon."""
 
 import math
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ from tribute.config import TrainingSettings
 from tribute.errors import ConfigError
 
 ROUNDING = 1e-9
-"""Learning-rate mass that a horizon may miss: sums of equal rates are rounded."""
+"""Relative learning-rate mass that a horizon may lack, since sums of rates are rounded."""
 
 
 class Order(Protocol):
-    """Which examples each step sees."""
+    """The examples of each step."""
 
-    def parts(self, step: int) -> list[NDArray[np.int64]]:
-        """Indices of the examples of a step, in the parts in which their gradient is accumulated."""
+    def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
+        """Example indices of a step, by micro-batch."""
         ...
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What happens at every step of a training: its learning rate, [T], and its examples."""
+    """Learning rates, [T], and examples of every step of a training."""
 
     rates: NDArray[np.float64]
     order: Order
 
     @property
     def steps(self) -> int:
-        """T, the length of the whole training."""
+        """T, the number of steps."""
         return len(self.rates)
 
 
 def learning_rates(settings: TrainingSettings, steps: int) -> NDArray[np.float64]:
-    """The rate of every step, [steps]: a linear warm-up, then constant, cosine or linear decay."""
+    """Rate of every step, [steps]: a linear warm-up, then constant, cosine or linear decay."""
     warmup = math.ceil(settings.warmup * steps)
     rising = (np.arange(warmup) + 1) / max(warmup, 1)
     after = np.arange(steps - warmup) / max(steps - warmup - 1, 1)
@@ -59,7 +59,7 @@ def horizon_start(rates: NDArray[np.float64], horizon: float) -> int:
 
 @dataclass(frozen=True)
 class BatchOrder:
-    """A fresh permutation of the examples per epoch, derived from the seed; batches in `accumulation` parts."""
+    """A new permutation of the examples for each epoch; batches are cut into `accumulation` micro-batches."""
 
     examples: int
     batch_size: int
@@ -68,18 +68,18 @@ class BatchOrder:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Full batches in one pass; the rest of a permutation is left out."""
+        """Full batches in one epoch; the remainder of the permutation is skipped."""
         return self.examples // self.batch_size
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """Examples of the batch of `step`, [batch_size]."""
+        """Example indices of the batch of a step, [batch_size]."""
         epoch, position = divmod(step, self.steps_per_epoch)
         return _permutation(self.seed, epoch, self.examples)[
             position * self.batch_size : (position + 1) * self.batch_size
         ]
 
-    def parts(self, step: int) -> list[NDArray[np.int64]]:
-        """The batch of `step` in equal parts."""
+    def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
+        """The batch of a step in equal micro-batches."""
         return np.split(self.indices(step), self.accumulation)
 
 
@@ -92,12 +92,12 @@ def training_steps(settings: TrainingSettings, examples: int) -> int:
     """Number of steps of the whole training.
 
     Raises:
-        ConfigError: the corpus does not fill one batch.
+        ConfigError: the corpus has fewer examples than one batch.
     """
     if examples < settings.batch_size:
         raise ConfigError(
             f"training.batch_size is {settings.batch_size}, but the corpus has only {examples} examples. "
-            "Lower the batch size or add text"
+            "Lower the batch size, or add examples"
         )
     return max(1, round(settings.epochs * (examples // settings.batch_size)))
 

@@ -1,7 +1,7 @@
 """A training run on disk: its states at every tenth of the learning-rate mass.
 
-A trajectory is complete when its last state is there. States are written whole or not at all, so a training
-that was killed goes on from the last one.
+A trajectory is complete once its last state exists. States are written atomically, so an interrupted training
+resumes from the last one.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from tribute.training.recipe import CPU, OnStep, Recipe
 from tribute.training.step import State
 from tribute_storage.atomic import write_atomically
 
-PARTS = 10
+TENTHS = 10
 
 
 def checkpoint_steps(recipe: Recipe) -> list[int]:
-    """Steps before which the state is kept: the start of every tenth of the learning-rate mass, and the end."""
-    return sorted({recipe.horizon_start(part / PARTS) for part in range(1, PARTS + 1)} | {recipe.steps})
+    """Steps at which the state is saved: the start of every tenth of the learning-rate mass, and the end."""
+    return sorted({recipe.horizon_start(tenth / TENTHS) for tenth in range(1, TENTHS + 1)} | {recipe.steps})
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """The recorded states of one replicate."""
+    """The saved states of one replicate."""
 
     folder: Path
 
@@ -34,11 +34,11 @@ class Trajectory:
         return self.folder / f"step-{step:08d}.safetensors"
 
     def steps(self) -> list[int]:
-        """Steps whose state is on disk, ascending."""
+        """Steps of the saved states, ascending."""
         return sorted(int(path.stem.removeprefix("step-")) for path in self.folder.glob("step-*.safetensors"))
 
     def last_before(self, step: int) -> int:
-        """The last step, at most `step`, whose state is on disk."""
+        """Step of the last saved state, at most `step`."""
         return max(kept for kept in self.steps() if kept <= step)
 
     def save(self, step: int, state: State) -> None:
@@ -52,15 +52,12 @@ class Trajectory:
         return State(tensors.pop("theta"), tuple(tensors[name] for name in sorted(tensors)))
 
     def sha256(self, step: int) -> str:
-        """Hash of the file of the state before `step`."""
+        """SHA-256 of the file of the state before `step`."""
         return hashlib.sha256(self.path(step).read_bytes()).hexdigest()
 
 
 def record(recipe: Recipe, folder: Path, on_step: OnStep | None = None) -> Trajectory:
-    """Train as the recipe says and keep the states.
-
-    Goes on from the last state that is on disk.
-    """
+    """Train by the recipe and save the states; resumes from the last saved state."""
     trajectory = Trajectory(folder)
     keep = set(checkpoint_steps(recipe))
     if not trajectory.steps():

@@ -21,14 +21,14 @@ GROUPS = 128
 class SourceSums(NamedTuple):
     """Usage-weighted influence of a period by source, replicate and group of queries, nats; NaN: failed.
 
-    `residual_GS`: influence of sampled queries minus its prediction, 0 where every query was read out. `unlike_S`:
+    `residual_GS`: influence of sampled queries minus its prediction, 0 where every query was read out. `ood_S`:
     influence of queries unlike the corpus. Both are means over replicates, nats.
     """
 
     source_ids: tuple[str, ...]
     nats_RGS: NDArray[np.float64]
     residual_GS: NDArray[np.float64]
-    unlike_S: NDArray[np.float64]
+    ood_S: NDArray[np.float64]
     queries: int
     uses: float
 

@@ -67,7 +67,7 @@ def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
 def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:
     """Errors of the sums, [N, S] nats: as large as the influence of queries unlike the corpus; and of sampling."""
     rng = np.random.default_rng([seed, 2])
-    doubt_NS = rng.standard_normal((resamples, len(sums.unlike_S))) * np.abs(sums.unlike_S)
+    doubt_NS = rng.standard_normal((resamples, len(sums.ood_S))) * np.abs(sums.ood_S)
     if sampling and sums.residual_GS.any():
         drawn_NG = rng.standard_normal((resamples, len(sums.residual_GS)))
         doubt_NS += drawn_NG @ (sums.residual_GS - sums.residual_GS.mean(0))

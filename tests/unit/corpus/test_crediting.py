@@ -67,7 +67,7 @@ def test_a_source_that_only_repeats_itself_is_no_copier(tmp_path: Path) -> None:
         ("source_id,date\na,2025-01-01\n", "row 2: expected columns source_id,claimed, got source_id, date"),
         ("source_id,claimed\n,2025-01-01\n", "row 2: expected columns"),
         ("source_id,claimed\na,2025-01-01\na,2025-01-02\n", "row 3 repeats source a"),
-        ("source_id,claimed\na,yesterday\n", "row 2: 'yesterday' is not a day. Write it as 2026-10-31"),
+        ("source_id,claimed\na,yesterday\n", "row 2: 'yesterday' is not a date. Write it as 2026-10-31"),
     ],
 )
 def test_bad_claims_are_refused(tmp_path: Path, content: str, said: str) -> None:
@@ -79,7 +79,7 @@ def test_bad_claims_are_refused(tmp_path: Path, content: str, said: str) -> None
 
 def test_a_bad_date_of_a_document_is_refused(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "c.jsonl", rows("a", 20250101))
-    assert "row 1: column 'claimed': 20250101 is not a day" in refusal(lambda: read_corpus(text_settings(path)))
+    assert "row 1: column 'claimed': 20250101 is not a date" in refusal(lambda: read_corpus(text_settings(path)))
 
 
 def test_days_of_every_kind() -> None:

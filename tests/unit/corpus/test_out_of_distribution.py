@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tribute.config import InstalledDocsSettings
-from tribute.corpus import OutOfDistribution, OutOfDistributionTest, array_queries, read_corpus, text_queries
-from tribute.corpus.out_of_distribution import BLOCK, FEWEST
+from tribute.corpus import OutOfDistribution, OutOfDistributionDetector, array_queries, read_corpus, text_queries
+from tribute.corpus.out_of_distribution import MIN_HELD_OUT_ROWS, ROWS_AT_ONCE
 
 WINDOW = 65
 
@@ -29,28 +29,28 @@ def docs() -> tuple[dict, dict]:
     return joined[0], joined[1]
 
 
-def likeness(known: OutOfDistributionTest, texts: list[str]) -> OutOfDistribution:
-    return known.judge(text_queries([f"q{i}" for i in range(len(texts))], texts, WINDOW))
+def distribution(known: OutOfDistributionDetector, texts: list[str]) -> OutOfDistribution:
+    return known.assess(text_queries([f"q{i}" for i in range(len(texts))], texts, WINDOW))
 
 
-def rows(known: OutOfDistributionTest, columns: dict) -> np.ndarray:
+def rows(known: OutOfDistributionDetector, columns: dict) -> np.ndarray:
     """Whether each row alone would be unlike the corpus."""
     return known.similarity(columns) < known.thresholds[0]
 
 
 def test_text_of_the_corpus_is_familiar_and_foreign_text_is_not(docs) -> None:
     train, held_out = docs
-    known = OutOfDistributionTest.of(train, held_out)
+    known = OutOfDistributionDetector.of(train, held_out)
     assert not rows(known, train).any()
     assert rows(known, held_out).mean() <= 0.011
     noise = base64.b64encode(np.random.default_rng(0).bytes(6000)).decode()
     german = "Die Vergütung der Verlage richtet sich danach, was ihre Texte den Antworten genützt haben. " * 5
     english = "Return a new array of given shape and type, filled with ones, as the other functions do. " * 5
-    assert likeness(known, [noise[:65], noise, german, english]).unlike_Q.tolist() == [True, True, True, False]
+    assert distribution(known, [noise[:65], noise, german, english]).is_ood_Q.tolist() == [True, True, True, False]
 
 
 def test_features_near_the_training_data_are_familiar() -> None:
-    known = OutOfDistributionTest.of({"features": digits(2000, 1)}, {"features": digits(2000, 2)})
+    known = OutOfDistributionDetector.of({"features": digits(2000, 1)}, {"features": digits(2000, 2)})
     assert 0.001 < rows(known, {"features": digits(2000, 3)}).mean() < 0.03
     noise = np.random.default_rng(4).normal(size=(200, 40)).astype(np.float32)
     assert rows(known, {"features": noise}).mean() > 0.95
@@ -58,34 +58,34 @@ def test_features_near_the_training_data_are_familiar() -> None:
 
 def test_a_corpus_that_holds_nothing_out_is_compared_with_a_tenth_of_itself() -> None:
     train = {"features": digits(1000, 1)}
-    known = OutOfDistributionTest.of(train, {"features": train["features"][: FEWEST - 1]})
+    known = OutOfDistributionDetector.of(train, {"features": train["features"][: MIN_HELD_OUT_ROWS - 1]})
     assert known.seen is not None and len(known.seen) == 900
     assert 0.5 < known.thresholds[0] < 1
 
 
 def test_blocks_change_nothing() -> None:
-    tokens = np.random.default_rng(0).integers(0, 256, size=(BLOCK + 100, 9)).astype(np.int16)
-    known = OutOfDistributionTest.of({"tokens": tokens[:500]}, {"tokens": tokens[400:600]})
+    tokens = np.random.default_rng(0).integers(0, 256, size=(ROWS_AT_ONCE + 100, 9)).astype(np.int16)
+    known = OutOfDistributionDetector.of({"tokens": tokens[:500]}, {"tokens": tokens[400:600]})
     found = known.similarity({"tokens": tokens})
-    np.testing.assert_array_equal(found[BLOCK:], known.similarity({"tokens": tokens[BLOCK:]}))
+    np.testing.assert_array_equal(found[ROWS_AT_ONCE:], known.similarity({"tokens": tokens[ROWS_AT_ONCE:]}))
     assert (found[:500] == 1).all() and found[600:].mean() < 0.2
 
 
 def test_a_query_is_as_similar_as_its_rows_and_longer_ones_are_judged_more_sharply(docs) -> None:
-    known = OutOfDistributionTest.of(*docs)
+    known = OutOfDistributionDetector.of(*docs)
     queries = text_queries(["short", "long"], ["Return a new array", "Return a new array " * 20], WINDOW)
     each = known.similarity(queries.rows)
-    np.testing.assert_allclose(known.judge(queries).similarity_Q, [each[0], each[1:].mean()])
+    np.testing.assert_allclose(known.assess(queries).similarity_Q, [each[0], each[1:].mean()])
     assert list(known.thresholds) == sorted(known.thresholds) and len(known.thresholds) > 2
 
 
 def test_intervals_are_widened_by_how_unlike_a_query_is(docs) -> None:
-    known = OutOfDistributionTest.of(*docs)
-    found = likeness(known, ["Return a new array", "\x01\x02\x03\x04\x05\x06\x07\x08" * 8])
+    known = OutOfDistributionDetector.of(*docs)
+    found = distribution(known, ["Return a new array", "\x01\x02\x03\x04\x05\x06\x07\x08" * 8])
     assert found.widening_Q[0] == 1
     assert found.widening_Q[1] == pytest.approx(1 / (1 - known.thresholds[0]), rel=0.05)
 
 
 def test_columns_of_ones_own_are_not_judged() -> None:
-    known = OutOfDistributionTest.of({"sound": np.zeros((50, 3))}, {"sound": np.zeros((50, 3))})
-    assert not known.judge(array_queries(["q"], [[1.0, 2.0]], [0])).unlike_Q.any()
+    known = OutOfDistributionDetector.of({"sound": np.zeros((50, 3))}, {"sound": np.zeros((50, 3))})
+    assert not known.assess(array_queries(["q"], [[1.0, 2.0]], [0])).is_ood_Q.any()

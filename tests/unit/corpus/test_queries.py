@@ -52,7 +52,7 @@ def test_usage_falls_into_its_month_by_utc(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"query_id": "q000"}, "Query id 'q000' stands more than once"),
+        ({"query_id": "q000"}, "Query id 'q000' occurs more than once"),
         ({"weight": -1}, "row 2: column 'weight' is -1: .*at least 0"),
         ({"inclusion_probability": 0}, "row 2: column 'inclusion_probability' is 0: .*above 0"),
         ({"time": "2026-10-05"}, "row 2: column 'time' .*with its offset"),

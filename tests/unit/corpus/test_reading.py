@@ -116,7 +116,7 @@ BAD = {
     "empty text": (lambda root: jsonl(root, {"source": "a", "text": "  "}), r"row 1: column 'text'"),
     "empty source": (
         lambda root: jsonl(root, {"source": "a", "text": LONG}, {"source": "b", "text": "too short"}),
-        r"Source 'b' is empty.*window of 33 bytes.*more text",
+        r"Source 'b' is empty.*window of 33 bytes.*Add text",
     ),
     "one source": (lambda root: jsonl(root, {"source": "a", "text": LONG}), "at least two sources.*: a"),
     "no file": (lambda root: text(root / "nowhere.jsonl"), r"does not exist\. Correct corpus\.path"),

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tribute.errors import ConfigError
-from tribute.estimators import projection as module
 from tribute.estimators.projection import ENTRIES, BlockProjection, Projection, check_entries
 
 
@@ -38,15 +37,14 @@ def test_lifting_is_the_transpose(outputs: int) -> None:
 
 
 @pytest.mark.parametrize("entries", ENTRIES)
-def test_rows_that_are_not_held_are_drawn_again(entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_not_cached_are_drawn_again(entries: str) -> None:
     values_BP = torch.randn(2, 3000)
     expected = Projection(3000, 5, (0, 0), entries)(values_BP)
     size = {"rademacher": 1, "gaussian": 4}[entries]
-    monkeypatch.setattr(module, "HELD", 1500 * 5 * size)  # room for half of the rows
-    tight = Projection(3000, 5, (0, 0), entries)
+    tight = Projection(3000, 5, (0, 0), entries, cached_bytes=1500 * 5 * size)  # room for half of the rows
     assert torch.equal(tight(values_BP), expected)
     assert torch.equal(tight(values_BP), expected)
-    assert [begin for begin, _ in tight._held] == [0]
+    assert [begin for begin, _ in tight._cached] == [0]
 
 
 @pytest.mark.usefixtures("float64")
@@ -91,5 +89,5 @@ def test_matrices_are_projected_from_both_sides() -> None:
 
 
 def test_unknown_entries_are_told() -> None:
-    with pytest.raises(ConfigError, match="rademacher, gaussian; got 'sparse'"):
+    with pytest.raises(ConfigError, match=r"entries is 'sparse'. Set it to one of rademacher, gaussian"):
         check_entries("sparse")

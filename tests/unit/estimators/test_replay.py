@@ -8,7 +8,7 @@ import torch
 
 from tests.unit.estimators.small import loss_gradient, small_training, sources
 from tribute.estimators import Groups
-from tribute.estimators.replay import batch_slopes, parts_of, replayed, stretches
+from tribute.estimators.replay import batch_gradients, micro_batches_of, replayed, stretches
 from tribute.training import gradient
 
 
@@ -19,9 +19,9 @@ def test_the_replay_is_the_training_to_the_bit(tmp_path: Path) -> None:
     states = dict(replayed(trained))
     assert list(states) == list(range(trained.steps))
     last = trained.steps - 1
-    parts, rate = parts_of(trained, last), float(trained.recipe.schedule.rates[last])
-    slope_P = gradient(trained.task, states[last].theta, parts)
-    end = trained.recipe.rule.apply(states[last], slope_P, rate, last)
+    parts, rate = micro_batches_of(trained, last), float(trained.recipe.schedule.rates[last])
+    gradient_P = gradient(trained.task, states[last].theta, parts)
+    end = trained.recipe.rule.apply(states[last], gradient_P, rate, last)
     assert torch.equal(end.theta, trained.theta_P)
 
 
@@ -39,22 +39,22 @@ def test_slopes_of_groups_are_sums_over_their_examples(accumulation: int, tmp_pa
     trained = small_training(tmp_path, accumulation=accumulation)
     theta_P, groups = trained.theta_P, sources(trained)
     for step in range(3):
-        present, slope_gP = batch_slopes(trained, step, theta_P, groups)
-        indices = np.concatenate(trained.recipe.schedule.order.parts(step))
+        present, gradient_gP = batch_gradients(trained, step, theta_P, groups)
+        indices = np.concatenate(trained.recipe.schedule.order.micro_batches(step))
         assert present.tolist() == sorted(set(trained.data.source_N[indices]))
         expected_SP = torch.zeros(3, len(theta_P))
         for example in indices:
             expected_SP[trained.data.source_N[example]] += loss_gradient(trained.recipe, theta_P, example) / 8
-        torch.testing.assert_close(slope_gP, expected_SP[present], rtol=1e-12, atol=1e-14)
-        whole_P = gradient(trained.task, theta_P, parts_of(trained, step))
-        torch.testing.assert_close(slope_gP.sum(0), whole_P, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(gradient_gP, expected_SP[present], rtol=1e-12, atol=1e-14)
+        whole_P = gradient(trained.task, theta_P, micro_batches_of(trained, step))
+        torch.testing.assert_close(gradient_gP.sum(0), whole_P, rtol=1e-12, atol=1e-14)
 
 
 def test_a_batch_without_any_group_has_no_slopes(tmp_path: Path) -> None:
     trained = small_training(tmp_path)
     nobody = Groups(np.full(len(trained.data), -1), 2)
-    present, slope_gP = batch_slopes(trained, 0, trained.theta_P, nobody)
-    assert len(present) == 0 and slope_gP.shape == (0, trained.task.size)
+    present, gradient_gP = batch_gradients(trained, 0, trained.theta_P, nobody)
+    assert len(present) == 0 and gradient_gP.shape == (0, trained.task.size)
 
 
 def test_stretches_hold_about_equal_learning_rate_mass() -> None:

@@ -8,7 +8,7 @@ from scipy.stats import t as student
 
 from tribute.readout.distilled import (
     FOLDS,
-    WORTHWHILE,
+    MAX_SAMPLED_SHARE,
     Distilled,
     Sample,
     difference_estimate,
@@ -98,7 +98,7 @@ def test_the_sample_is_as_large_as_the_precision_asks_for(wanted: float) -> None
     assert found is not None
     drawn, worth = len(found.residual_nC), np.clip(month.truth_C, 0, None).sum()
     assert drawn == asked[-1] and drawn % FOLDS == 0
-    assert 200 < drawn < WORTHWHILE * 20_000
+    assert 200 < drawn < MAX_SAMPLED_SHARE * 20_000
     assert all(more <= 2 * less for less, more in pairwise(asked))
     half = 1.96 * month.estimate(drawn, 5).standard_error(np.eye(3)).max()
     assert 0.75 * wanted < half / worth < 1.25 * wanted

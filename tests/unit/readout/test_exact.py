@@ -52,8 +52,8 @@ def test_difference_is_the_measurement_minus_its_value_without_the_source() -> N
 def test_forward_mode_equals_backward_mode(dtype: torch.dtype, scope: str) -> None:
     torch.set_default_dtype(dtype)
     try:
-        moved = transformer(dtype, scope)
-        forward, backward = jvp(moved, texts()), adjoint(moved, texts())
+        perturbed = transformer(dtype, scope)
+        forward, backward = jvp(perturbed, texts()), adjoint(perturbed, texts())
         assert relative_error(forward.influence_QS, backward.influence_QS) < TOLERANCE[dtype]
         assert relative_error(forward.measurement_Q, backward.measurement_Q) < TOLERANCE[dtype]
     finally:
@@ -62,11 +62,11 @@ def test_forward_mode_equals_backward_mode(dtype: torch.dtype, scope: str) -> No
 
 @pytest.mark.usefixtures("float64")
 def test_the_difference_of_a_small_step_tends_to_the_derivative() -> None:
-    moved = transformer(torch.float64)
-    slope = jvp(moved, texts()).influence_QS
+    perturbed = transformer(torch.float64)
+    slope = jvp(perturbed, texts()).influence_QS
     errors = []
     for step in (1e-2, 1e-3, 1e-4):
-        small = PerturbedModel(moved.scope, moved.theta_P, step * moved.response_Sp)
+        small = PerturbedModel(perturbed.scope, perturbed.theta_P, step * perturbed.response_Sp)
         errors.append(relative_error(difference(small, texts()).influence_QS / step, slope))
     assert errors[0] > 5 * errors[1] > 25 * errors[2]  # first order: ten times smaller each
     assert errors[2] < 1e-3
@@ -75,31 +75,31 @@ def test_the_difference_of_a_small_step_tends_to_the_derivative() -> None:
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", list(METHODS))
 def test_memory_budgets_change_only_rounding(name: str) -> None:
-    moved = transformer(torch.float64, "last_block")
-    whole = METHODS[name](moved, texts(), 1.0)
+    perturbed = transformer(torch.float64, "last_block")
+    whole = METHODS[name](perturbed, texts(), 1.0)
     budgets = [gib for gib in (3e-4, 5e-4, 1e-3, 3e-3) if name != "difference" or gib > 4e-4]
-    cuts = {cut(moved, texts(), gib) for gib in budgets}
-    assert len(cuts) > 1 and min(c.sources for c in cuts) < len(moved.response_Sp)
+    cuts = {cut(perturbed, texts(), gib) for gib in budgets}
+    assert len(cuts) > 1 and min(c.sources for c in cuts) < len(perturbed.response_Sp)
     for budget in budgets:
-        found = METHODS[name](moved, texts(), budget)
+        found = METHODS[name](perturbed, texts(), budget)
         assert relative_error(found.influence_QS, whole.influence_QS) < 1e-12
         assert relative_error(found.measurement_Q, whole.measurement_Q) < 1e-12
 
 
 @pytest.mark.usefixtures("float64")
 def test_queries_do_not_depend_on_their_neighbours() -> None:
-    moved, rows = transformer(torch.float64), texts()
-    together = jvp(moved, rows).influence_QS
+    perturbed, rows = transformer(torch.float64), texts()
+    together = jvp(perturbed, rows).influence_QS
     for query in range(4):
         own = rows.query_N == query
         alone = QueryRows(("x",), {"tokens": rows.columns["tokens"][own]}, rows.query_N[own] * 0)
-        torch.testing.assert_close(jvp(moved, alone).influence_QS[0], together[query], rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(jvp(perturbed, alone).influence_QS[0], together[query], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.usefixtures("float64")
 def test_a_shared_trunk_changes_nothing() -> None:
-    moved = transformer(torch.float64, "last_block")
-    shared, whole = shared_trunk(moved, texts()), difference(moved, texts())
+    perturbed = transformer(torch.float64, "last_block")
+    shared, whole = shared_trunk(perturbed, texts()), difference(perturbed, texts())
     assert relative_error(shared.influence_QS, whole.influence_QS) < 1e-12
 
 
@@ -115,5 +115,5 @@ def test_a_budget_that_holds_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["difference", "jvp", "adjoint"])
 def test_no_response_is_no_influence_exactly(name: str) -> None:
-    moved = transformer(torch.float32, size=0.0)
-    assert torch.equal(METHODS[name](moved, texts(), 1.0).influence_QS, torch.zeros(4, 5))
+    perturbed = transformer(torch.float32, size=0.0)
+    assert torch.equal(METHODS[name](perturbed, texts(), 1.0).influence_QS, torch.zeros(4, 5))

@@ -51,7 +51,7 @@ def test_every_read_out_has_a_cost() -> None:
     rng = np.random.default_rng(0)
     rows = {"features": rng.normal(size=(16, 8)).astype(np.float32), "labels": rng.integers(3, size=16)}
     queries, narrow = QueryRows(tuple(map(str, range(16))), rows, np.arange(16)), Scope(task, "head")
-    moved = PerturbedModel(narrow, task.initial(0), 0.01 * torch.randn(2, narrow.size))
-    found = costs([*METHODS, "distilled"], moved, queries, 1)
+    perturbed = PerturbedModel(narrow, task.initial(0), 0.01 * torch.randn(2, narrow.size))
+    found = costs([*METHODS, "distilled"], perturbed, queries, 1)
     assert found.keys() == {*METHODS, "distilled"}
     assert all(cost > 0 for cost in found.values())

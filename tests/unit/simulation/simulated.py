@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tribute.config import SimulationSettings
-from tribute.simulation import Responses, build_course, build_mode, simulate, start_of
+from tribute.simulation import Responses, build_mode, build_schedule, simulate, start_of
 from tribute.training import Recipe, State
 
 
@@ -22,10 +22,10 @@ def simulated(
     change = torch.tensor(np.eye(sources) if rows is None else np.array(rows), dtype=torch.get_default_dtype())
     simulation = SimulationSettings(**({"horizon": 1.0} | settings))
     state = start or recipe.initial()
-    course = build_course(recipe, simulation, state.theta)
-    mode = build_mode(course, simulation, change)
-    begin = start_of(recipe, course, state, before) if simulation.base == "replay" else state
-    return simulate(mode, mode.begin(begin), course.steps.start)
+    schedule = build_schedule(recipe, simulation, state.theta)
+    mode = build_mode(schedule, simulation, change)
+    begin = start_of(recipe, schedule, state, before) if simulation.base == "replay" else state
+    return simulate(mode, mode.begin(begin), schedule.steps.start)
 
 
 def trained(recipe: Recipe, weights: Sequence[float] | None = None) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings, TaskSettings
-from tribute.simulation import build_course, build_mode, change_matrix, leave_one_out_units, simulate
+from tribute.simulation import build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
 from tribute.training import Recipe
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -24,9 +24,9 @@ def test_simulations_see_the_dropout_of_the_training(mode: str) -> None:
     final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3)).theta
     torch.manual_seed(99)
     settings = SimulationSettings(horizon=1.0, mode=mode)
-    course = build_course(recipe, settings, final)
+    schedule = build_schedule(recipe, settings, final)
     found_mode = build_mode(
-        course, settings, torch.from_numpy(change_matrix(leave_one_out_units("abc"), 3)).double()
+        schedule, settings, torch.from_numpy(change_matrix(leave_one_out_units("abc"), 3)).double()
     )
     found = simulate(found_mode, found_mode.begin(recipe.initial()), 0)
     torch.testing.assert_close(found.theta_P, final, rtol=1e-12, atol=1e-12)
@@ -34,11 +34,13 @@ def test_simulations_see_the_dropout_of_the_training(mode: str) -> None:
         without = recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([0.0, 1.0, 1.0])).theta
         torch.testing.assert_close(found.response_KP[0], final - without, rtol=1e-10, atol=1e-12)
     else:
-        moved = [
+        perturbed = [
             recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([w, 1.0, 1.0])).theta
             for w in (1 + 1e-5, 1 - 1e-5)
         ]
-        torch.testing.assert_close(found.response_KP[0], (moved[0] - moved[1]) / 2e-5, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(
+            found.response_KP[0], (perturbed[0] - perturbed[1]) / 2e-5, rtol=1e-5, atol=1e-7
+        )
 
 
 def test_training_is_random_and_measuring_is_not() -> None:

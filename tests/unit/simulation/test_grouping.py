@@ -60,7 +60,7 @@ def test_identical_sources_merge_first_and_at_no_cost() -> None:
     sketch_SD[[2, 5, 7]] = sketch_SD[2]
     tree = WardTree(ward_tree(sketch_SD, tokens_S))
     assert tree.members(11) == (2, 5, 7)
-    assert [tree.hidden(node) < 1e-9 for node in range(10, 14)] == [True, True, False, False]
+    assert [tree.variation(node) < 1e-9 for node in range(10, 14)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("groups", [1, 2, 7, 20, 99])
@@ -72,7 +72,7 @@ def test_a_cut_is_a_partition_and_every_group_is_its_children_together(groups: i
     for node in range(39):
         parts = [source for child in tree.children(node) for source in tree.members(child)]
         assert sorted(parts) == list(tree.members(node) if node >= 20 else ())
-        assert (tree.hidden(node) > 0) == (node >= 20)
+        assert (tree.variation(node) > 0) == (node >= 20)
 
 
 def test_large_dissimilar_sources_stay_alone_and_small_similar_ones_merge() -> None:

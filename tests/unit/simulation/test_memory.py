@@ -9,7 +9,7 @@ from tests.unit.training.recorded_lm import lm_data
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings, TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
-from tribute.simulation import Ensemble, build_course, build_mode, largest_chunk, trajectory_bytes
+from tribute.simulation import Ensemble, build_mode, build_schedule, largest_chunk, trajectory_bytes
 from tribute.simulation.memory import GIB, saved_bytes
 from tribute.tasks import Scope
 from tribute.training import Recipe, TrainingSet
@@ -35,7 +35,7 @@ def test_more_slots_and_more_examples_at_once_take_more() -> None:
     everything = SimulationSettings()
     sgd, adam = (trajectory_bytes(small_recipe(optimizer=name), everything) for name in ("sgd", "adam"))
     assert adam - sgd == 4 * 3 * small_recipe().task.size
-    kept = [saved(small_recipe(accumulation=parts)) for parts in (1, 2, 4)]
+    kept = [saved(small_recipe(accumulation=micro_batches)) for micro_batches in (1, 2, 4)]
     assert kept[0] > kept[1] > kept[2]
 
 
@@ -73,9 +73,9 @@ def test_accumulation_and_a_narrow_scope_let_more_fit() -> None:
 
 
 def test_what_is_estimated_is_at_least_what_a_wider_stack_really_saves() -> None:
-    """The forward pass of a stack of K keeps K times what one trajectory does, but for the shared batch."""
+    """The forward pass of a ensemble of K keeps K times what one trajectory does, but for the shared batch."""
     recipe = small_recipe()
-    [part] = recipe.parts(recipe.schedule.order, 0, torch.ones(3))
+    [micro_batch] = recipe.micro_batches(recipe.schedule.order, 0, torch.ones(3))
     kept: dict[int, int] = {}
 
     def keep(value: torch.Tensor) -> torch.Tensor:
@@ -84,7 +84,7 @@ def test_what_is_estimated_is_at_least_what_a_wider_stack_really_saves() -> None
 
     theta_KP = recipe.initial().theta.expand(50, -1).clone().requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        torch.func.vmap(lambda theta_P: recipe.task.losses(theta_P, part.batch))(theta_KP).sum()
+        torch.func.vmap(lambda theta_P: recipe.task.losses(theta_P, micro_batch.batch))(theta_KP).sum()
     assert sum(kept.values()) < 50 * saved(recipe) * 1.2
 
 
@@ -101,15 +101,15 @@ def perceptron(training: TrainingSettings) -> Recipe:
 
 
 def peak(recipe: Recipe, settings: SimulationSettings, units: int) -> int:
-    """Bytes of a stack, and of all that torch allocates beside it at the peak of a step."""
+    """Bytes of a ensemble, and of all that torch allocates beside it at the peak of a step."""
     state = recipe.initial()
-    mode = build_mode(build_course(recipe, settings, state.theta), settings, torch.full((units, 2), 0.1))
-    stack: Ensemble = mode.advance(mode.begin(state), 0)
+    mode = build_mode(build_schedule(recipe, settings, state.theta), settings, torch.full((units, 2), 0.1))
+    ensemble: Ensemble = mode.advance(mode.begin(state), 0)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        mode.advance(stack, 1)
+        mode.advance(ensemble, 1)
     events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
-    held = sum(tensor.numel() * tensor.element_size() for tensor in stack.tensors().values())
+    held = sum(tensor.numel() * tensor.element_size() for tensor in ensemble.tensors().values())
     return held + int(np.cumsum([event.nbytes() for event in events]).max())
 
 

@@ -6,7 +6,7 @@ import torch
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import SOURCES, small_recipe
 from tribute.config import SimulationSettings
-from tribute.simulation import Paired, build_course, simulate
+from tribute.simulation import Paired, build_schedule, simulate
 from tribute.tasks import Scope
 from tribute.training import BatchOrder, NonFinite, State
 
@@ -36,13 +36,15 @@ def test_removing_a_source_by_weight_is_removing_its_examples_from_every_batch()
     recipe = small_recipe(momentum=0.0)
     state = recipe.initial()
     weights_S = torch.tensor([1.0, 0.0, 1.0])
-    moved = recipe.run(state, range(1), weights_S).theta
+    perturbed = recipe.run(state, range(1), weights_S).theta
     indices = BatchOrder(len(recipe.data), 8, recipe.seed).indices(0)
     kept = indices[recipe.data.source_N[indices] != 1]
     batch, _ = recipe.data.batch(kept, recipe.device)
     theta = state.theta.clone().requires_grad_()
     (recipe.task.losses(theta, batch).sum() / 8).backward()
-    torch.testing.assert_close(moved, state.theta - recipe.schedule.rates[0] * theta.grad, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        perturbed, state.theta - recipe.schedule.rates[0] * theta.grad, rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -80,17 +82,17 @@ def test_a_source_outside_the_horizon_has_no_response_at_all() -> None:
 
 def test_a_trajectory_that_explodes_is_given_up_and_the_others_finish() -> None:
     recipe = small_recipe()
-    course = build_course(recipe, SimulationSettings(horizon=1.0), recipe.initial().theta)
-    mode = Paired(course, Scope(recipe.task, "all"), torch.eye(3), 1.0)
-    stack = mode.begin(recipe.initial())
-    stack.moved.theta[2] = torch.inf
-    found = simulate(mode, stack, 0)
+    schedule = build_schedule(recipe, SimulationSettings(horizon=1.0), recipe.initial().theta)
+    mode = Paired(schedule, Scope(recipe.task, "all"), torch.eye(3), 1.0)
+    ensemble = mode.begin(recipe.initial())
+    ensemble.perturbed.theta[2] = torch.inf
+    found = simulate(mode, ensemble, 0)
     assert found.failed.tolist() == [-1, 0, -1]
     assert not found.response_KP[1].any()
     torch.testing.assert_close(found.response_KP[[0, 2]], simulated(recipe).response_KP[[0, 2]])
-    stack = mode.begin(recipe.initial())
-    stack.moved.theta[3] += 1e6
-    assert simulate(mode, stack, 0).failed.tolist() == [-1, -1, 19]
+    ensemble = mode.begin(recipe.initial())
+    ensemble.perturbed.theta[3] += 1e6
+    assert simulate(mode, ensemble, 0).failed.tolist() == [-1, -1, 19]
 
 
 def test_a_base_run_that_explodes_names_the_step() -> None:

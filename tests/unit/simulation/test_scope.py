@@ -7,7 +7,7 @@ from torch import nn
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings, TaskSettings
-from tribute.simulation import build_course, build_mode
+from tribute.simulation import build_mode, build_schedule
 from tribute.tasks import Classifier, Scope
 from tribute.training import Recipe
 
@@ -21,8 +21,11 @@ TRAININGS = [
 
 def slope(recipe: Recipe, theta_P: torch.Tensor, step: int, weights_S: torch.Tensor) -> torch.Tensor:
     theta_P = theta_P.detach().requires_grad_()
-    parts = recipe.parts(recipe.schedule.order, step, weights_S)
-    sum((part.weights * recipe.task.losses(theta_P, part.batch)).mean() / len(parts) for part in parts).backward()
+    micro_batches = recipe.micro_batches(recipe.schedule.order, step, weights_S)
+    sum(
+        (micro_batch.weights * recipe.task.losses(theta_P, micro_batch.batch)).mean() / len(micro_batches)
+        for micro_batch in micro_batches
+    ).backward()
     return theta_P.grad
 
 
@@ -39,10 +42,10 @@ def scoped_by_hand(
     slots, other_slots = optimizer.init(theta), optimizer.init(theta)
     for step, rate in enumerate(recipe.schedule.rates.tolist()):
         whole = slope(recipe, theta, step, torch.ones(3))
-        moved = slope(recipe, other, step, weights_S)
-        square = moved[own_P].square().sum() + whole[~own_P].square().sum()
-        moved, whole = clipped(moved, square, largest), clipped(whole, whole.square().sum(), largest)
-        other, other_slots = optimizer.update(other, moved, other_slots, rate, step)
+        perturbed = slope(recipe, other, step, weights_S)
+        square = perturbed[own_P].square().sum() + whole[~own_P].square().sum()
+        perturbed, whole = clipped(perturbed, square, largest), clipped(whole, whole.square().sum(), largest)
+        other, other_slots = optimizer.update(other, perturbed, other_slots, rate, step)
         theta, slots = optimizer.update(theta, whole, slots, rate, step)
         other = torch.where(own_P, other, theta)
     return theta, other
@@ -101,11 +104,11 @@ def batched(value: torch.Tensor) -> bool:
 def test_activations_of_the_frozen_trunk_are_computed_once_for_all_trajectories(settings, expected) -> None:
     """The perceptron's last layer is the head; tangents have no activations of their own, only directions."""
     recipe, settings = small_recipe(epochs=1), SimulationSettings(horizon=1.0, **settings)
-    course = build_course(recipe, settings, recipe.initial().theta)
+    schedule = build_schedule(recipe, settings, recipe.initial().theta)
     seen: dict[str, list[bool]] = {"0": [], "1": [], "2": []}
-    for name, layer in course.recipe.task._module.named_children():
+    for name, layer in schedule.recipe.task._module.named_children():
         layer.register_forward_hook(lambda _, __, output, name=name: seen[name].append(batched(output)))
-    simulation = build_mode(course, settings, torch.eye(3))
+    simulation = build_mode(schedule, settings, torch.eye(3))
     simulation.advance(simulation.begin(recipe.initial()), 0)
     assert all(seen.values())
     assert [any(found) for found in seen.values()] == expected
@@ -149,18 +152,18 @@ def test_a_scope_that_names_everything_is_the_whole_model(mode: str, base: str) 
 
 @pytest.mark.usefixtures("float64")
 def test_clipping_sees_the_pull_on_parameters_outside_the_scope() -> None:
-    """The unperturbed row of a narrow stack is the whole run's, pulled, clipped and all."""
+    """The unperturbed row of a narrow ensemble is the whole run's, pulled, clipped and all."""
     recipe = small_recipe(clip_norm=0.05, learning_rate=0.5)
     final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3))
     settings = SimulationSettings(base="continue", steps=10, damping=5.0, scope="head", learning_rate=0.5)
-    course = build_course(recipe, settings, final.theta)
-    mode = build_mode(course, settings, torch.eye(3))
-    stack = mode.begin(final)
-    for step in course.steps:
-        stack = mode.advance(stack, step)
-    assert (stack.base.theta - final.theta).norm() > 0.01
+    schedule = build_schedule(recipe, settings, final.theta)
+    mode = build_mode(schedule, settings, torch.eye(3))
+    ensemble = mode.begin(final)
+    for step in schedule.steps:
+        ensemble = mode.advance(ensemble, step)
+    assert (ensemble.base.theta - final.theta).norm() > 0.01
     scope = Scope(recipe.task, "head")
-    torch.testing.assert_close(stack.moved.theta[0], scope.of(stack.base.theta), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(ensemble.perturbed.theta[0], scope.of(ensemble.base.theta), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.usefixtures("float64")

@@ -68,8 +68,8 @@ def test_a_tangent_is_the_derivative_of_the_whole_training_and_the_adjoint_of_re
         return recipe.task.measure(theta_P, {"features": query, "labels": labels}).sum()
 
     backward_S = torch.func.grad(lambda weights: measured(final(weights)))(torch.ones(3))
-    slope_P = torch.func.grad(measured)(final(torch.ones(3)))
-    torch.testing.assert_close(tangents @ slope_P, backward_S, rtol=1e-10, atol=1e-12)
+    gradient_P = torch.func.grad(measured)(final(torch.ones(3)))
+    torch.testing.assert_close(tangents @ gradient_P, backward_S, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.usefixtures("float64")

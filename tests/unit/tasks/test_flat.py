@@ -21,7 +21,7 @@ def test_a_users_own_factory_is_a_task() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("gpt5", {}, "Task 'gpt5' is unknown. Built in: byte_lm, classifier"),
+        ("gpt5", {}, "Task 'gpt5' is unknown. Use a built-in task .byte_lm, classifier"),
         ("nowhere.at_all:task", {}, "cannot be imported .* put its folder on PYTHONPATH"),
         ("classifier", {"widht": 3}, "options do not fit task 'classifier'.*It takes: features, hidden"),
     ],

@@ -79,9 +79,9 @@ def test_lora_is_the_adapters_and_anything_else_a_regular_expression() -> None:
     ("names", "scope", "message"),
     [
         (MLP, "lora", r"simulation.scope 'lora' holds no parameter.*0.weight, 0.bias, 2.weight"),
-        (["weight"], "last_block", "'last_block' holds no parameter of this model. It has: weight$"),
+        (["weight"], "last_block", "'last_block' matches no parameter of this model. Its parameters: weight$"),
         (GPT, "nothing_like_it", f"positions, .* and {len(GPT) - 20} more"),
-        (MLP, "blocks.(", r"'blocks.\(' is not a regular expression: missing"),
+        (MLP, "blocks.(", r"'blocks.\(' is not a valid regular expression: missing"),
     ],
 )
 def test_an_empty_or_invalid_scope_is_refused_and_lists_the_names(names, scope: str, message: str) -> None:

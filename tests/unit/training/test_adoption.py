@@ -47,7 +47,9 @@ def test_a_loop_that_secretly_does_something_else_is_caught_at_that_step(
     loop = Loop(tmp_path / "theirs", optimizer, options, sabotage=sabotage)
     loop.run()
     for _ in range(2):
-        with pytest.raises(Drift, match=f"drifts from it, first at step {step}: by .* Look there") as error:
+        with pytest.raises(
+            Drift, match=f"drifts from the recording, first at step {step}, by .* Check what"
+        ) as error:
             adopt(loop.recipe(), tmp_path / "ours")
         assert error.value.step == step
 

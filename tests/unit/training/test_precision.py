@@ -28,9 +28,9 @@ def test_gradients_and_losses_are_float32_and_near_those_of_float32(make) -> Non
     exact, rounded = make(), make(precision="bfloat16")
     state = exact.initial()
     assert torch.equal(state.theta, rounded.initial().theta)
-    parts = exact.parts(exact.schedule.order, 0, torch.ones(3))
-    slopes = [gradient(recipe.task, state.theta, parts) for recipe in (exact, rounded)]
-    losses = [recipe.task.losses(state.theta, parts[0].batch) for recipe in (exact, rounded)]
+    micro_batches = exact.micro_batches(exact.schedule.order, 0, torch.ones(3))
+    slopes = [gradient(recipe.task, state.theta, micro_batches) for recipe in (exact, rounded)]
+    losses = [recipe.task.losses(state.theta, micro_batches[0].batch) for recipe in (exact, rounded)]
     for one, other in (slopes, losses):
         assert one.dtype == other.dtype == torch.float32
         assert 1e-5 < float((one - other).norm() / one.norm()) < 0.03

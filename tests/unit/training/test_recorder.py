@@ -46,9 +46,9 @@ def model() -> nn.Module:
         ),
         (
             lambda m: torch.optim.SGD([{"params": m[0].parameters()}, {"params": m[1].parameters()}]),
-            "has 2 parameter groups; give it one",
+            "has 2 parameter groups; only one can be replayed",
         ),
-        (lambda m: torch.optim.SGD(m[0].parameters()), "exactly the model's trainable parameters"),
+        (lambda m: torch.optim.SGD(m[0].parameters()), "exactly the trainable parameters of the model"),
         (lambda m: torch.optim.Adam(m.parameters(), amsgrad=True), "option amsgrad cannot be replayed"),
         (lambda m: torch.optim.SGD(m.parameters(), maximize=True), "option maximize cannot be replayed"),
         (lambda m: torch.optim.SGD(m.parameters(), momentum=0.9, dampening=0.1), "option dampening cannot"),
@@ -65,14 +65,14 @@ def test_a_folder_is_used_once_and_a_step_needs_its_batch(tmp_path) -> None:
     module = model()
     optimizer = torch.optim.SGD(module.parameters())
     recorder = Recorder(tmp_path, module, optimizer)
-    with pytest.raises(ConfigError, match=r"holds a recording already. Choose another folder"):
+    with pytest.raises(ConfigError, match=r"already holds a recording. Choose another folder"):
         Recorder(tmp_path, module, optimizer)
     module(torch.ones(1, 2)).sum().backward()
-    with pytest.raises(ConfigError, match=r"no batch was recorded: call recorder.batch"):
+    with pytest.raises(ConfigError, match=r"no batch was recorded. Call recorder.batch"):
         optimizer.step()
     recorder.close()
     optimizer.step()
-    with pytest.raises(ConfigError, match="stopped before its first step"):
+    with pytest.raises(ConfigError, match="has no step"):
         read_recording(tmp_path)
 
 

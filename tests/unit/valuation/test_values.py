@@ -26,9 +26,9 @@ def simulated(seed: int = 0) -> Array:
     return TOKENS * (1 + 0.3 * rng.normal(size=(3, 4, len(TOKENS))))
 
 
-def sums(nats_RGS: Array, residual_GS: Array | float = 0.0, unlike_S: Array | float = 0.0) -> SourceSums:
+def sums(nats_RGS: Array, residual_GS: Array | float = 0.0, ood_S: Array | float = 0.0) -> SourceSums:
     groups, sources = nats_RGS.shape[1:]
-    doubts = np.zeros((groups, sources)) + residual_GS, np.zeros(sources) + unlike_S
+    doubts = np.zeros((groups, sources)) + residual_GS, np.zeros(sources) + ood_S
     return SourceSums(tuple("abcdef"), nats_RGS, *doubts, 4, 4.0)
 
 

@@ -1,1 +1,1 @@
-"""Text and examples that stand in several sources are credited to one of them."""
+"""Crediting: text and examples that occur in several sources are credited to one of them."""

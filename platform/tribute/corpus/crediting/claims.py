@@ -1,4 +1,4 @@
-"""When sources and documents were first claimed, by the operator's own records."""
+"""Claim dates of sources and documents, from the operator's records."""
 
 import csv
 from datetime import UTC, date, datetime
@@ -8,16 +8,19 @@ from tribute.errors import CorpusError
 
 
 def read_claims(path: Path) -> dict[str, date]:
-    """Dates of sources from a CSV file of source_id and claimed; an empty date is not known.
+    """Read claim dates from a CSV file with the columns source_id and claimed; an empty date is unknown.
 
     Raises:
-        CorpusError: names the file and the row that are wrong.
+        CorpusError: the file cannot be read or a row is invalid; names the file and the row.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{path}, which corpus.duplicates.claims names, cannot be read: {error}") from None
+        raise CorpusError(
+            f"{path} (corpus.duplicates.claims) cannot be read: {error}. Correct the path, or write it as UTF-8 "
+            "CSV"
+        ) from None
     found: dict[str, date] = {}
     for number, row in enumerate(rows, 2):
         source_id = (row.get("source_id") or "").strip()
@@ -26,7 +29,9 @@ def read_claims(path: Path) -> dict[str, date]:
                 f"{path}, row {number}: expected columns source_id,claimed, got {', '.join(map(str, row))}"
             )
         if source_id in found:
-            raise CorpusError(f"{path}, row {number} repeats source {source_id}. Keep its earliest date")
+            raise CorpusError(
+                f"{path}, row {number} repeats source {source_id}. Keep the row with the earliest date"
+            )
         try:
             claimed = claim_date((row["claimed"] or "").strip() or None)
         except ValueError as error:
@@ -37,10 +42,10 @@ def read_claims(path: Path) -> dict[str, date]:
 
 
 def claim_date(value: object) -> date | None:
-    """The day of a cell, in UTC if it is a time with an offset; None: not known.
+    """Parse a cell as a date, in UTC if it is a time with an offset; None if unknown.
 
     Raises:
-        ValueError: it is not a day.
+        ValueError: the cell is not a date.
     """
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
@@ -49,5 +54,5 @@ def claim_date(value: object) -> date | None:
     except ValueError:
         moment = None
     if not isinstance(moment, datetime):
-        raise ValueError(f"{value!r} is not a day. Write it as 2026-10-31, or leave it empty")
+        raise ValueError(f"{value!r} is not a date. Write it as 2026-10-31, or leave it empty")
     return moment.astimezone(UTC).date() if moment.tzinfo else moment.date()

@@ -1,4 +1,4 @@
-"""Examples of feature vectors that stand in several sources, to the last bit, are credited once."""
+"""Crediting of feature vectors: bit-identical examples in several sources are credited once."""
 
 import hashlib
 from collections import Counter
@@ -13,12 +13,12 @@ from tribute.corpus.sources import Columns, Duplicates
 def credit_examples_once(
     examples: Mapping[str, Columns], dates: Mapping[str, date] | None = None
 ) -> tuple[dict[str, Columns], tuple[Duplicates, ...]]:
-    """Examples per source without those that another source claimed first, and what is credited elsewhere.
+    """Remove examples that another source claimed first; returns the rest and the duplicates.
 
-    What a source repeats itself stays: how often an example occurs is part of such data.
+    Repetitions within a source stay, since frequencies are part of such data.
 
     Args:
-        dates: of claims, unknown is later than any; None: they do not count, and the first source by id does.
+        dates: claim dates of sources; an unknown date is later than any. None: the first source by id is credited.
     """
     owner: dict[bytes, str] = {}
     credited: Counter[tuple[str, str]] = Counter()
@@ -29,6 +29,6 @@ def credit_examples_once(
         digests = [hashlib.sha256(features.tobytes() + label.tobytes()).digest() for features, label in rows]
         owners = [owner.setdefault(digest, source_id) for digest in digests]
         credited.update((source_id, each) for each in owners if each != source_id)
-        own = np.array([each == source_id for each in owners], bool)
-        kept[source_id] = {name: values[own] for name, values in columns.items()}
+        owned = np.array([each == source_id for each in owners], bool)
+        kept[source_id] = {name: values[owned] for name, values in columns.items()}
     return kept, tuple(Duplicates(*pair, "exact", count) for pair, count in sorted(credited.items()))

@@ -1,19 +1,21 @@
-"""Every text is credited once: what stands already, whole or in passages, is taken out of later documents.
+"""Crediting of text: a passage that an earlier document contains is removed from later ones.
 
-Texts are compared by runs of five words. A stretch is what runs that stand already cover, apart from gaps of up
-to `GAP` words: a copy with a word changed here and there is still a copy, in whatever order, among whatever else.
+Texts are compared by runs of five words. A run is claimed if a kept document already contains it. A stretch is a
+sequence of words covered by claimed runs, with gaps of at most `GAP` words. So a copy with a few changed words is
+still recognised, in any order and among other text.
 
-A document that is nearly all stretches is dropped and claims nothing: what is new in it belongs to who has it
-next. That holds for what its own source had too, or it would pay to say everything twice.
+1. A document that consists almost entirely of stretches (`COPY_SHARE`) is dropped and claims nothing. New words in
+   it belong to the next document that contains them. Runs claimed by its own source count too; otherwise publishing
+   everything twice would pay.
+2. In other documents, runs claimed by the same source are cut in stretches of at least `MIN_REPEATED_WORDS` words:
+   a source may repeat itself, as templates do.
+3. Runs claimed by other sources are quotations and stay, unless one stretch has `MIN_PASSAGE_WORDS` words, or all
+   of them make up `MAX_QUOTED_SHARE` of the document. Then all of them are cut, and so is every stretch of
+   `MIN_PASSAGE_WORDS` words, so that surrounding text of one's own cannot hide a copy.
 
-From another document, what its own source had is cut in stretches of `OWN_PASSAGE` words: a source may repeat
-itself, as templates do. What others have is a quotation, and stays, unless a stretch of it has `PASSAGE` words
-or all of it is the part `BORROWED` of the document. Then all of it is cut, and so is every stretch of `PASSAGE`
-words, so that own text around what is borrowed does not hide it.
-
-So no run of five words is taken from anybody unless it stands whole in a document that is kept. And a passage of
-`GAP` + 1 or more words that occur only in it stands whole if any document that has it is not dropped. What is
-lost: words changed inside a copy, and what only dropped documents had.
+Consequences: a run of five words is removed only if a kept document contains it completely. A passage of `GAP` + 1
+or more words that occur nowhere else stays complete if any document that contains it is kept. Words changed within
+a copy, and text that only dropped documents contain, are lost.
 """
 
 import hashlib
@@ -30,70 +32,70 @@ from numpy.typing import NDArray
 from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, Stretches, covered, edges, joined, numbered_runs
 from tribute.corpus.sources import Document, Duplicates
 
-PASSAGE = 50
-OWN_PASSAGE = 200
-BORROWED = 0.1
-SIMILARITY = 0.8
-"""Part of a document's words in stretches from which on the document is a copy."""
+MIN_PASSAGE_WORDS = 50
+MIN_REPEATED_WORDS = 200
+MAX_QUOTED_SHARE = 0.1
+COPY_SHARE = 0.8
+"""Share of a document's words in stretches above which the document is a copy."""
 
 WORD = re.compile(r"\S+")
-NOBODY = -1
+UNCLAIMED = -1
 
 
 @dataclass(frozen=True)
 class ClaimedDocument:
-    """A document of a source, and whose each of its runs of five words is already, as numbers of sources."""
+    """A document and, for each of its five-word runs, the number of the source that already claims it."""
 
     source: int
     document: Document
     owner_R: NDArray[np.int64]
-    """`NOBODY`: new."""
+    """`UNCLAIMED` for new runs."""
 
     @cached_property
     def words(self) -> int:
-        """How many there are."""
+        """Number of words."""
         return len(self.document.text.split())
 
     @cached_property
     def stretches(self) -> Stretches:
-        """What stands already."""
-        return joined(self.owner_R != NOBODY)
+        """Stretches of claimed runs."""
+        return joined(self.owner_R != UNCLAIMED)
 
     @cached_property
     def borrowed(self) -> Stretches:
-        """What others have of it, if that is more than quotation."""
-        found = joined((self.owner_R != NOBODY) & (self.owner_R != self.source))
-        lengths = [end - begin for begin, end in found]
-        quoted = max(lengths, default=0) < PASSAGE and sum(lengths) < BORROWED * self.words
-        return [] if quoted else found
+        """Stretches claimed by other sources, if they are more than quotation."""
+        stretches = joined((self.owner_R != UNCLAIMED) & (self.owner_R != self.source))
+        lengths = [end - begin for begin, end in stretches]
+        quoted = max(lengths, default=0) < MIN_PASSAGE_WORDS and sum(lengths) < MAX_QUOTED_SHARE * self.words
+        return [] if quoted else stretches
 
     @cached_property
     def is_copy(self) -> bool:
-        """Whether nearly all of it stands already."""
+        """Whether almost all of the document is claimed."""
         return (
-            bool(self.stretches) and sum(end - begin for begin, end in self.stretches) >= SIMILARITY * self.words
+            bool(self.stretches) and sum(end - begin for begin, end in self.stretches) >= COPY_SHARE * self.words
         )
 
     @cached_property
     def cut(self) -> Stretches:
-        """What is cut, if it is not dropped."""
-        least = PASSAGE if self.borrowed else OWN_PASSAGE
-        long_ones = [each for each in self.stretches if each[1] - each[0] >= least]
-        return edges(covered([*long_ones, *self.borrowed], self.words))
+        """Stretches to cut if the document is kept."""
+        shortest = MIN_PASSAGE_WORDS if self.borrowed else MIN_REPEATED_WORDS
+        passages = [(begin, end) for begin, end in self.stretches if end - begin >= shortest]
+        return edges(covered([*passages, *self.borrowed], self.words))
 
     @property
-    def stands_R(self) -> NDArray[np.bool_]:
-        """Which runs are whole after the cut."""
-        gone_W = np.concatenate([[0], np.cumsum(covered(self.cut, self.words))])
-        return np.asarray(gone_W[SHINGLE_WORDS:] == gone_W[:-SHINGLE_WORDS])
+    def intact_R(self) -> NDArray[np.bool_]:
+        """Whether each run is complete after the cut."""
+        cut_W = np.concatenate([[0], np.cumsum(covered(self.cut, self.words))])
+        return np.asarray(cut_W[SHINGLE_WORDS:] == cut_W[:-SHINGLE_WORDS])
 
     @property
     def credited_to(self) -> int:
-        """The source that has most of it; the first by id of several."""
-        return int(np.bincount(self.owner_R[self.owner_R != NOBODY]).argmax())
+        """The source that claims most of its runs; the first by id among equals."""
+        return int(np.bincount(self.owner_R[self.owner_R != UNCLAIMED]).argmax())
 
     def kept(self) -> Document:
-        """The document without what is cut."""
+        """The document without the stretches to cut."""
         if not self.cut:
             return self.document
         spans, rest = [found.span() for found in WORD.finditer(self.document.text)], []
@@ -108,14 +110,14 @@ class ClaimedDocument:
 def credit_once(
     documents: Mapping[str, Sequence[Document]], dates: Mapping[str, date] | None = None
 ) -> tuple[dict[str, list[Document]], tuple[Duplicates, ...]]:
-    """Documents per source, each without what stands already, and what is credited elsewhere for that.
+    """Remove claimed text from all documents; returns the documents by source and the duplicates.
 
-    The first claimant is the one with the earliest date, its document's own or its source's; an unknown date is
-    later than any. Ties go to the first source by id, within a source to the first document. Texts of fewer words
-    than five are compared as wholes only.
+    Documents claim their text in the order of their dates: that of the document, else of the source. An unknown
+    date is later than any. Ties go to the first source by id, and within a source to the first document. Texts of
+    fewer than five words are compared only as a whole.
 
     Args:
-        dates: of sources whose documents have none of their own; None: dates do not count.
+        dates: claim dates of sources, for documents without their own; None: dates are ignored.
     """
     names = sorted(documents)
     number = {source_id: index for index, source_id in enumerate(names)}
@@ -123,8 +125,8 @@ def credit_once(
     credited: Counter[tuple[str, str, str]] = Counter()
     whole: dict[bytes, str] = {}
     ordered = in_order(documents, dates)
-    runs_D, different = numbered_runs([document.text for _, document in ordered])
-    owner_U = np.full(different, NOBODY)
+    runs_D, distinct = numbered_runs([document.text for _, document in ordered])
+    owner_U = np.full(distinct, UNCLAIMED)
     for (source_id, document), run_R in zip(ordered, runs_D, strict=True):
         digest = hashlib.sha256(" ".join(document.text.split()).encode()).digest()
         if digest in whole:
@@ -137,7 +139,7 @@ def credit_once(
         if not claim.is_copy:
             whole[digest] = source_id
             kept[source_id].append(claim.kept())
-            new_R = claim.stands_R & (owner_U[run_R] == NOBODY)
+            new_R = claim.intact_R & (owner_U[run_R] == UNCLAIMED)
             owner_U[run_R[new_R]] = claim.source
     by_id = {source_id: sorted(rest, key=lambda each: each.document_id) for source_id, rest in kept.items()}
     return by_id, tuple(Duplicates(*pair, count) for pair, count in sorted(credited.items()))
@@ -146,7 +148,7 @@ def credit_once(
 def in_order(
     documents: Mapping[str, Sequence[Document]], dates: Mapping[str, date] | None
 ) -> list[tuple[str, Document]]:
-    """Documents with their sources, the first claim first."""
+    """Documents with their sources, in the order of claims."""
 
     def claim(each: tuple[str, Document]) -> tuple[date, str, str]:
         source_id, document = each
@@ -157,7 +159,7 @@ def in_order(
 
 
 def _owners(run_R: NDArray[np.int64], owner_U: NDArray[np.int64], source: int) -> NDArray[np.int64]:
-    """Whose each run is already; what stood further up in the document is its own source's."""
+    """Owner of each run; a run that occurs earlier in the same document belongs to its source."""
     _, first, inverse = np.unique(run_R, return_index=True, return_inverse=True)
     repeated_R, owner_R = first[inverse] < np.arange(len(run_R)), owner_U[run_R]
-    return np.where((owner_R == NOBODY) & repeated_R, source, owner_R)
+    return np.where((owner_R == UNCLAIMED) & repeated_R, source, owner_R)

@@ -1,6 +1,6 @@
-"""Runs of five words, as numbers, and the stretches of words that some of them cover.
+"""Runs of five words, as numbers, and the stretches of words that they cover.
 
-Legend: W words, R runs: one begins at every word but the last four.
+Legend: W words, R runs; a run begins at every word but the last four.
 """
 
 import hashlib
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 SHINGLE_WORDS = 5
 GAP = 3
-"""Words between two covered ones that count as covered."""
+"""Largest number of uncovered words between covered ones that still count as covered."""
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 Stretches = list[tuple[int, int]]
-"""First word, and the one after the last."""
+"""Pairs of the first word and the one after the last."""
 
 
 def numbered_runs(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
-    """Every five words in a row of every text, equal runs under one number; how many numbers there are."""
+    """Number the five-word runs of every text; equal runs share a number. Returns also the count of numbers."""
     hashes: dict[str, int] = {}
     runs = [_runs(text.split(), hashes) for text in texts]
     found, number_R = np.unique(np.concatenate([np.zeros(0, np.uint64), *runs]), return_inverse=True)
@@ -27,18 +27,18 @@ def numbered_runs(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
 
 
 def joined(chosen_R: NDArray[np.bool_]) -> Stretches:
-    """Stretches of words that these runs cover, over gaps."""
-    found: Stretches = []
+    """Stretches of words that the chosen runs cover, joined over gaps."""
+    stretches: Stretches = []
     for begin in np.flatnonzero(chosen_R).tolist():
-        if found and begin <= found[-1][1] + GAP:
-            found[-1] = found[-1][0], begin + SHINGLE_WORDS
+        if stretches and begin <= stretches[-1][1] + GAP:
+            stretches[-1] = stretches[-1][0], begin + SHINGLE_WORDS
         else:
-            found.append((begin, begin + SHINGLE_WORDS))
-    return found
+            stretches.append((begin, begin + SHINGLE_WORDS))
+    return stretches
 
 
 def covered(stretches: Stretches, words: int) -> NDArray[np.bool_]:
-    """Which of so many words are in any stretch, [W]."""
+    """Whether each of `words` words lies in a stretch, [W]."""
     covered_W = np.zeros(words, bool)
     for begin, end in stretches:
         covered_W[begin:end] = True
@@ -46,13 +46,13 @@ def covered(stretches: Stretches, words: int) -> NDArray[np.bool_]:
 
 
 def edges(covered_W: NDArray[np.bool_]) -> Stretches:
-    """Stretches of words that are covered, in order."""
-    found = np.flatnonzero(np.diff(np.concatenate([[0], covered_W, [0]])))
-    return list(zip(found[::2].tolist(), found[1::2].tolist(), strict=True))
+    """Stretches of covered words, in order."""
+    changes = np.flatnonzero(np.diff(np.concatenate([[0], covered_W, [0]])))
+    return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
 
 
 def _runs(words: Sequence[str], hashes: dict[str, int]) -> NDArray[np.uint64]:
-    """A hash of every five words in a row."""
+    """Hash of each five-word run, [R]."""
     for word in words:
         if word not in hashes:
             hashes[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())

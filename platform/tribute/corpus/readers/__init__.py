@@ -1,1 +1,1 @@
-"""Readers of corpora and usage files: text, arrays, IDX, installed documentation."""
+"""Readers of corpora and usage files: text, arrays, IDX files, installed documentation."""

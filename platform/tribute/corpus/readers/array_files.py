@@ -1,6 +1,6 @@
-"""Examples for classification: Parquet with a fixed-size-list column, or IDX files.
+"""Reader of examples for classification, from Parquet or IDX files.
 
-Held-out examples are picked by a hash of their position, so that they are the same in every run.
+Held-out examples are chosen by a hash of their position, so they are the same in every run.
 """
 
 import gzip
@@ -23,10 +23,10 @@ Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def read_arrays(settings: ArraysCorpusSettings) -> tuple[dict[str, Columns], list[InputFile]]:
-    """Examples per source from a .parquet file.
+    """Read examples by source from a .parquet file.
 
     Raises:
-        CorpusError: names the file, the row and the column that are wrong.
+        CorpusError: the file, a row or a column is invalid; names it.
     """
     path = settings.path
     if not path.is_file():
@@ -40,10 +40,10 @@ def read_arrays(settings: ArraysCorpusSettings) -> tuple[dict[str, Columns], lis
 
 
 def read_idx_corpus(settings: IdxCorpusSettings) -> tuple[dict[str, Columns], list[InputFile]]:
-    """Examples per source from IDX files and the assignment of examples to sources.
+    """Read examples by source from IDX files and the file that assigns examples to sources.
 
     Raises:
-        CorpusError: names the file that is wrong.
+        CorpusError: a file is missing or invalid; names it.
     """
     features, labels = read_idx_pair(settings.images, settings.labels)
     if not settings.assignment.is_file():
@@ -55,7 +55,8 @@ def read_idx_corpus(settings: IdxCorpusSettings) -> tuple[dict[str, Columns], li
     count = len(assigned)
     if count > len(features):
         raise CorpusError(
-            f"{settings.assignment} has {count} lines, {settings.images} only {len(features)} images"
+            f"{settings.assignment} has {count} lines, but {settings.images} has only {len(features)} images. "
+            "Remove the extra lines"
         )
     files = (settings.images, settings.labels, settings.assignment)
     inputs = [input_file(str(path), path.read_bytes()) for path in files]
@@ -63,10 +64,16 @@ def read_idx_corpus(settings: IdxCorpusSettings) -> tuple[dict[str, Columns], li
 
 
 def read_idx_pair(images: Path, labels: Path) -> Labelled:
-    """Images as features in [0, 1], [N, D], and their labels, [N]."""
+    """Read images as features in [0, 1], [N, D], and their labels, [N].
+
+    Raises:
+        CorpusError: a file is missing or invalid, or the numbers of images and labels differ.
+    """
     pixels, classes = _read_idx(images), _read_idx(labels)
     if len(pixels) != len(classes):
-        raise CorpusError(f"{images} holds {len(pixels)} images, {labels} {len(classes)} labels. Pair them up")
+        raise CorpusError(
+            f"{images} holds {len(pixels)} images, but {labels} {len(classes)} labels. Use matching files"
+        )
     if classes.ndim != 1 or pixels.ndim < 2 or not pixels.size:
         raise CorpusError(f"{images} must hold images and {labels} one label each. Are they swapped, or empty?")
     features = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
@@ -77,26 +84,34 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
     """Feature and label columns of a table as arrays, [N, D] and [N].
 
     Raises:
-        CorpusError: features that are not lists of one length, not finite, or labels that are not whole numbers.
+        CorpusError: features are not finite lists of one length, or labels are not whole numbers.
     """
     try:
         values = np.array(features.to_pylist(), dtype=np.float32)
     except (TypeError, ValueError):
         values = np.zeros(0, dtype=np.float32)
     if values.ndim != 2:
-        raise CorpusError(f"{path}: features must be lists of numbers, all of one length, without empty rows")
+        raise CorpusError(
+            f"{path}: features must be lists of numbers, all of one length, without empty rows. Correct the column"
+        )
     bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
-        raise CorpusError(f"{path}, row {bad[0] + 1}: features hold NaN or infinity. Repair or drop the row")
+        raise CorpusError(f"{path}, row {bad[0] + 1}: features hold NaN or infinity. Correct or drop the row")
     if not pa.types.is_integer(labels.type) or labels.null_count:
-        raise CorpusError(f"{path}: labels must be whole numbers without empty ones, got {labels.type}")
+        raise CorpusError(
+            f"{path}: labels must be whole numbers without empty rows, got {labels.type}. Correct the column"
+        )
     return values.astype(np.float32, copy=False), labels.to_numpy().astype(np.int64)
 
 
 def by_source(
     assigned: Sequence[str | None], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
 ) -> dict[str, Columns]:
-    """Columns per source id."""
+    """Columns by source id.
+
+    Raises:
+        CorpusError: an example has no source.
+    """
     empty = [
         number for number, source_id in enumerate(assigned, 1) if source_id is None or not str(source_id).strip()
     ]
@@ -110,7 +125,7 @@ def by_source(
 
 
 def hold_out(source_id: str, columns: Columns, part: float) -> tuple[Columns, Columns]:
-    """Training and held-out rows; the first by hash of (source, position), at least one stays in training."""
+    """Split into training and held-out rows, by a hash of (source, position); at least one row is for training."""
     count = len(columns["labels"])
     order = sorted(range(count), key=lambda i: hashlib.sha256(f"{source_id}/{i}".encode()).digest())
     held = sorted(order[: min(math.ceil(part * count), count - 1)])
@@ -124,11 +139,17 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path} cannot be unpacked: {error}. Fetch it again") from None
+        raise CorpusError(f"{path} cannot be decompressed: {error}. Download it again") from None
     if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        raise CorpusError(f"{path} is not an IDX file of bytes (it must begin with 00 00 08 and its shape)")
+        raise CorpusError(
+            f"{path} is not an IDX file of bytes, which begins with 00 00 08 and a shape. Correct its path in "
+            "project.yaml"
+        )
     shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
     if len(body) != math.prod(int(n) for n in shape):
-        raise CorpusError(f"{path} is cut off: its header promises {shape.tolist()}, it holds {len(body)} bytes")
+        raise CorpusError(
+            f"{path} is truncated: its header says {shape.tolist()}, but it holds {len(body)} bytes. Download it "
+            "again"
+        )
     return body.reshape(shape)

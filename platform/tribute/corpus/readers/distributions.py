@@ -1,4 +1,4 @@
-"""What the metadata of an installed distribution say: publisher, version, licence."""
+"""Metadata of installed distributions: publisher, version and licence."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ STANDARD_LIBRARY = Source(
     "PSF-2.0",
 )
 
-# Classifiers that mean exactly one SPDX licence; "BSD License", say, does not.
+# Classifiers that correspond to exactly one SPDX licence, unlike "BSD License".
 CLASSIFIED = {
     "License :: OSI Approved :: Apache Software License": "Apache-2.0",
     "License :: OSI Approved :: ISC License (ISCL)": "ISC",
@@ -32,7 +32,7 @@ _licensing = get_spdx_licensing()
 
 
 class Metadata(Protocol):
-    """The part of a distribution's metadata that is used here."""
+    """The methods of a distribution's metadata that this module uses."""
 
     def get(self, name: str) -> str | None:
         """The first value of a field."""
@@ -44,7 +44,7 @@ class Metadata(Protocol):
 
 
 def describe(distribution: Distribution) -> Source:
-    """A distribution as a source; its id is its normalised name."""
+    """Describe a distribution as a source, with its normalised name as id."""
     metadata: Metadata = distribution.metadata  # type: ignore[assignment]
     name = metadata.get("Name") or "unknown"
     return Source(
@@ -57,7 +57,7 @@ def describe(distribution: Distribution) -> Source:
 
 
 def publisher(metadata: Metadata) -> str | None:
-    """The author, else the maintainer, that the metadata name; the first of several."""
+    """The first author, else the first maintainer."""
     for field in ("Author", "Author-email", "Maintainer", "Maintainer-email"):
         text = metadata.get(field) or ""
         name = next((name for name, _ in getaddresses([text]) if name), "") if "@" in text else text.split(",")[0]
@@ -68,7 +68,7 @@ def publisher(metadata: Metadata) -> str | None:
 
 
 def license_expression(metadata: Metadata) -> str:
-    """An SPDX expression that the metadata assert, or NOASSERTION."""
+    """The SPDX expression in the metadata, or NOASSERTION."""
     for field in ("License-Expression", "License"):
         text = (metadata.get(field) or "").strip()
         if text and len(text) < 100:

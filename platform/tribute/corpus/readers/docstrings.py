@@ -1,4 +1,4 @@
-"""Documentation out of files: the docstrings of Python modules (nothing is imported), and prose as it is."""
+"""Documentation in files: docstrings of Python modules (without importing them), and prose."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 BLOCKS = {"body", "handlers", "orelse", "finalbody", "cases"}
 """Fields of a syntax tree's nodes that hold statements, or parts with statements."""
 
-# Texts that are in a distribution without being its project's prose, and tests' data.
+# Texts in a distribution that are not documentation of its project, and test data.
 SKIPPED = re.compile(
     r"(^|/)(tests?|testing|_vendor|vendor|_vendored|thirdparty|third_party|node_modules|__pycache__|site-packages"
     r"|licenses?)(/|$)|(licen[cs]e|copying|notice|authors|requirements|top_level|entry_points|sources|record"
@@ -22,7 +22,7 @@ SKIPPED = re.compile(
 
 
 def is_documentation(path: str) -> bool:
-    """Whether a file of a distribution may hold its project's documentation."""
+    """Whether a file of a distribution may hold documentation."""
     suffix = "." + path.rpartition(".")[2]
     return (suffix == ".py" or suffix in PROSE_SUFFIXES) and not SKIPPED.search(path)
 
@@ -33,7 +33,7 @@ def is_skipped_folder(name: str) -> bool:
 
 
 def documentation(path: str, content: bytes) -> str:
-    """The docstrings of a module, or a prose file's text; empty if there is none or it cannot be read."""
+    """Docstrings of a module, or the text of a prose file; empty if there is none or the file is unreadable."""
     try:
         text = content.decode("utf-8")
         return _docstrings(text) if path.endswith(".py") else text.strip()

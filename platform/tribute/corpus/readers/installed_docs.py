@@ -1,7 +1,7 @@
-"""The embedded corpus: documentation of the distributions that are installed beside tribute.
+"""The built-in corpus: documentation of the distributions installed in the environment.
 
-A fresh environment has hundreds of megabytes of Python; to stay quick, a source's files are visited in the
-order of a hash of their names until its part of `max_bytes` is full. The same versions give the same bits.
+An environment holds hundreds of megabytes of Python. For speed, the files of a source are read in the order of a
+hash of their names until its quota of `max_bytes` is full. The same versions give the same bytes.
 """
 
 import csv
@@ -19,18 +19,18 @@ from tribute.corpus.readers.docstrings import documentation, is_documentation, i
 from tribute.corpus.sources import Document, InputFile, Source, input_file
 from tribute.errors import CorpusError
 
-LEAST_PART = 0.03
-"""Least part of `max_bytes` that a source gets: the smallest must still have text to train on and to hold out."""
+MIN_SHARE = 0.03
+"""Smallest share of `max_bytes` for a source, which needs text for training and for held-out queries."""
 
 DOCUMENT_BYTES = 3000
-"""Most that is taken of one file, so that a source is many documents and some of them can be held out."""
+"""Largest part of a file that is read, so that a source has many documents and some can be held out."""
 
-PUBLISHERS = 8
+MIN_PUBLISHERS = 8
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A distribution with the files that may hold its documentation: paths inside it and on disk."""
+    """A distribution and its files that may hold documentation: paths inside it and on disk."""
 
     source: Source
     files: tuple[tuple[str, Path], ...]
@@ -40,15 +40,16 @@ class Candidate:
 def read_installed_docs(
     settings: InstalledDocsSettings,
 ) -> tuple[dict[str, Source], dict[str, list[Document]], list[InputFile]]:
-    """Sources, their documents, and the files that were read.
+    """Read sources, their documents, and the records of the input files.
 
     Raises:
-        CorpusError: too little is installed.
+        CorpusError: too few distributions are installed.
     """
     chosen = choose([*_distributions(), _standard_library()], settings.sources)
     if len(chosen) < settings.sources:
         raise CorpusError(
-            f"Only {len(chosen)} distributions with documentation are installed; lower corpus.sources"
+            f"corpus.sources is {settings.sources}, but only {len(chosen)} distributions with documentation are "
+            "installed. Lower it, or install more"
         )
     documents: dict[str, list[Document]] = {}
     inputs: list[InputFile] = []
@@ -59,19 +60,19 @@ def read_installed_docs(
 
 
 def choose(candidates: list[Candidate], count: int) -> list[Candidate]:
-    """The largest distributions; the last ones give way to other publishers until there are enough of those."""
+    """The largest distributions; the smallest of them are replaced until `MIN_PUBLISHERS` are represented."""
     ranked = sorted(candidates, key=lambda c: (-c.size, c.source.source_id))
     first: dict[str, Candidate] = {}
     for candidate in ranked:
         first.setdefault(candidate.source.publisher, candidate)
-    needed = list(first.values())[: min(PUBLISHERS, count)]
+    needed = list(first.values())[: min(MIN_PUBLISHERS, count)]
     others = [candidate for candidate in ranked if candidate not in needed]
     return sorted([*needed, *others[: count - len(needed)]], key=lambda c: c.source.source_id)
 
 
 def quotas(sizes: list[int], total: int) -> list[int]:
-    """Bytes for each source: in proportion to its size, none under `LEAST_PART`."""
-    parts = [max(size / sum(sizes), LEAST_PART) for size in sizes]
+    """Bytes for each source, in proportion to its size and to at least `MIN_SHARE`."""
+    parts = [max(size / sum(sizes), MIN_SHARE) for size in sizes]
     return [int(total * part / sum(parts)) for part in parts]
 
 
@@ -92,7 +93,7 @@ def _fill(candidate: Candidate, quota: int) -> tuple[list[Document], list[InputF
 
 
 def _distributions() -> Iterator[Candidate]:
-    """Every distribution but tribute; a file that two of them installed belongs to the first by id."""
+    """All distributions but tribute; a file installed by two of them belongs to the first by id."""
     described = {(source := describe(each)).source_id: (source, each) for each in distributions()}
     claimed: set[str] = set()
     for source_id in sorted(described.keys() - {"tribute"}):

@@ -1,4 +1,4 @@
-"""Text of the user's own: a folder with one folder per source, a .jsonl or a .parquet file."""
+"""Reader of text: a folder with one folder per source, a .jsonl or a .parquet file."""
 
 import json
 from datetime import date
@@ -16,10 +16,10 @@ Texts = dict[str, list[Document]]
 
 
 def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
-    """Documents per source, and the files they were read from.
+    """Read documents by source, and the records of the input files.
 
     Raises:
-        CorpusError: names the file, the row and the column that are wrong.
+        CorpusError: a file, row or column is invalid; names it.
     """
     path = settings.path
     if path.is_dir():
@@ -28,7 +28,9 @@ def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
         raise CorpusError(f"Corpus {path} does not exist. Correct corpus.path in project.yaml")
     readers = {".jsonl": read_jsonl, ".parquet": read_parquet_rows}
     if path.suffix not in readers:
-        raise CorpusError(f"Corpus {path} is neither a folder, a .jsonl nor a .parquet file")
+        raise CorpusError(
+            f"Corpus {path} is neither a folder, a .jsonl nor a .parquet file. Convert it to one of these"
+        )
     rows = readers[path.suffix](path, (settings.source_column, settings.text_column))
     documents: Texts = {}
     for number, row in enumerate(rows, 1):
@@ -39,9 +41,9 @@ def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
 
 
 def read_jsonl(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
-    """Objects of a .jsonl file, each with all needed keys.
+    """Read the objects of a .jsonl file and check that they have all needed keys.
 
-    Only a line feed ends a line: JSON may hold U+2028 and U+0085, which `splitlines` would break at.
+    Only a line feed ends a line: JSON may contain U+2028 and U+0085, at which `splitlines` breaks.
     """
     rows = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -60,20 +62,20 @@ def read_jsonl(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
 
 
 def read_parquet_rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
-    """Rows of a .parquet file with all needed columns."""
+    """Read the rows of a .parquet file and check that it has all needed columns."""
     return open_parquet(path, needed).to_pylist()
 
 
 def open_parquet(path: Path, needed: tuple[str, ...]) -> pa.Table:
-    """A .parquet file's table.
+    """Read the table of a .parquet file.
 
     Raises:
-        CorpusError: it cannot be read, or a needed column is missing.
+        CorpusError: the file cannot be read, or a needed column is missing.
     """
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"{path} cannot be read as Parquet: {error}") from None
+        raise CorpusError(f"{path} cannot be read as Parquet: {error}. Write it again") from None
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise CorpusError(
@@ -103,7 +105,7 @@ def _read_folder(root: Path) -> tuple[Texts, list[InputFile]]:
 
 
 def source_files(folder: Path) -> list[Path]:
-    """Files below a folder, in order, without hidden ones and those in hidden folders."""
+    """Files below a folder, in order, without hidden files and folders."""
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
 
 
@@ -112,10 +114,10 @@ def _hidden(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
+    """Read a text file.
 
     Raises:
-        CorpusError: it is not UTF-8.
+        CorpusError: the file is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -133,9 +135,12 @@ def _claimed(path: Path, number: int, row: dict[str, object], column: str) -> da
 def _cell(path: Path, number: int, row: dict[str, object], column: str) -> str:
     value = row[column]
     if not isinstance(value, str) or not value.strip():
-        raise CorpusError(f"{path}, row {number}: column {column!r} is {value!r}, expected text that is not empty")
+        raise CorpusError(
+            f"{path}, row {number}: column {column!r} is {value!r}, expected non-empty text. Correct or drop the "
+            "row"
+        )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise CorpusError(
-            f"{path}, row {number}: column {column!r} holds half a character (a lone surrogate). Repair it"
+            f"{path}, row {number}: column {column!r} holds half a character (a lone surrogate). Correct the row"
         )
     return value

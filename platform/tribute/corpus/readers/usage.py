@@ -1,4 +1,4 @@
-"""Usage: who used the model when, as .jsonl or .parquet files tell it, checked cell by cell."""
+"""Reader of usage events from .jsonl or .parquet files, checked cell by cell."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ KNOWN = {"query_id", "text", "features", "label", "time", "customer_id", "weight
 
 @dataclass(frozen=True)
 class Usage:
-    """Uses of the model in any order; an id may stand more than once.
+    """Uses of the model in any order; ids may repeat.
 
     Attributes:
-        contents: column by column, `text`, or `features` and `label`.
+        contents: the columns `text`, or `features` and `label`.
     """
 
     query_ids: list[str]
@@ -28,32 +28,35 @@ class Usage:
     contents: dict[str, list]
 
     def queries(self, window: int | None) -> QueryTable:
-        """The uses in the order of their ids, so that no result depends on the order in which they were told.
+        """Queries in the order of their ids, so that no result depends on the order in the file.
+
+        Args:
+            window: bytes per row of a text model; None for a model of feature vectors.
 
         Raises:
-            CorpusError: an id stands more than once, or feature vectors do not fit together.
+            CorpusError: an id repeats, or feature vectors have different lengths or are not finite.
         """
         if window is not None:
-            found = text_queries(self.query_ids, self.contents["text"], window, self.accounting)
+            queries = text_queries(self.query_ids, self.contents["text"], window, self.accounting)
         else:
             features, labels = self.contents["features"], self.contents["label"]
-            found = array_queries(self.query_ids, features, labels, self.accounting)
-        return found.take(sorted(range(len(self.query_ids)), key=self.query_ids.__getitem__))
+            queries = array_queries(self.query_ids, features, labels, self.accounting)
+        return queries.take(sorted(range(len(self.query_ids)), key=self.query_ids.__getitem__))
 
 
 def content_columns(window: int | None) -> tuple[str, ...]:
-    """The columns that hold what was asked of a model of text, or of feature vectors (no window)."""
+    """Content columns of a text model, or of a model of feature vectors (no window)."""
     return ("text",) if window is not None else ("features", "label")
 
 
 def usage_queries(path: Path, window: int | None) -> QueryTable:
-    """All queries of a usage file, in the order of their ids.
+    """Read the queries of a usage file, in the order of their ids.
 
     Args:
         window: bytes per row of a text model; None for a model of feature vectors.
 
     Raises:
-        CorpusError: names the file, the row and the column that are wrong.
+        CorpusError: the file, a row or a column is invalid; names it.
     """
     if not path.is_file():
         raise CorpusError(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
@@ -65,17 +68,19 @@ def usage_queries(path: Path, window: int | None) -> QueryTable:
 
 
 def read_usage(path: Path, window: int | None) -> Usage:
-    """The uses that a file tells of; see `usage_queries`.
+    """Read the uses in a file; see `usage_queries`.
 
     Raises:
-        CorpusError: names the file, the row and the column that are wrong.
+        CorpusError: the file, a row or a column is invalid; names it.
     """
     content = content_columns(window)
     read = read_parquet_rows if path.suffix == ".parquet" else read_jsonl
     try:
         rows = read(path, ("query_id", *content))
     except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+        raise CorpusError(
+            f"{path} cannot be read: {error.strerror}. Correct the path or its permissions"
+        ) from None
     _no_unknown_columns(path, rows)
 
     def column(name: str, parse: Callable[[object], Value]) -> list[Value]:
@@ -94,7 +99,10 @@ def read_usage(path: Path, window: int | None) -> Usage:
 def _no_unknown_columns(path: Path, rows: list[dict[str, object]]) -> None:
     unknown = sorted({name for row in rows for name in row} - KNOWN)
     if unknown:
-        raise CorpusError(f"{path} has unknown columns: {', '.join(unknown)}. Known: {', '.join(sorted(KNOWN))}")
+        raise CorpusError(
+            f"{path} has unknown columns: {', '.join(unknown)}. Known: {', '.join(sorted(KNOWN))}. Rename or drop "
+            "them"
+        )
 
 
 def _parsed(
@@ -114,7 +122,7 @@ def _text(value: object) -> str:
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected text that is not empty")
+        raise ValueError("expected non-empty text")
     value.encode()  # half a character (a lone surrogate) is refused
     return value
 

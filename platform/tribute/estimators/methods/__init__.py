@@ -1,1 +1,1 @@
-"""The estimators, one file a method."""
+"""The estimators, one file for each method."""

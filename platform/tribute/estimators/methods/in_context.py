@@ -1,6 +1,6 @@
-"""In-context approximation: how much easier a training example is to predict after the query.
+"""In-context influence: how much easier a training example is to predict after the query.
 
-Legend: M drawn examples, H tokens of half a window, T of a prefix, G groups, Q queries.
+Legend: M drawn examples, H tokens of half a window, T tokens of a prefix, G groups, Q queries.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Estimator, Groups, Kept, Trained
+from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.readout import QueryRows
 
-ROWS = 256
-"""Rows in one forward pass."""
 PADDING = -1
 
 
@@ -24,66 +22,68 @@ PADDING = -1
 class InContext(Estimator):
     """How much easier a training example is to predict with the query before it (text only).
 
-    Sum over the group of log p(z | q) - log p(z): nats that the query in context adds to an example.
+    Sum over the group of log p(z | q) - log p(z): the nats that the query in context adds to an example.
 
-    The approximation is that what q teaches of z in context, z would teach of q in training. Both probabilities
-    are of the first half window of z. It follows a separator, and in log p(z | q) the last half window of the
-    query, its rows joined, comes before that; so everything fits in a window, and z stands later in it than alone.
-    Both are differences of the task's measurement with and without z: it has to be the log-likelihood of all
-    tokens after a row's first, causal, and blind to a token of -1, as `ByteLm` is.
+    The method assumes that z teaches the model about q in training as much as q teaches it about z in context.
+    Both probabilities are those of the first half window of z after a separator. In log p(z | q), the last half
+    window of the query precedes the separator, so that everything fits into a window. Both are differences of the
+    task's measurement with and without z. The measurement must be the log-likelihood of all tokens of a row but
+    the first, causal, and independent of tokens of -1, as in `ByteLm`.
 
-    Departures: losses are sums over z's tokens, where the paper's are of responses to prompts; one query is the
-    whole holdout set, without retrieval; scores are not scaled to [0, 1] over a batch, which would not add up.
-    Windows are cut in half since a model of learned positions takes no longer ones.
+    Differences from the paper: losses are sums over the tokens of z, not over responses to prompts; the holdout
+    set is a single query, without retrieval; scores are not scaled to [0, 1] over a batch, because they must be
+    additive. Windows are halved, because a model with learned positions cannot read longer ones.
 
-    A query costs a forward pass for every drawn example. Where a group has more than `examples`, those drawn stand
-    for all: the sum is unbiased, and as noisy as such a sample is.
+    A query costs one forward pass for each drawn example. In groups of more than `examples`, the drawn examples
+    represent all of them; the sum is unbiased, with the noise of such a sample.
 
     Source: arXiv 2510.14459.
     """
 
     examples: int = 64
-    """Examples drawn from each group, without replacement: a query's forward passes for the group."""
+    """Examples drawn from each group, without replacement."""
     separator: int = 0
-    """Token between query and example: the byte between documents of a corpus."""
+    """Token between query and example; 0 is the byte between the documents of a corpus."""
     seed: int = 0
-    """Of the draw."""
+    """Seed of the draw."""
+    rows: int = 256
+    """Rows in one forward pass."""
 
     def __post_init__(self) -> None:
-        if self.examples < 1 or self.separator < 0 or self.seed < 0:
+        if min(self.examples, self.rows) < 1 or self.separator < 0 or self.seed < 0:
             raise ConfigError(
-                "Estimator in_context: examples is at least 1, separator a token, seed at least 0; got "
-                f"{self.examples}, {self.separator} and {self.seed}"
+                f"in_context: examples is {self.examples}, separator {self.separator}, seed {self.seed} and rows "
+                f"{self.rows}. Set examples and rows to at least 1, separator to a token, and seed to at least 0"
             )
 
-    def fit(self, trained: Trained) -> Kept:
-        """Nothing.
+    def fit(self, trained: Trained) -> NamedTensors:
+        """Check the task; nothing is stored.
 
         Raises:
-            ConfigError: the task does not train on windows of at least three tokens, or has no such separator.
+            ConfigError: the task does not train on windows of at least three tokens, or rejects the separator.
         """
         tokens = trained.data.columns.get("tokens")
         if tokens is None or tokens.ndim != 2 or tokens.shape[1] < 3:
             raise ConfigError(
-                "Estimator in_context needs a language model that trains on windows of 3 tokens or more, in a "
-                f"column named tokens; the training set has {', '.join(trained.data.columns)}. Use another"
+                "in_context needs a language model that trains on windows of 3 tokens or more, in a column named "
+                f"tokens; the training set has {', '.join(trained.data.columns)}. Use another estimator"
             )
-        nothing = np.zeros(0, dtype=np.int64)
+        no_prefix = np.zeros(0, dtype=np.int64)
         try:
-            self._log_likelihood(trained, nothing, torch.from_numpy(tokens[:1]).long().to(trained.device))
+            self._log_likelihood(trained, no_prefix, torch.from_numpy(tokens[:1]).long().to(trained.device))
         except IndexError as error:
             raise ConfigError(
-                f"Estimator in_context: the model does not know the separator {self.separator}: {error}. Set "
-                "separator to a token of yours that stands between documents"
+                f"in_context: the model does not accept the separator {self.separator}: {error}. Set separator to "
+                "the token between documents"
             ) from error
         return {}
 
-    def held(self, trained: Trained) -> int:
-        """Next to nothing: half windows of drawn examples."""
+    def numbers_per_group(self, trained: Trained) -> int:
+        """0: half windows of drawn examples take little memory."""
         return 0
 
-    def gather(self, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
-        """Half windows of drawn examples [M, H], their log-likelihood alone [M], and whom they stand for."""
+    def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
+        """Half windows of drawn examples [M, H], their log-likelihoods [M], groups [M], and group weights [G]."""
         drawn = [self._drawn(groups.members(group)) for group in range(groups.count)]
         chosen_M = np.concatenate([np.zeros(0, dtype=np.int64), *drawn])
         group_M = torch.from_numpy(groups.group_N[chosen_M]).to(trained.device)
@@ -100,14 +100,16 @@ class InContext(Estimator):
             "weight_G": weight_G,
         }
 
-    def influence(self, trained: Trained, fitted: Kept, gathered: Kept, queries: QueryRows) -> Tensor:
-        """See the class; [Q, G]."""
+    def influence(
+        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
+    ) -> Tensor:
+        """Influences, [Q, G]; see the class."""
         half, group_M, weight_G = _half(trained.data.columns["tokens"]), gathered["group_M"], gathered["weight_G"]
-        found_QG = trained.theta_P.new_zeros(len(queries.query_ids), len(weight_G))
-        for query in range(len(found_QG)):
-            told_M = self._log_likelihood(trained, _end(queries, query, half), gathered["tokens_MH"])
-            found_QG[query].index_add_(0, group_M, told_M - gathered["alone_M"])
-        return found_QG * weight_G
+        influence_QG = trained.theta_P.new_zeros(len(queries.query_ids), len(weight_G))
+        for query in range(len(influence_QG)):
+            conditional_M = self._log_likelihood(trained, _end(queries, query, half), gathered["tokens_MH"])
+            influence_QG[query].index_add_(0, group_M, conditional_M - gathered["alone_M"])
+        return influence_QG * weight_G
 
     def _drawn(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(members) <= self.examples:
@@ -116,7 +118,7 @@ class InContext(Estimator):
         return np.sort(rng.choice(members, self.examples, replace=False))
 
     def _log_likelihood(self, trained: Trained, before: NDArray[np.int64], tokens_MH: Tensor) -> Tensor:
-        """log p of examples after a text and a separator, [M], nats."""
+        """Log-likelihood of examples after a prefix and a separator, [M], nats."""
         prefix_T = torch.tensor([*before.tolist(), self.separator], device=tokens_MH.device)
         window = trained.data.columns["tokens"].shape[1]
 
@@ -128,18 +130,18 @@ class InContext(Estimator):
             known = measured(prefix_T[None])
             parts = [
                 measured(torch.cat([prefix_T.expand(len(part), -1), part], 1)) - known
-                for part in tokens_MH.split(ROWS)
+                for part in tokens_MH.split(self.rows)
             ]
         return torch.cat(parts)
 
 
 def _half(windows: NDArray) -> int:
-    """Tokens of half a window, with room for a separator."""
+    """Number of tokens in half a window, with room for a separator."""
     return (windows.shape[1] - 1) // 2
 
 
 def _end(queries: QueryRows, query: int, length: int) -> NDArray[np.int64]:
-    """The last tokens of a query, whose rows overlap by one token and end with padding."""
+    """The last tokens of a query; its rows overlap by one token and end with padding."""
     rows = queries.columns["tokens"][queries.query_N == query]
     joined = np.concatenate([rows[:1].ravel(), rows[1:, 1:].ravel()]).astype(np.int64)
     return joined[joined >= 0][-length:]

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.corpus.small import sentence
-from tribute.corpus.crediting.duplicates import BORROWED, OWN_PASSAGE, PASSAGE, credit_once, in_order
+from tribute.corpus.crediting.duplicates import (
+    MAX_QUOTED_SHARE,
+    MIN_PASSAGE_WORDS,
+    MIN_REPEATED_WORDS,
+    credit_once,
+    in_order,
+)
 from tribute.corpus.crediting.word_runs import GAP, SHINGLE_WORDS
 from tribute.corpus.sources import Document, Duplicates
 
@@ -55,10 +61,12 @@ def brute_force(documents: Mapping[str, Sequence[Document]]) -> dict[tuple[str, 
         owners = [standing.get(run, source_id if run in runs[:n] else None) for n, run in enumerate(runs)]
         claimed = [n for n, owner in enumerate(owners) if owner]
         borrowed = stretches([n for n in claimed if owners[n] != source_id], len(words), 1)
-        if not long_ones(borrowed, len(words), PASSAGE) and len(borrowed) < BORROWED * len(words):
+        if not long_ones(borrowed, len(words), MIN_PASSAGE_WORDS) and len(borrowed) < MAX_QUOTED_SHARE * len(
+            words
+        ):
             borrowed = set()
         dropped = len(stretches(claimed, len(words), 1)) >= 0.8 * len(words) or each.text in whole
-        gone = borrowed | stretches(claimed, len(words), PASSAGE if borrowed else OWN_PASSAGE)
+        gone = borrowed | stretches(claimed, len(words), MIN_PASSAGE_WORDS if borrowed else MIN_REPEATED_WORDS)
         left[source_id, each.document_id] = [] if dropped else [w for n, w in enumerate(words) if n not in gone]
         for n, run in enumerate(runs):
             if not dropped and gone.isdisjoint(range(n, n + SHINGLE_WORDS)):
@@ -217,7 +225,7 @@ def test_own_text_repeated_around_a_copied_passage_does_not_hide_it() -> None:
 
 
 def test_quotations_and_related_texts_stay() -> None:
-    quoted = sentence(0, words=PASSAGE - 1)
+    quoted = sentence(0, words=MIN_PASSAGE_WORDS - 1)
 
     def quoting(words: int) -> dict[str, list[Document]]:
         own = document("1", sentence(2, words=words - len(quoted.split())), quoted)
@@ -226,7 +234,7 @@ def test_quotations_and_related_texts_stay() -> None:
             "b": [own, document("2", sentence(3, words=100))],
         }
 
-    enough = round(len(quoted.split()) / BORROWED)
+    enough = round(len(quoted.split()) / MAX_QUOTED_SHARE)
     assert credit_once(quoting(enough + 1)) == (quoting(enough + 1), ())
     kept, found = credit_once(quoting(enough - 1))
     assert quoted not in kept["b"][0].text and found == (Duplicates("b", "a", "passage", 1),)
@@ -234,12 +242,12 @@ def test_quotations_and_related_texts_stay() -> None:
 
 
 def test_a_source_repeats_itself_up_to_a_limit() -> None:
-    template, own = sentence(0, words=OWN_PASSAGE - 10), [sentence(n, words=60) for n in (1, 2)]
+    template, own = sentence(0, words=MIN_REPEATED_WORDS - 10), [sentence(n, words=60) for n in (1, 2)]
     modest = {"a": [document("1", template, own[0]), document("2", template, own[1])]}
     assert credit_once(modest) == (modest, ())
     nearly_all = {"a": [document("1", template, own[0]), document("2", template, sentence(2, words=40))]}
     assert [each.document_id for each in credit_once(nearly_all)[0]["a"]] == ["1"], "own text or not"
-    padding = sentence(3, words=2 * OWN_PASSAGE)
+    padding = sentence(3, words=2 * MIN_REPEATED_WORDS)
     kept, found = credit_once({"a": [document("1", padding), document("2", padding, own[0])]})
     assert [each.document_id for each in kept["a"]] == ["1"]
     assert found == (Duplicates("a", "a", "near", 1),)

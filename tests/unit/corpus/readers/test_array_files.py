@@ -116,7 +116,7 @@ def test_an_empty_line_of_the_assignment_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"\0\0\x08\x01\0\0\0\x06\1\2", "is cut off: its header promises [6], it holds 2 bytes"),
+        (b"\0\0\x08\x01\0\0\0\x06\1\2", "is truncated: its header says [6], but it holds 2 bytes"),
         (b"\0\0\x0d\x01\0\0\0\0", "is not an IDX file of bytes"),
         (b"", "is not an IDX file of bytes"),
         (b"\0\0\x08\x01\0\0\0\x02\1\2", "holds 6 images"),
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_packed_is_told(tmp_path: Path) -> None:
     good = idx_settings(tmp_path, ["a", "b"])
     bad = tmp_path / "labels.gz"
     bad.write_bytes(b"junk")
-    assert f"{bad} cannot be unpacked" in refusal(lambda: read_idx_pair(good.images, bad))
+    assert f"{bad} cannot be decompressed" in refusal(lambda: read_idx_pair(good.images, bad))
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 57])
@@ -173,7 +173,7 @@ def test_damaged_packed_files_are_told(tmp_path: Path) -> None:
     content[10] = 0xFF
     bad = tmp_path / "images.gz"
     bad.write_bytes(content)
-    assert f"{bad} cannot be unpacked" in refusal(lambda: read_idx_pair(bad, good.labels))
+    assert f"{bad} cannot be decompressed" in refusal(lambda: read_idx_pair(bad, good.labels))
 
 
 def test_an_assignment_that_is_not_utf8_is_told(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_column_of_the_other_kind_of_model_is_not_enough(tmp_path: Path) -> No
 
 
 def test_a_repeated_query_is_told(tmp_path: Path) -> None:
-    assert "stands more than once" in refusal(lambda: usage_queries(usage(tmp_path, ROW, ROW), 17))
+    assert "occurs more than once" in refusal(lambda: usage_queries(usage(tmp_path, ROW, ROW), 17))
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
 from tribute.estimators import Groups, Trained, build_estimator, most_influential
 from tribute.estimators.gradients import measurements
-from tribute.estimators.methods import conjugate_gradient
 from tribute.readout import QueryRows
 from tribute.training import Recipe, State, TrainingSet, Trajectory, record
 
@@ -56,16 +55,15 @@ def found_of(trained: Trained, groups: Groups, queries: QueryRows, **options: fl
 
 
 @pytest.mark.usefixtures("float64")
-def test_many_iterations_solve_exactly_however_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_iterations_solve_exactly_however_cut(tmp_path: Path) -> None:
     trained = small_training(tmp_path)
     damped = gauss_newton(trained, np.arange(40)) + LAMBDA * torch.eye(trained.task.size)
     expected = -asked(trained) @ torch.linalg.solve(damped, summed_losses(trained, sources(trained))) / 40
     found = found_of(trained, sources(trained), small_queries(), damping=LAMBDA, iterations=40)
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)
     short = found_of(trained, sources(trained), small_queries(), iterations=4)
-    monkeypatch.setattr(conjugate_gradient, "ROWS", 15)  # parts of 14, 13 and 13 examples
-    monkeypatch.setattr(conjugate_gradient, "MEMORY", 1)  # one group at a time
-    cut = found_of(trained, sources(trained), small_queries(), iterations=4)
+    narrow = {"rows": 15, "product_bytes": 1}  # micro-batches of 14, 13 and 13 examples, one group at a time
+    cut = found_of(trained, sources(trained), small_queries(), iterations=4, **narrow)
     torch.testing.assert_close(cut, short, rtol=1e-9, atol=1e-12)
 
 
@@ -88,8 +86,8 @@ def test_curvature_of_fewer_examples_and_a_group_without_any(tmp_path: Path) -> 
     chosen = np.sort(np.random.default_rng(0).permutation(40)[:9])
     damped = gauss_newton(trained, chosen) + LAMBDA * torch.eye(trained.task.size)
     groups = Groups(np.where(np.arange(40) < 6, 0, -1), 2)
-    slope_P1 = summed_losses(trained, Groups(groups.group_N, 1))
-    expected = -asked(trained) @ torch.linalg.solve(damped, slope_P1) / 40
+    gradient_P1 = summed_losses(trained, Groups(groups.group_N, 1))
+    expected = -asked(trained) @ torch.linalg.solve(damped, gradient_P1) / 40
     found = found_of(trained, groups, small_queries(), damping=LAMBDA, iterations=30, examples=9)
     torch.testing.assert_close(found[:, :1], expected, rtol=1e-8, atol=1e-10)
     assert torch.equal(found[:, 1], torch.zeros(3))
@@ -157,5 +155,5 @@ def test_a_transformer_is_solved_as_far_as_it_is_asked(tmp_path: Path, dtype: to
 
 @pytest.mark.parametrize("options", [{"damping": 0.0}, {"iterations": 0}, {"examples": 0}])
 def test_options_out_of_range_are_told(options: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="conjugate_gradient: damping is above 0"):
+    with pytest.raises(ConfigError, match=r"conjugate_gradient: damping is .* Set damping above 0"):
         build_estimator("conjugate_gradient", options)

@@ -1,7 +1,6 @@
 """For-Value against gradients by the last layer's weight, and what projection and examples make of it."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +21,10 @@ from tests.unit.estimators.small import (
 )
 from tribute.errors import ConfigError
 from tribute.estimators import Trained, build_estimator, most_influential
-from tribute.estimators.methods import for_value
 
 
-def last_layer(trained: Trained, slope_P: Tensor) -> Tensor:
-    return trained.task.pieces(slope_P)["2.weight"].flatten()
+def last_layer(trained: Trained, gradient_P: Tensor) -> Tensor:
+    return trained.task.pieces(gradient_P)["2.weight"].flatten()
 
 
 def naive(trained: Trained) -> Tensor:
@@ -57,10 +55,10 @@ def unembedding_gradient(trained: Trained, tokens: np.ndarray, loss: bool) -> Te
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("rows", [3, 64])
-def test_a_perceptron_has_the_gradient_dot_of_its_last_layer(rows: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(for_value, "ROWS", rows)  # in parts, and at once
+def test_a_perceptron_has_the_gradient_dot_of_its_last_layer(rows: int, tmp_path: Path) -> None:
     trained = small_training(tmp_path)
-    found = influences(build_estimator("for_value", {}), trained, sources(trained), small_queries())
+    estimator = build_estimator("for_value", {"rows": rows})  # in parts, and at once
+    found = influences(estimator, trained, sources(trained), small_queries())
     torch.testing.assert_close(found, additive(trained, naive(trained)), rtol=1e-10, atol=1e-12)
 
 
@@ -68,7 +66,7 @@ def test_a_perceptron_has_the_gradient_dot_of_its_last_layer(rows: int, tmp_path
 def test_the_last_layer_is_found_though_the_model_goes_on(tmp_path: Path) -> None:
     trained = small_training(tmp_path, task="tests.unit.tasks.own_task:HalvedClassifier")
     estimator = build_estimator("for_value", {})
-    assert estimator.held(trained) == 2 * 8
+    assert estimator.numbers_per_group(trained) == 2 * 8
     found = influences(estimator, trained, sources(trained), small_queries())
     halved_twice = additive(trained, naive(trained)) / 0.25  # the errors are by the halved outputs
     torch.testing.assert_close(found, halved_twice, rtol=1e-10, atol=1e-12)
@@ -119,5 +117,5 @@ def test_projected_outputs_keep_norms_and_less(tmp_path: Path) -> None:
 
 
 def test_no_outputs_are_refused() -> None:
-    with pytest.raises(ConfigError, match="outputs is at least 1, got 0"):
+    with pytest.raises(ConfigError, match=r"outputs is 0 and rows 64. Set both to at least 1"):
         build_estimator("for_value", {"outputs": 0})

@@ -15,7 +15,7 @@ from tests.unit.estimators.small import (
     small_training,
     sources,
 )
-from tribute.estimators import Groups, Kept, Trained, build_estimator, most_influential
+from tribute.estimators import Groups, NamedTensors, Trained, build_estimator, most_influential
 from tribute.estimators.methods.gradient_dot import GradientDot
 
 NAMES = ["gradient_dot", "gradient_cosine"]
@@ -27,9 +27,9 @@ def naive(trained: Trained, unit: bool) -> torch.Tensor:
     for query in range(3):
         asked_P = query_gradient(recipe, theta_P, queries, query)
         for example in range(len(recipe.data)):
-            slope_P = loss_gradient(recipe, theta_P, example)
-            size = asked_P.norm() * slope_P.norm() if unit else 1.0
-            found[query, example] = -(asked_P @ slope_P) / size
+            gradient_P = loss_gradient(recipe, theta_P, example)
+            size = asked_P.norm() * gradient_P.norm() if unit else 1.0
+            found[query, example] = -(asked_P @ gradient_P) / size
     return found
 
 
@@ -62,7 +62,7 @@ def test_a_source_in_parts_has_the_same_examples(size: int, tmp_path: Path, monk
     whole = most_influential(estimator, trained, {}, small_queries(), 1, 13)
     counts, gather = [], GradientDot.gather
 
-    def counted(self: GradientDot, trained: Trained, fitted: Kept, groups: Groups) -> Kept:
+    def counted(self: GradientDot, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
         counts.append(groups.count)
         return gather(self, trained, fitted, groups)
 

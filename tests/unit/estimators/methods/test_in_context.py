@@ -1,7 +1,6 @@
 """In-context approximation against token-by-token probabilities, and the examples that are drawn."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from tests.unit.estimators.small import (
 )
 from tribute.errors import ConfigError
 from tribute.estimators import Groups, Trained, build_estimator, most_influential
-from tribute.estimators.methods import in_context
 
 
 def log_likelihood(trained: Trained, prefix: list[int], text: list[int]) -> float:
@@ -46,10 +44,10 @@ def naive(trained: Trained) -> Tensor:
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("rows", [2, 256])
-def test_sources_are_the_sum_of_their_examples(rows: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(in_context, "ROWS", rows)  # in parts, and at once
+def test_sources_are_the_sum_of_their_examples(rows: int, tmp_path: Path) -> None:
     trained = text_training(tmp_path, learning_rate=1.0)
-    found = influences(build_estimator("in_context", {}), trained, sources(trained), text_queries())
+    estimator = build_estimator("in_context", {"rows": rows})  # in parts, and at once
+    found = influences(estimator, trained, sources(trained), text_queries())
     torch.testing.assert_close(found, additive(trained, naive(trained)), rtol=1e-8, atol=1e-10)
 
 
@@ -102,11 +100,11 @@ def test_a_classifier_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_separator_that_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not know the separator 256"):
+    with pytest.raises(ConfigError, match="does not accept the separator 256"):
         build_estimator("in_context", {"separator": 256}).fit(text_training(tmp_path))
 
 
 @pytest.mark.parametrize("options", [{"examples": 0}, {"separator": -1}, {"seed": -1}])
 def test_invalid_options_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="examples is at least 1, separator a token"):
+    with pytest.raises(ConfigError, match="Set examples and rows to at least 1"):
         build_estimator("in_context", options)

@@ -41,10 +41,10 @@ def naive_first(trained: Trained, queries: QueryRows, reads: str = "loss") -> Te
     for step, state in replayed(trained):
         asked = [query_gradient(recipe, state.theta, queries, query, reads) for query in range(3)]
         asked_QP = torch.stack(asked)
-        batch = np.concatenate(recipe.schedule.order.parts(step))
+        batch = np.concatenate(recipe.schedule.order.micro_batches(step))
         for example in batch:
-            slope_P = loss_gradient(recipe, state.theta, example) / len(batch)
-            found[:, example] -= recipe.schedule.rates[step] * (asked_QP @ slope_P)
+            gradient_P = loss_gradient(recipe, state.theta, example) / len(batch)
+            found[:, example] -= recipe.schedule.rates[step] * (asked_QP @ gradient_P)
     return found
 
 
@@ -52,12 +52,14 @@ def naive_curved(trained: Trained, queries: QueryRows) -> Tensor:
     """What the second order adds to every example, [Q, N], by dense Hessians."""
     recipe, found = trained.recipe, torch.zeros(3, len(trained.data))
     for step, state in replayed(trained):
-        batch = np.concatenate(recipe.schedule.order.parts(step))
-        slope_BP = torch.stack([loss_gradient(recipe, state.theta, example) / len(batch) for example in batch])
+        batch = np.concatenate(recipe.schedule.order.micro_batches(step))
+        gradient_BP = torch.stack([loss_gradient(recipe, state.theta, example) / len(batch) for example in batch])
         for query in range(3):
             rows = {k: torch.from_numpy(v[queries.query_N == query]) for k, v in queries.columns.items()}
             bend_PP = hessian(lambda at_P, rows=rows: -recipe.task.losses(at_P, rows).sum())(state.theta)
-            found[query, batch] += recipe.schedule.rates[step] ** 2 / 2 * (slope_BP @ bend_PP @ slope_BP.sum(0))
+            found[query, batch] += (
+                recipe.schedule.rates[step] ** 2 / 2 * (gradient_BP @ bend_PP @ gradient_BP.sum(0))
+            )
     return found
 
 
@@ -67,13 +69,13 @@ def naive_optimizer(trained: Trained, queries: QueryRows) -> Tensor:
     weights_S = torch.ones(3, requires_grad=True)
     slots, found = trained.state(0).slots, torch.zeros(3, 3)
     for step, state in replayed(trained):
-        batch = np.concatenate(recipe.schedule.order.parts(step))
-        slope_P = sum(
+        batch = np.concatenate(recipe.schedule.order.micro_batches(step))
+        gradient_P = sum(
             (weights_S[owner_N[i]] * loss_gradient(recipe, state.theta, i) / len(batch) for i in batch),
             torch.zeros(()),
         )
         rate = float(recipe.schedule.rates[step])
-        after = recipe.rule.apply(State(state.theta, slots), slope_P, rate, step)
+        after = recipe.rule.apply(State(state.theta, slots), gradient_P, rate, step)
         slots = after.slots
         for query in range(3):
             gained = after.theta @ query_gradient(recipe, state.theta, queries, query, "loss")
@@ -202,7 +204,7 @@ def test_single_precision_stays_single_and_finite(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_cannot_work_is_told(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="segments is 0, but must be at least 1"):
+    with pytest.raises(ConfigError, match=r"segments is 0. Set it to at least 1"):
         build_estimator(name, {"segments": 0})
     recipe, trajectory = small_recipe(), Trajectory(tmp_path)
     trajectory.save(0, recipe.initial())

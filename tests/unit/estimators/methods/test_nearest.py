@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +21,7 @@ from tests.unit.estimators.small import (
 )
 from tribute.errors import ConfigError
 from tribute.estimators import Trained, build_estimator, most_influential
-from tribute.estimators.methods import nearest
-from tribute.estimators.methods.nearest import BASE, knn_shapley, ngram_counts
+from tribute.estimators.methods.nearest import HASH_BASE, knn_shapley, ngram_counts
 from tribute.training import Recipe, TrainingSet
 
 
@@ -76,11 +74,10 @@ def naive(trained: Trained, k: int) -> Tensor:
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("k", [1, 10])
-def test_sources_are_the_sum_of_their_examples(k: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(nearest, "ROWS", 3)  # four query rows in two parts
-    monkeypatch.setattr(nearest, "BLOCK", 7)  # 40 examples in six blocks
+def test_sources_are_the_sum_of_their_examples(k: int, tmp_path: Path) -> None:
+    options = {"k": k, "rows": 3, "block": 7}  # four query rows in two parts, 40 examples in six blocks
     trained = small_training(tmp_path)
-    found = influences(build_estimator("nearest", {"k": k}), trained, sources(trained), small_queries())
+    found = influences(build_estimator("nearest", options), trained, sources(trained), small_queries())
     torch.testing.assert_close(found, additive(trained, naive(trained, k)), rtol=1e-10, atol=1e-12)
 
 
@@ -97,7 +94,7 @@ def test_ngrams_are_counted_without_padding() -> None:
     expected = torch.zeros(3, 31, dtype=torch.int64)
     for row, pairs in enumerate([[(1, 2), (2, 1), (1, 2), (2, 1)], [(3, 4), (4, 5)], []]):
         for one, other in pairs:
-            expected[row, (one * BASE + other) % 31] += 1
+            expected[row, (one * HASH_BASE + other) % 31] += 1
     assert torch.equal(ngram_counts(tokens, 2, 31), expected)
     assert torch.equal(ngram_counts(tokens, 6, 31), torch.zeros(3, 31, dtype=torch.int64))
 
@@ -134,7 +131,7 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         build_estimator("nearest", {}).fit(Trained(recipe, trained.trajectory, trained.steps))
 
 
-@pytest.mark.parametrize("options", [{"k": 0}, {"ngram": 0}, {"bins": 0}, {"bins": BASE}])
+@pytest.mark.parametrize("options", [{"k": 0}, {"ngram": 0}, {"bins": 0}, {"bins": HASH_BASE}])
 def test_invalid_options_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="k, ngram and bins are at least 1"):
+    with pytest.raises(ConfigError, match="Set all to at least 1, and bins"):
         build_estimator("nearest", options)

@@ -14,7 +14,6 @@ from tests.unit.training.small import SOURCES
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
 from tribute.estimators import Groups, Trained, build_estimator, most_influential
-from tribute.estimators.methods import patches
 from tribute.readout import QueryRows
 from tribute.training import Recipe, TrainingSet, record
 
@@ -72,11 +71,11 @@ def naive(trained: Trained, shape: tuple[int, int, int], options: dict[str, Any]
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("logits", [1, 200, 2**23])
-def test_sources_are_the_sum_of_their_examples(logits: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(patches, "LOGITS", logits)  # one by one, some, all at once
+@pytest.mark.parametrize("pairs", [1, 200, 2**23])  # one by one, some, all at once
+def test_sources_are_the_sum_of_their_examples(pairs: int, tmp_path: Path) -> None:
     trained = images(tmp_path)
-    found = influences(build_estimator("patches", OPTIONS), trained, sources(trained), asked(trained))
+    estimator = build_estimator("patches", OPTIONS | {"pairs": pairs})
+    found = influences(estimator, trained, sources(trained), asked(trained))
     torch.testing.assert_close(
         found, additive(trained, naive(trained, (1, 4, 4), OPTIONS)), rtol=1e-10, atol=1e-12
     )
@@ -119,9 +118,9 @@ def test_with_little_noise_an_image_is_found_in_itself(tmp_path: Path) -> None:
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="16 features are no images of 1 x 5 x 3 pixels"):
+    with pytest.raises(ConfigError, match="16 features are not an image of 1 x 5 x 3 pixels"):
         build_estimator("patches", {"patch": 2, "shape": [5, 3]}).fit(images(tmp_path / "a"))
-    with pytest.raises(ConfigError, match="images of 1 x 4 x 4 pixels with patches of 7"):
+    with pytest.raises(ConfigError, match="image of 1 x 4 x 4 pixels with patches of 7"):
         build_estimator("patches", {}).fit(images(tmp_path / "b"))
     with pytest.raises(ConfigError, match="the training set has tokens"):
         build_estimator("patches", {}).fit(text_training(tmp_path / "c"))
@@ -129,5 +128,5 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"patch": 0}, {"stride": 0}, {"draws": 0}, {"abar": 0.0}, {"abar": 1.0}])
 def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="abar between 0 and 1"):
+    with pytest.raises(ConfigError, match="Set abar between 0 and 1"):
         build_estimator("patches", options)

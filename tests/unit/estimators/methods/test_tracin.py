@@ -33,8 +33,8 @@ def naive(trained: Trained, queries: QueryRows, chosen: list[int], reads: str = 
         theta_P = trained.state(min(c for c in chosen if c > step)).theta
         asked = [query_gradient(recipe, theta_P, queries, query, reads) for query in range(3)]
         for example in range(len(recipe.data)):
-            slope_P = loss_gradient(recipe, theta_P, example)
-            found[:, example] -= rate / len(recipe.data) * torch.stack([q @ slope_P for q in asked])
+            gradient_P = loss_gradient(recipe, theta_P, example)
+            found[:, example] -= rate / len(recipe.data) * torch.stack([q @ gradient_P for q in asked])
     return found
 
 
@@ -86,9 +86,9 @@ def test_single_precision_stays_single(tmp_path: Path) -> None:
 
 
 def test_what_cannot_work_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="checkpoints is 0, but must be at least 1"):
+    with pytest.raises(ConfigError, match=r"checkpoints is 0. Set it to at least 1"):
         build_estimator("tracin", {"checkpoints": 0})
-    with pytest.raises(ConfigError, match="tracin: reads is one of loss, measurement; got 'margin'"):
+    with pytest.raises(ConfigError, match=r"tracin: reads is 'margin'. Set it to one of loss, measurement"):
         build_estimator("tracin", {"reads": "margin"})
     recipe, trajectory = small_recipe(), Trajectory(tmp_path)
     trajectory.save(0, recipe.initial())

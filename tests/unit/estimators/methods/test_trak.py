@@ -34,7 +34,7 @@ def naive(trained: Trained, estimator: Trak, thetas: list[Tensor], queries: Quer
     for model, theta_P in enumerate(thetas):
         random_Pk = Projection(size, k, (estimator.seed, model), estimator.entries)(torch.eye(size))
         pairs = [margin_gradient(trained, theta_P, example) for example in range(count)]
-        phi_Nk = torch.stack([slope_P for slope_P, _ in pairs]) @ random_Pk
+        phi_Nk = torch.stack([gradient_P for gradient_P, _ in pairs]) @ random_Pk
         kernel_kk = phi_Nk.T @ phi_Nk
         mean = kernel_kk.diagonal().mean()
         damped_kk = kernel_kk + estimator.damping * mean * torch.eye(len(kernel_kk))
@@ -137,5 +137,5 @@ def test_a_kernel_that_examples_do_not_determine_is_refused(tmp_path: Path) -> N
     [{"models": 0}, {"subset": 0.0}, {"damping": -1.0}, {"seed": -1}, {"dimension": 0}, {"entries": "x"}],
 )
 def test_impossible_options_are_refused(options: dict) -> None:
-    with pytest.raises(ConfigError, match="got"):
+    with pytest.raises(ConfigError, match=r"Set .* to at least 1"):
         build_estimator("trak", options)

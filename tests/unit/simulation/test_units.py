@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tribute.config import SimulationSettings
-from tribute.simulation import change_matrix, coalitions, design_of, drawn_units
+from tribute.errors import ConfigError
+from tribute.simulation import change_matrix, design_of
+from tribute.simulation.units import shapley_units
 
 Made = tuple[Callable[[NDArray], NDArray], NDArray]
 """A game of coalitions, [C, S] to [C], and its Shapley values, [S]."""
@@ -39,8 +40,7 @@ def error(make: Callable[[int, int], Made], sources: int, per_source: int) -> fl
     found = []
     for seed in range(15):
         game, truth_S = make(sources, seed)
-        settings = SimulationSettings(notion="shapley", coalitions=per_source * sources)
-        units = drawn_units(settings, [""] * sources, seed)
+        units = shapley_units(sources, per_source * sources, seed, per_source)
         worth_U = game(np.ones((1, sources))) - game(1 - change_matrix(units, sources))
         estimate_S = design_of("shapley", units, np.ones(sources)).influence(worth_U[None])[0]
         found.append(np.linalg.norm(estimate_S - truth_S) / np.linalg.norm(truth_S.mean() - truth_S))
@@ -48,8 +48,9 @@ def error(make: Callable[[int, int], Made], sources: int, per_source: int) -> fl
 
 
 @pytest.mark.parametrize("sources", [8, 20])
-def test_the_coalitions_asked_for_suffice_and_far_fewer_do_not(monkeypatch, sources: int) -> None:
-    assert error(pairwise, sources, coalitions.PER_SOURCE) < 0.05
-    assert error(diminishing, sources, coalitions.PER_SOURCE) < 0.8
-    monkeypatch.setattr(coalitions, "PER_SOURCE", 0)  # or so few are refused before they can be judged
+def test_the_least_number_of_coalitions_suffices_and_far_fewer_do_not(sources: int) -> None:
+    with pytest.raises(ConfigError, match=f"at least {10 * sources}"):
+        shapley_units(sources, 10 * sources - 1, 0)
+    assert error(pairwise, sources, 10) < 0.05
+    assert error(diminishing, sources, 10) < 0.8
     assert error(diminishing, sources, 2) > 1.2
