@@ -40,10 +40,10 @@ def test_the_examples_behind_an_answer(project_file: Path, estimator: str) -> No
 
 
 def test_the_estimator_that_is_paid_by_has_the_options_of_the_project(project_file: Path) -> None:
-    text, paid_by = project_file.read_text(), {"mode": "trackstar", "options": {"rank": 4}}
+    text, paid_by = project_file.read_text(), {"method": "trackstar", "options": {"rank": 4}}
     asked = ("examples", project_file, "--query", "q001", "--source", "sports", "--period", PERIOD, "--json")
     usual = json.loads(tribute(*asked).text)
-    project_file.write_text(yaml.safe_dump(yaml.safe_load(text) | {"simulation": paid_by}))
+    project_file.write_text(yaml.safe_dump(yaml.safe_load(text) | {"attribution": paid_by, "simulation": {}}))
     own = json.loads(tribute(*asked).text)
     assert [each["influence"] for each in own] != [each["influence"] for each in usual]
     project = load_project(project_file)
@@ -55,7 +55,7 @@ def test_the_estimator_that_is_paid_by_has_the_options_of_the_project(project_fi
     [
         ({"--query": "q999"}, "has no query 'q999'"),
         ({"--source": "nobody"}, "There is no source 'nobody'. There are: daily"),
-        ({"--estimator": "magic"}, "nor an estimator"),
+        ({"--estimator": "magic"}, "Estimator 'magic' is unknown"),
     ],
 )
 def test_what_is_not_there_is_told(project_file: Path, changed: dict[str, str], message: str) -> None:

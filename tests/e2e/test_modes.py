@@ -285,8 +285,9 @@ def test_tangents_beside_other_estimates_are_calibrated_on_real_retraining(vary)
 
 def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -> None:
     found = vary(
-        simulation={"mode": "gradient_cosine", "chunk": 3},
-        calibration={"spot_sources": 3, "estimates": [{"mode": "paired"}, {"mode": "for_value"}]},
+        attribution={"method": "gradient_cosine"},
+        simulation={"chunk": 3},
+        calibration={"spot_sources": 3, "estimates": [{"mode": "paired"}, {"method": "for_value"}]},
     )
     assert found.new == ["simulate", "attribute", "value"]
     gathered = found.rows(
@@ -322,20 +323,20 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
 
 
 def test_an_estimator_that_nobody_knows_is_refused_before_any_work(vary) -> None:
-    with pytest.raises(ConfigError, match="'magic' is neither paired nor tangent, nor an estimator"):
-        vary(simulation={"mode": "magic"})
-    with pytest.raises(ConfigError, match="does not take the options rate"):
-        vary(simulation={"mode": "for_value", "options": {"rate": 2}})
+    with pytest.raises(ConfigError, match=r"Estimator .magic. is unknown\. Set attribution\.method"):
+        vary(attribution={"method": "magic"}, simulation={})
+    with pytest.raises(ConfigError, match="has no option rate"):
+        vary(attribution={"method": "for_value", "options": {"rate": 2}}, simulation={})
 
 
 def test_more_sources_than_groups_are_not_simulated_beside_an_estimator(vary) -> None:
-    few = {"mode": "gradient_dot", "groups": 2}
+    few = {"attribution": {"method": "gradient_dot"}, "simulation": {"groups": 2}}
     with pytest.raises(ConfigError, match=r"would simulate each of 4 sources.*simulation.groups \(2\) to 4"):
-        vary(simulation=few, calibration={"estimates": [{"mode": "paired"}]})
+        vary(**few, calibration={"estimates": [{"mode": "paired"}]})
 
 
 def test_gathering_that_was_cut_off_goes_on_from_what_was_fitted(vary) -> None:
-    settings = {"simulation": {"mode": "ekfac", "chunk": 2}, "calibration": {"spot_sources": 0}}
+    settings = {"attribution": {"method": "ekfac"}, "simulation": {"chunk": 2}, "calibration": {"spot_sources": 0}}
     gathered = "select unit_id, replicate, artifact_sha256 from simulations where run_id = $simulate order by all"
     found = vary(**settings)
     before, folder = found.rows(gathered), found.project.artifacts / found.runs["simulate"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.projects import settings
-from tribute.config import load_project
+from tribute.config import SimulationSettings, load_project
 from tribute.errors import ConfigError
 from tribute.royalty.exact.calendar import period_days
 
@@ -15,6 +15,9 @@ def write(folder: Path, **sections: object) -> Path:
     path = folder / "project.yaml"
     path.write_text(yaml.safe_dump(settings(**sections)))
     return path
+
+
+TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation": {"memory_gib": 3.0}}
 
 
 @pytest.mark.parametrize(
@@ -28,15 +31,20 @@ def write(folder: Path, **sections: object) -> Path:
         ({"pool": {"amount": "ten"}}, "pool.amount: .*not a decimal number"),
         ({"simulation": {"horizon": 1.5}}, "simulation.horizon: .*less than or equal to 1"),
         ({"corpus": {"kind": "tape"}}, "corpus: .*'tape'"),
-        ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 'auto' or a number from 0 to 1"),
+        ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 2.0. Set it to auto or a number from 0 to 1"),
         ({"name": "a/b"}, "name: "),
-        ({"simulation": {"mode": "trak", "scope": "all", "horizon": 0.2}}, "horizon, scope would have no effect"),
+        ({**TRAK, "simulation": {"scope": "all", "horizon": 0.2}}, "horizon, scope would have no effect"),
+        ({**TRAK, "simulation": {"mode": "paired"}}, "simulation.mode would have no effect"),
+        ({"simulation": {"mode": "trak"}}, "write attribution: {method: trak}"),
+        ({"calibration": {"estimates": [{"mode": "trak"}]}}, "For an estimator, write method: trak"),
+        ({"attribution": {"methd": "trak"}}, "attribution.methd: unknown key. Did you mean `method`?"),
+        ({"attribution": {"options": {"models": 2}}}, "options are for estimators"),
         ({"simulation": {"mode": "paired", "options": {"rank": 2}}}, "options are for estimators"),
         (
-            {"simulation": {"mode": "trak"}, "readout": {"method": "jvp"}},
-            "readout.method jvp reads out simulations",
+            {**TRAK, "readout": {"method": "jvp"}},
+            "readout.method jvp is for simulations",
         ),
-        ({"training": {"checkpoint": "model.safetensors"}}, "set simulation.base to continue"),
+        ({"training": {"checkpoint": "model.safetensors"}}, "Set simulation.base to continue"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_remedy(tmp_path: Path, sections: dict, message: str) -> None:
@@ -44,32 +52,30 @@ def test_a_bad_setting_is_named_with_its_remedy(tmp_path: Path, sections: dict, 
         load_project(write(tmp_path, **sections))
 
 
-TRAK = {"mode": "trak", "options": {"models": 2}, "memory_gib": 3.0}
-
-
 @pytest.mark.parametrize(
     ("main", "keys", "found"),
     [
         (TRAK, {"mode": "paired"}, {"mode": "paired", "options": {}, "memory_gib": 3.0}),
-        (TRAK, {"mode": "for_value"}, {"mode": "for_value", "options": {}}),
+        (TRAK, {"method": "for_value"}, {"mode": "for_value", "options": {}}),
         (TRAK, {"options": {"models": 3}}, {"mode": "trak", "options": {"models": 3}}),
-        ({"horizon": 0.3, "chunk": 5}, {"mode": "trak"}, {"mode": "trak", "horizon": 0.2, "chunk": 5}),
-        ({"horizon": 0.3}, {"mode": "tangent"}, {"mode": "tangent", "horizon": 0.3}),
+        ({"simulation": {"horizon": 0.3, "chunk": 5}}, {"method": "trak"}, {"mode": "trak", "chunk": 5}),
+        ({"simulation": {"horizon": 0.3}}, {"mode": "tangent"}, {"mode": "tangent", "horizon": 0.3}),
     ],
 )
 def test_a_further_estimate_takes_over_what_its_mode_understands(
     tmp_path: Path, main: dict, keys: dict, found: dict
 ) -> None:
-    project = load_project(write(tmp_path, simulation=main, calibration={"estimates": [keys]}))
+    project = load_project(write(tmp_path, **main, calibration={"estimates": [keys]}))
     [further] = project.further_simulations()
     assert {name: getattr(further, name) for name in found} == found
 
 
 def test_what_an_estimator_beside_others_may_be_combined_with(tmp_path: Path) -> None:
-    estimator = {"mode": "trak"}
-    load_project(write(tmp_path, simulation=estimator, training={"checkpoint": "model.safetensors"}))
+    project = load_project(write(tmp_path, **TRAK))
+    assert project.simulation == SimulationSettings(mode="trak", options={"models": 2}, memory_gib=3.0)
+    load_project(write(tmp_path, **TRAK, training={"checkpoint": "model.safetensors"}))
     beside = {"estimates": [{"mode": "paired"}]}
-    load_project(write(tmp_path, simulation=estimator, calibration=beside, readout={"method": "jvp"}))
+    load_project(write(tmp_path, **TRAK, calibration=beside, readout={"method": "jvp"}))
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def examples(
 def estimators(as_json: AsJson = False) -> None:
     """List the estimators (TRAK, EK-FAC and others) and their options.
 
-    Name one under `simulation.mode` to pay by it, or under `evaluate --estimators` to compare it.
+    Name one under `attribution.method` to pay by it, or under `evaluate --estimators` to compare it.
     """
     from rich.console import Console
 

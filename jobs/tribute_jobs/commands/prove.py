@@ -24,7 +24,7 @@ def evaluate(
     """Retrain the model without sources, compare with the values, write a quality certificate.
 
     With --estimators the certificate also ranks TRAK, EK-FAC, TracIn and others on your model and queries. To pay
-    by one of them, set simulation.mode to its name. Retrained models are kept for the next evaluation.
+    by one of them, set attribution.method to its name. Retrained models are kept for the next evaluation.
     """
     settings = opened(project)
     if estimators:

@@ -99,7 +99,7 @@ def estimators() -> list[dict[str, Any]]:
 def print_estimators(console: Console) -> None:
     """A table of `estimators`."""
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("simulation.mode", "simulation.options", "what it is"):
+    for heading in ("attribution.method", "attribution.options", "what it is"):
         table.add_column(heading, overflow="fold")
     for each in estimators():
         options = json.dumps(each["options"]) if each["options"] else ""

@@ -77,7 +77,7 @@ def _check_retrains(context: Context) -> None:
         raise ConfigError(
             f"evaluate would retrain without each of {sources} sources, {trainings} trainings in all. To do that, "
             f"raise simulation.groups ({settings.groups}) to {sources}. To retrain without groups of sources "
-            f"instead, pay by simulation.mode paired and add --estimators {settings.mode}"
+            f"instead, set attribution.method to simulation and add --estimators {settings.mode}"
         )
 
 

@@ -67,7 +67,7 @@ def _check_count(context: Context, missing: Sequence[SimulationRun]) -> None:
         raise ConfigError(
             f"calibration.estimates would simulate each of {sources} sources. To do that, raise simulation.groups "
             f"({main.groups}) to {sources}. Otherwise use estimators alone in calibration.estimates, or pay by "
-            "simulation.mode paired, which simulates groups"
+            "attribution.method simulation, which simulates groups"
         )
 
 

@@ -1,7 +1,7 @@
-"""`project.yaml`: every setting of a project, with its default, unit and meaning, checked before any work starts.
+"""`project.yaml`: every setting of a project, with default, unit and meaning, checked before any work starts.
 
-Relative paths are relative to the folder of `project.yaml`. An unknown key is an error that names the nearest
-known one: a misspelt setting must never be silently ignored by a system that pays people.
+Paths are relative to the folder of `project.yaml`. An unknown key is an error that suggests the closest known key:
+a system that pays people must not silently ignore a misspelt setting.
 """
 
 from tribute.config.corpus import (
@@ -19,6 +19,7 @@ from tribute.config.corpus import (
 )
 from tribute.config.loading import load_project
 from tribute.config.model import (
+    AttributionSettings,
     CalibrationSettings,
     EvaluationSettings,
     ReadoutSettings,
@@ -32,6 +33,7 @@ from tribute.config.section import Settings
 
 __all__ = [
     "ArraysCorpusSettings",
+    "AttributionSettings",
     "CalibrationSettings",
     "ClusterSettings",
     "CorpusSettings",

@@ -1,4 +1,4 @@
-"""Settings of what the model is trained on and of its uses in a period."""
+"""Settings of the corpus and of the queries."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,32 +9,34 @@ from tribute.config.section import Settings
 
 
 class CreditingSettings(Settings):
-    """Who is paid for what stands in several sources: training sees it once, in the source that is credited."""
+    """Crediting of content that occurs in several sources: training sees it once, in the credited source."""
 
     credit: Literal["first_claimant", "source_order", "off"] = Field(
-        "first_claimant", description="the earliest date of claim; the first source by id; or every copy"
+        "first_claimant", description="credit the earliest claim, the first source by id, or every copy"
     )
     claims: Path | None = Field(
         None,
-        description="CSV of source_id, claimed (YYYY-MM-DD): from the operator's records, not publishers'",
+        description="CSV of source_id, claimed (YYYY-MM-DD), from the operator's own records",
     )
 
 
 class CommonCorpusSettings(Settings):
-    """What every kind of corpus has."""
+    """Settings of every kind of corpus."""
 
-    revision: int = Field(1, ge=1, description="raise it when the content has changed on purpose")
-    held_out: float = Field(0.1, ge=0, lt=1, description="part of every source kept out of training, for queries")
+    revision: int = Field(1, ge=1, description="raise it after an intended change of the content")
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of each source held out of training, for queries")
     duplicates: CreditingSettings = CreditingSettings()
 
 
 class InstalledDocsSettings(CommonCorpusSettings):
-    """Docstrings and prose of the distributions that are installed beside tribute, and of the standard library."""
+    """Docstrings and prose of the standard library and of the distributions in the environment."""
 
     kind: Literal["installed_docs"]
-    sources: int = Field(10, ge=2, description="how many distributions, the largest first")
-    max_bytes: int = Field(640_000, ge=10_000, description="text taken in all; a source gets its part by size")
-    window: int = Field(65, ge=2, description="bytes per example: a context of window - 1 and its next bytes")
+    sources: int = Field(10, ge=2, description="number of distributions, the largest first")
+    max_bytes: int = Field(
+        640_000, ge=10_000, description="total text in bytes; each source gets a quota by its size"
+    )
+    window: int = Field(65, ge=2, description="bytes per example, including the next byte of each position")
 
 
 class TextCorpusSettings(CommonCorpusSettings):
@@ -44,8 +46,8 @@ class TextCorpusSettings(CommonCorpusSettings):
     path: Path
     source_column: str = "source"
     text_column: str = "text"
-    claimed_column: str = Field("claimed", description="may be absent: when each document was first claimed")
-    window: int = Field(65, ge=2, description="bytes per example: a context of window - 1 and its next bytes")
+    claimed_column: str = Field("claimed", description="optional: date of the first claim of each document")
+    window: int = Field(65, ge=2, description="bytes per example, including the next byte of each position")
 
 
 class ArraysCorpusSettings(CommonCorpusSettings):
@@ -64,7 +66,7 @@ class IdxCorpusSettings(CommonCorpusSettings):
     kind: Literal["idx"]
     images: Path
     labels: Path
-    assignment: Path = Field(description="line i holds the source id of example i; its length bounds the corpus")
+    assignment: Path = Field(description="line i holds the source id of example i; its length limits the corpus")
 
 
 CorpusSettings = Annotated[
@@ -74,7 +76,7 @@ CorpusSettings = Annotated[
 
 
 class HeldOutQueriesSettings(Settings):
-    """Queries from the held-out part of the corpus itself: the same number of every source."""
+    """Queries from held-out examples of the corpus: the same number for each source."""
 
     kind: Literal["held_out"] = "held_out"
     per_source: int = Field(24, ge=1)
@@ -101,9 +103,9 @@ class IdxQueriesSettings(Settings):
 
 
 class IngestedQueriesSettings(Settings):
-    """The period's events that `tribute ingest` brought into the lake, with their content.
+    """Queries that `tribute ingest` stored in the lake, with their content.
 
-    With any other kind it brings their hash, time, customer and weight, and nothing of what was asked.
+    For any other kind, it stores only hash, time, customer and weight, without the content.
     """
 
     kind: Literal["ingested"]

@@ -1,4 +1,4 @@
-"""Reading `project.yaml`, and saying what is wrong with it."""
+"""Loader of `project.yaml`, with readable error messages."""
 
 import difflib
 from pathlib import Path
@@ -16,7 +16,7 @@ def load_project(path: Path) -> Project:
     """Read and check `project.yaml`.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or has an unknown key or a bad value; names all of them.
+        ConfigError: the file is missing, is not YAML, or has unknown keys or invalid values; lists all of them.
     """
     if not path.is_file():
         raise ConfigError(f"{path} does not exist. Write one with: tribute init DIR")
@@ -25,7 +25,9 @@ def load_project(path: Path) -> Project:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path} must hold settings (`name: ...`), got {type(raw).__name__}")
+        raise ConfigError(
+            f"{path} must hold settings (`name: ...`), got {type(raw).__name__}. Write one with: tribute init DIR"
+        )
     try:
         project = Project.model_validate(raw)
     except ValidationError as error:

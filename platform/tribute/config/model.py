@@ -1,25 +1,25 @@
-"""Settings of the model: its task, its training, the simulation of its sources, and their calibration."""
+"""Settings of task, training, attribution, simulation, calibration, read-out and evaluation."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tribute.config.section import Settings
 
 
 class TaskSettings(Settings):
-    """The model and its two functions: a built-in name, or `package.module:factory` for your own."""
+    """The task: a built-in name, or `package.module:factory` for your own."""
 
     name: str = Field("byte_lm", description="byte_lm, classifier, or package.module:factory")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
 
 
 class TrainingSettings(Settings):
-    """How the model is trained: one step is a pure function of state, batch and learning rate.
+    """Training of the model.
 
-    A training of your own is taken over with `recordings` (a folder per replicate, written by
-    `tribute.training.Recorder`) or, when only its result is left, with `checkpoint`.
+    To value a model from your own training loop, set `recordings` (a folder per replicate, written by
+    `tribute.training.Recorder`), or `checkpoint` if only the final weights exist.
 
     >>> tribute.TrainingSettings(optimizer="sgd", epochs=3).learning_rate
     0.003
@@ -28,8 +28,8 @@ class TrainingSettings(Settings):
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0)
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
-    warmup: float = Field(0.05, ge=0, lt=1, description="part of the steps over which the rate rises")
-    final_rate: float = Field(0.1, ge=0, le=1, description="last learning rate as a part of the peak")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the rate rises")
+    final_rate: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the peak")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
     nesterov: bool = Field(False, description="sgd only")
     betas: tuple[float, float] = Field((0.9, 0.99), description="adam and adamw only")
@@ -38,20 +38,22 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0, description="largest global norm of the gradient")
     batch_size: int = Field(32, ge=1)
-    accumulation: int = Field(1, ge=1, description="parts in which a batch's gradient is computed, to save memory")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of forward and backward passes")
+    accumulation: int = Field(1, ge=1, description="micro-batches per batch, to save memory")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="precision of forward and backward passes"
+    )
     epochs: float = Field(1.0, gt=0, description="passes over the training examples")
-    seed: int = Field(0, ge=0, description="replicate r is trained with seed + r; replicate 0 is the model valued")
-    replicates: int = Field(3, ge=1, description="how many seeds to train and simulate")
-    recordings: tuple[Path, ...] = Field((), description="folders of your own recorded trainings, one a replicate")
+    seed: int = Field(0, ge=0, description="replicate r is trained with seed + r; replicate 0 is the valued model")
+    replicates: int = Field(3, ge=1, description="number of seeds to train and simulate")
+    recordings: tuple[Path, ...] = Field((), description="folders of recorded training loops, one per replicate")
     checkpoint: Path | None = Field(None, description="safetensors file of a model trained elsewhere")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.batch_size % self.accumulation:
-            raise ValueError(f"accumulation {self.accumulation} does not divide batch_size {self.batch_size}")
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulation {self.accumulation}")
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
+            raise ValueError("nesterov needs momentum above 0")
         if self.recordings and self.checkpoint:
             raise ValueError("give recordings or a checkpoint, not both")
         if self.recordings and self.replicates != len(self.recordings):
@@ -60,30 +62,45 @@ class TrainingSettings(Settings):
 
 
 SIMULATED = ("paired", "tangent")
-"""Modes that simulate responses; any other is the name of an estimator."""
+"""Modes of `simulation`; `attribution.method` stores the name of an estimator in their place."""
 
 OF_SIMULATIONS = (
     *("base", "horizon", "weight", "epsilon", "scope", "curvature", "coalitions"),
     *("steps", "learning_rate", "damping", "smoothness_sources"),
 )
-"""Settings of simulations that no estimator looks at."""
+"""Settings of simulations that estimators ignore."""
+
+
+class AttributionSettings(Settings):
+    """The method of attribution: `simulation`, or an estimator."""
+
+    method: str = Field("simulation", description="simulation, or an estimator; `tribute estimators` lists them")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the estimator")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.options and self.method == "simulation":
+            raise ValueError("options are for estimators; those of a simulation go under simulation")
+        return self
 
 
 class SimulationSettings(Settings):
-    """How each source's response is simulated.
+    """Simulation of the response to each source. Estimators use `groups`, `memory_gib` and `chunk`, too.
 
     >>> tribute.SimulationSettings(horizon=0.5).mode
     'paired'
     """
 
-    mode: str = Field(
-        "paired", description="paired (two trajectories), tangent (the exact derivative), or an estimator's name"
+    mode: str = Field("paired", description="paired (two trajectories) or tangent (the exact derivative)")
+    options: dict[str, Any] = Field(default_factory=dict, description="set by attribution.options, not here")
+    base: Literal["replay", "continue"] = Field(
+        "replay", description="repeat the last steps, or take further steps"
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="of an estimator; see tribute.estimators")
-    base: Literal["replay", "continue"] = Field("replay", description="the last steps again, or further steps")
-    horizon: float = Field(0.2, gt=0, le=1, description="replay: last part of the training, in learning-rate mass")
-    weight: float = Field(1.0, gt=0, le=1, description="weight of all sources around which one is taken away")
-    epsilon: float = Field(1.0, gt=0, le=1, description="paired: how much of the source's weight is taken away")
+    horizon: float = Field(
+        0.2, gt=0, le=1, description="replay: last part of the training, as a share of the learning-rate mass"
+    )
+    weight: float = Field(1.0, gt=0, le=1, description="weight of all sources in the unperturbed run")
+    epsilon: float = Field(1.0, gt=0, le=1, description="paired: by how much the weight of a source is lowered")
     scope: str = Field("all", description="parameters that respond: all, last_block, head, lora, or a regex")
     curvature: Literal["hessian", "gauss_newton"] = Field("hessian", description="tangent only")
     notion: Literal["leave_one_out", "banzhaf", "shapley"] = "leave_one_out"
@@ -91,44 +108,53 @@ class SimulationSettings(Settings):
     groups: int = Field(
         64,
         ge=2,
-        description="leave_one_out: most sources, or groups of them, simulated; beside an estimator: most sources "
-        "that `calibration.estimates` may simulate and `tribute evaluate` may retrain one by one",
+        description="leave_one_out: largest number of sources, or groups of sources, to simulate; with an "
+        "estimator: largest number of sources for `calibration.estimates` and `tribute evaluate`",
     )
-    steps: int = Field(200, ge=1, description="continue: how many steps")
-    learning_rate: float | None = Field(None, gt=0, description="continue: default, the training's last rate")
-    damping: float = Field(0.0, ge=0, description="continue: pull towards the checkpoint, lambda / 2 |theta|^2")
+    steps: int = Field(200, ge=1, description="continue: number of steps")
+    learning_rate: float | None = Field(
+        None, gt=0, description="continue: default is the last rate of the training"
+    )
+    damping: float = Field(
+        0.0, ge=0, description="continue: lambda of the penalty lambda / 2 |theta - checkpoint|^2"
+    )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of simulated and retrained forward and backward passes; parameters stay float32"
+        "float32",
+        description="precision of simulated and retrained forward and backward passes; parameters stay float32",
     )
-    smoothness_sources: int = Field(2, ge=0, description="sources whose response is checked at half the size")
-    memory_gib: float = Field(2.0, gt=0, description="of the trajectories that a worker runs in one batch")
-    chunk: int = Field(32, ge=1, description="most sources in one batch of trajectories, memory permitting")
-    checkpoint_every: int = Field(200, ge=1, description="steps after which a simulation's state is kept")
+    smoothness_sources: int = Field(
+        2, ge=0, description="number of sources whose response is also simulated at half the size"
+    )
+    memory_gib: float = Field(2.0, gt=0, description="memory for the trajectories that a worker runs together")
+    chunk: int = Field(32, ge=1, description="largest number of sources simulated together, memory permitting")
+    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints of a simulation")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.options and not self.estimated:
-            raise ValueError(f"options are for estimators; {self.mode} has settings of its own beside them")
+            raise ValueError(
+                f"options are for estimators; the settings of {self.mode} go directly under simulation"
+            )
         if self.mode == "paired" and self.epsilon > self.weight:
-            raise ValueError(f"epsilon {self.epsilon} takes away more than weight {self.weight}")
+            raise ValueError(f"epsilon {self.epsilon} is larger than weight {self.weight}. Lower it")
         if self.notion != "leave_one_out" and (self.mode, self.weight, self.epsilon) != ("paired", 1.0, 1.0):
-            raise ValueError(f"{self.notion} simulates coalitions: it needs mode paired, weight 1 and epsilon 1")
+            raise ValueError(f"notion {self.notion} needs mode paired, weight 1 and epsilon 1")
         idle = [name for name in OF_SIMULATIONS if self.estimated and name in self.model_fields_set]
         if idle:
             raise ValueError(
-                f"mode {self.mode} is an estimator, which simulates nothing: {', '.join(idle)} would have no "
-                "effect. Leave that out; an estimator's own settings go under options"
+                f"attribution.method {self.mode} is an estimator, so {', '.join(idle)} would have no effect. "
+                "Remove that; the options of the estimator go under attribution.options"
             )
         return self
 
     def changed(self, keys: dict[str, Any]) -> "SimulationSettings":
-        """These settings with some keys changed; another mode takes over only what it understands."""
-        own = self.model_dump(exclude_unset=True)
+        """A copy with some keys changed; settings that the new mode ignores are dropped."""
+        current = self.model_dump(exclude_unset=True)
         mode = keys.get("mode", self.mode)
         idle = set() if mode in SIMULATED else set(OF_SIMULATIONS)
         if mode != self.mode:
             idle.add("options")
-        return SimulationSettings.model_validate({name: own[name] for name in own.keys() - idle} | keys)
+        return SimulationSettings.model_validate({name: current[name] for name in current.keys() - idle} | keys)
 
     def retraining(self, chunk: int = 32) -> "SimulationSettings":
         """Real retraining: every step again without the source, nothing approximated.
@@ -150,47 +176,64 @@ class SimulationSettings(Settings):
 
     @property
     def estimated(self) -> bool:
-        """Whether an estimator of `tribute.estimators` takes the place of a simulation."""
+        """Whether an estimator replaces the simulation."""
         return self.mode not in SIMULATED
 
 
-class CalibrationSettings(Settings):
-    """Real retraining without a few randomly drawn sources, to which the simulated values are calibrated.
+def _by_mode(keys: dict[str, Any]) -> dict[str, Any]:
+    """Store `{method: ESTIMATOR}` as the mode, as `Project` does for `attribution`."""
+    mode = keys.get("mode")
+    if mode is not None and mode not in SIMULATED:
+        raise ValueError(f"mode {mode!r} is neither paired nor tangent. For an estimator, write method: {mode}")
+    if "method" in keys and mode is not None:
+        raise ValueError("give method, for an estimator, or mode, for a simulation, not both")
+    return {"mode" if name == "method" else name: value for name, value in keys.items()}
 
-    For leave_one_out, and trainings that can be repeated. Without it values are shrunk by a rule of thumb and
-    intervals are wider.
+
+class CalibrationSettings(Settings):
+    """Retraining without a few randomly drawn sources, on which values are calibrated.
+
+    Only for leave_one_out and for trainings that can be repeated. Without calibration, values are shrunk by a
+    heuristic, and intervals are wider.
 
     >>> tribute.CalibrationSettings(spot_sources=8).spot_sources
     8
     """
 
     spot_sources: int = Field(
-        4, ge=0, description="sources that are really left out, in every replicate; 0 = none"
+        4, ge=0, description="number of sources to retrain without, in every replicate; 0 = none"
     )
-    seed: int = Field(0, ge=0, description="of the draw of those sources")
+    seed: int = Field(0, ge=0, description="seed of the draw of these sources")
     estimates: tuple[dict[str, Any], ...] = Field(
-        (), description="further simulations or estimators to calibrate on: the keys that differ from `simulation`"
+        (),
+        description="further estimates to calibrate on: {method: ESTIMATOR, options: ...}, or the keys that "
+        "differ from `simulation`",
     )
+
+    @field_validator("estimates", mode="before")
+    @classmethod
+    def _estimators_by_method(cls, value: Any) -> Any:
+        return [_by_mode(keys) if isinstance(keys, dict) else keys for keys in value or ()]
 
 
 class ReadoutSettings(Settings):
-    """From responses to the influences of queries."""
+    """Read-out: from responses to the influences on queries."""
 
     method: Literal["auto", "difference", "jvp", "shared_trunk", "adjoint", "distilled"] = Field(
         "auto",
         description="auto: the removal itself for paired responses at weight and epsilon 1, else the derivative; "
-        "of methods with the same numbers the cheapest here; distilled where `precision` allows and it is cheaper",
+        "among equivalent methods the cheapest; distilled if `precision` is set and it is cheaper",
     )
-    backward: bool = Field(False, description="whether auto may take `adjoint`: a backward pass per query")
+    backward: bool = Field(False, description="whether auto may use `adjoint`, a backward pass per query")
     precision: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="what distilled totals may be off: half the 95% interval of every source's total, as a part "
-        "of all of them; empty: every query is read out exactly",
+        description="largest error of distilled totals: half the 95% interval of the total of each source, as a "
+        "share of their sum; empty: every query is read out exactly",
     )
-    memory_gib: float = Field(1.0, gt=0, description="of the parameters and activations evaluated at once")
-    seed: int = Field(0, ge=0, description="of the draw of the queries that are read out exactly")
+    memory_gib: float = Field(1.0, gt=0, description="memory for parameters and activations evaluated at once")
+    seed: int = Field(0, ge=0, description="seed of the draw of queries that are read out exactly")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -199,22 +242,26 @@ class ReadoutSettings(Settings):
         return self
 
     def fingerprint(self) -> str:
-        """Without what changes only rounding."""
+        """Fingerprint without `memory_gib`, which changes only rounding."""
         return Settings.fingerprint(self.model_copy(update={"memory_gib": 1.0}))
 
 
 class EvaluationSettings(Settings):
-    """What `tribute evaluate` really retrains, to judge what is paid by."""
+    """Retrains of `tribute evaluate`, by which the attribution is judged."""
 
-    seeds: int = Field(2, ge=1, description="other seeds under which every source is really left out")
-    first_seed: int = Field(1_000_000, ge=0, description="the first of them, added to training.seed")
-    subsets: int = Field(50, ge=10, description="random halves, and tenths, of the corpus that are left out (LDS)")
-    queries: int = Field(400, ge=20, description="most queries; half of them tune, the figures come from the rest")
-    estimators: tuple[str, ...] = Field((), description="others to judge beside it, by name; [all]: every one")
-    brittle_queries: int = Field(4, ge=0, description="queries whose first sources are really left out together")
-    resamples: int = Field(
-        400, ge=100, description="bootstrap resamples behind the intervals of rank correlations"
+    seeds: int = Field(2, ge=1, description="number of other seeds under which to retrain without each source")
+    first_seed: int = Field(1_000_000, ge=0, description="first of these seeds, relative to training.seed")
+    subsets: int = Field(
+        50, ge=10, description="number of random halves, and of tenths, of the corpus to retrain without (LDS)"
     )
+    queries: int = Field(
+        400, ge=20, description="largest number of queries; one half is for tuning, the other for the figures"
+    )
+    estimators: tuple[str, ...] = Field((), description="names of further estimators to judge; [all]: every one")
+    brittle_queries: int = Field(
+        4, ge=0, description="queries for which to retrain without their top sources together"
+    )
+    resamples: int = Field(400, ge=100, description="bootstrap resamples for the intervals of rank correlations")
 
     def _not_counted(self) -> set[str]:
         return set() if self.estimators else {"estimators"}

@@ -1,4 +1,4 @@
-"""Settings of money: rights and terms, pools, alarms, and the key that signs."""
+"""Settings of money: rights, agreements, pools, fees, the signing key and alarms."""
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -9,7 +9,7 @@ from tribute.config.section import Settings
 
 
 class RightsSettings(Settings):
-    """Who is paid for which source, and on what terms; each file is CSV, YAML or Parquet."""
+    """Rights, publishers, agreements and licence terms; each file is CSV, YAML or Parquet."""
 
     sources: Path | None = Field(None, description="source_id, publisher_id, split, valid_from, valid_to")
     publishers: Path | None = Field(None, description="publisher_id, name")
@@ -20,12 +20,14 @@ class RightsSettings(Settings):
 
 
 class PoolSettings(Settings):
-    """The money of a period; amounts are text, so that no digit is lost to binary fractions."""
+    """Money of a period. Amounts are text, so that they stay exact."""
 
-    id: str = Field("pool", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names it on statements")
+    id: str = Field("pool", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name on statements")
     amount: str = Field("10000.00", description="revenue of the period, before deductions")
-    deductions: dict[str, str] = Field({}, description="what is taken off first, by name, such as payment fees")
-    rate: str = Field("1", description="part of what is left that is divided, such as 0.3 or 1/3")
+    deductions: dict[str, str] = Field(
+        {}, description="deductions from the revenue, by name, such as payment fees"
+    )
+    rate: str = Field("1", description="share of the remainder to distribute, such as 0.3 or 1/3")
     currency: str = Field("EUR", description="ISO 4217 code")
 
     @field_validator("amount", "deductions", mode="before")
@@ -44,11 +46,11 @@ class PoolSettings(Settings):
 
 
 class MoneySettings(Settings):
-    """What else decides who gets what."""
+    """Fees, signing key and alarms."""
 
-    fees: Path | None = Field(None, description="customer_id, fee: what each customer paid, for `user_centric`")
-    signing_key: Path | None = Field(None, description="Ed25519 key, PEM; default: made in the working folder")
-    alarms: dict[str, str] = Field({}, description="limits above which a period is worth a second look")
+    fees: Path | None = Field(None, description="customer_id, fee: fee of each customer, for `user_centric`")
+    signing_key: Path | None = Field(None, description="Ed25519 key, PEM; default: created in the working folder")
+    alarms: dict[str, str] = Field({}, description="limits above which a period is flagged for review")
 
 
 def _amount(value: object) -> str:

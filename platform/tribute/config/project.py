@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 
 from tribute.config.corpus import CorpusSettings, HeldOutQueriesSettings, QueriesSettings
 from tribute.config.model import (
+    SIMULATED,
+    AttributionSettings,
     CalibrationSettings,
     EvaluationSettings,
     ReadoutSettings,
@@ -19,31 +21,33 @@ from tribute.config.section import Settings
 
 
 class ValuationSettings(Settings):
-    """From influence to shares."""
+    """Values and shares from influences."""
 
     shrinkage: Literal["auto"] | float = Field("auto", description="0 = attribution alone, 1 = token count alone")
-    resamples: int = Field(1000, ge=100, description="bootstrap resamples behind the intervals")
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples for the intervals")
 
     @field_validator("shrinkage")
     @classmethod
     def _in_unit_interval(cls, value: str | float) -> str | float:
         if isinstance(value, float) and not 0 <= value <= 1:
-            raise ValueError("shrinkage is 'auto' or a number from 0 to 1")
+            raise ValueError(f"shrinkage is {value}. Set it to auto or a number from 0 to 1")
         return value
 
 
 class ClusterSettings(Settings):
-    """Where Ray runs; nothing here changes a result."""
+    """Where Ray runs; no setting here changes a result."""
 
     address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
     workers: int = Field(2, ge=1)
-    gpus_per_worker: float | None = Field(None, ge=0, description="default: what the cluster has, shared")
-    placement: Literal["PACK", "SPREAD"] = Field("PACK", description="workers on few nodes, or on many")
-    start_timeout_s: float = Field(300, gt=0, description="how long to wait for room for all workers")
+    gpus_per_worker: float | None = Field(
+        None, ge=0, description="default: the GPUs of the cluster, shared evenly"
+    )
+    placement: Literal["PACK", "SPREAD"] = Field("PACK", description="place workers on few nodes, or on many")
+    start_timeout_s: float = Field(300, gt=0, description="how long to wait until all workers can start")
 
 
 class TrackingSettings(Settings):
-    """MLflow; an outage of it fails nothing."""
+    """MLflow; an outage does not stop a run."""
 
     uri: str | None = Field(None, description="default: SQLite in the working folder")
     enabled: bool = True
@@ -70,6 +74,7 @@ class Project(Settings):
     rights: RightsSettings = RightsSettings()
     task: TaskSettings = TaskSettings()
     training: TrainingSettings = TrainingSettings()
+    attribution: AttributionSettings = AttributionSettings()
     simulation: SimulationSettings = SimulationSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     readout: ReadoutSettings = ReadoutSettings()
@@ -78,7 +83,7 @@ class Project(Settings):
     valuation: ValuationSettings = ValuationSettings()
     pool: PoolSettings = PoolSettings()
     pools: tuple[PoolSettings, ...] = Field(
-        (), description="instead of `pool`: several, each with an id of its own"
+        (), description="several pools, each with its own id, instead of `pool`"
     )
     policy: dict[str, Any] = Field({}, description="how values become shares; see tribute.royalty, Policy")
     money: MoneySettings = MoneySettings()
@@ -86,31 +91,56 @@ class Project(Settings):
     tracking: TrackingSettings = TrackingSettings()
     serving: ServingSettings = ServingSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _estimator_as_mode(cls, sections: Any) -> Any:
+        """Store the estimator of `attribution` as the mode of `simulation`, which stages and fingerprints read."""
+        attribution = sections.get("attribution") if isinstance(sections, dict) else None
+        simulation = sections.get("simulation", {}) if isinstance(sections, dict) else None
+        if not isinstance(simulation, dict) or not isinstance(attribution or {}, dict):
+            return sections
+        method, mode = (attribution or {}).get("method", "simulation"), simulation.get("mode")
+        if mode not in (None, *SIMULATED):
+            raise ValueError(
+                f"simulation.mode {mode!r} is neither paired nor tangent. For an estimator, remove it and write "
+                f"attribution: {{method: {mode}}}"
+            )
+        if method == "simulation" or not isinstance(method, str):
+            return sections
+        idle = [name for name in ("mode", "options") if name in simulation]
+        if idle:
+            raise ValueError(
+                f"attribution.method {method} is an estimator, so simulation.{idle[0]} would have no effect. "
+                "Remove it; the options of the estimator go under attribution.options"
+            )
+        options = {name: value for name, value in (attribution or {}).items() if name == "options"}
+        return sections | {"simulation": simulation | {"mode": method} | options}
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         estimated, further = self.simulation.estimated, self.further_simulations()
         if self.training.checkpoint and not estimated and self.simulation.base != "continue":
             raise ValueError(
-                "training.checkpoint has no recorded steps to replay: set simulation.base to continue"
+                "training.checkpoint has no recorded steps to replay. Set simulation.base to continue"
             )
         if not estimated and self.readout.method == "shared_trunk" and self.simulation.scope == "all":
             raise ValueError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
         only = estimated and all(each.estimated for each in further)
         if only and self.readout.method not in ("auto", "distilled"):
             raise ValueError(
-                f"readout.method {self.readout.method} reads out simulations, but simulation.mode "
-                f"{self.simulation.mode} is an estimator, which has a read-out of its own: set it to auto"
+                f"readout.method {self.readout.method} is for simulations, but attribution.method "
+                f"{self.simulation.mode} is an estimator with its own read-out. Set readout.method to auto"
             )
         if self.pools and "pool" in self.model_fields_set:
-            raise ValueError("give `pool` or `pools`, not both")
+            raise ValueError("give pool or pools, not both")
         return self
 
     def divided(self) -> tuple[PoolSettings, ...]:
-        """The pools of a period."""
+        """All pools of a period."""
         return self.pools or (self.pool,)
 
     def further_simulations(self) -> list[SimulationSettings]:
-        """The settings of the further estimates that calibration may use beside `simulation`."""
+        """Settings of the further estimates in `calibration.estimates`."""
         return [self.simulation.changed(keys) for keys in self.calibration.estimates]
 
     @property

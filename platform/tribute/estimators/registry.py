@@ -70,7 +70,8 @@ def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
     """
     if name not in ESTIMATORS:
         raise ConfigError(
-            f"simulation.mode {name!r} is neither paired nor tangent, nor an estimator: {', '.join(ESTIMATORS)}"
+            f"Estimator {name!r} is unknown. Set attribution.method to simulation or one of "
+            f"{', '.join(ESTIMATORS)}"
         )
     kinds = get_type_hints(ESTIMATORS[name])
     kinds = {each.name: kinds[each.name] for each in fields(ESTIMATORS[name])}  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ class SourceInfluence(BaseModel):
     source_id: str
     influence_nats: float = Field(
         description="mean over replicates; positive: the source helped. In nats, or in the unit of "
-        "the estimator where simulation.mode names one"
+        "the estimator in attribution.method"
     )
     std_error_nats: float = Field(
         description="standard error of the mean, from the disagreement of the replicates"

@@ -57,11 +57,10 @@ class Study(StudiedModel):
         """Influence of every source on every query.
 
         Args:
-            queries: columns by name, each [Q, ...], as the task's measurement takes them.
-            method: `paired`, `tangent` or an estimator such as `ekfac` or `trak`; by default `simulation.mode`.
-            options: of an estimator.
-            ids: query ids, [Q]; by default positions.
-            weights: how often each query was asked, [Q]; by default once.
+            queries: columns by name, each [Q, ...], as the task's measurement takes them. method: `paired`,
+            `tangent` or an estimator such as `ekfac` or `trak`; by default the mode of the simulation. options: of
+            an estimator. ids: query ids, [Q]; by default positions. weights: how often each query was asked, [Q];
+            by default once.
 
         Raises:
             SimulationError: the study is not trained yet.

@@ -5,7 +5,7 @@ sequence of words covered by claimed runs, with gaps of at most `GAP` words. So 
 still recognised, in any order and among other text.
 
 1. A document that consists almost entirely of stretches (`COPY_SHARE`) is dropped and claims nothing. New words in
-   it belong to the next document that contains them. Runs claimed by its own source count too; otherwise publishing
+   it belong to the next document that contains them. Runs claimed by its own source count too, or publishing
    everything twice would pay.
 2. In other documents, runs claimed by the same source are cut in stretches of at least `MIN_REPEATED_WORDS` words:
    a source may repeat itself, as templates do.
