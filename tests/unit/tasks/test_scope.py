@@ -78,7 +78,7 @@ def test_lora_is_the_adapters_and_anything_else_a_regular_expression() -> None:
 @pytest.mark.parametrize(
     ("names", "scope", "message"),
     [
-        (MLP, "lora", r"simulation.scope 'lora' holds no parameter.*0.weight, 0.bias, 2.weight"),
+        (MLP, "lora", r"simulation.scope 'lora' matches no parameter.*0.weight, 0.bias, 2.weight"),
         (["weight"], "last_block", "'last_block' matches no parameter of this model. Its parameters: weight$"),
         (GPT, "nothing_like_it", f"positions, .* and {len(GPT) - 20} more"),
         (MLP, "blocks.(", r"'blocks.\(' is not a valid regular expression: missing"),

@@ -94,5 +94,5 @@ def test_decoupled_decay_is_recorded_as_adamw(tmp_path, make, kind: str) -> None
 def test_a_batch_that_is_none_is_refused(tmp_path, indices: list[int]) -> None:
     own = model()
     recorder = Recorder(tmp_path / "rec", own, torch.optim.SGD(own.parameters(), lr=0.1))
-    with pytest.raises(ConfigError, match="counted from 0"):
+    with pytest.raises(ConfigError, match="at least one index into the training set"):
         recorder.batch(indices)
