@@ -84,7 +84,7 @@ def text_training(folder: Path, rows: int = 3, letters: int = 7) -> Trained:
     tokens[-1, 2] = -1
     data = TrainingSet.assemble({"a": {"tokens": tokens[:2]}, "b": {"tokens": tokens[2:]}})
     task = TaskSettings(
-        name="byte_lm", options={"context": 2, "width": 4, "heads": 2, "layers": 1, "vocabulary": 7}
+        name="byte_lm", options={"context": 2, "width": 4, "heads": 2, "layers": 1, "vocabulary": letters}
     )
     recipe = Recipe(task, TrainingSettings(batch_size=2, epochs=3, learning_rate=0.03), data, 0)
     return Trained(recipe, record(recipe, folder), recipe.steps)
