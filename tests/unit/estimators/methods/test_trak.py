@@ -137,5 +137,5 @@ def test_a_kernel_that_examples_do_not_determine_is_refused(tmp_path: Path) -> N
     [{"models": 0}, {"subset": 0.0}, {"damping": -1.0}, {"seed": -1}, {"dimension": 0}, {"entries": "x"}],
 )
 def test_impossible_options_are_refused(options: dict) -> None:
-    with pytest.raises(ConfigError, match=r"Set .* to at least 1"):
+    with pytest.raises(ConfigError, match=r"\. Set "):
         build_estimator("trak", options)
