@@ -4,6 +4,7 @@ import typer
 from docs.generate.charts import estimators_chart, misallocation_chart
 from docs.generate.command_line_page import command_line_page
 from docs.generate.diagrams import flow_diagram, rooms_diagram
+from docs.generate.doctests import fenced
 from docs.generate.settings_page import settings_page
 from docs.generate.tables_page import tables_page
 
@@ -55,3 +56,7 @@ def test_diagrams_are_the_same_bytes_each_time_and_hold_every_room() -> None:
     assert flow_diagram().count('class="arrow"') == 6
     assert estimators_chart() == estimators_chart()
     assert misallocation_chart().count("<circle") == 3 + 15
+
+
+def test_a_doctest_ends_at_the_blank_line_after_its_output() -> None:
+    assert fenced("Adds.\n\n>>> 1 + 1\n2\n\nMore.") == "Adds.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nMore."
