@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,11 @@ def test_the_verifier_loads_only_the_rooms_it_is_built_from() -> None:
     parts = {file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files}
     own = {name for name in done.stdout.split() if not any(f"{name}.".startswith(f"{part}.") for part in parts)}
     assert own == set()
+
+
+@pytest.mark.parametrize("package", ["tribute.catalog", "tribute_storage"])
+def test_a_name_imported_on_first_use_is_not_that_of_a_module(package: str) -> None:
+    """An imported module takes the place of the package's lazy name."""
+    room = import_module(package)
+    modules = {path.stem for folder in room.__path__ for path in Path(folder).iterdir()}
+    assert set(room.__all__) & modules == set()
