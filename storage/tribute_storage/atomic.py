@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file is complete, or not there."""
 
 import os
 import uuid
@@ -8,7 +8,7 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a crash at any moment leaves the old file, the new one, or none.
 
-    The bytes go to a temporary file beside it, are flushed to disk, and take its name in one rename.
+    The bytes go to a temporary file in the same folder, are flushed to disk, and replace the file in one rename.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the new name as lasting as the bytes: a commit that names the file may follow at once."""
+    """Flush the folder too, so that a commit may name the file at once."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

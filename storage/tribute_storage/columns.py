@@ -1,4 +1,4 @@
-"""How tables are written down: columns with their meaning, the order of rows, the version a column came with.
+"""The language of table schemas: columns with their meaning, row order, and the version that added a column.
 
 A unit stands in a column's name (`_nats`, `_minor`, `_uri`) and in its text. Ids are free text and stay physical
 columns; exact fractions and decimals are text, so that no reader turns them into floats.

@@ -1,5 +1,5 @@
-"""The root of the lake's errors: the lake knows nothing of `tribute`, so its errors are a tree of their own."""
+"""The root of the lake's errors. The lake does not know `tribute`, so its errors are a separate tree."""
 
 
 class LakeError(Exception):
-    """A table, file or query of the lake is not what was asked for. The message names the remedy."""
+    """A table, file or query of the lake cannot be used as requested. The message names the remedy."""

@@ -1,8 +1,8 @@
-"""How rows lie in a file: sorted, and cut into row groups that SQL can skip.
+"""The layout of rows in a file: sorted, and cut into row groups that SQL can skip.
 
 A row group of `influence` is a tile: at most 64 sources by 4,096 queries. The statistics of both columns then
 exclude most row groups, whether one source is asked for or one query, and the ids of a group cost next to nothing.
-Tiles too small to be worth a row group share one: a few queries of the service are not cut by sources.
+Small tiles share a row group: a few queries of the service are not cut by sources.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,17 @@ from tribute_storage.columns import bits_of
 from tribute_storage.schemas import order_of, tile_of
 
 ROW_GROUP = 1_000_000
-SMALLEST = 16_384
-"""Rows of a row group, at least, where a table is cut into tiles; the last of a file may have fewer."""
+MIN_TILE_ROWS = 16_384
+"""Fewest rows of a row group in a table that is cut into tiles; the last group of a file may have fewer."""
 FLOAT32_BITS = 24
 
 
-def parquet(table: str, rows: pa.Table) -> bytes:
-    """A zstd Parquet file of rows that conform to their table: ids dictionary-encoded, floats in byte planes."""
+def parquet(table: str, rows: pa.Table, row_group: int = ROW_GROUP) -> bytes:
+    """A zstd Parquet file of rows that conform to their table: ids dictionary-encoded, floats in byte planes.
+
+    Args:
+        row_group: most rows in a row group.
+    """
     floats = [field.name for field in rows.schema if pa.types.is_floating(field.type)]
     others = [_leaf(field) for field in rows.schema if field.name not in floats]
     sink = pa.BufferOutputStream()
@@ -32,7 +36,7 @@ def parquet(table: str, rows: pa.Table) -> bytes:
         sink, rows.schema, compression="zstd", use_dictionary=others, use_byte_stream_split=floats
     ) as writer:
         for group in row_groups(table, rows):
-            writer.write_table(_rounded(group), row_group_size=ROW_GROUP)
+            writer.write_table(_rounded(group), row_group_size=row_group)
     return sink.getvalue().to_pybytes()
 
 
@@ -74,7 +78,7 @@ def _cuts(counts: NDArray[np.int64]) -> list[int]:
     """Where row groups end, given the rows of every tile: as soon as there are enough."""
     cuts = [0]
     for end in np.cumsum(counts).tolist():
-        if end - cuts[-1] >= SMALLEST:
+        if end - cuts[-1] >= MIN_TILE_ROWS:
             cuts.append(end)
     total = int(counts.sum())
     if cuts[-1] == total:

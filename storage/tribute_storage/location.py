@@ -1,4 +1,4 @@
-"""Where a lake lies: a folder of this machine or a place in an object store, behind the few calls it needs."""
+"""The place of a lake: a folder on this machine, or a prefix in an object store."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a lake in a folder needs neither at run time, and both are 
     from fsspec.implementations.arrow import ArrowFSWrapper
 
 
-class Found(NamedTuple):
+class FileInfo(NamedTuple):
     """A file under a location: its name relative to the place listed, its size in bytes, its last change."""
 
     name: str
@@ -59,7 +59,7 @@ class Location:
         return f"{self.uri}/{name}"
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file that is there whole or not at all; raises OSError."""
+        """Write a file atomically; raises OSError."""
         if not self.remote:
             write_atomically(Path(self.path(name)), content)
             return
@@ -75,17 +75,17 @@ class Location:
         """A file to read parts of; raises OSError."""
         return self._store.open_input_file(self._key(name))
 
-    def found(self, name: str) -> Found | None:
-        """What is known of a file; None if it is not there."""
+    def info(self, name: str) -> FileInfo | None:
+        """Size and time of a file; None if it does not exist."""
         info = self._store.get_file_info(self._key(name))
-        return _found(name, info) if info.type == arrow.FileType.File else None
+        return _file_info(name, info) if info.type == arrow.FileType.File else None
 
-    def files(self, folder: str) -> list[Found]:
+    def files(self, folder: str) -> list[FileInfo]:
         """Every file under a folder, by name relative to it; none if the folder is not there."""
         base = self._key(folder)
         chosen = arrow.FileSelector(base, recursive=True, allow_not_found=True)
         infos = [info for info in self._store.get_file_info(chosen) if info.type == arrow.FileType.File]
-        return sorted(_found(info.path.removeprefix(base).lstrip("/"), info) for info in infos)
+        return sorted(_file_info(info.path.removeprefix(base).lstrip("/"), info) for info in infos)
 
     def delete(self, name: str) -> None:
         """Delete a file; raises OSError."""
@@ -108,8 +108,8 @@ class Location:
         return Location, (self.uri,)
 
 
-def _found(name: str, info: arrow.FileInfo) -> Found:
-    return Found(name, info.size, info.mtime or datetime.now(UTC))
+def _file_info(name: str, info: arrow.FileInfo) -> FileInfo:
+    return FileInfo(name, info.size, info.mtime or datetime.now(UTC))
 
 
 def _reader(scheme: str, store: arrow.FileSystem) -> "ArrowFSWrapper":

@@ -50,10 +50,10 @@ class TableLog:
             LakeError: the log cannot be read, or has no such version.
         """
         try:
-            found = DeltaTable(self._uri)
-            version = _version_at(found, at) if isinstance(at, datetime) else at
+            snapshot = DeltaTable(self._uri)
+            version = _version_at(snapshot, at) if isinstance(at, datetime) else at
             if version is not None:
-                found.load_as_version(version)
+                snapshot.load_as_version(version)
         except TableNotFoundError:
             return None
         except (DeltaError, ValueError, OverflowError, OSError) as error:
@@ -61,7 +61,7 @@ class TableLog:
             raise LakeError(
                 f"Table {self.table} of {self.location.uri} cannot be read{where}: {error}."
             ) from error
-        return None if isinstance(at, datetime) and version is None else found
+        return None if isinstance(at, datetime) and version is None else snapshot
 
     def committed_at(self, run_id: str, snapshot: DeltaTable | None = None) -> int | None:
         """When a run was committed, in milliseconds since 1970; None if it was not (in `snapshot`, if given)."""
@@ -140,25 +140,25 @@ class TableLog:
 
     def _commits(self) -> Iterator[list[dict[str, Any]]]:
         folder = f"{self.table}/{FOLDER}"
-        for found in self.location.files(folder):
-            if found.name.endswith(".json"):
-                yield [json.loads(line) for line in self.location.read(f"{folder}/{found.name}").splitlines()]
+        for file in self.location.files(folder):
+            if file.name.endswith(".json"):
+                yield [json.loads(line) for line in self.location.read(f"{folder}/{file.name}").splitlines()]
 
     def _addition(self, file: StagedFile, new_rows: bool) -> AddAction:
         folder, _, name = file.path.partition("/")
-        found = self.location.found(file.path)
-        if folder != self.table or found is None or found.size != file.size:
+        info = self.location.info(file.path)
+        if folder != self.table or info is None or info.size != file.size:
             raise LakeError(
                 f"Staged file {file.path} ({file.size} bytes) is not in table {self.table} of "
                 f"{self.location.uri} as it was written. Nothing was committed; run the stage again."
             )
-        modified_ms = int(found.modified.timestamp() * 1000)
+        modified_ms = int(info.modified.timestamp() * 1000)
         return AddAction(name, file.size, {}, modified_ms, new_rows, json.dumps({"numRecords": file.rows}))
 
 
-def _version_at(found: DeltaTable, moment: datetime) -> int | None:
+def _version_at(snapshot: DeltaTable, moment: datetime) -> int | None:
     """By the commits' own times: those of their files change when a lake is copied."""
-    before = [each["version"] for each in found.history() if each["timestamp"] <= moment.timestamp() * 1000]
+    before = [each["version"] for each in snapshot.history() if each["timestamp"] <= moment.timestamp() * 1000]
     return max(before, default=None)
 
 

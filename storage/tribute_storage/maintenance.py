@@ -1,4 +1,4 @@
-"""What keeps a lake healthy: compaction, checkpoints, retention, and files that killed workers left behind."""
+"""Upkeep of a lake: compaction, checkpoints, retention, and removal of files that killed workers left."""
 
 import random
 import re
@@ -28,7 +28,7 @@ LOGGED = re.compile(rf"{FOLDER}/(?!.*#\d+$).*")
 
 
 class Compacted(NamedTuple):
-    """What a compaction of a table came to: files before and after."""
+    """The number of files of a table before and after a compaction."""
 
     before: int
     after: int

@@ -1,4 +1,4 @@
-"""The tables of the lake, by name; what each holds is written down in `tables/`."""
+"""The schemas of the lake's tables, by name. Their columns are defined in `tables/`."""
 
 import json
 
@@ -18,7 +18,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 
 def doc_of(documented: pa.Schema | pa.Field) -> str:
-    """What a table or a column means, as its schema says it."""
+    """The documentation of a table or column."""
     return (documented.metadata or {}).get(b"doc", b"").decode()
 
 
@@ -26,7 +26,7 @@ def schema_of(table: str) -> pa.Schema:
     """The schema of `table`.
 
     Raises:
-        LakeError: the lake has no such table; lists those it has.
+        LakeError: the lake has no such table; the message lists its tables.
     """
     if table not in SCHEMAS:
         raise LakeError(f"The lake has no table {table!r}; it has: {', '.join(SCHEMAS)}.")
@@ -34,7 +34,7 @@ def schema_of(table: str) -> pa.Schema:
 
 
 def version_of(table: str) -> int:
-    """The version of a table's schema: 1, and one more with every release that gave it columns."""
+    """The version of a table's schema: 1, plus one for every release that added columns."""
     return int(schema_of(table).metadata[b"version"])
 
 

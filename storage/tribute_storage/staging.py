@@ -1,6 +1,6 @@
-"""What a worker does: check rows against the table's schema and write them as one Parquet file.
+"""Staging: a worker checks rows against the table's schema and writes them as one Parquet file.
 
-A staged file is on disk but in no version of its table, so no reader sees it before the driver commits it.
+A staged file is on disk but in no version of its table. Readers see it once the driver commits it.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ def conform(table: str, rows: pa.Table) -> pa.Table:
     """`rows` with exactly the columns of `table`, in its order; text may come dictionary-encoded.
 
     Raises:
-        LakeError: a column is missing, unknown, twice there, of another type, or empty where it may not be.
+        LakeError: a column is missing, unknown, repeated, of another type, or empty where it must not be.
     """
     schema = schema_of(table)
     _check_names(table, schema, rows)
@@ -92,6 +92,6 @@ def _check_names(table: str, schema: pa.Schema, rows: pa.Table) -> None:
         "unknown": [name for name in rows.column_names if name not in schema.names],
         "more than once": [name for name in schema.names if rows.column_names.count(name) > 1],
     }
-    told = "; ".join(f"{what}: {', '.join(names)}" for what, names in findings.items() if names)
-    if told:
-        raise LakeError(f"Columns for table {table} do not fit its schema: {told}.")
+    problems = "; ".join(f"{what}: {', '.join(names)}" for what, names in findings.items() if names)
+    if problems:
+        raise LakeError(f"Columns for table {table} do not fit its schema: {problems}.")

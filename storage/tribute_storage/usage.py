@@ -1,8 +1,8 @@
-"""Usage events: batches that many processes append at once, each of them once, whatever is sent again.
+"""Usage events: many processes append batches at once, and an event sent twice counts once.
 
-A batch is named after its content, so a retry of it is the same transaction, from whatever process it comes. The
-same use of the model may stand in several batches: `usage_events` keeps them all, and `usage` shows every query
-once, by a rule that no order of arrival changes.
+A batch is named after its content, so a retry is the same transaction, in any process. Several batches may hold
+the same use of the model: `usage_events` keeps all of them, and the view `usage` shows every query once, by a rule
+that does not depend on the order of arrival.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from tribute_storage.lake import Lake
 from tribute_storage.querying.views import literals
 from tribute_storage.schemas import schema_of
 
-NONE = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"
+NO_EVENTS = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"
 BATCH = 10_000
 """Events in one commit, at most."""
 PRECEDENCE = ("time", "content_sha256", "customer_id", "weight", "inclusion_probability", "content_json")
-"""Of events with one query_id the first by these counts, what is empty last; the view `usage` does the same."""
+"""Of the events of a query the first in this order counts, empty values last; as in the view `usage`."""
 SEEN = """
 WITH seen AS (
     SELECT query_id, content_sha256, false AS known FROM incoming
@@ -36,15 +36,15 @@ GROUP BY query_id HAVING known OR conflicting
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of a number of events, judged against the lake as it was just before.
+    """The outcome of an ingestion, compared with the lake just before it.
 
     Attributes:
-        events: how many there were.
-        duplicates: how many of them are of a query that is in the lake or among the others.
-        conflicts: ids of queries that stand with more than one content; the earliest event counts.
+        events: number of events received.
+        duplicates: events of a query that is in the lake already, or that another event repeats.
+        conflicts: ids of queries with more than one content; the earliest event counts.
         periods: new queries by month.
-        late: how many of those are of a month before the newest in the lake.
-        batches: commits that were made; the others had been made before.
+        late: new queries of a month before the newest in the lake.
+        batches: commits made now; the other batches had been committed before.
     """
 
     events: int = 0
@@ -77,7 +77,7 @@ def ingest(
 
     Args:
         events: the columns of `usage_events` without `run_id` and `period`, in any order.
-        advanced: hears how many of the different queries are committed, and how many there are.
+        advanced: called with the number of committed queries and their total.
 
     Raises:
         LakeError: the columns do not fit the table, or a commit did not get through; send them all again.
@@ -131,7 +131,7 @@ def _in_lake(lake: Lake, events: pa.Table) -> tuple[set[str], tuple[str, ...], s
     Of one table only: a connection with the views of all of them takes longer than a commit.
     """
     files = lake.files("usage_events")
-    table = f"FROM read_parquet({literals(files)}, hive_partitioning = false)" if files else NONE
+    table = f"FROM read_parquet({literals(files)}, hive_partitioning = false)" if files else NO_EVENTS
     with duckdb.connect() as connection:
         lake.location.open_to(connection)
         connection.register("incoming", events.select(["query_id", "content_sha256"]))

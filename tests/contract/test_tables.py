@@ -154,7 +154,7 @@ class TableContract:
         assert retain(lake, table, 0, dry_run=False) == []
         assert lake.version(table) == 3
         assert bag(read(lake, table)) == bag(read(lake, table, f"{table}=3")) == bag(*runs)
-        assert lake.location.found(staged.path) is not None
+        assert lake.location.info(staged.path) is not None
         with pytest.raises(LakeError, match="4 of its 4 files were deleted since"):
             read(lake, table, f"{table}=2")
 

@@ -12,7 +12,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from tribute_storage.errors import LakeError
-from tribute_storage.publishing.rows import rows_of, told
+from tribute_storage.publishing.rows import reader_comments, rows_of
 from tribute_storage.querying.macros import USAGE, VIEWS, WITHOUT_LAKE, create_table_macros
 from tribute_storage.querying.views import comments, literal
 from tribute_storage.schemas import SCHEMAS
@@ -108,7 +108,7 @@ def _describe(connection: duckdb.DuckDBPyConnection, reader: str | None) -> None
         connection.execute(USAGE)
         documented |= {"VIEW usage": VIEWS["usage"], "TABLE published_queries": PSEUDONYMS_DOC}
     for table in SCHEMAS:
-        for comment in (*comments(table, "TABLE"), *told(table, reader)):
+        for comment in (*comments(table, "TABLE"), *reader_comments(table, reader)):
             connection.execute(comment)
     for name, doc in documented.items():
         connection.execute(f"COMMENT ON {name} IS {literal(doc)}")

@@ -33,7 +33,7 @@ def publish(
     Args:
         publishers: ids; None: every publisher that the lake names.
         period: only this month, as YYYY-MM, of tables whose rows belong to a month.
-        advanced: told how many tables of how many are written.
+        advanced: called with the number of written tables and their total.
 
     Raises:
         LakeError: the lake has no rows, a publisher or the period is unknown, another publishing is at work on

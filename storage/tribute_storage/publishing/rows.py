@@ -67,7 +67,7 @@ def rows_of(table: str, publisher: str | None, period: str | None) -> str:
     return f'SELECT {shown} FROM memory.main."{table}" t {rule.join} WHERE {condition} ORDER BY ALL'
 
 
-def told(table: str, publisher: str | None) -> list[str]:
+def reader_comments(table: str, publisher: str | None) -> list[str]:
     """Statements that say in a publisher's file what of a table is shown there; none for the operator's."""
     if publisher is None:
         return []

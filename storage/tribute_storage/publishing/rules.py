@@ -1,4 +1,4 @@
-"""What a publisher's file shows of every table, and why; whatever is not said here is not shown.
+"""The rows and columns of every table that a publisher's file shows, and why. Nothing else is shown.
 
 Conditions read temporary tables that `publish_rows` makes for one reader: `reader` (publisher_id), `mine`
 (source_id), `held` (source_id, period), `sums` (run_id, source_id), and `asked`: the attributed queries with their
@@ -29,9 +29,9 @@ class PublishingRule(NamedTuple):
     examined: int = 1
 
 
-NOTHING = "false"
+NO_ROWS = "false"
 OWN = "t.publisher_id IN (FROM reader)"
-EVERYONE = "true"
+ALL_ROWS = "true"
 SOURCE = "t.source_id IN (FROM mine)"
 PSEUDONYM = ("a.published_id", "a pseudonym: ids of queries may name other publishers' sources, or customers")
 OWN_NAME = "t.publisher IN (SELECT name FROM publishers WHERE publisher_id IN (FROM reader))"
@@ -63,7 +63,7 @@ RULES: dict[str, PublishingRule] = {
             )
         },
     ),
-    "trajectories": PublishingRule(NOTHING, "no rows: trainings are of the operator's model as a whole"),
+    "trajectories": PublishingRule(NO_ROWS, "no rows: trainings are of the operator's model as a whole"),
     "simulations": PublishingRule(
         f"{SOURCE} AND t.removed = [t.source_id]",
         "simulations of one source in which the publisher holds a right; groups name other sources",
@@ -72,7 +72,7 @@ RULES: dict[str, PublishingRule] = {
             "artifact_uri": _empty("a place in the operator's working folder"),
         },
     ),
-    "retrains": PublishingRule(NOTHING, "no rows: sets of sources, of several publishers"),
+    "retrains": PublishingRule(NO_ROWS, "no rows: sets of sources, of several publishers"),
     "influence": PublishingRule(
         f"{SOURCE} AND (t.source_id, a.period) IN (FROM held)",
         "influences of a source in months in which the publisher holds a right in it",
@@ -93,16 +93,16 @@ RULES: dict[str, PublishingRule] = {
         },
         ASKED,
     ),
-    "usage_events": PublishingRule(NOTHING, "no rows: reports of customers' uses, with their text"),
+    "usage_events": PublishingRule(NO_ROWS, "no rows: reports of customers' uses, with their text"),
     "estimates": PublishingRule(
         "(t.run_id, t.unit_id) IN (FROM sums)",
         "totals of a source over months in all of which the publisher holds a right in it; groups name others",
     ),
     "evaluations": PublishingRule(
-        EVERYONE, "all rows: figures of a method over the whole corpus, which name nobody"
+        ALL_ROWS, "all rows: figures of a method over the whole corpus, which name nobody"
     ),
     "certificates": PublishingRule(
-        EVERYONE,
+        ALL_ROWS,
         "all rows: statements name them",
         {"json": _empty("its effects and intervals name other sources and publishers")},
     ),
@@ -116,16 +116,16 @@ RULES: dict[str, PublishingRule] = {
     ),
     "statements": PublishingRule(OWN, "the publisher's own statements, every version as it was sent", examined=2),
     "statement_lines": PublishingRule(OWN, "lines of the publisher's own statements", examined=2),
-    "settled_files": PublishingRule(NOTHING, "no rows: terms of other publishers, and what customers pay"),
+    "settled_files": PublishingRule(NO_ROWS, "no rows: terms of other publishers, and what customers pay"),
     "policies": PublishingRule(
-        EVERYONE, "all rows: the rules that everybody is paid by, and why one was replaced"
+        ALL_ROWS, "all rows: the rules that everybody is paid by, and why one was replaced"
     ),
     "ledger": PublishingRule(
-        NOTHING,
+        NO_ROWS,
         "no rows: the operator's books, whose hashes chain several publishers; accounts are on statements",
     ),
     "bundles": PublishingRule(
-        EVERYONE,
+        ALL_ROWS,
         "all rows: roots and signatures, by which anybody checks a statement",
         {"artifact_uri": _empty("a place in the operator's working folder")},
     ),

@@ -1,6 +1,6 @@
-"""SQL that analysts would write again and again, as table macros over the views.
+"""Table macros over the views, for queries that analysts need often.
 
-Parameters are named otherwise than columns: inside a macro a name means its parameter first.
+No parameter has the name of a column: inside a macro a name means the parameter first.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ VIEWS = {
 
 
 class Macro(NamedTuple):
-    """A table macro: how it is called, its parameters' names inside, what it gives, its columns, its query."""
+    """A table macro: its call, its parameters' names, its documentation, its columns and its query."""
 
     call: str
     parameters: str

@@ -1,4 +1,4 @@
-"""Does a statement only read? Decided on DuckDB's own parse tree, by lists of what is allowed.
+"""Decides whether a statement only reads, by lists of what DuckDB's parse tree may contain.
 
 DuckDB types `WITH x AS (COPY ...) SELECT ...` as a SELECT, and a path that may be read may also be written:
 with `use_tmp_file false` such a statement overwrites a committed file, even with external access off. So every

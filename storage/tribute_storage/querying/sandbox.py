@@ -1,7 +1,7 @@
-"""Somebody else's SQL in a process of its own, which the kernel keeps within limits and the parent may kill.
+"""Untrusted SQL in a process of its own, which the kernel limits and the parent may kill.
 
-DuckDB has no time limit and one long function call cannot be interrupted, so a query that must stop runs where it
-can be killed. The request goes to the child as JSON on stdin, the answer comes back as an Arrow stream on stdout.
+DuckDB has no time limit, and a long function call cannot be interrupted. A process can be killed.
+The request goes to the child as JSON on stdin, the answer comes back as an Arrow stream on stdout.
 """
 
 import ctypes
@@ -73,14 +73,14 @@ class Limits:
 
     @property
     def too_slow(self) -> LakeError:
-        """What a user is told at the limit of time."""
+        """The error at the limit of time."""
         return LakeError(
             f"The query ran longer than {self.seconds:g} s and was stopped. Narrow it down, or raise --timeout."
         )
 
     @property
     def too_much(self) -> LakeError:
-        """What a user is told at the limit of memory."""
+        """The error at the limit of memory."""
         return LakeError(
             f"The query needed more than {self.memory_gib:g} GiB of memory and was stopped. Narrow it down, or "
             "raise --memory."
@@ -167,10 +167,15 @@ def _answer(connection: duckdb.DuckDBPyConnection, sql: str, sink: IO[bytes]) ->
 def _complain(error: Exception) -> NoReturn:
     """Tell the parent on stderr; DuckDB's errors reach us as OSError once the answer streams."""
     memory = (MemoryError, duckdb.OutOfMemoryException, pa.ArrowMemoryError)
-    told = str(error).rpartition("LakeError: ")[2]  # of an error of ours inside a function that DuckDB calls
-    full = isinstance(error, memory) or "Out of Memory" in told or "bad_alloc" in told or "bad allocation" in told
+    message = str(error).rpartition("LakeError: ")[2]  # of an error of ours inside a function that DuckDB calls
+    full = (
+        isinstance(error, memory)
+        or "Out of Memory" in message
+        or "bad_alloc" in message
+        or "bad allocation" in message
+    )
     with suppress(OSError):
-        os.write(2, b"\0" + told.encode(errors="replace")[: COMPLAINT_BYTES // 2])
+        os.write(2, b"\0" + message.encode(errors="replace")[: COMPLAINT_BYTES // 2])
     os._exit(OUT_OF_MEMORY if full else REFUSED)
 
 

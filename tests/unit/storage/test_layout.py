@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.storage.rows import any_rows, bag, varied_rows
-from tribute_storage import SCHEMAS, layout
-from tribute_storage.layout import SMALLEST, parquet, row_groups
+from tribute_storage import SCHEMAS
+from tribute_storage.layout import MIN_TILE_ROWS, parquet, row_groups
 from tribute_storage.schemas import tile_of
 from tribute_storage.staging import conform
 
@@ -45,8 +45,8 @@ def encoded(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def written(table: str, rows: pa.Table) -> pq.ParquetFile:
-    return pq.ParquetFile(pa.BufferReader(parquet(table, conform(table, rows))))
+def written(table: str, rows: pa.Table, **options: int) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(parquet(table, conform(table, rows), **options)))
 
 
 def range_of(group: pq.RowGroupMetaData, name: str) -> tuple[str, str]:
@@ -70,7 +70,7 @@ def test_row_groups_are_whole_tiles_of_64_sources_by_4096_queries() -> None:
     for pair, following in pairwise(pairs):
         last = pair[-1] // (64, 4096)
         assert (last != following[0] // (64, 4096)).any()
-        assert len(pair) >= SMALLEST > (pair // (64, 4096) != last).any(axis=1).sum()
+        assert len(pair) >= MIN_TILE_ROWS > (pair // (64, 4096) != last).any(axis=1).sum()
 
 
 def test_encoded_ids_give_the_same_row_groups() -> None:
@@ -101,13 +101,12 @@ def test_one_query_touches_few_row_groups() -> None:
 
 
 @pytest.mark.parametrize("table", ["statement_lines", "valuations", "statements"])
-def test_one_publisher_touches_few_row_groups(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "ROW_GROUP", 100)
+def test_one_publisher_touches_few_row_groups(table: str) -> None:
     payees = [f"p{number:02}" for number in range(50)] * 20
     random.Random(0).shuffle(payees)
     rows = any_rows(table, len(payees))
     rows = rows.set_column(rows.column_names.index("publisher_id"), "publisher_id", pa.array(payees))
-    file = written(table, rows)
+    file = written(table, rows, row_group=100)
     assert file.num_row_groups == 10
     assert [touched(file, "publisher_id", asked) for asked in ("p00", "p23", "p49")] == [1, 1, 1]
 

@@ -39,11 +39,11 @@ def test_what_is_written_is_read_found_listed_and_deleted(location: Location) ->
     location.write("t/a", b"one!")
     assert (location.read("t/a"), location.read("t/sub/b")) == (b"one!", b"two")
     assert [(found.name, found.size) for found in location.files("t")] == [("a", 4), ("sub/b", 3)]
-    found = location.found("t/a")
+    found = location.info("t/a")
     assert found is not None
     assert before <= found.modified <= datetime.now(UTC) + timedelta(seconds=1)
     location.delete("t/a")
-    assert location.found("t/a") is location.found("t/sub") is None
+    assert location.info("t/a") is location.info("t/sub") is None
     with pytest.raises(FileNotFoundError):
         location.read("t/a")
     with pytest.raises(OSError, match="t/a"):
