@@ -89,7 +89,7 @@ class Reader:
         if block.title:
             load_project(self.folder / block.title)
         else:
-            Project.model_validate(settings() | yaml.safe_load(block.body))
+            Project.model_validate(settings(simulation={}) | yaml.safe_load(block.body))
 
     def run(self, command: str) -> None:
         """Run a command of tribute in this process, unless another test is named that runs it."""
