@@ -131,7 +131,7 @@ class TableLog:
         return {removal["path"]: removal.get("deletionTimestamp", 0) for removal in removals}
 
     def holds(self, files: Sequence[StagedFile]) -> bool:
-        """Whether these files were committed: what an error leaves open if it came after the commit itself."""
+        """Whether these files were committed; tells whether an error came before or after the commit."""
         return bool(files) and {file.path.rpartition("/")[2] for file in files} <= self.logged()
 
     @cached_property
@@ -157,7 +157,7 @@ class TableLog:
 
 
 def _version_at(snapshot: DeltaTable, moment: datetime) -> int | None:
-    """By the commits' own times: those of their files change when a lake is copied."""
+    """The version by the times of commits, not of files, which change when a lake is copied."""
     before = [each["version"] for each in snapshot.history() if each["timestamp"] <= moment.timestamp() * 1000]
     return max(before, default=None)
 

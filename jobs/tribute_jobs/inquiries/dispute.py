@@ -22,7 +22,7 @@ TYPES = ("amount", "share", "rights", "attribution", "other")
 
 @dataclass(frozen=True)
 class Dispute:
-    """A dispute as its events leave it; names as in the table `disputes`."""
+    """The state of a dispute after its events; names as in the table `disputes`."""
 
     dispute_id: str
     state: str
@@ -44,7 +44,7 @@ class Dispute:
 
 
 def open_dispute(project: Project, about: str, kind: str, text: str, field: str = "") -> tuple[Dispute, bool]:
-    """Open a dispute, and whether this call did: the same one is not opened twice.
+    """Open a dispute unless it is open already; the dispute, and whether this call opened it.
 
     Raises:
         MoneyError: no such line, statement, type or field; no text; or the dispute was resolved already.
@@ -77,7 +77,7 @@ def open_dispute(project: Project, about: str, kind: str, text: str, field: str 
 
 
 def resolve_dispute(project: Project, dispute_id: str, action: str) -> tuple[Dispute, bool]:
-    """Resolve a dispute, and whether this call did.
+    """Resolve a dispute; the dispute, and whether this call resolved it.
 
     Raises:
         MoneyError: no such dispute, no action is given, or it was resolved otherwise.
@@ -97,7 +97,7 @@ def resolve_dispute(project: Project, dispute_id: str, action: str) -> tuple[Dis
 
 
 def disputes(project: Project, period: str | None = None) -> list[Dispute]:
-    """All disputes, of a period if one is given: the open ones first, the oldest of them first."""
+    """All disputes, or those of a period: open ones first, each by age, the oldest first."""
     with connect(project.lake_root) as connection:
         events = connection.sql("from disputes order by time, event").to_arrow_table().to_pylist()
     resolved = {each["dispute_id"]: each for each in events if each["event"] == "resolved"}
@@ -138,7 +138,7 @@ def _append(project: Project, event: str, of: dict[str, Any]) -> bool:
 
 
 def _check_field(issued: Issued, field: str) -> None:
-    """That a field is one of the line's, or of the statement's, such as `balance.amount_paid_minor`."""
+    """Check that a field belongs to the line or the statement, such as `balance.amount_paid_minor`."""
     at: Any = (issued.line or issued.statement).plain()
     for name in field.split("."):
         if not isinstance(at, dict) or name not in at:

@@ -1,4 +1,4 @@
-"""What stands behind an amount, in words for those who license content and those who pay for it."""
+"""The text of `tribute explain`, for those who license content and those who pay for it."""
 
 from collections.abc import Iterator
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""What `tribute policy` does: register a policy for a period, and show it with the time it was registered."""
+"""`tribute policy`: registers a policy for a period and shows it with the time it was registered."""
 
 import json
 
@@ -13,7 +13,7 @@ from tribute_storage import Lake, connect
 
 
 def register(project: Project, period: str, reason: str, as_json: bool) -> None:
-    """Register the project's policy, unless it is already, and say since when it binds.
+    """Register the project's policy unless it is registered, and print since when it binds.
 
     Raises:
         PolicyError: another one is registered and there is no reason.

@@ -1,4 +1,4 @@
-"""What `tribute sql` does: find the query, ask the lake or a published file, write the answer."""
+"""`tribute sql`: finds the query, runs it on the lake or a published file, writes the result."""
 
 import json
 import math
@@ -32,10 +32,10 @@ order by "table", "column" = '*' desc
 def answer(
     target: Path, text: str, file: Path | None, as_of: str | None, seconds: float, memory_gib: float, schema: bool
 ) -> pa.Table:
-    """The rows that a query asks for; without a query, or with `schema`, what there is to ask.
+    """The rows of a query; without a query, or with `schema`, the tables, views and macros with their columns.
 
     Raises:
-        ConfigError: the query comes from two places or from an unreadable file, or `as_of` is asked of a file.
+        ConfigError: the query comes from two places or from an unreadable file, or `as_of` is given for a file.
         LakeError: the query is refused, fails, or exceeds a limit.
     """
     published = target.suffix == ".duckdb"

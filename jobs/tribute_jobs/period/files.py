@@ -17,7 +17,7 @@ Rendering = tuple[str, Callable[[], bytes]]
 
 
 def write_files(folder: Path, statements: Sequence[Statement], findings: Sequence[Finding] = ()) -> None:
-    """The statements as files, from what the lake holds; those that are there are left alone."""
+    """Write the statements of the lake as files; existing files are kept."""
     for name, render in (*_of_period(statements, findings), *_of_statements(statements)):
         if not (folder / name).exists():
             write_atomically(folder / name, render())

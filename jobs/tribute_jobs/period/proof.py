@@ -1,4 +1,4 @@
-"""The proof of a final version: its signed bundle, and in each statement that it is part of it."""
+"""The proof of a final version: its signed bundle, and each statement's proof that it is part of it."""
 
 import hashlib
 import importlib.metadata

@@ -42,10 +42,10 @@ def project_files(project: Project) -> tuple[SettledFile, ...]:
 
 
 def require_unchanged(project: Project, files: Sequence[SettledFile]) -> None:
-    """That the files still are as they were read: what was parsed in between is what they hold.
+    """Check that the files have not changed since they were read, so that they hold what was parsed.
 
     Raises:
-        MoneyError: one changed since, or cannot be read any more.
+        MoneyError: a file changed, or can no longer be read.
     """
     for before, now in zip(files, project_files(project), strict=True):
         if before.sha256 != now.sha256:

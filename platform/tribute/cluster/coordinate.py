@@ -91,10 +91,6 @@ class WorkerPool:
         data: TrainingSet = ray.get(self.data)
         return data
 
-    def pids(self) -> list[int]:
-        """The process ids of the shards."""
-        return list(ray.get([actor.pid.remote() for actor in self._actors]))
-
     def run(
         self,
         jobs: Sequence[J],

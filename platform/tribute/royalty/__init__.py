@@ -1,1 +1,1 @@
-"""From valuations to money, and the proof of it. No float decides an amount; see docs."""
+"""From valuations to money, and the proof of it. No float decides an amount."""

@@ -1,4 +1,4 @@
-"""The front door of tribute for notebooks and scripts: a study, and what it finds."""
+"""The front door of tribute for notebooks and scripts: a study and its results."""
 
 from tribute.study.attribution import Attribution
 from tribute.study.evaluation import EvaluationReport

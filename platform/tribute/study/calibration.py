@@ -36,7 +36,7 @@ def calibrated(study: "StudiedModel", attribution: Attribution, precision: float
 
 
 def _retrains(study: "StudiedModel", attribution: Attribution) -> bool:
-    """Not for semivalues, nor for a model trained elsewhere."""
+    """Whether sources can be retrained without: not for semivalues, nor for a model trained elsewhere."""
     return attribution.settings.notion == "leave_one_out" and study.training.checkpoint is None
 
 
@@ -60,7 +60,7 @@ def transferred(study: "StudiedModel", tuning: Attribution, attribution: Attribu
 
 
 def _seed(study: "StudiedModel", attribution: Attribution) -> int:
-    """Of the draws behind intervals."""
+    """The seed of the draws behind intervals."""
     return int(digest(attribution.queries.sha256, study.training.seed, attribution.method)[-8:], 16)
 
 

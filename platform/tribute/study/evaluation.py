@@ -44,7 +44,7 @@ class EvaluationReport(Result):
         method: what was evaluated.
         source_ids: [S].
         scores: of the influences: LDS, leave-one-out rank correlation, misallocated pool.
-        value_scores: of the values: misallocated pool beside token counts, equal shares and retraining itself.
+        value_scores: of the values: misallocated pool; also of token counts, equal shares and retraining itself.
         retrains: real trainings behind the scores.
 
     >>> report = study.evaluate(queries)
@@ -74,7 +74,7 @@ class EvaluationReport(Result):
         return f"{self.method} against {self.retrains} retrains, {self.queries} scored queries"
 
     def rows(self) -> list[Row]:
-        """A row per measure: its value, its 95% interval where it has one, and what else reaches."""
+        """A row per measure: value, 95% interval if it has one, values of token counts and retraining."""
         pool, figures = self.value_scores.pool, {"leave-one-out correlation": self.scores.leave_source_out}
         figures |= {name: self.scores.lds.get(key) for name, key in MEASURES.items()}
         compared = {name: pool[key] for name, key in (("tokens", "token_count"), ("retraining", "ceiling"))}
@@ -105,7 +105,7 @@ class EvaluationReport(Result):
         ]
 
     def plot(self) -> "Axes":
-        """A bar per source: its share with its interval, beside the share that retraining gives it."""
+        """A bar per source: its share with its interval, next to its share by retraining."""
         rows = self.value_scores.intervals
         value, low, high, truth = (
             [100 * float(row[name]) for row in rows] for name in ("value", "low", "high", "truth")

@@ -1,4 +1,4 @@
-"""What tells one study from another: its task, examples and training."""
+"""The identity of a study: its task, examples and training."""
 
 import hashlib
 import inspect
@@ -11,9 +11,9 @@ from tribute.training import Recipe
 
 
 def study_id(recipe: Recipe) -> str:
-    """A name for the folder of a study: whoever has the same task, examples and training finds what is there.
+    """Name of a study's folder. The same task, examples and training give the same name.
 
-    Any number of replicates shares it. A change of a function that the task calls outside its class is not seen.
+    The number of replicates does not count. Nor do functions outside the class of the task that it calls.
     """
     data, task = recipe.data, recipe.task
     columns = [
@@ -32,7 +32,7 @@ def study_id(recipe: Recipe) -> str:
 
 
 def check_task(task: object) -> None:
-    """Refuse what is no task.
+    """Check that an object is a task.
 
     Raises:
         ConfigError: names the functions that it lacks.

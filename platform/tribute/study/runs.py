@@ -39,7 +39,7 @@ def digest(*content: object) -> str:
 
 @dataclass(frozen=True)
 class Runs:
-    """What is run for a study, and kept in its folder: whatever is there is not run again.
+    """Runs the work of a study and keeps the results in its folder. Finished work is not repeated.
 
     `recipe` is that of the first replicate; the others differ from it in their seeds and recordings.
     """

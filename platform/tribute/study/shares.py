@@ -98,7 +98,7 @@ class Shares(Result):
         return Payout(money, allocate(money.minor, self.exact), self.exact)
 
     def plot(self) -> "Axes":
-        """A bar per payee with its interval, beside its token share."""
+        """A bar per payee with its interval, next to its token share."""
         rows = self.rows()
         share, low, high, tokens = (
             [100 * number(row[name]) for row in rows] for name in ("share", "low", "high", "token_share")

@@ -1,4 +1,4 @@
-"""What every result is: rows under a title, which print, show in a notebook and become pandas or Arrow."""
+"""The base class of results: rows under a title that print, show in a notebook and become pandas or Arrow."""
 
 from collections.abc import Sequence
 from html import escape

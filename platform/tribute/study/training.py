@@ -35,7 +35,7 @@ class TrainingReport(Result):
         ]
 
     def plot(self) -> "Axes":
-        """A bar per replicate: its final loss, beside the mean."""
+        """A bar per replicate: its final loss, next to the mean."""
         losses = [float(row["final_loss_nats"]) for row in self.trained]
         mean = [sum(losses) / len(losses)] * len(losses)
         names = [f"seed {row['seed']}" for row in self.trained]

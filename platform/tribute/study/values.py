@@ -130,7 +130,7 @@ class Values(Result):
         return divided(sources, self.values, rights, policy)
 
     def plot(self) -> "Axes":
-        """A bar per source with its interval, beside what token counts alone would give it."""
+        """A bar per source with its interval, next to its value by token counts alone."""
         rows = self.rows()
         total = float(np.clip(self.value_S, 0, None).sum())
         by_tokens = [total * count / sum(self.tokens) for count in self.tokens]

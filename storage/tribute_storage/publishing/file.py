@@ -92,9 +92,9 @@ def build(
 
 
 def install(temporary: Path, target: Path) -> None:
-    """Make a file read-only and give it its name, lastingly, in the place of an older one.
+    """Make a file read-only and move it durably to its name, replacing an older one.
 
-    The operator's, which names customers, is the operator's alone.
+    Only the operator can read the operator's file, because it names customers.
     """
     temporary.chmod(0o400 if target.name == file_name(None) else 0o444)
     _flush(temporary)

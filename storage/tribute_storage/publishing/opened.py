@@ -1,4 +1,4 @@
-"""A DuckDB file that the company gives to a publisher, opened for statements of somebody one does not trust."""
+"""Opens a published DuckDB file for untrusted SQL."""
 
 from pathlib import Path
 

@@ -27,8 +27,8 @@ def publish(
 ) -> list[Path]:
     """Write `operator.duckdb` and a `publisher-ID.duckdb` per publisher; returns their paths.
 
-    All files show one moment of the lake. Each is built beside its name and takes it when whole, so that a
-    crash leaves the old file or the new one. They are read-only copies: nothing in them points to the lake.
+    All files show one moment of the lake. Each is built under a temporary name and renamed when complete, so
+    that a crash leaves the old file or the new one. They are read-only copies: nothing in them points to the lake.
 
     Args:
         publishers: ids; None: every publisher that the lake names.
@@ -60,7 +60,7 @@ def publish(
 def _readers(
     connection: duckdb.DuckDBPyConnection, publishers: Sequence[str] | None, operator: bool
 ) -> list[str | None]:
-    """Whom to write files for; None stands for the operator."""
+    """The readers to write files for; None is the operator."""
     known = known_publishers(connection)
     wanted = known if publishers is None else list(dict.fromkeys(publishers))
     unknown = [publisher for publisher in wanted if publisher not in known]

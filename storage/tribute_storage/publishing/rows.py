@@ -68,7 +68,7 @@ def rows_of(table: str, publisher: str | None, period: str | None) -> str:
 
 
 def reader_comments(table: str, publisher: str | None) -> list[str]:
-    """Statements that say in a publisher's file what of a table is shown there; none for the operator's."""
+    """SQL comments on which part of a table a publisher's file shows; none for the operator's file."""
     if publisher is None:
         return []
     rule, schema = RULES[table], schema_of(table)
@@ -86,7 +86,7 @@ def known_publishers(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def known_periods(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Every month that a row of the lake is of."""
+    """Every month that a row of the lake belongs to."""
     return _distinct(connection, "period")
 
 

@@ -147,7 +147,7 @@ def _syntax(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What the check does not see must not run: the later of two equal keys would hide the earlier."""
+    """Refuse two equal keys: the later one would hide the earlier one from the check."""
     part = dict(pairs)
     if len(part) < len(pairs):
         raise ValueError("its syntax tree is ambiguous")
@@ -198,7 +198,7 @@ def _require_name(name: Any, known: set[str], kind: str) -> None:
 
 
 def _require_relation(part: dict[str, Any], hidden: set[str]) -> None:
-    """A name that is no plain word would be opened as a file; one of DuckDB's own views may show settings."""
+    """Refuse names that DuckDB would open as a file, and its own views, which may show settings."""
     catalog, schema, name = (str(part.get(f"{key}_name", "")).lower() for key in ("catalog", "schema", "table"))
     full = f"{schema}.{name}" if schema == "information_schema" else name
     plain = re.fullmatch(r"[\w $-]*", catalog) and re.fullmatch(r"[\w $-]+", name)

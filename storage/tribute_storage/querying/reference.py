@@ -1,4 +1,4 @@
-"""What there is to ask: every table, view and macro with its columns and their meaning."""
+"""Every table, view and macro of the lake, with the meaning of its columns."""
 
 import pyarrow as pa
 

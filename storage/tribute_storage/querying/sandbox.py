@@ -203,7 +203,7 @@ def _address_space() -> int:
 
 
 def _forbid_changes() -> None:
-    """No file is written, made, cut short or removed, and no program started, by this thread and those it starts.
+    """Forbid this thread and those it starts to write, create, truncate or remove files and to start programs.
 
     RLIMIT_FSIZE alone would let a file be truncated to nothing or deleted. Kernels without Landlock ignore it.
     """

@@ -11,7 +11,7 @@ TABLES: dict[str, pa.Schema] = {
         PERIOD,
         column("method", TEXT, "a read-out, an estimator, a way to pay, or a baseline"),
         column("kind", TEXT, "payment, readout, estimator or baseline"),
-        column("metric", TEXT, "such as lds_half_other_seed; see README, How sure"),
+        column("metric", TEXT, "such as lds_half_other_seed"),
         column("value", REAL, "the figure"),
         optional("ci_low", REAL, "lower end of its 95% bootstrap interval; empty: none was made"),
         optional("ci_high", REAL, "upper end of it"),

@@ -58,7 +58,7 @@ def owed(final: Iterable[tuple[Statement, str | None]], period: str) -> dict[Key
 
 
 def closing_statements(final: Iterable[tuple[Statement, str | None]]) -> list[Statement]:
-    """Of every period the statements of the version that closed it, by period: those that were paid and posted."""
+    """The statements of the version that closed each period, by period. These were paid and posted."""
     return list(_closing(_months(final)))
 
 
@@ -83,7 +83,7 @@ _Versions = list[tuple[str, dict[Key, Statement]]]
 
 
 def _months(final: Iterable[tuple[Statement, str | None]]) -> dict[str, _Versions]:
-    """By period, in order: of every version, in order, its reason and its statements."""
+    """The reason and the statements of every version by period; periods and versions in order."""
     by_version: dict[str, dict[int, list[Statement]]] = defaultdict(lambda: defaultdict(list))
     reasons: dict[tuple[str, int], str] = {}
     for statement, reason in final:
@@ -113,7 +113,7 @@ def _of_key(months: Mapping[str, _Versions], key: Key) -> Iterator[_Month]:
 
 
 def _accounting_periods(months: Iterable[_Month], period: str) -> Iterator[tuple[list[_Month], bool]]:
-    """The months of each accounting period of the calendar, and whether `period` lies in it, so that it runs."""
+    """The months of each accounting period of the calendar, and whether it is unfinished: `period` lies in it."""
 
     def place(month: _Month) -> tuple[str, int]:
         first = next(version.statement for version in month if version.statement)

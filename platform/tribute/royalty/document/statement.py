@@ -166,7 +166,7 @@ class StatementTotals(ExactModel):
 
 
 class StatementProof(ExactModel):
-    """That a statement is a leaf of the period's signed Merkle tree (RFC 6962).
+    """Proof that a statement is a leaf of the period's signed Merkle tree (RFC 6962).
 
     The leaf is the canonical JSON of the statement without `proof`.
     """

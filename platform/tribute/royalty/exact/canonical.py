@@ -23,7 +23,7 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
 
 
 def check_exact(document: Mapping[str, Any]) -> None:
-    """That JSON holds the document exactly: text, whole numbers, true, false, null, lists, objects with text keys.
+    """Check that a document holds only text, whole numbers, true, false, null, lists, objects with text keys.
 
     Raises:
         MoneyError: anything else; names its place.
@@ -52,7 +52,7 @@ def statement_sha256(statement: Mapping[str, Any]) -> str:
 
 
 def _is_plain(value: object) -> bool:
-    """Fast, by exact types and without places; what it doubts, `_check` decides."""
+    """A fast check by exact types that names no places; `_check` decides what fails it."""
     if type(value) is dict:
         return set(map(type, value)) <= _TEXT and _are_plain(value.values())
     return _are_plain(value) if type(value) is list else type(value) in _SCALARS

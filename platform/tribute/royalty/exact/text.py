@@ -17,7 +17,7 @@ _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def exact_fraction(value: object) -> Fraction:
-    """A number of at least 0, written as 1, 0.25 or 1/3; a binary number only if its six decimals are all of it.
+    """A number of at least 0, written as 1, 0.25 or 1/3; a float only if six decimals hold it exactly.
 
     Raises:
         ValueError: the number is inexact or malformed; the message shows how to write it.
@@ -67,7 +67,7 @@ def printable(text: object) -> str:
 
 
 def total(values: Iterable[Decimal]) -> Decimal:
-    """Exact sum, the same for any order: far more digits than binary doubles written in full can need."""
+    """Exact sum, the same for any order. The precision exceeds what floats written in full can need."""
     with localcontext(prec=2000):
         return sum(values, Decimal(0))
 

@@ -1,4 +1,4 @@
-"""What the reader of a file learns: whether it holds, what it says and who signed it, or every problem."""
+"""The result of a verification: what the file says and who signed it, or every problem."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Whether a statement or a bundle is what its payer signed, and adds up. Problems are values; none: it holds."""
+"""Verifies that a statement or a bundle is what its payer signed, and adds up. Problems are values, not errors."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -102,7 +102,7 @@ def lead(s: Statement) -> str:
 
 
 def notices(s: Statement) -> list[str]:
-    """That a statement is a draft or a correction."""
+    """Notice that a statement is a draft or a correction."""
     sentences = []
     if s.status == "draft":
         sentences.append("Draft: the operator has not closed the period yet, and the amounts may still change.")

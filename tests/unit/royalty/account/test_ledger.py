@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from beancount import loader
 
 from tests.unit.royalty.issued import history, revised, statements
 from tribute.errors import LedgerError
@@ -147,7 +148,6 @@ def test_an_empty_ledger_is_empty_text() -> None:
 
 
 def test_beancount_itself_finds_no_fault() -> None:
-    loader = pytest.importorskip("beancount.loader")
     posted = ledger(history(4, 7, STRANGE))
     directives, errors, _ = loader.load_string(beancount(posted))
     assert errors == []
