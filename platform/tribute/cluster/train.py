@@ -3,12 +3,13 @@
 Legend: P parameters, N training examples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.func import grad
 
 from tribute.cluster.plan import Job
 from tribute.config import TaskSettings
@@ -58,7 +59,7 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
 
 
 def _rehearse(recipe: Recipe) -> None:
-    """Evaluate the loss on a few examples, including those with extreme values, before training.
+    """Evaluate the loss and its gradient on a few examples, including those with extreme values, before training.
 
     Raises:
         ConfigError: the task does not fit the examples.
@@ -66,21 +67,31 @@ def _rehearse(recipe: Recipe) -> None:
     extreme = [i for column in recipe.data.columns.values() for i in (column.argmin(), column.argmax())]
     width = {name: int(np.prod(column.shape[1:])) for name, column in recipe.data.columns.items()}
     rows = np.unique([i // width[name] for name, i in zip(np.repeat(list(width), 2), extreme, strict=True)])
+    batch, _ = recipe.data.batch(rows, recipe.device)
+
+    def loss(theta_P: torch.Tensor) -> torch.Tensor:
+        losses_B = recipe.task.losses(theta_P, batch)
+        if losses_B.shape != (len(rows),):
+            raise ValueError(
+                f"training_loss returns shape {tuple(losses_B.shape)} for {len(rows)} examples, expected "
+                f"{(len(rows),)}, the loss of each example"
+            )
+        return losses_B.sum()
+
     try:
-        batch, _ = recipe.data.batch(rows, recipe.device)
-        recipe.task.losses(recipe.initial().theta, batch)
-    except (IndexError, RuntimeError, ValueError) as error:
+        grad(loss)(recipe.initial().theta)
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
         shapes = {name: column.shape[1:] for name, column in recipe.data.columns.items()}
-        raise ConfigError(
-            f"{_title(recipe.task_settings)} does not fit examples of {shapes}: {error}. Correct task.options, or "
-            "corpus.window for text"
-        ) from None
+        problem = f"there is no column {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        task, remedy = _title_and_remedy(recipe.task_settings)
+        raise ConfigError(f"Task {task} does not fit examples of {shapes}: {problem}. {remedy}") from error
 
 
-def _title(task: TaskSettings | Task) -> str:
+def _title_and_remedy(task: TaskSettings | Task) -> tuple[str, str]:
     if isinstance(task, TaskSettings):
-        return f"Task {task.name} with options {task.options}"
-    return f"Task {task!r}"
+        return f"{task.name} with options {task.options}", "Correct task.options, or corpus.window for text"
+    title = repr(task) if is_dataclass(task) else type(task).__name__
+    return title, "Correct the task or the columns: see tribute.Task"
 
 
 def _mean_loss(recipe: Recipe, theta_P: torch.Tensor) -> float:

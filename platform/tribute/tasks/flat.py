@@ -107,8 +107,25 @@ class FlatTask:
         return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
-        """`measure` at named parameters, in full precision and evaluation mode (no dropout)."""
-        return self.task.measurement(self._bound(self.measured, pieces, torch.float32), queries)
+        """`measure` at named parameters, in full precision and evaluation mode (no dropout).
+
+        Raises:
+            ConfigError: the queries lack a column, or the measurement is not one number per row.
+        """
+        rows = len(next(iter(queries.values())))
+        try:
+            measured_Q = self.task.measurement(self._bound(self.measured, pieces, torch.float32), queries)
+        except KeyError as error:
+            raise ConfigError(
+                f"The task's measurement needs column {error}, but the queries have {', '.join(queries)}. Add the "
+                "column to the queries"
+            ) from error
+        if measured_Q.shape != (rows,):
+            raise ConfigError(
+                f"The task's measurement returns shape {tuple(measured_Q.shape)} for {rows} queries, expected "
+                f"{(rows,)}. Return one number per query"
+            )
+        return measured_Q
 
     def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`outputs` at named parameters.

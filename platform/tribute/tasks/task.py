@@ -19,6 +19,9 @@ Model = Callable[..., Tensor]
 class Task(Protocol):
     """A model with a training loss and a measurement: what you write to value your own model.
 
+    The functions must not change state, branch on tensor values, or leave torch. Batch normalisation with running
+    statistics changes state. Use layer or group normalisation.
+
     Shapes: B examples of a batch, Q queries.
 
     >>> class Regression:

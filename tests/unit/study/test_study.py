@@ -114,6 +114,32 @@ def test_a_task_that_does_not_fit_the_examples_is_refused() -> None:
         study.train()
 
 
+class MeanLoss(tribute.Classifier):
+    def training_loss(self, model, batch):
+        return super().training_loss(model, batch).mean()
+
+
+class Normalised(tribute.Classifier):
+    def build(self):
+        return torch.nn.Sequential(torch.nn.BatchNorm1d(64), super().build())
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (MeanLoss(features=64), r"training_loss returns shape \(\) for \d+ examples, expected \(\d+,\)"),
+        (Normalised(features=64), "in-place operation .* see tribute.Task"),
+    ],
+)
+def test_a_task_that_cannot_be_trained_is_refused_before_training(
+    task: tribute.Classifier, message: str, tmp_path: Path
+) -> None:
+    study = tribute.Study(task, BY_SOURCE, training=TRAINING, folder=tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        study.train()
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_queries_of_another_shape_are_refused(study: tribute.Study) -> None:
     narrow = {"features": QUERIES["features"][:, :3], "labels": QUERIES["labels"]}
     with pytest.raises(CorpusError, match=r"queries of shape \(3,\), but examples of shape \(64,\)"):

@@ -65,3 +65,19 @@ def test_what_is_copied_to_a_device_inside_a_transform_is_a_plain_tensor() -> No
     held = task._held[torch.device("meta")]
     assert sorted(held) == ["frozen", "shift"]
     assert not any(torch._C._functorch.is_functorch_wrapped_tensor(value) for value in held.values())
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"features": torch.ones(2, 3)}, "needs column 'labels', but the queries have features. Add"),
+        (
+            {"features": torch.ones(2, 3), "labels": torch.ones(2, 1)},
+            r"returns shape \(2, 2\) for 2 queries, expected \(2,\)",
+        ),
+    ],
+)
+def test_queries_that_a_measurement_cannot_take_are_refused(columns: dict, message: str) -> None:
+    task = build_task(TaskSettings(name="tests.unit.tasks.own_task:linear", options={"features": 3}))
+    with pytest.raises(ConfigError, match=message):
+        task.measure(torch.ones(4), columns)
