@@ -51,7 +51,7 @@ def open_dispute(project: Project, about: str, kind: str, text: str, field: str 
     """
     _choose("--type", kind, TYPES)
     if not text.strip():
-        raise MoneyError("A dispute without words cannot be examined. Say what is wrong: --text")
+        raise MoneyError("The text of the dispute is empty. Say what is wrong: --text")
     issued = find_issued(project, about)
     if field:
         _check_field(issued, field)
@@ -70,7 +70,7 @@ def open_dispute(project: Project, about: str, kind: str, text: str, field: str 
     dispute = _named(project, str(event["dispute_id"]))
     if dispute.resolved is not None:
         raise MoneyError(
-            f"{dispute.dispute_id} says just this, and was resolved: {dispute.action_taken}. Say in --text what "
+            f"{dispute.dispute_id} has the same text and was resolved: {dispute.action_taken}. Say in --text what "
             "is still wrong"
         )
     return dispute, new
@@ -83,7 +83,7 @@ def resolve_dispute(project: Project, dispute_id: str, action: str) -> tuple[Dis
         MoneyError: no such dispute, no action is given, or it was resolved otherwise.
     """
     if not action.strip():
-        raise MoneyError("A dispute is not resolved by nothing. Say what was done: --action")
+        raise MoneyError("The action is empty. Say what was done: --action")
     before = _named(project, dispute_id)
     event = asdict(before) | {"action_taken": action.strip()}
     new = before.resolved is None and _append(project, "resolved", event)

@@ -50,7 +50,7 @@ def influential_examples(
     queries = period_queries(project, period)
     if query_id not in queries.query_ids:
         raise ConfigError(
-            f"Period {period} has no query {query_id!r}, but such as {', '.join(queries.query_ids[:5])}"
+            f"Period {period} has no query {query_id!r}. It has, for example, {', '.join(queries.query_ids[:5])}"
         )
     rows = QueryRows.of(queries.take([queries.query_ids.index(query_id)]))
     recordings = project.training.recordings

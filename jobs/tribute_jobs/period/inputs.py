@@ -65,7 +65,7 @@ def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests
     attribute, rights, estimates = connection.execute(_VALUED, {"value": value}).fetchall()[0]
     if attribute is None:
         raise ProofError(
-            f"Valuation {value} does not say what it rests on: an earlier version of tribute made it. Start a "
+            f"Valuation {value} does not list its inputs: an earlier version of tribute made it. Start a "
             "fresh working folder"
         )
     corpus = _ids(connection, _CORPUS, train=train)

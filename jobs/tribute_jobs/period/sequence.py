@@ -44,7 +44,7 @@ def require_order(project: Project, period: str, step: str) -> None:
     if later:
         raise MoneyError(
             f"Period {later} is closed and did not open with the balances of {period}, which can no longer be "
-            f"{step}d. Divide its money in the pool of a month to come"
+            f"{step}d. Divide its money in the pool of a later month"
         )
 
 

@@ -50,7 +50,7 @@ def require_unchanged(project: Project, files: Sequence[SettledFile]) -> None:
     for before, now in zip(files, project_files(project), strict=True):
         if before.sha256 != now.sha256:
             raise MoneyError(
-                f"{now.name}, which {now.setting} names, changed while it was settled by. Run the same command "
+                f"{now.name}, which {now.setting} names, changed during the settlement. Run the same command "
                 "again when it is complete"
             )
 

@@ -58,7 +58,7 @@ def building_in(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(building, ignore_errors=True)
     except Timeout:
         raise LakeError(
-            f"Another publishing is at work on {folder}; wait for it, or choose another folder."
+            f"Another tribute publish is writing to {folder}; wait for it, or choose another folder."
         ) from None
 
 

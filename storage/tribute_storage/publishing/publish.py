@@ -36,8 +36,8 @@ def publish(
         advanced: called with the number of written tables and their total.
 
     Raises:
-        LakeError: the lake has no rows, a publisher or the period is unknown, another publishing is at work on
-            the folder, or a file cannot be written.
+        LakeError: the lake has no rows, a publisher or the period is unknown, another process publishes to the
+            folder, or a file cannot be written.
     """
     files = committed_files(root)
     if not any(files.values()):
@@ -53,7 +53,7 @@ def publish(
                 return [_written(connection, folder, building, reader, period, step) for reader in readers]
     except (duckdb.Error, OSError) as error:
         raise LakeError(
-            f"Could not publish to {folder}: {error}. Files there are whole, older or new; publish again."
+            f"Could not publish to {folder}: {error}. Every file there is complete, old or new; publish again."
         ) from error
 
 

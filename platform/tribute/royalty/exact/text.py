@@ -50,7 +50,7 @@ def plain(value: Decimal) -> str:
         MoneyError: the value is not finite.
     """
     if not value.is_finite():
-        raise MoneyError(f"A value of {value} cannot stand on a statement. Check the valuation for overflow")
+        raise MoneyError(f"A value of {value} cannot be printed on a statement. Check the valuation for overflow")
     text = f"{value:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text

@@ -68,7 +68,7 @@ def _private(pem: str) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except TypeError:
-        raise ProofError(f"The private key is encrypted, and tribute asks for no password. {remedy}") from None
+        raise ProofError(f"The private key is encrypted. tribute takes no password. {remedy}") from None
     except ValueError:
         raise ProofError(f"This is not a private key in PEM (-----BEGIN PRIVATE KEY-----). {remedy}") from None
     if not isinstance(key, Ed25519PrivateKey):

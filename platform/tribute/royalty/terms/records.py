@@ -80,7 +80,7 @@ def _of_csv(path: Path) -> list[FileRow]:
         reader = csv.reader(lines, strict=True)
         header = [name.strip() for name in next(reader, [])]
         if len(set(header)) != len(header):
-            raise RightsError(f"{path}: a column name stands twice in {', '.join(header)}. Remove one of them")
+            raise RightsError(f"{path}: a column name occurs twice in {', '.join(header)}. Remove one of them")
         records = []
         for row in reader:
             where = f"line {reader.line_num}"

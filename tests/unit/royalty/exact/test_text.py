@@ -19,7 +19,7 @@ def test_decimals_are_written_in_full(value: str, text: str) -> None:
 
 
 def test_a_value_that_is_no_number_is_refused() -> None:
-    with pytest.raises(MoneyError, match="NaN cannot stand on a statement"):
+    with pytest.raises(MoneyError, match="NaN cannot be printed on a statement"):
         plain(Decimal("NaN"))
 
 

@@ -116,7 +116,7 @@ def test_an_unknown_publisher_gets_a_suggestion(tmp_path: Path) -> None:
         ("source,publisher_id\ns,p\n", "s.csv", "unknown column source"),
         ("site,publisher_id\ns,p\n", "s.csv", "column source_id is missing, got publisher_id, site. Add"),
         ("source_id,publisher_id,valid_form\ns,p,\n", "s.csv", "column valid_form. Did you mean valid_from?"),
-        ("source_id,publisher_id,split,split\ns,p,1,1\n", "s.csv", "stands twice"),
+        ("source_id,publisher_id,split,split\ns,p,1,1\n", "s.csv", "occurs twice"),
         ("source_id,publisher_id\n", "s.csv", "has no rows. It needs the columns source_id"),
         ("", "s.csv", "has no rows"),
         ("a: 1", "s.yaml", "must be a list of mappings"),

@@ -267,7 +267,7 @@ def test_a_killed_publishing_leaves_the_old_files(lake: Path, tmp_path: Path, ki
 def test_one_publishing_at_a_time(lake: Path, tmp_path: Path) -> None:
     def again(done: int, _total: int) -> None:
         if done == 2:
-            with pytest.raises(LakeError, match="Another publishing is at work"):
+            with pytest.raises(LakeError, match="Another tribute publish is writing"):
                 publish(lake, tmp_path, publishers=[])
 
     publish(lake, tmp_path, publishers=[], advanced=again)
