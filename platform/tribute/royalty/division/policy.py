@@ -1,6 +1,7 @@
 """The policy: how signed values become shares, as a named, versioned and hashed record that binds the payer."""
 
 import difflib
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -8,7 +9,7 @@ from typing import Any, get_args
 
 from tribute.errors import PolicyError
 from tribute.royalty.document import Basis, Fallback, PolicyRecord
-from tribute.royalty.exact.canonical import statement_sha256
+from tribute.royalty.exact.canonical import canonical_json
 from tribute.royalty.exact.text import exact_fraction
 
 BASES: tuple[str, ...] = get_args(Basis)
@@ -93,7 +94,7 @@ class Policy:
     @property
     def sha256(self) -> str:
         """Hash of the canonical JSON of all fields and the text."""
-        return statement_sha256(policy_json(self))
+        return hashlib.sha256(canonical_json(policy_json(self))).hexdigest()
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:

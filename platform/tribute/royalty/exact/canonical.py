@@ -1,6 +1,5 @@
 """The bytes of a document that are hashed and signed: one text for one content."""
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -18,22 +17,13 @@ def canonical_json(document: Mapping[str, Any]) -> bytes:
     Raises:
         MoneyError: a float, or anything else that JSON cannot hold exactly; names its place.
     """
-    check_exact(document)
+    if not _is_plain(document):
+        _check(document, "statement")
     return encoded(document)
 
 
-def check_exact(document: Mapping[str, Any]) -> None:
-    """Check that a document holds only text, whole numbers, true, false, null, lists, objects with text keys.
-
-    Raises:
-        MoneyError: anything else; names its place.
-    """
-    if not _is_plain(document):
-        _check(document, "statement")
-
-
 def encoded(value: object) -> bytes:
-    """Canonical JSON of any part of a document that `check_exact` has passed.
+    """Canonical JSON of a value that JSON is known to hold exactly.
 
     Raises:
         MoneyError: text that UTF-8 cannot hold.
@@ -44,11 +34,6 @@ def encoded(value: object) -> bytes:
         raise MoneyError(
             f"Half of a surrogate pair ({error.object[error.start]!a}) is not text. Read the file as UTF-8 first"
         ) from None
-
-
-def statement_sha256(statement: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON without `proof`, in hexadecimal."""
-    return hashlib.sha256(canonical_json({k: v for k, v in statement.items() if k != "proof"})).hexdigest()
 
 
 def _is_plain(value: object) -> bool:

@@ -1,6 +1,7 @@
 """A forger with a key of its own: sums and signature hold, only what is recomputed from other fields does not."""
 
 import copy
+import hashlib
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -13,7 +14,7 @@ from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_b
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.policy import DEFAULT_POLICY
 from tribute.royalty.document import AccountState
-from tribute.royalty.exact.canonical import statement_sha256
+from tribute.royalty.exact.canonical import canonical_json
 from tribute.royalty.proof.bundle import build_bundle
 from tribute.royalty.proof.signing import new_key
 from tribute.royalty.proof.verify import check_bundle, verify_bundle
@@ -216,7 +217,7 @@ def rehashed(**changes: Any) -> list[Plain]:
     forged = issued()
     for statement in forged:
         fields = {name: value for name, value in {**statement["policy"], **changes}.items() if name != "sha256"}
-        statement["policy"] = fields | {"sha256": statement_sha256(fields)}
+        statement["policy"] = fields | {"sha256": hashlib.sha256(canonical_json(fields)).hexdigest()}
     return forged
 
 
