@@ -93,7 +93,7 @@ class TableLog:
         )
 
     def replace(self, snapshot: DeltaTable, old: Mapping[str, int], files: Sequence[StagedFile]) -> None:
-        """Put files in the place of others that hold the same rows; raises DeltaError if anything came between.
+        """Replace files by others that hold the same rows; raises DeltaError if anything came between.
 
         deltalake lets two commits remove the same file, which would double its rows: so it may not retry, and
         all compactions share one transaction name.

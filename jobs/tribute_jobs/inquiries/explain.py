@@ -121,7 +121,7 @@ def _valued(connection: duckdb.DuckDBPyConnection, statement: Statement, source_
 
 
 def _queries(connection: duckdb.DuckDBPyConnection, statement: Statement, valued: Row, customers: bool) -> Row:
-    """The queries that count most, times the publisher's part of the source, and what all others come to.
+    """The largest contributions of queries, times the publisher's part of the source, and the sum of the others.
 
     Corrections: what predictions add where only a sample was read out, and stand-ins for failed simulations.
     """

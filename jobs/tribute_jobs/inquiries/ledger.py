@@ -1,4 +1,4 @@
-"""What `tribute ledger check` prints."""
+"""The text of `tribute ledger check`."""
 
 import json
 

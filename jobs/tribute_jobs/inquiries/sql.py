@@ -60,7 +60,7 @@ def write_rows(rows: pa.Table, output: str, path: Path | None) -> None:
     if output == "parquet" and path is None and sys.stdout.isatty():
         raise ConfigError("Parquet is not for a terminal. Name a file with --output, or send it to one with >")
     if output == "table" and path is not None:
-        raise ConfigError("A table is for people to look at. Choose --format csv, json or parquet for a file")
+        raise ConfigError("The format table is for terminals. Choose --format csv, json or parquet for a file")
     try:
         if output == "table":
             _print_table(rows)

@@ -1,4 +1,4 @@
-"""What `tribute whatif` prints: publishers by policies, and what the policies come to."""
+"""The text of `tribute whatif`: what each policy pays each publisher, with sums and concentration."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Closing a period for good, and restating a closed one: final statements, ledger, signed bundle."""
+"""Closes a period and restates a closed one: final statements, ledger, signed bundle."""
 
 from collections.abc import Sequence
 

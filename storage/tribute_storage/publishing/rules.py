@@ -17,7 +17,7 @@ class PublishingRule(NamedTuple):
     Attributes:
         rows: SQL condition on a row.
         reason: what that means and why, as the file's own comments say it.
-        columns: SQL in the place of a column, and what that means.
+        columns: SQL that replaces a column, and its meaning.
         join: what else the condition reads.
         examined: version of the table that this rule was written for; later columns stay empty.
     """

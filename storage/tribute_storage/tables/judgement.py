@@ -1,4 +1,4 @@
-"""Tables of evaluation: how far the values are to be trusted."""
+"""Tables of evaluation: how far the values can be trusted."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""Tables of the model: how it was trained, and what simulations and retrains came to."""
+"""Tables of the model: its trainings, simulations and retrains."""
 
 import pyarrow as pa
 
