@@ -45,7 +45,7 @@ def test_json_keeps_every_column_and_number(tmp_path: Path) -> None:
     ("rows", "output", "path", "message"),
     [
         (pa.table({"a": [1]}), "xml", None, "no format 'xml'"),
-        (pa.table({"a": [1]}), "table", "rows.txt", "for people to look at"),
+        (pa.table({"a": [1]}), "table", "rows.txt", "table is for terminals"),
         (pa.table({"a": [1]}), "csv", ".", "cannot be written as csv to"),
         (pa.table({"a": pa.array([(1, 0, 0)], pa.month_day_nano_interval())}), "parquet", "x", "cast the column"),
     ],
