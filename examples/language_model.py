@@ -5,10 +5,9 @@ Real text: the descriptions of five data sets that ship with scikit-learn. The q
 
 import numpy as np
 from sklearn import datasets
-from tribute.corpus.batches import text_windows
 
 import tribute
-from tribute.corpus import text_queries
+from tribute.corpus import text_queries, text_windows
 
 WINDOW = 33
 texts = {

@@ -104,7 +104,7 @@ def test_conflicts_are_a_warning(project: Project, tmp_path: Path, capsys: pytes
         "batches": 1,
     }
     [warned] = [line for line in capsys.readouterr().out.splitlines() if json.loads(line)["event"] == "warned"]
-    assert "1 query ids stand with more than one content, such as 'q9'" in warned
+    assert "1 query ids have more than one content, such as 'q9'" in warned
 
 
 def test_it_waits_for_no_lock(project: Project, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tribute.config import Project, load_project
 from tribute.royalty.document import StatementLine
 from tribute_jobs.inquiries.report import latest_valuation
 from tribute_jobs.period.settlement import commit, settlement
-from tribute_jobs.period.statements import latest_statements
+from tribute_jobs.period.statements import latest_statements, read_period
 from tribute_storage import SCHEMAS, Lake, connect
 
 FEES = "customer_id,fee\ncustomer-0,10.00\ncustomer-1,19.90\nnever-asked,5.00\n"
@@ -37,7 +37,10 @@ def copied(finished_folder: Path, tmp_path: Path) -> Copied:
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
         project = load_project(path)
         if sections and settle:
-            commit(Lake(project.lake_root), settlement(project, latest_valuation(project, PERIOD)))
+            commit(
+                Lake(project.lake_root),
+                settlement(read_period(project, PERIOD), latest_valuation(project, PERIOD)),
+            )
         return path
 
     return copy
@@ -101,7 +104,7 @@ def test_an_amount_leads_back_to_queries_simulation_and_training(finished: Proje
 def test_the_text_tells_every_step_and_withholds_who_asked(project_file: Path) -> None:
     line = next(each for each in lines(project_file) if each.split == "1/3")
     ran = tribute("explain", project_file, line.line_id)
-    assert ran.text.startswith(f"{line['amount']} for source recipes, to ")
+    assert ran.text.startswith(f"{line.amount} for source recipes, to ")
     for told in (
         "1,000.01 EUR x ",
         "holds 1/3 of the source",

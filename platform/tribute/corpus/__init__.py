@@ -13,7 +13,7 @@ from tribute.corpus.queries import (
 from tribute.corpus.readers.usage import usage_queries
 from tribute.corpus.reading import read_corpus, verify_inputs
 from tribute.corpus.snapshot import Manifest, load_source, ood_detector, read_manifest, write_snapshot
-from tribute.corpus.sources import Corpus, Duplicates, InputFile, Source, SourceExamples
+from tribute.corpus.sources import Corpus, Duplicates, InputFile, Source, SourceExamples, text_windows
 
 __all__ = [
     "Accounting",
@@ -35,6 +35,7 @@ __all__ = [
     "read_corpus",
     "read_manifest",
     "text_queries",
+    "text_windows",
     "usage_queries",
     "verify_inputs",
     "write_snapshot",

@@ -20,7 +20,7 @@ def test_other_settings_are_refused_with_the_keys_to_write(tmp_path) -> None:
     wrong = loop.recipe(momentum=0.9, nesterov=False, clip_norm=None)
     with pytest.raises(ConfigError, match="recorded with other settings") as e:
         adopt(wrong, tmp_path / "ours")
-    lines = str(e.value).partition("Write in `training`:\n")[2].splitlines()
+    lines = str(e.value).partition("Set in `training`:\n")[2].splitlines()
     assert sorted(lines) == ["  clip_norm: 0.5", "  momentum: 0.8", "  nesterov: True"]
 
 
