@@ -1,5 +1,6 @@
 """The base class of results: rows under a title that print, show in a notebook and become pandas or Arrow."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -15,17 +16,17 @@ SHOWN = 20
 Row = dict[str, object]
 
 
-class Result:
+class Result(ABC):
     """Rows under a title. Printing shows the first of them."""
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """One line on what the rows are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self) -> list[Row]:
         """The rows, as numbers."""
-        raise NotImplementedError
 
     def cells(self) -> list[dict[str, str]]:
         """The rows, as text."""
