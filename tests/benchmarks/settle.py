@@ -23,7 +23,7 @@ from rich.table import Table
 from tests.benchmarks.lake_rows import Step, alone, step
 from tests.benchmarks.results import update_results
 from tests.benchmarks.settle_rows import PERIOD, RUN, fill, project
-from tests.unit.royalty.issued import statements
+from tests.statements import statements
 from tests.unit.royalty.proof.forger import facts_of
 from tribute.catalog import period as valuing
 from tribute.catalog import value_period

@@ -223,7 +223,7 @@ def test_a_file_that_is_edited_while_it_is_settled_by_is_refused(
         return books
 
     monkeypatch.setattr("tribute_jobs.period.settlement.read_books", edited_when_read)  # an edit while settling
-    with pytest.raises(MoneyError, match=r"^agreements.csv, which rights.agreements names, changed during the settlement"):
+    with pytest.raises(MoneyError, match=r"^agreements.csv, which rights.agreements names, changed during the"):
         november(project)
 
 

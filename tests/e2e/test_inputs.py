@@ -13,8 +13,8 @@ import yaml
 
 from tests.e2e.closing import AGREEMENTS, change_rights, copied, everything, work
 from tests.e2e.conftest import PERIOD
+from tests.statements import revised
 from tests.unit.jobs.commanding import Ran, tribute
-from tests.unit.royalty.issued import revised
 from tests.unit.royalty.proof.forger import typed
 from tests.unit.storage.rows import any_rows
 from tribute.catalog import lineage

@@ -5,95 +5,20 @@ Cassini's only source made the answers worse, Dahlia's is small. Payable are 40 
 shares are 4/5, 4/25, 0 and 1/25, and the pool is (25,000.00 - 5,000.00) x 1/2 = 10,000.00 EUR each month.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from tests.unit.royalty.issued import CERTIFICATE, Key, issue
-from tribute.royalty.account import Agreement, owed
-from tribute.royalty.document import Adjustment, Statement
+from tests.statements import RECOUNTED, settled
+from tribute.royalty.account import owed
+from tribute.royalty.document import Statement
 from tribute.royalty.render import render_html, render_text
-from tribute.royalty.statement import LineValue, Pool, PublisherValue
+from tribute.royalty.statement import Pool
 
 HERE = Path(__file__).parent
-EUROS = (Pool("answers", "EUR", 2_500_000, (("payment fees", 500_000),), Fraction(1, 2)),)
 ABROAD = (Pool("tokyo", "JPY", 1_000_001), Pool("gulf", "KWD", 3_210_987))
-VALUES = {"aurora": ("30", "10"), "borealis": ("5", "3"), "cassini": ("-0.5",), "dahlia": ("2",)}
-RECOUNTED = VALUES | {"aurora": ("26", "10"), "borealis": ("5", "7")}
 REASON = "The usage log of November held 400 answers twice"
-TERMS = (
-    Agreement(
-        "aurora", "EUR", "advance-2026", advances=(("2026-11", 1_000_000),), withholding_rate=Fraction(3, 20)
-    ),
-    Agreement("aurora", "JPY", "tokyo-2026", withholding_rate=Fraction(1, 10)),
-    Agreement(
-        "borealis", "EUR", "quarterly", rate=Fraction(3, 4), guarantee_minor=300_000, accounting_period="quarter"
-    ),
-    Agreement("dahlia", "EUR", "small", threshold_minor=50_000),
-)
-"""An advance of 10,000.00 and 15% tax; 3/4 with 3,000.00 a quarter guaranteed; no payment below 500.00."""
-
-
-def line(source: str, value: str, margin: str, tokens: int, license: str = "MIT", **more: Any) -> LineValue:
-    """A line whose interval is its value plus or minus a margin."""
-    nats, width = Decimal(value), Decimal(margin)
-    figures = (Decimal(more.pop("signed", value)), nats, nats - width, nats + width)
-    return LineValue(source, more.pop("title", source), license, 264, *figures, tokens, **more)
-
-
-def publishers(values: Mapping[str, tuple[str, ...]] = VALUES) -> list[PublisherValue]:
-    """Four publishers with their sources' values; Aurora's blog was measured at -0.75 and calibrated to 0."""
-    of = {name: iter(nats) for name, nats in values.items()}
-    terms = {"rsl": "ai-train", "tdm_policy": "https://aurora.example/tdm"}
-    lines = {
-        "aurora": (
-            line("aurora-docs", next(of["aurora"]), "4.25", 81_220, title="Aurora documentation", terms=terms),
-            line("atlas", next(of["aurora"]), "2.125", 20_480, "CC-BY-4.0", split=Fraction(2, 3)),
-            line("aurora-blog", "0", "1.5", 9_100, "LicenseRef-Aurora", signed="-0.75"),
-        ),
-        "borealis": (
-            line("atlas", next(of["borealis"]), "1.0625", 10_240, "CC-BY-4.0", split=Fraction(1, 3)),
-            line("notes & <queries>", next(of["borealis"]), "2", 4_096, "NOASSERTION"),
-        ),
-        "cassini": (line("cassini-forum", next(of["cassini"]), "0.75", 2_048, "Apache-2.0"),),
-        "dahlia": (line("dahlia", next(of["dahlia"]), "0.5", 6_000, "CC-BY-4.0"),),
-    }
-    names = {"aurora": "Aurora Press", "borealis": "Borealis & Söhne", "cassini": "Cassini", "dahlia": "Dahlia"}
-    return [_publisher(key, names[key], own) for key, own in lines.items()]
-
-
-def _publisher(key: str, name: str, lines: tuple[LineValue, ...]) -> PublisherValue:
-    names = ("attribution_signed_nats", "value_nats", "ci_low_nats", "ci_high_nats")
-    sums = [sum((getattr(each, field) for each in lines), Decimal(0)) for field in names]
-    return PublisherValue(key, name, *sums, lines=lines, usage_count=264)
-
-
-def settled(
-    period: str,
-    before: Sequence[Statement] = (),
-    moved: Mapping[Key, Sequence[Adjustment]] | None = None,
-    values: Mapping[str, tuple[str, ...]] = VALUES,
-    pools: tuple[Pool, ...] = EUROS,
-    version: int = 1,
-) -> list[Statement]:
-    """A closed month: its accounts open as `before` left them, and carry the adjustments `moved`."""
-    return issue(
-        publishers(values),
-        pools,
-        period,
-        TERMS,
-        {each.key: each.balance.account for each in before},
-        moved,
-        value_run=f"value-{period}-v{version}",
-        simulate_run="simulate-0123456789ab",
-        train_run="train-0123456789ab",
-        statement_version=version,
-        superseded=frozenset((name, "EUR") for name in values if version > 1),
-        quality=CERTIFICATE if pools == EUROS else None,
-    )
 
 
 def two_months(publisher: str) -> list[Statement]:

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from tests.golden.statement_cases import CASES, HERE, REASON, expected_files, settled
+from tests.golden.statement_cases import CASES, HERE, REASON, expected_files
+from tests.statements import settled
 from tribute.royalty.statement import check_period
 
 EXPECTED = expected_files()

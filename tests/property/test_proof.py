@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.royalty.issued import history, statements
+from tests.statements import history, statements
 from tests.unit.royalty.proof.forger import canonical, facts_of
 from tribute.errors import LedgerError, ProofError
 from tribute.royalty.account.ledger import GENESIS, Entry, Posting, account_name, balances, check_chain, entries

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.royalty.issued import closed
+from tests.statements import closed
 from tribute.errors import PolicyError
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.account.balance import balance, recounted

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.statement_cases import RECOUNTED, settled
+from tests.statements import RECOUNTED, settled, statements
 from tests.unit.jobs.commanding import Ran, tribute
-from tests.unit.royalty.issued import statements
 from tests.unit.royalty.proof.forger import canonical, facts_of
 from tribute.royalty.document import Bundle, Statement
 from tribute.royalty.proof import build_bundle, new_key, public_key, with_proofs

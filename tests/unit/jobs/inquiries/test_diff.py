@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.statements import POOLS, revised, statements
 from tests.unit.jobs.commanding import project_with, tribute
-from tests.unit.royalty.issued import POOLS, revised, statements
 from tribute.royalty.document import Statement, read_statement
 
 LARGER = [(currency, pool, 2 * gross) for currency, pool, gross in POOLS]

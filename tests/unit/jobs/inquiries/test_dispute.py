@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.statements import statements
 from tests.unit.jobs.commanding import lake_of, project_with, tribute
-from tests.unit.royalty.issued import statements
 from tribute_storage import connect
 
 LINE = "demo-2026-10-aurora-EUR-v1:advertising:source-0"

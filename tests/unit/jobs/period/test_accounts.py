@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.projects import write_project
-from tests.unit.royalty.issued import revised, statements
+from tests.statements import revised, statements
 from tribute.config import Project, load_project
 from tribute.royalty.document import AccountState, Adjustment
 from tribute.royalty.statement import Books

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.unit.royalty.issued import revised
-from tests.unit.royalty.issued import statements as issued
+from tests.statements import revised
+from tests.statements import statements as issued
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError
 from tribute.royalty.document import Statement

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import revised, statements
+from tests.statements import revised, statements
 from tribute.royalty.document import Statement
 from tribute_jobs.period.closing import moves
 from tribute_jobs.period.statements import Version

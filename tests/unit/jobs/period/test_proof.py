@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.projects import write_project
-from tests.unit.royalty.issued import statements
+from tests.statements import statements
 from tests.unit.storage.rows import any_rows
 from tribute.config import Project, load_project
 from tribute.errors import ProofError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import CERTIFICATE, POOLS, revised, statements
+from tests.statements import CERTIFICATE, POOLS, revised, statements
 from tribute.errors import MoneyError
 from tribute.royalty.document import AccountState, Statement
 from tribute_jobs.period.review import changed_inputs, require_reviewed

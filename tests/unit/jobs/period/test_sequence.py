@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tests.statements import revised, statements
 from tests.unit.jobs.commanding import lake_of, project_with
-from tests.unit.royalty.issued import revised, statements
 from tests.unit.storage.rows import any_rows
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from beancount import loader
 
-from tests.unit.royalty.issued import history, revised, statements
+from tests.statements import history, revised, statements
 from tribute.errors import LedgerError
 from tribute.royalty.account.ledger import (
     GENESIS,

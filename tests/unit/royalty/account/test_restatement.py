@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.royalty.issued import closed
+from tests.statements import closed
 from tribute.errors import MoneyError
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.account.balance import balance, recounted

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import statements
+from tests.statements import statements
 from tests.unit.royalty.proof.forger import facts_of, forged_bundle, forged_statement
 from tribute.errors import ProofError
 from tribute.royalty.document import BundleFacts

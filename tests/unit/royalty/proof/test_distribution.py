@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.unit.royalty.issued import statements
+from tests.statements import statements
 from tests.unit.royalty.proof.forger import facts_of
 from tribute.royalty.proof import build_bundle, new_key, with_proofs
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import statements
+from tests.statements import statements
 from tests.unit.royalty.proof.forger import canonical, facts_of
 from tribute.royalty.document import Bundle, Statement
 from tribute.royalty.proof.bundle import build_bundle, with_proofs

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import POLICY, history, statements
+from tests.statements import POLICY, history, statements
 from tests.unit.royalty.proof.forger import (
     Plain,
     canonical,

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import history, revised
-from tests.unit.royalty.specimens import account, one
+from tests.statements import account, draft, history, revised
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.account.balance import recounted
 from tribute.royalty.document import AccountState, Adjustment, Statement
@@ -16,18 +15,18 @@ from tribute.royalty.render.account import account_rows, why_paid_differs
 def with_account(terms: dict[str, Any] | None = None, allocated: int = 791_667, **changes: Any) -> Statement:
     """Aurora's statement with another account and other terms."""
     other = {f"agreement.{name}": value for name, value in (terms or {}).items()}
-    return revised(one(balance=account(allocated, **changes)), other)
+    return revised(draft(balance=account(allocated, **changes)), other)
 
 
 def test_a_plain_account_has_four_rows_and_needs_no_reason() -> None:
-    rows = account_rows(one())
+    rows = account_rows(draft())
     assert [(row.label, row.amount) for row in rows] == [
         ("Opening balance, from the period before", "0.00 EUR"),
         ("Earned by your sources", "7,916.67 EUR"),
         ("Paid to you", "7,916.67 EUR"),
         ("Closing balance", "0.00 EUR"),
     ]
-    assert why_paid_differs(one()) == ""
+    assert why_paid_differs(draft()) == ""
 
 
 def test_every_row_stands_in_the_order_of_the_industry() -> None:
@@ -63,7 +62,7 @@ def test_every_row_stands_in_the_order_of_the_industry() -> None:
 
 def test_a_restated_statement_tells_what_is_earned_and_no_payment() -> None:
     terms = Agreement("aurora", "EUR", rate=Fraction(1, 2), guarantee_minor=10**6)
-    again = one(balance=recounted(terms, 791_667), statement_version=2, restates_statement_version=1)
+    again = draft(balance=recounted(terms, 791_667), statement_version=2, restates_statement_version=1)
     assert account_rows(again) == [
         ("Allocated to your sources", "7,916.67 EUR", "aside"),
         ("Earned, 50% of what is allocated", "3,958.34 EUR", "sum"),

@@ -7,9 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.golden.statement_cases import RECOUNTED, settled
-from tests.unit.royalty.issued import revised
-from tests.unit.royalty.specimens import account, period
+from tests.statements import RECOUNTED, account, drafts, revised, settled
 from tribute.errors import MoneyError
 from tribute.royalty.document import Adjustment
 from tribute.royalty.render.csv_period import BALANCE_ITEMS, period_csv
@@ -21,7 +19,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(("currency", "minor", "amount"), [("KWD", 3_210_987, "3210.987"), ("JPY", 5_001, "5001")])
 def test_lines_sum_to_the_foot(currency: str, minor: int, amount: str) -> None:
-    rows = rows_of(period_csv(period(currency, main=minor)))
+    rows = rows_of(period_csv(drafts(currency, main=minor)))
     lines = [row for row in rows if row["record_type"] == "LINE"]
     foot = rows[-1]
     assert len(lines) == 3 + 1 + 1 + 3
@@ -32,7 +30,7 @@ def test_lines_sum_to_the_foot(currency: str, minor: int, amount: str) -> None:
 
 
 def test_every_statement_has_its_whole_account() -> None:
-    first, *others = period()
+    first, *others = drafts()
     late = Adjustment(reason="=late", adjusts_statement_id="v1", amount_minor=-5)
     changed = revised(first, {"balance": account(791_667, [late], withholding_tax_rate="1/10")})
     rows = [row for row in rows_of(period_csv([changed, *others])) if row["record_type"] == "BALANCE"]
@@ -48,18 +46,18 @@ def test_a_restated_period_says_so_on_every_row_and_pays_nothing() -> None:
     assert {row["restates_statement_version"] for row in rows} == {"1"}
     told = {row["item"] for row in rows if row["record_type"] == "BALANCE" and row["amount_minor"] != "0"}
     assert told == {"royalty_allocated", "royalty_earned"}
-    assert {row["restates_statement_version"] for row in rows_of(period_csv(period()))} == {""}
+    assert {row["restates_statement_version"] for row in rows_of(period_csv(drafts()))} == {""}
 
 
 def test_every_pool_has_a_foot() -> None:
-    rows = rows_of(period_csv(period(main=100, licences=7) + period("JPY", main=9)))
+    rows = rows_of(period_csv(drafts(main=100, licences=7) + drafts("JPY", main=9)))
     feet = [(row["pool_id"], row["currency"], row["amount_minor"]) for row in rows if row["record_type"] == "FOOT"]
     assert feet == [("main", "EUR", "100"), ("licences", "EUR", "7"), ("main", "JPY", "9")]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", " =", "\t=", "\r\n="])
 def test_text_cannot_run_as_a_formula(start: str) -> None:
-    first, *others = period()
+    first, *others = drafts()
     evil = revised(first, {"publisher_name": f"{start}HYPERLINK(1)"})
     rows = rows_of(period_csv([evil, *others]))
     assert re.fullmatch(r"' *[=+@＝-]HYPERLINK\(1\)", rows[0]["publisher_name"])
@@ -68,14 +66,14 @@ def test_text_cannot_run_as_a_formula(start: str) -> None:
 
 def test_no_name_begins_a_row_of_its_own() -> None:
     """A lone carriage return is a row's end to spreadsheets, and is not quoted by Python's csv."""
-    first, *others = period()
+    first, *others = drafts()
     text = period_csv([revised(first, {"publisher_name": "a\r=1+1\n=2+2"}), *others])
     assert "\r" not in text
     assert rows_of(text)[0]["publisher_name"] == "a =1+1 =2+2"
 
 
 def test_terms_stand_in_one_cell_and_nothing_is_written_that_does_not_foot() -> None:
-    first, *others = period()
+    first, *others = drafts()
     declared = revised(first, {"lines.0.terms": {"rsl": "ai-train", "a": "ü"}})
     assert rows_of(period_csv([declared, *others]))[0]["terms"] == '{"a": "ü", "rsl": "ai-train"}'
     with pytest.raises(MoneyError):

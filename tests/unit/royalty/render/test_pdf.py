@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pypdf import PdfReader
 
-from tests.unit.royalty.issued import revised
-from tests.unit.royalty.specimens import AURORA, account, one, period, pool, statement
+from tests.statements import AURORA, account, alone, draft, drafts, revised
 from tribute.errors import MoneyError
 from tribute.royalty.document import Statement
 from tribute.royalty.render.pdf import render_pdf
@@ -26,11 +25,11 @@ def text_of(s: Statement) -> str:
 
 def many(count: int) -> Statement:
     sources = tuple((f"източник-{n:03} Ωμέγα", f"{count - n}", "1.5", 1_000 + n) for n in range(count))
-    return statement("aurora", sources, {"main": (7_500_000, 416_667)}, [pool("main", 10_000_000, "KWD")], "KWD")
+    return alone(sources, 10_000_000, "KWD")
 
 
 def test_the_order_is_that_of_the_page() -> None:
-    text = text_of(one())
+    text = text_of(draft())
     places = [text.index(part) for part in PARTS]
     assert places == sorted(places)
     for part in ("aurora-blog", "−3.75 to −0.75", "Not attributed", "value in the period, nats", "Paid to you"):
@@ -38,14 +37,14 @@ def test_the_order_is_that_of_the_page() -> None:
 
 
 def test_the_same_statement_gives_the_same_bytes_also_at_once() -> None:
-    first = render_pdf(one())
+    first = render_pdf(draft())
     with ThreadPoolExecutor(4) as pool_of_threads:
-        assert set(pool_of_threads.map(lambda _: render_pdf(one()), range(4))) == {first}
+        assert set(pool_of_threads.map(lambda _: render_pdf(draft()), range(4))) == {first}
     assert b"20000101" in first  # reportlab's invariant date
 
 
 def test_it_is_a4_with_its_fonts_inside_and_says_what_it_is() -> None:
-    made = reader(one())
+    made = reader(draft())
     assert made.metadata.title == "Royalty statement for Aurora Press, December 2026"
     assert [round(float(size)) for size in made.pages[0].mediabox[2:]] == [595, 842]
     every = [font.get_object() for page in made.pages for font in page["/Resources"]["/Font"].values()]
@@ -73,21 +72,21 @@ def test_three_hundred_lines_repeat_their_heading_and_every_page_has_a_foot() ->
 
 
 def test_only_a_draft_is_marked_across_the_page() -> None:
-    assert "DRAFT" in text_of(one())
-    assert "DRAFT" not in text_of(one(status="final"))
+    assert "DRAFT" in text_of(draft())
+    assert "DRAFT" not in text_of(draft(status="final"))
 
 
 @pytest.mark.parametrize("name", ["<b>x</b> & <font size=99>", "Ελλάς Русь Łódź", "A\x00\x1b\nB", "x" * 400, ""])
 def test_names_are_text(name: str) -> None:
     sources = ((name or "y", "1", "0.5", 5), *AURORA[1:])
-    odd = statement("aurora", sources, {"main": (90, 9)}, [pool("main", 99, "JPY")], "JPY")
+    odd = alone(sources, 99, "JPY")
     odd = revised(odd, {"publisher_name": name})
     text = re.sub(r"\s", "", text_of(odd))
     assert re.sub(r"[\s\x00\x1b]", "", name) in text
 
 
 def test_chinese_japanese_and_korean_have_a_font() -> None:
-    made = reader(one(publisher_name="出版社 かな 한국"))
+    made = reader(draft(publisher_name="出版社 かな 한국"))
     fonts = {str(font["/BaseFont"]) for font in made.pages[0]["/Resources"]["/Font"].values()}
     assert {"STSong-Light", "HeiseiKakuGo-W5", "HYGothic-Medium"} <= {
         "-".join(name[1:].split("-")[:2]) for name in fonts
@@ -97,13 +96,11 @@ def test_chinese_japanese_and_korean_have_a_font() -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        one(lines=[], amount_minor=0, balance=account(0)),
-        statement("aurora", (("a", "-1", "0.5", 5),), {"main": (0, 9)}, [pool("main", 99, "JPY")], "JPY"),
-        statement("aurora", (("a", "0", "0", 5),), {"main": (0, 0)}, [pool("main", 0, "EUR")], "EUR"),
-        statement(
-            "aurora", (("a", "0.000000001", "0", 5),), {"main": (10**18, 9)}, [pool("main", 99, "KWD")], "KWD"
-        ),
-        period(main=100, licences=7)[1],
+        draft(lines=[], amount_minor=0, balance=account(0)),
+        alone((("a", "-1", "0.5", 5),), 99, "JPY"),
+        alone((("a", "0", "0", 5),), 0),
+        alone((("a", "0.000000001", "0", 5),), 10**18, "KWD"),
+        drafts(main=100, licences=7)[1],
     ],
     ids=["idle", "negative", "nothing", "extremes", "two pools"],
 )
@@ -113,4 +110,4 @@ def test_odd_statements_have_a_page(odd: Statement) -> None:
 
 def test_what_does_not_add_up_is_not_rendered() -> None:
     with pytest.raises(MoneyError, match="does not add up"):
-        render_pdf(one(amount_minor=1))
+        render_pdf(draft(amount_minor=1))

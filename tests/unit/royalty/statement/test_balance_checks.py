@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.unit.royalty.issued import revised
-from tests.unit.royalty.specimens import account, one, period
+from tests.statements import account, draft, drafts, revised
 from tribute.errors import MoneyError
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.account.balance import recounted
@@ -12,7 +11,7 @@ from tribute.royalty.statement.balance_checks import check_period, check_stateme
 
 
 def test_a_whole_period_foots_in_every_pool_and_currency() -> None:
-    statements = period(main=1_000_000, licences=37) + period("JPY", main=1_000_001) + period("KWD", gulf=9)
+    statements = drafts(main=1_000_000, licences=37) + drafts("JPY", main=1_000_001) + drafts("KWD", gulf=9)
     assert check_period(statements) == {
         ("main", "EUR"): Money(1_000_000, "EUR"),
         ("licences", "EUR"): Money(37, "EUR"),
@@ -23,17 +22,17 @@ def test_a_whole_period_foots_in_every_pool_and_currency() -> None:
 
 def test_a_missing_or_doubled_statement_is_told() -> None:
     with pytest.raises(MoneyError, match=r"pay 2,083\.33 EUR of pool main, which is 10,000\.00 EUR\. Pass all"):
-        check_period(period()[1:])
+        check_period(drafts()[1:])
     with pytest.raises(MoneyError, match="Publisher aurora has two statements in EUR"):
-        check_period([*period(), one()])
+        check_period([*drafts(), draft()])
     with pytest.raises(MoneyError, match="statements of one settlement"):
         check_period([])
     with pytest.raises(MoneyError, match="statements of one settlement"):
-        check_period([*period()[1:], one(value_run="value-of-another-day")])
+        check_period([*drafts()[1:], draft(value_run="value-of-another-day")])
 
 
 def test_money_moved_between_pools_is_told() -> None:
-    first, *others = period(main=1_000_000, licences=37)
+    first, *others = drafts(main=1_000_000, licences=37)
     with pytest.raises(MoneyError, match=r"of pool main, which is 10,000\.00 EUR"):
         check_period([revised(first, {"lines.0.pool_id": "licences"}), *others])
     with pytest.raises(MoneyError, match="lines of pool elsewhere, which it does not list"):
@@ -41,7 +40,7 @@ def test_money_moved_between_pools_is_told() -> None:
 
 
 def test_statements_must_agree_on_a_pool() -> None:
-    *others, last = period()
+    *others, last = drafts()
     with pytest.raises(MoneyError, match=r"has 0\.05 EUR in pool main, others do not"):
         check_period([*others, revised(last, {"pools.0.pool_amount_minor": 5})])
 
@@ -57,23 +56,23 @@ def test_statements_must_agree_on_a_pool() -> None:
     ],
 )
 def test_an_account_that_does_not_lead_to_its_closing_balance_is_told(field: str, told: str) -> None:
-    statement = one(balance=account(791_667))
+    statement = draft(balance=account(791_667))
     check_statement(statement)
     with pytest.raises(MoneyError, match=f"aurora-EUR-v1 does not add up: {told}"):
         check_statement(revised(statement, {f"balance.{field}": getattr(statement.balance, field) + 1}))
 
 
 def test_lines_that_do_not_sum_are_told() -> None:
-    changed = revised(one(), {"lines.0.amount_minor": one().lines[0].amount_minor + 1})
+    changed = revised(draft(), {"lines.0.amount_minor": draft().lines[0].amount_minor + 1})
     with pytest.raises(MoneyError, match="does not add up: lines 791668, it says 791667"):
         check_statement(changed)
 
 
 def test_a_restated_statement_moves_no_account() -> None:
     """7,916.67 earned and nothing payable holds where a closed period is restated, and only there."""
-    again = one(balance=recounted(Agreement("aurora", "EUR"), 791_667))
+    again = draft(balance=recounted(Agreement("aurora", "EUR"), 791_667))
     check_statement(revised(again, {"restates_statement_version": 1}))
     with pytest.raises(MoneyError, match="account before tax 791667, it says 0"):
         check_statement(again)
     with pytest.raises(MoneyError, match="account before tax 0, it says 791667"):
-        check_statement(one(restates_statement_version=1))
+        check_statement(draft(restates_statement_version=1))

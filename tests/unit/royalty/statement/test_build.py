@@ -6,13 +6,14 @@ from fractions import Fraction as F
 
 import pytest
 
-from tests.golden.statement_cases import EUROS, line, publishers
+from tests.statements import EUROS, four_publishers, line
 from tribute.errors import MoneyError
 from tribute.royalty.account import Agreement
 from tribute.royalty.division import Policy
 from tribute.royalty.document import AccountState, Adjustment, Statement
 from tribute.royalty.statement import Books, PeriodFacts, Pool, PublisherValue, build_statements, check_period
 
+HOLDERS = four_publishers()
 FACTS = PeriodFacts("demo", "2026-10", EUROS, Decimal("0.25"), "value-1", "simulate-1", "train-1")
 SEVERAL = (Pool("answers", "EUR", 1_000_000), Pool("licences", "EUR", 101), Pool("tokyo", "JPY", 777))
 NOBODY = PublisherValue("zeta", "Zeta", *[Decimal(0)] * 4, lines=())
@@ -32,14 +33,14 @@ def by_publisher(statements: list[Statement]) -> dict[str, Statement]:
 
 
 def test_the_header_names_period_runs_version_and_state() -> None:
-    first = build_statements(FACTS, publishers())[0]
+    first = build_statements(FACTS, HOLDERS)[0]
     assert first.statement_id == "demo-2026-10-aurora-EUR-v1"
     assert (first.period_start, first.period_end) == ("2026-10-01", "2026-10-31")
     assert (first.value_run, first.simulate_run, first.train_run) == ("value-1", "simulate-1", "train-1")
     assert (first.status, first.supersedes_statement_id) == ("draft", None)
     assert (first.share, first.share_percent) == ("4/5", "80.0000")
     before = frozenset({("aurora", "EUR")})
-    later = build_statements(replace(FACTS, statement_version=3, superseded=before, final=True), publishers())
+    later = build_statements(replace(FACTS, statement_version=3, superseded=before, final=True), HOLDERS)
     assert (later[0].statement_id, later[0].status) == ("demo-2026-10-aurora-EUR-v3", "final")
     assert [each.supersedes_statement_id for each in later] == ["demo-2026-10-aurora-EUR-v2", *[None] * 3]
     assert {each.restates_statement_version for each in later} == {2}, "also of those who had no statement"
@@ -57,12 +58,12 @@ def test_no_account_and_no_adjustment_is_left_behind() -> None:
             Adjustment(reason="rights were another's", adjusts_statement_id="old", amount_minor=-300)
         ]
     }
-    statements = build_statements(FACTS, [*publishers(), gone], Books({}, accounts, moved))
+    statements = build_statements(FACTS, [*HOLDERS, gone], Books({}, accounts, moved))
     found = {each.key: each for each in statements}
     assert found["gone", "EUR"].balance.amount_paid_minor == 5_000 + 700 - 300
     assert found["aurora", "JPY"].balance.amount_paid_minor == 90
     assert (found["aurora", "JPY"].pools, found["aurora", "JPY"].share) == ((), "0")
-    assert len(statements) == len(publishers()) + 2
+    assert len(statements) == len(HOLDERS) + 2
     check_period(statements)
 
 
@@ -74,7 +75,7 @@ def test_a_guarantee_and_an_advance_in_a_currency_without_a_pool_are_not_left_ou
     found = {
         month: {
             each.publisher_id: each.balance
-            for each in build_statements(replace(FACTS, period=month), publishers(), books)
+            for each in build_statements(replace(FACTS, period=month), HOLDERS, books)
             if each.currency != "EUR"
         }
         for month in ("2026-02", "2026-03")
@@ -99,7 +100,7 @@ def test_a_restated_version_has_everybody_who_had_a_statement_and_pays_nothing()
         {("aurora", "KWD"): AccountState(balance_minor=9)},
         {("aurora", "EUR"): [Adjustment(reason="why", adjusts_statement_id="v1", amount_minor=7)]},
     )
-    statements = build_statements(facts, [*publishers(), gone], books)
+    statements = build_statements(facts, [*HOLDERS, gone], books)
     found = {each.key: each.balance for each in statements}
     assert set(found) == {(name, "EUR") for name in ("aurora", "borealis", "cassini", "dahlia", "gone")} | {
         ("gone", "JPY")
@@ -111,7 +112,7 @@ def test_a_restated_version_has_everybody_who_had_a_statement_and_pays_nothing()
 
 
 def test_several_pools_and_currencies_foot() -> None:
-    statements = build_statements(replace(FACTS, pools=SEVERAL), publishers())
+    statements = build_statements(replace(FACTS, pools=SEVERAL), HOLDERS)
     pools = {key: money.minor for key, money in check_period(statements).items()}
     assert pools == {("answers", "EUR"): 1_000_000, ("licences", "EUR"): 101, ("tokyo", "JPY"): 777}
     assert len(statements) == 2 * 4
@@ -131,15 +132,18 @@ def test_several_pools_and_currencies_foot() -> None:
 
 
 def test_the_order_of_the_inputs_changes_no_byte() -> None:
-    mixed = [replace(publisher, lines=publisher.lines[::-1]) for publisher in reversed(publishers())]
+    mixed = [replace(publisher, lines=publisher.lines[::-1]) for publisher in reversed(HOLDERS)]
     shuffled = replace(FACTS, pools=SEVERAL[::-1])
-    one, other = build_statements(replace(FACTS, pools=SEVERAL), publishers()), build_statements(shuffled, mixed)
-    assert build_statements(FACTS, mixed) == build_statements(FACTS, publishers())
+    one, other = (
+        build_statements(replace(FACTS, pools=SEVERAL), HOLDERS),
+        build_statements(shuffled, mixed),
+    )
+    assert build_statements(FACTS, mixed) == build_statements(FACTS, HOLDERS)
     assert [each.amount_minor for each in one] == [each.amount_minor for each in other]
 
 
 def test_signed_attribution_stays_when_nothing_is_paid() -> None:
-    blog = by_publisher(build_statements(FACTS, publishers()))["aurora"].lines[-1]
+    blog = by_publisher(build_statements(FACTS, HOLDERS))["aurora"].lines[-1]
     assert (blog.attribution_signed_nats, blog.attribution_payable_nats, blog.amount_minor) == (
         "-0.75",
         "0",
@@ -149,7 +153,7 @@ def test_signed_attribution_stays_when_nothing_is_paid() -> None:
 
 def test_the_range_of_amounts_moves_one_publisher() -> None:
     """Borealis: 8 - 3.0625 to 8 + 3.0625 nats beside 42 of the others; Cassini: 0.25 at best beside 50."""
-    found = {name: each.interval for name, each in by_publisher(build_statements(FACTS, publishers())).items()}
+    found = {name: each.interval for name, each in by_publisher(build_statements(FACTS, HOLDERS)).items()}
     assert found["borealis"].amount_low_minor == round(1_000_000 * F("4.9375") / F("46.9375"))
     assert found["borealis"].amount_high_minor == round(1_000_000 * F("11.0625") / F("53.0625"))
     assert found["cassini"].amount_low_minor == 0
@@ -157,19 +161,19 @@ def test_the_range_of_amounts_moves_one_publisher() -> None:
 
 
 def test_a_single_publisher_is_sure_of_the_pool() -> None:
-    [only] = build_statements(FACTS, [publishers()[0]])
+    [only] = build_statements(FACTS, [HOLDERS[0]])
     assert only.interval.amount_low_minor == only.interval.amount_high_minor == 1_000_000
 
 
 @pytest.mark.parametrize("policy", [NOISE, Policy("c", cap=F(1, 2)), Policy("t", basis="token_count")])
 def test_no_range_is_claimed_where_other_rules_move_money(policy: Policy) -> None:
-    for each in build_statements(replace(FACTS, policy=policy), publishers()):
+    for each in build_statements(replace(FACTS, policy=policy), HOLDERS):
         assert each.interval.amount_low is None
 
 
 def test_what_nobody_earns_by_value_is_a_line_of_its_own() -> None:
     """Nobody is above zero: tokens decide, 110,800 of 133,184 are Aurora's, and its sources are paid by tokens."""
-    statements = build_statements(FACTS, publishers(BELOW_ZERO))
+    statements = build_statements(FACTS, four_publishers(BELOW_ZERO))
     aurora = by_publisher(statements)["aurora"]
     assert aurora.pools[0].allocation_basis == "token_count"
     assert (aurora.parts.attributed, F(aurora.parts.unattributed)) == ("0", F(110_800, 133_184))
@@ -187,8 +191,7 @@ def test_what_nobody_earns_by_value_is_a_line_of_its_own() -> None:
 def test_a_noise_floor_shows_attributed_and_unattributed_apart() -> None:
     """Wide intervals: Borealis' 8 of 50 nats cannot be told from zero, so 4/25 are divided by tokens."""
     wide = [
-        replace(each, ci_low_nats=Decimal(-1)) if each.publisher_id == "borealis" else each
-        for each in publishers()
+        replace(each, ci_low_nats=Decimal(-1)) if each.publisher_id == "borealis" else each for each in HOLDERS
     ]
     aurora = by_publisher(build_statements(replace(FACTS, policy=NOISE), wide))["aurora"]
     assert aurora.parts.attributed == "4/5"
@@ -201,7 +204,7 @@ def test_a_noise_floor_shows_attributed_and_unattributed_apart() -> None:
 
 def test_a_cap_and_a_floor_scale_every_line() -> None:
     policy = Policy("bounded", cap=F(1, 2), floor=F(1, 10))
-    statements = by_publisher(build_statements(replace(FACTS, policy=policy), publishers()))
+    statements = by_publisher(build_statements(replace(FACTS, policy=policy), HOLDERS))
     aurora, dahlia = statements["aurora"], statements["dahlia"]
     assert (aurora.share, aurora.parts.moved) == ("1/2", "-3/10")
     assert (dahlia.share, dahlia.parts.moved) == ("1/10", "3/50")
@@ -213,7 +216,7 @@ def test_a_cap_and_a_floor_scale_every_line() -> None:
 @pytest.mark.parametrize("odd", ["unattributed", ":unattributed", "a:b", " ", "é\u202e", "None"])
 def test_any_source_id_is_told_from_the_unattributed_line(odd: str) -> None:
     policy = Policy("careful", noise_floor=True)
-    other = replace(publishers()[1], ci_low_nats=Decimal(-1))
+    other = replace(HOLDERS[1], ci_low_nats=Decimal(-1))
     own = replace(single((odd, "3", 10), ("plain", "1", 10)), ci_low_nats=Decimal(1))
     statement = by_publisher(build_statements(replace(FACTS, policy=policy), [own, other]))["one"]
     assert len({row.line_id for row in statement.lines}) == len(statement.lines) == 3
@@ -241,7 +244,7 @@ def test_a_publisher_without_sources_takes_no_part_and_gets_a_statement_with_its
     """Also under `equal`, where a share would need no source; its balance of before is paid."""
     equal = replace(FACTS, policy=Policy("e", basis="equal"))
     books = Books({}, {("zeta", "EUR"): AccountState(balance_minor=1_234)}, {})
-    statements = build_statements(equal, [*publishers(), NOBODY], books)
+    statements = build_statements(equal, [*HOLDERS, NOBODY], books)
     idle = by_publisher(statements)["zeta"]
     assert (idle.amount_minor, idle.lines, idle.share) == (0, (), "0")
     assert (idle.balance.opening_balance_minor, idle.balance.amount_paid_minor) == (1_234, 1_234)
@@ -251,7 +254,7 @@ def test_a_publisher_without_sources_takes_no_part_and_gets_a_statement_with_its
 
 def test_the_agreement_that_holds_is_the_one_on_the_statement() -> None:
     agreement = Agreement("aurora", "EUR", "special", rate=F(1, 3), threshold_minor=10**9)
-    aurora = by_publisher(build_statements(FACTS, publishers(), Books({("aurora", "EUR"): agreement}, {}, {})))[
+    aurora = by_publisher(build_statements(FACTS, HOLDERS, Books({("aurora", "EUR"): agreement}, {}, {})))[
         "aurora"
     ]
     assert (aurora.agreement.agreement_id, aurora.agreement.rate) == ("special", "1/3")

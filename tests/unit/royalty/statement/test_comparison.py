@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import CERTIFICATE, issue, revised
-from tests.unit.royalty.specimens import one
+from tests.statements import CERTIFICATE, draft, issue, line, publisher, revised
 from tribute.errors import MoneyError
 from tribute.royalty.division.policy import DEFAULT_POLICY, Policy
 from tribute.royalty.document import Statement
 from tribute.royalty.render.comparison import comparison_text
 from tribute.royalty.statement.comparison import Comparison, LineMove, PublisherMove, compare
-from tribute.royalty.statement.inputs import LineValue, Pool, PublisherValue
+from tribute.royalty.statement.inputs import Pool
 
 TOKENS = Policy("tokens", basis="token_count")
 
@@ -22,11 +21,10 @@ def period(
     month: str, pool: int, values: dict[str, int], policy: Policy = DEFAULT_POLICY, **changes: Any
 ) -> list[Statement]:
     """Statements of publishers with one source each, all of equal tokens, paid by `policy`."""
-    publishers = []
-    for name, value in values.items():
-        nats = [Decimal(value)] * 4
-        line = LineValue(f"{name}-docs", name, "MIT", 1, *nats, tokens=10)
-        publishers.append(PublisherValue(name, name, *nats, lines=(line,)))
+    publishers = [
+        publisher(name, [line(f"{name}-docs", str(value), "0", 10, title=name, uses=1)])
+        for name, value in values.items()
+    ]
     made = issue(publishers, [Pool("main", "EUR", pool)], month, policy=policy, shrinkage=Decimal(0))
     return [revised(each, changes) for each in made]
 
@@ -90,7 +88,7 @@ def test_parts_sum_to_the_difference(pools: tuple[int, int]) -> None:
 
 def test_lines_that_moved_came_and_went() -> None:
     before, after = period("2026-09", 900, {"a": 2, "b": 1}), period("2026-10", 900, {"a": 1, "c": 2})
-    unattributed = one().lines[-1].model_copy(update={"amount_minor": 0})
+    unattributed = draft().lines[-1].model_copy(update={"amount_minor": 0})
     after = [
         revised(each, {"lines": [*each.lines, unattributed]}) if each.publisher_id == "a" else each
         for each in after

@@ -5,8 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.golden.statement_cases import RECOUNTED, settled
-from tests.unit.royalty.issued import statements
+from tests.statements import RECOUNTED, settled, statements
 from tests.unit.royalty.proof.forger import Plain, plain
 from tribute.royalty.document import AccountState, Statement
 from tribute.royalty.proof.recompute.account import account_problems

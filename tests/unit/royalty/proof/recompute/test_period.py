@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.royalty.issued import statements
+from tests.statements import statements
 from tests.unit.royalty.proof.forger import Plain, facts_of, plain, typed
 from tribute.royalty.division.allocation import Allocation, Claim, ShareParts, allocate_shares
 from tribute.royalty.division.policy import Policy

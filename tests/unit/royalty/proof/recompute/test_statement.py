@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.golden.statement_cases import ABROAD, EUROS, REASON, RECOUNTED, settled
-from tests.unit.royalty.issued import POLICY, statements
+from tests.golden.statement_cases import ABROAD, REASON
+from tests.statements import EUROS, POLICY, RECOUNTED, settled, statements
 from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_bundle, plain
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.policy import DEFAULT_POLICY
