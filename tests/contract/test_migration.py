@@ -33,7 +33,7 @@ def old(tmp_path: Path) -> Lake:
 
 
 def read(lake: Lake, relation: str, as_of: str | None = None) -> pa.Table:
-    with connect(lake.root, as_of) as connection:
+    with connect(lake.root, as_of=as_of) as connection:
         return connection.sql(f"SELECT * FROM {relation}").to_arrow_table()
 
 

@@ -23,7 +23,7 @@ def rows_of(connection: duckdb.DuckDBPyConnection, relation: str) -> pa.Table:
 
 
 def read(lake: Lake, table: str, as_of: str | None = None) -> pa.Table:
-    with connect(lake.root, as_of) as connection:
+    with connect(lake.root, table, as_of=as_of) as connection:
         return rows_of(connection, table)
 
 
@@ -44,7 +44,7 @@ def filled(lake: Lake, table: str) -> list[pa.Table]:
 
 def require_versions(lake: Lake, table: str, runs: list[pa.Table]) -> None:
     """Every version that a run made holds the runs until then, whichever way it is asked for."""
-    with connect(lake.root) as now:
+    with connect(lake.root, table) as now:
         assert bag(rows_of(now, table)) == bag(*runs)
         for number in range(len(runs)):
             expected = bag(*runs[: number + 1])

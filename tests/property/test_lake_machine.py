@@ -128,14 +128,14 @@ class LakeMachine(RuleBasedStateMachine):
             with pytest.raises(LakeError, match="were deleted since"):
                 self.lake.files("publishers", number)
             return
-        with connect(self.folder, f"publishers={number}") as connection:
+        with connect(self.folder, "publishers", as_of=f"publishers={number}") as connection:
             assert self.read(connection, "publishers") == rows
             if files:
                 assert self.read(connection, f"as_of('publishers', {number})") == rows
 
     @rule()
     def read_now(self) -> None:
-        with connect(self.folder) as connection:
+        with connect(self.folder, "publishers") as connection:
             assert self.read(connection, "publishers") == self.now.rows
 
     @staticmethod

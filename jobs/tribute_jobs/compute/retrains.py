@@ -85,7 +85,7 @@ class Retrains:
     def _known(self) -> dict[tuple[int, str], ResponseFile | None]:
         """The files of the bank, and of the project's own trainings, by seed and unit id."""
         project = self.context.project
-        with connect(project.lake_root) as connection:
+        with connect(project.lake_root, "retrains") as connection:
             rows = connection.execute(
                 "select seed, unit_id, artifact_uri, artifact_sha256 from retrains where bank = $1", [self.bank]
             ).fetchall()

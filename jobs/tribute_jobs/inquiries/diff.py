@@ -51,7 +51,7 @@ def _statements(project: Project, side: str) -> list[Statement]:
 
 
 def _versions(project: Project, period: str) -> list[int]:
-    with connect(project.lake_root) as connection:
+    with connect(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select distinct statement_version from statements where period = $1 order by 1", [period]
         ).fetchall()

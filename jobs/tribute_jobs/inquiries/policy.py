@@ -21,7 +21,7 @@ def register(project: Project, period: str, reason: str, as_json: bool) -> None:
     rule, (_, after) = period_policy(project), period_days(period)
     lake = Lake(project.lake_root)
     register_policy(project, lake, period, reason)
-    with connect(lake.root) as connection:
+    with connect(lake.root, "policies") as connection:
         rows = connection.execute(
             "select strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from policies p join runs r using (run_id) "
             "where r.table_name = 'policies' and p.period = $1 and p.sha256 = $2 order by 1 desc limit 1",

@@ -63,7 +63,7 @@ def publisher_shares(statements: Iterable[Statement]) -> dict[str, Fraction]:
 
 def period_uses(project: Project, statement: Statement) -> dict[str, int]:
     """Uses of every known customer in what a statement's valuation summed, whole ones, before any cap."""
-    with connect(project.lake_root) as connection:
+    with connect(project.lake_root, "valuations", "queries", "influence", "usage_events") as connection:
         runs = valued_runs(connection, statement.value_run)
         uses = customer_uses(connection, statement.simulate_run, statement.period, runs)
     return {customer: round(number) for customer, number in uses.items()}

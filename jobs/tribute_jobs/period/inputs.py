@@ -52,7 +52,7 @@ def lake_inputs(project: Project, statement: Statement) -> list[BundleInput]:
 
 def file_inputs(project: Project, statement: Statement) -> list[BundleFile]:
     """Setting, name and SHA-256 of every file of the project that a version rests on; from `settled_files`."""
-    with connect(project.lake_root) as connection:
+    with connect(project.lake_root, "settled_files", "statements") as connection:
         rows = connection.execute(
             "select setting, name, artifact_sha256 from settled_files where run_id = $1 order by 1",
             [_settle_run(connection, statement)],

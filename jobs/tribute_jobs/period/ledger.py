@@ -20,7 +20,7 @@ def read_ledger(project: Project) -> list[Entry]:
     Raises:
         LedgerError: an entry was changed, is missing or out of place; names it.
     """
-    with connect(project.lake_root) as connection:
+    with connect(project.lake_root, "ledger") as connection:
         rows = connection.execute(f"select {COLUMNS} from ledger order by sequence, posting").fetchall()
     found = []
     for head, postings in groupby(rows, key=lambda row: row[:7]):

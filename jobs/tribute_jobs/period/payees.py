@@ -81,7 +81,7 @@ def _idle(publisher_id: str, name: str) -> PublisherValue:
 def _described(project: Project) -> tuple[dict[str, Row], dict[str, str]]:
     """Title, licence and declared terms of every source of the corpus; names of the current book's publishers."""
     terms = read_terms(project.rights.terms) if project.rights.terms else {}
-    with connect(project.lake_root) as connection:
+    with connect(project.lake_root, "corpus_sources") as connection:
         sources = connection.execute(
             "select source_id, title, license, publisher from corpus_sources where run_id = $1",
             [lineage(project).corpus_run],

@@ -90,7 +90,7 @@ def signing_key(project: Project) -> str:
 
 def _committed(project: Project, run_id: str) -> str | None:
     """The SHA-256 of a version's bundle, if it is committed."""
-    with connect(project.lake_root) as connection:
+    with connect(project.lake_root, "bundles") as connection:
         found = connection.execute("select artifact_sha256 from bundles where run_id = $1", [run_id]).fetchone()
     return None if found is None else str(found[0])
 

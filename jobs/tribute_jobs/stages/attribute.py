@@ -47,7 +47,7 @@ def attribute(context: Context, period: str) -> StageOutput:
     if new:
         context.reporter.started("attribute", run_id)
         AttributedBatch(context, queries, run_id).run(period)
-    with connect(context.lake.root) as connection:
+    with connect(context.lake.root, "queries") as connection:
         [(count, exact, unlike)] = connection.execute(
             "select count(*), min(readout_probability), count(*) filter (unlike_corpus) from queries "
             "where run_id = $1",

@@ -114,7 +114,7 @@ def _figures(context: Context, period: str, queries: QueryTable) -> dict[str, An
 
 def _origin(context: Context, parameters: int) -> dict[str, Any]:
     """The project and the runs that a certificate is about."""
-    with connect(context.lake.root) as connection:
+    with connect(context.lake.root, "simulations") as connection:
         [(smoothness,)] = connection.execute(
             "select avg(smoothness) from simulations where run_id = $1", [context.runs.simulate_run]
         ).fetchall()

@@ -38,7 +38,7 @@ def simulate(context: Context) -> StageOutput:
         _check_count(context, missing)
         context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
-    with connect(context.lake.root) as connection:
+    with connect(context.lake.root, "simulations") as connection:
         [(responses, failed, mode, steps, smoothness)] = connection.execute(
             "select count(*), list(unit_id || ' (replicate ' || replicate || ', step ' || failed_step || ')' "
             "order by unit_id, replicate) filter (failed_step is not null), any_value(mode), "

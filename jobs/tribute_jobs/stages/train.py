@@ -15,7 +15,7 @@ def train(context: Context) -> StageOutput:
     if new:
         context.reporter.started("train", run_id)
         _train(context, run_id)
-    with connect(context.lake.root) as connection:
+    with connect(context.lake.root, "trajectories") as connection:
         [(replicates, steps, loss)] = connection.execute(
             "select count(*), any_value(steps), avg(final_loss_nats) from trajectories where run_id = $1",
             [run_id],

@@ -9,7 +9,7 @@ from tribute_storage import connect
 
 def read_certificate(lake_root: Path | str, evaluate_run: str) -> dict[str, Any]:
     """The figures of a committed certificate."""
-    with connect(lake_root) as connection:
+    with connect(lake_root, "certificates") as connection:
         [(content,)] = connection.execute(
             "select json from certificates where run_id = $1", [evaluate_run]
         ).fetchall()

@@ -67,7 +67,7 @@ def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> 
     Raises:
         CorpusError: the content of some events was not kept, or does not match its hash.
     """
-    with connect(lake_root) as connection:
+    with connect(lake_root, "usage_events") as connection:
         rows = connection.sql(MONTH, params=[period]).to_arrow_table().to_pylist()
     needed = content_columns(window)
     contents = [json.loads(row["content_json"] or "{}") for row in rows]

@@ -26,7 +26,7 @@ class Valuation:
 
 def read_valuation(lake: Lake, value_run: str) -> pa.Table:
     """The rows of a committed valuation: publishers by value, each before its lines."""
-    with connect(lake.root) as connection:
+    with connect(lake.root, "valuations") as connection:
         return connection.sql(
             "select * from valuations where run_id = $1 "
             "order by level desc, value_nats desc, publisher_id, source_id",

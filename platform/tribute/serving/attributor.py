@@ -148,7 +148,7 @@ class Attributor:
             return len(fresh)
 
     def _fresh(self, table: QueryTable, period: str) -> list[int]:
-        with connect(self._lake.root) as connection:
+        with connect(self._lake.root, "queries") as connection:
             known = dict(
                 connection.execute(
                     "select query_id, content_sha256 from queries where simulate_run = $1 and period = $2 "

@@ -105,7 +105,7 @@ def install(temporary: Path, target: Path) -> None:
 def _describe(connection: duckdb.DuckDBPyConnection, reader: str | None) -> None:
     documented = {"TABLE runs": VIEWS["runs"]}
     if reader is None:
-        connection.execute(USAGE)
+        connection.execute(f"CREATE VIEW usage AS {USAGE}")
         documented |= {"VIEW usage": VIEWS["usage"], "TABLE published_queries": PSEUDONYMS_DOC}
     for table in SCHEMAS:
         for comment in (*comments(table, "TABLE"), *reader_comments(table, reader)):

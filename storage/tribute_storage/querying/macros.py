@@ -3,7 +3,7 @@
 No parameter has the name of a column: inside a macro a name means the parameter first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -15,14 +15,11 @@ from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog
 from tribute_storage.schemas import SCHEMAS, schema_of
 
-RUNS = "CREATE VIEW runs AS " + " UNION ALL ".join(
-    f"SELECT '{table}' AS table_name, run_id, make_timestamptz(_committed_ms('{table}', run_id) * 1000) "
-    f'AS committed_at FROM (SELECT DISTINCT run_id FROM "{table}")'
-    for table in SCHEMAS
-    if table != "influence"
-)
+RUNS = """
+SELECT '{table}' AS table_name, run_id, make_timestamptz(_committed_ms('{table}', run_id) * 1000) AS committed_at
+FROM (SELECT DISTINCT run_id FROM "{table}")
+"""
 USAGE = """
-CREATE VIEW usage AS
 SELECT * FROM usage_events
 QUALIFY row_number() OVER (PARTITION BY query_id ORDER BY time, content_sha256, customer_id,
     weight, inclusion_probability, content_json, run_id) = 1
@@ -135,8 +132,8 @@ WITHOUT_LAKE = tuple(macro for macro in MACROS if macro.name != "as_of")
 """Macros that need the lake's tables and `runs`, but not its log."""
 
 
-def create_macros(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """The derived views and all macros, on a connection that has a view per table of the lake."""
+def create_macros(connection: duckdb.DuckDBPyConnection, lake: Lake, tables: Collection[str]) -> None:
+    """The derived views and `as_of`, on a connection with views of `tables`; with all tables, every macro."""
 
     def files_of(table: str, version: int) -> list[str]:
         schema_of(table)
@@ -156,11 +153,14 @@ def create_macros(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
     connection.create_function("_files_of", files_of, ["VARCHAR", "BIGINT"], "VARCHAR[]")
     connection.create_function("_committed_ms", committed_ms, ["VARCHAR", "VARCHAR"], "BIGINT")
-    for view in (RUNS, USAGE):
-        connection.execute(view)
-    for name, doc in VIEWS.items():
-        connection.execute(f"COMMENT ON VIEW {name} IS $${doc}$$")
-    create_table_macros(connection, MACROS)
+    timed = [table for table in tables if table != "influence"]
+    views = {"runs": " UNION ALL ".join(RUNS.format(table=table) for table in timed)} if timed else {}
+    views |= {"usage": USAGE} if "usage_events" in tables else {}
+    for name, query in views.items():
+        connection.execute(f"CREATE VIEW {name} AS {query}")
+        connection.execute(f"COMMENT ON VIEW {name} IS $${VIEWS[name]}$$")
+    everything = len(tables) == len(SCHEMAS)
+    create_table_macros(connection, MACROS if everything else [each for each in MACROS if each.name == "as_of"])
 
 
 def create_table_macros(connection: duckdb.DuckDBPyConnection, macros: Sequence[Macro]) -> None:

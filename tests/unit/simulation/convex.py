@@ -75,3 +75,13 @@ def curvature_and_pulls(recipe: Recipe, theta: torch.Tensor) -> tuple[torch.Tens
 
     hessian = torch.func.hessian(mean_loss)(theta, torch.ones(3))
     return hessian, torch.stack([torch.func.grad(mean_loss)(theta, one) for one in torch.eye(3)])
+
+
+def optimum(recipe: Recipe) -> torch.Tensor:
+    """The parameters with the least mean loss, [P], by Newton's method from the recipe's start."""
+    theta = recipe.initial().theta
+    for _ in range(20):
+        hessian, pulls_SP = curvature_and_pulls(recipe, theta)
+        theta = theta - torch.linalg.solve(hessian, pulls_SP.sum(0))
+    assert float(pulls_SP.sum(0).norm()) < 1e-12
+    return theta

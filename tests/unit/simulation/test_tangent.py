@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.unit.simulation.convex import convex_recipe, curvature_and_pulls
+from tests.unit.simulation.convex import convex_recipe, curvature_and_pulls, optimum
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.simulation.test_paired import TRAININGS
 from tests.unit.training.small import small_recipe
@@ -15,7 +15,7 @@ from tribute.training import State
 @pytest.mark.parametrize("weight", [1.0, 0.5])
 def test_at_convergence_the_tangent_is_the_influence_function(kind: str, weight: float) -> None:
     decay = 0.2
-    recipe = convex_recipe(kind, 1500, weight_decay=decay)
+    recipe = convex_recipe(kind, 500, weight_decay=decay)
     found = simulated(recipe, mode="tangent", weight=weight)
     hessian, pulls_SP = curvature_and_pulls(recipe, found.theta_P)
     closed = -torch.linalg.solve(weight * hessian + decay * torch.eye(4), pulls_SP.T).T
@@ -26,12 +26,12 @@ def test_at_convergence_the_tangent_is_the_influence_function(kind: str, weight:
 @pytest.mark.parametrize("curvature", ["hessian", "gauss_newton"])
 @pytest.mark.parametrize("kind", ["Ridge", "Logistic"])
 def test_continuing_from_the_optimum_gives_the_damped_inverse_influence(kind: str, curvature: str) -> None:
-    recipe = convex_recipe(kind, 4000)
-    optimum = trained(recipe)
-    start = State(optimum, recipe.rule.optimizer.init(optimum))
-    settings = {"base": "continue", "steps": 1500, "damping": 0.3}
+    recipe = convex_recipe(kind, 1)
+    best = optimum(recipe)
+    start = State(best, recipe.rule.optimizer.init(best))
+    settings = {"base": "continue", "steps": 300, "damping": 0.3}
     found = simulated(recipe, start=start, mode="tangent", curvature=curvature, **settings)
-    matrix, pulls_SP = curvature_and_pulls(recipe, optimum)
+    matrix, pulls_SP = curvature_and_pulls(recipe, best)
     closed = -torch.linalg.solve(matrix + 0.3 * torch.eye(4), pulls_SP.T).T
     torch.testing.assert_close(found.response_KP, closed, rtol=1e-6, atol=1e-8)
     paired = simulated(recipe, start=start, epsilon=1e-4, **settings)
@@ -41,11 +41,11 @@ def test_continuing_from_the_optimum_gives_the_damped_inverse_influence(kind: st
 @pytest.mark.usefixtures("float64")
 def test_stopping_early_acts_as_the_effective_damping() -> None:
     """(1 - exp(-sigma m)) / sigma against 1 / (sigma + 1 / m): both are m for the flat directions."""
-    recipe = convex_recipe("Ridge", 4000)
-    optimum = trained(recipe)
-    start = State(optimum, recipe.rule.optimizer.init(optimum))
+    recipe = convex_recipe("Ridge", 1)
+    best = optimum(recipe)
+    start = State(best, recipe.rule.optimizer.init(best))
     found = simulated(recipe, start=start, mode="tangent", base="continue", steps=5, learning_rate=1e-4)
-    _, pulls_SP = curvature_and_pulls(recipe, optimum)
+    _, pulls_SP = curvature_and_pulls(recipe, best)
     torch.testing.assert_close(found.response_KP, -pulls_SP * 5e-4, rtol=2e-3, atol=1e-9)
 
 

@@ -53,7 +53,7 @@ def reading(root: str) -> int:
     """Every run is seen whole or not at all, and stays; how many readings saw a new one."""
     seen, grown = 0, 0
     while not Path(root, "done").exists():
-        with connect(root) as connection:
+        with connect(root, "publishers") as connection:
             rows = connection.execute("SELECT run_id, publisher_id FROM publishers").fetchall()
         assert set(Counter(run_id for run_id, _ in rows).values()) <= {FILES}, "a run in part"
         assert len(set(rows)) == len(rows), "a row twice"

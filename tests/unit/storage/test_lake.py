@@ -12,7 +12,7 @@ from tribute_storage.maintenance import compact, orphans, retain
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:
-    with connect(root) as connection:
+    with connect(root, "publishers") as connection:
         return connection.execute("SELECT run_id, publisher_id FROM publishers ORDER BY ALL").fetchall()
 
 

@@ -36,7 +36,7 @@ def race(root: Path, committers: list[WORKER], others: list[WORKER] | None = Non
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:
-    with connect(root) as connection:
+    with connect(root, "publishers") as connection:
         return connection.execute("SELECT run_id, publisher_id FROM publishers ORDER BY ALL").fetchall()
 
 

@@ -54,7 +54,7 @@ def test_tables_carry_their_documentation_as_comments(tmp_path: Path) -> None:
 @pytest.mark.parametrize("as_of", ["yesterday", "publishers=x", "publishers", "publishers=1,", ""])
 def test_what_is_neither_a_moment_nor_versions_is_refused(as_of: str, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match=r"neither a moment such as .* nor versions such as"):
-        connect(tmp_path, as_of)
+        connect(tmp_path, as_of=as_of)
 
 
 def test_a_moment_without_an_offset_is_utc_and_versions_are_per_table(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_moment_without_an_offset_is_utc_and_versions_are_per_table(tmp_path: 
         (now - timedelta(hours=1)).isoformat(): (0, 0),
         f"{(now + timedelta(hours=1)).isoformat()}+02:00": (0, 0),
     }.items():
-        with connect(tmp_path, as_of) as connection:
+        with connect(tmp_path, as_of=as_of) as connection:
             assert connection.execute(counts).fetchall() == [expected]
     with pytest.raises(LakeError, match="no table 'publisher'"):
-        connect(tmp_path, "publisher=1")
+        connect(tmp_path, as_of="publisher=1")
 
 
 def test_a_table_that_another_program_compacted_is_read_by_its_files_own_columns(tmp_path: Path) -> None:
