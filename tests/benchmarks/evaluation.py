@@ -35,7 +35,6 @@ from tests.benchmarks.simulation import removals
 from tests.benchmarks.spine import timed_run, tribute
 from tests.benchmarks.versus import Scored, show_versus, versus
 from tests.benchmarks.worlds import PERIOD, Ask, Found, World, answers
-from tribute.catalog import read_certificate
 from tribute.evaluation import (
     GroundTruth,
     bootstrapped,
@@ -48,6 +47,7 @@ from tribute.evaluation import (
 from tribute.evaluation.study import lds_scores
 from tribute.readout import PerturbedModel, QueryRows, costs, fit_head, query_features
 from tribute.tasks import Scope
+from tribute_jobs.stages.evaluate import read_certificate
 
 Array = NDArray[np.float64]
 OWN, TRUTH = range(3), range(1000, 1004)
@@ -270,7 +270,7 @@ def judge_demo(folder: Path) -> dict[str, object]:
     seconds, _ = timed_run([*tribute(), "evaluate", str(path), "--period", PERIOD, "--estimators", "all"])
     world, kept = World(path), path.parent / "tribute-data"
     [page] = (kept / "certificates").glob("*.html")
-    said = read_certificate(kept / "lake", page.stem)
+    said = read_certificate(kept / "lake", page.stem).model_dump()
     rows = [row | {name: row[name] and row[name]["value"] for name in RANKED} for row in said["rows"]]
     ceiling = {"lds_half_other_seed": said["ceiling"]["lds_half"], **said["ceiling"]}
     return {

@@ -3,17 +3,33 @@
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tribute.catalog import estimator_runs, period_queries, read_certificate, run_id, simulation_runs
+from tribute.catalog import estimator_runs, period_queries, run_id, simulation_runs
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
-from tribute.evaluation import EvaluationStudy, GroundTruth, RemovalPlan, brittleness, evaluation_warnings
+from tribute.evaluation import (
+    Certificate,
+    EvaluationStudy,
+    GroundTruth,
+    RemovalPlan,
+    brittleness,
+    evaluation_warnings,
+)
 from tribute.evaluation.certificate import render_certificate
-from tribute.evaluation.records import MEASURED, certificate_json, certificate_record, pool_row
+from tribute.evaluation.figures import (
+    BrittlenessFigures,
+    CeilingFigures,
+    HeadlineFigures,
+    MethodFigures,
+    PoolFigures,
+    QueryCounts,
+    RetrainCounts,
+    ScoreFigure,
+)
+from tribute.evaluation.records import MEASURED, certificate_record
 from tribute.tracking import track
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context
@@ -43,14 +59,23 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     if new:
         _check_retrains(context)
         context.reporter.started("evaluate", evaluate_run)
-        _commit(context, {"evaluate_run": evaluate_run} | _figures(context, period, queries))
-    figures = read_certificate(context.lake.root, evaluate_run)
+        _commit(context, _certificate(context, period, queries, evaluate_run))
+    certificate = read_certificate(context.lake.root, evaluate_run)
     page = project.workdir / "certificates" / f"{evaluate_run}.html"
-    write_atomically(page, render_certificate(figures).encode())
-    problem = track(project, certificate_record(value_run, figures))
+    write_atomically(page, render_certificate(certificate).encode())
+    problem = track(project, certificate_record(value_run, certificate))
     if problem:
         context.reporter.warned(problem)
-    return StageOutput(evaluate_run, new, _summary(figures, page))
+    return StageOutput(evaluate_run, new, _summary(certificate, page))
+
+
+def read_certificate(lake_root: Path | str, evaluate_run: str) -> Certificate:
+    """A committed certificate."""
+    with connect(lake_root, "certificates") as connection:
+        [(content,)] = connection.execute(
+            "select json from certificates where run_id = $1", [evaluate_run]
+        ).fetchall()
+    return Certificate.model_validate_json(content)
 
 
 def _queries(context: Context, period: str) -> QueryTable:
@@ -81,8 +106,8 @@ def _check_retrains(context: Context) -> None:
         )
 
 
-def _figures(context: Context, period: str, queries: QueryTable) -> dict[str, Any]:
-    """All figures of the certificate but its id."""
+def _certificate(context: Context, period: str, queries: QueryTable, evaluate_run: str) -> Certificate:
+    """Fit other estimators, retrain what the bank lacks, and score every method."""
     project, settings = context.project, context.project.evaluation
     retrains, main = Retrains(context), MainRun(context, period, queries)
     others, seed = OtherEstimators(context, main), project.training.seed
@@ -92,66 +117,76 @@ def _figures(context: Context, period: str, queries: QueryTable) -> dict[str, An
     sets = plan.by_seed(seed, other_seeds)
     retrains.complete({key: [main.unit(chosen) for chosen in each] for key, each in sets.items()})
     truth = _ground_truth(retrains, main, plan, seed, other_seeds)
-    study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
-    paid, rows = _paid_figures(context, period, main, study), MethodRows(main, others, study).rows()
-    return {
-        **_origin(context, int(retrains.final(seed).numel())),
-        **paid,
-        "warnings": [*paid["warnings"], *others.warnings],
-        "rows": [*paid["rows"], *rows],
-        "ceiling": truth.ceiling() | {"misallocated_pool": paid["headline"]["ceiling"]},
-        "retrains": {
-            "seeds": other_seeds,
+    study, values = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed), main.values()
+    paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
+    rows = [*_paid_rows(main, paid.pool), *MethodRows(main, others, study).rows()]
+    warnings = evaluation_warnings(paid.pool, values.token_weight, settings.seeds)
+    return Certificate(
+        evaluate_run=evaluate_run,
+        project=project.name,
+        period=period,
+        simulate_run=context.runs.simulate_run,
+        train_run=context.runs.train_run,
+        corpus_run=context.runs.corpus_run,
+        parameters=int(retrains.final(seed).numel()),
+        sources=len(context.source_ids()),
+        payees=len(main.payee_ids),
+        smoothness=_smoothness(context),
+        software={name: version(name) for name in ("tribute", "torch", "numpy", "ray")},
+        read_out=titled(main.method, main.replicates),
+        queries=_query_counts(context, main),
+        headline=HeadlineFigures(**dict(paid.pool), coverage_95=paid.coverage_95),
+        intervals=tuple(paid.intervals),
+        warnings=(*warnings, *others.warnings),
+        rows=tuple(rows),
+        ceiling=CeilingFigures(**truth.ceiling(), misallocated_pool=paid.pool.ceiling),
+        retrains=RetrainCounts(
+            seeds=tuple(other_seeds),
             **plan.counts(len(other_seeds)),
-            "banked": retrains.banked,
-            "new": retrains.new,
-        },
-        "tail_patch": main.tail_patch(),
-        "brittleness": _brittleness(retrains, main, plan, seed),
-        "effects": [] if project.simulation.estimated else study.effects(influence_QU),
-    }
+            banked=retrains.banked,
+            new=retrains.new,
+        ),
+        tail_patch=main.tail_patch(),
+        brittleness=tuple(_brittleness(retrains, main, plan, seed)),
+        effects=() if project.simulation.estimated else tuple(study.effects(influence_QU)),
+    )
 
 
-def _origin(context: Context, parameters: int) -> dict[str, Any]:
-    """The project and the runs that a certificate is about."""
+def _smoothness(context: Context) -> float | None:
+    """Mean smoothness of the simulations; None where it was not measured."""
     with connect(context.lake.root, "simulations") as connection:
         [(smoothness,)] = connection.execute(
             "select avg(smoothness) from simulations where run_id = $1", [context.runs.simulate_run]
         ).fetchall()
-    return {
-        "project": context.project.name,
-        "simulate_run": context.runs.simulate_run,
-        "train_run": context.runs.train_run,
-        "corpus_run": context.runs.corpus_run,
-        "parameters": parameters,
-        "sources": len(context.source_ids()),
-        "smoothness": smoothness,
-        "software": {name: version(name) for name in ("tribute", "torch", "numpy", "ray")},
-    }
+    return None if smoothness is None else float(smoothness)
 
 
-def _paid_figures(context: Context, period: str, main: MainRun, study: EvaluationStudy) -> dict[str, Any]:
-    """The scores of the values that the project pays by."""
-    values = main.values()
-    scores = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
-    pool, prepared = scores.pool, main.prepared() + main.spot_trainings()
-    return {
-        "period": period,
-        "payees": len(main.payee_ids),
-        "read_out": titled(main.method, main.replicates),
-        "queries": {
-            "tuning": len(main.tuning.query_ids),
-            "figures": len(main.queries.query_ids),
-            "unlike_corpus": int(context.ood_detector().assess(main.queries).is_ood_Q.sum()),
-        },
-        "headline": pool | {"coverage_95": scores.coverage_95},
-        "intervals": scores.intervals,
-        "warnings": evaluation_warnings(pool, values.token_weight, context.project.evaluation.seeds),
-        "rows": [
-            pool_row("tribute, as paid", "payment", pool["misallocated_pool"], prepared, None),
-            pool_row("equal", "baseline", pool["equal"], 0.0, 0.0),
-        ],
-    }
+def _query_counts(context: Context, main: MainRun) -> QueryCounts:
+    return QueryCounts(
+        tuning=len(main.tuning.query_ids),
+        figures=len(main.queries.query_ids),
+        unlike_corpus=int(context.ood_detector().assess(main.queries).is_ood_Q.sum()),
+    )
+
+
+def _paid_rows(main: MainRun, pool: PoolFigures) -> list[MethodFigures]:
+    """The values that the project pays by, and equal shares."""
+    return [
+        MethodFigures(
+            method="tribute, as paid",
+            kind="payment",
+            misallocated_pool=pool.misallocated_pool,
+            prepare_in_trainings=main.prepared() + main.spot_trainings(),
+            query_in_forwards=None,
+        ),
+        MethodFigures(
+            method="equal",
+            kind="baseline",
+            misallocated_pool=pool.equal,
+            prepare_in_trainings=0.0,
+            query_in_forwards=0.0,
+        ),
+    ]
 
 
 def _ground_truth(
@@ -167,7 +202,7 @@ def _ground_truth(
     return GroundTruth.from_retrains([lost(other, plan.singles) for other in other_seeds], plan.random, random)
 
 
-def _brittleness(retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int) -> list[dict[str, Any]]:
+def _brittleness(retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int) -> list[BrittlenessFigures]:
     """Mean loss of some queries without their top units, and without the largest units, by number of units."""
     if not plan.queries:
         return []
@@ -178,35 +213,40 @@ def _brittleness(retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int
     return rows
 
 
-def _commit(context: Context, figures: dict[str, Any]) -> None:
-    run, head = figures["evaluate_run"], figures["headline"]
-    common = {"run_id": run, "simulate_run": figures["simulate_run"], "period": figures["period"]}
+def _commit(context: Context, certificate: Certificate) -> None:
+    run, head = certificate.evaluate_run, certificate.headline
+    common = {"run_id": run, "simulate_run": certificate.simulate_run, "period": certificate.period}
     lines = [
-        common | {"method": row["method"], "kind": row["kind"], "metric": metric} | _measured(row[metric])
-        for row in figures["rows"]
+        common | {"method": row.method, "kind": row.kind, "metric": metric} | _measured(figure)
+        for row in certificate.rows
         for metric in MEASURED
-        if row[metric] is not None
+        if (figure := getattr(row, metric)) is not None
     ]
     context.lake.append("evaluations", run, pa.Table.from_pylist(lines, SCHEMAS["evaluations"]))
-    page = render_certificate(figures).encode()
-    certificate = common | {name: head[name] for name in ("misallocated_pool", "ceiling", "token_count")}
-    certificate |= {"seeds": len(figures["retrains"]["seeds"])}
-    certificate |= {"coverage_95": head["coverage_95"], "json": certificate_json(figures)}
-    certificate |= {"sha256": hashlib.sha256(page).hexdigest()}
-    context.lake.append("certificates", run, pa.Table.from_pylist([certificate], SCHEMAS["certificates"]))
+    page = render_certificate(certificate).encode()
+    line = common | {
+        "misallocated_pool": head.misallocated_pool,
+        "ceiling": head.ceiling,
+        "token_count": head.token_count,
+        "seeds": len(certificate.retrains.seeds),
+        "coverage_95": head.coverage_95,
+        "json": certificate.json_text(),
+        "sha256": hashlib.sha256(page).hexdigest(),
+    }
+    context.lake.append("certificates", run, pa.Table.from_pylist([line], SCHEMAS["certificates"]))
 
 
-def _measured(figure: Any) -> dict[str, float | None]:
+def _measured(figure: float | ScoreFigure) -> dict[str, float | None]:
     """A figure as the table `evaluations` has it: the value, and its interval if there is one."""
-    if isinstance(figure, dict):
-        return {"value": figure["value"], "ci_low": figure["low"], "ci_high": figure["high"]}
+    if isinstance(figure, ScoreFigure):
+        return {"value": figure.value, "ci_low": figure.low, "ci_high": figure.high}
     return {"value": figure, "ci_low": None, "ci_high": None}
 
 
-def _summary(figures: dict[str, Any], page: Path) -> str:
-    head = figures["headline"]
-    ceiling = "" if head["ceiling"] is None else f", retraining against retraining {head['ceiling']:.1%}"
+def _summary(certificate: Certificate, page: Path) -> str:
+    head, retrains = certificate.headline, certificate.retrains
+    ceiling = "" if head.ceiling is None else f", retraining against retraining {head.ceiling:.1%}"
     return (
-        f"misallocated pool {head['misallocated_pool']:.1%} (token count {head['token_count']:.1%}{ceiling}); "
-        f"{figures['retrains']['new']} retrains, {figures['retrains']['banked']} from the bank; {page}"
+        f"misallocated pool {head.misallocated_pool:.1%} (token count {head.token_count:.1%}{ceiling}); "
+        f"{retrains.new} retrains, {retrains.banked} from the bank; {page}"
     )

@@ -23,6 +23,7 @@ from tribute.catalog import (
 from tribute.cluster import PatchJob, chunks
 from tribute.corpus import QueryTable
 from tribute.evaluation import removal
+from tribute.evaluation.figures import TailPatchFigures
 from tribute.readout import QueryRows
 from tribute.simulation import Simulated, Unit, change_matrix, design_of, leave_one_out_units
 from tribute.valuation import Estimates, SourceSums, SourceValues, query_groups, query_uses, source_values
@@ -131,7 +132,7 @@ class MainRun:
             self._costs[run.run_id] = self.read_outs.estimators.costs(run, responses, self.queries)
         return self._costs[run.run_id]
 
-    def tail_patch(self) -> dict[str, float] | None:
+    def tail_patch(self) -> TailPatchFigures | None:
         """Gain of a query from one training step on a source, nats: its top source, any, and the largest source.
 
         None for groups of sources.
@@ -147,8 +148,8 @@ class MainRun:
             lambda actor, job: actor.patch.remote(workers.data, arrays, rows, job),
         )
         gain_QU, top_Q = np.concatenate(pieces, axis=1), self.mean(self.influence_RQU).argmax(1)
-        return {
-            "top": float(gain_QU[np.arange(len(gain_QU)), top_Q].mean()),
-            "mean": float(gain_QU.mean()),
-            "token_count": float(gain_QU[:, int(self.tokens_S.argmax())].mean()),
-        }
+        return TailPatchFigures(
+            top=float(gain_QU[np.arange(len(gain_QU)), top_Q].mean()),
+            mean=float(gain_QU.mean()),
+            token_count=float(gain_QU[:, int(self.tokens_S.argmax())].mean()),
+        )

@@ -4,7 +4,6 @@ Legend: R replicates, Q scored queries, T tuning queries, U units, S sources, d 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, simulated_responses
 from tribute.errors import TributeError
 from tribute.evaluation import EvaluationStudy, guesses
-from tribute.evaluation.records import method_row
+from tribute.evaluation.figures import MethodFigures
+from tribute.evaluation.records import method_figures
 from tribute.readout import METHODS, QueryRows, fit_head, query_features
 from tribute.simulation import Simulated, change_matrix, leave_one_out_units
 from tribute.tasks import build_task
@@ -70,7 +70,7 @@ class MethodRows:
     def __init__(self, main: MainRun, others: OtherEstimators, study: EvaluationStudy) -> None:
         self._main, self._others, self._study = main, others, study
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[MethodFigures]:
         """The simulation by every read-out (or the estimator that is paid by), other estimators, baselines."""
         main = self._main
         estimated = main.run.settings.estimated
@@ -83,7 +83,7 @@ class MethodRows:
                 self._others.leave_out(run, error)
         return [*paid, *others, *self._baselines()]
 
-    def _read_outs(self) -> list[dict[str, Any]]:
+    def _read_outs(self) -> list[MethodFigures]:
         """Every read-out of the simulation, and the distilled head."""
         main, scope = self._main, self._main.run.settings.scope
         names = [name for name in METHODS if name != "shared_trunk" or not main.read_outs.whole(scope)]
@@ -97,7 +97,7 @@ class MethodRows:
                 rows.append(self._row(titled(name, count), "readout", estimate_QU, prepared, count * cost[name]))
         return [*rows, self._distilled(cost["distilled"])]
 
-    def _distilled(self, cost: float) -> dict[str, Any]:
+    def _distilled(self, cost: float) -> MethodFigures:
         """The distilled head, fitted to exact read-outs of the tuning queries, without correction."""
         main, project = self._main, self._main.context.project
         known_TU = main.mean(main.read_outs.influence(main.run, main.responses, main.tuning)[0])
@@ -108,7 +108,7 @@ class MethodRows:
         head_QU = feature_Qd @ fit_head(feature_Td, known_TU)
         return self._row("distilled, the head alone", "readout", head_QU, main.prepared(), cost)
 
-    def _estimator(self, run: SimulationRun, responses: Sequence[Simulated]) -> dict[str, Any]:
+    def _estimator(self, run: SimulationRun, responses: Sequence[Simulated]) -> MethodFigures:
         """An estimator, averaged over its replicates."""
         main = self._main
         influence_RQS, _ = main.read_outs.influence(run, responses, main.queries)
@@ -119,7 +119,7 @@ class MethodRows:
         title = titled(run.settings.mode, len(influence_RQS))
         return self._row(title, "estimator", self._of_units(estimate_QS), prepared, query)
 
-    def _baselines(self) -> list[dict[str, Any]]:
+    def _baselines(self) -> list[MethodFigures]:
         main = self._main
         by_name = guesses(main.read_outs.workers.examples(), main.tokens_S, main.queries)
         return [
@@ -132,5 +132,5 @@ class MethodRows:
 
     def _row(
         self, method: str, kind: str, influence_QU: NDArray[np.float64], prepared: float, query: float
-    ) -> dict[str, Any]:
-        return method_row(method, kind, self._study.score(influence_QU), prepared, query)
+    ) -> MethodFigures:
+        return method_figures(method, kind, self._study.score(influence_QU), prepared, query)

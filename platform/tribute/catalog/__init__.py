@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tribute.catalog.certificates import read_certificate
     from tribute.catalog.comparisons import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.contributions import source_contributions
     from tribute.catalog.customers import customer_values
@@ -48,7 +47,6 @@ __all__ = [
     "period_splits",
     "query_rows",
     "read_book",
-    "read_certificate",
     "read_valuation",
     "recorded_replicates",
     "retrain_bank",
@@ -65,10 +63,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "certificates": ["read_certificate"],
+    "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
     "contributions": ["source_contributions"],
     "customers": ["customer_values"],
-    "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
     "ingestion": ["ingested_queries", "usage_events"],
     "period": ["payees", "period_splits", "read_book", "value_period"],
     "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows"],

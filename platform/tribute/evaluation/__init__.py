@@ -6,6 +6,7 @@
 """
 
 from tribute.evaluation.baselines import guesses
+from tribute.evaluation.figures import Certificate
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import (
     Figure,
@@ -29,6 +30,7 @@ from tribute.evaluation.study import EvaluationStudy, Scores, ValueScores, britt
 
 __all__ = [
     "FULL_TRAINING",
+    "Certificate",
     "EvaluationStudy",
     "Figure",
     "GroundTruth",

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from tribute.evaluation.figures import EffectFigures, MethodFigures, PayeeFigures
+
 SHOWN_INTERVALS = 30
 _BLUE, _DEEP, _GREY, _MISSED, _INK, _QUIET = "#5ba3bb", "#17566c", "#8d989e", "#b3402a", "#1b2429", "#5b6870"
 _LOOKS = {
@@ -33,12 +35,11 @@ _SETTINGS_LOCK = Lock()
 """matplotlib's settings are global to the process."""
 
 Point = tuple[float, float]
-Record = Mapping[str, Any]
 
 
-def measured(value: Any) -> float | None:
-    """The number, or None where nothing was measured: null, NaN or infinite."""
-    return float(value) if value is not None and math.isfinite(value) else None
+def measured(value: float | None) -> float | None:
+    """The number, or None where nothing was measured: None, NaN or infinite."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
@@ -50,39 +51,39 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     return front
 
 
-def largest_intervals(intervals: Sequence[Record]) -> list[Record]:
+def largest_intervals(intervals: Sequence[PayeeFigures]) -> list[PayeeFigures]:
     """The up to thirty completely measured intervals with the largest values, the largest first."""
-    complete = [i for i in intervals if None not in [measured(i[k]) for k in ("value", "low", "high", "truth")]]
-    return sorted(complete, key=lambda i: (-i["value"], i["source_id"]))[:SHOWN_INTERVALS]
+    complete = [i for i in intervals if None not in [measured(end) for end in (i.value, i.low, i.high, i.truth)]]
+    return sorted(complete, key=lambda i: (-i.value, i.source_id))[:SHOWN_INTERVALS]
 
 
-def effects_plot(effects: Sequence[Record]) -> str:
+def effects_plot(effects: Sequence[EffectFigures]) -> str:
     """Predicted against real effect in nats, a panel for each kind of removal; "" if nothing was measured."""
-    known = [e for e in effects if None not in (measured(e["predicted"]), measured(e["real"]))]
-    kinds = [kind for kind in _PANELS if any(e["removed"] == kind for e in known)]
-    panels = {kind: [(e["predicted"], e["real"]) for e in known if e["removed"] == kind] for kind in kinds}
+    known = [e for e in effects if None not in (measured(e.predicted), measured(e.real))]
+    kinds = [kind for kind in _PANELS if any(e.removed == kind for e in known)]
+    panels = {kind: [(e.predicted, e.real) for e in known if e.removed == kind] for kind in kinds}
     parts = (f"{_PANELS[kind][0]}, {len(points)} retrainings" for kind, points in panels.items())
     title = f"Predicted effect against the effect of really retraining: {'; '.join(parts)}"
     return _picture("effects", title, (3.6, 1.85), lambda figure: _effects(figure, panels)) if panels else ""
 
 
-def cost_plot(rows: Sequence[Record], ceiling: float | None = None) -> str:
+def cost_plot(rows: Sequence[MethodFigures], ceiling: float | None = None) -> str:
     """LDS (half removed, another seed) over forward passes a query, with the front; "" if unmeasured.
 
     The front joins the read-outs and estimators that no other one beats in both. Methods without a query cost are
     at the left edge. ``ceiling`` is drawn as a dashed line. With many methods, only the paid values, the front and
     the baselines have names.
     """
-    shown = [row for row in rows if row["lds_half_other_seed"] and _quality(row) is not None]
-    parts = (f"{row['method']}: LDS {_quality(row):.2f}" for row in shown)
+    shown = [row for row in rows if _quality(row) is not None]
+    parts = (f"{row.method}: LDS {_quality(row):.2f}" for row in shown)
     title = f"Quality of each method over its cost: {'; '.join(parts)}"
     return _picture("cost", title, (3.6, 2.0), lambda figure: _costs(figure, shown, ceiling)) if shown else ""
 
 
-def coverage_plot(intervals: Sequence[Record]) -> str:
+def coverage_plot(intervals: Sequence[PayeeFigures]) -> str:
     """Each source's 95% interval and the retrained truth as a dot, at most thirty sources; "" if unmeasured."""
     shown = largest_intervals(intervals)
-    parts = (f"{i['source_id']}: {i['low']:.1%} to {i['high']:.1%}, truth {i['truth']:.1%}" for i in shown)
+    parts = (f"{i.source_id}: {i.low:.1%} to {i.high:.1%}, truth {i.truth:.1%}" for i in shown)
     title = f"95% intervals of the shares, and the retrained truth: {'; '.join(parts)}"
     return _picture("coverage", title, (3.6, 4.15), lambda figure: _coverage(figure, shown)) if shown else ""
 
@@ -101,12 +102,12 @@ def _effects(figure: Figure, panels: Mapping[str, Sequence[Point]]) -> None:
         axes.locator_params(nbins=4)
 
 
-def _costs(figure: Figure, rows: Sequence[Record], ceiling: float | None) -> None:
+def _costs(figure: Figure, rows: Sequence[MethodFigures], ceiling: float | None) -> None:
     axes = _axes(figure, (0.115, 0.195, 0.865, 0.785), "forward passes a query", "LDS")
     costs = [cost for row in rows if (cost := _cost(row))] or [1.0]
     edge, most = min(costs) / 4, max(costs)
     dots = [(_cost(row) or edge, _quality(row) or 0.0) for row in rows]
-    ends = [[measured(row["lds_half_other_seed"][end]) for end in ("low", "high")] for row in rows]
+    ends = [[measured(getattr(row.lds_half_other_seed, end)) for end in ("low", "high")] for row in rows]
     heights = [y for y in (0.0, measured(ceiling), *chain(*ends), *(y for _, y in dots)) if y is not None]
     axes.set(xscale="log", xlim=(edge / 1.4, most * 12), ylim=(min(heights) - 0.06, max(heights) * 1.04 + 0.06))
     axes.minorticks_off()
@@ -114,17 +115,17 @@ def _costs(figure: Figure, rows: Sequence[Record], ceiling: float | None) -> Non
     if (top := measured(ceiling)) is not None:
         axes.axhline(top, **_DASHED)
     for row, (x, y), (low, high) in zip(rows, dots, ends, strict=True):
-        colour, marker = _LOOKS[row["kind"]]
+        colour, marker = _LOOKS[row.kind]
         if low is not None and high is not None:
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.55)
         axes.plot([x], [y], marker, color=colour, markersize=4.5, markeredgewidth=0)
-    joined = [row["kind"] in ("readout", "estimator") and _cost(row) > 0 for row in rows]
+    joined = [row.kind in ("readout", "estimator") and _cost(row) > 0 for row in rows]
     front = pareto_front([dot for dot, chosen in zip(dots, joined, strict=True) if chosen])
     axes.plot([x for x, _ in front], [y for _, y in front], color=_DEEP, linewidth=0.9, zorder=1)
     named = [
-        (_short(row["method"]), dot)
+        (_short(row.method), dot)
         for row, dot in zip(rows, dots, strict=True)
-        if len(rows) <= _MAX_NAMED or row["kind"] in ("payment", "baseline") or dot in front
+        if len(rows) <= _MAX_NAMED or row.kind in ("payment", "baseline") or dot in front
     ]
     _label(axes, [name for name, _ in named], [dot for _, dot in named])
 
@@ -154,15 +155,17 @@ def _label(axes: Axes, labels: Sequence[str], dots: Sequence[Point]) -> None:
         axes.text(box.x0, middle, label, transform=None, va="center", color=_INK, bbox=_GROUND)
 
 
-def _coverage(figure: Figure, shown: Sequence[Record]) -> None:
+def _coverage(figure: Figure, shown: Sequence[PayeeFigures]) -> None:
     axes = _axes(figure, (0.37, 0.085, 0.61, 0.91), "share of the total, %")
-    low, high, value, truth = ([100 * i[k] for i in shown] for k in ("low", "high", "value", "truth"))
+    low, high, value, truth = (
+        [100 * getattr(i, name) for i in shown] for name in ("low", "high", "value", "truth")
+    )
     rows = range(len(shown))
-    held = [i["low"] <= i["truth"] <= i["high"] for i in shown]
+    held = [i.low <= i.truth <= i.high for i in shown]
     axes.hlines(rows, low, high, color=_BLUE, linewidth=3.2)
     axes.scatter(value, rows, marker="|", s=26, color=_DEEP, linewidths=1)
     axes.scatter(truth, rows, s=11, color=[_INK if inside else _MISSED for inside in held], linewidths=0, zorder=3)
-    axes.set_yticks(rows, [_short(i["source_id"]) for i in shown])
+    axes.set_yticks(rows, [_short(i.source_id) for i in shown])
     axes.set_ylim(max(len(shown), 6) - 0.4, -0.6)
 
 
@@ -177,12 +180,12 @@ def _axes(figure: Figure, place: tuple[float, float, float, float], x: str, y: s
     return axes
 
 
-def _quality(row: Record) -> float | None:
-    return measured(row["lds_half_other_seed"]["value"])
+def _quality(row: MethodFigures) -> float | None:
+    return measured(row.lds_half_other_seed.value) if row.lds_half_other_seed else None
 
 
-def _cost(row: Record) -> float:
-    return max(measured(row["query_in_forwards"]) or 0.0, 0.0)
+def _cost(row: MethodFigures) -> float:
+    return max(measured(row.query_in_forwards) or 0.0, 0.0)
 
 
 def _short(label: str) -> str:

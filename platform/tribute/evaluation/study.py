@@ -15,11 +15,12 @@ Legend: Q queries, U units (sources, or groups of sources), S sources, P payees,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.evaluation.figures import BrittlenessFigures, EffectFigures, PayeeFigures, PoolFigures
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import Figure, bootstrapped, misallocated, seed_ceiling
 from tribute.valuation import SourceValues, interval
@@ -51,8 +52,8 @@ class ValueScores(NamedTuple):
     intervals that hold the true share.
     """
 
-    pool: dict[str, float | None]
-    intervals: list[dict[str, Any]]
+    pool: PoolFigures
+    intervals: list[PayeeFigures]
     coverage_95: float
 
 
@@ -102,15 +103,15 @@ class EvaluationStudy:
         truths_P = [np.nan_to_num(self.uses_Q @ lost_QU) @ self.split_UP for lost_QU in self.truth.leave_one_out]
         value_P, tokens_P = values.value_S @ split_SP, tokens_S @ split_SP
         intervals = payee_intervals(payee_ids, value_P, values.draws_NS @ split_SP, np.mean(truths_P, 0))
-        covered = [row["low"] <= row["truth"] <= row["high"] for row in intervals]
+        covered = [row.low <= row.truth <= row.high for row in intervals]
         return ValueScores(pool_scores(value_P, tokens_P, truths_P), intervals, float(np.mean(covered)))
 
-    def effects(self, influence_QU: Array) -> list[dict[str, Any]]:
+    def effects(self, influence_QU: Array) -> list[EffectFigures]:
         """Predicted and real loss of all queries together, of each unit and of each random half."""
         predicted_QM, lost_QM = influence_QU @ self.truth.sets["half"].T, self.truth.lost["half", "other"]
         pairs = [("one", influence_QU, self.truth.mean_QU), ("half", predicted_QM, lost_QM)]
         return [
-            {"removed": name, "predicted": float(predicted), "real": float(real)}
+            EffectFigures(removed=name, predicted=float(predicted), real=float(real))
             for name, predictions, losses in pairs
             for predicted, real in zip(predictions.sum(0), losses.sum(0), strict=True)
         ]
@@ -129,36 +130,36 @@ def lds_scores(influence_QU: Array, truth: GroundTruth, resamples: int, seed: in
 
 def payee_intervals(
     payee_ids: Sequence[str], value_P: Array, draws_NP: Array, truth_P: Array
-) -> list[dict[str, Any]]:
+) -> list[PayeeFigures]:
     """Every payee's share with its 95% interval and the true share, as parts of all positive values."""
     low_P, high_P = interval(draws_NP)
     paid, owed = (max(float(np.clip(values, 0, None).sum()), 1e-300) for values in (value_P, truth_P))
     return [
-        {
-            "source_id": payee_id,
-            "value": float(value_P[p] / paid),
-            "low": float(low_P[p] / paid),
-            "high": float(high_P[p] / paid),
-            "truth": float(truth_P[p] / owed),
-        }
+        PayeeFigures(
+            source_id=payee_id,
+            value=float(value_P[p] / paid),
+            low=float(low_P[p] / paid),
+            high=float(high_P[p] / paid),
+            truth=float(truth_P[p] / owed),
+        )
         for p, payee_id in enumerate(payee_ids)
     ]
 
 
-def pool_scores(value_P: Array, tokens_P: Array, truths_P: Sequence[Array]) -> dict[str, float | None]:
+def pool_scores(value_P: Array, tokens_P: Array, truths_P: Sequence[Array]) -> PoolFigures:
     """Misallocated pool of values, token counts and equal shares. The ceiling compares one half of the seeds with
     the other.
     """
     truth_P = np.mean(truths_P, axis=0)
-    return {
-        "misallocated_pool": misallocated(value_P, truth_P),
-        "token_count": misallocated(tokens_P, truth_P),
-        "equal": misallocated(np.ones_like(tokens_P), truth_P),
-        "ceiling": seed_ceiling(truths_P, misallocated),
-    }
+    return PoolFigures(
+        misallocated_pool=misallocated(value_P, truth_P),
+        token_count=misallocated(tokens_P, truth_P),
+        equal=misallocated(np.ones_like(tokens_P), truth_P),
+        ceiling=seed_ceiling(truths_P, misallocated),
+    )
 
 
-def brittleness(removed: int, lost_BM: Array) -> dict[str, Any]:
+def brittleness(removed: int, lost_BM: Array) -> BrittlenessFigures:
     """Mean loss of some queries without their own top units, and without the largest units.
 
     Args:
@@ -167,18 +168,18 @@ def brittleness(removed: int, lost_BM: Array) -> dict[str, Any]:
             set holds the largest units.
     """
     top, largest = float(np.diag(lost_BM).mean()), float(lost_BM[:, -1].mean())
-    return {"removed": removed, "attribution": top, "token_count": largest}
+    return BrittlenessFigures(removed=removed, attribution=top, token_count=largest)
 
 
-def evaluation_warnings(pool: Mapping[str, float | None], token_weight: float, seeds: int) -> list[str]:
+def evaluation_warnings(pool: PoolFigures, token_weight: float, seeds: int) -> list[str]:
     """Warnings about an evaluation: values worse than token counts, or a ground truth of few seeds.
 
     Args:
         token_weight: part of the values that are token counts, 0 to 1.
     """
-    wrong, tokens = pool["misallocated_pool"], pool["token_count"]
+    wrong, tokens = pool.misallocated_pool, pool.token_count
     warnings = []
-    if wrong is not None and tokens is not None and wrong > tokens:
+    if wrong > tokens:
         warnings.append(
             f"On these queries token counts misallocate less of the pool ({tokens:.1%}) than the paid values "
             f"({wrong:.1%}), which are {token_weight:.0%} token counts already."

@@ -64,9 +64,7 @@ class EvaluationReport(Result):
     @property
     def misallocated_pool(self) -> float:
         """Part of the pool that the values send to another source than retraining does, 0 to 1."""
-        found = self.value_scores.pool["misallocated_pool"]
-        assert found is not None
-        return found
+        return self.value_scores.pool.misallocated_pool
 
     @property
     def title(self) -> str:
@@ -77,7 +75,7 @@ class EvaluationReport(Result):
         """A row per measure: value, 95% interval if it has one, values of token counts and retraining."""
         pool, figures = self.value_scores.pool, {"leave-one-out correlation": self.scores.leave_source_out}
         figures |= {name: self.scores.lds.get(key) for name, key in MEASURES.items()}
-        compared = {name: pool[key] for name, key in (("tokens", "token_count"), ("retraining", "ceiling"))}
+        compared = {"tokens": pool.token_count, "retraining": pool.ceiling}
         rows: list[Row] = [
             {"measure": "misallocated pool", "value": self.misallocated_pool, "low": None, "high": None} | compared
         ]
@@ -108,7 +106,7 @@ class EvaluationReport(Result):
         """A bar per source: its share with its interval, next to its share by retraining."""
         rows = self.value_scores.intervals
         value, low, high, truth = (
-            [100 * float(row[name]) for row in rows] for name in ("value", "low", "high", "truth")
+            [100 * getattr(row, name) for row in rows] for name in ("value", "low", "high", "truth")
         )
         labels = ("percent of the pool", "share, 95% interval", "by retraining")
         return bars(self.source_ids, value, low, high, truth, labels, self.title)

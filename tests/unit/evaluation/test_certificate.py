@@ -1,5 +1,6 @@
 """The certificate: self-contained, the same every time, honest about what was not measured, safe."""
 
+import json
 import re
 from html import unescape
 from itertools import pairwise
@@ -8,7 +9,9 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
+from tribute.evaluation import Certificate
 from tribute.evaluation.certificate import render_certificate
+from tribute.evaluation.figures import EffectFigures, MethodFigures, PayeeFigures
 from tribute.evaluation.plots import cost_plot, coverage_plot, effects_plot, largest_intervals, pareto_front
 
 
@@ -16,28 +19,27 @@ def estimate(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def row(method: str, kind: str, quality: float | None, forwards: float | None) -> dict[str, Any]:
+def row(method: str, kind: str, quality: float | None, forwards: float | None) -> MethodFigures:
     measures = ("lds_half_other_seed", "lds_half_same_seed", "lds_tenth_other_seed", "leave_source_out")
-    return {
-        "method": method,
-        "kind": kind,
+    return MethodFigures(
+        method=method,
+        kind=kind,
         **{name: None if quality is None else estimate(quality) for name in measures},
-        "lds_tenth_same_seed": None,
-        "misallocated_pool": 0.0717,
-        "prepare_in_trainings": 1.4,
-        "query_in_forwards": forwards,
-    }
+        misallocated_pool=0.0717,
+        prepare_in_trainings=1.4,
+        query_in_forwards=forwards,
+    )
 
 
-def interval(number: int, source_id: str | None = None) -> dict[str, Any]:
+def interval(number: int, source_id: str | None = None) -> PayeeFigures:
     value = 0.2 * 0.93**number
     truth = value + (0.05 if number == 2 else 0.001)
     name = source_id or f"source-{number}"
-    return {"source_id": name, "value": value, "low": value - 0.01, "high": value + 0.01, "truth": truth}
+    return PayeeFigures(source_id=name, value=value, low=value - 0.01, high=value + 0.01, truth=truth)
 
 
-def figures(**changes: Any) -> dict[str, Any]:
-    return {
+def figures(**changes: Any) -> Certificate:
+    found = {
         "project": "gutenberg",
         "period": "2026-10",
         "evaluate_run": "evaluate-0123456789ab",
@@ -65,8 +67,10 @@ def figures(**changes: Any) -> dict[str, Any]:
         "intervals": [interval(n) for n in range(5)],
         "warnings": ["Only 2 seeds."],
         "software": {"torch": "2.9.0"},
+        "read_out": "tangent",
         **changes,
     }  # fmt: skip
+    return Certificate(**found)
 
 
 def text_of(page: str) -> str:
@@ -79,15 +83,13 @@ def unmeasured(value: Any) -> Any:
         return {name: unmeasured(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [unmeasured(inner) for inner in value]
-    return value if isinstance(value, str) else None
+    return None if isinstance(value, float) else value
 
 
 PAGE = render_certificate(figures())
-SECTIONS_GONE = {name: None for name, value in figures().items() if isinstance(value, dict | list | int | float)}
 NOTHING = {
-    "null sections": figures(**SECTIONS_GONE),
-    "null numbers": unmeasured(figures()),
-    "empty lists": figures(**{name: [] for name, value in figures().items() if isinstance(value, list)}),
+    "null numbers": Certificate.model_validate_json(json.dumps(unmeasured(json.loads(figures().json_text())))),
+    "empty lists": figures(intervals=(), warnings=(), rows=(), brittleness=(), effects=(), tail_patch=None),
 }
 
 
@@ -131,6 +133,14 @@ def test_the_facts_are_told() -> None:
         assert part in text
 
 
+def test_the_lake_s_json_gives_the_same_certificate_and_the_same_bytes() -> None:
+    text = figures(headline=figures().headline.model_copy(update={"equal": float("nan")})).json_text()
+    assert Certificate.model_validate_json(figures().json_text()) == figures()
+    assert Certificate.model_validate_json(text).json_text() == text
+    assert json.loads(text)["headline"]["equal"] is None
+    assert text == json.dumps(json.loads(text), sort_keys=True)
+
+
 @pytest.mark.parametrize("name", NOTHING)
 def test_what_was_not_measured_is_a_dash(name: str) -> None:
     text = text_of(render_certificate(NOTHING[name]))
@@ -141,17 +151,18 @@ def test_what_was_not_measured_is_a_dash(name: str) -> None:
 
 @pytest.mark.parametrize("absent", [None, float("nan"), float("inf")])
 def test_one_absent_number_takes_only_itself_away(absent: float | None) -> None:
-    rows = [row("tangent", "readout", 0.7, absent), {**row("broken", "readout", None, 3.0)}]
-    rows[1]["lds_half_other_seed"] = {"value": absent, "low": None, "high": None}
+    unknown = {"value": absent, "low": None, "high": None}
+    broken = MethodFigures(**dict(row("broken", "readout", None, 3.0)) | {"lds_half_other_seed": unknown})
+    rows = [row("tangent", "readout", 0.7, absent), broken]
     effects = [
-        {"predicted": absent, "real": 1.0, "removed": "one"},
-        {"predicted": 1.0, "real": 2.0, "removed": "half"},
+        EffectFigures(predicted=absent, real=1.0, removed="one"),
+        EffectFigures(predicted=1.0, real=2.0, removed="half"),
     ]
     assert "one source removed" not in effects_plot(effects)
     assert "half removed, 1 retrainings" in effects_plot(effects)
     assert ">tangent</text>" in cost_plot(rows, absent)
     assert "broken" not in cost_plot(rows)
-    assert largest_intervals([{**interval(0), "low": absent}, interval(1)]) == [interval(1)]
+    assert largest_intervals([PayeeFigures(**dict(interval(0)) | {"low": absent}), interval(1)]) == [interval(1)]
     assert render_certificate(figures(rows=rows, effects=effects))
 
 
@@ -164,11 +175,12 @@ def test_text_of_others_is_escaped() -> None:
     hostile = '</title><script>alert("1")</script>$x^2$'
     one = figures(
         project=hostile,
+        software={hostile: hostile},
         warnings=[hostile],
         rows=[row(hostile, "readout", 0.5, 1.0)],
         intervals=[interval(0, hostile)],
     )
-    page = render_certificate({**one, "software": {hostile: hostile}})
+    page = render_certificate(one)
     assert "<script" not in page
     assert page.count("</title>") == PAGE.count("</title>")
     assert page.count("&lt;script&gt;") >= 6
@@ -177,7 +189,7 @@ def test_text_of_others_is_escaped() -> None:
 
 def test_at_most_thirty_intervals_are_shown_and_the_page_says_so() -> None:
     many = [interval(n) for n in reversed(range(42))]
-    assert [i["source_id"] for i in largest_intervals(many)] == [f"source-{n}" for n in range(30)]
+    assert [i.source_id for i in largest_intervals(many)] == [f"source-{n}" for n in range(30)]
     labels = re.findall(r">(source-\d+)</text>", coverage_plot(many))
     assert sorted(labels) == sorted(f"source-{n}" for n in range(30))
     assert "Inside for 29 of 30 sources shown (the 30 largest of 42)." in text_of(

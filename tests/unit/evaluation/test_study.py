@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tribute.evaluation import EvaluationStudy, GroundTruth, brittleness, evaluation_warnings, study
+from tribute.evaluation.figures import BrittlenessFigures, PoolFigures
 from tribute.valuation import SourceValues
 
 LOST_QU = np.array([[3.0, 1.0, -0.5], [0.2, 2.0, 0.1], [1.0, 4.0, 2.0]])
@@ -59,28 +60,28 @@ def test_values_are_scored_by_payee_with_the_coverage_of_their_intervals() -> No
     scores = study_of(truth_of(LOST_QU)).score_values(
         values, np.array([1.0, 1.0, 2.0]), np.eye(3), ["a", "b", "c"]
     )
-    assert scores.pool["misallocated_pool"] == pytest.approx(0.0)
-    assert scores.pool["token_count"] > scores.pool["misallocated_pool"]
-    assert scores.pool["ceiling"] is None  # one seed cannot be compared with another
+    assert scores.pool.misallocated_pool == pytest.approx(0.0)
+    assert scores.pool.token_count > scores.pool.misallocated_pool
+    assert scores.pool.ceiling is None  # one seed cannot be compared with another
     assert scores.coverage_95 == pytest.approx(2 / 3)
-    assert [row["source_id"] for row in scores.intervals if not row["low"] <= row["truth"] <= row["high"]] == ["c"]
-    assert sum(row["truth"] for row in scores.intervals) == pytest.approx(1.0)
+    assert [row.source_id for row in scores.intervals if not row.low <= row.truth <= row.high] == ["c"]
+    assert sum(row.truth for row in scores.intervals) == pytest.approx(1.0)
 
 
 def test_effects_pair_each_unit_and_each_half_with_its_loss() -> None:
     effects = study_of(truth_of(LOST_QU, LOST_QU)).effects(2 * LOST_QU)
-    assert [effect["removed"] for effect in effects] == ["one"] * 3 + ["half"] * 3
-    assert all(effect["predicted"] == pytest.approx(2 * effect["real"]) for effect in effects)
+    assert [effect.removed for effect in effects] == ["one"] * 3 + ["half"] * 3
+    assert all(effect.predicted == pytest.approx(2 * effect.real) for effect in effects)
 
 
 def test_brittleness_takes_each_query_s_own_set_and_the_last_for_all() -> None:
     lost_BM = np.array([[5.0, 0.0, 1.0], [0.0, 7.0, 2.0]])
-    assert brittleness(2, lost_BM) == {"removed": 2, "attribution": 6.0, "token_count": 1.5}
+    assert brittleness(2, lost_BM) == BrittlenessFigures(removed=2, attribution=6.0, token_count=1.5)
 
 
 def test_warnings_name_values_worse_than_token_counts_and_too_few_seeds() -> None:
-    pool = {"misallocated_pool": 0.3, "token_count": 0.2}
+    pool = PoolFigures(misallocated_pool=0.3, token_count=0.2, equal=0.4, ceiling=None)
     worse, few = evaluation_warnings(pool, token_weight=0.5, seeds=2)
     assert "20.0%" in worse and "30.0%" in worse and "50%" in worse
     assert "2 retraining seed" in few
-    assert evaluation_warnings({"misallocated_pool": 0.1, "token_count": 0.2}, token_weight=0.5, seeds=4) == []
+    assert evaluation_warnings(pool.model_copy(update={"misallocated_pool": 0.1}), token_weight=0.5, seeds=4) == []
