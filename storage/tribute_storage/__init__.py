@@ -3,8 +3,9 @@
 Names are imported on first use: a module that only writes files loads neither DuckDB nor Delta.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute_storage.errors import LakeError
@@ -41,24 +42,20 @@ __all__ = [
     "retain",
 ]
 
-_MODULES = {
-    "errors": ["LakeError"],
-    "lake": ["Lake"],
-    "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
-    "publishing.opened": ["open_published", "query_published"],
-    "publishing.publish": ["publish"],
-    "querying.reference": ["describe"],
-    "querying.sandbox": ["Limits"],
-    "querying.sql": ["query"],
-    "querying.views": ["connect"],
-    "schemas": ["SCHEMAS"],
-    "staging": ["StagedFile"],
-    "usage": ["Ingested", "ingest"],
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = first_use(
+    __name__,
+    {
+        "errors": ["LakeError"],
+        "lake": ["Lake"],
+        "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
+        "publishing.opened": ["open_published", "query_published"],
+        "publishing.publish": ["publish"],
+        "querying.reference": ["describe"],
+        "querying.sandbox": ["Limits"],
+        "querying.sql": ["query"],
+        "querying.views": ["connect"],
+        "schemas": ["SCHEMAS"],
+        "staging": ["StagedFile"],
+        "usage": ["Ingested", "ingest"],
+    },
+)

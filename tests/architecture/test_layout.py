@@ -87,7 +87,7 @@ def test_names_imported_on_first_use_are_not_names_of_modules() -> None:
     """Else the name would mean the module as soon as somebody had imported that."""
     hidden = []
     for path in SOURCES:
-        if path.name == "__init__.py" and "def __getattr__(" in path.read_text():
+        if path.name == "__init__.py" and "__getattr__" in path.read_text():
             package = importlib.import_module(".".join(path.relative_to(ROOT).parts[1:-1]))
             modules = {each.stem for each in path.parent.iterdir()}
             hidden += [f"{package.__name__}.{name}" for name in modules & {*package.__all__}]

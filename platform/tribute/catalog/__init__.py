@@ -3,8 +3,9 @@
 Names are imported on first use: a command that prints a report loads neither torch nor MLflow.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute.catalog.comparisons import compared_estimators, estimator_run, estimator_runs
@@ -62,31 +63,27 @@ __all__ = [
     "whole_retraining",
 ]
 
-_MODULES = {
-    "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
-    "contributions": ["source_contributions"],
-    "customers": ["customer_values"],
-    "ingestion": ["ingested_queries", "usage_events"],
-    "period": ["payees", "period_splits", "read_book", "value_period"],
-    "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows"],
-    "record": ["valuation_record"],
-    "report": ["Valuation", "read_valuation", "valuation_report"],
-    "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],
-    "runs": [
-        "Lineage",
-        "SimulationRun",
-        "lineage",
-        "retrain_bank",
-        "run_id",
-        "simulation_runs",
-        "whole_retraining",
-    ],
-    "uses": ["customer_cap", "customer_uses", "valued_runs"],
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = first_use(
+    __name__,
+    {
+        "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
+        "contributions": ["source_contributions"],
+        "customers": ["customer_values"],
+        "ingestion": ["ingested_queries", "usage_events"],
+        "period": ["payees", "period_splits", "read_book", "value_period"],
+        "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows"],
+        "record": ["valuation_record"],
+        "report": ["Valuation", "read_valuation", "valuation_report"],
+        "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],
+        "runs": [
+            "Lineage",
+            "SimulationRun",
+            "lineage",
+            "retrain_bank",
+            "run_id",
+            "simulation_runs",
+            "whole_retraining",
+        ],
+        "uses": ["customer_cap", "customer_uses", "valued_runs"],
+    },
+)

@@ -1,13 +1,16 @@
-"""Tribute on Ray: the worker pool, and the jobs that it runs, one file for each kind of work."""
+"""Tribute on Ray: the worker pool, and the jobs that it runs, one file for each kind of work.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+What needs Ray is imported on first use, so that the jobs' bodies run in a process without it.
+"""
+
+from typing import TYPE_CHECKING
 
 from tribute.cluster.estimate import EstimateJob, InfluenceJob, named
 from tribute.cluster.plan import chunks
 from tribute.cluster.readout import FeatureJob, PatchJob, ReadOutJob, WriteJob
 from tribute.cluster.simulate import SimulateJob, SketchJob
 from tribute.cluster.train import TrainJob
+from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute.cluster.coordinate import WorkerPool, ray_session
@@ -28,9 +31,4 @@ __all__ = [
     "ray_session",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """What needs Ray is imported on first use, so that the jobs' bodies run in a process without it."""
-    if name in ("WorkerPool", "ray_session"):
-        return getattr(import_module("tribute.cluster.coordinate"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = first_use(__name__, {"coordinate": ["WorkerPool", "ray_session"]})

@@ -3,8 +3,9 @@
 Names are imported on first use, so a reader of one format loads no library of another.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute.royalty.render.comparison import comparison_text
@@ -24,18 +25,14 @@ __all__ = [
     "render_text",
 ]
 
-_MODULES = {
-    "comparison": ["comparison_text"],
-    "csv_period": ["period_csv"],
-    "html": ["render_html", "render_report"],
-    "pdf": ["render_pdf"],
-    "text": ["render_text"],
-    "xlsx": ["period_xlsx"],
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = first_use(
+    __name__,
+    {
+        "comparison": ["comparison_text"],
+        "csv_period": ["period_csv"],
+        "html": ["render_html", "render_report"],
+        "pdf": ["render_pdf"],
+        "text": ["render_text"],
+        "xlsx": ["period_xlsx"],
+    },
+)
