@@ -148,7 +148,7 @@ class EstimatorJobs:
         folder = self._context.folder(run.folder) / f"replicate-{replicate.index}"
         digest = run_id("units", [[unit.unit_id, *unit.removed] for unit in units])
         name, recording = digest if units else FIT, self._context.recording(replicate.index)
-        return EstimateJob(replicate, run.settings, name, units, folder, recording)
+        return EstimateJob(name, units, folder, replicate, run.settings, recording)
 
     def _influence_jobs(self, run: SimulationRun, responses: Sequence[Simulated]) -> list[InfluenceJob]:
         """One job for every gathered file, in the order of its units."""

@@ -128,7 +128,7 @@ class Retrains:
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])
             folder = self.context.folder(self.bank) / f"seed-{seed}" / name
-            jobs.append(SimulateJob(0, seed, self._settings, name, part, 0, recipe.steps, folder))
+            jobs.append(SimulateJob(name, part, folder, 0, seed, self._settings, 0, recipe.steps))
         return jobs
 
     def _commit(self, rows: Sequence[tuple[int, str, dict[str, Any]]]) -> None:

@@ -59,14 +59,14 @@ class SimulationJobs:
         folder = self.context.folder(run.folder) / f"replicate-{replicate.index}"
         first = 0 if settings.base == "continue" else recipe.horizon_start(settings.horizon)
         return SimulateJob(
+            name,
+            units,
+            folder / name,
             replicate.index,
             replicate.seed,
             settings,
-            name,
-            units,
             replicate.trajectory.last_before(first),
             settings.steps if settings.base == "continue" else recipe.steps - first,
-            folder / name,
             recipe.recording,
             probe,
         )

@@ -112,9 +112,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the actors."""
-        for actor in self._actors:
-            ray.kill(actor)
-        remove_placement_group(self._group)
+        end_actors(self._group, self._actors)
 
 
 class JobQueue(Generic[J]):
@@ -237,6 +235,13 @@ def start_actors(settings: ClusterSettings, gpus: float, worker: type, *options:
         for index in range(settings.workers)
     ]
     return group, actors
+
+
+def end_actors(group: Any, actors: Sequence[Any]) -> None:
+    """End actors and give back the room of their placement group."""
+    for actor in actors:
+        ray.kill(actor)
+    remove_placement_group(group)
 
 
 def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -> None:

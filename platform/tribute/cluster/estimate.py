@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import Job
+from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
 from tribute.errors import SimulationError, TributeError
 from tribute.estimators import Gathered, Trained, fit_to, gather_to
 from tribute.readout import QueryRows, forward_seconds, seconds
-from tribute.simulation import Replicate, Unit, check_file
+from tribute.simulation import Replicate, check_file
 from tribute.training import Recipe
 from tribute_storage.atomic import write_atomically
 
@@ -26,30 +26,17 @@ TIMED_STEPS = 20
 
 
 @dataclass(frozen=True)
-class EstimateJob(Job):
+class EstimateJob(SimulationsJob):
     """Fit an estimator to a replicate in `folder`, and gather some units. Without units: only fit."""
 
     replicate: Replicate
     settings: SimulationSettings
-    name: str
-    units: tuple[Unit, ...]
-    folder: Path
     recording: Path | None = None
-
-    @property
-    def size(self) -> int:
-        """Units."""
-        return max(1, len(self.units))
 
     @property
     def file(self) -> Path:
         """The gathered units."""
         return self.folder / f"{self.name}.safetensors"
-
-    @property
-    def rows_file(self) -> Path:
-        """The rows of `simulations` and the seconds the job took. Written last: it marks a finished job."""
-        return self.folder / f"{self.name}.json"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ The cut depends on the settings alone, not on the number of workers, so results 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+
+from tribute.simulation import Unit
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,25 @@ class Job:
     def kept(self) -> float:
         """A number that grows with work that survives the death of the worker."""
         return 0.0
+
+
+@dataclass(frozen=True)
+class SimulationsJob(Job):
+    """A job whose result is rows of `simulations`. Its files are in `folder`, named after `name`."""
+
+    name: str
+    units: tuple[Unit, ...]
+    folder: Path
+
+    @property
+    def size(self) -> int:
+        """Units."""
+        return max(1, len(self.units))
+
+    @property
+    def rows_file(self) -> Path:
+        """The rows and what the job adds to them. Written last: it marks a finished job."""
+        return self.folder / f"{self.name}.json"
 
 
 def chunks(count: int, largest: int) -> list[tuple[int, ...]]:

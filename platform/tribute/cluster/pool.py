@@ -7,9 +7,8 @@ from typing import Any
 
 import ray
 import torch
-from ray.util import remove_placement_group
 
-from tribute.cluster.coordinate import JobQueue, gpus_per_worker, ray_session, start_actors
+from tribute.cluster.coordinate import JobQueue, end_actors, gpus_per_worker, ray_session, start_actors
 from tribute.config import ClusterSettings
 
 __all__ = ["BodyPool", "ray_session"]
@@ -49,6 +48,4 @@ class BodyPool:
 
     def close(self) -> None:
         """End the workers."""
-        for actor in self._actors:
-            ray.kill(actor)
-        remove_placement_group(self._group)
+        end_actors(self._group, self._actors)

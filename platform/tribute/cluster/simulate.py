@@ -14,13 +14,12 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import Job
+from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
 from tribute.simulation import (
     Ensemble,
     Mode,
     Responses,
-    Unit,
     build_mode,
     build_schedule,
     change_matrix,
@@ -41,34 +40,21 @@ OnSteps = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class SimulateJob(Job):
-    """Simulate the responses of some units in one replicate. Its files are in `folder`, named after `name`."""
+class SimulateJob(SimulationsJob):
+    """Simulate the responses of some units in one replicate."""
 
     replicate: int
     seed: int
     settings: SimulationSettings
-    name: str
-    units: tuple[Unit, ...]
     start_step: int
     steps: int
-    folder: Path
     recording: Path | None = None
     probe: bool = False
-
-    @property
-    def size(self) -> int:
-        """Units."""
-        return len(self.units)
 
     @property
     def cost(self) -> float:
         """Steps of trajectories."""
         return (1 + len(self.units)) * self.steps
-
-    @property
-    def rows_file(self) -> Path:
-        """The rows of `simulations`. Written last: it marks a finished job."""
-        return self.folder / f"{self.name}.json"
 
     @property
     def stack_file(self) -> Path:

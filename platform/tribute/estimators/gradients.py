@@ -5,7 +5,7 @@ Legend: N training examples, B of a batch, G groups, Q queries, R rows, P parame
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, Trained
+from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.readout import QueryRows
 from tribute.tasks import Batch, FlatTask
 
@@ -111,6 +111,16 @@ def directional_derivatives(
     for block in query_gradients(task, theta_P, queries, reads):
         influence_QG[block.queries] = block.gradient_qP @ response_GP.T
     return influence_QG
+
+
+class ResponseEstimator(Estimator, Protocol):
+    """An estimator that gathers `response_GP`, the response of the final parameters to each group, [G, P]."""
+
+    def influence(
+        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
+    ) -> Tensor:
+        """grad f(theta; q) . r_g at the final parameters, [Q, G]."""
+        return directional_derivatives(trained.task, trained.theta_P, gathered["response_GP"], queries)
 
 
 def measurements(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> Tensor:

@@ -133,14 +133,14 @@ class Runs:
         further = settings.base == "continue"
         first = 0 if further else recipe.horizon_start(settings.horizon)
         return SimulateJob(
+            f"chunk-{_units_digest(units)}",
+            units,
+            folder / f"seed-{replicate.seed}",
             replicate.index,
             replicate.seed,
             settings,
-            f"chunk-{_units_digest(units)}",
-            units,
             replicate.trajectory.last_before(first),
             settings.steps if further else recipe.steps - first,
-            folder / f"seed-{replicate.seed}",
             recipe.recording,
         )
 
@@ -149,7 +149,7 @@ class Runs:
     ) -> EstimateJob:
         name = f"units-{_units_digest(units)}" if units else "fit"
         own = folder / f"seed-{replicate.seed}"
-        return EstimateJob(replicate, settings, name, units, own, self._recording(replicate.index))
+        return EstimateJob(name, units, own, replicate, settings, self._recording(replicate.index))
 
     def _parts(
         self, replicate: Replicate, settings: SimulationSettings, units: Sequence[Unit]

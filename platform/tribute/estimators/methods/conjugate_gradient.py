@@ -12,16 +12,15 @@ from torch import Tensor
 from torch.func import vmap
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
-from tribute.estimators.gradients import directional_derivatives, drawn_examples, group_gradients
-from tribute.readout import QueryRows
+from tribute.estimators.estimator import Groups, NamedTensors, Trained
+from tribute.estimators.gradients import ResponseEstimator, drawn_examples, group_gradients
 from tribute.tasks import kept_bytes
 from tribute.training import MicroBatch
 from tribute.training.step import gauss_newton_product
 
 
 @dataclass(frozen=True)
-class ConjugateGradient(Estimator):
+class ConjugateGradient(ResponseEstimator):
     """Influence function with the inverse of the Gauss-Newton matrix, by conjugate gradients.
 
     I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): the nats that f(q) loses
@@ -68,12 +67,6 @@ class ConjugateGradient(Estimator):
         response_GP = _solve(product, right_GP, self.iterations)
         left_G = (right_GP - product(response_GP)).norm(dim=1)
         return {"response_GP": response_GP, "residual_G": _ratio(left_G, right_GP.norm(dim=1))}
-
-    def influence(
-        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
-    ) -> Tensor:
-        """Influences, [Q, G]; see the class."""
-        return directional_derivatives(trained.task, trained.theta_P, gathered["response_GP"], queries)
 
     def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
         """(G + lambda) v for each row v of a [G, P]."""

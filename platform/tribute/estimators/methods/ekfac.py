@@ -13,21 +13,20 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
+from tribute.estimators.estimator import Groups, NamedTensors, Trained
 from tribute.estimators.gradients import (
-    directional_derivatives,
+    ResponseEstimator,
     drawn_examples,
     gradients_at_once,
     group_gradients,
     single,
 )
 from tribute.estimators.layers import Layer, LayerPass, layer_pass, linear_layers, pseudo_errors
-from tribute.readout import QueryRows
 from tribute.tasks import Batch, FlatTask
 
 
 @dataclass(frozen=True)
-class EkFac(Estimator):
+class EkFac(ResponseEstimator):
     """Influence function with a curvature that is factored layer by layer (EK-FAC).
 
     I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): the nats that f(q) loses
@@ -94,12 +93,6 @@ class EkFac(Estimator):
         """The response of each group, [G, P]."""
         gradient_GP = group_gradients(trained, trained.theta_P, groups)
         return {"response_GP": self._solve(trained, fitted, gradient_GP) / -len(trained.data)}
-
-    def influence(
-        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
-    ) -> Tensor:
-        """Influences, [Q, G]; see the class."""
-        return directional_derivatives(trained.task, trained.theta_P, gathered["response_GP"], queries)
 
     def _eigenvalues(self, trained: Trained, bases: NamedTensors) -> dict[str, Tensor]:
         """Mean squares of pseudo-gradients; those of layers are in their eigenbases."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.estimators.gradients import (
-    directional_derivatives,
+    ResponseEstimator,
     example_gradients,
     group_gradients,
     query_gradients,
@@ -19,7 +19,7 @@ from tribute.readout import QueryRows
 
 
 @dataclass(frozen=True)
-class GradientDot(Estimator):
+class GradientDot(ResponseEstimator):
     """Dot product of an example's and a query's gradient at the final parameters.
 
     Sum over the group of -grad loss(z) . grad f(q): the effect of one step of gradient descent, in nats per unit
@@ -35,12 +35,6 @@ class GradientDot(Estimator):
     def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
         """The summed descent direction of each group, [G, P]."""
         return {"response_GP": -group_gradients(trained, trained.theta_P, groups)}
-
-    def influence(
-        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
-    ) -> Tensor:
-        """Influences, [Q, G]; see the class."""
-        return directional_derivatives(trained.task, trained.theta_P, gathered["response_GP"], queries)
 
 
 @dataclass(frozen=True)
