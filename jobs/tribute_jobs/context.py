@@ -1,9 +1,9 @@
-"""The context that the stages of one run share: the project, its lake, its workers."""
+"""The context that the stages of one run share: the project, its lake, its workers; and a stage's output."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -68,6 +68,14 @@ class Context:
             self._workers = WorkerPool(self.project, self.folder(self.runs.corpus_run), self.manifest())
             self._stack.callback(self._workers.close)
         return self._workers
+
+
+class StageOutput(NamedTuple):
+    """The run id of a stage's output, whether this call committed it, and a one-line summary."""
+
+    run_id: str
+    new: bool
+    summary: str
 
 
 @contextmanager

@@ -12,12 +12,11 @@ from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.terms import read_agreements
 from tribute.tasks import build_task
 from tribute_jobs import stages
-from tribute_jobs.context import Context, open_context
+from tribute_jobs.context import Context, StageOutput, open_context
 from tribute_jobs.period.alarms import alarm_limits
 from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, register_policy
 from tribute_jobs.progress import Reporter
-from tribute_jobs.stages import StageOutput
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
 AFTER = {"evaluate": "value", "close": "value", "restate": "value"}

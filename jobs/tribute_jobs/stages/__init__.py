@@ -5,12 +5,10 @@ from tribute_jobs.stages.corpus import corpus
 from tribute_jobs.stages.evaluate import evaluate
 from tribute_jobs.stages.settle import close, restate, settle
 from tribute_jobs.stages.simulate import simulate
-from tribute_jobs.stages.stage import StageOutput
 from tribute_jobs.stages.train import train
 from tribute_jobs.stages.value import value
 
 __all__ = [
-    "StageOutput",
     "attribute",
     "close",
     "corpus",

@@ -25,8 +25,7 @@ from tribute.simulation import Design, Simulated, design_of
 from tribute.valuation import query_uses
 from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.compute.sampled_month import SampledMonth, predicted_rows, sampled_month
-from tribute_jobs.context import Context
-from tribute_jobs.stages.stage import StageOutput
+from tribute_jobs.context import Context, StageOutput
 from tribute_storage import SCHEMAS, StagedFile, connect
 
 BLOCK_VALUES = 2**26

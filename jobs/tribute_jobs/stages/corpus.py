@@ -7,8 +7,7 @@ import pyarrow as pa
 from tribute.catalog import period_splits, read_book
 from tribute.config import Project
 from tribute.corpus import Corpus, SourceExamples, read_corpus, verify_inputs, write_snapshot
-from tribute_jobs.context import Context
-from tribute_jobs.stages.stage import StageOutput
+from tribute_jobs.context import Context, StageOutput
 from tribute_storage import SCHEMAS
 
 

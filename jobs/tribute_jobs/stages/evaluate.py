@@ -32,10 +32,9 @@ from tribute.evaluation.figures import (
 from tribute.evaluation.records import MEASURED, certificate_record
 from tribute.tracking import track
 from tribute_jobs.compute.retrains import Retrains
-from tribute_jobs.context import Context
+from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.methods import MethodRows, OtherEstimators, titled
-from tribute_jobs.stages.stage import StageOutput
 from tribute_storage import SCHEMAS, connect
 from tribute_storage.atomic import write_atomically
 

@@ -4,14 +4,13 @@ from tribute.catalog import Valuation, read_valuation
 from tribute.royalty.exact import Money, month_after
 from tribute.royalty.render import period_csv, render_report
 from tribute.tracking import TrackedRun, track
-from tribute_jobs.context import Context
+from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.period import closing
 from tribute_jobs.period.alarms import period_alarms
 from tribute_jobs.period.files import write_files
 from tribute_jobs.period.settlement import commit, settlement
 from tribute_jobs.period.statements import Version, latest_statements, read_period, statement_folder
 from tribute_jobs.period.terms import period_pools
-from tribute_jobs.stages.stage import StageOutput
 
 
 def settle(context: Context, period: str, value_run: str) -> StageOutput:

@@ -22,8 +22,7 @@ from tribute.valuation import spot_sources
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
-from tribute_jobs.context import Context
-from tribute_jobs.stages.stage import StageOutput
+from tribute_jobs.context import Context, StageOutput
 from tribute_storage import SCHEMAS, connect
 
 UNSMOOTH = 0.5

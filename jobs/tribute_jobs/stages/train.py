@@ -3,8 +3,7 @@
 import pyarrow as pa
 
 from tribute.cluster import TrainJob
-from tribute_jobs.context import Context
-from tribute_jobs.stages.stage import StageOutput
+from tribute_jobs.context import Context, StageOutput
 from tribute_storage import SCHEMAS, connect
 
 

@@ -3,9 +3,8 @@
 from tribute.catalog import months_with_queries, valuation_record, value_period
 from tribute.config import Project
 from tribute.tracking import track
-from tribute_jobs.context import Context
+from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.period.sequence import NAMED
-from tribute_jobs.stages.stage import StageOutput
 
 
 def value(context: Context, period: str, attribute_run: str) -> StageOutput:

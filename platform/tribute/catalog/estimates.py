@@ -10,7 +10,7 @@ import numpy as np
 
 from tribute.catalog.runs import simulation_runs
 from tribute.config import Project
-from tribute.valuation.estimates import MAIN, RETRAINED, Estimates
+from tribute.valuation.aggregate import MAIN, RETRAINED, Estimates
 
 
 def estimates_run(lake: duckdb.DuckDBPyConnection, project: Project, batch_run: str | None) -> str | None:

@@ -15,7 +15,7 @@ from tribute.study.attribution import Attribution
 from tribute.study.runs import digest
 from tribute.study.values import Cost, Values
 from tribute.valuation import Estimates, SourceSums, SourceValues, query_uses, source_values, spot_sources
-from tribute.valuation.estimates import MAIN, RETRAINED
+from tribute.valuation.aggregate import MAIN, RETRAINED
 
 if TYPE_CHECKING:
     from tribute.study.model import StudiedModel

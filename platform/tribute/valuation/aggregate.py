@@ -1,10 +1,11 @@
-"""Usage-weighted sums of influence over a period: per source, replicate and group of queries.
+"""Usage-weighted sums of influence: of a period by source, and of a batch of queries by every simulation.
 
-Legend: R replicates, G groups of queries, S sources.
+Legend: R replicates, G groups of queries, U units, S sources.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from tribute.valuation.uses import query_uses
 
 GROUPS = 128
 """Groups that queries fall into, by a hash of their id. Intervals resample groups instead of queries."""
+
+MAIN, RETRAINED = "simulated", "retrained"
 
 
 class SourceSums(NamedTuple):
@@ -57,6 +60,35 @@ class SourceSums(NamedTuple):
             np.add.at(nats_GS, group_Q, uses_Q[:, None] * influence_QS)
         zero_GS = np.zeros((GROUPS, sources))
         return cls(tuple(source_ids), nats_RGS, zero_GS, zero_GS[0], len(queries.query_ids), float(uses_Q.sum()))
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Totals of a batch of queries per unit, [R, U] nats, by simulation: `MAIN`, `RETRAINED` and others.
+
+    `member_US`: 1 where a source is in a unit, [U, S].
+    """
+
+    attribute_run: str
+    totals: dict[str, NDArray[np.float64]]
+    unit_ids: tuple[str, ...]
+    member_US: NDArray[np.float64]
+
+
+def filled(nats_RGS: NDArray[np.float64], token_share_S: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Totals with failed simulations (NaN) replaced by the source's other replicates, or by its tokens' value.
+
+    The value of a token is the positive influence of the other sources per token.
+    """
+    failed_RS = np.asarray(np.isnan(nats_RGS).any(1))
+    if not failed_RS.any():
+        return nats_RGS
+    counted_S = (~failed_RS).sum(0)
+    mean_GS = np.where(failed_RS[:, None], 0.0, nats_RGS).sum(0) / counted_S.clip(1)
+    known = token_share_S[counted_S > 0].sum()
+    worth_G1 = np.clip(mean_GS, 0, None).sum(1, keepdims=True) / max(known, 1e-300)
+    other_GS = np.where(counted_S > 0, mean_GS, worth_G1 * token_share_S)
+    return np.where(failed_RS[:, None], other_GS, nats_RGS)
 
 
 def query_groups(query_ids: Sequence[str]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
-from tribute.valuation.failures import filled
+from tribute.valuation.aggregate import filled
 from tribute.valuation.intervals import CONFIDENCE
 
 Array = NDArray[np.float64]

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import ValuationSettings
-from tribute.valuation.aggregate import SourceSums
+from tribute.valuation.aggregate import MAIN, RETRAINED, Estimates, SourceSums, filled
 from tribute.valuation.calibration import MIN_SPOT_SOURCES, Calibration, calibrate, share_of_total
-from tribute.valuation.estimates import MAIN, RETRAINED, Estimates
-from tribute.valuation.failures import filled
 from tribute.valuation.intervals import resampled_totals
 from tribute.valuation.shrinkage import shrink, token_weight
 

@@ -13,7 +13,7 @@ from tribute.catalog import Valuation, customer_values, read_valuation, source_c
 from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ValuationError
-from tribute.valuation.failures import filled
+from tribute.valuation.aggregate import filled
 from tribute_storage import SCHEMAS, Lake, connect
 
 CUSTOMERS = ("flood", "flood", "ada", None, "bob", "flood", "ada", None)

@@ -10,9 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tribute.config import ValuationSettings
-from tribute.valuation.aggregate import SourceSums
-from tribute.valuation.estimates import Estimates
-from tribute.valuation.failures import filled
+from tribute.valuation.aggregate import Estimates, SourceSums, filled
 from tribute.valuation.values import SourceValues, source_values
 
 Array = NDArray[np.float64]

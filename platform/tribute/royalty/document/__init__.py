@@ -15,9 +15,9 @@ from tribute.royalty.document.bundle import (
     BundleInput,
     FactHashes,
     LedgerHead,
+    json_schemas,
 )
 from tribute.royalty.document.kinds import ExactModel
-from tribute.royalty.document.schema import json_schemas
 from tribute.royalty.document.statement import (
     PROOF_SCHEMA,
     STATEMENT_SCHEMA,

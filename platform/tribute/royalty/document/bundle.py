@@ -1,5 +1,6 @@
 """The bundle: all final statements of a period with what they rest on, under one signature."""
 
+import json
 from typing import Final, Literal
 
 from pydantic import Field
@@ -80,3 +81,12 @@ class Bundle(BundleFacts):
     """Over model, period, root and tree size."""
     signature: Signature
     """Over all keys except the two signatures and `statements`, which `leaves` cover."""
+
+
+def json_schemas() -> dict[str, str]:
+    """File name and text of the published JSON Schemas (draft 2020-12) of statement and bundle."""
+    models: dict[str, type[ExactModel]] = {"statement.schema.json": Statement, "bundle.schema.json": Bundle}
+    return {
+        name: json.dumps(model.model_json_schema(by_alias=True), indent=2, ensure_ascii=False) + "\n"
+        for name, model in models.items()
+    }
