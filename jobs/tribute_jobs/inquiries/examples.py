@@ -39,7 +39,7 @@ def influential_examples(
         ConfigError: no such estimator, query or source, or the model is not trained yet.
     """
     paid_by, *_ = simulation_runs(project)
-    run = paid_by if name == project.simulation.mode else estimator_run(project, name)
+    run = paid_by if name == project.attribution.method else estimator_run(project, name)
     estimator = build_estimator(name, run.settings.options)
     replicates = recorded_replicates(project)
     if not replicates:

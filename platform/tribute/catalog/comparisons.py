@@ -22,7 +22,7 @@ def compared_estimators(project: Project) -> list[str]:
             f"Choose from: all, {', '.join(ESTIMATORS)}"
         )
     chosen = list(ESTIMATORS) if "all" in names else list(names)
-    return [name for name in chosen if name != project.simulation.mode]
+    return [name for name in chosen if name != project.attribution.method]
 
 
 def estimator_run(project: Project, name: str) -> SimulationRun:

@@ -27,7 +27,7 @@ TABLES: dict[str, pa.Schema] = {
             "influence_nats",
             pa.float32(),
             "measurement minus its value without the source, nats; in the unit of the estimator where "
-            "simulation.mode names one",
+            "attribution.method names one",
         ),
         column(
             "std_error_nats",

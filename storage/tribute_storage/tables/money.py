@@ -51,7 +51,7 @@ TABLES: dict[str, pa.Schema] = {
             "value_nats",
             REAL,
             "the attribution after calibration or shrinkage, nats; where it is not calibrated, in the unit of the "
-            "estimator where simulation.mode names one",
+            "estimator where attribution.method names one",
         ),
         column("ci_low_nats", REAL, "lower end of the value's interval, nats"),
         column("ci_high_nats", REAL, "upper end of the value's interval, nats"),
