@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tribute_storage.errors import LakeError
     from tribute_storage.lake import Lake
     from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
-    from tribute_storage.publishing.opened import open_published, query_published
+    from tribute_storage.publishing.opened import query_published
     from tribute_storage.publishing.publish import publish
     from tribute_storage.querying.reference import describe
     from tribute_storage.querying.sandbox import Limits
@@ -34,7 +34,6 @@ __all__ = [
     "connect",
     "describe",
     "ingest",
-    "open_published",
     "orphans",
     "publish",
     "query",
@@ -48,7 +47,7 @@ __getattr__ = first_use(
         "errors": ["LakeError"],
         "lake": ["Lake"],
         "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
-        "publishing.opened": ["open_published", "query_published"],
+        "publishing.opened": ["query_published"],
         "publishing.publish": ["publish"],
         "querying.reference": ["describe"],
         "querying.sandbox": ["Limits"],

@@ -24,6 +24,7 @@ from scipy.stats import t as student
 from tests.benchmarks.mnist import DATA
 from tests.benchmarks.worlds import CORES, PERIOD, World
 from tribute.readout import (
+    Distilled,
     PerturbedModel,
     QueryRows,
     Sample,
@@ -122,6 +123,13 @@ def _held_month(precision: float, month: int) -> Outcome:
     return one_month(HELD[-1], precision, month)
 
 
+def explained_part(found: Distilled) -> np.ndarray:
+    """Share of the influences' variance that the head explains for queries it was not fitted to, [C]."""
+    influence_nC = found.sample.uses_n[:, None] * found.sample.influence_nC
+    spread_C = np.square(influence_nC - influence_nC.mean(0)).mean(0)
+    return np.asarray(1 - np.square(found.residual_nC).mean(0) / np.maximum(spread_C, 1e-300))
+
+
 def one_month(pool: Pool, precision: float, month: int) -> Outcome:
     """Draw a month's uses, read out as many as the precision asks for, estimate the publishers' totals."""
     torch.set_num_threads(1)
@@ -147,7 +155,7 @@ def one_month(pool: Pool, precision: float, month: int) -> Outcome:
     drawn = len(found.residual_nC)
     half_P = student.ppf(0.975, drawn - 1) * found.standard_error(per_payee)
     truth_C = count_GQ.sum(0) @ pool.influence_QC
-    explained = float(np.average(found.explained(), weights=np.square(found.sample.influence_nC).sum(0)))
+    explained = float(np.average(explained_part(found), weights=np.square(found.sample.influence_nC).sum(0)))
     return Outcome(found.totals() @ per_payee, truth_C @ per_payee, half_P, drawn, explained)
 
 

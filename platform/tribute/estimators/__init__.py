@@ -2,12 +2,11 @@
 
 from tribute.estimators.estimate import Gathered, fit_once, fit_to, gather_to, largest_part
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
-from tribute.estimators.registry import ESTIMATORS, Examples, build_estimator, most_influential
+from tribute.estimators.registry import ESTIMATORS, build_estimator, most_influential
 
 __all__ = [
     "ESTIMATORS",
     "Estimator",
-    "Examples",
     "Gathered",
     "Groups",
     "NamedTensors",

@@ -9,7 +9,6 @@ from tribute.evaluation.baselines import guesses
 from tribute.evaluation.figures import Certificate
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import (
-    Figure,
     bootstrapped,
     clipped_shares,
     linear_datamodeling_score,
@@ -32,7 +31,6 @@ __all__ = [
     "FULL_TRAINING",
     "Certificate",
     "EvaluationStudy",
-    "Figure",
     "GroundTruth",
     "RemovalPlan",
     "Scores",

@@ -69,12 +69,6 @@ class Distilled:
         spread_K = (self.residual_nC @ of_CK).std(0, ddof=1)
         return np.asarray(population * spread_K * np.sqrt((1 - drawn / population) / drawn))
 
-    def explained(self) -> Array:
-        """Share of the influences' variance that the head explains for queries it was not fitted to, [C]."""
-        influence_nC = self.sample.uses_n[:, None] * self.sample.influence_nC
-        spread_C = np.square(influence_nC - influence_nC.mean(0)).mean(0)
-        return np.asarray(1 - np.square(self.residual_nC).mean(0) / np.maximum(spread_C, 1e-300))
-
 
 def difference_estimate(sample: Sample, feature_Gd: Array) -> Distilled:
     """Fit the head to all folds of the sample but one, correct it by the remaining fold, and average over folds.

@@ -7,7 +7,7 @@ from tribute.simulation.ensemble import Ensemble, Responses
 from tribute.simulation.grouping import WardTree, sketches, ward_tree
 from tribute.simulation.memory import largest_chunk, trajectory_bytes
 from tribute.simulation.paired import Paired
-from tribute.simulation.replay_schedule import ReplaySchedule, continue_from, replay, start_of
+from tribute.simulation.replay_schedule import start_of
 from tribute.simulation.response import (
     ResponseFile,
     check_file,
@@ -15,7 +15,6 @@ from tribute.simulation.response import (
     relative_change,
     write_response,
 )
-from tribute.simulation.tangent import Tangent
 from tribute.simulation.units import Unit, change_matrix, leave_one_out_units
 
 __all__ = [
@@ -23,26 +22,22 @@ __all__ = [
     "Ensemble",
     "Mode",
     "Paired",
-    "ReplaySchedule",
     "Replicate",
     "ResponseFile",
     "Responses",
     "Simulated",
-    "Tangent",
     "Unit",
     "WardTree",
     "build_mode",
     "build_schedule",
     "change_matrix",
     "check_file",
-    "continue_from",
     "design_of",
     "drawn_units",
     "largest_chunk",
     "leave_one_out_units",
     "patch_responses",
     "relative_change",
-    "replay",
     "simulate",
     "sketches",
     "start_of",

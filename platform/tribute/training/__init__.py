@@ -3,7 +3,7 @@
 from tribute.training.adoption import Drift, adopt, load_checkpoint
 from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
-from tribute.training.schedules import BatchOrder, Order, Schedule, horizon_start, learning_rates
+from tribute.training.schedules import BatchOrder, Order, horizon_start
 from tribute.training.step import MicroBatch, State, UpdateRule, advance, advance_tangents, gradient
 from tribute.training.training_set import TrainingSet, snapshot_training_set, training_set
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
@@ -16,7 +16,6 @@ __all__ = [
     "Order",
     "Recipe",
     "Recorder",
-    "Schedule",
     "State",
     "TrainingSet",
     "Trajectory",
@@ -27,7 +26,6 @@ __all__ = [
     "checkpoint_steps",
     "gradient",
     "horizon_start",
-    "learning_rates",
     "load_checkpoint",
     "record",
     "snapshot_training_set",

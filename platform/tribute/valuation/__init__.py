@@ -1,7 +1,7 @@
 """Values of sources and publishers in a period, with intervals and exact shares, computed from arrays."""
 
 from tribute.valuation.aggregate import GROUPS, Estimates, SourceSums, query_groups
-from tribute.valuation.calibration import Calibration, calibrate, spot_sources
+from tribute.valuation.calibration import calibrate, spot_sources
 from tribute.valuation.intervals import CONFIDENCE, interval
 from tribute.valuation.shares import exact
 from tribute.valuation.uses import query_uses
@@ -10,7 +10,6 @@ from tribute.valuation.values import SourceValues, source_values
 __all__ = [
     "CONFIDENCE",
     "GROUPS",
-    "Calibration",
     "Estimates",
     "SourceSums",
     "SourceValues",

@@ -1,6 +1,6 @@
 """How a pool is divided: the policy, caps and floors, largest remainders."""
 
-from tribute.royalty.division.allocation import Allocation, Claim, ShareParts, allocate_shares
+from tribute.royalty.division.allocation import Claim, allocate_shares
 from tribute.royalty.division.limits import customer_weights
 from tribute.royalty.division.policy import (
     DEFAULT_POLICY,
@@ -13,10 +13,8 @@ from tribute.royalty.division.policy import (
 
 __all__ = [
     "DEFAULT_POLICY",
-    "Allocation",
     "Claim",
     "Policy",
-    "ShareParts",
     "allocate_shares",
     "customer_weights",
     "parse_policy",

@@ -1,7 +1,7 @@
 """Statements of a period: built, checked, compared."""
 
 from tribute.royalty.statement.alarms import AlarmLimits, alarms
-from tribute.royalty.statement.balance_checks import check_period, check_statement
+from tribute.royalty.statement.balance_checks import check_period
 from tribute.royalty.statement.build import Books, build_statements
 from tribute.royalty.statement.comparison import compare
 from tribute.royalty.statement.inputs import LineValue, PeriodFacts, Pool, PublisherValue
@@ -16,6 +16,5 @@ __all__ = [
     "alarms",
     "build_statements",
     "check_period",
-    "check_statement",
     "compare",
 ]
