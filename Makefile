@@ -1,4 +1,5 @@
 # On a fresh machine with Python 3.11 and git: `make demo` runs the main job, `make test` the tests.
+# Folders of tests run in their order, so that the long chains start first.
 # Tests of faults need strace, tests of pages chromium (Debian packages); where CI is set they fail without them.
 PYTHON ?= python3.11
 VENV := .venv
@@ -12,7 +13,7 @@ demo: setup
 	$(BIN)/tribute demo
 
 test: setup
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/pytest -m slow

@@ -43,6 +43,8 @@ KINDS = {
 }
 COMMITS = ("append", "widen")
 WRITING = [case for case in KINDS if case != "retention"]
+EVERY = pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+"""Of the points, one in four; all of them with -m slow."""
 FAULTS = {"killed": "signal=SIGKILL:when={}", "disk full": "error=ENOSPC:when={}"}
 
 
@@ -162,8 +164,11 @@ def require_old_or_new(lake: Lake, case: str) -> None:
     assert [field.name for field in snapshot.schema().fields] == SCHEMAS["publishers"].names
 
 
+@EVERY
 @pytest.mark.parametrize("case", KINDS)
-def test_a_fault_at_any_point_leaves_the_old_version_or_the_new_one(case: str, tmp_path: Path, run: Run) -> None:
+def test_a_fault_at_any_point_leaves_the_old_version_or_the_new_one(
+    case: str, every: int, tmp_path: Path, run: Run
+) -> None:
     root = tmp_path / "lake"
     made(root, case)
     targets = points(run, root, KINDS[case])
@@ -171,7 +176,7 @@ def test_a_fault_at_any_point_leaves_the_old_version_or_the_new_one(case: str, t
     assert calls >= ({"write", "openat", "rename"} if case in WRITING else {"unlink"})
     assert ("linkat" in calls) == (case not in ("checkpoint", "retention"))
     missed = []
-    for point in targets:
+    for point in targets[::every]:
         for fault, how in FAULTS.items():
             lake = made(root, case)
             inject = f"inject={point.call}:{how.format(point.number)}"
@@ -184,12 +189,13 @@ def test_a_fault_at_any_point_leaves_the_old_version_or_the_new_one(case: str, t
     assert missed == []
 
 
+@EVERY
 @pytest.mark.parametrize("case", WRITING)
-def test_a_disk_that_stays_full_is_told_clearly(case: str, tmp_path: Path, run: Run) -> None:
+def test_a_disk_that_stays_full_is_named(case: str, every: int, tmp_path: Path, run: Run) -> None:
     root = tmp_path / "lake"
     made(root, case)
     targets = [point for point in points(run, root, KINDS[case]) if point.call == "write"]
-    for point in targets:
+    for point in targets[::every]:
         lake = made(root, case)
         how = f"inject=write:{FAULTS['disk full'].format('1+')}"
         ended = run(root, KINDS[case], "-P", point.path, "-e", "trace=write", "-e", how)
