@@ -62,10 +62,18 @@ class Context:
     def workers(self) -> "WorkerPool":
         """The worker pool of the run. Ray starts with the first stage that needs it."""
         if self._workers is None:
-            from tribute.cluster import WorkerPool, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
+            from tribute.cluster import ShardSettings, WorkerPool, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
 
-            self._stack.enter_context(ray_session(self.project.cluster))
-            self._workers = WorkerPool(self.project, self.folder(self.runs.corpus_run), self.manifest())
+            project = self.project
+            self._stack.enter_context(ray_session(project.cluster))
+            shard = ShardSettings(
+                self.folder(self.runs.corpus_run),
+                project.task,
+                project.training,
+                project.lake_root,
+                project.readout.memory_gib,
+            )
+            self._workers = WorkerPool(project.cluster, shard, self.manifest())
             self._stack.callback(self._workers.close)
         return self._workers
 

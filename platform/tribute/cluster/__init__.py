@@ -14,6 +14,7 @@ from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute.cluster.coordinate import WorkerPool, ray_session
+    from tribute.cluster.shards import ShardSettings
 
 __all__ = [
     "EstimateJob",
@@ -21,6 +22,7 @@ __all__ = [
     "InfluenceJob",
     "PatchJob",
     "ReadOutJob",
+    "ShardSettings",
     "SimulateJob",
     "SketchJob",
     "TrainJob",
@@ -31,4 +33,4 @@ __all__ = [
     "ray_session",
 ]
 
-__getattr__ = first_use(__name__, {"coordinate": ["WorkerPool", "ray_session"]})
+__getattr__ = first_use(__name__, {"coordinate": ["WorkerPool", "ray_session"], "shards": ["ShardSettings"]})

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -15,8 +14,8 @@ from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tribute.cluster.plan import Job, owners
-from tribute.cluster.shards import ReadJob, SourceShard, assemble
-from tribute.config import ClusterSettings, Project
+from tribute.cluster.shards import ReadJob, ShardSettings, SourceShard, assemble
+from tribute.config import ClusterSettings
 from tribute.corpus import Manifest
 from tribute.errors import SimulationError, TributeError
 from tribute.training import TrainingSet
@@ -70,11 +69,10 @@ class WorkerPool:
     what was lost.
     """
 
-    def __init__(self, project: Project, snapshot: Path, manifest: Manifest) -> None:
-        settings = project.cluster
+    def __init__(self, settings: ClusterSettings, shard: ShardSettings, manifest: Manifest) -> None:
         self._patience = settings.start_timeout_s
         gpus = gpus_per_worker(settings)
-        self._group, self._actors = start_actors(settings, gpus, SourceShard, project, snapshot, gpus > 0)
+        self._group, self._actors = start_actors(settings, gpus, SourceShard, shard, gpus > 0)
         tokens = [source.tokens for source in manifest.sources]
         owned = owners([source.source_id for source in manifest.sources], tokens, settings.workers)
         pieces = self.run(

@@ -41,7 +41,7 @@ from tribute.cluster.readout import (
 )
 from tribute.cluster.simulate import SimulateJob, SketchJob, simulate_chunk, sketch_chunk
 from tribute.cluster.train import TrainJob, train_replicate
-from tribute.config import Project
+from tribute.config import TaskSettings, TrainingSettings
 from tribute.corpus import QueryTable, load_source
 from tribute.readout import FeatureSums, QueryRows
 from tribute.simulation import Design
@@ -76,16 +76,27 @@ class Meters:
         self._jobs.observe(seconds, {"job": job})
 
 
+@dataclass(frozen=True)
+class ShardSettings:
+    """The corpus snapshot, the model, its training, the lake, and the memory of a read-out, GiB."""
+
+    snapshot: Path
+    task: TaskSettings
+    training: TrainingSettings
+    lake_root: str
+    memory_gib: float
+
+
 class SourceShard:
     """Owns some sources of a snapshot; computes on one thread, or on the GPU that Ray assigned.
 
     One thread, because results must not depend on the number of cores of a worker.
     """
 
-    def __init__(self, project: Project, snapshot: Path, on_gpu: bool) -> None:
+    def __init__(self, settings: ShardSettings, on_gpu: bool) -> None:
         logging.getLogger().setLevel(logging.WARNING)
         torch.set_num_threads(1)
-        self._project, self._snapshot = project, snapshot
+        self._settings = settings
         self._device = torch.device("cuda" if on_gpu else "cpu")
         self._meters = Meters()
 
@@ -95,7 +106,7 @@ class SourceShard:
 
     def read(self, job: ReadJob) -> dict[str, Columns]:
         """Training examples of the job's sources."""
-        return {s: load_source(self._snapshot, s, "train") for s in job.source_ids}
+        return {s: load_source(self._settings.snapshot, s, "train") for s in job.source_ids}
 
     def train(self, data: TrainingSet, job: TrainJob) -> dict[str, Any]:
         """Train one replicate; the row of `trajectories` that describes it."""
@@ -139,14 +150,14 @@ class SourceShard:
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Influence of a chunk of units on all queries, and the model's measurements."""
         with self._timed("read_out"):
-            task, memory_gib = self._project.task, self._project.readout.memory_gib
+            task, memory_gib = self._settings.task, self._settings.memory_gib
             return read_out_chunk(task, memory_gib, thetas, queries, job, self._device)
 
     def costs(
         self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob, names: tuple[str, ...]
     ) -> dict[str, float]:
         """Cost of some read-out methods on this machine, in forward passes."""
-        task, memory_gib = self._project.task, self._project.readout.memory_gib
+        task, memory_gib = self._settings.task, self._settings.memory_gib
         return read_out_costs(task, memory_gib, thetas, queries, job, names, self._device)
 
     def patch(
@@ -154,24 +165,24 @@ class SourceShard:
     ) -> NDArray[np.float64]:
         """Gain of every query from a training step on each of some sources."""
         recipe = self._recipe(data, job.seed, None)
-        return patch_chunk(recipe, arrays, queries, job, self._project.readout.memory_gib)
+        return patch_chunk(recipe, arrays, queries, job, self._settings.memory_gib)
 
     def features(
         self, theta: NDArray, queries: QueryTable, group_Q: NDArray[np.int64], groups: int, job: FeatureJob
     ) -> FeatureSums:
         """Features of some queries, summed by group, and their measurements."""
         with self._timed("features"):
-            return sum_features(self._project.task, theta, queries, group_Q, groups, job, self._device)
+            return sum_features(self._settings.task, theta, queries, group_Q, groups, job, self._device)
 
     def write(
         self, queries: QueryRows, design: Design, influence: NDArray, names: tuple[str, ...], job: WriteJob
     ) -> list[StagedFile]:
         """Stage the influence rows of a chunk of sources."""
         with self._timed("write"):
-            return write_chunk(Lake(self._project.lake_root), queries, design, influence, names, job)
+            return write_chunk(Lake(self._settings.lake_root), queries, design, influence, names, job)
 
     def _recipe(self, data: TrainingSet, seed: int, recording: Path | None) -> Recipe:
-        return Recipe(self._project.task, self._project.training, data, seed, self._device, recording)
+        return Recipe(self._settings.task, self._settings.training, data, seed, self._device, recording)
 
     @contextmanager
     def _timed(self, job: str) -> Iterator[None]:
