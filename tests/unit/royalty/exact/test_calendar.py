@@ -8,6 +8,7 @@ from tribute.royalty.exact.calendar import (
     ends_accounting_period,
     month_after,
     month_number,
+    period_days,
 )
 
 
@@ -45,3 +46,10 @@ def test_calendar_quarters_and_years_begin() -> None:
     begun = [m for m in months if begins_accounting_period(m, "quarter")]
     assert begun == ["2026-01", "2026-04", "2026-07", "2026-10"]
     assert [m for m in months if begins_accounting_period(m, "year")] == ["2026-01"]
+
+
+def test_periods_are_months() -> None:
+    assert period_days("2026-12") == ("2026-12-01", "2027-01-01")
+    for bad in ("2026-13", "2026-1", "26-01", "2026-00", "october"):
+        with pytest.raises(ConfigError, match="YYYY-MM"):
+            period_days(bad)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.unit.royalty.terms.files import write
 from tribute.errors import RightsError
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.terms.agreements import read_agreements
@@ -29,12 +30,6 @@ EXPECTED = (
     ),
     Agreement("borealis", "JPY", threshold_minor=5000),
 )  # fmt: skip
-
-
-def write(folder: Path, text: str, name: str = "agreements.csv") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def test_rows_of_one_agreement_sum_up_its_advances(tmp_path: Path) -> None:

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.royalty.terms.files import write
 from tribute.errors import RightsError
 from tribute.royalty.terms.licences import SourceTerms, read_terms, spdx_problem, terms_findings, terms_json
 
 RSL = '<license><permits type="usage">ai-train</permits></license>'
-
-
-def write(folder: Path, text: str, name: str = "terms.csv") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def test_what_is_declared_is_kept_to_the_letter(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.unit.royalty.terms.files import write
 from tribute.errors import RightsError
 from tribute.royalty.terms import Publisher, read_rights
 
@@ -19,12 +20,6 @@ reuters,agency,2/3,2026-01-01,2027-01-01,LicenseRef-R
 atlas,agency,,,,
 """
 PEOPLE = "publisher_id,name\nthomson,Thomson Corp\nagency,The Agency\n"
-
-
-def write(folder: Path, text: str, name: str = "sources.csv") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def refusal(path: Path, people: Path | None = None) -> str:

@@ -8,7 +8,6 @@ import yaml
 from tests.projects import settings
 from tribute.config import SimulationSettings, load_project
 from tribute.errors import ConfigError
-from tribute.royalty.exact.calendar import period_days
 
 
 def write(folder: Path, **sections: object) -> Path:
@@ -91,13 +90,6 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert project.corpus.path == tmp_path / "corpus.jsonl"
     assert project.rights.sources == tmp_path / "sources.csv"
     assert project.lake_root == str(tmp_path / "tribute-data" / "lake")
-
-
-def test_periods_are_months() -> None:
-    assert period_days("2026-12") == ("2026-12-01", "2027-01-01")
-    for bad in ("2026-13", "2026-1", "26-01", "2026-00", "october"):
-        with pytest.raises(ConfigError, match="YYYY-MM"):
-            period_days(bad)
 
 
 def test_paths_are_relative_to_the_project_file(tmp_path: Path) -> None:

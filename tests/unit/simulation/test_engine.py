@@ -1,4 +1,6 @@
-"""Simulations in a narrow scope against a for-loop, and what they compute once for all trajectories."""
+"""Simulations in a narrow scope and with dropout, against a for-loop and real retraining."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings, TaskSettings
-from tribute.simulation import build_mode, build_schedule
+from tribute.simulation import build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
 from tribute.tasks import Classifier, Scope
 from tribute.training import Recipe
 
@@ -36,7 +38,7 @@ def clipped(gradient: torch.Tensor, square: torch.Tensor, largest: float | None)
 def scoped_by_hand(
     recipe: Recipe, own_P: torch.Tensor, weights_S: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The whole training, and beside it one whose parameters outside `own` (a mask) are the whole training's."""
+    """The whole training, and one whose parameters outside `own` (a mask) are the whole training's."""
     optimizer, largest = recipe.rule.optimizer, recipe.training.clip_norm
     theta, other = recipe.initial().theta, recipe.initial().theta
     slots, other_slots = optimizer.init(theta), optimizer.init(theta)
@@ -59,7 +61,7 @@ def mask(recipe: Recipe, scope: str) -> torch.Tensor:
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("scope", ["head", r"^0\."])
 @pytest.mark.parametrize("training", TRAININGS)
-def test_a_paired_simulation_moves_the_scope_alone_beside_the_whole_training(training: dict, scope: str) -> None:
+def test_a_paired_simulation_moves_the_scope_alone(training: dict, scope: str) -> None:
     recipe = small_recipe(epochs=2, **training)
     own_P = mask(recipe, scope)
     found = simulated(recipe, scope=scope)
@@ -174,3 +176,46 @@ def test_a_scoped_tangent_is_clipped_with_the_pull_on_parameters_outside_the_sco
     exact = simulated(recipe, start=start, mode="tangent", **settings).response_KP
     close = simulated(recipe, start=start, epsilon=1e-6, **settings).response_KP
     torch.testing.assert_close(close, exact, rtol=1e-4, atol=1e-8)
+
+
+def dropout_recipe() -> Recipe:
+    settings = TaskSettings(name="tests.unit.tasks.own_task:with_dropout", options={"features": 4})
+    return replace(small_recipe(momentum=0.5), task_settings=settings)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("mode", ["paired", "tangent"])
+def test_simulations_see_the_dropout_of_the_training(mode: str) -> None:
+    recipe = dropout_recipe()
+    final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3)).theta
+    torch.manual_seed(99)
+    settings = SimulationSettings(horizon=1.0, mode=mode)
+    schedule = build_schedule(recipe, settings, final)
+    found_mode = build_mode(
+        schedule, settings, torch.from_numpy(change_matrix(leave_one_out_units("abc"), 3)).double()
+    )
+    found = simulate(found_mode, found_mode.begin(recipe.initial()), 0)
+    torch.testing.assert_close(found.theta_P, final, rtol=1e-12, atol=1e-12)
+    if mode == "paired":
+        without = recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([0.0, 1.0, 1.0])).theta
+        torch.testing.assert_close(found.response_KP[0], final - without, rtol=1e-10, atol=1e-12)
+    else:
+        perturbed = [
+            recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([w, 1.0, 1.0])).theta
+            for w in (1 + 1e-5, 1 - 1e-5)
+        ]
+        torch.testing.assert_close(
+            found.response_KP[0], (perturbed[0] - perturbed[1]) / 2e-5, rtol=1e-5, atol=1e-7
+        )
+
+
+@pytest.mark.usefixtures("float64")
+def test_training_is_random_and_measuring_is_not() -> None:
+    recipe = dropout_recipe()
+    batch, _ = recipe.data.batch([0, 1, 2], recipe.device)
+    theta_P = recipe.initial().theta
+    assert not torch.equal(recipe.task.losses(theta_P, batch), recipe.task.losses(theta_P, batch))
+    torch.testing.assert_close(recipe.task.measure(theta_P, batch), recipe.task.measure(theta_P, batch))
+    state = torch.random.get_rng_state()
+    recipe.run(recipe.initial(), range(2), torch.ones(3))
+    assert torch.equal(state, torch.random.get_rng_state())

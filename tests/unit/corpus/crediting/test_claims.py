@@ -1,19 +1,15 @@
-"""Duplicates between the sources of a corpus: dates of claim, sources that are left out, examples of arrays."""
+"""Dates of claim decide which of two sources is credited for a duplicate."""
 
 from datetime import date, datetime
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.corpus.small import idx_settings, refusal, sentence, text_settings, write_jsonl
-from tribute.config import ArraysCorpusSettings, CreditingSettings
+from tests.unit.corpus.small import refusal, sentence, text_settings, write_jsonl
+from tribute.config import CreditingSettings
 from tribute.corpus import Duplicates, read_corpus, verify_inputs
 from tribute.corpus.crediting.claims import claim_date, read_claims
-from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.errors import CorpusChanged
 
 TEXTS = [sentence(n) for n in range(4)]
@@ -92,27 +88,3 @@ def test_days_of_every_kind() -> None:
 def test_an_unknown_way_of_crediting_is_refused() -> None:
     with pytest.raises(ValidationError, match="first_claimant"):
         CreditingSettings.model_validate({"credit": "last"})
-
-
-def test_examples_are_credited_once_to_the_last_bit(tmp_path: Path) -> None:
-    features = [[0.0, 1.0], [2.0, 3.0], [0.0, 1.0], [0.0, 1.0], [2.0, 3.0], [2.0, 3.5], [0.0, 1.0]]
-    table = {"source": list("aabbbcc"), "features": features, "label": [0, 1, 0, 1, 1, 1, 0]}
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table(table), path)
-    settings = ArraysCorpusSettings(kind="arrays", path=path, held_out=0)
-    corpus = read_corpus(settings)
-    assert [(each.source.source_id, each.tokens) for each in corpus.sources] == [("a", 2), ("b", 1), ("c", 1)]
-    assert corpus.duplicates == (Duplicates("b", "a", "exact", 2), Duplicates("c", "a", "exact", 1))
-    off = settings.model_copy(update={"duplicates": CreditingSettings(credit="off")})
-    assert [each.tokens for each in read_corpus(off).sources] == [2, 3, 2]
-
-
-def test_examples_of_the_earliest_claim_and_own_repetitions_stay() -> None:
-    one = {"features": np.ones((3, 2), np.float32), "labels": np.zeros(3, np.int64)}
-    kept, found = credit_examples_once({"a": one, "b": one}, {"b": date(2025, 1, 1)})
-    assert ([len(kept[s]["labels"]) for s in "ab"], found) == ([0, 3], (Duplicates("a", "b", "exact", 3),))
-
-
-def test_a_source_of_images_that_copies_everything_is_left_out(tmp_path: Path) -> None:
-    settings = idx_settings(tmp_path, ["b", "a", "c", "b", "a", "c"])
-    assert read_corpus(settings).duplicates == ()
