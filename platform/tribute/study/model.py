@@ -173,6 +173,10 @@ def _with_replicates(training: TrainingSettings, replicates: int | None) -> Trai
         return training
     if replicates < 1:
         raise ConfigError(f"replicates is {replicates}. Train under at least one seed")
+    if "replicates" in training.model_fields_set and training.replicates != replicates:
+        raise ConfigError(
+            f"replicates is {replicates}, training.replicates is {training.replicates}. Give replicates= alone"
+        )
     return training.model_copy(update={"replicates": replicates})
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from tribute.errors import MoneyError, RightsError
 from tribute.royalty.division import Claim, Policy, allocate_shares, parse_policy
 from tribute.royalty.exact import Money, allocate, parse_money
 from tribute.royalty.exact.text import exact_fraction
-from tribute.royalty.terms.rights import Right, RightsBook
 from tribute.study.plots import bars
 from tribute.study.table import Result, Row, number, percent
 from tribute.valuation import exact
@@ -21,9 +19,6 @@ from tribute.valuation.values import SourceValues
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-ANY_DAY = (date(2000, 1, 1), date(2000, 1, 2))
-"""Rights without dates hold on every day, and so on this one."""
 
 
 @dataclass(frozen=True)
@@ -202,19 +197,37 @@ def _claim(payee: str, row: Mapping[str, object], tokens: int) -> Claim:
 
 
 def _splits(source_ids: tuple[str, ...], rights: Mapping[str, str | Mapping[str, Any]] | None) -> Splits:
-    """Every publisher's part of every source."""
-    named = {source_id: source_id for source_id in source_ids} if rights is None else rights
-    unknown = sorted(set(named) - set(source_ids))
+    """Every publisher's part of every source; the parts of a source sum to 1."""
+    held = {source_id: source_id for source_id in source_ids} if rights is None else rights
+    unknown, missing = sorted(set(held) - set(source_ids)), sorted(set(source_ids) - set(held))
     if unknown:
         raise RightsError(f"rights name {unknown[0]!r}, which is no source. Sources: {', '.join(source_ids)}")
-    held = []
-    for source_id, who in named.items():
-        for publisher, part in ({who: 1} if isinstance(who, str) else who).items():
-            try:
-                held.append(Right(source_id, publisher, exact_fraction(part)))
-            except ValueError as problem:
-                raise RightsError(f"rights of source {source_id}, publisher {publisher}: {problem}") from None
-    return RightsBook(tuple(held), (), "rights").period_splits(*ANY_DAY, source_ids)
+    if missing:
+        raise RightsError(
+            f"rights name no publisher of {', '.join(missing)}. Give every source of the study a publisher, "
+            f"such as {{{missing[0]!r}: 'a-publisher'}}"
+        )
+    splits: Splits = {}
+    for source_id, who in sorted(held.items()):
+        parts = {who: Fraction(1)} if isinstance(who, str) else _parts(source_id, who)
+        splits |= {(source_id, publisher): part for publisher, part in sorted(parts.items())}
+    return splits
+
+
+def _parts(source_id: str, who: Mapping[str, Any]) -> dict[str, Fraction]:
+    parts = {}
+    for publisher, part in who.items():
+        try:
+            parts[publisher] = exact_fraction(part)
+        except ValueError as problem:
+            raise RightsError(f"rights of source {source_id}, publisher {publisher}: {problem}") from None
+    total = sum(parts.values(), Fraction(0))
+    if total != 1:
+        raise RightsError(
+            f"rights of source {source_id}: its parts {', '.join(map(str, parts.values())) or '(none)'} sum to "
+            f"{total}. Correct them, so that they sum to 1"
+        )
+    return parts
 
 
 def _money(pool: str) -> Money:

@@ -27,7 +27,7 @@ class Study(StudiedModel):
         task: how to build the model, what it is trained on and what is measured: see `tribute.Task`.
         by_source: source id to examples: columns by name, each [N, ...] with N examples of the source. Arrays,
             tensors, a `datasets.Dataset` or a data frame.
-        replicates: number of seeds to train under; by default `training.replicates`.
+        replicates: number of seeds to train under, 3 by default. `training` from a project file has it already.
         tokens: source id to its size; by default the size of the column `tokens`, else the number of examples.
         ray: True for workers of a local Ray, or the address of a cluster, whose nodes must all see `folder`.
 

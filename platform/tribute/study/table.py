@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from tribute.royalty.exact.text import short
+
 if TYPE_CHECKING:
     import pandas
 
 SHOWN = 20
 """Rows that are printed; a result with more says how many are left out."""
+
+COLUMNS, MIN_ID, MAX_HEADING = 80, 12, 20
+"""Characters: of a printed row, of an id that is cut to fit, and of a heading."""
 
 Row = dict[str, object]
 
@@ -42,13 +47,9 @@ class Result(ABC):
 
     def __str__(self) -> str:
         cells, more = _shown(self.cells())
-        names = list(cells[0]) if cells else []
-        width = {name: max(len(name), *(len(row[name]) for row in cells)) for name in names}
-        lines = [dict(zip(names, names, strict=True)), *cells]
-        body = [
-            "  ".join(_aligned(line[name], width[name], first=name == names[0]) for name in names)
-            for line in lines
-        ]
+        lines = _fitted(cells) if cells else []
+        width = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        body = ["  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])]) for line in lines]
         return "\n".join([self.title, *(line.rstrip() for line in body), *more])
 
     def __repr__(self) -> str:
@@ -84,5 +85,10 @@ def _text(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _aligned(text: str, width: int, *, first: bool) -> str:
-    return text.ljust(width) if first else text.rjust(width)
+def _fitted(cells: Sequence[dict[str, str]]) -> list[list[str]]:
+    """Headings and cells, with long ids cut in the middle, so that a terminal breaks no row if that can do it."""
+    headings = [short(name, MAX_HEADING) for name in cells[0]]
+    lines = [headings, *(list(row.values()) for row in cells)]
+    others = sum(2 + max(map(len, column)) for column in list(zip(*lines, strict=True))[1:])
+    room = max(COLUMNS - others, MIN_ID)
+    return [[short(line[0], room), *line[1:]] for line in lines]

@@ -6,7 +6,8 @@ import pytest
 import tribute
 from tests.digits import digits
 
-TRAINING = tribute.TrainingSettings(optimizer="sgd", learning_rate=0.1, batch_size=16, epochs=2, replicates=1)
+EACH_SEED = tribute.TrainingSettings(optimizer="sgd", learning_rate=0.1, batch_size=16, epochs=2)
+TRAINING = EACH_SEED.model_copy(update={"replicates": 1})
 TASK = tribute.Classifier(features=64, hidden=(8,))
 BY_SOURCE = digits({"a": 32, "b": 40, "c": 24})
 QUERIES = digits({"queries": 24}, first=1500)["queries"]

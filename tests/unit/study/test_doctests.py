@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tribute
-from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
+from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK
 
 
 class MyTask(tribute.Classifier):
@@ -19,7 +19,7 @@ class MyTask(tribute.Classifier):
 
 @pytest.mark.parametrize("name", [*sorted(set(tribute.__all__) - {"__version__"}), "tribute"])
 def test_examples_in_docstrings_run(study: tribute.Study, name: str) -> None:
-    names = {"tribute": tribute, "task": TASK, "by_source": BY_SOURCE, "queries": QUERIES, "training": TRAINING}
+    names = {"tribute": tribute, "task": TASK, "by_source": BY_SOURCE, "queries": QUERIES, "training": EACH_SEED}
     names |= {"study": study, "MyTask": MyTask, "torch": torch, "numpy": numpy}
     shown = tribute if name == "tribute" else getattr(tribute, name)
     [test] = doctest.DocTestFinder(recurse=False).find(shown, name, globs=names)

@@ -25,8 +25,9 @@ def test_a_source_can_be_split_between_publishers(values: tribute.Values) -> Non
 @pytest.mark.parametrize(
     ("rights", "message"),
     [
-        ({"a": "press", "b": "press"}, "source c has no right"),
-        ({"a": {"press": "1/3"}, "b": "press", "c": "press"}, "splits sum to 1/3"),
+        ({"a": "press"}, "rights name no publisher of b, c. Give every source of the study a publisher"),
+        ({"a": {"press": "1/3"}, "b": "press", "c": "press"}, r"source a: its parts 1/3 sum to 1/3\. Correct"),
+        ({"a": {}, "b": "press", "c": "press"}, r"source a: its parts \(none\) sum to 0"),
         ({"a": {"press": 1 / 3, "radio": 2 / 3}, "b": "press", "c": "press"}, "binary number"),
         ({"a": "x", "b": "x", "c": "x", "d": "x"}, "rights name 'd', which is no source"),
     ],

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import tribute
-from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
+from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
 from tribute.training import Trajectory
 
@@ -54,7 +54,7 @@ def test_other_examples_or_another_task_are_another_study(tmp_path: Path) -> Non
 
 def test_more_replicates_keep_those_that_are_there(tmp_path: Path) -> None:
     one = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
-    two = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path, replicates=2)
+    two = tribute.Study(TASK, BY_SOURCE, training=EACH_SEED, folder=tmp_path, replicates=2)
     one.train()
     [first] = one.replicates
     shutil.rmtree(one.runs.folder / "simulated", ignore_errors=True)
@@ -62,6 +62,11 @@ def test_more_replicates_keep_those_that_are_there(tmp_path: Path) -> None:
     two.train()
     assert Trajectory(first.trajectory.folder).path(first.steps).stat().st_mtime_ns == before
     assert [each.seed for each in two.replicates] == [0, 1]
+
+
+def test_two_numbers_of_replicates_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"replicates is 2, training\.replicates is 1\. Give replicates= alone"):
+        tribute.Study(TASK, BY_SOURCE, training=TRAINING, replicates=2)
 
 
 def test_precision_buys_retrains_until_all_sources_were_left_out(

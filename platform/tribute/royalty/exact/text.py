@@ -83,3 +83,11 @@ class NatsText:
         """A value of the data as the page shows it."""
         text = f"{Decimal(value):,.{self._decimals}f}"
         return (text.lstrip("-") if not text.strip("-0.,") else text).replace("-", "−")
+
+
+def short(label: str, characters: int) -> str:
+    """A label's beginning and end, so that long ids with one beginning stay apart."""
+    if len(label) <= characters:
+        return label
+    end = characters // 3
+    return f"{label[: characters - end - 1]}…{label[-end:]}"

@@ -40,6 +40,12 @@ class Verdict:
             return {}
         return _of_bundle(self.document) if isinstance(self.document, Bundle) else _of_statement(self.document)
 
+    @property
+    def unsigned_draft(self) -> bool:
+        """Whether the file is the statement of an open period."""
+        document = self.document
+        return isinstance(document, Statement) and document.status == "draft" and document.proof is None
+
     def as_json(self) -> str:
         """The verdict as an indented JSON object."""
         content: dict[str, Any] = {name: getattr(self, name) for name in ("file", "kind", "facts", "known_key")}
@@ -63,14 +69,27 @@ class Verdict:
         return [headline, *(f"  {name.replace('_', ' '):<14}{fact}" for name, fact in self.facts.items()), trust]
 
     def _problem_lines(self, max_problems: int) -> list[str]:
-        count = len(self.problems)
-        headline = (
-            f"DIFFERS: this {self.kind} is what was signed, but the project no longer holds what it rests on."
-            if self.compared
-            else f"DOES NOT HOLD: this {self.kind} is not what was signed, or does not add up."
-        )
+        problems = self.problems
+        if self.unsigned_draft:
+            problems = [each for each in problems if each.place not in ("status", "proof")]
+        count = len(problems)
         rest = [f"  and {count - max_problems} more; --json lists all"] if count > max_problems else []
-        return [headline, *(f"  {place}: {message}" for place, message in self.problems[:max_problems]), *rest]
+        found = [f"  {place}: {message}" for place, message in problems[:max_problems]]
+        return [self._headline(adds_up=not problems), *found, *rest]
+
+    def _headline(self, *, adds_up: bool) -> str:
+        if self.compared:
+            return (
+                f"DIFFERS: this {self.kind} is what was signed, but the project no longer holds what it rests on."
+            )
+        if not self.unsigned_draft:
+            return f"DOES NOT HOLD: this {self.kind} is not what was signed, or does not add up."
+        if not adds_up:
+            return "DOES NOT HOLD: this statement is an unsigned draft, and it does not add up."
+        return (
+            "NOT SIGNED: this statement is a draft of an open period. It adds up, but its amounts can still "
+            "change. Verify the final statement, which the payer signs when the period is closed."
+        )
 
 
 def verdict(file: Path, key: str | None = None, max_bytes: int = 2**28) -> Verdict:

@@ -9,6 +9,8 @@ from html import escape
 from math import ceil, floor, log10
 from typing import Literal, NamedTuple
 
+from tribute.royalty.exact.text import short
+
 PAID, UNPAID, INK, QUIET, GRID = "#5ba3bb", "#b9c3c9", "#1b2429", "#5b6870", "#e3e8ea"
 SHOWN = 24
 """Bars in a picture; the table has all."""
@@ -93,14 +95,6 @@ def bar_chart(bars: Sequence[Bar], title: str, name: str, width: float = 400) ->
     )
 
 
-def short(label: str, characters: int = _LABEL_CHARACTERS) -> str:
-    """A label's beginning and end, so that long ids with one beginning stay apart."""
-    if len(label) <= characters:
-        return label
-    end = characters // 3
-    return f"{label[: characters - end - 1]}…{label[-end:]}"
-
-
 def _marks(bars: Sequence[Bar], width: float) -> Iterator[Stroke | Block | Label]:
     low = min(0.0, *(float(bar.low) for bar in bars))
     high = max(0.0, *(float(bar.high) for bar in bars))
@@ -129,7 +123,7 @@ def _bar(bar: Bar, y: float, zero: float, end: float, low: float, high: float) -
     yield Stroke(left, y, right, y, INK, 0.9)
     yield Stroke(left, y - 3, left, y + 3, INK, 0.9)
     yield Stroke(right, y - 3, right, y + 3, INK, 0.9)
-    yield Label(_LABELS - 8, y + 3, short(bar.label), INK, "end")
+    yield Label(_LABELS - 8, y + 3, short(bar.label, _LABEL_CHARACTERS), INK, "end")
 
 
 def _element(mark: Stroke | Block | Label) -> str:

@@ -5,10 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from tribute.royalty.document import Statement
-from tribute.royalty.exact.text import one_line
+from tribute.royalty.exact.text import one_line, short
 from tribute.royalty.render import wording
 from tribute.royalty.render.account import AccountRow, account_rows, why_paid_differs
-from tribute.royalty.render.chart import short
 from tribute.royalty.render.record import RecordRow, records
 from tribute.royalty.render.rows import headings, line_rows, nats_text
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from tribute.errors import MoneyError
-from tribute.royalty.exact.text import NatsText, percent, plain, total
+from tribute.royalty.exact.text import NatsText, percent, plain, short, total
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,8 @@ def test_a_page_shows_the_same_decimals_everywhere() -> None:
     ]
     assert NatsText([])("0") == "0.000"
     assert NatsText([Decimal("123456.7")])("123456.7") == "123,457"
+
+
+def test_long_labels_keep_their_ends() -> None:
+    assert short("x" * 50 + "-1", 20) != short("x" * 50 + "-2", 20)
+    assert len(short("x" * 50, 20)) == 20

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.statements import POLICY, history, statements
+from tests.statements import POLICY, draft, history, statements
 from tests.unit.royalty.proof.forger import (
     Plain,
     canonical,
@@ -17,6 +18,7 @@ from tests.unit.royalty.proof.forger import (
 from tribute.royalty.proof.bundle import build_bundle, with_proofs
 from tribute.royalty.proof.findings import Problem
 from tribute.royalty.proof.signing import new_key
+from tribute.royalty.proof.verdict import verdict
 from tribute.royalty.proof.verify import check_bundle, check_statement, verify_bundle, verify_statement
 
 PEM, PUBLIC = new_key()
@@ -46,6 +48,19 @@ def test_months_under_all_kinds_of_terms_hold() -> None:
         assert [check_statement(statement, PUBLIC) for statement in with_proofs(bundle, month)] == [[]] * len(
             month
         )
+
+
+def test_a_draft_is_not_signed_and_only_its_sums_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "draft.json"
+    file.write_bytes(draft().canonical())
+    found = verdict(file)
+    assert [each.place for each in found.problems] == ["status", "proof"]
+    assert found.as_text().startswith("NOT SIGNED: this statement is a draft of an open period. It adds up")
+    assert "DOES NOT HOLD" not in found.as_text()
+    file.write_bytes(draft(amount="7,916.68 EUR").canonical())
+    headline, *problems = verdict(file).as_text().splitlines()
+    assert headline == "DOES NOT HOLD: this statement is an unsigned draft, and it does not add up."
+    assert [line.split(":")[0] for line in problems] == ["  amount"]
 
 
 def test_an_empty_period_holds() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.statements import AURORA, RECOUNTED, account, alone, draft, drafts, revised, settled
 from tribute.errors import MoneyError
 from tribute.royalty.exact.findings import Finding
-from tribute.royalty.render.chart import Bar, bar_chart, short
+from tribute.royalty.render.chart import Bar, bar_chart
 from tribute.royalty.render.html import render_html, render_report
 
 STATEMENTS = drafts(main=1_000_000)
@@ -151,8 +151,3 @@ def test_a_chart_draws_the_first_bars_and_counts_the_rest() -> None:
     svg = bar_chart([bar] * 30, "Title", "name")
     assert svg.count(">a $x$ b</text>") == 24
     assert "6 more are in the table" in svg
-
-
-def test_long_labels_keep_their_ends() -> None:
-    assert short("x" * 50 + "-1", 20) != short("x" * 50 + "-2", 20)
-    assert len(short("x" * 50, 20)) == 20
