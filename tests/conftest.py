@@ -1,4 +1,4 @@
-"""Numerics run on one thread and deterministically; the demo runs once; what hangs is ended and named."""
+"""Numerics run on one thread and deterministically; the demo runs once; a test that hangs is ended and named."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Folders that are made once for a whole test run, whichever of its processes comes first."""
+"""Folders that are made once for a whole test run, by the first of its processes."""
 
 import os
 import shutil

@@ -18,7 +18,7 @@ ATTEMPTS = 60
 
 
 class Lake:
-    """Tables under one folder or URI; cheap to make, holds no open files, and travels to workers.
+    """Tables under one folder or URI. It is cheap to create, holds no open files and can be pickled.
 
     Args:
         root: the lake's folder, made by the first write, or a URI such as `s3://bucket/lake`.

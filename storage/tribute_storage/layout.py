@@ -19,7 +19,7 @@ from tribute_storage.schemas import order_of, tile_of
 
 ROW_GROUP = 1_000_000
 MIN_TILE_ROWS = 16_384
-"""Fewest rows of a row group in a table that is cut into tiles; the last group of a file may have fewer."""
+"""Minimum rows of a row group in a table that is cut into tiles. The last group of a file may have fewer."""
 FLOAT32_BITS = 24
 
 
@@ -63,7 +63,7 @@ def row_groups(table: str, rows: pa.Table) -> Iterator[pa.Table]:
 
 
 def _ranks(values: pa.ChunkedArray) -> NDArray[np.int32]:
-    """The place of every value among the distinct ones, from 0."""
+    """The rank of every value among the distinct values, from 0."""
     encoded = values.combine_chunks().dictionary_encode()
     rank = pc.rank(encoded.dictionary, sort_keys="ascending", tiebreaker="first").to_numpy()
     return (rank - 1).astype(np.int32)[encoded.indices.to_numpy()]
@@ -87,7 +87,7 @@ def _cuts(counts: NDArray[np.int64]) -> list[int]:
 
 
 def _compacted(group: pa.Table) -> pa.Table:
-    """The group with no text in its dictionaries that it does not use: a file would keep them all."""
+    """The group without unused text in its dictionaries, which the file would otherwise keep."""
     for index, field in enumerate(group.schema):
         if pa.types.is_dictionary(field.type):
             encoded = group[field.name].combine_chunks()
@@ -105,7 +105,7 @@ def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _rounded(rows: pa.Table) -> pa.Table:
-    """The rows with every column that keeps fewer bits than a float32 has rounded away from zero to those."""
+    """The rows, with the columns that keep fewer bits than a float32 rounded away from zero to that many bits."""
     for index, field in enumerate(rows.schema):
         bits = bits_of(field)
         if bits is not None:
@@ -122,5 +122,5 @@ def _keep(values: pa.FloatArray, bits: int) -> pa.FloatArray:
 
 
 def _leaf(field: pa.Field) -> str:
-    """A column as Parquet names it: what a list holds is a column inside it."""
+    """A column's name in Parquet. The elements of a list are a column inside it."""
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name

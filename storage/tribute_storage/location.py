@@ -92,7 +92,7 @@ class Location:
         self._store.delete_file(self._key(name))
 
     def open_to(self, connection: "duckdb.DuckDBPyConnection") -> None:
-        """Let a DuckDB connection read files here; needs no extension."""
+        """Let a DuckDB connection read files here. It needs no extension."""
         if self.remote:
             connection.register_filesystem(_reader(self.uri.partition("://")[0], self._store))
 
@@ -104,7 +104,7 @@ class Location:
         return self.path(name).partition("://")[2] if self.remote else self.path(name)
 
     def __reduce__(self) -> tuple[type["Location"], tuple[str]]:
-        """Travel as the name alone: connections stay where they are."""
+        """Pickle only the name, without open connections."""
         return Location, (self.uri,)
 
 

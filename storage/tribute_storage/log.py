@@ -28,11 +28,11 @@ COMPACTION = "tribute compaction"
 UNTIMED = 1
 """The number of every run's transaction in version 1 of the lake; today it is the time."""
 KEPT = {"delta.logRetentionDuration": "interval 3650 days"}
-"""Who committed what and when is kept as long as books are."""
+"""Commits are kept as long as accounting records are."""
 
 
 class TableLog:
-    """One table of the lake; knows nothing of what its rows mean.
+    """One table of the lake, independent of the meaning of its rows.
 
     Raises:
         LakeError: the lake has no such table.

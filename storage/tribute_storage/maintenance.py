@@ -18,10 +18,10 @@ from tribute_storage.schemas import SCHEMAS, version_of
 from tribute_storage.staging import NAME, StagedFile
 
 PATIENCE_S = 120
-"""How long a compaction waits for a moment between other commits."""
+"""Longest wait of a compaction for a moment between other commits."""
 
 TARGET_ROWS = 2_000_000
-"""Files are joined until they hold about this many rows: what a compaction keeps in memory at once."""
+"""Rows of a joined file, approximately. A compaction holds this many in memory."""
 
 LOGGED = re.compile(rf"{FOLDER}/(?!.*#\d+$).*")
 """Files of the log; a name that ends in # and a number is one that deltalake had not finished."""
@@ -142,7 +142,7 @@ def _outdated(table: str, file: StagedFile) -> bool:
 
 
 def _newer(table: str, file: StagedFile) -> bool:
-    """Whether a later release wrote it: this one would drop the columns that it does not know."""
+    """Whether a later release wrote the file. This release would drop its new columns."""
     named = NAME.fullmatch(file.path)
     return named is not None and int(named[1] or 1) > version_of(table)
 
@@ -150,7 +150,7 @@ def _newer(table: str, file: StagedFile) -> bool:
 def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
     """Commit the joined file; False if another compaction has replaced one of the group already.
 
-    The commit may not be rebased (see `TableLog.replace`), so it waits for a moment in which nobody else commits.
+    The commit may not be rebased (see `TableLog.replace`), so it waits until no other process commits.
     """
     joined: StagedFile | None = None
     snapshot, deadline = log.snapshot(), time.monotonic() + PATIENCE_S

@@ -21,9 +21,9 @@ from tribute_storage.schemas import schema_of
 
 NO_EVENTS = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"
 BATCH = 10_000
-"""Events in one commit, at most."""
+"""Most events in one commit."""
 PRECEDENCE = ("time", "content_sha256", "customer_id", "weight", "inclusion_probability", "content_json")
-"""Of the events of a query the first in this order counts, empty values last; as in the view `usage`."""
+"""The order of a query's events, empty values last. The first one counts, as in the view `usage`."""
 SEEN = """
 WITH seen AS (
     SELECT query_id, content_sha256, false AS known FROM incoming
@@ -117,7 +117,7 @@ def _with_period(events: pa.Table) -> pa.Table:
 
 
 def _named(rows: pa.Table) -> tuple[str, pa.Table]:
-    """A batch's run id, the hash of its content whatever the order of events, and its rows."""
+    """A batch's run id, the hash of its content (independent of the order of events), and its rows."""
     moments = rows["time"].cast(pa.int64()).to_pylist()
     content = [moments, *(rows[name].to_pylist() for name in ("query_id", *PRECEDENCE[1:]))]
     run_id = f"usage-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""Rooms that can be walked: narrow folders, short classes, no way back to where an import came from."""
+"""Packages stay small: narrow folders, short classes, no import circles."""
 
 import ast
 from collections import Counter

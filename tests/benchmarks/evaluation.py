@@ -1,11 +1,11 @@
-"""Every read-out and estimator, judged by real retraining beside simple guesses: quality against cost.
+"""Every read-out and estimator and simple baselines, compared with real retraining: quality and cost.
 
 - MNIST `thousand`: 1,000 examples of 20 label-skewed sources, MLP 784-128-64-10, ReLU, 50 epochs of SGD .02 with
   momentum .9; MNIST `smooth` and `rough` as in the benchmark `simulation`.
 - Truth: retraining without every source, and without random halves and tenths of the sources, under the first own
   seed and under others, on queries that nothing was tuned on. The distilled head learns from other queries.
 - The cost of a query by every exact read-out at 20, 200 and 2,000 sources.
-- The demo's transformer: what `tribute evaluate` says of it, and how long that takes.
+- The demo's transformer: the result of `tribute evaluate`, and its time.
 - Months of distilled read-outs (`distilled.py`).
 
 Legend: Q figure queries, T tuning queries, S sources, M removals, R replicates.
@@ -241,7 +241,7 @@ def query_costs(world: World) -> dict[str, object]:
 
 
 def show(setting: str, result: dict[str, object]) -> None:
-    """The table, and its picture beside the figures."""
+    """The table, and its picture next to the figures."""
     table = Table(title=setting, title_justify="left")
     names = ("LDS ½ other", "½ same", "⅒ other", "⅒ same", "LSO", "mis. pool", "prepare", "query")
     keys = (*RANKED, "misallocated_pool", "prepare_in_trainings", "query_in_forwards")
@@ -264,7 +264,7 @@ def show(setting: str, result: dict[str, object]) -> None:
 
 
 def judge_demo(folder: Path) -> dict[str, object]:
-    """What `tribute evaluate` says of the demo, how long it took, and the page it ends with."""
+    """The result of `tribute evaluate` on the demo, its time, and its page."""
     path = folder / "project.yaml"
     timed_run([*tribute(), "demo", "--folder", str(path.parent), "--period", PERIOD])
     seconds, _ = timed_run([*tribute(), "evaluate", str(path), "--period", PERIOD, "--estimators", "all"])

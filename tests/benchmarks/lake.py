@@ -1,4 +1,4 @@
-"""100 million influences: written by several processes, committed once, asked three questions beside bare DuckDB.
+"""100 million influences: written by several processes, committed once, queried, compared with plain DuckDB.
 
 - A month of 50,000 queries and 200, 1,000 and 2,000 sources is staged by jobs of 64 sources, as the scheduled job
   does it. Every step runs in a process of its own, whose greatest resident memory is reported.
@@ -254,7 +254,9 @@ def measure(folder: Path) -> dict[str, Any]:
 
 def show(figures: dict[str, Any]) -> None:
     """The figures as tables."""
-    asked = Table(title=f"Questions to {figures['rows']:,} influences, beside bare DuckDB", title_justify="left")
+    asked = Table(
+        title=f"Questions to {figures['rows']:,} influences, compared with plain DuckDB", title_justify="left"
+    )
     for name in ("question", "seconds", "ratio", "ratio with opening"):
         asked.add_column(name, justify="right")
     for name, ratio in figures["ratio_to_bare_duckdb"].items():

@@ -195,7 +195,7 @@ def peak_memory(path: Path, budget_gib: float) -> dict[str, float]:
 
 
 def chaos(folder: Path) -> dict[str, object]:
-    """What `chaos.py` says of 40 sources."""
+    """The result of `chaos.py` on 40 sources."""
     path = write_mnist_project(
         folder / "chaos",
         "smooth",

@@ -1,4 +1,4 @@
-"""Settling 10 million attributed queries for 1,000 publishers, beside the SQL aggregation that it rests on.
+"""Settling 10 million attributed queries for 1,000 publishers, compared with the SQL aggregation that it rests on.
 
 - The month of `settle_rows` is valued and settled by the calls that `tribute run` makes. The aggregation
   (`source_sums`) is timed inside of them; the ratio is all of it (aggregation, intervals, valuation rows,

@@ -137,7 +137,7 @@ def judge_mode(
 
 
 def judge_default(worlds: list[World], parts: list[list[dict[str, Found]]]) -> dict[str, float]:
-    """The default beside three real retrains of everything, token counts and the truth's noise; mean of splits."""
+    """The default, three real retrains of everything, token counts and the truth's noise; mean over splits."""
     rows = []
     for world, found in zip(worlds, parts, strict=True):
         own, truth_TS = found[: len(OWN)], totals(found[len(OWN) :], RETRAINED.name)

@@ -1,7 +1,7 @@
 """The spine: what the demo costs, and whether its shares are nearer to real retraining than simple shares are.
 
 1. `tribute demo` from an empty folder: seconds and peak memory of the whole process tree.
-2. The demo's paid shares beside equal and token-count shares, against real leave-one-source-out retraining of
+2. The demo's paid shares, equal shares and token-count shares, against real leave-one-source-out retraining of
    the same model under other seeds, on the same queries.
 """
 

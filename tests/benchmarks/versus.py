@@ -1,4 +1,4 @@
-"""Each peer beside tribute's version of its method, and beside its best at the same cost, on the same queries.
+"""Each peer, tribute's version of its method, and tribute's best at the same cost, on the same queries.
 
 Legend: Q queries, S sources, M removals.
 """

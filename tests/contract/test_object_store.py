@@ -1,4 +1,4 @@
-"""What is asked of a lake in an object store beyond its tables: SQL, races, published files, events of use."""
+"""A lake in an object store: SQL, concurrent commits, published files, usage events."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every table of the lake keeps, in a folder and in an object store."""
+"""The contract of every table of the lake, in a folder and in an object store."""
 
 import time
 from datetime import UTC, datetime, timedelta

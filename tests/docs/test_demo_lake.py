@@ -1,4 +1,4 @@
-"""The lake's commands on the demo: what they explain, keep and publish."""
+"""The lake's commands on the demo: schema, upkeep, published files."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Measured figures: each page shows what a committed file says, and each file says where it was measured."""
+"""Measured figures: each page shows those of a committed file, and each file names its machine."""
 
 import json
 import re

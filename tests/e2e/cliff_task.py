@@ -1,4 +1,4 @@
-"""A task that one source alone holds in a bowl: without it, training runs off a cliff."""
+"""A task whose training diverges without one of its sources."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Closing for good: once, whatever dies; proven; corrected by versions whose difference the next month carries."""
+"""Closing is final: it happens once despite crashes, is proven, and is corrected by later versions."""
 
 import json
 from pathlib import Path

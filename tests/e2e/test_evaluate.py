@@ -50,7 +50,7 @@ def figures(project: Project, run_id: str) -> dict:
     return json.loads(content)
 
 
-def beside(once: tuple[Project, str], **sections: object) -> Path:
+def copied_with(once: tuple[Project, str], **sections: object) -> Path:
     """Other settings for the same working folder, which holds the training and the bank of retrains."""
     path = once[0].workdir.parent / "project.yaml"
     other = path.with_name("other.yaml")
@@ -144,7 +144,7 @@ def test_a_second_evaluation_changes_nothing_and_retrains_nothing(once: tuple[Pr
 def test_the_bank_serves_another_simulation_of_the_same_training(once: tuple[Project, str]) -> None:
     simulation = settings()["simulation"] | {"horizon": 0.5}
     small = EVALUATION | {"seeds": 1, "estimators": ["nearest"]}
-    project, run_id, new = evaluated(beside(once, simulation=simulation, evaluation=small))
+    project, run_id, new = evaluated(copied_with(once, simulation=simulation, evaluation=small))
     retrains = figures(project, run_id)["retrains"]
     assert new and run_id != once[1]
     assert retrains["new"] <= 4  # brittle sets follow the simulation's own ranking
@@ -186,7 +186,7 @@ def test_statements_of_a_simulation_that_was_not_judged_say_so(finished: Project
 )
 def test_coalitions_and_groups_are_judged_too(once: tuple[Project, str], simulation: dict, payees: int) -> None:
     small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["for_value"]}
-    project, run_id, _ = evaluated(beside(once, simulation=simulation, evaluation=small))
+    project, run_id, _ = evaluated(copied_with(once, simulation=simulation, evaluation=small))
     found = figures(project, run_id)
     assert found["payees"] == payees  # publishers, or the groups themselves
     assert found["brittleness"] == []
@@ -210,7 +210,7 @@ def test_too_few_queries_are_refused_before_any_retraining(finished: Project) ->
 
 def test_an_estimator_that_fails_late_costs_its_own_row_alone(once: tuple[Project, str]) -> None:
     late = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["gradient_dot", "for_value"]}
-    project = load_project(beside(once, evaluation=late))
+    project = load_project(copied_with(once, evaluation=late))
     run_id = estimator_run(project, "gradient_dot").run_id
     file = next((project.artifacts / run_id).glob("replicate-0/units-*.safetensors"))
     kept = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Usage that is ingested is paid exactly as usage in a file, however it came in; what comes late is paid anew."""
+"""Ingested usage is paid exactly as usage in a file, in any order; late events are paid later."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What a bundle rests on: complete, hashed again at any later time, and rebuilt byte for byte."""
+"""Inputs of a bundle: complete, hashed again at any later time, and rebuilt byte for byte."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Every way to simulate, through the whole chain: what the lake holds afterwards is what the settings say."""
+"""Every mode of simulation through the whole chain: the lake holds what the settings ask for."""
 
 import json
 import shutil

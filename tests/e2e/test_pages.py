@@ -1,4 +1,4 @@
-"""Pages as a person sees them: opened in a browser, printed on one sheet."""
+"""Pages in a browser and in print."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Months in which nothing was asked: valued at nothing, divided by the fallback, and accounts go on."""
+"""Months without queries: no value, a division by the fallback, and accounts that continue."""
 
 import json
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The whole chain: exact money, idempotence, and death at every stage."""
+"""The whole chain: exact money, idempotence, and a kill at every stage."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The service on real Ray Serve: what it attributes over HTTP is what the batch job finds."""
+"""The service on real Ray Serve attributes over HTTP as the batch job does."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What MLflow holds of a finished run."""
+"""The MLflow record of a finished run."""
 
 import mlflow
 

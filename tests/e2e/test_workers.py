@@ -1,4 +1,4 @@
-"""What a Ray worker started from the repository root finds, and what happens when one dies."""
+"""Imports of a Ray worker started from the repository root, and recovery when a worker dies."""
 
 import importlib.util
 import os

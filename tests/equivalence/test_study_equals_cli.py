@@ -1,4 +1,4 @@
-"""The front door of Python and that of the command line give the same shares, to the last digit."""
+"""The Python API and the command line give the same shares, to the last digit."""
 
 import json
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The same inputs give the same statements, byte for byte; and what they say is what paper and pencil give."""
+"""The same inputs give the same statements, byte for byte, with the amounts that were worked out by hand."""
 
 import json
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Any sequence of commits, crashes, compactions and deletions leaves what an in-memory model says."""
+"""Any sequence of commits, crashes, compactions and deletions leaves the state of an in-memory model."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""The files of deploy/ fit what they configure."""
+"""The files of deploy/ match the service that they configure."""
 
 from importlib import import_module
 from pathlib import Path

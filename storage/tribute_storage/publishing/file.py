@@ -41,7 +41,7 @@ def file_name(publisher: str | None) -> str:
 
 @contextmanager
 def building_in(folder: Path) -> Iterator[Path]:
-    """A private folder to build in, for this process alone; what a killed one left there is deleted.
+    """A private build folder for this process. Files that a killed process left there are deleted.
 
     Raises:
         LakeError: another process is building there.

@@ -1,4 +1,4 @@
-"""DuckDB files to give away: one for the operator, and one per publisher that holds its rows and no others."""
+"""DuckDB files for readers: one for the operator, and one per publisher with its own rows only."""
 
 from collections.abc import Callable, Sequence
 from itertools import count

@@ -41,7 +41,7 @@ CREATE OR REPLACE TEMP TABLE sums AS
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, lake: Lake, period: str | None) -> None:
-    """Make what all readers' queries need, once: runs with their times, rights in force, queries of the month.
+    """Create the tables that all readers' queries share: runs with times, rights in force, queries of the month.
 
     Queries are published under pseudonyms: hashes with a key that never leaves the lake, the random id that Delta
     gave the table of queries when it was made. So they stay the same from one publishing to the next.
@@ -52,13 +52,13 @@ def prepare(connection: duckdb.DuckDBPyConnection, lake: Lake, period: str | Non
 
 
 def turn_to(connection: duckdb.DuckDBPyConnection, publisher: str, period: str | None) -> None:
-    """Make what the queries of one publisher need: its sources, by month and by run."""
+    """Create the tables that one publisher's queries need: its sources, by month and by run."""
     holds = HOLDS_EVER if period is None else HOLDS.format(month=literal(period))
     connection.execute(OF_READER.format(reader=literal(publisher), holds=holds))
 
 
 def rows_of(table: str, publisher: str | None, period: str | None) -> str:
-    """SQL for a table's rows as a publisher, or the operator (None), sees them, in an order of their own."""
+    """SQL for the rows of a table that a publisher, or the operator (None), sees, in a fixed order."""
     if publisher is None:
         return f'SELECT t.* FROM memory.main."{table}" t WHERE {_month(table, period)} ORDER BY ALL'
     rule, known = RULES[table], columns_at(table, RULES[table].examined)

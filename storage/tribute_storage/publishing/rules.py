@@ -137,4 +137,4 @@ MONTHS = {
     "predicted": "t.run_id IN (SELECT run_id FROM asked)",
     "estimates": "t.run_id IN (SELECT run_id FROM asked)",
 }
-"""How rows without a period belong to one: by their queries; `asked` holds those of the published month."""
+"""Rows without a period belong to that of their queries; `asked` holds the queries of the published month."""

@@ -42,7 +42,7 @@ class Macro(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name alone."""
+        """The name without parameters."""
         return self.call.partition("(")[0]
 
 

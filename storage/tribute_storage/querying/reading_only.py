@@ -163,7 +163,7 @@ def _parts(tree: Any) -> Iterator[dict[str, Any]]:
         elif isinstance(part, dict):
             yield part
             call = part.get("function") if part.get("type") == "TABLE_FUNCTION" else None
-            if isinstance(call, dict):  # its name is a table function's, judged with `part`; the rest is as ever
+            if isinstance(call, dict):  # a table function: its name is checked with `part`
                 part = part | {"function": [value for key, value in call.items() if key != "class"]}
             waiting.extend(part.values())
 

@@ -1,4 +1,4 @@
-"""Every table, view and macro of the lake, with the meaning of its columns."""
+"""Every table, view and macro of the lake, with the documentation of its columns."""
 
 import pyarrow as pa
 

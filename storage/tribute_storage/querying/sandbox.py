@@ -1,4 +1,4 @@
-"""Untrusted SQL in a process of its own, which the kernel limits and the parent may kill.
+"""Untrusted SQL in a separate process. The kernel limits it, and the parent can kill it.
 
 DuckDB has no time limit, and a long function call cannot be interrupted. A process can be killed.
 The request goes to the child as JSON on stdin, the answer comes back as an Arrow stream on stdout.
@@ -48,7 +48,7 @@ Opener = Callable[..., duckdb.DuckDBPyConnection]
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one query may take.
+    """Resource limits of one query.
 
     Attributes:
         seconds: wall-clock time from the start of its process to the end of its answer.
@@ -73,14 +73,14 @@ class Limits:
 
     @property
     def too_slow(self) -> LakeError:
-        """The error at the limit of time."""
+        """The error for a query that exceeds the time limit."""
         return LakeError(
             f"The query ran longer than {self.seconds:g} s and was stopped. Narrow it down, or raise --timeout."
         )
 
     @property
     def too_much(self) -> LakeError:
-        """The error at the limit of memory."""
+        """The error for a query that exceeds the memory limit."""
         return LakeError(
             f"The query needed more than {self.memory_gib:g} GiB of memory and was stopped. Narrow it down, or "
             "raise --memory."
@@ -116,7 +116,7 @@ def run(opener: Opener, arguments: list[Any], sql: str, limits: Limits) -> pa.Ta
 
 
 def fence(connection: duckdb.DuckDBPyConnection, readable: dict[str, str], limits: Limits) -> None:
-    """Limit what statements on `connection` can reach and take; for good, since its settings are locked.
+    """Limit the files and resources of statements on `connection`, and lock its settings.
 
     Args:
         readable: SQL lists of paths for DuckDB's settings `allowed_paths` or `allowed_directories`.
@@ -145,14 +145,14 @@ def answer_one() -> NoReturn:
         os._exit(1)
     limits = Limits(**request["limits"])
     answer = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints does not print into the answer
+    os.dup2(2, 1)  # printed text must not enter the answer
     opener = getattr(importlib.import_module(request["module"]), request["opener"])
     _limit_process(limits)
     try:
         _answer(opener(*request["arguments"], limits), request["sql"], answer)
     except (LakeError, MemoryError, duckdb.Error, pa.ArrowException, OSError) as error:
         _complain(error)
-    os._exit(0)  # no tidying up: the process is at its limits
+    os._exit(0)  # skip clean-up, because the process may be at its limits
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, sql: str, sink: IO[bytes]) -> None:
@@ -185,7 +185,7 @@ def _die_with_parent() -> None:
 
 
 def _limit_process(limits: Limits) -> None:
-    """Limits of the kernel; those that this platform does not have are left to DuckDB's own."""
+    """Set the kernel's limits. Where the platform lacks one, DuckDB's own limit applies."""
     seconds = math.ceil(limits.seconds * THREADS) + 10
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     wanted = {"RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0, "RLIMIT_CPU": seconds}
@@ -220,7 +220,7 @@ def _forbid_changes() -> None:
 def _exchange(
     child: "subprocess.Popen[bytes]", request: bytes, deadline: float, limits: Limits
 ) -> tuple[bytearray, bytearray]:
-    """Send the request and gather both outputs, never more than the limits allow."""
+    """Send the request and collect both outputs, up to the limits."""
     assert child.stdin and child.stdout and child.stderr
     answer, complaint = bytearray(), bytearray()
     os.set_blocking(child.stdin.fileno(), False)

@@ -1,4 +1,4 @@
-"""Anyone's SQL over the lake: one statement that reads, within limits, in a process of its own."""
+"""Untrusted SQL over the lake: one read-only statement, with resource limits, in a separate process."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def connect(root: Path | str, *tables: str, as_of: str | None = None) -> duckdb.
         as_of: see `committed_files`.
     """
     connection = connect_files(root, committed_files(root, as_of, tables or tuple(SCHEMAS)))
-    # DuckDB's own choice is a folder in whatever folder the user happens to be in.
+    # By default, DuckDB would use a folder in the current directory.
     spilled = Path(tempfile.gettempdir(), f"tribute-{os.getuid()}")
     connection.execute(f"SET temp_directory = {literal(str(spilled))}")
     return connection
@@ -105,7 +105,7 @@ def literals(texts: list[str]) -> str:
 
 
 def _view(location: Location, table: str, paths: list[str]) -> str:
-    """The table as its newest schema has it: what a file's own version lacks is empty."""
+    """The table in its newest schema. Columns that a file's version lacks are empty."""
     groups: dict[frozenset[str], list[str]] = {}
     for path in paths:
         groups.setdefault(_columns(location, table, path), []).append(path)

@@ -1,4 +1,4 @@
-"""Tables of use: what was asked, and how much each source helped."""
+"""Tables of attribution: queries, and the influence of each source on them."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""Tables of the corpus: what was read."""
+"""Tables of the corpus: sources and documents."""
 
 import pyarrow as pa
 

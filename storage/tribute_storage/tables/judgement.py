@@ -1,4 +1,4 @@
-"""Tables of evaluation: how far the values can be trusted."""
+"""Tables of evaluation: the accuracy of the values."""
 
 import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""Tables of money: who holds rights, what sources are worth, what is paid."""
+"""Tables of money: rights, values of sources, statements."""
 
 import pyarrow as pa
 

@@ -85,7 +85,7 @@ def _products(
 
 
 def _scored(job: Job, method: str, models: int, attribute: Callable[[TensorDataset], Tensor]) -> Scored:
-    """Dattri differentiates by torch.func; without `no_grad`, torch would keep a graph beside it."""
+    """Dattri differentiates by torch.func; without `no_grad`, torch would also keep a graph."""
 
     def score(queries: TensorDataset) -> Tensor:
         with torch.no_grad():

@@ -23,7 +23,7 @@ def main(job_path: Path, out: Path) -> None:
     job, scores, rows = Job.read(job_path), {}, []
     for peer in (trak_models, kronfluence_ekfac, dattri_methods):
         for found in peer.methods(job):
-            forward = job.forward_seconds()  # beside the method, since processors change their pace
+            forward = job.forward_seconds()  # next to the method, because processors change their pace
             scores[f"score_NQ_{len(rows)}"] = found.score_NQ.numpy()
             rows.append(
                 {

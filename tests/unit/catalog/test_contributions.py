@@ -1,4 +1,4 @@
-"""What every query and every customer gave: it sums to the attribution, under caps and with failed replicates."""
+"""Contributions of queries and customers sum to the attribution, under caps and with failed replicates."""
 
 import math
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Usage events in the lake: each query once, whoever sends what, how often, in which order and when."""
+"""Usage events in the lake: each query counts once, independent of sender, repetition, order and time."""
 
 import multiprocessing
 import tempfile

@@ -1,4 +1,4 @@
-"""Run ids follow what determines a stage, and nothing else."""
+"""Run ids depend on the inputs of a stage, and on nothing else."""
 
 from pathlib import Path
 

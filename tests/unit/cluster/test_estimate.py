@@ -1,4 +1,4 @@
-"""What an estimator raises on a worker names it."""
+"""Errors of an estimator on a worker name the estimator."""
 
 import pytest
 

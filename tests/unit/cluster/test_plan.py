@@ -1,4 +1,4 @@
-"""How work is cut."""
+"""Division of work into chunks."""
 
 import pytest
 

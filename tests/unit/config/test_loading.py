@@ -1,4 +1,4 @@
-"""`project.yaml`: what is refused, and how it is said."""
+"""`project.yaml`: refused settings, and their error messages."""
 
 from pathlib import Path
 
@@ -69,12 +69,12 @@ def test_a_further_estimate_takes_over_what_its_mode_understands(
     assert {name: getattr(further, name) for name in found} == found
 
 
-def test_what_an_estimator_beside_others_may_be_combined_with(tmp_path: Path) -> None:
+def test_what_an_estimator_may_be_combined_with(tmp_path: Path) -> None:
     project = load_project(write(tmp_path, **TRAK))
     assert project.simulation == SimulationSettings(mode="trak", options={"models": 2}, memory_gib=3.0)
     load_project(write(tmp_path, **TRAK, training={"checkpoint": "model.safetensors"}))
-    beside = {"estimates": [{"mode": "paired"}]}
-    load_project(write(tmp_path, **TRAK, calibration=beside, readout={"method": "jvp"}))
+    calibration = {"estimates": [{"mode": "paired"}]}
+    load_project(write(tmp_path, **TRAK, calibration=calibration, readout={"method": "jvp"}))
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

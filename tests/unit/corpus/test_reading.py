@@ -1,4 +1,4 @@
-"""Corpora of every kind: what is read, what is held out, and what is refused."""
+"""Corpora of every kind: training text, held-out text, and refused input."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Snapshots give back what was written, and a killed write is none."""
+"""Snapshots return the written content; an interrupted write leaves no snapshot."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Guesses without a model."""
+"""Baselines without a model."""
 
 import numpy as np
 

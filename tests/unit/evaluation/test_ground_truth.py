@@ -1,4 +1,4 @@
-"""What retraining lost, from retrains some of which diverged."""
+"""Losses in retraining, from retrains some of which diverged."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Money commands run in this process, and a lake that holds statements and nothing else."""
+"""Runs money commands in this process, on a lake that holds only statements."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command line as a whole: version, groups of commands, help that teaches."""
+"""The command line: version, groups of commands, help."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""What people read while a run works."""
+"""Progress messages of a run."""
 
 import io
 

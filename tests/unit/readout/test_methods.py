@@ -1,4 +1,4 @@
-"""Which read-out `auto` takes, and what read-outs cost."""
+"""The read-out that `auto` chooses, and the cost of read-outs."""
 
 import numpy as np
 import pytest

@@ -67,9 +67,7 @@ def test_accumulation_and_a_narrow_scope_let_more_fit() -> None:
     assert largest_chunk(small_recipe(accumulation=4), SimulationSettings(**budget)) > whole
     narrow = SimulationSettings(scope="head", **budget)
     assert largest_chunk(small_recipe(), narrow) > whole
-    assert (largest_chunk(small_recipe(), narrow) + 2) * each(
-        scope="head"
-    ) > 7 * each()  # and the whole run beside
+    assert (largest_chunk(small_recipe(), narrow) + 2) * each(scope="head") > 7 * each()  # and the whole run
 
 
 def test_what_is_estimated_is_at_least_what_a_wider_stack_really_saves() -> None:
@@ -101,7 +99,7 @@ def perceptron(training: TrainingSettings) -> Recipe:
 
 
 def peak(recipe: Recipe, settings: SimulationSettings, units: int) -> int:
-    """Bytes of a ensemble, and of all that torch allocates beside it at the peak of a step."""
+    """Bytes of an ensemble, and of everything else that torch holds at the peak of a step."""
     state = recipe.initial()
     mode = build_mode(build_schedule(recipe, settings, state.theta), settings, torch.full((units, 2), 0.1))
     ensemble: Ensemble = mode.advance(mode.begin(state), 0)

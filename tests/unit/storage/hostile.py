@@ -270,7 +270,7 @@ class Scene:
 
 
 def scene(folder: Path) -> Scene:
-    """A lake with a committed and a staged file, beside a secret and a link to it."""
+    """A lake with a committed and a staged file, next to a secret and a link to it."""
     lake = Lake(folder / "lake")
     lake.append("publishers", "r1", publisher_rows("r1", ["p2", "p1"]))
     staged = lake.stage("publishers", publisher_rows("r2", [SECRET]))

@@ -1,4 +1,4 @@
-"""A small classifier with three sources of digits, as users hold them."""
+"""A small classifier with three sources of digits, in memory."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the front door run, and give what they say."""
+"""The docstring examples of the public API run and give the output they show."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""A study judged by real retraining: what the scores are of, and what is refused."""
+"""A study evaluated by real retraining: its scores, and refused requests."""
 
 import pytest
 import torch

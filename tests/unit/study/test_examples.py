@@ -1,4 +1,4 @@
-"""Examples as users hold them: every common form is taken, every mistake is told with its place and remedy."""
+"""Users' examples: every common form is accepted; every mistake is reported with its place and remedy."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From examples to shares in one process: what comes out, what is found again, and what misuse is told."""
+"""From examples to shares in one process: results, resumption, and error messages for misuse."""
 
 import shutil
 from fractions import Fraction

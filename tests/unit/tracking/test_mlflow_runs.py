@@ -1,4 +1,4 @@
-"""MLflow: one run per valuation; an outage fails nothing and is made up for."""
+"""MLflow has one run per valuation. An outage fails nothing, and the run is recorded later."""
 
 from pathlib import Path
 

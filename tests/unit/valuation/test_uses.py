@@ -1,4 +1,4 @@
-"""What a use counts under a cap on customers: arrays and SQL against loops in fractions."""
+"""Weights of uses under a cap on customers: arrays and SQL against loops in fractions."""
 
 from datetime import UTC, datetime
 from fractions import Fraction as F

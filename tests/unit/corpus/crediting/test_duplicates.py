@@ -1,4 +1,4 @@
-"""Who is credited for what stands in several documents: against brute force, and attack by attack."""
+"""Credit for text that several documents share: against brute force, and one attack at a time."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Arrays from Parquet and IDX: values checked by hand, bad ones told by file and row."""
+"""Arrays from Parquet and IDX: values checked by hand; bad values are refused with file and row."""
 
 import gzip
 import math

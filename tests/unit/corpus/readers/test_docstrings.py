@@ -1,4 +1,4 @@
-"""What counts as documentation, and that no module runs to get it."""
+"""Docstrings that count as documentation are read without running a module."""
 
 from pathlib import Path
 

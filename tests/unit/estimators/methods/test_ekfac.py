@@ -230,7 +230,7 @@ def twice(calls: int = 1) -> OwnTask:
 
 
 class Prompted(nn.Module):
-    """A layer that four learned rows pass through, in every batch, beside one for the examples."""
+    """A layer that four learned rows pass through in every batch, and another layer for the examples."""
 
     def __init__(self) -> None:
         super().__init__()

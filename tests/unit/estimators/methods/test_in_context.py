@@ -78,12 +78,12 @@ def test_drawn_examples_stand_for_all_without_bias(tmp_path: Path) -> None:
     torch.testing.assert_close(possible.mean(1), expected[:, 0], rtol=1e-8, atol=1e-10)
 
 
-def test_a_group_draws_the_same_beside_others_and_alone(tmp_path: Path) -> None:
+def test_a_group_draws_the_same_with_others_and_alone(tmp_path: Path) -> None:
     trained, estimator = text_training(tmp_path), build_estimator("in_context", {"examples": 2})
-    beside = estimator.gather(trained, {}, Groups.of_sources(trained.data, [0, 1]))
+    together = estimator.gather(trained, {}, Groups.of_sources(trained.data, [0, 1]))
     alone = estimator.gather(trained, {}, Groups.of_sources(trained.data, [1]))
-    assert torch.equal(beside["tokens_MH"][2:], alone["tokens_MH"])
-    assert beside["weight_G"].tolist() == [2.5, 2.0] and alone["weight_G"].tolist() == [2.0]
+    assert torch.equal(together["tokens_MH"][2:], alone["tokens_MH"])
+    assert together["weight_G"].tolist() == [2.5, 2.0] and alone["weight_G"].tolist() == [2.0]
 
 
 def test_an_empty_group_has_no_influence(tmp_path: Path) -> None:

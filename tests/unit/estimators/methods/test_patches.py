@@ -95,9 +95,9 @@ def test_colours_strides_and_oblong_images(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("float64")
 def test_groups_do_not_depend_on_one_another(tmp_path: Path) -> None:
     trained, estimator = images(tmp_path), build_estimator("patches", OPTIONS)
-    beside = influences(estimator, trained, sources(trained), asked(trained))
+    together = influences(estimator, trained, sources(trained), asked(trained))
     alone = influences(estimator, trained, Groups.of_sources(trained.data, [1]), asked(trained))
-    torch.testing.assert_close(alone[:, 0], beside[:, 1], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(alone[:, 0], together[:, 1], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.usefixtures("float64")

@@ -1,4 +1,4 @@
-"""`tribute init`: a project that runs as it is, and never overwrites one."""
+"""`tribute init` writes a project that runs unchanged, and overwrites none."""
 
 from pathlib import Path
 

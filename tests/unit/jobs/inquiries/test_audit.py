@@ -1,4 +1,4 @@
-"""`tribute verify` and `tribute-verify`: what the receiver of a statement or a bundle reads, and the exit code."""
+"""`tribute verify` and `tribute-verify`: output and exit code for a statement and a bundle."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`tribute diff`: two periods, or two versions of one, as their statements tell it."""
+"""`tribute diff`: two periods, or two versions of one, compared by their statements."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The picture of a valuation shows the figures that it was given, and nothing else."""
+"""The picture of a valuation shows exactly the given figures."""
 
 import re
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""How answers are written."""
+"""Formats of query results."""
 
 import json
 from decimal import Decimal

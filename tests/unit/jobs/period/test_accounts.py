@@ -1,4 +1,4 @@
-"""What a month inherits from the closed ones before it."""
+"""Opening accounts of a month, from the closed months before it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which restatement of a closed month changes anything."""
+"""Restatements of a closed month that change something."""
 
 from fractions import Fraction as F
 from typing import Any
@@ -24,7 +24,7 @@ def made(version: int, period: str = MONTH, gross: int = 200, **terms: object) -
 
 
 def moved(*versions: list[Statement]) -> bool:
-    """Whether the last version changes anything beside those before it."""
+    """Whether the last version changes anything compared with those before it."""
     *before, last = versions
     final = [(each, CORRECTED if number else None) for number, version in enumerate(before) for each in version]
     return moves(final, before[-1], Version("settle-x", tuple(last), CORRECTED))

@@ -1,4 +1,4 @@
-"""What changed between a draft and what settling would come to now."""
+"""Differences between a draft and a settlement of the present inputs."""
 
 from fractions import Fraction as F
 from typing import Any

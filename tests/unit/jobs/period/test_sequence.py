@@ -1,4 +1,4 @@
-"""Which month may be settled or closed after which."""
+"""The order in which months may be settled and closed."""
 
 from pathlib import Path
 

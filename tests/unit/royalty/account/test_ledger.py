@@ -1,4 +1,4 @@
-"""Entries of a statement, the chain, and what beancount makes of it."""
+"""Entries of a statement, the hash chain, and the export to beancount."""
 
 import re
 from collections import defaultdict

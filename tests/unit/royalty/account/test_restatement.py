@@ -1,4 +1,4 @@
-"""What restated versions of closed periods still owe, with guarantees, and how often it is carried."""
+"""Corrections that restated versions of closed periods leave, with guarantees; each is carried once."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Shares under each basis, and the defined outcomes where a basis says nothing."""
+"""Shares under each basis, and the defined outcomes where a basis divides nothing."""
 
 from fractions import Fraction as F
 

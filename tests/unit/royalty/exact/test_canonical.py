@@ -1,4 +1,4 @@
-"""One text for one content."""
+"""Equal content has equal text."""
 
 import pytest
 

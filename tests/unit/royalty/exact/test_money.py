@@ -1,4 +1,4 @@
-"""Money reads, prints and divides exactly, and says what it cannot do."""
+"""Money is read, printed and divided exactly; the rest is refused."""
 
 from decimal import Decimal
 from fractions import Fraction

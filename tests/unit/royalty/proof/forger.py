@@ -1,4 +1,4 @@
-"""A payer that lies: any JSON signed as a bundle, by an implementation of its own, so that the signatures hold."""
+"""A dishonest payer: signs any JSON as a bundle, with its own implementation, so that the signatures hold."""
 
 import hashlib
 import json

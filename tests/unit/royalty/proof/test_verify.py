@@ -1,4 +1,4 @@
-"""What was signed holds. Whatever is changed is found, and its place is named."""
+"""Signed files hold. Every change is found, and its place is named."""
 
 import re
 from collections.abc import Callable, Iterator

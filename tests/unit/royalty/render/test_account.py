@@ -1,4 +1,4 @@
-"""The account as rows, and the one sentence that leads from the allocated to the paid amount."""
+"""The account as rows, and the sentence that explains why the paid amount differs from the allocated one."""
 
 from fractions import Fraction
 from typing import Any

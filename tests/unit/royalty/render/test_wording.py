@@ -1,4 +1,4 @@
-"""Sentences for someone who is owed money."""
+"""Sentences of statements."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Statements that do not add up never leave the house."""
+"""Statements that do not add up are refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Statements of a period: what they sum to, and say where nothing is attributed; the same bytes always."""
+"""Statements of a period: their sums, the unattributed part, and the same bytes every time."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -152,7 +152,7 @@ def test_signed_attribution_stays_when_nothing_is_paid() -> None:
 
 
 def test_the_range_of_amounts_moves_one_publisher() -> None:
-    """Borealis: 8 - 3.0625 to 8 + 3.0625 nats beside 42 of the others; Cassini: 0.25 at best beside 50."""
+    """Borealis: 8 - 3.0625 to 8 + 3.0625 nats, the others 42; Cassini: 0.25 at best, the others 50."""
     found = {name: each.interval for name, each in by_publisher(build_statements(FACTS, HOLDERS)).items()}
     assert found["borealis"].amount_low_minor == round(1_000_000 * F("4.9375") / F("46.9375"))
     assert found["borealis"].amount_high_minor == round(1_000_000 * F("11.0625") / F("53.0625"))

@@ -1,4 +1,4 @@
-"""The rights book over a period, and the book that the corpus's metadata give."""
+"""The rights book over a period, and the book made from the corpus's metadata."""
 
 from datetime import date
 from fractions import Fraction

@@ -270,7 +270,7 @@ def test_a_forged_unattributed_part_of_a_pool_is_named(minor: int) -> None:
 
 
 def test_the_unattributed_parts_of_all_statements_decide() -> None:
-    """One publisher's unattributed part told larger and its attributed part smaller."""
+    """A statement with a larger unattributed part and a smaller attributed part than the true ones."""
     forged = issued()
     share = Fraction(forged[0]["share"])
     forged[0]["parts"] = {"attributed": str(share / 2), "unattributed": str(share / 2), "moved": "0"}
