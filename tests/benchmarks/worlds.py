@@ -3,7 +3,6 @@
 Legend: P parameters, Q queries, U units, S sources.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog import lineage, period_queries
 from tribute.cluster import chunks
-from tribute.cluster.coordinate import ALLOCATION
+from tribute.cluster.process import prepare_process
 from tribute.config import Project, SimulationSettings, load_project
 from tribute.corpus import QueryTable, read_manifest
 from tribute.readout import QueryRows, read_out
@@ -166,13 +165,8 @@ def answers(jobs: Sequence[tuple[Path, int, Sequence[Ask]]]) -> list[dict[str, F
 
 def in_processes(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
     """`work(*job)` of every job, `CORES` at a time, in processes like those of the workers."""
-    os.environ.update(ALLOCATION)
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=_prepare) as pool:
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=prepare_process) as pool:
         return list(pool.map(work, *zip(*jobs, strict=True)))
-
-
-def _prepare() -> None:
-    torch.set_num_threads(1)
 
 
 def _answer(path: Path, seed: int, asks: Sequence[Ask]) -> dict[str, Found]:

@@ -1,25 +1,23 @@
 """Ray workers that run any job's body, for a study that has neither a project nor a corpus snapshot."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
-import torch
 
 from tribute.cluster.coordinate import JobQueue, end_actors, gpus_per_worker, ray_session, start_actors
+from tribute.cluster.process import prepare_process
 from tribute.config import ClusterSettings
 
 __all__ = ["BodyPool", "ray_session"]
 
 
 class BodyWorker:
-    """Runs bodies on one thread, because results must not depend on the cores of a node."""
+    """Runs the bodies of jobs."""
 
     def __init__(self) -> None:
-        logging.getLogger().setLevel(logging.WARNING)
-        torch.set_num_threads(1)
+        prepare_process()
 
     def pid(self) -> int:
         """The worker's process id; answers once the worker is up."""

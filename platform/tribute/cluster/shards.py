@@ -5,7 +5,6 @@ Any shard can then train a replicate, simulate a chunk of units or read out quer
 keep what they finish in files, so a job can be repeated on any shard after a crash.
 """
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from tribute.cluster.estimate import (
     named,
 )
 from tribute.cluster.plan import Job
+from tribute.cluster.process import prepare_process
 from tribute.cluster.readout import (
     FeatureJob,
     PatchJob,
@@ -88,14 +88,10 @@ class ShardSettings:
 
 
 class SourceShard:
-    """Owns some sources of a snapshot; computes on one thread, or on the GPU that Ray assigned.
-
-    One thread, because results must not depend on the number of cores of a worker.
-    """
+    """Owns some sources of a snapshot; computes on one thread, or on the GPU that Ray assigned."""
 
     def __init__(self, settings: ShardSettings, on_gpu: bool) -> None:
-        logging.getLogger().setLevel(logging.WARNING)
-        torch.set_num_threads(1)
+        prepare_process()
         self._settings = settings
         self._device = torch.device("cuda" if on_gpu else "cpu")
         self._meters = Meters()
