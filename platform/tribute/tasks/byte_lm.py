@@ -34,8 +34,8 @@ class TransformerBlock(nn.Module):
         heads = self.queries_keys_values(x_BTD).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
         logits = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)
-        future = torch.ones(length, length, dtype=torch.bool, device=x_BTD.device).triu(1)
-        mixed = logits.masked_fill(future, -torch.inf).softmax(-1) @ v
+        future = x_BTD.new_full((length, length), -torch.inf).triu(1)
+        mixed = (logits + future).softmax(-1) @ v
         return self.projection(mixed.transpose(1, 2).reshape(batch, length, width))
 
     def forward(self, x_BTD: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The byte-level GPT: causal, padded rows count nothing, differentiable in forward mode."""
 
+import math
+
 import pytest
 import torch
 
@@ -46,6 +48,25 @@ def test_a_byte_is_predicted_from_earlier_ones_only(task: FlatTask) -> None:
     torch.testing.assert_close(logits[0][:, :6], logits[1][:, :6])
     assert not torch.allclose(logits[0][:, 6:], logits[1][:, 6:])
     assert theta.numel() == task.size
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_attention_equals_filling_future_logits_to_the_bit(task: FlatTask, precision: torch.dtype) -> None:
+    block = task.task.build().blocks[0].to(precision)
+    x_BTD = torch.randn(3, 8, 8).to(precision)
+
+    def filled(x_BTD: torch.Tensor) -> torch.Tensor:
+        q, k, v = block.queries_keys_values(x_BTD).view(3, 8, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        future = torch.ones(8, 8, dtype=torch.bool).triu(1)
+        weights = (q @ k.mT / math.sqrt(4)).masked_fill(future, -torch.inf).softmax(-1)
+        return block.projection((weights @ v).transpose(1, 2).reshape(3, 8, 8))
+
+    results = []
+    for attention in (block.attention, filled):
+        output = attention(x_BTD)
+        results.append([output, *torch.autograd.grad(output.square().sum(), block.queries_keys_values.weight)])
+    for found, expected in zip(*results, strict=True):
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.usefixtures("float64")
