@@ -60,5 +60,5 @@ def test_it_prints_on_one_sheet_of_a4(page: Page) -> None:
 
 
 def test_its_headline_is_what_was_measured(page: Page) -> None:
-    wrong = figures()["headline"]["misallocated_pool"]
+    wrong = figures().headline.misallocated_pool
     assert f"{100 * wrong:.1f}%" in page.locator("body").inner_text(), json.dumps(wrong)

@@ -61,28 +61,21 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
 class WorkerPool:
     """The `SourceShard` actors of a run, in one placement group, and the training set that they share.
 
-    The actors start, and import what they need, while the caller goes on. `read` waits for them.
-
     A free shard gets the costliest waiting job. If a shard's process or node dies, Ray restarts the shard wherever
     there is room, and its job goes to another shard. Jobs keep what they finished, so a repeated job costs only
     what was lost.
     """
 
-    data: "ray.ObjectRef[TrainingSet]"
-
-    def __init__(self, settings: ClusterSettings, shard: ShardSettings) -> None:
+    def __init__(self, settings: ClusterSettings, shard: ShardSettings, manifest: Manifest) -> None:
         self._patience = settings.start_timeout_s
         gpus = gpus_per_worker(settings)
         self._group, self._actors = start_actors(settings, gpus, SourceShard, shard, gpus > 0)
-
-    def read(self, manifest: Manifest) -> None:
-        """Read the training set, each actor its part of the snapshot's sources."""
         tokens = [source.tokens for source in manifest.sources]
-        owned = owners([source.source_id for source in manifest.sources], tokens, len(self._actors))
+        owned = owners([source.source_id for source in manifest.sources], tokens, settings.workers)
         pieces = self.run(
             [ReadJob(tuple(sources)) for sources in owned], lambda actor, job: actor.read.remote(job)
         )
-        self.data = ray.put(assemble(pieces))
+        self.data: ray.ObjectRef[TrainingSet] = ray.put(assemble(pieces))
 
     def put(self, value: object) -> Any:
         """Place a value in the object store, once for all jobs that need it."""
