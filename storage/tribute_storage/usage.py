@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -26,11 +27,12 @@ PRECEDENCE = ("time", "content_sha256", "customer_id", "weight", "inclusion_prob
 """The order of a query's events, empty values last. The first one counts, as in the view `usage`."""
 SEEN = """
 WITH seen AS (
-    SELECT query_id, content_sha256, false AS known FROM incoming
-    UNION ALL SELECT query_id, content_sha256, true FROM usage_events SEMI JOIN incoming USING (query_id)
+    SELECT query_id, content_sha256, period, false AS known FROM incoming
+    UNION ALL SELECT query_id, content_sha256, period, true FROM usage_events SEMI JOIN incoming USING (query_id)
 )
-SELECT query_id, bool_or(known) AS known, count(DISTINCT content_sha256) > 1 AS conflicting FROM seen
-GROUP BY query_id HAVING known OR conflicting
+SELECT query_id, bool_or(known) AS known, count(DISTINCT content_sha256) > 1 AS conflicting,
+    count(DISTINCT period) > 1 AS in_two_months FROM seen
+GROUP BY query_id HAVING known OR conflicting OR in_two_months
 """
 
 
@@ -45,6 +47,7 @@ class Ingested:
         periods: new queries by month.
         late: new queries of a month before the newest in the lake.
         batches: commits made now; the other batches had been committed before.
+        in_two_months: ids of queries with events in more than one month; the earliest event counts.
     """
 
     events: int = 0
@@ -53,6 +56,7 @@ class Ingested:
     periods: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
     batches: int = 0
+    in_two_months: tuple[str, ...] = ()
 
     def __add__(self, other: "Ingested") -> "Ingested":
         return Ingested(
@@ -62,6 +66,7 @@ class Ingested:
             dict(sorted((Counter(self.periods) + Counter(other.periods)).items())),
             self.late + other.late,
             self.batches + other.batches,
+            tuple(sorted({*self.in_two_months, *other.in_two_months})),
         )
 
 
@@ -83,7 +88,7 @@ def ingest(
         LakeError: the columns do not fit the table, or a commit did not get through; send them all again.
     """
     rows = _with_period(_each_once(events))
-    known, conflicts, newest = _in_lake(lake, events)
+    seen = _in_lake(lake, events)
     batches = 0
     for start in range(0, rows.num_rows, batch):
         part = rows.slice(start, batch)
@@ -91,10 +96,15 @@ def ingest(
         if advanced is not None:
             advanced(start + part.num_rows, rows.num_rows)
     pairs = zip(rows["query_id"].to_pylist(), rows["period"].to_pylist(), strict=True)
-    new = Counter(period for query_id, period in pairs if query_id not in known)
-    late = sum(count for period, count in new.items() if period < newest)
+    new = Counter(period for query_id, period in pairs if query_id not in seen.known)
     return Ingested(
-        events.num_rows, events.num_rows - new.total(), conflicts, dict(sorted(new.items())), late, batches
+        events=events.num_rows,
+        duplicates=events.num_rows - new.total(),
+        conflicts=seen.conflicts,
+        in_two_months=seen.in_two_months,
+        periods=dict(sorted(new.items())),
+        late=sum(count for period, count in new.items() if period < seen.newest),
+        batches=batches,
     )
 
 
@@ -125,8 +135,17 @@ def _named(rows: pa.Table) -> tuple[str, pa.Table]:
     return run_id, named.select(schema_of("usage_events").names)
 
 
-def _in_lake(lake: Lake, events: pa.Table) -> tuple[set[str], tuple[str, ...], str]:
-    """Ids of the events that the lake knows, ids with more than one content, and the lake's newest month.
+class _Seen(NamedTuple):
+    """Ids of events: known to the lake, with more than one content, in two months; and the lake's newest month."""
+
+    known: set[str]
+    conflicts: tuple[str, ...]
+    in_two_months: tuple[str, ...]
+    newest: str
+
+
+def _in_lake(lake: Lake, events: pa.Table) -> _Seen:
+    """What the lake knows of the events.
 
     Of one table only: a connection with the views of all of them takes longer than a commit.
     """
@@ -134,9 +153,14 @@ def _in_lake(lake: Lake, events: pa.Table) -> tuple[set[str], tuple[str, ...], s
     table = f"FROM read_parquet({literals(files)}, hive_partitioning = false)" if files else NO_EVENTS
     with duckdb.connect() as connection:
         lake.location.open_to(connection)
-        connection.register("incoming", events.select(["query_id", "content_sha256"]))
+        named = events.select(["query_id", "content_sha256"])
+        connection.register("incoming", named.append_column("period", pc.strftime(events["time"], "%Y-%m")))
         connection.execute(f"CREATE VIEW usage_events AS {table}")
         found = connection.execute(SEEN).fetchall()
         [(newest,)] = connection.execute("SELECT coalesce(max(period), '') FROM usage_events").fetchall()
-    known = {query_id for query_id, is_known, _ in found if is_known}
-    return known, tuple(sorted(query_id for query_id, _, conflicting in found if conflicting)), newest
+    return _Seen(
+        {query_id for query_id, is_known, _, _ in found if is_known},
+        tuple(sorted(query_id for query_id, _, conflicting, _ in found if conflicting)),
+        tuple(sorted(query_id for query_id, _, _, in_two_months in found if in_two_months)),
+        newest,
+    )

@@ -69,7 +69,7 @@ CASES: dict[str, tuple[Callable[[Path], dict], list[str]]] = {
     "decimals": (change(pool={"amount": "10.005", "currency": "EUR"}), ["10.005", "EUR", "2"]),
     "yen decimals": (change(pool={"amount": "10.50", "currency": "JPY"}), ["10.50", "JPY"]),
     "currency": (change(pool={"amount": "10", "currency": "EUX"}), ["EUX", "EUR"]),
-    "unknown key": (change(simulaton={}), ["project.yaml", "simulaton", "Did you mean `simulation`"]),
+    "unknown key": (change(simulaton={}), ["project.yaml", "simulaton", "Did you mean simulation"]),
     "task options": (change(task={"name": "byte_lm", "options": {"widht": 8}}), ["widht", "width"]),
 }
 

@@ -99,6 +99,7 @@ def test_conflicts_are_a_warning(project: Project, tmp_path: Path, capsys: pytes
         "duplicates": 1,
         "conflicts": 1,
         "conflicting_ids": ["q9"],
+        "in_two_months": 0,
         "late": 0,
         "periods": {"2026-10": 1},
         "batches": 1,

@@ -146,10 +146,25 @@ def test_an_unattributed_line_says_that_no_use_stands_behind_it(copied: Copied) 
 
 
 def test_an_unknown_line_is_met_with_near_ones(project_file: Path) -> None:
-    line_id = lines(project_file)[0].line_id
-    for asked in (line_id[:-1], line_id.partition(":")[0]):
-        ran = tribute("explain", project_file, asked)
-        assert ran.code == 2 and f"No line is called '{asked}'. Did you mean {line_id}" in ran.text
+    asked = lines(project_file)[0].line_id[:-1]
+    ran = tribute("explain", project_file, asked)
+    assert ran.code == 2 and f"No line is called '{asked}'. Did you mean {asked}" in ran.text
+
+
+def test_a_statement_prints_what_explain_asks_for(project_file: Path) -> None:
+    statements = latest_statements(load_project(project_file), PERIOD)
+    several, single = (next(s for s in statements if (len(s.lines) == 1) == one) for one in (False, True))
+    text = tribute("statement", project_file, several.publisher_id, "--period", PERIOD).text
+    for line in several.lines:
+        assert several.statement_id in text and line.source_id in text
+        printed = f"{several.statement_id}:{line.source_id}"
+        assert explained(project_file, printed)["line"]["line_id"] == line.line_id
+    ran = tribute("explain", project_file, several.statement_id)
+    assert (
+        ran.code == 2 and f"{several.statement_id} has {len(several.lines)} lines. Name one of them: " in ran.text
+    )
+    assert all(line.line_id in ran.text for line in several.lines)
+    assert explained(project_file, single.statement_id)["line"]["line_id"] == single.lines[0].line_id
 
 
 def divided(path: Path, *options: object) -> dict:

@@ -25,7 +25,7 @@ def ingest(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help=".jsonl or .parquet files; - reads JSON lines from standard input."
+            metavar="FILE...", help=".jsonl, .jsonl.gz or .parquet files; - reads JSON lines from standard input."
         ),
     ],
     batch: Annotated[int, typer.Option(help="Most events in one commit.", min=1)] = 10_000,
@@ -39,11 +39,11 @@ def ingest(
     Example: tribute ingest project.yaml events-2026-10-03.jsonl
     """
     settings = opened(project)
-    from rich.console import Console
 
+    from tribute_jobs.printing import terminal
     from tribute_jobs.progress import JsonReporter, PeopleReporter
 
-    total = ingest_files(settings, files, JsonReporter() if as_json else PeopleReporter(Console()), batch)
+    total = ingest_files(settings, files, JsonReporter() if as_json else PeopleReporter(terminal()), batch)
     if as_json:
         print(json.dumps({"event": "ended"} | figures(total)))
 
@@ -81,6 +81,11 @@ def ingest_files(
             f"{len(total.conflicts)} query ids have more than one content, such as {total.conflicts[0]!r}; "
             "the earliest event of each counts. Give every use of the model its own id"
         )
+    if total.in_two_months:
+        reporter.warned(
+            f"{len(total.in_two_months)} query ids have events in two months, such as {total.in_two_months[0]!r}; "
+            "the earliest event of each counts, in its month. Give every use of the model its own id"
+        )
     return total
 
 
@@ -91,6 +96,7 @@ def figures(ingested: "Ingested") -> dict[str, object]:
         "duplicates": ingested.duplicates,
         "conflicts": len(ingested.conflicts),
         "conflicting_ids": list(ingested.conflicts[:MAX_LISTED_IDS]),
+        "in_two_months": len(ingested.in_two_months),
         "late": ingested.late,
         "periods": dict(ingested.periods),
         "batches": ingested.batches,

@@ -75,12 +75,12 @@ def _each_table(
     step: Callable[["Lake", str], tuple[dict[str, object], str]],
 ) -> None:
     """Apply `step` to every table and print its result: JSON fields, or a line of text."""
-    from rich.console import Console
     from rich.progress import track
 
+    from tribute_jobs.printing import terminal
     from tribute_storage import SCHEMAS, Lake
 
-    lake, console = Lake(opened(project).lake_root), Console()
+    lake, console = Lake(opened(project).lake_root), terminal()
     for table in track(tables or list(SCHEMAS), verb, console=console, transient=True, disable=as_json):
         fields, text = step(lake, table)
         if as_json:

@@ -37,10 +37,10 @@ def report(
     Example: tribute report project.yaml --period 2026-10
     """
     settings = opened(project)
-    from rich.console import Console
 
     from tribute.catalog import valuation_report
     from tribute_jobs.inquiries.report import latest_valuation, print_valuation, write_picture
+    from tribute_jobs.printing import terminal
 
     valuation = latest_valuation(settings, period)
     if picture is not None:
@@ -48,7 +48,7 @@ def report(
     if as_json:
         print(json.dumps(valuation_report(valuation), indent=2))
     else:
-        print_valuation(settings, valuation, Console())
+        print_valuation(settings, valuation, terminal())
 
 
 @app.command(rich_help_panel=PANEL)
@@ -119,15 +119,15 @@ def examples(
     The estimator in project.yaml has the project's options. Any other estimator has its defaults.
     """
     settings = opened(project)
-    from rich.console import Console
 
     from tribute_jobs.inquiries.examples import influential_examples, print_examples
+    from tribute_jobs.printing import terminal
 
     found = influential_examples(settings, period, query, source, estimator, count)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        print_examples(found, f"{source} for {query}, by {estimator}", Console())
+        print_examples(found, f"{source} for {query}, by {estimator}", terminal())
 
 
 @app.command(rich_help_panel=PANEL)
@@ -136,12 +136,12 @@ def estimators(as_json: AsJson = False) -> None:
 
     Name one under `attribution.method` to pay by it, or under `evaluate --estimators` to compare it.
     """
-    from rich.console import Console
 
     from tribute_jobs.inquiries.examples import estimators as known
     from tribute_jobs.inquiries.examples import print_estimators
+    from tribute_jobs.printing import terminal
 
     if as_json:
         print(json.dumps(known(), indent=2))
     else:
-        print_estimators(Console())
+        print_estimators(terminal())

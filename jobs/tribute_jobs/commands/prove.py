@@ -37,7 +37,12 @@ def evaluate(
 @app.command(rich_help_panel=PANEL)
 def explain(
     project: ProjectFile,
-    line: Annotated[str, typer.Argument(metavar="LINE_ID", help="The id of a statement's line.")],
+    line: Annotated[
+        str,
+        typer.Argument(
+            metavar="LINE_ID", help="STATEMENT_ID:SOURCE_ID, as a statement prints them, or a line's id."
+        ),
+    ],
     customers: Annotated[bool, typer.Option("--customers", help="Name the customers.")] = False,
     as_json: AsJson = False,
 ) -> None:

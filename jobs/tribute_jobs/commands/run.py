@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 PANEL = "Run"
+NO_QUERIES = 3
+"""Exit code of a month that is settled and has no queries."""
 
 
 @app.command(rich_help_panel=PANEL)
@@ -19,6 +21,7 @@ def run(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = Fal
     """Run every stage of a month: train, simulate, attribute, value, settle.
 
     Finished stages are kept, so you can start it again at any time, from cron for example.
+    Exit code 3: the month is settled, but has no queries.
 
     Example: tribute run project.yaml --period 2026-10
     """
@@ -57,18 +60,21 @@ def settle(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = 
 
 def run_to(project: "Project", period: str, as_json: bool, last: str, reason: str = "") -> None:
     """Run the stages up to `last` and report their progress."""
-    from rich.console import Console
 
     from tribute_jobs.inquiries.report import latest_valuation, print_valuation
     from tribute_jobs.pipeline import run as run_stages
+    from tribute_jobs.printing import terminal
     from tribute_jobs.progress import JsonReporter, PeopleReporter
 
-    console = Console()
+    console = terminal()
     outcome = run_stages(project, period, JsonReporter() if as_json else PeopleReporter(console), last, reason)
+    valuation = latest_valuation(project, period) if last in ("settle", "close", "restate") else None
     if as_json:
         print(json.dumps({"event": "ended", "changed": outcome.changed, "period": period}))
-        return
-    if not outcome.changed:
-        console.print("Nothing to do: every stage had finished before.")
-    if last in ("settle", "close", "restate"):
-        print_valuation(project, latest_valuation(project, period), console)
+    else:
+        if not outcome.changed:
+            console.print("Nothing to do: every stage had finished before.")
+        if valuation is not None:
+            print_valuation(project, valuation, console)
+    if last == "settle" and valuation is not None and not valuation.publishers()[0]["queries"]:
+        raise typer.Exit(NO_QUERIES)

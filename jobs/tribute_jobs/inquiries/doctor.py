@@ -12,13 +12,12 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-
 from tribute.catalog import lineage, recorded_replicates, simulated_responses, simulation_runs
 from tribute.config import Project, load_project
 from tribute.corpus import read_manifest, verify_inputs
 from tribute.errors import ConfigError, TributeError
 from tribute_jobs.context import locked
+from tribute_jobs.printing import terminal
 from tribute_storage import Lake, LakeError, clear_orphans, orphans
 
 GIB = 2**30
@@ -61,7 +60,7 @@ def print_findings(findings: list[CheckResult], as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
         return
-    console = Console()
+    console = terminal()
     for finding in findings:
         mark = "[green]ok[/]  " if finding.fine else "[red]BAD[/] "
         console.print(f"  {mark} {finding.name:<12}{finding.detail}", highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from tribute.royalty.exact import Money
+from tribute.royalty.render.record import pool_name
 from tribute_jobs.printing import printable, wrapped
 
 Row = dict[str, Any]
@@ -66,7 +67,7 @@ def _division(found: Row) -> Iterator[str]:
 
 
 def _pool(pool: Row, currency: str) -> str:
-    pool_text = f"Pool {pool['pool_id']}: {pool['pool_amount']}"
+    pool_text = f"{pool_name(pool['pool_id'])}: {pool['pool_amount']}"
     if pool["pool_amount_minor"] == pool["gross_revenue_minor"]:
         return f"{pool_text}, all of the revenue, divided by {pool['allocation_basis']}"
     gross, less = pool["gross_revenue_minor"], pool["gross_revenue_minor"] - pool["net_revenue_minor"]
@@ -105,8 +106,8 @@ def _calibration(valued: Row, source_id: str | None) -> str:
     note = valued["calibration"]
     if not note.get("calibrated"):
         return (
-            "Not checked against real retraining: measured values are drawn towards the token count by how far "
-            "repeated trainings disagree."
+            "Not checked against real retraining: values lie between what was measured and the token count, the "
+            "nearer to the token count the more repeated trainings disagree."
         )
     units = note["spot_units"]
     own = ", this source among them" if source_id in units else ""

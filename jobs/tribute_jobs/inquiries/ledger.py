@@ -2,16 +2,13 @@
 
 import json
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from tribute.config import Project
 from tribute.errors import LedgerError
 from tribute.royalty.account import GENESIS, balances, entries
 from tribute.royalty.exact import Money
 from tribute_jobs.period.ledger import read_ledger
 from tribute_jobs.period.statements import read_final_statements
+from tribute_jobs.printing import Heading, print_table, terminal
 
 
 def _require_postings(project: Project, posted: set[str]) -> None:
@@ -41,13 +38,9 @@ def print_accounts(project: Project, as_json: bool) -> None:
         rows = [{"account": a, "currency": c, "balance_minor": minor} for (a, c), minor in sorted(found.items())]
         print(json.dumps({"entries": len(ledger), "head_sha256": head, "accounts": rows}, indent=2))
         return
-    console = Console()
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("account", overflow="fold")
-    table.add_column("balance", justify="right", no_wrap=True)
-    for (account, currency), minor in sorted(found.items()):
-        table.add_row(account, Money(minor, currency).text())
-    console.print(table)
+    console = terminal()
+    accounts = [(account, Money(minor, currency).text()) for (account, currency), minor in sorted(found.items())]
+    print_table(console, (Heading("account", right=False), Heading("balance")), accounts)
     summary = (
         f"{len(ledger):,} entries hold together. Head: {head}" if ledger else "No period has been closed yet."
     )

@@ -18,30 +18,38 @@ class Issued(NamedTuple):
 
 
 def find_issued(project: Project, about: str, statements: bool = True) -> Issued:
-    """The statement or line of an id.
+    """The statement or line of an id: of a line, of a statement, or STATEMENT_ID:SOURCE_ID, as statements print.
 
     Args:
-        statements: whether ids of whole statements will do.
+        statements: whether whole statements will do; otherwise a statement of one line stands for it.
 
     Raises:
-        MoneyError: there is none; names the nearest.
+        MoneyError: there is none, or several lines fit; names them, or the nearest.
     """
     with connect(project.lake_root, "statements", "statement_lines") as connection:
         rows = connection.execute(
             "select s.json, s.run_id, strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from statements s "
             "join runs r on r.run_id = s.run_id and r.table_name = 'statements' where s.statement_id = $1 or "
-            "exists (from statement_lines l where l.line_id = $1 and l.statement_id = s.statement_id "
-            "and l.run_id = s.run_id) order by r.committed_at desc limit 1",
+            "exists (from statement_lines l where $1 in (l.line_id, l.statement_id || ':' || l.source_id) "
+            "and l.statement_id = s.statement_id and l.run_id = s.run_id) order by r.committed_at desc limit 1",
             [about],
         ).fetchall()
     if rows:
         text, run_id, committed = rows[0]
         statement = read_statement(text)
-        line = next((each for each in statement.lines if each.line_id == about), None)
-        if line is not None or statements:
+        lines = [each for each in statement.lines if _fits(about, statement, each)]
+        if len(lines) == 1 or (statements and about == statement.statement_id):
+            line = None if statements and about == statement.statement_id else lines[0]
             return Issued(statement, line, run_id, committed)
+        named = ", ".join(each.line_id for each in lines or statement.lines)
+        raise MoneyError(f"{about} has {len(lines)} lines. Name one of them: {named}")
     what = "line or statement" if statements else "line"
     raise MoneyError(f"No {what} is called {about!r}. {_near(project, about, statements)}")
+
+
+def _fits(about: str, statement: Statement, line: StatementLine) -> bool:
+    own = statement.statement_id
+    return about in (line.line_id, own, f"{own}:{line.source_id}" if line.source_id else own)
 
 
 def _near(project: Project, about: str, statements: bool) -> str:

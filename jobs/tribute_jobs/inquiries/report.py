@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from tribute.catalog import Valuation, lineage, read_valuation
 from tribute.config import Project
@@ -19,8 +18,19 @@ from tribute.royalty.exact import Money
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.inquiries.picture import shares_picture
 from tribute_jobs.period.statements import latest_statements, statement_folder
+from tribute_jobs.printing import Heading, print_table, terminal
 from tribute_storage import Lake, connect
 from tribute_storage.atomic import write_atomically
+
+HEADINGS = (
+    Heading("publisher", right=False),
+    Heading("value", spare=2),
+    Heading("95% interval", spare=3),
+    Heading("tokens", spare=4),
+    Heading("share", spare=1),
+    Heading("amount"),
+    Heading("paid"),
+)
 
 
 def latest_valuation(project: Project, period: str) -> Valuation:
@@ -50,31 +60,22 @@ def latest_valuation(project: Project, period: str) -> Valuation:
 
 
 def print_valuation(project: Project, valuation: Valuation, console: Console) -> None:
-    """Print the table of publishers: value, interval, share of tokens, share of the pools, amount, payment."""
+    """Print the table of publishers: value, interval, share of tokens, share of the pools, amount, payment.
+
+    A publisher that is paid in several currencies has a row for each.
+    """
     statements = latest_statements(project, valuation.period)
-    settled: dict[str, list[Statement]] = defaultdict(list)
+    settled: dict[str, list[Statement | None]] = defaultdict(list)
     for statement in statements:
         settled[statement.publisher_id].append(statement)
-    title = f"{project.name}, {valuation.period}: {valuation.run_id}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("publisher", overflow="fold")
     paid_differs = any(each.amount_minor != each.balance.amount_paid_minor for each in statements)
-    for heading in ("value", "95% interval", "tokens", "share", "amount", *(["paid"] if paid_differs else [])):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in valuation.publishers():
-        own = settled[row["publisher_id"]]
-        share = own[0].share if own else row["share"]
-        paid = [" + ".join(_paid(each).text() for each in own)] if paid_differs else []
-        table.add_row(
-            row["publisher_id"],
-            f"{row['value_nats']:.1f}",
-            f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
-            f"{row['token_share']:.1%}",
-            f"{float(Fraction(share)):.2%}",
-            " + ".join(each.amount for each in own) or "not settled",
-            *paid,
-        )
-    console.print(table)
+    headings = HEADINGS if paid_differs else HEADINGS[:-1]
+    rows = [
+        _cells(row, statement)[: len(headings)]
+        for row in valuation.publishers()
+        for statement in settled[row["publisher_id"]] or [None]
+    ]
+    print_table(console, headings, rows, f"{project.name}, {valuation.period}: {valuation.run_id}")
     console.print(
         "  value: how much the sources lowered the model's loss on the month's queries, nats\n"
         "  tokens: part of the corpus; share: part of the money",
@@ -82,6 +83,19 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
     )
     if statements:
         _print_sums(project, statements, console)
+
+
+def _cells(row: dict[str, Any], statement: Statement | None) -> list[str]:
+    """A publisher in one currency."""
+    return [
+        row["publisher_id"],
+        f"{row['value_nats']:.1f}",
+        f"{row['ci_low_nats']:.1f} to {row['ci_high_nats']:.1f}",
+        f"{row['token_share']:.1%}",
+        f"{float(Fraction(statement.share if statement else row['share'])):.2%}",
+        statement.amount if statement else "not settled",
+        _paid(statement).text() if statement else "",
+    ]
 
 
 def write_picture(project: Project, valuation: Valuation, path: Path) -> None:
@@ -171,7 +185,7 @@ def print_status(project: Project, as_json: bool) -> None:
         content |= {"attributed": [list(row) for row in periods], "settled": [list(row) for row in settled]}  # type: ignore[dict-item]
         print(json.dumps(content, indent=2))
         return
-    console = Console()
+    console = terminal()
     for stage, (run_id, committed) in stages.items():
         console.print(f"  {stage:<10}{'done' if committed else 'to do'}  {run_id}", highlight=False)
     for period, queries, count in periods:

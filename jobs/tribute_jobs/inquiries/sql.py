@@ -10,14 +10,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tribute.config import load_project
 from tribute.errors import ConfigError
+from tribute_jobs.printing import Heading, print_table, printable, terminal
 from tribute_storage import Limits, describe, query, query_published
 from tribute_storage.atomic import write_atomically
 
+READABLE = 20
+"""Columns of a terminal that a column of a table needs at least, or all that it has."""
 FORMATS = ("table", "csv", "json", "parquet")
 PUBLISHED_SCHEMA = """
 select table_name as "table", column_name as "column", data_type as type, comment as meaning
@@ -140,17 +143,22 @@ def _flat(rows: pa.Table) -> pa.Table:
 
 
 def _print_table(rows: pa.Table) -> None:
+    """A table; where a window is too narrow for readable columns, each row as lines of a name and a value."""
+    cells = [list(map(_shown, row)) for row in zip(*(column.to_pylist() for column in rows.columns), strict=True)]
+    console, names = terminal(), rows.column_names
+    widths = [max(map(len, (name, *column))) for name, *column in zip(names, *cells, strict=True)]
+    if sum(min(width, READABLE) + 3 for width in widths) >= console.width:
+        print_table(console, [Heading(name, right=False) for name in names], cells)
+        return
     table = Table()
-    for name in rows.column_names:
-        table.add_column(
-            name,
-            overflow="fold",
-            justify="right" if pa.types.is_floating(rows.schema.field(name).type) else "left",
-        )
-    for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else _shown(value) for value in row))
-    Console().print(table, markup=False)
+    for index, name in enumerate(names):
+        floating = pa.types.is_floating(rows.schema.field(index).type)
+        table.add_column(Text(name), overflow="fold", justify="right" if floating else "left")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else str(value)
+    text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return printable(text)

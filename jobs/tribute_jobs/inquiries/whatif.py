@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import yaml
-
 from tribute.catalog import Valuation, lineage
 from tribute.config import Project
 from tribute.errors import PolicyError, ValuationError
+from tribute.files import yaml_value
 from tribute.royalty.division import Policy, allocate_shares, parse_policy
 from tribute.royalty.exact import allocate
 from tribute.royalty.statement import PublisherValue
@@ -141,8 +140,8 @@ def _by_customer(policies: Sequence[Policy]) -> bool:
 
 def _read(path: Path) -> Policy:
     try:
-        section = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        section = yaml_value(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise PolicyError(f"Policy file {path} cannot be read: {error}") from None
     if not isinstance(section, dict) or not section:
         raise PolicyError(f"Policy file {path} holds no policy. Write a mapping, such as basis: token_count")

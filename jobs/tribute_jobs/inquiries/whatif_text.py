@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from tribute.config import Project
 from tribute.royalty.exact import Money
 from tribute_jobs.inquiries.whatif import Division, WhatIf, divide
-from tribute_jobs.printing import printable
+from tribute_jobs.printing import Heading, print_table, printable, terminal
 
 SHOWN = 20
 
@@ -24,50 +22,41 @@ def print_policies(project: Project, period: str, files: Sequence[Path], as_json
     if as_json:
         print(json.dumps(_json(found), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = terminal()
     for currency in found.divisions[0].minor:
-        console.print(_amounts(found, currency), markup=False)
-        console.print(_summary(found, currency), markup=False)
+        _print_amounts(console, found, currency)
+        _print_summary(console, found, currency)
     state = "was closed, and stays as it is" if found.final else "is not closed"
     headline = f"  Period {period} {state}; nothing was committed. * the policy of project.yaml. {found.value_run}"
     for line in (headline, *(f"  {printable(note)}" for note in found.notes)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _amounts(found: WhatIf, currency: str) -> Table:
-    title = f"{found.period}, {currency}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("publisher", overflow="fold")
-    for each in found.divisions:
-        table.add_column(re.sub("[-_ ]", "\n", _heading(each)), justify="right", overflow="fold")
+def _print_amounts(console: Console, found: WhatIf, currency: str) -> None:
     own = found.divisions[0].minor[currency]
     ranked = sorted(own, key=lambda name: (-own[name], name))
+    headings = [re.sub("[-_ ]", "\n", _heading(each)) for each in found.divisions]
 
-    def add(label: str, names: Sequence[str]) -> None:
+    def row(label: str, names: Sequence[str]) -> list[str]:
         minors = [sum(each.minor[currency][name] for name in names) for each in found.divisions]
-        table.add_row(printable(label), *(_decimal(minor, currency) for minor in minors))
+        return [label, *(_decimal(minor, currency) for minor in minors)]
 
-    for name in ranked[:SHOWN]:
-        add(name, [name])
+    rows = [row(name, [name]) for name in ranked[:SHOWN]]
     if len(ranked) > SHOWN:
-        add(f"{len(ranked) - SHOWN} others", ranked[SHOWN:])
-    table.add_section()
-    add("sum", ranked)
-    return table
+        rows.append(row(f"{len(ranked) - SHOWN} others", ranked[SHOWN:]))
+    columns = (Heading("publisher", right=False), *map(Heading, headings))
+    print_table(console, columns, rows, f"{found.period}, {currency}", [row("sum", ranked)])
 
 
-def _summary(found: WhatIf, currency: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("policy", overflow="fold")
-    for heading in ("HHI", "moved"):
-        table.add_column(heading, justify="right")
-    for heading in ("gains most", "loses most"):
-        table.add_column(heading, overflow="fold")
+def _print_summary(console: Console, found: WhatIf, currency: str) -> None:
+    rows = []
     for each in found.divisions:
         ranked = sorted((minor, name) for name, minor in each.differences[currency].items() if minor)
         largest = [_signed(name, minor, currency) for minor, name in ranked[::-1][:1] + ranked[:1]]
-        table.add_row(_heading(each), f"{float(each.concentration):.3f}", f"{float(each.moved):.1%}", *largest)
-    return table
+        moved = f"{float(each.moved):.1%}"
+        rows.append([_heading(each), f"{float(each.concentration):.3f}", moved, *largest, "", ""][:5])
+    sides = (Heading("gains most", right=False), Heading("loses most", right=False))
+    print_table(console, (Heading("policy", right=False), Heading("HHI"), Heading("moved"), *sides), rows)
 
 
 def _heading(division: Division) -> str:

@@ -10,6 +10,7 @@ from tribute.config import Project
 from tribute.errors import MoneyError
 from tribute.royalty.document import Statement
 from tribute.royalty.exact import Finding
+from tribute.royalty.exact.text import exact_fraction
 from tribute.royalty.statement import AlarmLimits, alarms
 from tribute.royalty.terms import read_terms, terms_findings
 from tribute_storage import connect
@@ -50,9 +51,9 @@ def alarm_limits(written: Mapping[str, str]) -> AlarmLimits:
             hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
             raise MoneyError(f"money.alarms.{name} is unknown. {hint}")
         try:
-            found[name] = Fraction(text.strip())
-        except (ValueError, ZeroDivisionError):
-            raise MoneyError(f"money.alarms.{name} is {text!r}. Write a part such as '0.25' or '1/3'") from None
+            found[name] = exact_fraction(text)
+        except ValueError as problem:
+            raise MoneyError(f"money.alarms.{name}: {problem}") from None
     return AlarmLimits(**found)
 
 

@@ -1,6 +1,5 @@
 """The terms of a period, from `project.yaml` and the lake: pools, policy, customers' fees, quality certificate."""
 
-import csv
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -9,12 +8,14 @@ import pyarrow as pa
 
 from tribute.catalog import lineage, run_id
 from tribute.config import Project
-from tribute.errors import MoneyError, PolicyError
+from tribute.errors import MoneyError, PolicyError, RightsError
+from tribute.files import FileRow, read_records
 from tribute.royalty.division import Policy, parse_policy, policy_json
 from tribute.royalty.document import QualityCertificate
 from tribute.royalty.exact import canonical_json, parse_money
-from tribute.royalty.exact.text import plain
+from tribute.royalty.exact.text import exact_fraction, plain
 from tribute.royalty.statement import Pool
+from tribute.royalty.terms.cells import text_cell
 from tribute_storage import SCHEMAS, Lake, connect
 
 
@@ -46,16 +47,16 @@ def customer_fees(project: Project) -> dict[str, Fraction]:
     if path is None:
         return {}
     found: dict[str, Fraction] = {}
-    for number, row in enumerate(_rows(path), 2):
+    for row in _rows(path):
         try:
-            customer, fee = row["customer_id"].strip(), Fraction(Decimal(row["fee"].strip()))
-        except (KeyError, AttributeError, ArithmeticError, ValueError):
-            raise MoneyError(
-                f"{path}, row {number}: {dict(row)} has no customer_id and fee. Write the columns "
-                "customer_id,fee with amounts such as 19.90"
-            ) from None
+            customer, written = text_cell(row, "customer_id"), text_cell(row, "fee")
+            fee = exact_fraction(written) if "/" not in written else None
+        except (RightsError, ValueError) as problem:
+            raise MoneyError(f"{path}, {row.where}, {problem}") from None
+        if fee is None:
+            raise MoneyError(f"{path}, {row.where}, column fee: {written!r} is not an amount such as 19.90")
         if customer in found:
-            raise MoneyError(f"{path}, row {number} repeats customer {customer}. Add its fees up")
+            raise MoneyError(f"{path}, {row.where} repeats customer {customer}. Add its fees up")
         found[customer] = fee
     return found
 
@@ -126,16 +127,15 @@ def quality_certificate(project: Project, period: str) -> QualityCertificate | N
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[FileRow]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MoneyError(f"{path}, which money.fees names, cannot be read: {error}. Correct the path") from None
+        return read_records(path, ("customer_id", "fee"), ())
+    except RightsError as problem:
+        raise MoneyError(f"money.fees: {problem}") from None
 
 
 def _part(pool_id: str, written: str) -> Fraction:
     try:
-        return Fraction(written.strip())
-    except (ValueError, ZeroDivisionError):
-        raise MoneyError(f"Pool {pool_id}: the rate {written!r} is not a part such as 0.3 or 1/3") from None
+        return exact_fraction(written)
+    except ValueError as problem:
+        raise MoneyError(f"Pool {pool_id}, rate: {problem}") from None

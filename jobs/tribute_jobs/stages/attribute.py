@@ -17,6 +17,7 @@ from tribute.catalog import (
     query_rows,
     simulated_responses,
     simulation_runs,
+    used_before,
 )
 from tribute.cluster import WriteJob, chunks
 from tribute.corpus import QueryTable
@@ -44,6 +45,11 @@ def attribute(context: Context, period: str) -> StageOutput:
         context.lake.append("queries", run_id, pa.Table.from_pylist([], SCHEMAS["queries"]))
         return StageOutput(run_id, new, f"no queries in {period}")
     if new:
+        for month, ids in used_before(context.project, queries, period).items():
+            context.reporter.warned(
+                f"{len(ids)} query ids of {period}, such as {ids[0][:80]!r}, were used in {month} too. If "
+                f"they are the same uses, remove them from {period}; if not, give each use an id of its own"
+            )
         context.reporter.started("attribute", run_id)
         AttributedBatch(context, queries, run_id).run(period)
     with connect(context.lake.root, "queries") as connection:

@@ -27,8 +27,8 @@ def value(context: Context, period: str, attribute_run: str) -> StageOutput:
 
 def empty_month(project: Project, period: str) -> str:
     """Warning for a month without queries, with the latest months that have some."""
-    months = months_with_queries(project)
-    known = f"There are some in {', '.join(months[-NAMED:])}" if months else "There are none in any month"
+    months = [month for month in months_with_queries(project) if month != period]
+    known = f"There are some in {', '.join(months[-NAMED:])}" if months else "There are none in any other month"
     return (
         f"No queries in {period}: every value is 0. {known}. If the model was not used in {period}, nothing is "
         "wrong. Otherwise name the right month, or add its queries: to the usage file under `queries`, or with "

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from tribute.catalog.customers import customer_values
     from tribute.catalog.ingestion import ingested_queries, usage_events
     from tribute.catalog.period import payees, period_splits, read_book, value_period
-    from tribute.catalog.queries import attribution_run, months_with_queries, period_queries, query_rows
+    from tribute.catalog.queries import (
+        attribution_run,
+        months_with_queries,
+        period_queries,
+        query_rows,
+        used_before,
+    )
     from tribute.catalog.record import valuation_record
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import corpus_tokens, recorded_replicates, simulated_responses
@@ -56,6 +62,7 @@ __all__ = [
     "simulation_runs",
     "source_contributions",
     "usage_events",
+    "used_before",
     "valuation_record",
     "valuation_report",
     "value_period",
@@ -71,7 +78,7 @@ __getattr__ = first_use(
         "customers": ["customer_values"],
         "ingestion": ["ingested_queries", "usage_events"],
         "period": ["payees", "period_splits", "read_book", "value_period"],
-        "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows"],
+        "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows", "used_before"],
         "record": ["valuation_record"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],

@@ -28,6 +28,7 @@ from tribute.corpus import (
     read_manifest,
     usage_queries,
 )
+from tribute.errors import CorpusError
 from tribute.royalty.exact.calendar import period_days
 from tribute_storage import SCHEMAS, connect
 
@@ -46,13 +47,46 @@ def period_queries(project: Project, period: str) -> QueryTable:
     if isinstance(settings, IngestedQueriesSettings):
         return ingested_queries(project.lake_root, period, window)
     first, after = (date.fromisoformat(day) for day in period_days(period))
-    return usage_queries(settings.path, window).within(first, after)
+    return _dated(settings, window).within(first, after)
+
+
+def _dated(settings: UsageQueriesSettings, window: int | None) -> QueryTable:
+    """The queries of usage files, each with a time.
+
+    Raises:
+        CorpusError: a query has neither a time nor a period.
+    """
+    queries = usage_queries(settings.path, window)
+    if None in queries.times:
+        undated = [name for name, moment in zip(queries.query_ids, queries.times, strict=True) if moment is None]
+        raise CorpusError(
+            f"{', '.join(map(str, settings.path))}: {len(undated)} of {len(queries.query_ids)} queries, such as "
+            f"{undated[0][:80]!r}, have no time, so no month is known to be theirs. Add a column time, such as "
+            "2026-10-05T12:00:00+00:00, or a column period, such as 2026-10"
+        )
+    return queries
+
+
+def used_before(project: Project, queries: QueryTable, period: str) -> dict[str, list[str]]:
+    """Ids of a month's usage that were attributed in other months too, by month; held-out text repeats its ids."""
+    if not isinstance(project.queries, UsageQueriesSettings):
+        return {}
+    with connect(project.lake_root, "queries") as connection:
+        rows = connection.execute(
+            "select distinct period, query_id from queries semi join (select unnest($1::varchar[]) as query_id) "
+            "using (query_id) where period <> $2 order by all",
+            [list(queries.query_ids), period],
+        ).fetchall()
+    found: dict[str, list[str]] = {}
+    for month, query_id in rows:
+        found.setdefault(month, []).append(query_id)
+    return found
 
 
 def months_with_queries(project: Project) -> list[str]:
     """Months with queries in the usage file, among ingested events, or attributed: `YYYY-MM`, in order."""
     settings, window = project.queries, getattr(project.corpus, "window", None)
-    in_file = usage_queries(settings.path, window).months() if isinstance(settings, UsageQueriesSettings) else []
+    in_file = _dated(settings, window).months() if isinstance(settings, UsageQueriesSettings) else []
     ingested = "union select period from usage" if isinstance(settings, IngestedQueriesSettings) else ""
     with connect(project.lake_root) as connection:
         rows = connection.execute(f"select period from queries {ingested}").fetchall()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt, field_validator
 
 from tribute.config.section import Settings
 
@@ -23,8 +23,10 @@ class CreditingSettings(Settings):
 class CommonCorpusSettings(Settings):
     """Settings of every kind of corpus."""
 
-    revision: int = Field(1, ge=1, description="raise it after an intended change of the content")
-    held_out: float = Field(0.1, ge=0, lt=1, description="share of each source held out of training, for queries")
+    revision: StrictInt = Field(1, ge=1, description="raise it after an intended change of the content")
+    held_out: StrictFloat = Field(
+        0.1, ge=0, lt=1, description="share of each source held out of training, for queries"
+    )
     duplicates: CreditingSettings = CreditingSettings()
 
 
@@ -32,11 +34,11 @@ class InstalledDocsSettings(CommonCorpusSettings):
     """Docstrings and prose of the standard library and of the distributions in the environment."""
 
     kind: Literal["installed_docs"]
-    sources: int = Field(10, ge=2, description="number of distributions, the largest first")
-    max_bytes: int = Field(
+    sources: StrictInt = Field(10, ge=2, description="number of distributions, the largest first")
+    max_bytes: StrictInt = Field(
         640_000, ge=10_000, description="total text in bytes; each source gets a quota by its size"
     )
-    window: int = Field(65, ge=2, description="bytes per example, including the next byte of each position")
+    window: StrictInt = Field(65, ge=2, description="bytes per example, including the next byte of each position")
 
 
 class TextCorpusSettings(CommonCorpusSettings):
@@ -47,7 +49,7 @@ class TextCorpusSettings(CommonCorpusSettings):
     source_column: str = "source"
     text_column: str = "text"
     claimed_column: str = Field("claimed", description="optional: date of the first claim of each document")
-    window: int = Field(65, ge=2, description="bytes per example, including the next byte of each position")
+    window: StrictInt = Field(65, ge=2, description="bytes per example, including the next byte of each position")
 
 
 class ArraysCorpusSettings(CommonCorpusSettings):
@@ -79,18 +81,23 @@ class HeldOutQueriesSettings(Settings):
     """Queries from held-out examples of the corpus: the same number for each source."""
 
     kind: Literal["held_out"] = "held_out"
-    per_source: int = Field(24, ge=1)
+    per_source: StrictInt = Field(24, ge=1)
 
 
 class UsageQueriesSettings(Settings):
-    """A .jsonl or .parquet file of usage events.
+    """Usage events in .jsonl, .jsonl.gz or .parquet files.
 
-    Columns: `query_id`, and `text` (text corpora) or `features` and `label` (arrays); optionally `time`
-    (RFC 3339), `customer_id`, `weight` (1) and `inclusion_probability` (1).
+    Columns: `query_id`, `text` (text corpora) or `features` and `label` (arrays), `time` (RFC 3339) or `period`
+    (YYYY-MM); optionally `customer_id`, `weight` (1) and `inclusion_probability` (1).
     """
 
     kind: Literal["usage"]
-    path: Path
+    path: tuple[Path, ...] = Field(min_length=1, description="a file, a pattern such as usage/*.jsonl, or a list")
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return value if isinstance(value, list | tuple) else (value,)
 
 
 class IdxQueriesSettings(Settings):
@@ -99,7 +106,7 @@ class IdxQueriesSettings(Settings):
     kind: Literal["idx"]
     images: Path
     labels: Path
-    limit: int | None = Field(None, ge=1)
+    limit: StrictInt | None = Field(None, ge=1)
 
 
 class IngestedQueriesSettings(Settings):

@@ -1,28 +1,36 @@
 """Loader of `project.yaml`, with readable error messages."""
 
-import difflib
+import json
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import ValidationError
 
 from tribute.config.project import Project
 from tribute.config.section import Settings
 from tribute.errors import ConfigError
+from tribute.files import nearest_name, yaml_value
+
+SHOWN = 80
+"""Characters of a setting that a message shows."""
 
 
 def load_project(path: Path) -> Project:
-    """Read and check `project.yaml`.
+    """Read and check `project.yaml`. A value has the type that it is written in: nothing is converted.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or has unknown keys or invalid values; lists all of them.
+        ConfigError: the file is missing, is not YAML, holds a key twice, or has unknown keys or invalid values;
+            lists all of them.
     """
     if not path.is_file():
         raise ConfigError(f"{path} does not exist. Write one with: tribute init DIR")
     try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        raw = yaml_value(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}. Correct the path or its permissions"
+        ) from None
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(
@@ -41,21 +49,28 @@ def _explain(item: Any, raw: dict[str, Any]) -> str:
     kinds = {"installed_docs", "text", "arrays", "idx", "held_out", "usage", "ingested"}
     where = [str(part) for part in item["loc"]]
     key = ".".join(part for index, part in enumerate(where) if not (index and part in kinds))
-    if item["type"] != "extra_forbidden":
-        return f"{key}: {item['msg']}"
-    known = _known_keys(where[:-1], raw)
-    near = difflib.get_close_matches(where[-1], known, n=1)
-    return f"{key}: unknown key. " + (f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}")
+    if item["type"] == "extra_forbidden":
+        return f"{key}: unknown key. {nearest_name(where[-1], _known_keys(where[:-1], raw))}"
+    if item["type"].endswith(("_type", "_parsing", "_from_float")):
+        return f"{key}: {item['msg']}, got {_shown(item['input'])}"
+    return f"{key}: {item['msg'].removeprefix('Value error, ')}"
 
 
-def _known_keys(where: list[str], raw: dict[str, Any]) -> list[str]:
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _known_keys(where: list[str], raw: Any) -> list[str]:
+    """Known keys of the section at a place of the file."""
     section: Any = Project
     for part in where:
         field = getattr(section, "model_fields", {}).get(part)
         if field is not None:
             section, raw = field.annotation, raw.get(part, {})
-    options = get_args(section) or (section,)
-    chosen = [o for o in options if raw.get("kind") in get_args(_annotation_of_kind(o))]
+    options = [each for each in get_args(section) or (section,) if hasattr(each, "model_fields")]
+    kind = raw.get("kind") if isinstance(raw, dict) else None
+    chosen = [each for each in options if kind in get_args(_annotation_of_kind(each))]
     return sorted((chosen or options)[0].model_fields)
 
 

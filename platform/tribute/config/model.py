@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
 from tribute.config.section import Settings
 
@@ -26,25 +26,29 @@ class TrainingSettings(Settings):
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: StrictFloat = Field(3e-3, gt=0)
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps over which the rate rises")
-    final_rate: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the peak")
-    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    nesterov: bool = Field(False, description="sgd only")
-    betas: tuple[float, float] = Field((0.9, 0.99), description="adam and adamw only")
-    eps_root: float = Field(1e-8, ge=0, description="adam and adamw: added inside the square root")
-    eps: float = Field(0.0, ge=0, description="adam and adamw: added outside the square root, as torch.optim does")
-    weight_decay: float = Field(0.0, ge=0)
-    clip_norm: float | None = Field(None, gt=0, description="largest global norm of the gradient")
-    batch_size: int = Field(32, ge=1)
-    accumulation: int = Field(1, ge=1, description="micro-batches per batch, to save memory")
+    warmup: StrictFloat = Field(0.05, ge=0, lt=1, description="share of the steps over which the rate rises")
+    final_rate: StrictFloat = Field(0.1, ge=0, le=1, description="last learning rate as a share of the peak")
+    momentum: StrictFloat = Field(0.9, ge=0, lt=1, description="sgd only")
+    nesterov: StrictBool = Field(False, description="sgd only")
+    betas: tuple[StrictFloat, StrictFloat] = Field((0.9, 0.99), description="adam and adamw only")
+    eps_root: StrictFloat = Field(1e-8, ge=0, description="adam and adamw: added inside the square root")
+    eps: StrictFloat = Field(
+        0.0, ge=0, description="adam and adamw: added outside the square root, as torch.optim does"
+    )
+    weight_decay: StrictFloat = Field(0.0, ge=0)
+    clip_norm: StrictFloat | None = Field(None, gt=0, description="largest global norm of the gradient")
+    batch_size: StrictInt = Field(32, ge=1)
+    accumulation: StrictInt = Field(1, ge=1, description="micro-batches per batch, to save memory")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="precision of forward and backward passes"
     )
-    epochs: float = Field(1.0, gt=0, description="passes over the training examples")
-    seed: int = Field(0, ge=0, description="replicate r is trained with seed + r; replicate 0 is the valued model")
-    replicates: int = Field(3, ge=1, description="number of seeds to train and simulate")
+    epochs: StrictFloat = Field(1.0, gt=0, description="passes over the training examples")
+    seed: StrictInt = Field(
+        0, ge=0, description="replicate r is trained with seed + r; replicate 0 is the valued model"
+    )
+    replicates: StrictInt = Field(3, ge=1, description="number of seeds to train and simulate")
     recordings: tuple[Path, ...] = Field((), description="folders of recorded training loops, one per replicate")
     checkpoint: Path | None = Field(None, description="safetensors file of a model trained elsewhere")
 
@@ -96,38 +100,44 @@ class SimulationSettings(Settings):
     base: Literal["replay", "continue"] = Field(
         "replay", description="repeat the last steps, or take further steps"
     )
-    horizon: float = Field(
+    horizon: StrictFloat = Field(
         0.2, gt=0, le=1, description="replay: last part of the training, as a share of the learning-rate mass"
     )
-    weight: float = Field(1.0, gt=0, le=1, description="weight of all sources in the unperturbed run")
-    epsilon: float = Field(1.0, gt=0, le=1, description="paired: by how much the weight of a source is lowered")
+    weight: StrictFloat = Field(1.0, gt=0, le=1, description="weight of all sources in the unperturbed run")
+    epsilon: StrictFloat = Field(
+        1.0, gt=0, le=1, description="paired: by how much the weight of a source is lowered"
+    )
     scope: str = Field("all", description="parameters that respond: all, last_block, head, lora, or a regex")
     curvature: Literal["hessian", "gauss_newton"] = Field("hessian", description="tangent only")
     notion: Literal["leave_one_out", "banzhaf", "shapley"] = "leave_one_out"
-    coalitions: int = Field(64, ge=4, description="banzhaf, shapley (10 a source): sampled coalitions")
-    groups: int = Field(
+    coalitions: StrictInt = Field(64, ge=4, description="banzhaf, shapley (10 a source): sampled coalitions")
+    groups: StrictInt = Field(
         64,
         ge=2,
         description="leave_one_out: largest number of sources, or groups of sources, to simulate; with an "
         "estimator: largest number of sources for `calibration.estimates` and `tribute evaluate`",
     )
-    steps: int = Field(200, ge=1, description="continue: number of steps")
-    learning_rate: float | None = Field(
+    steps: StrictInt = Field(200, ge=1, description="continue: number of steps")
+    learning_rate: StrictFloat | None = Field(
         None, gt=0, description="continue: default is the last rate of the training"
     )
-    damping: float = Field(
+    damping: StrictFloat = Field(
         0.0, ge=0, description="continue: lambda of the penalty lambda / 2 |theta - checkpoint|^2"
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="precision of simulated and retrained forward and backward passes; parameters stay float32",
     )
-    smoothness_sources: int = Field(
+    smoothness_sources: StrictInt = Field(
         2, ge=0, description="number of sources whose response is also simulated at half the size"
     )
-    memory_gib: float = Field(2.0, gt=0, description="memory for the trajectories that a worker runs together")
-    chunk: int = Field(32, ge=1, description="largest number of sources simulated together, memory permitting")
-    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints of a simulation")
+    memory_gib: StrictFloat = Field(
+        2.0, gt=0, description="memory for the trajectories that a worker runs together"
+    )
+    chunk: StrictInt = Field(
+        32, ge=1, description="largest number of sources simulated together, memory permitting"
+    )
+    checkpoint_every: StrictInt = Field(200, ge=1, description="steps between checkpoints of a simulation")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -200,10 +210,10 @@ class CalibrationSettings(Settings):
     8
     """
 
-    spot_sources: int = Field(
+    spot_sources: StrictInt = Field(
         4, ge=0, description="number of sources to retrain without, in every replicate; 0 = none"
     )
-    seed: int = Field(0, ge=0, description="seed of the draw of these sources")
+    seed: StrictInt = Field(0, ge=0, description="seed of the draw of these sources")
     estimates: tuple[dict[str, Any], ...] = Field(
         (),
         description="further estimates to calibrate on: {method: ESTIMATOR, options: ...}, or the keys that "
@@ -224,16 +234,18 @@ class ReadoutSettings(Settings):
         description="auto: the removal itself for paired responses at weight and epsilon 1, else the derivative; "
         "among equivalent methods the cheapest; distilled if `precision` is set and it is cheaper",
     )
-    backward: bool = Field(False, description="whether auto may use `adjoint`, a backward pass per query")
-    precision: float | None = Field(
+    backward: StrictBool = Field(False, description="whether auto may use `adjoint`, a backward pass per query")
+    precision: StrictFloat | None = Field(
         None,
         gt=0,
         lt=1,
         description="largest error of distilled totals: half the 95% interval of the total of each source, as a "
         "share of their sum; empty: every query is read out exactly",
     )
-    memory_gib: float = Field(1.0, gt=0, description="memory for parameters and activations evaluated at once")
-    seed: int = Field(0, ge=0, description="seed of the draw of queries that are read out exactly")
+    memory_gib: StrictFloat = Field(
+        1.0, gt=0, description="memory for parameters and activations evaluated at once"
+    )
+    seed: StrictInt = Field(0, ge=0, description="seed of the draw of queries that are read out exactly")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -249,19 +261,23 @@ class ReadoutSettings(Settings):
 class EvaluationSettings(Settings):
     """Retrains of `tribute evaluate`, by which the attribution is judged."""
 
-    seeds: int = Field(2, ge=1, description="number of other seeds under which to retrain without each source")
-    first_seed: int = Field(1_000_000, ge=0, description="first of these seeds, relative to training.seed")
-    subsets: int = Field(
+    seeds: StrictInt = Field(
+        2, ge=1, description="number of other seeds under which to retrain without each source"
+    )
+    first_seed: StrictInt = Field(1_000_000, ge=0, description="first of these seeds, relative to training.seed")
+    subsets: StrictInt = Field(
         50, ge=10, description="number of random halves, and of tenths, of the corpus to retrain without (LDS)"
     )
-    queries: int = Field(
+    queries: StrictInt = Field(
         400, ge=20, description="largest number of queries; one half is for tuning, the other for the figures"
     )
     estimators: tuple[str, ...] = Field((), description="names of further estimators to judge; [all]: every one")
-    brittle_queries: int = Field(
+    brittle_queries: StrictInt = Field(
         4, ge=0, description="queries for which to retrain without their top sources together"
     )
-    resamples: int = Field(400, ge=100, description="bootstrap resamples for the intervals of rank correlations")
+    resamples: StrictInt = Field(
+        400, ge=100, description="bootstrap resamples for the intervals of rank correlations"
+    )
 
     def _not_counted(self) -> set[str]:
         return set() if self.estimators else {"estimators"}

@@ -1,11 +1,14 @@
 """Settings of money: rights, agreements, pools, fees, the signing key and alarms."""
 
-from decimal import Decimal, InvalidOperation
+import re
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from tribute.config.section import Settings
+
+_AMOUNT = re.compile(r"[0-9]{1,19}(\.[0-9]{1,4})?")
+_PART = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40}|/[0-9]{1,40})?")
 
 
 class RightsSettings(Settings):
@@ -40,9 +43,7 @@ class PoolSettings(Settings):
     @field_validator("rate", mode="before")
     @classmethod
     def _is_text(cls, value: object) -> str:
-        if isinstance(value, float):
-            raise ValueError(f"write the rate in quotes, as text: rate: '{value}'")
-        return str(value)
+        return _written(value, _PART, "a part such as '0.3' or '1/3'")
 
 
 class MoneySettings(Settings):
@@ -52,14 +53,23 @@ class MoneySettings(Settings):
     signing_key: Path | None = Field(None, description="Ed25519 key, PEM; default: created in the working folder")
     alarms: dict[str, str] = Field({}, description="limits above which a period is flagged for review")
 
+    @field_validator("alarms", mode="before")
+    @classmethod
+    def _are_parts(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {str(name): _written(each, _PART, "a part such as '0.25'") for name, each in value.items()}
+        return value
+
 
 def _amount(value: object) -> str:
+    return _written(value, _AMOUNT, "a decimal number such as '10000.00'")
+
+
+def _written(value: object, form: re.Pattern[str], expected: str) -> str:
+    """A number as it was written: text, or a whole number."""
     if isinstance(value, float):
-        raise ValueError(f"write the amount in quotes, as text: amount: '{value}'")
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError(f"{value!r} is not a decimal number such as '10000.00'") from None
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(f"{value!r} is not a finite amount of at least 0")
-    return str(value)
+        raise ValueError(f"{value} is a binary number. Write it in quotes, as text: '{value}'")
+    text = str(value).strip()
+    if isinstance(value, bool) or not form.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not {expected}, without signs, spaces, commas or exponents")
+    return text

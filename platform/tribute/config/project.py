@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
 from tribute.config.corpus import CorpusSettings, HeldOutQueriesSettings, QueriesSettings
 from tribute.config.model import (
@@ -23,8 +23,10 @@ from tribute.config.section import Settings
 class ValuationSettings(Settings):
     """Values and shares from influences."""
 
-    shrinkage: Literal["auto"] | float = Field("auto", description="0 = attribution alone, 1 = token count alone")
-    resamples: int = Field(1000, ge=100, description="bootstrap resamples for the intervals")
+    shrinkage: Literal["auto"] | StrictFloat = Field(
+        "auto", description="0 = attribution alone, 1 = token count alone"
+    )
+    resamples: StrictInt = Field(1000, ge=100, description="bootstrap resamples for the intervals")
 
     @field_validator("shrinkage")
     @classmethod
@@ -38,28 +40,28 @@ class ClusterSettings(Settings):
     """Where Ray runs; no setting here changes a result."""
 
     address: str = Field("local", description="'local' starts Ray here; 'auto' or host:port joins a cluster")
-    workers: int = Field(2, ge=1)
-    gpus_per_worker: float | None = Field(
+    workers: StrictInt = Field(2, ge=1)
+    gpus_per_worker: StrictFloat | None = Field(
         None, ge=0, description="default: the GPUs of the cluster, shared evenly"
     )
     placement: Literal["PACK", "SPREAD"] = Field("PACK", description="place workers on few nodes, or on many")
-    start_timeout_s: float = Field(300, gt=0, description="how long to wait until all workers can start")
+    start_timeout_s: StrictFloat = Field(300, gt=0, description="how long to wait until all workers can start")
 
 
 class TrackingSettings(Settings):
     """MLflow; an outage does not stop a run."""
 
     uri: str | None = Field(None, description="default: SQLite in the working folder")
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class ServingSettings(Settings):
     """The Ray Serve application."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
-    max_queries: int = Field(256, ge=1, description="per request")
-    request_timeout_s: float = Field(60, gt=0)
+    port: StrictInt = Field(8000, ge=1, le=65535)
+    max_queries: StrictInt = Field(256, ge=1, description="per request")
+    request_timeout_s: StrictFloat = Field(60, gt=0)
 
 
 class Project(Settings):

@@ -7,9 +7,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """A section of `project.yaml`: immutable, without unknown keys, and with a fingerprint."""
+    """A section of `project.yaml`: immutable, without unknown keys, and with a fingerprint.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Numbers and truth values are strict: text such as `1_000` or `yes` is none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings. Files count by name, so that a project can be moved."""

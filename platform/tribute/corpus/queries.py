@@ -72,9 +72,9 @@ class QueryTable:
         )
 
     def within(self, first: date, after: date) -> "QueryTable":
-        """Queries from `first` up to `after` (exclusive, UTC), including those without a time."""
-        days = [moment.astimezone(UTC).date() if moment else first for moment in self.times]
-        return self.take([index for index, day in enumerate(days) if first <= day < after])
+        """Queries from `first` up to `after` (exclusive, UTC); those without a time are of no period."""
+        days = [moment and moment.astimezone(UTC).date() for moment in self.times]
+        return self.take([index for index, day in enumerate(days) if day and first <= day < after])
 
     def months(self) -> list[str]:
         """Months (UTC, `YYYY-MM`) with queries, ascending; queries without a time do not count."""

@@ -18,6 +18,7 @@ from ray.serve.handle import DeploymentHandle
 from tribute.cluster import ray_session
 from tribute.config import Project, load_project
 from tribute.errors import TributeError
+from tribute.serving.requests import WrittenRoute
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, ReportRequest
 from tribute_storage import LakeError
 
@@ -25,6 +26,7 @@ api = FastAPI(
     title="tribute",
     summary="Which sources shaped an answer, and what each publisher's were worth in a month",
 )
+api.router.route_class = WrittenRoute
 
 
 # Serve pickles deployments when they are decorated, with the names that they use, and keeps the pickles to the end

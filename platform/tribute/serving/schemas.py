@@ -1,9 +1,40 @@
 """Requests and answers of the service, and so of its OpenAPI page at /docs."""
 
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+)
 
+from tribute.corpus.readers.usage import LARGEST_WEIGHT, SMALLEST_WEIGHT
+from tribute.files import read_moment
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        return read_moment(value)
+    if value is None or isinstance(value, datetime):
+        return value
+    raise ValueError("write the time as text, such as 2026-10-05T12:00:00+00:00")
+
+
+def _weight(value: float) -> float:
+    if value and not SMALLEST_WEIGHT <= value <= LARGEST_WEIGHT:
+        raise ValueError(f"expected 0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Weight = Annotated[StrictFloat, AfterValidator(_weight)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -14,11 +45,11 @@ class Query(BaseModel):
 
     query_id: Id | None = Field(None, description="unique per use; a repeated id is recorded once")
     text: str | None = Field(None, min_length=2, max_length=100_000)
-    features: list[float] | None = None
-    label: int | None = Field(None, ge=0)
-    time: AwareDatetime | None = Field(None, description="time of use, with its offset from UTC; default: now")
+    features: list[StrictFloat] | None = None
+    label: StrictInt | None = Field(None, ge=0, lt=2**63)
+    time: Moment | None = Field(None, description="time of use, with its offset from UTC; default: now")
     customer_id: Id | None = None
-    weight: float = Field(1.0, ge=0, allow_inf_nan=False, description="how much this use counts")
+    weight: Weight = Field(1.0, ge=0, allow_inf_nan=False, description="how much this use counts")
 
 
 class AttributionRequest(BaseModel):

@@ -104,6 +104,13 @@ def test_conflicts_are_ids_with_more_than_one_content(lake: Lake) -> None:
     assert ingest(lake, events(event("q2", 0, "b"), event("q3"), event("q3", 2))).conflicts == ("q2",)
 
 
+def test_ids_with_events_in_two_months_are_said(lake: Lake) -> None:
+    assert ingest(lake, events(event("q1"), event("q2"), event("q2", 1))).in_two_months == ()
+    month = 60 * 24 * 31
+    found = ingest(lake, events(event("q1", month), event("q3"), event("q3", month), event("q2")))
+    assert found.in_two_months == ("q1", "q3")
+
+
 def test_late_events_land_in_their_own_month(lake: Lake) -> None:
     month = 60 * 24 * 31
     assert ingest(lake, events(event("q1"), event("q0", -month))).late == 0

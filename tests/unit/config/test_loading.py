@@ -1,9 +1,12 @@
 """`project.yaml`: refused settings, and their error messages."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.projects import settings
 from tribute.config import SimulationSettings, load_project
@@ -22,12 +25,23 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"trainin": {}}, "trainin: unknown key. Did you mean `training`?"),
-        ({"training": {"learning_rte": 1}}, r"training.learning_rte: unknown key. Did you mean `learning_rate`?"),
-        ({"corpus": {"kind": "text", "path": "a", "txt_column": "t"}}, "corpus.txt_column: .*`text_column`"),
-        ({"queries": {"kind": "held_out", "persource": 3}}, "queries.persource: .*`per_source`"),
+        ({"trainin": {}}, "trainin: unknown key. Did you mean training?"),
+        ({"training": {"learning_rte": 1}}, r"training.learning_rte: unknown key. Did you mean learning_rate?"),
+        (
+            {"corpus": {"kind": "text", "path": "a", "txt_column": "t"}},
+            "corpus.txt_column: .*Did you mean text_column?",
+        ),
+        ({"queries": {"kind": "held_out", "persource": 3}}, "queries.persource: .*Did you mean per_source?"),
         ({"pool": {"amount": 12.5}}, "pool.amount: .*in quotes"),
         ({"pool": {"amount": "ten"}}, "pool.amount: .*not a decimal number"),
+        ({"pools": [{"amont": "5"}]}, "pools.0.amont: unknown key. Did you mean amount?"),
+        ({"serving": {"port": "8000"}}, 'serving.port: Input should be a valid integer, got "8000"'),
+        ({"training": {"nesterov": 1}}, "training.nesterov: Input should be a valid boolean, got 1"),
+        ({"training": {"seed": True}}, "training.seed: Input should be a valid integer, got true"),
+        ({"training": {"batch_size": 8.0}}, "training.batch_size: .*got 8.0"),
+        ({"money": {"alarms": {"jump": 0.25}}}, "money.alarms: .*binary number. Write it in quotes"),
+        ({"queries": {"kind": "usage", "path": 5}}, "queries.path.0: .*got 5"),
+        ({"queries": {"kind": "usage", "path": []}}, "queries.path: .*at least 1 item"),
         ({"simulation": {"horizon": 1.5}}, "simulation.horizon: .*less than or equal to 1"),
         ({"corpus": {"kind": "tape"}}, "corpus: .*'tape'"),
         ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 2.0. Set it to auto or a number from 0 to 1"),
@@ -36,7 +50,7 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
         ({**TRAK, "simulation": {"mode": "paired"}}, "simulation.mode would have no effect"),
         ({"simulation": {"mode": "trak"}}, "write attribution: {method: trak}"),
         ({"calibration": {"estimates": [{"mode": "trak"}]}}, "For an estimator, write method: trak"),
-        ({"attribution": {"methd": "trak"}}, "attribution.methd: unknown key. Did you mean `method`?"),
+        ({"attribution": {"methd": "trak"}}, "attribution.methd: unknown key. Did you mean method?"),
         ({"attribution": {"options": {"models": 2}}}, "options are for estimators"),
         ({"simulation": {"mode": "paired", "options": {"rank": 2}}}, "options are for estimators"),
         (
@@ -67,6 +81,86 @@ def test_a_further_estimate_takes_over_what_its_mode_understands(
     project = load_project(write(tmp_path, **main, calibration={"estimates": [keys]}))
     [further] = project.further_simulations()
     assert {name: getattr(further, name) for name in found} == found
+
+
+def with_line(folder: Path, section: str, line: str) -> Path:
+    """A project.yaml with a line as a person wrote it, in place of the section."""
+    sections = {name: each for name, each in settings().items() if name != section}
+    path = folder / "project.yaml"
+    path.write_text(f"{yaml.safe_dump(sections)}{section}:\n  {line}\n", encoding="utf-8")
+    return path
+
+
+NUMBERS = st.from_regex(r"\A[0-9]{1,12}(\.[0-9]{1,2})?\Z")
+ODD = st.text("0123456789_.,:+-eExob' ", min_size=1, max_size=12)
+
+
+@given(NUMBERS | ODD)
+def test_an_amount_is_as_written_or_refused(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
+    path = with_line(tmp_path_factory.mktemp("p"), "pool", f"amount: {written}")
+    try:
+        amount = load_project(path).pool.amount
+    except ConfigError:
+        return
+    assert Decimal(amount) == Decimal(written.split(" #")[0].strip().strip("'"))
+    assert "_" not in written
+    assert "e" not in written.casefold()
+
+
+@pytest.mark.parametrize("written", ["010000", "0010", "90000", "'1000.00'", "012.50"])
+def test_an_amount_with_zeros_in_front_is_decimal(tmp_path: Path, written: str) -> None:
+    project = load_project(with_line(tmp_path, "pool", f"amount: {written}"))
+    assert Decimal(project.pool.amount) == Decimal(written.strip("'"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["190:30", "1_000", "1e3", "0x10", "1,000", "1,000.00", "'1 000'", "on", "2026-10-01", "+5", "-5", ".5", "5.",
+     "NaN", "12.5", "１２"],
+)  # fmt: skip
+def test_an_amount_in_another_writing_is_refused(tmp_path: Path, written: str) -> None:
+    for section, key in (("pool", "amount"), ("pool", "rate")):
+        with pytest.raises(ConfigError, match=rf"pool.{key}|line"):
+            load_project(with_line(tmp_path, section, f"{key}: {written}"))
+
+
+@pytest.mark.parametrize(
+    "written", ["010", "1_000", "12:30", "on", "yes", "2026-10-01", "0x10", "'5'", "1e400", ".inf"]
+)
+@pytest.mark.parametrize("key", ["seed", "learning_rate", "nesterov"])
+def test_a_number_or_truth_value_in_another_writing_is_refused(tmp_path: Path, key: str, written: str) -> None:
+    with pytest.raises(ConfigError, match=rf"training.{key}|line"):
+        load_project(with_line(tmp_path, "training", f"{key}: {written}"))
+
+
+@pytest.mark.parametrize("written", ["0123", "12:30", "no", "1_0", "2026-10-01"])
+def test_a_name_is_as_written(tmp_path: Path, written: str) -> None:
+    path = with_line(tmp_path, "corpus", f"kind: text\n  path: {written}\n  source_column: {written}")
+    corpus = load_project(path).corpus
+    assert (corpus.path.name, corpus.source_column) == (written, written)
+
+
+def test_a_section_that_stands_twice_is_refused_by_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "project.yaml"
+    path.write_text("pool:\n  amount: '90000.00'\n# of last year\npool:\n  amount: '1000.00'\n")
+    with pytest.raises(ConfigError, match=r"line 4: the key pool stands in line 1 already"):
+        load_project(path)
+
+
+def test_utf_16_is_read_and_cp1252_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    text = path.read_text() + "# für Köln\n"
+    path.write_bytes(text.encode("utf-16"))
+    assert load_project(path).name == settings()["name"]
+    path.write_bytes(text.encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"byte 0xfc is not UTF-8. Save it as UTF-8"):
+        load_project(path)
+
+
+def test_several_usage_files_and_patterns(tmp_path: Path) -> None:
+    project = load_project(write(tmp_path, queries={"kind": "usage", "path": ["a.jsonl", "days/*.jsonl.gz"]}))
+    assert project.queries.path == (tmp_path / "a.jsonl", tmp_path / "days/*.jsonl.gz")
+    assert load_project(write(tmp_path, queries={"kind": "usage", "path": "a"})).queries.path == (tmp_path / "a",)
 
 
 def test_what_an_estimator_may_be_combined_with(tmp_path: Path) -> None:

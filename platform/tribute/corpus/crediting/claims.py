@@ -1,44 +1,44 @@
 """Claim dates of sources and documents, from the operator's records."""
 
-import csv
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from tribute.errors import CorpusError
+from tribute.errors import CorpusError, RightsError
+from tribute.files import FileRow, read_moment, read_records
 
 
 def read_claims(path: Path) -> dict[str, date]:
-    """Read claim dates from a CSV file with the columns source_id and claimed; an empty date is unknown.
+    """Read claim dates from a file with the columns source_id and claimed; an empty date is unknown.
 
     Raises:
         CorpusError: the file cannot be read or a row is invalid; names the file and the row.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(
-            f"{path} (corpus.duplicates.claims) cannot be read: {error}. Correct the path, or write it as UTF-8 "
-            "CSV"
-        ) from None
+        rows = read_records(path, ("source_id", "claimed"), ())
+    except RightsError as problem:
+        raise CorpusError(f"corpus.duplicates.claims: {problem}") from None
     found: dict[str, date] = {}
-    for number, row in enumerate(rows, 2):
-        source_id = (row.get("source_id") or "").strip()
-        if not source_id or "claimed" not in row:
+    seen: set[str] = set()
+    for row in rows:
+        source_id, claimed = _claim(path, row)
+        if source_id in seen:
             raise CorpusError(
-                f"{path}, row {number}: expected columns source_id,claimed, got {', '.join(map(str, row))}"
+                f"{path}, {row.where} repeats source {source_id}. Keep the row with the earliest date"
             )
-        if source_id in found:
-            raise CorpusError(
-                f"{path}, row {number} repeats source {source_id}. Keep the row with the earliest date"
-            )
-        try:
-            claimed = claim_date((row["claimed"] or "").strip() or None)
-        except ValueError as error:
-            raise CorpusError(f"{path}, row {number}: {error}") from None
+        seen.add(source_id)
         if claimed is not None:
             found[source_id] = claimed
     return found
+
+
+def _claim(path: Path, row: FileRow) -> tuple[str, date | None]:
+    source_id = row.cells["source_id"]
+    if not isinstance(source_id, str):
+        raise CorpusError(f"{path}, {row.where}: column source_id holds {source_id}, expected text. Fill it in")
+    try:
+        return source_id, claim_date(row.cells.get("claimed"))
+    except ValueError as error:
+        raise CorpusError(f"{path}, {row.where}: column claimed: {error}") from None
 
 
 def claim_date(value: object) -> date | None:
@@ -47,12 +47,14 @@ def claim_date(value: object) -> date | None:
     Raises:
         ValueError: the cell is not a date.
     """
-    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).date() if value.tzinfo else value.date()
+    if value is None or isinstance(value, date):
         return value
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if not isinstance(moment, datetime):
-        raise ValueError(f"{value!r} is not a date. Write it as 2026-10-31, or leave it empty")
-    return moment.astimezone(UTC).date() if moment.tzinfo else moment.date()
+    text = value.strip() if isinstance(value, str) else repr(value)[:80]
+    for moment in (f"{text}T00:00Z", text, f"{text}Z"):
+        try:
+            return read_moment(moment).date()
+        except ValueError:
+            continue
+    raise ValueError(f"{text[:80]} is not a date. Write it as 2026-10-31, or leave it empty")

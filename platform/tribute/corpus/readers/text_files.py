@@ -1,6 +1,7 @@
 """Reader of text: a folder with one folder per source, a .jsonl or a .parquet file."""
 
-import json
+import gzip
+import zlib
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tribute.config import TextCorpusSettings
 from tribute.corpus.crediting.claims import claim_date
 from tribute.corpus.sources import Document, InputFile, input_file
 from tribute.errors import CorpusError
+from tribute.files import json_value
 
 Texts = dict[str, list[Document]]
 
@@ -50,9 +52,9 @@ def read_jsonl(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise CorpusError(f"{path}, row {number} is not JSON: {error}. Write one object per line") from None
+            row = json_value(line)
+        except ValueError as error:
+            raise CorpusError(f"{path}, row {number}: {error}. Write one JSON object per line") from None
         if not isinstance(row, dict) or not set(needed) <= row.keys():
             found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
             missing = ", ".join(name for name in needed if not isinstance(row, dict) or name not in row)
@@ -62,8 +64,13 @@ def read_jsonl(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
 
 
 def read_parquet_rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
-    """Read the rows of a .parquet file and check that it has all needed columns."""
-    return open_parquet(path, needed).to_pylist()
+    """Read the rows of a .parquet file, moments to the microsecond; check that it has all needed columns."""
+    table = open_parquet(path, needed)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            moments = table[index].cast(pa.timestamp("us", field.type.tz), safe=False)
+            table = table.set_column(index, field.name, moments)
+    return table.to_pylist()
 
 
 def open_parquet(path: Path, needed: tuple[str, ...]) -> pa.Table:
@@ -73,6 +80,10 @@ def open_parquet(path: Path, needed: tuple[str, ...]) -> pa.Table:
         CorpusError: the file cannot be read, or a needed column is missing.
     """
     try:
+        names = pq.read_schema(path).names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise CorpusError(f"{path} has the column {twice[0]} twice. Remove one of the two")
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise CorpusError(f"{path} cannot be read as Parquet: {error}. Write it again") from None
@@ -117,10 +128,14 @@ def read_text(path: Path) -> str:
     """Read a text file.
 
     Raises:
-        CorpusError: the file is not UTF-8.
+        CorpusError: the file is not UTF-8, or no gzip though its name ends in .gz.
     """
+    content = path.read_bytes()
     try:
-        return path.read_text(encoding="utf-8")
+        plain = gzip.decompress(content) if path.suffix == ".gz" else content
+        return plain.decode()
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path} cannot be decompressed: {error}. Write it again with gzip") from None
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 text (byte {error.start}). Convert it to UTF-8") from None
 

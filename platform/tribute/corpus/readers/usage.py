@@ -1,18 +1,36 @@
-"""Reader of usage events from .jsonl or .parquet files, checked cell by cell."""
+"""Reader of usage events from .jsonl, .jsonl.gz or .parquet files, checked cell by cell."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from tribute.corpus.queries import Accounting, QueryTable, array_queries, text_queries
 from tribute.corpus.readers.text_files import read_jsonl, read_parquet_rows
-from tribute.errors import CorpusError
+from tribute.errors import ConfigError, CorpusError
+from tribute.files import read_moment, unknown_columns
+from tribute.royalty.exact.calendar import period_days
+from tribute.royalty.exact.text import exact_fraction
 
 Value = TypeVar("Value")
-KNOWN = {"query_id", "text", "features", "label", "time", "customer_id", "weight", "inclusion_probability"}
+KNOWN = (
+    "query_id",
+    "text",
+    "features",
+    "label",
+    "time",
+    "period",
+    "customer_id",
+    "weight",
+    "inclusion_probability",
+)
+READERS = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".json": read_jsonl, ".parquet": read_parquet_rows}
+LARGEST_WEIGHT, SMALLEST_WEIGHT = 1e9, 1e-9
+"""Between these, and with inclusion probabilities as small, sums over a month lose no use."""
+SHOWN = 80
+"""Characters of anybody's text that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +67,47 @@ def content_columns(window: int | None) -> tuple[str, ...]:
     return ("text",) if window is not None else ("features", "label")
 
 
-def usage_queries(path: Path, window: int | None) -> QueryTable:
-    """Read the queries of a usage file, in the order of their ids.
+def usage_queries(paths: Path | Sequence[Path], window: int | None) -> QueryTable:
+    """Read the queries of usage files, in the order of their ids.
 
     Args:
+        paths: a file, several, or patterns such as `usage/*.jsonl.gz`.
         window: bytes per row of a text model; None for a model of feature vectors.
 
     Raises:
-        CorpusError: the file, a row or a column is invalid; names it.
+        CorpusError: a file, a row or a column is invalid; names it.
     """
-    if not path.is_file():
-        raise CorpusError(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
-    usage = read_usage(path, window)
+    files = usage_files([paths] if isinstance(paths, Path) else paths)
+    read = [read_usage(path, window) for path in files]
+    accounting = Accounting(
+        [each for one in read for each in one.accounting.times or ()],
+        [each for one in read for each in one.accounting.customers or ()],
+        [each for one in read for each in one.accounting.weights or ()],
+        [each for one in read for each in one.accounting.inclusion or ()],
+    )
+    contents = {name: [each for one in read for each in one.contents[name]] for name in content_columns(window)}
+    usage = Usage([query_id for one in read for query_id in one.query_ids], accounting, contents)
     try:
         return usage.queries(window)
     except CorpusError as error:
-        raise CorpusError(f"{path}: {error}") from None
+        raise CorpusError(f"{', '.join(map(str, files))}: {error}") from None
+
+
+def usage_files(paths: Sequence[Path]) -> list[Path]:
+    """The files of paths and patterns, each once, in order of their names within a pattern.
+
+    Raises:
+        CorpusError: a file does not exist, or a pattern fits none.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        fitting = [path] if path.is_file() else []
+        if not fitting and any(mark in path.name for mark in "*?["):
+            fitting = sorted(each for each in path.parent.glob(path.name) if each.is_file())
+        if not fitting:
+            raise CorpusError(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
+        found |= dict.fromkeys(fitting)
+    return list(found)
 
 
 def read_usage(path: Path, window: int | None) -> Usage:
@@ -74,35 +117,32 @@ def read_usage(path: Path, window: int | None) -> Usage:
         CorpusError: the file, a row or a column is invalid; names it.
     """
     content = content_columns(window)
-    read = read_parquet_rows if path.suffix == ".parquet" else read_jsonl
+    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    if kind and kind not in READERS:
+        raise CorpusError(f"{path} is no usage file. Write it as .jsonl, .jsonl.gz or .parquet")
     try:
-        rows = read(path, ("query_id", *content))
+        rows = READERS.get(kind, read_jsonl)(path, ("query_id", *content))
     except OSError as error:
         raise CorpusError(
             f"{path} cannot be read: {error.strerror}. Correct the path or its permissions"
         ) from None
-    _no_unknown_columns(path, rows)
+    unknown = unknown_columns((name for row in rows for name in row), KNOWN)
+    if unknown:
+        raise CorpusError("\n  ".join([f"{path} cannot be used:", *unknown]))
+
+    numbered = list(enumerate(rows, 1))
 
     def column(name: str, parse: Callable[[object], Value]) -> list[Value]:
-        return [_parsed(path, number, row, name, parse) for number, row in enumerate(rows, 1)]
+        return [_parsed(path, number, row, name, parse) for number, row in numbered]
 
     ids = column("query_id", _name)
     accounting = Accounting(
-        column("time", _moment),
+        [_parsed(path, number, row, "time", partial(_moment, row.get("period"))) for number, row in numbered],
         column("customer_id", _name_or_none),
         column("weight", _weight),
         column("inclusion_probability", _probability),
     )
     return Usage(ids, accounting, {name: column(name, PARSERS[name]) for name in content})
-
-
-def _no_unknown_columns(path: Path, rows: list[dict[str, object]]) -> None:
-    unknown = sorted({name for row in rows for name in row} - KNOWN)
-    if unknown:
-        raise CorpusError(
-            f"{path} has unknown columns: {', '.join(unknown)}. Known: {', '.join(sorted(KNOWN))}. Rename or drop "
-            "them"
-        )
 
 
 def _parsed(
@@ -111,7 +151,9 @@ def _parsed(
     try:
         return parse(row.get(name))
     except (TypeError, ValueError, OverflowError) as error:
-        raise CorpusError(f"{path}, row {number}: column {name!r} is {row.get(name)!r}: {error}") from None
+        shown = repr(row.get(name))
+        shown = shown if len(shown) <= SHOWN else f"{type(row.get(name)).__name__} {shown[:SHOWN]}..."
+        raise CorpusError(f"{path}, row {number}: column {name!r} is {shown}: {error}") from None
 
 
 def _text(value: object) -> str:
@@ -137,26 +179,47 @@ def _vector(value: object) -> list[float]:
     return value
 
 
-def _moment(value: object) -> datetime | None:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if moment is None:
-        return None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
+def _moment(period: object, value: object) -> datetime | None:
+    """A moment in UTC. A use without a time has the first moment of the period that its row declares, if any."""
+    moment = read_moment(value) if isinstance(value, str) else value
+    if moment is not None and not (isinstance(moment, datetime) and moment.tzinfo):
         raise ValueError("expected a time with its offset, such as 2026-10-05T12:00:00+00:00")
+    if period is None:
+        return moment and moment.astimezone(UTC)
+    first = _first_moment(period)
+    if moment is None:
+        return first
+    if f"{moment.astimezone(UTC):%Y-%m}" != period:
+        raise ValueError(f"the row declares the period {period}. Correct one of the two")
     return moment.astimezone(UTC)
 
 
+def _first_moment(period: object) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(period_days(str(period))[0]), time(), UTC)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _number(value: object) -> float:
+    if value is None:
+        return 1.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return float(exact_fraction(value))
+    return float(min(value, LARGEST_WEIGHT * 2))  # whole numbers of any length
+
+
 def _weight(value: object) -> float:
-    number = 1.0 if value is None else float(value)  # type: ignore[arg-type]
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError("expected a finite number of at least 0")
+    number = _number(value)
+    if number and not SMALLEST_WEIGHT <= number <= LARGEST_WEIGHT:
+        raise ValueError(f"expected 0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
     return number + 0.0  # without the sign of a negative zero
 
 
 def _probability(value: object) -> float:
-    number = 1.0 if value is None else float(value)  # type: ignore[arg-type]
-    if not 0 < number <= 1:
-        raise ValueError("expected a probability above 0 and at most 1")
+    number = _number(value)
+    if not SMALLEST_WEIGHT <= number <= 1:
+        raise ValueError(f"expected a probability above 0 and at most 1, and at least {SMALLEST_WEIGHT:g}")
     return number
 
 

@@ -12,7 +12,9 @@ from iso4217 import Currency
 
 from tribute.errors import MoneyError
 
-_PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:\.(?P<decimals>\d+))?")
+_PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]+))?")
+LARGEST_MINOR = 10**18
+"""Minor units that a table of the lake holds, with room to add some up."""
 _DIGITS = {currency.code: currency.exponent for currency in Currency}
 
 
@@ -61,13 +63,14 @@ def parse_money(amount: str, currency: str) -> Money:
     """Read an amount written as a plain decimal number, such as `10000.00`.
 
     Raises:
-        MoneyError: unknown currency, not a plain number, negative, or more decimals than the currency has.
+        MoneyError: unknown currency, not a plain number, negative, more decimals than the currency has, or more
+            than 10^18 minor units.
     """
     exponent = currency_exponent(currency)
     written = _PLAIN.fullmatch(amount.strip())
-    if written is None:
+    if written is None or len(amount) > 80:
         raise MoneyError(
-            f"Amount {amount!r} is not a plain decimal number. Write it as 10000.00: digits and a point only"
+            f"Amount {amount[:80]!r} is not a plain decimal number. Write it as 10000.00: digits and a point only"
         )
     decimals = written["decimals"] or ""
     if written["sign"] == "-":
@@ -77,7 +80,11 @@ def parse_money(amount: str, currency: str) -> Money:
             f"Amount {amount!r} has {len(decimals)} decimals, {currency} has {exponent}. "
             f"Write it with at most {exponent}, such as {Money(10**exponent, currency).decimal()}"
         )
-    return Money(int(written["whole"] + decimals.ljust(exponent, "0")), currency)
+    minor = int(written["whole"] + decimals.ljust(exponent, "0"))
+    if minor > LARGEST_MINOR:
+        largest = Money(LARGEST_MINOR, currency).decimal()
+        raise MoneyError(f"Amount {amount!r} is above {largest}, the largest that can be paid. Correct it")
+    return Money(minor, currency)
 
 
 def allocate(pool_minor: int, shares: Mapping[str, Fraction]) -> dict[str, int]:

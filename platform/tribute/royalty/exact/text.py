@@ -8,10 +8,12 @@ from fractions import Fraction
 
 from tribute.errors import MoneyError
 
-SHORT_DECIMAL = re.compile(r"\d+(\.\d{1,6})?")
+SHORT_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 """A number whose decimals, six at most, are all of it, so that a binary float read from it hides nothing."""
 
-_EXACT = re.compile(r"\d+(\.\d+|/0*[1-9]\d*)?")
+_EXACT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40}|/0{0,40}[1-9][0-9]{0,39})?")
+_SHOWN = 80
+"""Characters of anybody's text that a message shows."""
 _CONTROL = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -28,6 +30,7 @@ def exact_fraction(value: object) -> Fraction:
         raise ValueError(f"{value} is a binary number that hides its exact part. Write text: '1/3'")
     written = plain_text(value)
     if isinstance(value, bool) or not _EXACT.fullmatch(written):
+        written = written if len(written) <= _SHOWN else f"{written[:_SHOWN]}..."
         raise ValueError(f"{written!r} is not a number such as 1, 0.5 or 1/3. Correct it")
     return Fraction(written)
 

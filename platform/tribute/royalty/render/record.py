@@ -21,11 +21,13 @@ def records(s: Statement, nats: NatsText) -> list[RecordRow]:
     """Everything needed to compute the statement again, the money first."""
     certificate, policy = s.quality_certificate, s.policy
     return [
-        *(RecordRow(f"Pool {one_line(pool.pool_id)}", pool_text(pool, s.currency)) for pool in s.pools),
+        *(RecordRow(pool_name(pool.pool_id), pool_text(pool, s.currency)) for pool in s.pools),
         RecordRow("Your agreement", agreement_text(s)),
         RecordRow("Your share", f"{s.share_percent}%", _fraction(s.share)),
         RecordRow("made up of", _parts(s.parts)),
-        RecordRow("Measured", f"{nats(s.attribution_signed_nats)} nats, before it is drawn towards the tokens"),
+        RecordRow(
+            "Measured", f"{nats(s.attribution_signed_nats)} nats, before calibration and the weight of tokens"
+        ),
         RecordRow("Weight of tokens", s.shrinkage),
         RecordRow("All publishers", f"{nats(s.payable_nats)} nats count for payment"),
         RecordRow("Policy", f"{policy.name}, version {policy.version}", (policy.sha256,)),
@@ -37,6 +39,11 @@ def records(s: Statement, nats: NatsText) -> list[RecordRow]:
         RecordRow("SHA-256 of the data", codes=(s.sha256,)),
         *_proof(s.proof),
     ]
+
+
+def pool_name(pool_id: str) -> str:
+    """`Pool gulf`; a pool that is called pool has no other name."""
+    return "Pool" if pool_id == "pool" else f"Pool {one_line(pool_id)}"
 
 
 def pool_text(pool: StatementPool, currency: str) -> str:

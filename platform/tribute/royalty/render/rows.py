@@ -52,7 +52,7 @@ def _row(line: StatementLine, nats: NatsText, pools: bool) -> LineRow:
     if line.line_type == "unattributed":
         return LineRow("Not attributed", _amount(line), "", "", "", "", "", pool)
     name, title = one_line(line.source_id), one_line(line.title or "")
-    small = [title if title != name else "", one_line(line.license or ""), pool]
+    small = [title if title != name else "", _licence(line), pool]
     return LineRow(
         name,
         _amount(line),
@@ -63,6 +63,11 @@ def _row(line: StatementLine, nats: NatsText, pools: bool) -> LineRow:
         f"{line.tokens:,}",
         " · ".join(part for part in small if part),
     )
+
+
+def _licence(line: StatementLine) -> str:
+    """The licence, where somebody stated one; NOASSERTION is the SPDX word for nobody did."""
+    return "" if line.license in (None, "NOASSERTION") else one_line(line.license)
 
 
 def _total(s: Statement, nats: NatsText) -> LineRow:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tribute.errors import ConfigError, MoneyError, RightsError
+from tribute.files import FileRow, raise_if_any, read_records
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.exact.money import currency_exponent
 from tribute.royalty.terms.cells import amount_cell, count_cell, day_cell, part_cell, text_cell
-from tribute.royalty.terms.records import FileRow, raise_if_any, read_records
 
 REQUIRED = ("publisher_id", "currency")
 OPTIONAL = (

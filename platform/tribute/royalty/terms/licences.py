@@ -10,11 +10,13 @@ from typing import Any
 from license_expression import ExpressionError, get_spdx_licensing
 
 from tribute.errors import RightsError
+from tribute.files import raise_if_any, read_records
 from tribute.royalty.exact.findings import Finding
 from tribute.royalty.terms.cells import text_cell, verbatim_cell
-from tribute.royalty.terms.records import raise_if_any, read_records
 
 COLUMNS = ("license", "rsl", "tdm_reservation", "tdm_policy")
+_OF_RIGHTS = ("publisher_id", "split", "valid_from", "valid_to")
+"""Columns of the sources file, which may be the same file."""
 _OWN_REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
 _NO_LICENCE = {"NOASSERTION", "NONE"}
 
@@ -43,7 +45,7 @@ def read_terms(path: Path) -> dict[str, SourceTerms]:
     terms: dict[str, SourceTerms] = {}
     rows: dict[str, str] = {}
     problems: list[str] = []
-    for record in read_records(path, ("source_id",), COLUMNS):
+    for record in read_records(path, ("source_id",), COLUMNS, _OF_RIGHTS):
         try:
             source_id = text_cell(record, "source_id")
             declared = {column: verbatim_cell(record, column) for column in COLUMNS}

@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from tribute.errors import RightsError
-from tribute.royalty.terms.records import raise_if_any
+from tribute.files import raise_if_any
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tribute.errors import RightsError
+from tribute.files import FileRow, raise_if_any, read_records
 from tribute.royalty.terms.cells import day_cell, part_cell, text_cell
-from tribute.royalty.terms.records import FileRow, raise_if_any, read_records
+from tribute.royalty.terms.licences import COLUMNS as TERMS
 from tribute.royalty.terms.rights import Publisher, Right, RightsBook
 
 Row = TypeVar("Row", Publisher, Right)
@@ -31,7 +32,7 @@ def read_rights(sources_file: Path, publishers_file: Path | None) -> RightsBook:
     def right(record: FileRow) -> Right:
         return _right(record, known, publishers_file)
 
-    records = read_records(sources_file, ("source_id", "publisher_id"), ("split", "valid_from", "valid_to"))
+    records = read_records(sources_file, ("source_id", "publisher_id"), ("split", "valid_from", "valid_to"), TERMS)
     rights = _checked(
         sources_file, records, right, lambda r: (r.source_id, r.publisher_id, r.valid_from, r.valid_to)
     )

@@ -60,17 +60,23 @@ def test_a_source_that_only_repeats_itself_is_no_copier(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("source_id,date\na,2025-01-01\n", "row 2: expected columns source_id,claimed, got source_id, date"),
-        ("source_id,claimed\n,2025-01-01\n", "row 2: expected columns"),
-        ("source_id,claimed\na,2025-01-01\na,2025-01-02\n", "row 3 repeats source a"),
-        ("source_id,claimed\na,yesterday\n", "row 2: 'yesterday' is not a date. Write it as 2026-10-31"),
+        ("source_id,date\na,2025-01-01\n", "column claimed is missing, got source_id, date"),
+        ("source_id,claimed\n,2025-01-01\n", "line 2: column source_id holds None, expected text. Fill it in"),
+        ("source_id,claimed\na,2025-01-01\na,2025-01-02\n", "line 3 repeats source a"),
+        (
+            "source_id,claimed\na,yesterday\n",
+            "line 2: column claimed: yesterday is not a date. Write it as 2026-10-31",
+        ),
+        ("source_id,claimed\na,2025-W40\n", "2025-W40 is not a date"),
+        ("source_id,claimed,claimd\na,,2025-01-01\n", "unknown column claimd. Did you mean claimed?"),
+        ("source_id,claimed\na\n", "line 2: 1 cells for 2 columns"),
     ],
 )
 def test_bad_claims_are_refused(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "claims.csv"
     path.write_text(content)
     assert said in refusal(lambda: read_claims(path))
-    assert "cannot be read" in refusal(lambda: read_claims(tmp_path / "none.csv"))
+    assert "does not exist" in refusal(lambda: read_claims(tmp_path / "none.csv"))
 
 
 def test_a_bad_date_of_a_document_is_refused(tmp_path: Path) -> None:
@@ -81,6 +87,7 @@ def test_a_bad_date_of_a_document_is_refused(tmp_path: Path) -> None:
 def test_days_of_every_kind() -> None:
     assert claim_date("2026-10-31") == claim_date(date(2026, 10, 31)) == date(2026, 10, 31)
     assert claim_date("2026-10-31T23:30:00-02:00") == date(2026, 11, 1)
+    assert claim_date("2026-10-31T23:30:00") == claim_date("2026-10-31 23:30") == date(2026, 10, 31)
     assert claim_date(datetime(2026, 10, 31, 9)) == date(2026, 10, 31)
     assert claim_date(None) is None
 

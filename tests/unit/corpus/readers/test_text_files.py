@@ -85,7 +85,10 @@ def test_a_missing_source_column_lists_the_columns_there_are(tmp_path: Path, nam
         ('{"source": 7, "text": "x"}', "row 2: column 'source' is 7"),
         ('{"source": "a"}', "row 2 has no column text"),
         ("[1]", "row 2 has no column source, text. It has: list"),
-        ('{"source": "a", ', "row 2 is not JSON"),
+        ('{"source": "a", ', "row 2: not JSON"),
+        ('{"source": "a", "text": "x", "source": "b"}', "row 2: the key 'source' stands twice. Remove one"),
+        ('{"source": "a", "text": "x", "size": NaN}', "row 2: NaN is not a number in JSON"),
+        (f'{{"source": "a", "text": "x", "size": {"9" * 5000}}}', "row 2: "),
     ],
 )
 def test_bad_rows_are_told_by_file_row_and_column(tmp_path: Path, line: str, told: str) -> None:

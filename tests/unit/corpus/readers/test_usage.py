@@ -1,8 +1,10 @@
 """Usage files in both formats, and every way in which they can be wrong."""
 
-from datetime import UTC, datetime
+import gzip
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -61,18 +63,108 @@ def test_feature_vectors_are_read(tmp_path: Path) -> None:
         ("time", "2026-10-05T12:00:00"),
         ("time", "yesterday"),
         ("time", 20261005),
+        ("time", "2026-W41-1T00:00:00Z"),
+        ("time", "2026-06-30T23:59:60Z"),
+        ("time", "2026-10-31T24:00:00Z"),
         ("weight", -1),
-        ("weight", float("nan")),
-        ("weight", float("inf")),
         ("weight", "much"),
+        ("weight", True),
+        ("weight", "1_000"),
+        ("weight", "1,5"),
+        ("weight", "1e3"),
+        ("weight", 1e-10),
+        ("weight", 1e10),
+        ("weight", 10**400),
         ("inclusion_probability", 0),
         ("inclusion_probability", 1.5),
-        ("inclusion_probability", float("nan")),
+        ("inclusion_probability", 1e-10),
+        ("inclusion_probability", False),
     ],
 )
 def test_bad_cells_are_told_by_file_row_and_column(tmp_path: Path, column: str, value: object) -> None:
     path = usage(tmp_path, ROW, ROW | {"query_id": "q2"} | {column: value})
-    assert refusal(lambda: usage_queries(path, 17)).startswith(f"{path}, row 2: column {column!r} is {value!r}: ")
+    told = refusal(lambda: usage_queries(path, 17))
+    assert told.startswith(f"{path}, row 2: column {column!r} is ")
+    assert repr(value)[:80] in told
+    assert len(told) < len(str(path)) + 300
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("column", ["weight", "inclusion_probability"])
+def test_what_is_no_number_is_refused(tmp_path: Path, column: str, number: str) -> None:
+    path = tmp_path / "usage.jsonl"
+    path.write_text(f'{{"query_id": "q1", "text": "some text", "{column}": {number}}}\n')
+    assert refusal(lambda: usage_queries(path, 17)).startswith(f"{path}, row 1")
+
+
+def test_a_key_that_stands_twice_is_refused_by_row(tmp_path: Path) -> None:
+    path = usage(tmp_path, ROW)
+    path.write_text(path.read_text() + '{"query_id": "q2", "text": "more text", "weight": 5, "weight": 1}\n')
+    assert f"{path}, row 2: the key 'weight' stands twice" in refusal(lambda: usage_queries(path, 17))
+    table = pa.table([["q1"], ["some text"], [1.0], [2.0]], names=["query_id", "text", "weight", "weight"])
+    pq.write_table(table, tmp_path / "usage.parquet")
+    assert "has the column weight twice" in refusal(lambda: usage_queries(tmp_path / "usage.parquet", 17))
+
+
+def test_weights_as_text_are_read_as_written(tmp_path: Path) -> None:
+    rows = [ROW | {"query_id": f"q{n}", "weight": each} for n, each in enumerate(["2", " 3 ", "0.5", 0, "010"])]
+    assert usage_queries(usage(tmp_path, *rows), 17).weights.tolist() == [2.0, 3.0, 0.5, 0.0, 10.0]
+
+
+def test_a_long_text_of_a_customer_is_not_shown(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "secret " * 10_000}]
+    told = refusal(lambda: usage_queries(usage(tmp_path, ROW | {"text": chat}), 17))
+    assert "row 1: column 'text' is list [{'role': 'user', " in told
+    assert len(told) < len(str(tmp_path)) + 250
+
+
+def test_a_row_without_a_time_declares_its_period(tmp_path: Path) -> None:
+    rows = [
+        ROW | {"period": "2026-10"},
+        ROW | {"query_id": "q2", "period": "2026-10", "time": MOMENT.isoformat()},
+        ROW | {"query_id": "q3"},
+    ]
+    table = usage_queries(usage(tmp_path, *rows), 17)
+    assert table.times == (datetime(2026, 10, 1, tzinfo=UTC), MOMENT, None)
+    assert table.months() == ["2026-10"]
+    assert table.within(date(2026, 10, 1), date(2026, 11, 1)).query_ids == ("q1", "q2"), "q3 is of no month"
+    for period, told in (("2026-11", "declares the period 2026-11"), ("2026-13", "YYYY-MM"), (202610, "YYYY-MM")):
+        path = usage(tmp_path, ROW | {"time": MOMENT.isoformat(), "period": period})
+        assert told in refusal(lambda path=path: usage_queries(path, 17))
+
+
+def test_several_files_a_pattern_and_gzip_are_one_table(tmp_path: Path) -> None:
+    rows = [ROW | {"query_id": f"q{n}", "time": MOMENT.isoformat()} for n in range(3)]
+    whole = usage_queries(usage(tmp_path, *rows), 17)
+    days = tmp_path / "days"
+    days.mkdir()
+    (days / "1.jsonl.gz").write_bytes(gzip.compress(write_jsonl(days / "x", rows[:1]).read_bytes()))
+    (days / "2.jsonl.gz").write_bytes(gzip.compress(write_jsonl(days / "x", rows[1:2]).read_bytes()))
+    last = write_jsonl(tmp_path / "last.jsonl", rows[2:])
+    assert usage_queries([days / "*.jsonl.gz", last, days / "1.jsonl.gz"], 17).sha256 == whole.sha256
+    again = write_jsonl(tmp_path / "again.jsonl", rows[:1])
+    assert "'q0' occurs more than once" in refusal(lambda: usage_queries([days / "*.gz", again], 17))
+    assert f"{days / '*.csv'} does not exist" in refusal(lambda: usage_queries([days / "*.csv"], 17))
+    (days / "3.jsonl.gz").write_bytes(b"no gzip")
+    assert f"{days / '3.jsonl.gz'} cannot be decompressed" in refusal(
+        lambda: usage_queries(days / "3.jsonl.gz", 17)
+    )
+
+
+def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "usage.csv"
+    path.write_text("query_id,text\nq1,some text\n")
+    assert "is no usage file. Write it as .jsonl, .jsonl.gz or .parquet" in refusal(
+        lambda: usage_queries(path, 17)
+    )
+
+
+def test_moments_of_nanoseconds_are_read(tmp_path: Path) -> None:
+    last = np.array(["2026-10-31T23:59:59.999999999"], dtype="datetime64[ns]")
+    times = pa.array(last, pa.timestamp("ns", tz="UTC"))
+    path = tmp_path / "usage.parquet"
+    pq.write_table(pa.table({"query_id": ["q1"], "text": ["some text"], "time": times}), path)
+    assert usage_queries(path, 17).months() == ["2026-10"]
 
 
 @pytest.mark.parametrize(("column", "value"), [("label", -1), ("label", 1.5), ("label", True), ("features", "x")])
@@ -83,7 +175,8 @@ def test_bad_vectors_are_told_by_file_row_and_column(tmp_path: Path, column: str
 
 def test_an_unknown_column_is_told(tmp_path: Path) -> None:
     path = usage(tmp_path, ROW | {"wieght": 2})
-    assert f"{path} has unknown columns: wieght. Known: customer_id" in refusal(lambda: usage_queries(path, 17))
+    assert "unknown column wieght. Did you mean weight?" in refusal(lambda: usage_queries(path, 17))
+    assert usage_queries(usage(tmp_path, ROW | {"note": 2, "notes of ours": "x"}), 17).query_ids == ("q1",)
 
 
 def test_a_column_of_the_other_kind_of_model_is_not_enough(tmp_path: Path) -> None:
@@ -107,7 +200,7 @@ def test_ids_of_one_letter_are_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize("features", [[float("nan"), 1.0], [1.0], [[1.0, 2.0]]])
 def test_vectors_that_do_not_fit_together_are_told_by_file(tmp_path: Path, features: list[object]) -> None:
     path = usage(tmp_path, VECTOR, VECTOR | {"query_id": "q2", "features": features})
-    assert refusal(lambda: usage_queries(path, None)).startswith(f"{path}: ")
+    assert refusal(lambda: usage_queries(path, None)).startswith((f"{path}: ", f"{path}, row 2: NaN"))
 
 
 def test_neither_the_order_of_rows_nor_the_offset_of_times_changes_the_queries(tmp_path: Path) -> None:

@@ -27,9 +27,16 @@ def test_amounts_read_and_print(amount: str, currency: str, minor: int, text: st
 
 
 def test_large_amounts_lose_no_digit() -> None:
-    """Forty digits are more than the default decimal context holds."""
-    amount = "1234567890" * 4 + ".07"
+    """The default decimal context holds fewer digits; the lake holds 64 bits."""
+    amount = "9999999999999999.07"
     assert str(parse_money(amount, "EUR").decimal()) == amount
+    assert (
+        Money(int("1234567890" * 4), "EUR").text().replace(",", "")
+        == "12345678901234567890123456789012345678.90 EUR"
+    )
+    for above in ("10000000000000000.01", "1" * 30, "1" * 5000):
+        with pytest.raises(MoneyError, match=r"is above 10000000000000000.00|not a plain decimal"):
+            parse_money(above, "EUR")
     assert Money(-5, "EUR").text() == "-0.05 EUR"
 
 

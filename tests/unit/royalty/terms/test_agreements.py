@@ -94,14 +94,34 @@ def test_bad_rows_are_told_by_row_and_column(tmp_path: Path, rows: str, told: st
     assert told in str(raised.value)
 
 
-def test_all_problems_are_told_at_once_and_a_binary_number_is_refused(tmp_path: Path) -> None:
-    text = (
-        "- {publisher_id: p, currency: EUR, rate: 0.3333333333, advance: 1}\n- {publisher_id: q, currency: no}\n"
-    )
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = "- {publisher_id: p, currency: EUR, rate: 1e-1, advance: 1}\n- {publisher_id: q, currency: no}\n"
     with pytest.raises(RightsError) as raised:
         read_agreements(write(tmp_path, text, "a.yaml"))
-    assert "entry 1, column rate: 0.3333333333 is a binary number" in str(raised.value)
-    assert "entry 2, column currency: False was read as bool. Put it in quotes" in str(raised.value)
+    assert "entry 1, column rate: '1e-1' is not a number" in str(raised.value)
+    assert "entry 2, column currency: Currency 'no' is not an ISO 4217 code" in str(raised.value)
+
+
+@pytest.mark.parametrize("amount", ["1_000", "1,000", "1e3", "12:30", "0x10", "9" * 25, "1" * 5000, "+1e2", "١٢"])
+def test_amounts_in_another_writing_are_refused(tmp_path: Path, amount: str) -> None:
+    text = f"- {{publisher_id: p, currency: EUR, payout_threshold: '{amount}'}}"
+    with pytest.raises(RightsError, match=r"column payout_threshold: Amount"):
+        read_agreements(write(tmp_path, text, "a.yaml"))
+
+
+def test_zeros_in_front_of_an_amount_are_decimal(tmp_path: Path) -> None:
+    text = "- {publisher_id: p, currency: EUR, payout_threshold: 010000, reserve_months: 010, agreement_id: 010}"
+    [terms] = read_agreements(write(tmp_path, text, "a.yaml"))
+    assert (terms.threshold_minor, terms.reserve_months, terms.agreement_id) == (1_000_000, 10, "010")
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("guarantee", "minimum_guarantee"), ("treshold", "payout_threshold"), ("until", "valid_to"), ("tax", "")],
+)
+def test_a_column_that_nobody_knows_is_refused(tmp_path: Path, column: str, meant: str) -> None:
+    with pytest.raises(RightsError, match=f"unknown column {column}. .*{meant}"):
+        read_agreements(write(tmp_path, f"publisher_id,currency,{column}\np,EUR,5\n"))
 
 
 def test_a_misspelt_column_is_told(tmp_path: Path) -> None:

@@ -50,5 +50,11 @@ def test_bad_rows_are_told_at_once(tmp_path: Path) -> None:
         read_terms(write(tmp_path, "source_id,license\na,MIT\n,MIT\na,MIT\n"))
     assert "line 3, column source_id is empty" in str(raised.value)
     assert "line 4 repeats source a of line 2" in str(raised.value)
-    with pytest.raises(RightsError, match="column tdm_reservation: True was read as bool"):
-        read_terms(write(tmp_path, "- {source_id: a, tdm_reservation: yes}", "terms.yaml"))
+    with pytest.raises(RightsError, match=r"unknown column licence. Did you mean license\?"):
+        read_terms(write(tmp_path, "source_id,licence\na,MIT\n"))
+
+
+def test_declarations_in_yaml_are_verbatim(tmp_path: Path) -> None:
+    terms = read_terms(write(tmp_path, "- {source_id: 010, tdm_reservation: yes, license: 1.0}", "terms.yaml"))
+    assert terms["010"].tdm_reservation == "yes", "kept, and a finding"
+    assert terms["010"].license == "1.0"

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.royalty.terms.files import write
 from tribute.errors import RightsError
@@ -109,20 +111,24 @@ def test_an_unknown_publisher_gets_a_suggestion(tmp_path: Path) -> None:
     ("text", "name", "told"),
     [
         ("source,publisher_id\ns,p\n", "s.csv", "unknown column source"),
-        ("site,publisher_id\ns,p\n", "s.csv", "column source_id is missing, got publisher_id, site. Add"),
+        ("site,publisher_id\ns,p\n", "s.csv", "column source_id is missing, got site, publisher_id. Add"),
         ("source_id,publisher_id,valid_form\ns,p,\n", "s.csv", "column valid_form. Did you mean valid_from?"),
         ("source_id,publisher_id,split,split\ns,p,1,1\n", "s.csv", "occurs twice"),
         ("source_id,publisher_id\n", "s.csv", "has no rows. It needs the columns source_id"),
         ("", "s.csv", "has no rows"),
-        ("a: 1", "s.yaml", "must be a list of mappings"),
+        ("a: 1", "s.yaml", "not a list of mappings"),
         ("- [1, 2", "s.yaml", "cannot be read as yaml"),
-        ("- {source_id: s, publisher_id: p, valid_from: 2026-13-01}", "s.yaml", "cannot be read as yaml"),
-        ("- {source_id: no, publisher_id: p}", "s.yaml", "entry 1, column source_id: False was read as bool"),
+        ("- {source_id: s, publisher_id: p, valid_from: 2026-13-01}", "s.yaml", "2026-13-01 is not a day of"),
         (
-            "- {source_id: s, publisher_id: p, split: 0.3333333333333333}",
+            "- {source_id: s, publisher_id: p, valid_from: 2026-W40}",
             "s.yaml",
-            "hides its exact part. Write text: '1/3'",
+            "2026-W40 is not a day. Write it as",
         ),
+        ("- {source_id: null, publisher_id: p}", "s.yaml", "entry 1, column source_id is empty"),
+        ("- {source_id: s, publisher_id: p, split: 1_0}", "s.yaml", "column split: '1_0' is not a number"),
+        ("- {source_id: s, publisher_id: p, split: 1e-1}", "s.yaml", "column split: '1e-1' is not a number"),
+        ("- {source_id: s, publisher_id: p, split: 1:30}", "s.yaml", "column split: '1:30' is not a number"),
+        (f"source_id,publisher_id,split\ns,p,1/{'3' * 5000}\n", "s.csv", "is not a number"),
         ("not parquet", "s.parquet", "cannot be read as parquet"),
         ("x", "s.xlsx", "unknown kind of file. Use one of .csv, .parquet, .yaml, .yml"),
     ],
@@ -133,8 +139,40 @@ def test_bad_files_are_told_by_name(tmp_path: Path, text: str, name: str, told: 
     assert told in refusal(path)
 
 
+@pytest.mark.parametrize("written", ["0177", "12:30", "2026-01-05", "no", "1.10", "1e3", "true", "0x1F", "'null'"])
+def test_ids_in_yaml_are_as_written(tmp_path: Path, written: str) -> None:
+    path = write(tmp_path, f"- {{source_id: {written}, publisher_id: {written}, split: 1.0}}", "s.yaml")
+    [right] = read_rights(path, None).rights
+    assert (right.source_id, right.publisher_id, right.split) == (written.strip("'"), written.strip("'"), 1)
+
+
+@given(st.text("0123456789_:.-+exonyf", min_size=1, max_size=10))
+def test_csv_and_yaml_say_the_same_id(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
+    folder = tmp_path_factory.mktemp("ids")
+    csv = write(folder, f"source_id,publisher_id\n{written},p\n")
+    try:
+        [in_yaml] = read_rights(
+            write(folder, f"- {{source_id: {written}, publisher_id: p}}", "s.yaml"), None
+        ).rights
+    except RightsError:
+        return
+    [in_csv] = read_rights(csv, None).rights
+    assert in_yaml.source_id == in_csv.source_id == written
+
+
+def test_parquet_numbers_are_exact_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    for split in (1 / 3, 0.1234567):
+        pq.write_table(pa.table({"source_id": ["s"], "publisher_id": ["p"], "split": [split]}), path)
+        assert "hides its exact part. Write text: '1/3'" in refusal(path)
+    pq.write_table(pa.table({"source_id": [177.0], "publisher_id": ["p"]}), path)
+    assert "row 1, column source_id: 177.0 is a binary number. Write the column as text" in refusal(path)
+    pq.write_table(pa.table({"source_id": ["s"], "publisher_id": pa.array([b"p"], pa.binary())}), path)
+    assert read_rights(path, None).rights[0].publisher_id == "p"
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    assert "does not exist. Write it, or correct the path" in refusal(tmp_path / "none.csv")
+    assert "does not exist. Write it, or correct its path" in refusal(tmp_path / "none.csv")
     assert "cannot be read as csv" in refusal(_latin1(tmp_path))
 
 
