@@ -112,7 +112,7 @@ BAD = {
         lambda root: jsonl(root, {"source": "a", "text": LONG}, {"origin": "b", "text": LONG}),
         r"bad\.jsonl, row 2 has no column source\. It has: origin, text\..*under `corpus`",
     ),
-    "not json": (lambda root: jsonl(root, "{oops"), r"row 1 is not JSON"),
+    "not json": (lambda root: jsonl(root, "{oops"), r"row 1: not JSON"),
     "empty text": (lambda root: jsonl(root, {"source": "a", "text": "  "}), r"row 1: column 'text'"),
     "empty source": (
         lambda root: jsonl(root, {"source": "a", "text": LONG}, {"source": "b", "text": "too short"}),
