@@ -25,6 +25,7 @@ class Context:
         self.project, self.reporter, self._stack = project, reporter, stack
         self.lake = Lake(project.lake_root)
         self.runs: Lineage = lineage(project)
+        self.contract_kept = False
         self._workers: WorkerPool | None = None
         self._ood_detector: OutOfDistributionDetector | None = None
 

@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tribute.config import CalibrationSettings, SimulationSettings, TrainingSettings
     from tribute.errors import TributeError
-    from tribute.study import Attribution, EvaluationReport, Payout, Shares, Study, Values
+    from tribute.study import (
+        Attribution,
+        EvaluationReport,
+        Payout,
+        Shares,
+        Study,
+        TaskReport,
+        Values,
+        check_task,
+    )
     from tribute.tasks import ByteLm, Classifier, Task
 
 __all__ = [
@@ -36,16 +45,21 @@ __all__ = [
     "SimulationSettings",
     "Study",
     "Task",
+    "TaskReport",
     "TrainingSettings",
     "TributeError",
     "Values",
     "__version__",
+    "check_task",
 ]
 
 _ROOMS = {
     "tribute.config": ("CalibrationSettings", "SimulationSettings", "TrainingSettings"),
     "tribute.errors": ("TributeError",),
-    "tribute.study": ("Attribution", "EvaluationReport", "Payout", "Shares", "Study", "Values"),
+    "tribute.study": (
+        *("Attribution", "EvaluationReport", "Payout", "Shares", "Study", "TaskReport", "Values"),
+        "check_task",
+    ),
     "tribute.tasks": ("ByteLm", "Classifier", "Task"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

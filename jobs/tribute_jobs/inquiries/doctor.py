@@ -16,6 +16,7 @@ from tribute.catalog import lineage, recorded_replicates, simulated_responses, s
 from tribute.config import Project, load_project
 from tribute.corpus import read_manifest, verify_inputs
 from tribute.errors import ConfigError, TributeError
+from tribute_jobs.compute.contract import task_report
 from tribute_jobs.context import locked
 from tribute_jobs.printing import terminal
 from tribute_storage import Lake, LakeError, clear_orphans, orphans
@@ -83,6 +84,7 @@ def _project(project: Project, clear_after_hours: float | None) -> Iterator[Chec
     runs, lake = lineage(project), Lake(project.lake_root)
     if not lake.committed("corpus_sources", runs.corpus_run):
         yield CheckResult("corpus", True, "not read yet: tribute run")
+        yield _task(project, None)
         yield _orphans(project, lake, clear_after_hours)
         return
     try:
@@ -96,9 +98,20 @@ def _project(project: Project, clear_after_hours: float | None) -> Iterator[Chec
                 for file in filter(None, simulated.files):
                     file.verify()
         yield CheckResult("artifacts", True, "every checkpoint and response has its recorded SHA-256")
+        yield _task(project, project.artifacts / runs.corpus_run)
     except (TributeError, LakeError) as error:
         yield CheckResult("files", False, str(error))
     yield _orphans(project, lake, clear_after_hours)
+
+
+def _task(project: Project, snapshot: Path | None) -> CheckResult:
+    """The contract check of the task, on a few examples."""
+    try:
+        report = task_report(project, snapshot)
+    except TributeError as error:
+        return CheckResult("corpus", False, str(error))
+    texts = [finding.text for finding in report.findings]
+    return CheckResult("task", report.fine, "; ".join([report.title, *texts]))
 
 
 def _orphans(project: Project, lake: Lake, clear_after_hours: float | None) -> CheckResult:

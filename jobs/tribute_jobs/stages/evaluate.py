@@ -31,6 +31,7 @@ from tribute.evaluation.figures import (
 )
 from tribute.evaluation.records import MEASURED, certificate_record
 from tribute.tracking import track
+from tribute_jobs.compute.contract import method_coverage
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.main_run import MainRun
@@ -137,6 +138,7 @@ def _certificate(context: Context, period: str, queries: QueryTable, evaluate_ru
         headline=HeadlineFigures(**dict(paid.pool), coverage_95=paid.coverage_95),
         intervals=tuple(paid.intervals),
         warnings=(*warnings, *others.warnings),
+        coverage=method_coverage(context, [main.run, *(run for run, _ in others.runs)]),
         rows=tuple(rows),
         ceiling=CeilingFigures(**truth.ceiling(), misallocated_pool=paid.pool.ceiling),
         retrains=RetrainCounts(

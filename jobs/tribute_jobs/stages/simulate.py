@@ -19,6 +19,7 @@ from tribute.config import Project, SimulationSettings
 from tribute.errors import ConfigError, TributeError
 from tribute.simulation import Unit, drawn_units, leave_one_out_units, relative_change
 from tribute.valuation import spot_sources
+from tribute_jobs.compute.contract import require_contract
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
@@ -35,6 +36,7 @@ def simulate(context: Context) -> StageOutput:
     missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
     if missing:
         _check_count(context, missing)
+        require_contract(context)
         context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
     with connect(context.lake.root, "simulations") as connection:

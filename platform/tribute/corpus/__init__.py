@@ -13,10 +13,11 @@ from tribute.corpus.queries import (
 from tribute.corpus.readers.usage import usage_queries
 from tribute.corpus.reading import read_corpus, verify_inputs
 from tribute.corpus.snapshot import Manifest, load_source, ood_detector, read_manifest, write_snapshot
-from tribute.corpus.sources import Corpus, Duplicates, SourceExamples, text_windows
+from tribute.corpus.sources import Columns, Corpus, Duplicates, SourceExamples, text_windows
 
 __all__ = [
     "Accounting",
+    "Columns",
     "Corpus",
     "Duplicates",
     "Manifest",

@@ -128,6 +128,10 @@ class Estimator(Protocol):
         """Influence of each group on each query, [Q, G]."""
         ...
 
+    def coverage(self, trained: Trained, fitted: NamedTensors) -> str:
+        """Which parameters it treats in another way than the rest; empty if all alike."""
+        return ""
+
 
 class ModelFree(Estimator, Protocol):
     """An estimator that compares examples with queries and ignores the model; it stores only the membership."""

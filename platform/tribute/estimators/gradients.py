@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import grad, vmap
+from torch.func import grad
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.readout import QueryRows
-from tribute.tasks import Batch, FlatTask
+from tribute.tasks import Batch, FlatTask, batched
 
 READS = ("loss", "measurement")
 """Functions of a query that an estimator may differentiate: minus its training loss, or its measurement."""
@@ -55,7 +55,7 @@ def example_gradients(
 
     for indices_B in _cut(chosen, theta_P):
         batch, _ = trained.data.batch(indices_B, trained.device)
-        yield indices_B, vmap(grad(loss), in_dims=(None, 0))(theta_P, batch)
+        yield indices_B, batched(grad(loss), (None, 0))(theta_P, batch)
 
 
 def check_reads(method: str, reads: str) -> None:
@@ -97,7 +97,7 @@ def query_gradients(
         rows = np.arange(bounds_Q[begin], bounds_Q[end])
         for chosen in _cut(rows, theta_P):
             batch = {k: torch.from_numpy(v[chosen]).to(theta_P.device) for k, v in queries.columns.items()}
-            row_BP = vmap(grad(read), in_dims=(None, 0))(theta_P, batch)
+            row_BP = batched(grad(read), (None, 0))(theta_P, batch)
             owner = torch.from_numpy(queries.query_N[chosen] - begin).to(theta_P.device)
             gradient_qP.index_add_(0, owner, row_BP)
         yield GradientBlock(slice(begin, end), gradient_qP)

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad, jvp
+from torch.func import grad
 
 from tribute.errors import ConfigError
-from tribute.tasks import Batch, FlatTask
+from tribute.tasks import Batch, FlatTask, forward_mode
 
 TOLERANCE = 1e-3
 """Largest relative difference between the Hessian of the loss and that of a cross-entropy."""
@@ -38,11 +38,12 @@ class Layer(NamedTuple):
 
 
 class LayerPass(NamedTuple):
-    """A forward pass: outputs [B, ..., V] and their scales [B, ...] (see `cross_entropy_scale`).
+    """A forward pass at theta [P]: outputs [B, ..., V] and their scales [B, ...] (see `cross_entropy_scale`).
 
     Each layer, by the name of its weight, has inputs [B, T, I] and the outputs of every call.
     """
 
+    theta_P: Tensor
     outputs: Tensor
     scale: Tensor
     inputs: Mapping[str, Tensor]
@@ -98,11 +99,33 @@ def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer
             layer_outputs.setdefault(layer.weight, []).append(output)
         return output.clone()  # the model may change its copy in place
 
+    task.evaluated.find_output(theta_P.detach(), batch)
+    leaf_P = theta_P.detach().requires_grad_()
     with _watched(layers, watch), torch.enable_grad():
-        outputs = task.evaluated.outputs(theta_P.detach().requires_grad_(), batch)
+        outputs = task.evaluated.outputs(leaf_P, batch)
     scale = cross_entropy_scale(task, outputs, batch)
     inputs = {name: torch.cat(calls, 1) for name, calls in layer_inputs.items()}
-    return LayerPass(outputs, scale, inputs, layer_outputs)
+    return LayerPass(leaf_P, outputs, scale, inputs, layer_outputs)
+
+
+def wholly_seen(task: FlatTask, seen: LayerPass, layers: list[Layer]) -> set[str]:
+    """Weights of the layers whose gradient their inputs and outputs explain: no use of a weight is hidden.
+
+    A weight that a function also takes by itself, as a tied head does (`functional.linear(h, layer.weight)`), has
+    uses that no layer sees.
+    """
+    generator = torch.Generator().manual_seed(0)
+    error = torch.randn(seen.outputs.shape, generator=generator).to(seen.outputs)
+    [slope_P] = torch.autograd.grad(seen.outputs, seen.theta_P, error, retain_graph=True)
+    whole, parts, whole_slopes = set[str](), seen.output_gradients(error), task.pieces(slope_P)
+    for layer in (each for each in layers if each.weight in seen.inputs):
+        explained_OI = torch.einsum("bto,bti->oi", parts[layer.weight], seen.inputs[layer.weight])
+        slopes = [whole_slopes[name].reshape(len(explained_OI), -1) for name in layer.names]
+        if torch.allclose(
+            torch.cat(slopes, 1), explained_OI, rtol=TOLERANCE, atol=TOLERANCE * float(slope_P.abs().max())
+        ):
+            whole.add(layer.weight)
+    return whole
 
 
 def cross_entropy_scale(task: FlatTask, outputs: Tensor, batch: Batch) -> Tensor:
@@ -117,7 +140,7 @@ def cross_entropy_scale(task: FlatTask, outputs: Tensor, batch: Batch) -> Tensor
     generator = torch.Generator().manual_seed(0)
     at, direction = (torch.randn(outputs.shape, generator=generator).to(outputs) for _ in range(2))
     gradient = grad(lambda outputs: task.losses_of_outputs(outputs, batch).sum())
-    curved = jvp(gradient, (at,), (direction,))[1].detach()
+    curved = forward_mode(gradient, (at,), (direction,))[1].detach()
     p = at.softmax(-1)
     expected = p * direction - p * (p * direction).sum(-1, keepdim=True)
     square = expected.square().sum(-1)

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import vjp, vmap
+from torch.func import vjp
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, Trained
 from tribute.estimators.gradients import gradients_at_once
+from tribute.tasks import batched
 from tribute.training import MicroBatch, State, horizon_start
 from tribute.training.step import seeded
 
@@ -88,4 +89,4 @@ def _weighted_gradients(trained: Trained, theta_P: Tensor, micro_batch: MicroBat
     with seeded(micro_batch, trained.device):
         losses_B, pull = vjp(lambda at_P: trained.task.losses(at_P, micro_batch.batch), theta_P)[:2]
     size = min(MAX_GROUPS_AT_ONCE, gradients_at_once(theta_P))
-    return torch.cat([vmap(pull)(chunk_gB)[0] for chunk_gB in weight_gB.to(losses_B.dtype).split(size)])
+    return torch.cat([batched(pull)(chunk_gB)[0] for chunk_gB in weight_gB.to(losses_B.dtype).split(size)])

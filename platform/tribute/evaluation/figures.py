@@ -131,7 +131,8 @@ class RetrainCounts(CertificatePart):
 class Certificate(CertificatePart):
     """All figures of an evaluation, with the runs that it is about.
 
-    ``read_out``: the row that the project pays by, before calibration. ``smoothness``: distance of derivatives
+    ``coverage``: of each method that treats some parameters in another way than the rest, which. ``read_out``: the
+    row that the project pays by, before calibration. ``smoothness``: distance of derivatives
     from small real changes of the training data. ``tail_patch`` is None for groups of sources; ``effects`` is
     empty where predictions are not in nats.
     """
@@ -152,6 +153,7 @@ class Certificate(CertificatePart):
     headline: HeadlineFigures
     intervals: tuple[PayeeFigures, ...]
     warnings: tuple[str, ...]
+    coverage: tuple[str, ...] = ()
     rows: tuple[MethodFigures, ...]
     ceiling: CeilingFigures
     retrains: RetrainCounts

@@ -5,11 +5,10 @@ Legend: P parameters, p of the scope, S sources, C a chunk of them, B rows, Q qu
 
 import torch
 from torch import Tensor
-from torch.func import grad, vmap
-from torch.func import jvp as forward_mode
+from torch.func import grad
 
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
-from tribute.tasks import Batch
+from tribute.tasks import Batch, batched, forward_mode
 
 GRADIENT_BYTES = 2**24
 """Bytes of gradients held at once; larger blocks do not fit the processor's caches and are slower."""
@@ -38,13 +37,12 @@ def jvp(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) 
     measured_Q = theta_p.new_zeros(len(queries.query_ids))
 
     def along(direction_p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        value_B, change_B = forward_mode(lambda at_p: task.measure(at_p, batch), (theta_p,), (direction_p,))[:2]
-        return value_B, change_B
+        return forward_mode(lambda at_p: task.measure(at_p, batch), (theta_p,), (direction_p,))
 
     for begin in range(0, len(response_Sp), sources):
         chunk_Cp = response_Sp[begin : begin + sources]
         for batch, query_B in queries.batches(rows, theta_p.device):
-            value_CB, change_CB = vmap(along, in_dims=(0, None))(chunk_Cp, batch)
+            value_CB, change_CB = batched(along, (0, None))(chunk_Cp, batch)
             influence_QS[:, begin : begin + sources].index_add_(0, query_B, change_CB.T)
             if begin == 0:
                 measured_Q.index_add_(0, query_B, value_CB[0])
@@ -76,7 +74,7 @@ def adjoint(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1
         return grad(measure, has_aux=True)(theta_p)
 
     for batch, query_B in queries.batches(rows, theta_p.device):
-        gradient_Bp, value_B = vmap(one)(dict(batch))
+        gradient_Bp, value_B = batched(one)(dict(batch))
         influence_QS.index_add_(0, query_B, gradient_Bp @ perturbed.response_Sp.T)
         measured_Q.index_add_(0, query_B, value_B)
     return ReadOut(influence_QS, torch.as_tensor(measured_Q))

@@ -5,10 +5,10 @@ unperturbed), B rows, Q queries.
 """
 
 import torch
-from torch.func import vmap
 
 from tribute.errors import ConfigError
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
+from tribute.tasks import batched
 
 
 def difference(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
@@ -53,7 +53,7 @@ def _differences(perturbed: PerturbedModel, queries: QueryRows, memory_gib: floa
         chunk_Cp = response_Sp[begin : begin + sources]
         theta_Kp = theta_p - torch.cat([torch.zeros_like(theta_p)[None], chunk_Cp])
         for batch, query_B in queries.batches(rows, theta_p.device):
-            values_KB = vmap(task.measure, in_dims=(0, None))(theta_Kp, batch)
+            values_KB = batched(task.measure, (0, None))(theta_Kp, batch)
             lost_BC = (values_KB[0] - values_KB[1:]).T
             influence_QS[:, begin : begin + sources].index_add_(0, query_B, lost_BC)
             if begin == 0:

@@ -48,6 +48,8 @@ class Tangent:
         alive_KS = self.change_KS.to(ensemble.base.theta.device) * (ensemble.failed < 0)[:, None]
         changes = [micro_batch.weights for micro_batch in schedule.micro_batches(step, alive_KS)]
         gradient_P = gradient(schedule.recipe.task, ensemble.base.theta, micro_batches)
+        if self.gauss_newton:
+            schedule.recipe.task.find_output(ensemble.base.theta, micro_batches[0].batch)
         rest = outside_square(schedule.rule, scope, ensemble.base.theta, gradient_P)
         perturbed = advance_tangents(
             scope.task_at(ensemble.base.theta),

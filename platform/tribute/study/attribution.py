@@ -98,6 +98,7 @@ def attributed(study: "StudiedModel", queries: QueryTable, settings: SimulationS
             f"{settings.mode} would simulate each of {sources} sources. If that is meant, raise simulation.groups "
             f"({settings.groups}) to {sources}; else take an estimator such as trak"
         )
+    study.require_contract(settings, queries)
     units = drawn_units(settings, study.source_ids, study.training.seed)
     found = study.runs.simulate(replicates, settings, units)
     rows = QueryRows.of(queries)

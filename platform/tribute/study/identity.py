@@ -4,7 +4,6 @@ import hashlib
 import inspect
 from pathlib import Path
 
-from tribute.errors import ConfigError
 from tribute.study.runs import digest
 from tribute.tasks import Task
 from tribute.training import Recipe
@@ -29,23 +28,6 @@ def study_id(recipe: Recipe) -> str:
     )
     adopted = [_sha256(path.read_bytes()) for path in _adopted_files(recipe)]
     return f"study-{digest(sources, columns, model, _code(task.task), training.fingerprint(), adopted)}"
-
-
-def check_task(task: object) -> None:
-    """Check that an object is a task.
-
-    Raises:
-        ConfigError: names the functions that it lacks.
-    """
-    if isinstance(task, type):
-        raise ConfigError(f"task is the class {task.__name__}. Give an instance of it: {task.__name__}()")
-    needed = ("build", "training_loss", "measurement")
-    lacking = [name for name in needed if not callable(getattr(task, name, None))]
-    if lacking:
-        raise ConfigError(
-            f"task is a {type(task).__name__} without {', '.join(lacking)}. Write the functions build(), "
-            "training_loss(model, batch) and measurement(model, queries): see tribute.Task"
-        )
 
 
 def _adopted_files(recipe: Recipe) -> list[Path]:

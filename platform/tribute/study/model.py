@@ -23,10 +23,12 @@ from tribute.config import (
     TrainingSettings,
     ValuationSettings,
 )
+from tribute.corpus import QueryTable
 from tribute.errors import ConfigError, SimulationError
 from tribute.simulation import Replicate
+from tribute.study.check import checked, query_examples, require_task, sources_of
 from tribute.study.examples import token_counts, training_set
-from tribute.study.identity import check_task, study_id
+from tribute.study.identity import study_id
 from tribute.study.runs import Runs, replicate_of
 from tribute.study.training import TrainingReport
 from tribute.study.workers import InProcess, Workers, on_ray
@@ -55,7 +57,7 @@ class StudiedModel:
         device: str = "cpu",
         ray: bool | str = False,
     ) -> None:
-        check_task(task)
+        require_task(task)
         self.task, self.data = task, training_set(by_source)
         self.tokens = token_counts(self.data, tokens)
         self.simulation = simulation or SimulationSettings()
@@ -66,6 +68,7 @@ class StudiedModel:
         self.folder = Path(folder or self._held.enter_context(TemporaryDirectory(prefix="tribute-")))
         self._workers: Workers = on_ray(ray, self._held) if ray else InProcess()
         self._replicates: list[Replicate] | None = None
+        self._ray, self._kept_contracts = bool(ray), set[str]()
         self.training = _with_replicates(training or TrainingSettings(), replicates)
 
     @classmethod
@@ -129,12 +132,27 @@ class StudiedModel:
         """Train every replicate and record its trajectory; what is there already is not trained again.
 
         Raises:
-            ConfigError: the task does not fit the examples.
+            ConfigError: the task breaks the contract on these examples (see `tribute.check_task`).
             SimulationError: the parameters left the finite numbers.
         """
+        self.require_contract(self.simulation)
         rows = self.runs.train([self.training.seed + replicate for replicate in range(self.training.replicates)])
         self._replicates = [replicate_of(row) for row in rows]
         return TrainingReport(tuple(rows))
+
+    def require_contract(self, settings: SimulationSettings, queries: QueryTable | None = None) -> None:
+        """Check the task on a few examples, and on queries; what was checked before is not checked again.
+
+        Raises:
+            ConfigError: names each thing that is refused, with its remedy; see `tribute.check_task`.
+        """
+        key = f"{self.training.fingerprint()} {settings.fingerprint()} {queries and queries.sha256}"
+        if key in self._kept_contracts:
+            return
+        rows = None if queries is None else query_examples(queries)
+        sources = sources_of(self.data)
+        checked(self.task, sources, self.training, [settings], rows, other_process=self._ray).refuse()
+        self._kept_contracts.add(key)
 
     @contextmanager
     def record(

@@ -68,7 +68,8 @@ class Study(StudiedModel):
             CorpusError: the queries cannot be used.
         """
         settings = chosen_settings(self.simulation, method, options)
-        return attributed(self, query_table(queries, self.data, ids, weights), settings)
+        table = query_table(queries, self.data, ids, weights)
+        return attributed(self, table, settings)
 
     def value(self, attribution: Attribution, precision: float | None = None) -> Values:
         """Value of every source over the attributed queries, calibrated to real retraining without a few of them.

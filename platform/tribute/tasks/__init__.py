@@ -2,12 +2,14 @@
 
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
-from tribute.tasks.flat import FlatTask, Losses, build_task, kept_bytes
+from tribute.tasks.flat import BUILT_IN, FlatTask, Losses, build_task, kept_bytes
 from tribute.tasks.hidden import ForwardPass, forward_pass, loss_pass
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Task
+from tribute.tasks.transforms import batched, forward_mode
 
 __all__ = [
+    "BUILT_IN",
     "Batch",
     "ByteLm",
     "Classifier",
@@ -18,7 +20,9 @@ __all__ = [
     "Scope",
     "ScopedTask",
     "Task",
+    "batched",
     "build_task",
+    "forward_mode",
     "forward_pass",
     "kept_bytes",
     "loss_pass",

@@ -8,16 +8,20 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import reduce
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_map
 
 from tribute.config import TaskSettings
 from tribute.errors import ConfigError
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
+from tribute.tasks.module import prepared
+from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Task
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
@@ -45,15 +49,19 @@ class FlatTask:
     """Losses and measurements of a task at theta, [P]: the concatenation of its trainable parameters.
 
     A parameter without `requires_grad` keeps the value that `Task.build` gives it. With bfloat16, forward and
-    backward passes are rounded; parameters, losses and measurements stay float32.
+    backward passes are rounded; parameters, losses and measurements stay float32. Theta has the widest dtype of
+    the parameters, at least float32; the model sees each parameter in its own.
     """
 
     def __init__(self, task: Task, precision: str = "float32") -> None:
-        self.task, self._precision = task, PRECISIONS[precision]
-        self._module = task.build()
+        self.task, self._precision, self._output = task, PRECISIONS[precision], Output()
+        self._module = prepared(task.build())
         self.measured = copy.deepcopy(self._module).eval()
         trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
+        dtypes = {name: value.dtype for name, value in trainable.items()}
+        self.dtype = reduce(torch.promote_types, dtypes.values(), torch.float32)
+        self._narrow = {name: dtype for name, dtype in dtypes.items() if dtype != self.dtype}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
         held = [*self._module.named_parameters(), *self._module.named_buffers()]
         self._held = {CPU: {name: value.detach() for name, value in held if name not in trainable}}
@@ -62,7 +70,7 @@ class FlatTask:
         """Initial parameters under a seed, [P]; torch's global generator is restored."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self.task.build()
+            module = prepared(self.task.build())
         return self.flatten(dict(module.named_parameters()))
 
     def flatten(self, named: Mapping[str, Tensor]) -> Tensor:
@@ -77,7 +85,16 @@ class FlatTask:
                 f"These parameters of the task are missing or have another shape: {', '.join(wrong)}. Set "
                 "task.options to those of the stored model"
             )
-        return torch.cat([named[name].detach().reshape(-1) for name in self.shapes])
+        return torch.cat([named[name].detach().reshape(-1).to(self.dtype) for name in self.shapes])
+
+    @property
+    def module(self) -> nn.Module:
+        """The module in the mode that `Task.build` gives it, as training uses it."""
+        return self._module
+
+    def measured_model(self, pieces: Mapping[str, Tensor]) -> Model:
+        """The model that measures: at named parameters, in full precision and evaluation mode."""
+        return self._bound(self.measured, pieces, torch.float32)
 
     @property
     def evaluated(self) -> "FlatTask":
@@ -100,7 +117,7 @@ class FlatTask:
 
     def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Training losses, [B], as a function of the model's outputs."""
-        return self.task.training_loss(lambda *_: outputs, batch)
+        return self.task.training_loss(lambda *_, **__: self._output.around(outputs), batch)
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`losses` at named parameters."""
@@ -114,7 +131,7 @@ class FlatTask:
         """
         rows = len(next(iter(queries.values())))
         try:
-            measured_Q = self.task.measurement(self._bound(self.measured, pieces, torch.float32), queries)
+            measured_Q = self.task.measurement(self.measured_model(pieces), queries)
         except KeyError as error:
             raise ConfigError(
                 f"The task's measurement needs column {error}, but the queries have {', '.join(queries)}. Add the "
@@ -127,39 +144,47 @@ class FlatTask:
             )
         return measured_Q
 
+    def find_output(self, theta_P: Tensor, batch: Batch) -> None:
+        """Find what the loss takes from a model that returns several tensors; `outputs` needs it then.
+
+        Raises:
+            ConfigError: the training loss takes several tensors, or calls the model more than once.
+        """
+        outputs = self._outputs(self.pieces(theta_P), batch)
+        self._output.find(outputs, lambda given: self.task.training_loss(lambda *_, **__: given, batch))
+
     def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`outputs` at named parameters.
 
         Raises:
-            ConfigError: the training loss calls the model more than once.
+            ConfigError: the training loss calls the model more than once, or takes one of several tensors that
+                `find_output` was not asked for.
         """
-        model, seen = self._bound(self._module, pieces, self._precision), []
+        return self._output.pick(self._outputs(pieces, batch))
 
-        def watched(*inputs: Any) -> Tensor:
-            seen.append(model(*inputs))
-            return seen[-1]
-
-        self.task.training_loss(watched, batch)
-        if len(seen) != 1:
-            raise ConfigError(
-                f"The training loss calls the model {len(seen)} times, but Gauss-Newton curvature needs one call. "
-                "Use curvature: hessian, or the estimator gradient_dot"
-            )
-        return seen[0]
+    def _outputs(self, pieces: Mapping[str, Tensor], batch: Batch) -> Any:
+        return _outputs_inside(self.task, self._bound(self._module, pieces, self._precision), batch)
 
     def pieces(self, theta_P: Tensor) -> dict[str, Tensor]:
         """Named parameters, as views of theta."""
         parts = theta_P.split([math.prod(shape) for shape in self.shapes.values()])
-        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+        return {name: self.piece(name, part) for name, part in zip(self.shapes, parts, strict=True)}
+
+    def piece(self, name: str, part: Tensor) -> Tensor:
+        """A parameter from its part of theta: in its own shape and, if the model has several, its own dtype."""
+        return part.view(self.shapes[name]).to(self._narrow.get(name, part.dtype))
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
         named = self.held_on(next(iter(pieces.values())).device) | dict(pieces)
         if precision is torch.float32:
-            return lambda *inputs: functional_call(module, named, inputs)
+            return lambda *inputs, **options: functional_call(module, named, inputs, options)
         rounded = {name: _rounded(value, precision) for name, value in named.items()}
-        return lambda *inputs: functional_call(
-            module, rounded, tuple(_rounded(value, precision) for value in inputs)
-        ).float()
+
+        def model(*inputs: Any, **options: Any) -> Any:
+            given = tree_map(lambda value: _rounded(value, precision), (inputs, options))
+            return tree_map(lambda value: _rounded(value, torch.float32), functional_call(module, rounded, *given))
+
+        return model
 
     def held_on(self, device: torch.device) -> dict[str, Tensor]:
         """Frozen parameters and buffers, copied to a device once."""
@@ -167,6 +192,23 @@ class FlatTask:
             with torch._C._DisableFuncTorch():  # or copies made inside a grad or jvp would stay wrapped in it
                 self._held[device] = {name: value.to(device) for name, value in self._held[CPU].items()}
         return self._held[device]
+
+
+def _outputs_inside(task: Task, model: Model, batch: Batch) -> Any:
+    """What the model returns to the training loss, which must call it once."""
+    seen = []
+
+    def watched(*inputs: Any, **named: Any) -> Any:
+        seen.append(model(*inputs, **named))
+        return seen[-1]
+
+    task.training_loss(watched, batch)
+    if len(seen) != 1:
+        raise ConfigError(
+            f"The training loss calls the model {len(seen)} times, but Gauss-Newton curvature needs one call. "
+            "Use curvature: hessian, or the estimator gradient_dot"
+        )
+    return seen[0]
 
 
 def kept_bytes(evaluate: Callable[[Tensor], Tensor], theta_P: Tensor) -> int:

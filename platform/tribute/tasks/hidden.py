@@ -5,14 +5,16 @@ Legend: B rows, V model outputs, D hidden width; `...` stands for further dimens
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
 from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
+from tribute.tasks.output import floating
 from tribute.tasks.task import Batch, Model
 
 MAX_HIDDEN_WIDTH = 192
@@ -57,20 +59,21 @@ def _pass(
     task: FlatTask, theta_P: Tensor, batch: Batch, function: Callable[[Model, Batch], Tensor], what: str
 ) -> ForwardPass:
     hidden: list[Tensor] = []
-    outputs: list[Tensor] = []
+    outputs: list[list[Tensor]] = []
     last: list[Tensor] = []  # output of the last layer, unless it is linear
     named = task.held_on(theta_P.device) | task.pieces(theta_P)
 
-    def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         linear = isinstance(module, nn.Linear)
         hidden.extend(inputs[:1] if linear else ())
-        last[:] = [] if linear else [output]
+        last[:] = [] if linear or not floating(output) else [output]
 
-    def model(*inputs: Tensor) -> Tensor:
+    def model(*inputs: Any, **options: Any) -> Any:
         with torch.no_grad():
-            output = functional_call(task.measured, named, inputs)
-        hidden.extend(state for state in last if state is not output)
-        outputs.append(output.requires_grad_())
+            output = functional_call(task.measured, named, inputs, options)
+        given = [leaf for leaf in tree_leaves(output) if floating(leaf)]
+        hidden.extend(state for state in last if all(state is not leaf for leaf in given))
+        outputs.append([leaf.requires_grad_() for leaf in given])
         return output
 
     with _watched(task.measured, watch), torch.enable_grad():
@@ -80,8 +83,12 @@ def _pass(
         raise ConfigError(
             f"The {what} calls the model {len(outputs)} times, but prediction errors need one call. {REMEDY}"
         )
-    [error] = torch.autograd.grad(total, outputs)
-    return ForwardPass(value_B.detach(), error, _last(hidden, outputs[0]))
+    errors = torch.autograd.grad(total, outputs[0], allow_unused=True)
+    used = [(output, error) for output, error in zip(outputs[0], errors, strict=True) if error is not None]
+    if len(used) != 1:
+        raise ConfigError(f"The {what} takes {len(used)} tensors of the model, expected one. {REMEDY}")
+    [(output, error)] = used
+    return ForwardPass(value_B.detach(), error, _last(hidden, output))
 
 
 @contextmanager

@@ -44,8 +44,7 @@ class ScopedTask:
     def _pieces(self, theta_p: Tensor) -> dict[str, Tensor]:
         shapes = [self._task.shapes[name] for name in self._names]
         parts = theta_p.split([math.prod(shape) for shape in shapes])
-        scoped = {name: part.view(shape) for name, part, shape in zip(self._names, parts, shapes, strict=True)}
-        return self._rest | scoped
+        return self._rest | {name: self._task.piece(name, p) for name, p in zip(self._names, parts, strict=True)}
 
 
 class Scope:

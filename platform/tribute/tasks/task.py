@@ -1,7 +1,7 @@
 """The contract between a user's model and tribute: how to build it, its training loss, and its measurement.
 
 Both functions are ordinary PyTorch. `model` is called with recorded parameters, perturbed ones, or many at once
-under `torch.func.vmap`. So the functions must not change state, branch on tensor values, or leave torch.
+under `torch.func.vmap`. So the functions must not change state or leave torch.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ Model = Callable[..., Tensor]
 class Task(Protocol):
     """A model with a training loss and a measurement: what you write to value your own model.
 
-    The functions must not change state, branch on tensor values, or leave torch. Batch normalisation with running
-    statistics changes state. Use layer or group normalisation.
+    Each row must count by itself, and the functions must not change state or leave torch. Batch normalisation does
+    both unless it is in evaluation mode; use layer or group normalisation. `tribute.check_task` tries all that.
 
     Shapes: B examples of a batch, Q queries.
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad, jvp, vmap
+from torch.func import grad
 
-from tribute.tasks import Batch, Losses
+from tribute.tasks import Batch, Losses, batched, forward_mode
 from tribute.training.optimizers import Optimizer, Slots
 
 NORM_FLOOR = 1e-30
@@ -101,7 +101,7 @@ def gradient(task: Losses, theta: Tensor, micro_batches: Sequence[MicroBatch]) -
             with seeded(micro_batch, theta_P.device):
                 return weighted_loss(task, theta_P, micro_batch.batch, weights_B)
 
-        of = grad(loss) if theta.ndim == 1 else vmap(grad(loss), randomness="same")
+        of = grad(loss) if theta.ndim == 1 else batched(grad(loss))
         return of(theta, micro_batch.weights)
 
     total = of_micro_batch(micro_batches[0])
@@ -138,8 +138,8 @@ def gauss_newton_product(
             losses_B = task.losses_of_outputs(output, micro_batch.batch)
             return (micro_batch.weights.to(losses_B.dtype) * losses_B).mean()
 
-        outputs, change = jvp(forward, (theta_P,), (direction_P,))[:2]
-        curved = jvp(grad(loss), (outputs,), (change,))[1]
+        outputs, change = forward_mode(forward, (theta_P,), (direction_P,))
+        curved = forward_mode(grad(loss), (outputs,), (change,))[1]
         product = grad(lambda theta, curved=curved, forward=forward: (forward(theta) * curved).sum())(theta_P)
         total = product if total is None else total + product
     assert total is not None
@@ -182,16 +182,16 @@ def advance_tangents(
             slope = gradient(task, state.theta, micro_batches)
             gradient_dot = curved + gradient(task, state.theta, of_weights(*change))
         else:
-            slope, gradient_dot = jvp(
+            slope, gradient_dot = forward_mode(
                 lambda theta, *w: gradient(task, theta, of_weights(*w)),
                 (state.theta, *weights),
                 (theta_dot, *change),
-            )[:2]
-        after = jvp(
+            )
+        after = forward_mode(
             lambda theta, slots, slope: rule.apply(State(theta, slots), slope, rate, step, rest_square),
             (state.theta, state.slots, slope),
             (theta_dot, slots_dot, gradient_dot),
         )[1]
         return State(*after)
 
-    return vmap(one, randomness="same")(tangents.theta, tangents.slots, *changes)
+    return batched(one)(tangents.theta, tangents.slots, *changes)

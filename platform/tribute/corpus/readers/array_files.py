@@ -84,7 +84,7 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
     """Feature and label columns of a table as arrays, [N, D] and [N].
 
     Raises:
-        CorpusError: features are not finite lists of one length, or labels are not whole numbers.
+        CorpusError: features are not finite lists of one length, or labels are not whole numbers from 0.
     """
     try:
         values = np.array(features.to_pylist(), dtype=np.float32)
@@ -101,7 +101,15 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
         raise CorpusError(
             f"{path}: labels must be whole numbers without empty rows, got {labels.type}. Correct the column"
         )
-    return values.astype(np.float32, copy=False), labels.to_numpy().astype(np.int64)
+    classes = labels.to_numpy().astype(np.int64)
+    negative = np.flatnonzero(classes < 0)
+    if len(negative):
+        raise CorpusError(
+            f"{path}, row {negative[0] + 1}: the label is {classes[negative[0]]}, expected a class "
+            "from 0. Losses ignore "
+            "labels such as -100, so the row would count without being trained on. Label it, or drop it"
+        )
+    return values.astype(np.float32, copy=False), classes
 
 
 def by_source(

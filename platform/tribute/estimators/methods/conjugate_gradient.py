@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, NamedTensors, Trained
 from tribute.estimators.gradients import ResponseEstimator, drawn_examples, group_gradients
-from tribute.tasks import kept_bytes
+from tribute.tasks import batched, kept_bytes
 from tribute.training import MicroBatch
 from tribute.training.step import gauss_newton_product
 
@@ -71,6 +70,7 @@ class ConjugateGradient(ResponseEstimator):
     def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
         """(G + lambda) v for each row v of a [G, P]."""
         task, theta_P, micro_batches = trained.task.evaluated, trained.theta_P, self._micro_batches(trained)
+        task.find_output(theta_P, micro_batches[0].batch)
         kept = kept_bytes(lambda at_P: task.outputs(at_P, micro_batches[0].batch), theta_P)
         bytes_each = 2 * (kept + theta_P.numel() * theta_P.element_size())  # a tangent and a cotangent
         at_once = max(1, self.product_bytes // bytes_each)
@@ -78,7 +78,7 @@ class ConjugateGradient(ResponseEstimator):
         def one(direction_P: Tensor) -> Tensor:
             return gauss_newton_product(task, theta_P, direction_P, micro_batches) + self.damping * direction_P
 
-        return vmap(one, chunk_size=at_once)
+        return batched(one, chunk_size=at_once)
 
     def _micro_batches(self, trained: Trained) -> list[MicroBatch]:
         """The drawn examples, weighted so that the mean over micro-batches equals the mean over examples."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad, vmap
+from torch.func import grad
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, NamedTensors, Trained
@@ -21,8 +21,15 @@ from tribute.estimators.gradients import (
     group_gradients,
     single,
 )
-from tribute.estimators.layers import Layer, LayerPass, layer_pass, linear_layers, pseudo_errors
-from tribute.tasks import Batch, FlatTask
+from tribute.estimators.layers import (
+    Layer,
+    LayerPass,
+    layer_pass,
+    linear_layers,
+    pseudo_errors,
+    wholly_seen,
+)
+from tribute.tasks import Batch, FlatTask, batched
 
 
 @dataclass(frozen=True)
@@ -34,9 +41,9 @@ class EkFac(ResponseEstimator):
 
     G is block diagonal. The block of a linear layer is Q Lambda Q' with Q = Q_S (x) Q_A, the eigenvectors of S =
     E[Ds Ds'] and A = E[a a'] (a has an entry 1 if there is a bias), and Lambda = E[(Q' vec(sum over positions Ds
-    a'))^2]. Other parameters (embeddings, norms, positions, shared weights, convolutions, layers that some
-    examples skip) have the diagonal E[gradient^2]. Expectations are over training examples and labels drawn from
-    the model. Dropout is off.
+    a'))^2]. Other parameters (embeddings, norms, positions, shared weights, convolutions, fused attention, layers
+    that some examples skip, weights that a function also uses by itself) have the diagonal E[gradient^2].
+    Expectations are over training examples and labels drawn from the model. Dropout is off.
 
     The papers draw these labels. Here their outer products are computed exactly, or by random signs along the
     columns of a square root of the loss's Hessian. The expectation is the same, the Gauss-Newton matrix, but the
@@ -73,9 +80,10 @@ class EkFac(ResponseEstimator):
     def fit(self, trained: Trained) -> NamedTensors:
         """Q_A [I, I], Q_S [O, O] and Lambda [O, I] of each layer, by its weight; diagonals of other parameters."""
         factors: dict[str, Tensor] = {}
-        everywhere = {layer.weight for layer in linear_layers(trained.task)}
+        layers = linear_layers(trained.task)
+        everywhere = {layer.weight for layer in layers}
         for _, seen, errors in self._passes(trained):
-            everywhere &= seen.inputs.keys()
+            everywhere &= wholly_seen(trained.task, seen, layers)
             for weight in seen.inputs:
                 _add(factors, f"inputs:{weight}", _outer(seen.counted_inputs(weight)))
             for error in errors:
@@ -93,6 +101,20 @@ class EkFac(ResponseEstimator):
         """The response of each group, [G, P]."""
         gradient_GP = group_gradients(trained, trained.theta_P, groups)
         return {"response_GP": self._solve(trained, fitted, gradient_GP) / -len(trained.data)}
+
+    def coverage(self, trained: Trained, fitted: NamedTensors) -> str:
+        """The part of the parameters with factors, and the names of the others, which have a diagonal."""
+        task = trained.task
+        others = _split(task, fitted)[1]
+        if not others:
+            return ""
+        left = sum(math.prod(task.shapes[name]) for name in others)
+        names = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        return (
+            f"ekfac factors the curvature of {1 - left / task.size:.1%} of the parameters layer by "
+            "layer; it has a "
+            f"diagonal for {names}"
+        )
 
     def _eigenvalues(self, trained: Trained, bases: NamedTensors) -> dict[str, Tensor]:
         """Mean squares of pseudo-gradients; those of layers are in their eigenbases."""
@@ -175,7 +197,7 @@ def _gradients(
 
     if not names:
         return {}
-    return vmap(grad(along), in_dims=(None, 0, 0))({name: pieces[name] for name in names}, batch, error)
+    return batched(grad(along), (None, 0, 0))({name: pieces[name] for name in names}, batch, error)
 
 
 def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import grad, jvp, vmap
+from torch.func import grad
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.estimators.gradients import check_reads, directional_derivatives, gradients_at_once, reader
 from tribute.estimators.replay import GroupGradients, batch_gradients, micro_batches_of, replayed, stretches
 from tribute.readout import QueryRows
-from tribute.tasks import Batch
+from tribute.tasks import Batch, batched, forward_mode
 from tribute.training import State, gradient
 
 StepParts = Callable[[int, State], GroupGradients]
@@ -123,10 +123,10 @@ class InRunSecond(InRunFirst):
         read = reader(trained.task, self.reads)
 
         def expanded(at_P: Tensor, step_P: Tensor, row: Batch) -> Tensor:
-            value, change = jvp(lambda theta_P: read(theta_P, row), (at_P,), (step_P,))[:2]
+            value, change = forward_mode(lambda theta_P: read(theta_P, row), (at_P,), (step_P,))
             return value + change / 2
 
-        gradients = vmap(grad(expanded), in_dims=(None, None, 0))
+        gradients = batched(grad(expanded), (None, None, 0))
         for theta_P, step_P, response_GP in zip(
             gathered["theta_CP"], fitted["step_CP"], gathered["response_CGP"], strict=True
         ):
@@ -172,10 +172,9 @@ class InRunOptimizer(InRunFirst):
                 return trained.recipe.rule.apply(State(state.theta, slots), gradient_P, rate, step)
 
             def along(*directions: Tensor) -> tuple[State, State]:
-                after, change = jvp(apply, (gradient_P, *state.slots), directions)[:2]
-                return after, change
+                return forward_mode(apply, (gradient_P, *state.slots), directions)
 
-            after, change = vmap(along)(gradient_GP, *tangents)
+            after, change = batched(along)(gradient_GP, *tangents)
             tangents[:] = change.slots
             # A second moment of 0 has no derivative of its root. Its gradient is 0: the parameter did not change.
             unchanged_GP = change.theta.isnan() & (after.slots[-1] == 0)

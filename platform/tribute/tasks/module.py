@@ -1,0 +1,59 @@
+"""The module of a task as tribute uses it: what cannot be used is refused, what is only faster is left out."""
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from tribute.errors import ConfigError
+
+
+def prepared(module: object) -> nn.Module:
+    """The module that `Task.build` returned, without compilation and with dense gradients of embeddings.
+
+    A compiled module is taken as the module that it compiles: the same function, under the same names. An
+    embedding with `sparse=True` has the same gradient as a dense one.
+
+    Raises:
+        ConfigError: it is no module, has no trainable parameters, lazy ones, or complex ones; names them.
+    """
+    if not isinstance(module, nn.Module):
+        raise ConfigError(
+            f"Task.build returns a {type(module).__name__}, expected a torch.nn.Module. Return the model"
+        )
+    module = _uncompiled(module)
+    for layer in module.modules():
+        if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
+            layer.sparse = False
+    held = [*module.named_parameters(), *module.named_buffers()]
+    lazy = [name for name, value in held if is_lazy(value)]
+    if lazy:
+        raise ConfigError(
+            f"The model of Task.build has lazy parameters without a shape: {', '.join(lazy[:5])}. "
+            "Give the layer its "
+            "size, or call the model once in build on an example's shape"
+        )
+    trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    if not trained:
+        raise ConfigError(
+            "The model of Task.build has no parameter with requires_grad, so there is nothing to "
+            "train. Leave some "
+            "parameters trainable"
+        )
+    wrong = [name for name, value in trained.items() if value.is_complex()]
+    if wrong:
+        raise ConfigError(
+            f"The model of Task.build has complex parameters: {', '.join(wrong[:5])}. Hold the real "
+            "and the imaginary "
+            "part as parameters of their own (torch.view_as_complex)"
+        )
+    return module
+
+
+def _uncompiled(module: nn.Module) -> nn.Module:
+    while hasattr(module, "_orig_mod") and type(module).__name__ == "OptimizedModule":
+        module = module._orig_mod  # type: ignore[assignment]
+    module._compiled_call_impl = None
+    for name, child in module.named_children():
+        original = _uncompiled(child)
+        if original is not child:
+            setattr(module, name, original)
+    return module

@@ -1,0 +1,79 @@
+"""A function of many parameter vectors, and its derivative in forward mode, whatever layers it has."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.func import jvp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+Dimensions = int | tuple[int | None, ...]
+
+
+def batched(
+    function: Callable[..., Any], in_dims: Dimensions = 0, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """`torch.func.vmap` with the same random numbers in every row; else one row after the other.
+
+    Layers without a batching rule, `torch.autocast` and branches on values of tensors are evaluated row by row,
+    with the same result.
+    """
+    together = vmap(function, in_dims=in_dims, randomness="same", chunk_size=chunk_size)
+
+    def mapped(*arguments: Any) -> Any:
+        try:
+            return together(*arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # also NotImplementedError; an error of the function itself is raised again below
+            return one_by_one(function, in_dims, *arguments)
+
+    return mapped
+
+
+def one_by_one(function: Callable[..., Any], in_dims: Dimensions, *arguments: Any) -> Any:
+    """What `vmap` gives, by a loop over the rows."""
+    dims = in_dims if isinstance(in_dims, tuple) else (in_dims,) * len(arguments)
+    mapped = [argument for argument, dim in zip(arguments, dims, strict=True) if dim is not None]
+    rows = len(tree_flatten(mapped)[0][0])
+    found = []
+    for row in range(rows):
+        picked = [
+            argument if dim is None else tree_map(lambda value, row=row: value[row], argument)
+            for argument, dim in zip(arguments, dims, strict=True)
+        ]
+        found.append(tree_flatten(function(*picked)))
+    leaves = [torch.stack(column) for column in zip(*(values for values, _ in found), strict=True)]
+    return tree_unflatten(leaves, found[0][1])
+
+
+def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Value and directional derivative, as `torch.func.jvp` gives them.
+
+    Fused kernels without forward mode are replaced: attention by matrix products, recurrent layers by their steps.
+    """
+    try:
+        value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
+    except NotImplementedError as error:
+        if "forward AD" not in str(error):
+            raise
+        with _plain_kernels():
+            value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
+    return value, change
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with (
+            sdpa_kernel(SDPBackend.MATH),
+            torch.backends.mkldnn.flags(enabled=False),
+            torch.backends.cudnn.flags(enabled=False),
+        ):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
