@@ -5,10 +5,10 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tribute.errors import TributeError
 from tribute_jobs.commands import ingest, lake, look, money, prove, run, serve, setup
+from tribute_jobs.printing import printable, terminal
 from tribute_storage.errors import LakeError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -41,8 +41,8 @@ def main() -> None:
     try:
         app()
     except (TributeError, LakeError) as error:
-        Console(stderr=True).print("[bold red]error:[/] ", end="")
-        print(error, file=sys.stderr)
+        terminal(stderr=True).print("error: ", style="bold red", end="")
+        print("\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         sys.exit(2)
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tribute.royalty.exact.text import printable
 
-__all__ = ["WIDTH", "Heading", "print_table", "printable", "terminal", "wrapped"]
+__all__ = ["WIDTH", "Heading", "print_table", "printable", "styled", "terminal", "wrapped"]
 
 WIDTH = 100
 PIPED = 100_000
@@ -34,9 +34,19 @@ class Heading(NamedTuple):
     spare: int | None = None
 
 
-def terminal() -> Console:
-    """Standard output: as wide as its window, and without limit where it is a pipe or a file."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPED)
+def terminal(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Standard output, or standard error: as wide as its window, and without limit where it is a pipe or a file.
+
+    What is printed is never read as markup or emoji codes; styles come from `styled` or `style=`.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPED
+    return Console(stderr=stderr, quiet=quiet, width=width, markup=False, emoji=False, highlight=False)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """A line of plain text and (text, style) pairs; an id in it is printed to the letter, on this line."""
+    return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
 
 
 def print_table(

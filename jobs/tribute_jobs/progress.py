@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from tribute_jobs.printing import styled
+
 STAGES = {
     "corpus": "Reads the corpus and counts the tokens of each source.",
     "train": "Trains the model several times, each time with other random numbers, and records every step.",
@@ -62,7 +64,7 @@ class PeopleReporter:
         if not self._console.is_terminal:
             return
         self._bar = Progress(
-            TextColumn("  {task.description:<10}"),
+            TextColumn("  {task.description:<10}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -85,14 +87,15 @@ class PeopleReporter:
             self._bar.stop()
             self._bar = None
         if about := STAGES.get(stage):
-            self._console.print(f"  {stage:<11}[dim]{about}[/]", highlight=False, soft_wrap=True)
+            self._console.print(styled(f"  {stage:<11}", (about, "dim")), soft_wrap=True)
         heading = "" if about else stage
-        mark = "[green]done[/]" if new else "[dim]kept[/]"
-        self._console.print(f"  {heading:<11}{mark}  {summary}  [dim]{run_id}[/]", highlight=False, soft_wrap=True)
+        mark = ("done", "green") if new else ("kept", "dim")
+        line = styled(f"  {heading:<11}", mark, f"  {summary}  ", (run_id, "dim"))
+        self._console.print(line, soft_wrap=True)
 
     def warned(self, message: str) -> None:
         """Print the warning."""
-        self._console.print(f"  [yellow]warning[/]    {message}", highlight=False, soft_wrap=True)
+        self._console.print(styled("  ", ("warning", "yellow"), f"    {message}"), soft_wrap=True)
 
 
 class JsonReporter:

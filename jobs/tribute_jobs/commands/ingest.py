@@ -64,6 +64,7 @@ def ingest_files(
     """
     from tribute.catalog import usage_events
     from tribute.config import IngestedQueriesSettings
+    from tribute.ids import excerpt
     from tribute_storage import Ingested, Lake
     from tribute_storage import ingest as append
 
@@ -78,13 +79,14 @@ def ingest_files(
         total += ingested
     if total.conflicts:
         reporter.warned(
-            f"{len(total.conflicts)} query ids have more than one content, such as {total.conflicts[0]!r}; "
+            f"{len(total.conflicts)} query ids have more than one content, such as {excerpt(total.conflicts[0])}; "
             "the earliest event of each counts. Give every use of the model its own id"
         )
     if total.in_two_months:
         reporter.warned(
-            f"{len(total.in_two_months)} query ids have events in two months, such as {total.in_two_months[0]!r}; "
-            "the earliest event of each counts, in its month. Give every use of the model its own id"
+            f"{len(total.in_two_months)} query ids have events in two months, such as "
+            f"{excerpt(total.in_two_months[0])}; the earliest event of each counts, in its month. Give every use "
+            "of the model its own id"
         )
     return total
 

@@ -86,4 +86,4 @@ def _each_table(
         if as_json:
             print(json.dumps({"table": table} | fields))
         else:
-            console.print(f"  {table:<18}{text}", highlight=False)
+            console.print(f"  {table:<18}{text}")

@@ -39,17 +39,17 @@ def publish(
 ) -> None:
     """Write a read-only DuckDB file for each publisher, with its own rows only, and one for the operator."""
     settings = opened(project)
-    from rich.console import Console
-
+    from tribute.ids import nfc
+    from tribute_jobs.printing import terminal
     from tribute_storage import publish as write_files
 
-    console = Console(quiet=as_json)
+    console = terminal(quiet=as_json)
     with _bar(console) as bar:
         task = bar.add_task("publish", total=None)
         files = write_files(
             settings.lake_root,
             folder or settings.workdir / "published",
-            publishers=publisher or None,
+            publishers=[nfc(each) for each in publisher or ()] or None,
             operator=not publisher,
             period=period,
             advanced=lambda done, total: bar.update(task, completed=done, total=total),
@@ -60,7 +60,7 @@ def publish(
         return
     for path in files:
         size = f"{path.stat().st_size / 2**20:,.1f} MiB"
-        console.print(f"  {path}  {size}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {path}  {size}", soft_wrap=True)
 
 
 def _bar(console: "Console") -> "Progress":

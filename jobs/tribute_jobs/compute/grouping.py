@@ -51,5 +51,14 @@ def _units(tree: WardTree, nodes: Sequence[int], names: Sequence[str]) -> list[U
     """The groups as units. A group of one source has the source's name."""
     members = {node: tree.members(node) for node in nodes}
     return [
-        Unit(names[group[0]] if len(group) == 1 else f"group-{node:06d}", group) for node, group in members.items()
+        Unit(names[group[0]] if len(group) == 1 else group_id(node, names), group)
+        for node, group in members.items()
     ]
+
+
+def group_id(node: int, names: Sequence[str]) -> str:
+    """The id of a group of sources, which no source has."""
+    name = f"group-{node:06d}"
+    while name in names:
+        name += "+"
+    return name

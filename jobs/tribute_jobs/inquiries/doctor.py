@@ -18,7 +18,7 @@ from tribute.corpus import read_manifest, verify_inputs
 from tribute.errors import ConfigError, TributeError
 from tribute_jobs.compute.contract import task_report
 from tribute_jobs.context import locked
-from tribute_jobs.printing import terminal
+from tribute_jobs.printing import styled, terminal
 from tribute_storage import Lake, LakeError, clear_orphans, orphans
 
 GIB = 2**30
@@ -63,8 +63,8 @@ def print_findings(findings: list[CheckResult], as_json: bool) -> None:
         return
     console = terminal()
     for finding in findings:
-        mark = "[green]ok[/]  " if finding.fine else "[red]BAD[/] "
-        console.print(f"  {mark} {finding.name:<12}{finding.detail}", highlight=False, soft_wrap=True)
+        mark = ("ok  ", "green") if finding.fine else ("BAD ", "red")
+        console.print(styled("  ", mark, f" {finding.name:<12}{finding.detail}"), soft_wrap=True)
 
 
 def _machine() -> Iterator[CheckResult]:

@@ -18,10 +18,11 @@ from tribute.cluster import named
 from tribute.config import Project
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Trained, build_estimator, fit_once, most_influential
+from tribute.ids import excerpt, listed, nfc
 from tribute.readout import QueryRows
 from tribute.simulation import check_file
 from tribute.training import Recipe, TrainingSet, snapshot_training_set
-from tribute_jobs.printing import printable
+from tribute_jobs.printing import printable, styled
 
 SHOWN = 300
 """Characters of an example's text."""
@@ -45,13 +46,12 @@ def influential_examples(
     if not replicates:
         raise ConfigError("The model is not trained yet. Run: tribute train PROJECT.yaml")
     data, first = snapshot_training_set(project.artifacts / lineage(project).corpus_run), replicates[0]
+    query_id, source_id = nfc(query_id), nfc(source_id)
     if source_id not in data.source_ids:
-        raise ConfigError(f"There is no source {source_id!r}. There are: {', '.join(data.source_ids[:20])}")
+        raise ConfigError(f"There is no source {excerpt(source_id)}. There are: {listed(data.source_ids)}")
     queries = period_queries(project, period)
     if query_id not in queries.query_ids:
-        raise ConfigError(
-            f"Period {period} has no query {query_id!r}. It has, for example, {', '.join(queries.query_ids[:5])}"
-        )
+        raise ConfigError(f"Period {period} has no query {excerpt(query_id)}. It has: {listed(queries.query_ids)}")
     rows = QueryRows.of(queries.take([queries.query_ids.index(query_id)]))
     recordings = project.training.recordings
     recipe = Recipe(
@@ -72,7 +72,7 @@ def influential_examples(
 
 def print_examples(found: list[dict[str, Any]], title: str, console: Console) -> None:
     """A table: the example's place in its source, its influence in the estimator's unit, and what it is."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=styled(title), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("example", justify="right")
     table.add_column("influence", justify="right")
     table.add_column("content", overflow="fold")

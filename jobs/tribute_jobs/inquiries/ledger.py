@@ -44,4 +44,4 @@ def print_accounts(project: Project, as_json: bool) -> None:
     summary = (
         f"{len(ledger):,} entries hold together. Head: {head}" if ledger else "No period has been closed yet."
     )
-    console.print(f"  {summary}", highlight=False, soft_wrap=True)
+    console.print(f"  {summary}", soft_wrap=True)

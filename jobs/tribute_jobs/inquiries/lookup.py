@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tribute.config import Project
 from tribute.errors import MoneyError
+from tribute.ids import excerpt, nfc
 from tribute.royalty.document import Statement, StatementLine, read_statement
 from tribute_storage import connect
 
@@ -26,6 +27,7 @@ def find_issued(project: Project, about: str, statements: bool = True) -> Issued
     Raises:
         MoneyError: there is none, or several lines fit; names them, or the nearest.
     """
+    about = nfc(about)
     with connect(project.lake_root, "statements", "statement_lines") as connection:
         rows = connection.execute(
             "select s.json, s.run_id, strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from statements s "
@@ -44,7 +46,7 @@ def find_issued(project: Project, about: str, statements: bool = True) -> Issued
         named = ", ".join(each.line_id for each in lines or statement.lines)
         raise MoneyError(f"{about} has {len(lines)} lines. Name one of them: {named}")
     what = "line or statement" if statements else "line"
-    raise MoneyError(f"No {what} is called {about!r}. {_near(project, about, statements)}")
+    raise MoneyError(f"No {what} is called {excerpt(about)}. {_near(project, about, statements)}")
 
 
 def _fits(about: str, statement: Statement, line: StatementLine) -> bool:

@@ -2,13 +2,12 @@
 
 import json
 
-from rich.console import Console
-
 from tribute.config import Project
 from tribute.royalty.division import policy_json
 from tribute.royalty.exact import canonical_json
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.period.terms import period_policy, register_policy
+from tribute_jobs.printing import terminal
 from tribute_storage import Lake, connect
 
 
@@ -33,7 +32,10 @@ def register(project: Project, period: str, reason: str, as_json: bool) -> None:
         content = json.loads(canonical_json(policy_json(rule)))
         print(json.dumps(content | {"sha256": rule.sha256, "registered": since, "before_period_ended": before}))
         return
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{rule.name} version {rule.version}, sha256 {rule.sha256}", markup=False)
-    console.print(f"Registered for {period} at {since}, {'before' if before else 'after'} the period ended.\n")
-    console.print(rule.text, markup=False)
+    console = terminal()
+    console.print(f"{rule.name} version {rule.version}, sha256 {rule.sha256}", soft_wrap=True)
+    console.print(
+        f"Registered for {period} at {since}, {'before' if before else 'after'} the period ended.\n",
+        soft_wrap=True,
+    )
+    console.print(rule.text, soft_wrap=True)

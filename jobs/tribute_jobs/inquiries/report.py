@@ -12,6 +12,7 @@ from rich.console import Console
 from tribute.catalog import Valuation, lineage, read_valuation
 from tribute.config import Project
 from tribute.errors import ConfigError, ValuationError
+from tribute.ids import excerpt, listed, nfc
 from tribute.royalty import render
 from tribute.royalty.document import Statement
 from tribute.royalty.exact import Money
@@ -115,11 +116,10 @@ def _print_sums(project: Project, statements: list[Statement], console: Console)
         own = [each for each in statements if each.currency == currency]
         pool = Money(sum(pool.pool_amount_minor for pool in own[0].pools), currency)
         amount = Money(sum(each.amount_minor for each in own), currency)
-        console.print(f"Amounts sum to {amount.text()} of a pool of {pool.text()}.", highlight=False)
+        console.print(f"Amounts sum to {amount.text()} of a pool of {pool.text()}.")
     folder = statement_folder(project, first.period, first.statement_version)
     console.print(
         f"Statements, version {first.statement_version}, {first.status}: {folder}",
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -135,16 +135,17 @@ def statement_bytes(project: Project, publisher: str, period: str, output: str) 
         ConfigError: there is no such format, or a page is asked of a publisher with several currencies.
         ValuationError: there is no statement.
     """
+    publisher = nfc(publisher)
     found: dict[str, list[Statement]] = defaultdict(list)
     for each in latest_statements(project, period):
         found[each.publisher_id].append(each)
     if publisher not in found:
         known = (
-            f"Publishers: {', '.join(found)}"
+            f"Publishers: {listed(found, 20)}"
             if found
             else f"Settle it: tribute run PROJECT.yaml --period {period}"
         )
-        raise ValuationError(f"Period {period} has no statement for {publisher!r}. {known}")
+        raise ValuationError(f"Period {period} has no statement for {excerpt(publisher)}. {known}")
     if output not in RENDERERS:
         raise ConfigError(f"There is no format {output!r}. Choose one of: {', '.join(RENDERERS)}")
     own = found[publisher]
@@ -187,8 +188,8 @@ def print_status(project: Project, as_json: bool) -> None:
         return
     console = terminal()
     for stage, (run_id, committed) in stages.items():
-        console.print(f"  {stage:<10}{'done' if committed else 'to do'}  {run_id}", highlight=False)
+        console.print(f"  {stage:<10}{'done' if committed else 'to do'}  {run_id}")
     for period, queries, count in periods:
-        console.print(f"  {period}   {queries:,} queries attributed in {count} run(s)", highlight=False)
+        console.print(f"  {period}   {queries:,} queries attributed in {count} run(s)")
     for period, version, currency in settled:
-        console.print(f"  {period}   settled, version {version}, {currency}", highlight=False)
+        console.print(f"  {period}   settled, version {version}, {currency}")

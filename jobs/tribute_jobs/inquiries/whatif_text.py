@@ -29,7 +29,7 @@ def print_policies(project: Project, period: str, files: Sequence[Path], as_json
     state = "was closed, and stays as it is" if found.final else "is not closed"
     headline = f"  Period {period} {state}; nothing was committed. * the policy of project.yaml. {found.value_run}"
     for line in (headline, *(f"  {printable(note)}" for note in found.notes)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _print_amounts(console: Console, found: WhatIf, currency: str) -> None:

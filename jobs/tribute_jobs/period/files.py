@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
+from tribute.ids import file_stem
 from tribute.royalty.document import Statement
 from tribute.royalty.exact import Finding
 from tribute.royalty.render import period_csv, period_xlsx, render_html, render_pdf, render_report
@@ -39,9 +39,9 @@ def _of_statements(statements: Sequence[Statement]) -> Iterator[Rendering]:
 
 
 def _file_name(publisher: str) -> str:
-    """A unique file name for any id: characters that a path cannot hold are percent-encoded, as in a URL."""
-    name = quote(publisher, safe=" &'()+,=@")
-    return f"{name}%" if name in OF_PERIOD else name
+    """A unique file name for any id, on file systems that ignore case too."""
+    name = file_stem(publisher)
+    return f"{name}%" if name.lower() in OF_PERIOD else name
 
 
 def _html(statement: Statement) -> bytes:

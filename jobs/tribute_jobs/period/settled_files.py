@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tribute.config import Project
 from tribute.errors import MoneyError
+from tribute.ids import file_stem
 from tribute_storage import SCHEMAS, Lake
 from tribute_storage.atomic import write_atomically
 
@@ -82,5 +83,5 @@ def _read(project: Project, setting: str, path: Path) -> SettledFile:
             f"{path}, which {setting} names, cannot be read: {error.strerror}. Correct the path"
         ) from None
     sha256 = hashlib.sha256(content).hexdigest()
-    copy = project.artifacts / "files" / f"{sha256[:16]}-{path.name}"
+    copy = project.artifacts / "files" / f"{sha256[:16]}-{file_stem(path.name)}"
     return SettledFile(setting, path.name, content, sha256, copy, copy.relative_to(project.workdir).as_posix())

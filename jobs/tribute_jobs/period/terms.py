@@ -10,12 +10,13 @@ from tribute.catalog import lineage, run_id
 from tribute.config import Project
 from tribute.errors import MoneyError, PolicyError, RightsError
 from tribute.files import FileRow, read_records
+from tribute.ids import short
 from tribute.royalty.division import Policy, parse_policy, policy_json
 from tribute.royalty.document import QualityCertificate
 from tribute.royalty.exact import canonical_json, parse_money
 from tribute.royalty.exact.text import exact_fraction, plain
 from tribute.royalty.statement import Pool
-from tribute.royalty.terms.cells import text_cell
+from tribute.royalty.terms.cells import id_cell, text_cell
 from tribute_storage import SCHEMAS, Lake, connect
 
 
@@ -49,14 +50,14 @@ def customer_fees(project: Project) -> dict[str, Fraction]:
     found: dict[str, Fraction] = {}
     for row in _rows(path):
         try:
-            customer, written = text_cell(row, "customer_id"), text_cell(row, "fee")
+            customer, written = id_cell(row, "customer_id"), text_cell(row, "fee")
             fee = exact_fraction(written) if "/" not in written else None
         except (RightsError, ValueError) as problem:
             raise MoneyError(f"{path}, {row.where}, {problem}") from None
         if fee is None:
             raise MoneyError(f"{path}, {row.where}, column fee: {written!r} is not an amount such as 19.90")
         if customer in found:
-            raise MoneyError(f"{path}, {row.where} repeats customer {customer}. Add its fees up")
+            raise MoneyError(f"{path}, {row.where} repeats customer {short(customer)}. Add its fees up")
         found[customer] = fee
     return found
 

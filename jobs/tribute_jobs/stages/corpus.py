@@ -1,14 +1,21 @@
 """Stage `corpus`: read the sources once and keep a snapshot. Later runs check that the sources are unchanged."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 import pyarrow as pa
 
 from tribute.catalog import period_splits, read_book
-from tribute.config import Project
-from tribute.corpus import Corpus, SourceExamples, read_corpus, verify_inputs, write_snapshot
+from tribute.config import Project, TextCorpusSettings
+from tribute.corpus import Corpus, Manifest, SourceExamples, read_corpus, verify_inputs, write_snapshot
+from tribute.corpus.readers.text_files import kinds_of_files
+from tribute.ids import ascii_excerpt, look_alikes, short
 from tribute_jobs.context import Context, StageOutput
-from tribute_storage import SCHEMAS
+from tribute_storage import SCHEMAS, connect
+
+LISTED_SOURCES = 20
+"""Most sources whose held-out part is named one by one."""
 
 
 def corpus(context: Context, paid_period: str | None) -> StageOutput:
@@ -35,8 +42,35 @@ def corpus(context: Context, paid_period: str | None) -> StageOutput:
     if not new:
         _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
         verify_inputs(context.project.corpus, manifest.inputs, context.runs.train_run)
+    return StageOutput(run_id, new, _summary(context, manifest))
+
+
+def _summary(context: Context, manifest: Manifest) -> str:
+    """What was read: sources, tokens, files by kind, and how much of each source is held out."""
     tokens = sum(source.tokens for source in manifest.sources)
-    return StageOutput(run_id, new, f"{len(manifest.sources)} sources, {tokens:,} tokens")
+    parts = [f"{len(manifest.sources)} sources, {tokens:,} tokens"]
+    settings = context.project.corpus
+    if isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
+        below = [file.path for file in manifest.inputs if Path(file.path).is_relative_to(settings.path)]
+        parts.append(kinds_of_files(below))
+    with connect(context.lake.root, "corpus_sources") as connection:
+        held_out = connection.execute(
+            "select source_id, held_out_examples / (examples + held_out_examples) from corpus_sources "
+            "where run_id = $1 order by source_id",
+            [context.runs.corpus_run],
+        ).fetchall()
+    return "; ".join([*parts, held_out_text(dict(held_out))])
+
+
+def held_out_text(share_of_source: Mapping[str, float]) -> str:
+    """How much of each source is held out; of many sources the least and the most."""
+    if not any(share_of_source.values()):
+        return "nothing held out"
+    ranked = sorted(share_of_source.items(), key=lambda each: each[1])
+    if len(ranked) > LISTED_SOURCES:
+        (least, low), (most, high) = ranked[0], ranked[-1]
+        return f"held out: {low:.1%} ({short(least)}) to {high:.1%} ({short(most)})"
+    return f"held out: {', '.join(f'{short(name)} {share:.1%}' for name, share in share_of_source.items())}"
 
 
 def _check_rights(project: Project, paid_period: str | None, source_ids: list[str]) -> None:
@@ -45,15 +79,25 @@ def _check_rights(project: Project, paid_period: str | None, source_ids: list[st
 
 
 def _warn(context: Context, content: Corpus) -> None:
-    """Warn about duplicates across sources: the operator may know better which source was first."""
-    present = {each.source.source_id for each in content.sources}
+    """Warn about what the operator may know better: which copy was first, and which ids mean one source."""
+    present = {each.source.source_id: each for each in content.sources}
+    for one, other in look_alikes(present):
+        context.reporter.warned(
+            f"Sources {ascii_excerpt(one)} and {ascii_excerpt(other)} look alike. Are they one source?"
+        )
+    if context.project.corpus.held_out:
+        for source_id in (name for name, each in present.items() if not len(next(iter(each.held_out.values())))):
+            context.reporter.warned(
+                f"Source {short(source_id)}: nothing is held out, so no query comes from it. One window would be "
+                "more than twice corpus.held_out of its bytes. Give it more text"
+            )
     for copy in content.duplicates:
         if copy.source_id != copy.credited_source_id:
             parts = "passages of " if copy.kind == "passage" else ""
             left = "" if copy.source_id in present else "; the source has nothing else to train on"
             context.reporter.warned(
-                f"Source {copy.source_id}: {parts}{copy.documents:,} of its documents are credited to "
-                f"{copy.credited_source_id}, which claimed them first ({copy.kind} copies){left}"
+                f"Source {short(copy.source_id)}: {parts}{copy.documents:,} of its documents are credited to "
+                f"{short(copy.credited_source_id)}, which claimed them first ({copy.kind} copies){left}"
             )
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from tribute.corpus.queries import Accounting, QueryTable, content_digest, feature_matrix, vector_contents
 from tribute.corpus.readers.usage import Usage, content_columns, read_usage
 from tribute.errors import CorpusError
+from tribute.ids import excerpt
 from tribute_storage import SCHEMAS, connect
 
 MONTH = """
@@ -75,8 +76,8 @@ def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> 
     lacking = [row["query_id"] for row, content in pairs if not content.keys() >= set(needed)]
     if lacking:
         raise CorpusError(
-            f"{len(lacking)} of {len(rows)} queries of {period}, such as {min(lacking)!r}, were ingested without "
-            f"their {' and '.join(needed)} and cannot be attributed. Ingest their files again, now that "
+            f"{len(lacking)} of {len(rows)} queries of {period}, such as {excerpt(min(lacking))}, were ingested "
+            f"without their {' and '.join(needed)} and cannot be attributed. Ingest their files again, now that "
             "queries.kind is ingested, to keep their content"
         )
     names = ("time", "customer_id", "weight", "inclusion_probability")
@@ -91,8 +92,8 @@ def _require_unchanged(queries: QueryTable, hashed: dict[str, str], period: str)
     changed = [key for key, sha in zip(queries.query_ids, queries.digests, strict=True) if hashed[key] != sha]
     if changed:
         raise CorpusError(
-            f"The content of query {changed[0]!r} of {period} in the lake does not match the hash taken when it "
-            "was ingested: it was changed since. Restore the lake from a copy"
+            f"The content of query {excerpt(changed[0])} of {period} in the lake does not match the hash taken "
+            "when it was ingested: it was changed since. Restore the lake from a copy"
         )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
+from tribute.ids import file_stem
 from tribute.simulation import (
     Ensemble,
     Mode,
@@ -157,7 +158,7 @@ def _rows(
     for unit, response_P, failed, probe in zip(
         job.units, found.response_KP.cpu(), found.failed.tolist(), probes, strict=True
     ):
-        path = job.folder / f"{unit.unit_id}.safetensors"
+        path = job.folder / f"{file_stem(unit.unit_id)}.safetensors"
         rows.append(
             {
                 "unit_id": unit.unit_id,

@@ -25,7 +25,11 @@ class CommonCorpusSettings(Settings):
 
     revision: StrictInt = Field(1, ge=1, description="raise it after an intended change of the content")
     held_out: StrictFloat = Field(
-        0.1, ge=0, lt=1, description="share of each source held out of training, for queries"
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of each source's bytes held out of training, for queries; default: 0 where queries are "
+        "uses of the model",
     )
     duplicates: CreditingSettings = CreditingSettings()
 

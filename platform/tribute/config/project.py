@@ -95,6 +95,18 @@ class Project(Settings):
 
     @model_validator(mode="before")
     @classmethod
+    def _nothing_held_out_for_uses(cls, sections: Any) -> Any:
+        """Hold nothing out where no query needs it, unless the project says how much."""
+        corpus, queries = (
+            (sections.get(name) for name in ("corpus", "queries")) if isinstance(sections, dict) else (0, 0)
+        )
+        if not isinstance(corpus, dict) or not isinstance(queries, dict) or "held_out" in corpus:
+            return sections
+        asked = queries.get("kind", "held_out") == "held_out"
+        return sections if asked else sections | {"corpus": corpus | {"held_out": 0.0}}
+
+    @model_validator(mode="before")
+    @classmethod
     def _estimator_as_mode(cls, sections: Any) -> Any:
         """Store the estimator of `attribution` as the mode of `simulation`, which stages and fingerprints read."""
         attribution = sections.get("attribution") if isinstance(sections, dict) else None

@@ -2,8 +2,15 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from tribute.ids import excerpt
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class Settings(BaseModel):
@@ -13,6 +20,20 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _paths_are_local(cls, values: Any) -> Any:
+        for name, field in cls.model_fields.items() if isinstance(values, dict) else ():
+            given = values.get(name)
+            for each in given if isinstance(given, list | tuple) else [given]:
+                of_path = Path in (field.annotation, *get_args(field.annotation))
+                if of_path and isinstance(each, str) and _ADDRESS.match(each):
+                    raise ValueError(
+                        f"{name} is {excerpt(each)}, an address. Only files of this machine are read: download "
+                        "it, and write the path of its folder, .jsonl or .parquet file"
+                    )
+        return values
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings. Files count by name, so that a project can be moved."""

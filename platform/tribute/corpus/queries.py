@@ -19,6 +19,7 @@ from tribute.config import IdxQueriesSettings
 from tribute.corpus.readers.array_files import read_idx_pair
 from tribute.corpus.sources import Columns, encode_text
 from tribute.errors import CorpusError
+from tribute.ids import excerpt
 
 
 class Accounting(NamedTuple):
@@ -126,7 +127,9 @@ def feature_matrix(
         )
     bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
-        raise CorpusError(f"Query {query_ids[bad[0]]!r}: features hold NaN or infinity. Correct or drop the query")
+        raise CorpusError(
+            f"Query {excerpt(query_ids[bad[0]])}: features hold NaN or infinity. Correct or drop the query"
+        )
     return values
 
 
@@ -189,7 +192,7 @@ def _table(
     repeated = [query_id for query_id, count in Counter(query_ids).items() if count > 1]
     if repeated:
         raise CorpusError(
-            f"Query id {repeated[0]!r} occurs more than once. Give each use of the model an id of its own"
+            f"Query id {excerpt(repeated[0])} occurs more than once. Give each use of the model an id of its own"
         )
     return QueryTable(
         tuple(query_ids),

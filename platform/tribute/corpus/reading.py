@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from tribute.config import (
     ArraysCorpusSettings,
     CorpusSettings,
@@ -18,6 +16,7 @@ from tribute.config import (
 from tribute.corpus.crediting.claims import read_claims
 from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.corpus.crediting.duplicates import credit_once
+from tribute.corpus.held_out import split_by_hash, split_documents
 from tribute.corpus.readers.array_files import hold_out, read_arrays, read_idx_corpus
 from tribute.corpus.readers.installed_docs import read_installed_docs
 from tribute.corpus.readers.text_files import read_texts, source_files
@@ -35,6 +34,7 @@ from tribute.corpus.sources import (
     text_windows,
 )
 from tribute.errors import CorpusChanged, CorpusError
+from tribute.ids import excerpt, listed
 
 
 def read_corpus(settings: CorpusSettings) -> Corpus:
@@ -72,8 +72,8 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     for source_id, source in read.items():
         if not len(source.train["tokens"]) and source_id not in copied:
             raise CorpusError(
-                f"Source {source_id!r} is empty: after removing duplicates and held-out text, less than one "
-                f"window of {settings.window} bytes is left. Add text, or remove the source"
+                f"Source {excerpt(source_id)} is empty: after removing duplicates and held-out text, less than "
+                f"one window of {settings.window} bytes is left. Add text, or remove the source"
             )
     sources = [source for source in read.values() if len(source.train["tokens"])]
     return _checked(Corpus(tuple(sources), (*inputs, *claims), duplicates))
@@ -116,7 +116,10 @@ def _sha256(path: Path) -> str:
 def _text_source(
     source: Source, documents: Sequence[Document], settings: TextCorpusSettings | InstalledDocsSettings
 ) -> SourceExamples:
-    train, held_out = split_documents(documents, settings.held_out)
+    if isinstance(settings, InstalledDocsSettings):
+        train, held_out = split_by_hash(documents, settings.held_out)
+    else:
+        train, held_out = split_documents(documents, settings.held_out, settings.window)
     examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
     held = {document.document_id for document in held_out}
     records = tuple(
@@ -124,28 +127,6 @@ def _text_source(
         for d in (*train, *held_out)
     )
     return SourceExamples(source, examples[0], examples[1], records)
-
-
-def split_documents(documents: Sequence[Document], part: float) -> tuple[list[Document], list[Document]]:
-    """Split into training and held-out documents: `part` of the text, chosen by hash, at least one of each.
-
-    A single document is cut; its tail is held out.
-    """
-    if not part or not documents:
-        return list(documents), []
-    if len(documents) == 1:
-        [only] = documents
-        cut = round(len(only.text) * (1 - part))
-        tail = Document(f"{only.document_id} (tail)", only.text[cut:])
-        return [Document(only.document_id, only.text[:cut])], [tail]
-    ordered = sorted(documents, key=lambda each: (text_sha256([each.text]), each.document_id))
-    length = np.cumsum([len(each.text) for each in ordered])
-    count = min(int(np.searchsorted(length, part * length[-1])) + 1, len(ordered) - 1)
-    held = {document.document_id for document in ordered[:count]}
-    return (
-        [each for each in documents if each.document_id not in held],
-        [each for each in documents if each.document_id in held],
-    )
 
 
 def _array_source(source_id: str, columns: Columns, part: float) -> SourceExamples:
@@ -162,6 +143,6 @@ def _none_of(columns: Columns) -> Columns:
 
 def _checked(corpus: Corpus) -> Corpus:
     if len(corpus.sources) < 2:
-        found = ", ".join(each.source.source_id for each in corpus.sources) or "none"
+        found = listed(each.source.source_id for each in corpus.sources)
         raise CorpusError(f"A corpus needs at least two sources, this one has: {found}. Add a source")
     return corpus

@@ -152,7 +152,7 @@ def _label(axes: Axes, labels: Sequence[str], dots: Sequence[Point]) -> None:
         end, middle = min(max(x, box.x0), box.x1), (box.y0 + box.y1) / 2
         if abs(middle - y) > _LINE_POINTS / 2:
             axes.plot([x, end], [y, middle], color=_GREY, linewidth=0.5, zorder=1, transform=None)
-        axes.text(box.x0, middle, label, transform=None, va="center", color=_INK, bbox=_GROUND)
+        axes.text(box.x0, middle, label, transform=None, va="center", color=_INK, bbox=_GROUND, parse_math=False)
 
 
 def _coverage(figure: Figure, shown: Sequence[PayeeFigures]) -> None:

@@ -31,6 +31,7 @@ from tribute.corpus import (
     text_queries,
 )
 from tribute.errors import ConfigError, ValuationError
+from tribute.ids import excerpt
 from tribute.readout import QueryRows, ReadOut, influence_rows
 from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
@@ -158,7 +159,9 @@ class Attributor:
             )
         for query_id, digest in zip(table.query_ids, table.digests, strict=True):
             if known.get(query_id, digest) != digest:
-                raise ConfigError(f"Query {query_id!r} was recorded before with other content. Give it a new id")
+                raise ConfigError(
+                    f"Query {excerpt(query_id)} was recorded before with other content. Give it a new id"
+                )
         return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
 
     def _answers(
@@ -200,5 +203,5 @@ class Attributor:
 
 def _given(value: Value | None, name: str, query_id: str) -> Value:
     if value is None:
-        raise ConfigError(f"Query {query_id!r} has no `{name}`, which this model needs")
+        raise ConfigError(f"Query {excerpt(query_id)} has no `{name}`, which this model needs")
     return value

@@ -17,6 +17,7 @@ from pydantic import (
 
 from tribute.corpus.readers.usage import LARGEST_WEIGHT, SMALLEST_WEIGHT
 from tribute.files import read_moment
+from tribute.ids import LONGEST_ID, checked_id
 
 
 def _moment(value: object) -> object:
@@ -35,7 +36,7 @@ def _weight(value: float) -> float:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Weight = Annotated[StrictFloat, AfterValidator(_weight)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID), AfterValidator(checked_id)]
 
 
 class Query(BaseModel):

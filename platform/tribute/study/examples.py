@@ -3,6 +3,7 @@
 Legend: N examples, S sources, Q queries.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from tribute.corpus import Accounting, QueryTable, column_queries
 from tribute.errors import CorpusError
+from tribute.ids import ascii_excerpt, checked_id, look_alikes
 from tribute.training import TrainingSet
 
 Columns = dict[str, NDArray]
@@ -34,7 +36,13 @@ def training_set(by_source: Mapping[str, Any]) -> TrainingSet:
         )
     if len(by_source) < 2:
         raise CorpusError(f"by_source holds {len(by_source)} source(s): {list(by_source)}. Give at least two")
-    found = {source_id: _source(source_id, columns) for source_id, columns in by_source.items()}
+    found = dict(_source(source_id, columns) for source_id, columns in by_source.items())
+    if len(found) < len(by_source):
+        raise CorpusError("Two source ids of by_source are the same in Unicode's form NFC. Merge the sources")
+    for one, other in look_alikes(sorted(found)):
+        warnings.warn(
+            f"Sources {ascii_excerpt(one)} and {ascii_excerpt(other)} look alike. Are they one?", stacklevel=3
+        )
     first = next(iter(found))
     for source_id, columns in found.items():
         for name in sorted(columns.keys() ^ found[first].keys()):
@@ -101,16 +109,20 @@ def query_table(
     counts = None if weights is None else [float(weight) for weight in weights]
     if counts is not None and not all(0 <= weight < float("inf") for weight in counts):
         raise CorpusError("weights must be finite and at least 0: how often each query was asked")
-    names = [f"{i:06d}" for i in range(count)] if ids is None else [str(name) for name in ids]
+    names = [f"{i:06d}" for i in range(count)] if ids is None else [_id("A query id", str(name)) for name in ids]
     return column_queries(names, columns, Accounting(weights=counts))
 
 
-def _source(source_id: object, columns: Any) -> Columns:
-    if not isinstance(source_id, str) or not source_id.strip() or "/" in source_id or source_id.startswith("."):
-        raise CorpusError(
-            f"Source id {source_id!r} cannot be used. Give a text without slashes that does not start with a dot"
-        )
-    return _columns(f"source {source_id!r}", columns)
+def _source(source_id: object, columns: Any) -> tuple[str, Columns]:
+    name = _id("A source id", source_id)
+    return name, _columns(f"source {name!r}", columns)
+
+
+def _id(what: str, value: object) -> str:
+    try:
+        return checked_id(value)
+    except ValueError as problem:
+        raise CorpusError(f"{what} {problem}") from None
 
 
 def _columns(where: str, given: Any) -> Columns:

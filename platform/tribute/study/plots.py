@@ -17,7 +17,7 @@ def heat_map(values_QS: NDArray[np.float64], source_ids: Sequence[str], title: s
     axes = _axes(title)
     largest = float(np.nanmax(np.abs(values_QS))) or 1.0
     image = axes.imshow(values_QS, aspect="auto", cmap="RdBu", vmin=-largest, vmax=largest)
-    axes.set_xticks(range(len(source_ids)), source_ids, rotation=45, ha="right")
+    axes.set_xticks(range(len(source_ids)), source_ids, rotation=45, ha="right", parse_math=False)
     axes.set_ylabel("query")
     axes.figure.colorbar(image, ax=axes)
     return axes
@@ -42,7 +42,7 @@ def bars(
     spread = np.abs(np.array([np.subtract(values, low), np.subtract(high, values)]))
     axes.barh(place, values, xerr=spread, color=BLUE, ecolor=GREY, label=labels[1])
     axes.plot(compared, place, "k|", markersize=12, label=labels[2])
-    axes.set_yticks(place, names)
+    axes.set_yticks(place, names, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel(labels[0])
     axes.legend()
@@ -53,5 +53,5 @@ def _axes(title: str) -> "Axes":
     import matplotlib.pyplot as plt
 
     _, axes = plt.subplots()
-    axes.set_title(title, fontsize="small", wrap=True)
+    axes.set_title(title, fontsize="small", wrap=True, parse_math=False)
     return axes

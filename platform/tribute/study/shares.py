@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tribute.errors import MoneyError, RightsError
+from tribute.ids import ascii_excerpt, checked_id, excerpt, listed, look_alikes
 from tribute.royalty.division import Claim, Policy, allocate_shares, parse_policy
 from tribute.royalty.exact import Money, allocate, parse_money
 from tribute.royalty.exact.text import exact_fraction
@@ -198,13 +199,13 @@ def _claim(payee: str, row: Mapping[str, object], tokens: int) -> Claim:
 
 def _splits(source_ids: tuple[str, ...], rights: Mapping[str, str | Mapping[str, Any]] | None) -> Splits:
     """Every publisher's part of every source; the parts of a source sum to 1."""
-    held = {source_id: source_id for source_id in source_ids} if rights is None else rights
+    held = {source_id: source_id for source_id in source_ids} if rights is None else _checked(rights)
     unknown, missing = sorted(set(held) - set(source_ids)), sorted(set(source_ids) - set(held))
     if unknown:
-        raise RightsError(f"rights name {unknown[0]!r}, which is no source. Sources: {', '.join(source_ids)}")
+        raise RightsError(f"rights name {excerpt(unknown[0])}, which is no source. Sources: {listed(source_ids)}")
     if missing:
         raise RightsError(
-            f"rights name no publisher of {', '.join(missing)}. Give every source of the study a publisher, "
+            f"rights name no publisher of {listed(missing)}. Give every source of the study a publisher, "
             f"such as {{{missing[0]!r}: 'a-publisher'}}"
         )
     splits: Splits = {}
@@ -228,6 +229,25 @@ def _parts(source_id: str, who: Mapping[str, Any]) -> dict[str, Fraction]:
             f"{total}. Correct them, so that they sum to 1"
         )
     return parts
+
+
+def _checked(rights: Mapping[str, str | Mapping[str, Any]]) -> dict[str, str | dict[str, Any]]:
+    """Rights with ids in Unicode's form NFC, whose publishers do not look alike."""
+    checked: dict[str, str | dict[str, Any]] = {}
+    publishers: set[str] = set()
+    try:
+        for source_id, who in rights.items():
+            own = {checked_id(name): part for name, part in ({who: 1} if isinstance(who, str) else who).items()}
+            checked[checked_id(source_id)] = next(iter(own)) if isinstance(who, str) else own
+            publishers |= own.keys()
+    except ValueError as problem:
+        raise RightsError(f"An id in rights {problem}") from None
+    for one, other in look_alikes(sorted(publishers)):
+        raise RightsError(
+            f"The publishers {ascii_excerpt(one)} and {ascii_excerpt(other)} in rights look alike. Write both "
+            "alike if they are one, or rename one"
+        )
+    return checked
 
 
 def _money(pool: str) -> Money:

@@ -13,8 +13,6 @@ import pytest
 from tests.projects import article, write_corpus
 from tribute.config import ArraysCorpusSettings, IdxCorpusSettings, TextCorpusSettings
 from tribute.corpus import read_corpus, verify_inputs
-from tribute.corpus.reading import split_documents
-from tribute.corpus.sources import Document
 from tribute.errors import CorpusChanged, CorpusError
 
 
@@ -49,7 +47,8 @@ def test_the_same_text_is_the_same_corpus_in_every_form(tmp_path: Path, write) -
     assert corpus.sha256 == read_corpus(text(as_folder(tmp_path / "again"))).sha256
     for each in corpus.sources:
         held = [document for document in each.documents if document.held_out]
-        assert (len(each.documents), len(held)) == (5, 1)
+        part = sum(document.bytes for document in held) / sum(document.bytes for document in each.documents)
+        assert 0.06 <= part <= 0.2
         assert each.train["tokens"].shape[1] == each.held_out["tokens"].shape[1] == 33
         assert each.tokens == each.train["tokens"].size
 
@@ -58,14 +57,8 @@ def test_held_out_text_is_not_in_training(tmp_path: Path) -> None:
     [daily, _] = read_corpus(text(as_jsonl(tmp_path))).sources
     trained = "".join(map(chr, daily.train["tokens"][:, 1:].reshape(-1)))
     held = "".join(map(chr, daily.held_out["tokens"][:, 1:].reshape(-1)))
-    articles = [article("daily", number)[1:60] for number in range(5)]
-    assert [a in trained for a in articles].count(True) == 4
-    assert [a in held for a in articles].count(True) == 1
-
-
-def test_a_lone_document_gives_its_tail() -> None:
-    train, held = split_documents([Document("only", "0123456789")], 0.2)
-    assert ([d.text for d in train], [d.text for d in held]) == (["01234567"], ["89"])
+    assert len(held) > 100
+    assert not [begin for begin in range(0, len(held) - 40, 10) if held[begin : begin + 40] in trained]
 
 
 def write_arrays(path: Path, features: list, labels: list, sources: list) -> ArraysCorpusSettings:
@@ -155,7 +148,7 @@ def test_a_file_outside_any_source_and_bad_utf8_are_refused(tmp_path: Path) -> N
         read_corpus(text(root))
     (root / "loose.txt").unlink()
     (root / "daily" / "0.txt").write_bytes(b"ab\xff")
-    with pytest.raises(CorpusError, match=r"0\.txt is not UTF-8 text \(byte 2\)"):
+    with pytest.raises(CorpusError, match=r"0\.txt, line 1: byte 0xff is not UTF-8"):
         read_corpus(text(root))
 
 

@@ -78,7 +78,8 @@ def test_what_is_wrong_is_told(columns: dict[str, np.ndarray], changes: dict[str
         ([1, 2], "by_source is a list. Give a mapping"),
         ({"a": BY_SOURCE["a"]}, "holds 1 source"),
         (BY_SOURCE | {"d": {"features": np.zeros((0, 64)), "labels": np.zeros(0, int)}}, "Source 'd' is empty"),
-        (BY_SOURCE | {"../d": BY_SOURCE["a"]}, "Source id '../d' cannot be used"),
+        (BY_SOURCE | {"d\u202e": BY_SOURCE["a"]}, "A source id is 'd.*which holds U.202E"),
+        (BY_SOURCE | {"e\u0301": BY_SOURCE["a"], "\u00e9": BY_SOURCE["a"]}, "the same in Unicode's form NFC"),
         (BY_SOURCE | {"d": np.zeros(3)}, "Source 'd' is a ndarray. Give columns by name"),
     ],
 )
@@ -108,3 +109,10 @@ def test_ids_and_weights_fit_the_queries(options: dict[str, Any], message: str) 
     given = {"ids": None, "weights": None} | options
     with pytest.raises(CorpusError, match=message):
         query_table(BY_SOURCE["a"], training_set(BY_SOURCE), **given)
+
+
+def test_sources_may_have_any_id_and_look_alikes_are_warned_of() -> None:
+    odd = {"../d": BY_SOURCE["a"], "[red]": BY_SOURCE["a"], "AC/DC": BY_SOURCE["a"]}
+    assert {"../d", "[red]", "AC/DC"} <= {*training_set(BY_SOURCE | odd).source_ids}
+    with pytest.warns(UserWarning, match="Sources 'AC/DC' and 'ac/dc' look alike"):
+        training_set(BY_SOURCE | odd | {"ac/dc": BY_SOURCE["a"]})

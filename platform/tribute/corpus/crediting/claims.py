@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tribute.errors import CorpusError, RightsError
 from tribute.files import FileRow, read_moment, read_records
+from tribute.ids import checked_id, short
 
 
 def read_claims(path: Path) -> dict[str, date]:
@@ -23,7 +24,7 @@ def read_claims(path: Path) -> dict[str, date]:
         source_id, claimed = _claim(path, row)
         if source_id in seen:
             raise CorpusError(
-                f"{path}, {row.where} repeats source {source_id}. Keep the row with the earliest date"
+                f"{path}, {row.where} repeats source {short(source_id)}. Keep the row with the earliest date"
             )
         seen.add(source_id)
         if claimed is not None:
@@ -35,6 +36,10 @@ def _claim(path: Path, row: FileRow) -> tuple[str, date | None]:
     source_id = row.cells["source_id"]
     if not isinstance(source_id, str):
         raise CorpusError(f"{path}, {row.where}: column source_id holds {source_id}, expected text. Fill it in")
+    try:
+        source_id = checked_id(source_id)
+    except ValueError as error:
+        raise CorpusError(f"{path}, {row.where}: column source_id {error}") from None
     try:
         return source_id, claim_date(row.cells.get("claimed"))
     except ValueError as error:

@@ -1,8 +1,10 @@
 """Crediting of text: a passage that an earlier document contains is removed from later ones.
 
-Texts are compared by runs of five words. A run is claimed if a kept document already contains it. A stretch is a
-sequence of words covered by claimed runs, with gaps of at most `GAP` words. So a copy with a few changed words is
-still recognised, in any order and among other text.
+Texts are compared by runs of five words in normal form (see `normal_words`), and by runs of 25 letters whatever
+spaces stand between them (see `letter_runs`). So neither case, accents, punctuation, characters without width nor
+spacing hide a copy, and Chinese and Japanese are compared by characters. A run is claimed if a kept document
+already contains it. A stretch is a sequence of words covered by claimed runs, with gaps of at most `GAP` words. So
+a copy with a few changed words is still recognised, in any order and among other text.
 
 1. A document that consists almost entirely of stretches (`COPY_SHARE`) is dropped and claims nothing. New words in
    it belong to the next document that contains them. Runs claimed by its own source count too, or publishing
@@ -19,7 +21,6 @@ a copy, and text that only dropped documents contain, are lost.
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, Stretches, covered, edges, joined, numbered_runs
+from tribute.corpus.crediting.letter_runs import LetterRuns
+from tribute.corpus.crediting.normal_words import is_ideograph, normal_words, spans
+from tribute.corpus.crediting.word_runs import (
+    SHINGLE_WORDS,
+    Stretches,
+    covered,
+    edges,
+    in_every_word,
+    joined,
+    numbered,
+    word_runs,
+)
 from tribute.corpus.sources import Document, Duplicates
 
 MIN_PASSAGE_WORDS = 50
@@ -38,7 +50,6 @@ MAX_QUOTED_SHARE = 0.1
 COPY_SHARE = 0.8
 """Share of a document's words in stretches above which the document is a copy."""
 
-WORD = re.compile(r"\S+")
 UNCLAIMED = -1
 
 
@@ -48,13 +59,10 @@ class ClaimedDocument:
 
     source: int
     document: Document
+    words: int
+    """Number of words in normal form."""
     owner_R: NDArray[np.int64]
     """`UNCLAIMED` for new runs."""
-
-    @cached_property
-    def words(self) -> int:
-        """Number of words."""
-        return len(self.document.text.split())
 
     @cached_property
     def stretches(self) -> Stretches:
@@ -83,11 +91,10 @@ class ClaimedDocument:
         passages = [(begin, end) for begin, end in self.stretches if end - begin >= shortest]
         return edges(covered([*passages, *self.borrowed], self.words))
 
-    @property
-    def intact_R(self) -> NDArray[np.bool_]:
-        """Whether each run is complete after the cut."""
+    def intact(self, first_R: NDArray[np.int64], last_R: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether runs, given by their first and last words, are complete after the cut."""
         cut_W = np.concatenate([[0], np.cumsum(covered(self.cut, self.words))])
-        return np.asarray(cut_W[SHINGLE_WORDS:] == cut_W[:-SHINGLE_WORDS])
+        return np.asarray(cut_W[last_R + 1] == cut_W[first_R])
 
     @property
     def credited_to(self) -> int:
@@ -98,11 +105,11 @@ class ClaimedDocument:
         """The document without the stretches to cut."""
         if not self.cut:
             return self.document
-        spans, rest = [found.span() for found in WORD.finditer(self.document.text)], []
+        span_W, rest = spans(self.document.text), []
         begin = 0
         for first, after in self.cut:
-            rest.append(self.document.text[begin : spans[first][0]].rstrip())
-            begin = spans[after - 1][1]
+            rest.append(self.document.text[begin : span_W[first][0]].rstrip())
+            begin = span_W[after - 1][1]
         rest.append(self.document.text[begin:].lstrip())
         return Document(self.document.document_id, "\n".join(part for part in rest if part), self.document.claimed)
 
@@ -125,24 +132,75 @@ def credit_once(
     credited: Counter[tuple[str, str, str]] = Counter()
     whole: dict[bytes, str] = {}
     ordered = in_order(documents, dates)
-    runs_D, distinct = numbered_runs([document.text for _, document in ordered])
-    owner_U = np.full(distinct, UNCLAIMED)
-    for (source_id, document), run_R in zip(ordered, runs_D, strict=True):
-        digest = hashlib.sha256(" ".join(document.text.split()).encode()).digest()
+    claims = _Claims([normal_words(document.text) for _, document in ordered])
+    for place, (source_id, document) in enumerate(ordered):
+        digest = claims.digest(place, document)
         if digest in whole:
             credited[source_id, whole[digest], "exact"] += 1
             continue
-        claim = ClaimedDocument(number[source_id], document, _owners(run_R, owner_U, number[source_id]))
+        claim = claims.of(place, number[source_id], document)
         if claim.is_copy or claim.cut:
             kind = "near" if claim.is_copy else "passage"
             credited[source_id, names[claim.credited_to], kind] += 1
         if not claim.is_copy:
             whole[digest] = source_id
             kept[source_id].append(claim.kept())
-            new_R = claim.intact_R & (owner_U[run_R] == UNCLAIMED)
-            owner_U[run_R[new_R]] = claim.source
+            claims.keep(place, claim)
     by_id = {source_id: sorted(rest, key=lambda each: each.document_id) for source_id, rest in kept.items()}
     return by_id, tuple(Duplicates(*pair, count) for pair, count in sorted(credited.items()))
+
+
+class _Claims:
+    """Who claims which run of words and of letters, as documents are kept one by one."""
+
+    def __init__(self, words_D: Sequence[Sequence[str]]) -> None:
+        self._words_D = words_D
+        self._letters_D = [LetterRuns.of(words) for words in words_D]
+        self._runs_D, distinct = numbered(word_runs(words_D))
+        self._letter_runs_D, distinct_letters = numbered([letters.hash_R for letters in self._letters_D])
+        self._owner_U = np.full(distinct, UNCLAIMED)
+        self._letter_owner_U = np.full(distinct_letters, UNCLAIMED)
+
+    def digest(self, place: int, document: Document) -> bytes:
+        """Hash of a document in normal form; of the text itself where that has no word."""
+        normal = "".join(self._words_D[place]) or document.text.strip()
+        return hashlib.sha256(normal.encode()).digest()
+
+    def of(self, place: int, source: int, document: Document) -> ClaimedDocument:
+        """A document with the owners of its runs."""
+        words, letters = self._words_D[place], self._letters_D[place]
+        run_R = self._runs_D[place]
+        owner_R = _owners(run_R, self._owner_U, source)
+        owner_R[self._too_short(words)] = UNCLAIMED
+        owner_W = letters.word_owners(self._letter_owner_U[self._letter_runs_D[place]], len(words))
+        by_letters_R = _of_one_owner(owner_W) & (owner_R == UNCLAIMED)
+        owner_R = np.where(by_letters_R, owner_W[: len(owner_R)], owner_R)
+        return ClaimedDocument(source, document, len(words), owner_R)
+
+    def keep(self, place: int, claim: ClaimedDocument) -> None:
+        """Let a kept document claim those of its runs that are new and survive its cut."""
+        words, letters = self._words_D[place], self._letters_D[place]
+        run_R, first_R = self._runs_D[place], np.arange(len(self._runs_D[place]))
+        intact_R = claim.intact(first_R, first_R + SHINGLE_WORDS - 1) & ~self._too_short(words)
+        _claim(self._owner_U, run_R[intact_R], claim.source)
+        intact_R = claim.intact(letters.first_words(), letters.last_words())
+        _claim(self._letter_owner_U, self._letter_runs_D[place][intact_R], claim.source)
+
+    def _too_short(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Runs of words that hold an ideograph: five characters say too little, so only letters are compared."""
+        return ~in_every_word(np.array([not is_ideograph(word[0]) for word in words], bool))
+
+
+def _of_one_owner(owner_W: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether one source claims all five words of each run, [R]."""
+    if len(owner_W) < SHINGLE_WORDS:
+        return np.zeros(0, bool)
+    owner_RW = np.lib.stride_tricks.sliding_window_view(owner_W, SHINGLE_WORDS)
+    return np.asarray((owner_RW[:, 0] != UNCLAIMED) & (owner_RW == owner_RW[:, :1]).all(1))
+
+
+def _claim(owner_U: NDArray[np.int64], run_R: NDArray[np.int64], source: int) -> None:
+    owner_U[run_R[owner_U[run_R] == UNCLAIMED]] = source
 
 
 def in_order(

@@ -18,12 +18,22 @@ Stretches = list[tuple[int, int]]
 """Pairs of the first word and the one after the last."""
 
 
-def numbered_runs(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
-    """Number the five-word runs of every text; equal runs share a number. Returns also the count of numbers."""
+def word_runs(texts: Sequence[Sequence[str]]) -> list[NDArray[np.uint64]]:
+    """Hash of each five-word run of every text, [R] each."""
     hashes: dict[str, int] = {}
-    runs = [_runs(text.split(), hashes) for text in texts]
+    return [_runs(words, hashes) for words in texts]
+
+
+def numbered(runs: Sequence[NDArray[np.uint64]]) -> tuple[list[NDArray[np.int64]], int]:
+    """Number the runs of every text; equal runs share a number. Returns also the count of numbers."""
     found, number_R = np.unique(np.concatenate([np.zeros(0, np.uint64), *runs]), return_inverse=True)
     return np.split(number_R, np.cumsum([len(each) for each in runs]))[:-1], len(found)
+
+
+def in_every_word(word_W: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether all five words of each run are marked, [R]."""
+    count_W = np.concatenate([[0], np.cumsum(word_W)])
+    return np.asarray(count_W[SHINGLE_WORDS:] - count_W[:-SHINGLE_WORDS] == SHINGLE_WORDS)
 
 
 def joined(chosen_R: NDArray[np.bool_]) -> Stretches:

@@ -15,9 +15,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.config import ArraysCorpusSettings, IdxCorpusSettings
-from tribute.corpus.readers.text_files import open_parquet, read_text
+from tribute.corpus.readers.rows import open_parquet, read_text
 from tribute.corpus.sources import Columns, InputFile, input_file
 from tribute.errors import CorpusError
+from tribute.ids import checked_id
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -118,17 +119,26 @@ def by_source(
     """Columns by source id.
 
     Raises:
-        CorpusError: an example has no source.
+        CorpusError: an example has no source, or one that is no id.
     """
     empty = [
         number for number, source_id in enumerate(assigned, 1) if source_id is None or not str(source_id).strip()
     ]
     if empty:
         raise CorpusError(f"{path}, row {empty[0]}: the source is empty. Name the source of every example")
-    sources = np.array([str(source_id) for source_id in assigned])
+    ids: dict[object, str] = {}
+    for number, given in enumerate(assigned, 1):
+        if given not in ids:
+            try:
+                ids[given] = checked_id(str(given))
+            except ValueError as problem:
+                raise CorpusError(f"{path}, row {number}: the source {problem}") from None
+    names = sorted(set(ids.values()))
+    position = {name: index for index, name in enumerate(names)}
+    source_N = np.array([position[ids[given]] for given in assigned])
     return {
-        str(source_id): {"features": features[sources == source_id], "labels": labels[sources == source_id]}
-        for source_id in np.unique(sources)
+        name: {"features": features[source_N == index], "labels": labels[source_N == index]}
+        for name, index in position.items()
     }
 
 

@@ -1,20 +1,33 @@
 """Reader of text: a folder with one folder per source, a .jsonl or a .parquet file."""
 
-import gzip
-import zlib
+import os
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from tribute.config import TextCorpusSettings
 from tribute.corpus.crediting.claims import claim_date
+from tribute.corpus.readers.rows import Row, read_rows, read_text, text_cell
 from tribute.corpus.sources import Document, InputFile, input_file
 from tribute.errors import CorpusError
-from tribute.files import json_value
+from tribute.ids import checked_id, listed
 
 Texts = dict[str, list[Document]]
+
+_PROSE = "txt text md markdown rst adoc asciidoc org tex log"
+_CODE = "py c h cc cpp hpp cs java js ts go rs rb php sh sql r jl kt scala swift lua pl hs m el lisp f90"
+TEXT_SUFFIXES = frozenset(("", *(f".{kind}" for kind in f"{_PROSE} {_CODE}".split())))
+"""Files in a source's folder that are text as they are: prose, and source code."""
+_ROWS = "Give the file itself as corpus.path: it names the source of each row"
+_EXTRACT = "Save its text as .txt, or move it out of the folder"
+_REMEDIES = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json", ".parquet"), _ROWS),
+    **dict.fromkeys(
+        (".csv", ".tsv", ".xlsx"), "Convert it to .jsonl with the columns source and text, and give that"
+    ),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".7z"), "Unpack it"),
+}
 
 
 def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
@@ -28,134 +41,92 @@ def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
         return _read_folder(path)
     if not path.is_file():
         raise CorpusError(f"Corpus {path} does not exist. Correct corpus.path in project.yaml")
-    readers = {".jsonl": read_jsonl, ".parquet": read_parquet_rows}
-    if path.suffix not in readers:
+    if path.suffix not in (".jsonl", ".parquet"):
         raise CorpusError(
             f"Corpus {path} is neither a folder, a .jsonl nor a .parquet file. Convert it to one of these"
         )
-    rows = readers[path.suffix](path, (settings.source_column, settings.text_column))
     documents: Texts = {}
-    for number, row in enumerate(rows, 1):
-        source_id, text = (_cell(path, number, row, c) for c in (settings.source_column, settings.text_column))
+    for number, row in enumerate(read_rows(path, (settings.source_column, settings.text_column)), 1):
+        source_id = _source_id(path, number, text_cell(path, number, row, settings.source_column))
+        text = text_cell(path, number, row, settings.text_column)
         claimed = _claimed(path, number, row, settings.claimed_column)
         documents.setdefault(source_id, []).append(Document(f"row {number:09d}", text, claimed))
     return documents, [input_file(str(path), path.read_bytes())]
 
 
-def read_jsonl(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
-    """Read the objects of a .jsonl file and check that they have all needed keys.
-
-    Only a line feed ends a line: JSON may contain U+2028 and U+0085, at which `splitlines` breaks.
-    """
-    rows = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json_value(line)
-        except ValueError as error:
-            raise CorpusError(f"{path}, row {number}: {error}. Write one JSON object per line") from None
-        if not isinstance(row, dict) or not set(needed) <= row.keys():
-            found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-            missing = ", ".join(name for name in needed if not isinstance(row, dict) or name not in row)
-            raise CorpusError(f"{path}, row {number} has no column {missing}. It has: {found}. {_REMEDY}")
-        rows.append(row)
-    return rows
-
-
-def read_parquet_rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, object]]:
-    """Read the rows of a .parquet file, moments to the microsecond; check that it has all needed columns."""
-    table = open_parquet(path, needed)
-    for index, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type):
-            moments = table[index].cast(pa.timestamp("us", field.type.tz), safe=False)
-            table = table.set_column(index, field.name, moments)
-    return table.to_pylist()
-
-
-def open_parquet(path: Path, needed: tuple[str, ...]) -> pa.Table:
-    """Read the table of a .parquet file.
-
-    Raises:
-        CorpusError: the file cannot be read, or a needed column is missing.
-    """
-    try:
-        names = pq.read_schema(path).names
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise CorpusError(f"{path} has the column {twice[0]} twice. Remove one of the two")
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"{path} cannot be read as Parquet: {error}. Write it again") from None
-    missing = [name for name in needed if name not in table.column_names]
-    if missing:
-        raise CorpusError(
-            f"{path} has no column {', '.join(missing)}. It has: {', '.join(table.column_names)}. {_REMEDY}"
-        )
-    return table
-
-
-_REMEDY = "Add it, or name the right column under `corpus` in project.yaml"
-
-
-def _read_folder(root: Path) -> tuple[Texts, list[InputFile]]:
-    loose = sorted(path.name for path in root.iterdir() if path.is_file() and not path.name.startswith("."))
-    if loose:
-        raise CorpusError(
-            f"{root} holds files outside any source: {', '.join(loose[:3])}. Give each source a folder"
-        )
-    documents: Texts = {}
-    inputs = []
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for path in source_files(folder):
-            text = read_text(path)
-            documents.setdefault(folder.name, []).append(Document(path.relative_to(folder).as_posix(), text))
-            inputs.append(input_file(str(path), path.read_bytes()))
-        documents.setdefault(folder.name, [])
-    return documents, inputs
+def kinds_of_files(paths: Iterable[str]) -> str:
+    """How many files of each kind there are: `7 files: 4 .txt, 3 .md`."""
+    kinds = Counter(Path(path).suffix.lower() or "without suffix" for path in paths)
+    named = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    return f"{kinds.total():,} files: {named}"
 
 
 def source_files(folder: Path) -> list[Path]:
-    """Files below a folder, in order, without hidden files and folders."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path.relative_to(folder))]
+    """What lies below a folder, in order, without folders and hidden entries."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
+        found += [Path(parent) / name for name in (*names, *links) if not name.startswith(".")]
+    return sorted(found)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _read_folder(root: Path) -> tuple[Texts, list[InputFile]]:
+    loose = sorted(path.name for path in root.iterdir() if not path.is_dir() and not path.name.startswith("."))
+    if loose:
+        raise CorpusError(f"{root} holds files outside any source: {listed(loose, 3)}. Give each source a folder")
+    documents: Texts = {}
+    inputs = []
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        try:
+            source_id = checked_id(folder.name)
+        except ValueError as problem:
+            raise CorpusError(f"The folder of a source {problem}, or rename the folder") from None
+        own = documents.setdefault(source_id, [])
+        for path in [folder] if folder.is_symlink() else source_files(folder):
+            _require_text_file(path, root)
+            text = read_text(path)
+            if not text.strip():
+                raise CorpusError(f"{path} is empty. Remove it, or restore its text")
+            own.append(Document(_document_id(path, folder), text))
+            inputs.append(input_file(str(path), path.read_bytes()))
+    return documents, inputs
 
 
-def read_text(path: Path) -> str:
-    """Read a text file.
+def _require_text_file(path: Path, root: Path) -> None:
+    """Check that a file is text by its name, and lies in the corpus's folder."""
+    if path.is_symlink():
+        if not path.exists():
+            raise CorpusError(f"{path} is a link to nothing. Remove it, or restore {path.readlink()}")
+        if path.is_dir() or not path.resolve().is_relative_to(root.resolve()):
+            raise CorpusError(
+                f"{path} is a link to {path.readlink()}. Links to folders and out of {root} are not followed: "
+                "copy what it points to in its place"
+            )
+    if not path.is_file():
+        raise CorpusError(f"{path} is neither a file nor a folder. Move it out of {root}")
+    suffix = path.suffix.lower()
+    if suffix not in TEXT_SUFFIXES and not suffix[1:].isdigit():
+        remedy = _REMEDIES.get(suffix, _EXTRACT)
+        raise CorpusError(f"{path} is no text file: its name ends with {suffix}. {remedy}")
 
-    Raises:
-        CorpusError: the file is not UTF-8, or no gzip though its name ends in .gz.
-    """
-    content = path.read_bytes()
+
+def _document_id(path: Path, folder: Path) -> str:
+    name = path.relative_to(folder).as_posix()
+    if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+        raise CorpusError(f"A file in {folder} has the name {name!a}, which is not UTF-8. Rename it")
+    return name
+
+
+def _source_id(path: Path, number: int, value: str) -> str:
     try:
-        plain = gzip.decompress(content) if path.suffix == ".gz" else content
-        return plain.decode()
-    except (OSError, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path} cannot be decompressed: {error}. Write it again with gzip") from None
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 text (byte {error.start}). Convert it to UTF-8") from None
+        return checked_id(value)
+    except ValueError as problem:
+        raise CorpusError(f"{path}, row {number}: the source {problem}") from None
 
 
-def _claimed(path: Path, number: int, row: dict[str, object], column: str) -> date | None:
+def _claimed(path: Path, number: int, row: Row, column: str) -> date | None:
     try:
         return claim_date(row.get(column))
     except ValueError as error:
         raise CorpusError(f"{path}, row {number}: column {column!r}: {error}") from None
-
-
-def _cell(path: Path, number: int, row: dict[str, object], column: str) -> str:
-    value = row[column]
-    if not isinstance(value, str) or not value.strip():
-        raise CorpusError(
-            f"{path}, row {number}: column {column!r} is {value!r}, expected non-empty text. Correct or drop the "
-            "row"
-        )
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise CorpusError(
-            f"{path}, row {number}: column {column!r} holds half a character (a lone surrogate). Correct the row"
-        )
-    return value

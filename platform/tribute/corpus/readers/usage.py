@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from tribute.corpus.queries import Accounting, QueryTable, array_queries, text_queries
-from tribute.corpus.readers.text_files import read_jsonl, read_parquet_rows
+from tribute.corpus.readers.rows import CHAT_REMEDY, read_jsonl, read_parquet_rows
 from tribute.errors import ConfigError, CorpusError
 from tribute.files import read_moment, unknown_columns
+from tribute.ids import checked_id, excerpt
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.exact.text import exact_fraction
 
@@ -29,8 +30,6 @@ KNOWN = (
 READERS = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".json": read_jsonl, ".parquet": read_parquet_rows}
 LARGEST_WEIGHT, SMALLEST_WEIGHT = 1e9, 1e-9
 """Between these, and with inclusion probabilities as small, sums over a month lose no use."""
-SHOWN = 80
-"""Characters of anybody's text that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,7 @@ def read_usage(path: Path, window: int | None) -> Usage:
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if kind and kind not in READERS:
         raise CorpusError(f"{path} is no usage file. Write it as .jsonl, .jsonl.gz or .parquet")
-    try:
-        rows = READERS.get(kind, read_jsonl)(path, ("query_id", *content))
-    except OSError as error:
-        raise CorpusError(
-            f"{path} cannot be read: {error.strerror}. Correct the path or its permissions"
-        ) from None
+    rows = READERS.get(kind, read_jsonl)(path, ("query_id", *content))
     unknown = unknown_columns((name for row in rows for name in row), KNOWN)
     if unknown:
         raise CorpusError("\n  ".join([f"{path} cannot be used:", *unknown]))
@@ -135,10 +129,10 @@ def read_usage(path: Path, window: int | None) -> Usage:
     def column(name: str, parse: Callable[[object], Value]) -> list[Value]:
         return [_parsed(path, number, row, name, parse) for number, row in numbered]
 
-    ids = column("query_id", _name)
+    ids = column("query_id", checked_id)
     accounting = Accounting(
         [_parsed(path, number, row, "time", partial(_moment, row.get("period"))) for number, row in numbered],
-        column("customer_id", _name_or_none),
+        column("customer_id", _id_or_none),
         column("weight", _weight),
         column("inclusion_probability", _probability),
     )
@@ -151,26 +145,20 @@ def _parsed(
     try:
         return parse(row.get(name))
     except (TypeError, ValueError, OverflowError) as error:
-        shown = repr(row.get(name))
-        shown = shown if len(shown) <= SHOWN else f"{type(row.get(name)).__name__} {shown[:SHOWN]}..."
-        raise CorpusError(f"{path}, row {number}: column {name!r} is {shown}: {error}") from None
+        cell = "" if parse in (checked_id, _id_or_none) else f"is {excerpt(row.get(name))}: "
+        raise CorpusError(f"{path}, row {number}: column {name!r} {cell}{error}") from None
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        raise ValueError(f"expected text, got a list of {len(value)} chat messages. {CHAT_REMEDY}")
     if not isinstance(value, str) or len(value.encode()) < 2:
         raise ValueError("expected text of at least two bytes")
     return value
 
 
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected non-empty text")
-    value.encode()  # half a character (a lone surrogate) is refused
-    return value
-
-
-def _name_or_none(value: object) -> str | None:
-    return None if value is None else _name(value)
+def _id_or_none(value: object) -> str | None:
+    return None if value is None else checked_id(value)
 
 
 def _vector(value: object) -> list[float]:

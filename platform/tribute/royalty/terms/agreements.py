@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from tribute.errors import ConfigError, MoneyError, RightsError
 from tribute.files import FileRow, raise_if_any, read_records
+from tribute.ids import short
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.exact.money import currency_exponent
-from tribute.royalty.terms.cells import amount_cell, count_cell, day_cell, part_cell, text_cell
+from tribute.royalty.terms.cells import amount_cell, count_cell, day_cell, id_cell, part_cell, text_cell
 
 REQUIRED = ("publisher_id", "currency")
 OPTIONAL = (
@@ -72,11 +73,15 @@ def read_agreements(path: Path, publishers: Collection[str] | None = None) -> tu
 
 
 def _row(record: FileRow, publishers: Collection[str] | None) -> _Row:
-    publisher_id, currency = text_cell(record, "publisher_id"), text_cell(record, "currency")
+    publisher_id, currency = id_cell(record, "publisher_id"), text_cell(record, "currency")
     if publishers is not None and publisher_id not in publishers:
         near = difflib.get_close_matches(publisher_id, publishers, n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "Name it among the publishers of the rights"
-        raise RightsError(f"column publisher_id: {publisher_id} is no known publisher. {hint}")
+        hint = (
+            f"Did you mean {' or '.join(map(short, near))}?"
+            if near
+            else "Name it among the publishers of the rights"
+        )
+        raise RightsError(f"column publisher_id: {short(publisher_id)} is no known publisher. {hint}")
     try:
         currency_exponent(currency)
     except MoneyError as problem:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from tribute.errors import MoneyError, RightsError
 from tribute.files import FileRow, read_day
+from tribute.ids import checked_id
 from tribute.royalty.exact.money import parse_money
 from tribute.royalty.exact.text import SHORT_DECIMAL, exact_fraction
 
@@ -18,6 +19,14 @@ def text_cell(record: FileRow, column: str) -> str:
     if value is None:
         raise RightsError(f"column {column} is empty. Fill it in; a name such as null goes in quotes in YAML")
     return value.strip()
+
+
+def id_cell(record: FileRow, column: str) -> str:
+    """A required id, in Unicode's form NFC."""
+    try:
+        return checked_id(text_cell(record, column))
+    except ValueError as problem:
+        raise RightsError(f"column {column} {problem}") from None
 
 
 def verbatim_cell(record: FileRow, column: str) -> str | None:

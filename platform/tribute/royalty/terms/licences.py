@@ -12,7 +12,7 @@ from license_expression import ExpressionError, get_spdx_licensing
 from tribute.errors import RightsError
 from tribute.files import raise_if_any, read_records
 from tribute.royalty.exact.findings import Finding
-from tribute.royalty.terms.cells import text_cell, verbatim_cell
+from tribute.royalty.terms.cells import id_cell, verbatim_cell
 
 COLUMNS = ("license", "rsl", "tdm_reservation", "tdm_policy")
 _OF_RIGHTS = ("publisher_id", "split", "valid_from", "valid_to")
@@ -47,7 +47,7 @@ def read_terms(path: Path) -> dict[str, SourceTerms]:
     problems: list[str] = []
     for record in read_records(path, ("source_id",), COLUMNS, _OF_RIGHTS):
         try:
-            source_id = text_cell(record, "source_id")
+            source_id = id_cell(record, "source_id")
             declared = {column: verbatim_cell(record, column) for column in COLUMNS}
         except RightsError as problem:
             problems.append(f"{record.where}, {problem}")

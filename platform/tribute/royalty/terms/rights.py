@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from tribute.errors import RightsError
 from tribute.files import raise_if_any
+from tribute.ids import ascii_excerpt, look_alikes, short
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,27 @@ class Publisher:
 
 @dataclass(frozen=True)
 class RightsBook:
-    """All rights and their publishers."""
+    """All rights and their publishers.
+
+    Raises:
+        RightsError: two publishers' ids look alike, so that one could be paid for the other.
+    """
 
     rights: tuple[Right, ...]
     publishers: tuple[Publisher, ...]
     origin: str = field(default="The rights book", compare=False)
     """File that it was read from, for messages; no part of the content."""
+
+    def __post_init__(self) -> None:
+        named = {right.publisher_id for right in self.rights} | {each.publisher_id for each in self.publishers}
+        raise_if_any(
+            f"{self.origin} names publishers whose ids look alike:",
+            [
+                f"{ascii_excerpt(one)} and {ascii_excerpt(other)}. Write both alike if they are one publisher, or "
+                "rename one"
+                for one, other in look_alikes(sorted(named))
+            ],
+        )
 
     @property
     def sha256(self) -> str:
@@ -108,14 +124,14 @@ def rights_of_publishers(publisher_of_source: Mapping[str, str]) -> RightsBook:
 
 def _gaps(source: str, rights: Sequence[Right], first: date, after: date) -> list[str]:
     if not rights:
-        return [f"source {source} has no right. Add a row for it: source_id, publisher_id, split"]
+        return [f"source {short(source)} has no right. Add a row for it: source_id, publisher_id, split"]
     problems = []
     for day, until, held in _stretches(rights, first, after):
         total = sum((right.split for right in held), Fraction(0))
         if total != 1:
             rows = ", ".join(right.where for right in held if right.where)
             problems.append(
-                f"source {source}: splits sum to {total} from {day} to {until - timedelta(days=1)}"
+                f"source {short(source)}: splits sum to {total} from {day} to {until - timedelta(days=1)}"
                 f"{f' ({rows})' if rows else ''}. Correct split, valid_from or valid_to so that they sum to 1"
             )
     return problems

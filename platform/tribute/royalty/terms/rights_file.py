@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from tribute.errors import RightsError
 from tribute.files import FileRow, raise_if_any, read_records
-from tribute.royalty.terms.cells import day_cell, part_cell, text_cell
+from tribute.ids import short
+from tribute.royalty.terms.cells import day_cell, id_cell, part_cell, text_cell
 from tribute.royalty.terms.licences import COLUMNS as TERMS
 from tribute.royalty.terms.rights import Publisher, Right, RightsBook
 
@@ -45,7 +46,7 @@ def _read_publishers(path: Path) -> list[Publisher]:
     records = read_records(path, ("publisher_id", "name"), ())
 
     def publisher(record: FileRow) -> Publisher:
-        return Publisher(text_cell(record, "publisher_id"), text_cell(record, "name"))
+        return Publisher(id_cell(record, "publisher_id"), text_cell(record, "name"))
 
     return _checked(path, records, publisher, lambda p: (p.publisher_id,))
 
@@ -72,17 +73,17 @@ def _checked(
 
 
 def _right(record: FileRow, known: Sequence[str], publishers_file: Path | None) -> Right:
-    publisher_id = text_cell(record, "publisher_id")
+    publisher_id = id_cell(record, "publisher_id")
     if publishers_file is not None and publisher_id not in known:
         near = difflib.get_close_matches(publisher_id, known, n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Add it to {publishers_file}"
-        raise RightsError(f"column publisher_id: {publisher_id} is not in {publishers_file.name}. {hint}")
+        hint = f"Did you mean {' or '.join(map(short, near))}?" if near else f"Add it to {publishers_file}"
+        raise RightsError(f"column publisher_id: {short(publisher_id)} is not in {publishers_file.name}. {hint}")
     begin, end = day_cell(record, "valid_from"), day_cell(record, "valid_to")
     if begin and end and end <= begin:
         raise RightsError(
             f"column valid_to: {end} is not after valid_from {begin}. valid_to is the first day without the right"
         )
-    return Right(text_cell(record, "source_id"), publisher_id, _split(record), begin, end, record.where)
+    return Right(id_cell(record, "source_id"), publisher_id, _split(record), begin, end, record.where)
 
 
 def _split(record: FileRow) -> Fraction:

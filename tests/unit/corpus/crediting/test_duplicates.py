@@ -96,7 +96,7 @@ def test_what_is_left_is_what_brute_force_leaves(seed: int) -> None:
 blocks = st.lists(st.integers(0, 11), min_size=1, max_size=7)
 corpora = st.lists(st.tuples(st.sampled_from("abc"), blocks), min_size=1, max_size=9)
 BLOCKS = [
-    " ".join(f"w{name}.{n}" for n in range(words))
+    " ".join(f"w{name}x{n}" for n in range(words))
     for name, words in enumerate((GAP + 1, 5, 6, 9, 14, 30, 49, 50, 51, 80, 190, 240))
 ]
 """Passages of words that occur in no other."""

@@ -179,7 +179,7 @@ def test_damaged_packed_files_are_told(tmp_path: Path) -> None:
 def test_an_assignment_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     good = idx_settings(tmp_path, ["a", "b"])
     good.assignment.write_bytes(b"a\n\xff\n")
-    assert f"{good.assignment} is not UTF-8" in refusal(lambda: read_idx_corpus(good))
+    assert f"{good.assignment}, line 2: byte 0xff is not UTF-8" in refusal(lambda: read_idx_corpus(good))
 
 
 def test_sources_may_be_numbers_from_zero_on(tmp_path: Path) -> None:

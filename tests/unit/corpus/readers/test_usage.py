@@ -1,6 +1,7 @@
 """Usage files in both formats, and every way in which they can be wrong."""
 
 import gzip
+import unicodedata
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def test_weights_as_text_are_read_as_written(tmp_path: Path) -> None:
 def test_a_long_text_of_a_customer_is_not_shown(tmp_path: Path) -> None:
     chat = [{"role": "user", "content": "secret " * 10_000}]
     told = refusal(lambda: usage_queries(usage(tmp_path, ROW | {"text": chat}), 17))
-    assert "row 1: column 'text' is list [{'role': 'user', " in told
+    assert "row 1: column 'text' is [{'role': 'user', " in told
     assert len(told) < len(str(tmp_path)) + 250
 
 
@@ -209,3 +210,20 @@ def test_neither_the_order_of_rows_nor_the_offset_of_times_changes_the_queries(t
     back = usage_queries(usage(tmp_path, rows[1], rows[0] | {"time": "2026-10-05T12:00:00Z"}), 17)
     assert (there.sha256, there.query_ids) == (back.sha256, ("q1", "q2"))
     assert there.rows["tokens"].tobytes() == back.rows["tokens"].tobytes()
+
+
+CHAT = [{"role": "user", "content": "private " * 9999}]
+
+
+@pytest.mark.parametrize("column", ["text", "time", "weight", "inclusion_probability", "customer_id", "query_id"])
+@pytest.mark.parametrize("value", [CHAT, "p" * 9999, {"private": "p" * 9999}])
+def test_what_somebody_wrote_is_not_shown_at_length(tmp_path: Path, column: str, value: object) -> None:
+    path = usage(tmp_path, ROW | ({"text": CHAT} if column == "text" and value == "p" * 9999 else {column: value}))
+    message = refusal(lambda: usage_queries(path, 17)).removeprefix(str(path))
+    assert message.startswith(", row 1: column ") and len(message) < 300
+
+
+@pytest.mark.parametrize("name", ["a/b", "../q", "[red]", "x" * 1024, "cafe\u0301"])
+def test_any_printable_text_is_a_query_and_a_customer(tmp_path: Path, name: str) -> None:
+    table = usage_queries(usage(tmp_path, ROW | {"query_id": name, "customer_id": f" {name} "}), 17)
+    assert table.query_ids == table.customers == (unicodedata.normalize("NFC", name),)

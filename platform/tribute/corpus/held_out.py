@@ -1,0 +1,133 @@
+"""The held-out part of a text source: whole documents, or the ends of long ones."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.corpus.crediting.letter_runs import LetterRuns
+from tribute.corpus.crediting.normal_words import is_ideograph, normal_words, spans
+from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, edges, in_every_word, word_runs
+from tribute.corpus.sources import Document, text_sha256
+
+LATE = 0.6
+"""Part of what is due that may be missing before the end of a document is taken for it."""
+
+_BOUNDARIES = tuple(map(re.compile, (r"\n\s*\n", r"\n\s*", r"(?<=[.!?。！？])\s*", r"\s+")))
+"""Between paragraphs, lines, sentences, words: the best boundary near the wanted place is taken."""
+
+
+def split_documents(
+    documents: Sequence[Document], part: float, window: int
+) -> tuple[list[Document], list[Document]]:
+    """Split a source into training and held-out documents.
+
+    What happens to a document depends on the ones before it alone, so appended documents change nothing. A
+    document is held out whole if that brings the held-out bytes close to `part` of all bytes so far. Otherwise its
+    end is, if too much is missing: from the end of a paragraph, line, sentence or word on, without the runs of
+    words that its beginning has too. At most twice `part` is held out, and something where that is a window.
+
+    Args:
+        part: wanted share of the source's bytes, 0 to 1.
+        window: bytes of an example; fewer are of no use.
+    """
+    if not part:
+        return list(documents), []
+    train: list[Document] = []
+    held_out: list[Document] = []
+    total = held = 0
+    for document in documents:
+        size = len(document.text.encode())
+        total += size
+        due, most = part * total - held, min(2 * part, (1 + part) / 2) * total - held
+        ends: tuple[Document, Document] | None = None
+        if size <= most and 2 * due >= size:
+            held_out.append(document)
+            held += size
+            continue
+        if held < LATE * part * total and max(due, window) <= min(most, 0.9 * size):
+            ends = _cut(document, max(due, window), window, most)
+        train.append(document if ends is None else ends[0])
+        if ends is not None:
+            held_out.append(ends[1])
+            held += len(ends[1].text.encode())
+    return train, held_out
+
+
+def _cut(document: Document, wanted: float, least: float, most: float) -> tuple[Document, Document] | None:
+    """A document's beginning, and its end of about `wanted` bytes; None where it has no end of `least` bytes."""
+    for first, after in _places(document.text, wanted, max(least, 0.75 * wanted), min(most, 1.25 * wanted)):
+        head, tail = document.text[:first].rstrip(), _without_shared(document.text[:first], document.text[after:])
+        if head and len(tail.encode()) >= least:
+            return (
+                Document(document.document_id, head, document.claimed),
+                Document(f"{document.document_id} (tail)", tail, document.claimed),
+            )
+    return None
+
+
+def _places(text: str, wanted: float, least: float, most: float) -> Iterator[tuple[int, int]]:
+    """Where a text may be cut so that its end has `least` to `most` bytes, the best place of each kind first."""
+    content = text.encode()
+    low, goal, high = (_place(content, max(len(content) - int(size), 0)) for size in (most, wanted, least))
+    for boundary in _BOUNDARIES:
+        found = [match.span() for match in boundary.finditer(text, low, high + 1) if low < match.end() <= high]
+        if found:
+            yield min(found, key=lambda span: abs(span[1] - goal))
+    yield goal, goal
+
+
+def _place(content: bytes, byte: int) -> int:
+    """The first character that begins at a byte or after it."""
+    while byte < len(content) and content[byte] & 0xC0 == 0x80:
+        byte += 1
+    return len(content[:byte].decode())
+
+
+def _without_shared(head: str, tail: str) -> str:
+    """The end of a document without the runs of words, or of ideographs, that its beginning has too."""
+    before = normal_words(head)
+    while (shared_W := _shared(normal_words(tail), before)).any():
+        span_W, kept, begin = spans(tail), list[str](), 0
+        for first, end in edges(shared_W):
+            kept.append(tail[begin : span_W[first][0]].strip())
+            begin = span_W[end - 1][1]
+        tail = "\n".join(piece for piece in [*kept, tail[begin:].strip()] if piece)
+    return tail
+
+
+def _shared(words: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether each word lies in a run that the other words have too, [W]."""
+    shared_W = np.zeros(len(words), bool)
+    run_R, other_R = word_runs([words, others])
+    ideograph_W = np.array([is_ideograph(word[0]) for word in words], bool)
+    for begin in np.flatnonzero(np.isin(run_R, other_R) & in_every_word(~ideograph_W)):
+        shared_W[begin : begin + SHINGLE_WORDS] = True
+    letters, other_letters = LetterRuns.of(words), LetterRuns.of(others)
+    first_R, last_R = letters.first_words(), letters.last_words()
+    for run in np.flatnonzero(np.isin(letters.hash_R, other_letters.hash_R) & ideograph_W[first_R]):
+        shared_W[first_R[run] : last_R[run] + 1] = True
+    return shared_W
+
+
+def split_by_hash(documents: Sequence[Document], part: float) -> tuple[list[Document], list[Document]]:
+    """Split short documents of a fixed set: those with the smallest hashes are held out, until they are `part`.
+
+    At least one document is on each side; a single one is cut, and its end is held out.
+    """
+    if not part or not documents:
+        return list(documents), []
+    if len(documents) == 1:
+        [only] = documents
+        cut = round(len(only.text) * (1 - part))
+        tail = Document(f"{only.document_id} (tail)", only.text[cut:])
+        return [Document(only.document_id, only.text[:cut])], [tail]
+    ordered = sorted(documents, key=lambda each: (text_sha256([each.text]), each.document_id))
+    length = np.cumsum([len(each.text) for each in ordered])
+    count = min(int(np.searchsorted(length, part * length[-1])) + 1, len(ordered) - 1)
+    held = {document.document_id for document in ordered[:count]}
+    return (
+        [each for each in documents if each.document_id not in held],
+        [each for each in documents if each.document_id in held],
+    )

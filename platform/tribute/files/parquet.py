@@ -1,0 +1,35 @@
+"""Parquet files that others wrote."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """The table of a file. Bytes without the mark of UTF-8, as Hive and Impala write text, are read as UTF-8.
+
+    Raises:
+        ValueError, OSError, pyarrow.ArrowException: the file cannot be read, a column name occurs twice, or a
+            column of bytes is not UTF-8; names the column.
+    """
+    names = pq.read_schema(path).names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"it has the column {twice[0]} twice. Keep one")
+    table = pq.read_table(path, partitioning=None)
+    for index, field in enumerate(table.schema):
+        if _is_bytes(field.type):
+            try:
+                texts = table[index].cast(pa.binary()).cast(pa.string())
+            except pa.ArrowException:
+                raise ValueError(f"column {field.name} holds bytes that are not UTF-8. Write it as text") from None
+            table = table.set_column(index, field.name, texts)
+    return table
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_binary(plain) or pa.types.is_large_binary(plain) or pa.types.is_fixed_size_binary(plain)
+    )
