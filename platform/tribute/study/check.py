@@ -18,7 +18,7 @@ from tribute.simulation import Replicate, leave_one_out_units
 from tribute.study.examples import query_table, training_set
 from tribute.study.runs import Runs, replicate_of
 from tribute.study.table import Result, Row
-from tribute.study.workers import InProcess
+from tribute.study.workers import InProcess, one_thread
 from tribute.tasks import BUILT_IN, Scope, Task, build_task
 from tribute.tasks.contract import TaskExamples, TaskFinding, check_contract, chosen_rows, refuse
 from tribute.training import Recipe, TrainingSet
@@ -149,19 +149,19 @@ def checked(
         own = build_task(task).task
     except ConfigError as error:
         return TaskReport(_title(task), (TaskFinding("build", True, str(error)),))
-    examples = _examples(sources)
-    findings = check_contract(
-        own,
-        examples,
-        queries,
-        precision=training.precision,
-        weight_decay=training.weight_decay,
-        other_process=other_process and type(own) not in BUILT_IN.values(),
-    )
-    covered: list[str] = []
-    if not any(finding.refused for finding in findings):
-        more, covered = _rehearsed(own, examples, queries or examples, training, simulations)
-        findings += more
+    examples, covered = _examples(sources), list[str]()
+    with one_thread():
+        findings = check_contract(
+            own,
+            examples,
+            queries,
+            precision=training.precision,
+            weight_decay=training.weight_decay,
+            other_process=other_process and type(own) not in BUILT_IN.values(),
+        )
+        if not any(finding.refused for finding in findings):
+            more, covered = _rehearsed(own, examples, queries or examples, training, simulations)
+            findings += more
     return TaskReport(_title(task), tuple(findings), tuple(covered))
 
 

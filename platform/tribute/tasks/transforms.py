@@ -1,5 +1,6 @@
 """A function of many parameter vectors, and its derivative in forward mode, whatever layers it has."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +25,8 @@ def batched(
 
     def mapped(*arguments: Any) -> Any:
         try:
-            return together(*arguments)
+            with _quiet():
+                return together(*arguments)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError:  # also NotImplementedError; an error of the function itself is raised again below
@@ -65,11 +67,21 @@ def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Without PyTorch's warnings that a layer's rule is slow, or that a kernel is for other processors."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There is a performance drop")
+        warnings.filterwarnings("ignore", "TF32 acceleration")
+        yield
+
+
+@contextmanager
 def _plain_kernels() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with (
+            _quiet(),
             sdpa_kernel(SDPBackend.MATH),
             torch.backends.mkldnn.flags(enabled=False),
             torch.backends.cudnn.flags(enabled=False),
