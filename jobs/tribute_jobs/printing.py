@@ -61,6 +61,8 @@ def print_table(
     Where room is short, spare columns are left out, and named; where that is not enough, every row becomes lines
     of a heading and a cell.
     """
+    headings = [each._replace(text="\n".join(map(printable, each.text.split("\n")))) for each in headings]
+    title = title and printable(title)
     every = [[printable(cell) for cell in row] for row in (*rows, *sums)]
     widths = [max(map(_width, (heading.text, *cells))) for heading, *cells in zip(headings, *every, strict=True)]
     kept = _fitting(headings, widths, console.width)

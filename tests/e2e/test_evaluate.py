@@ -24,8 +24,12 @@ JUDGED = {"estimators": ["gradient_dot", "for_value", "nearest", "patches"]}
 
 def write(folder: Path, **sections: object) -> Path:
     """Queries enough to tune and to judge, and few retrains."""
-    queries = {"kind": "held_out", "per_source": 8}
-    return write_project(folder, **({"evaluation": EVALUATION, "queries": queries} | sections))
+    own = {
+        "corpus": {"kind": "text", "path": "corpus.jsonl", "window": 33, "held_out": 0.25},
+        "evaluation": EVALUATION,
+        "queries": {"kind": "held_out", "per_source": 8},
+    }
+    return write_project(folder, **(own | sections))
 
 
 class Listener(JsonReporter):
