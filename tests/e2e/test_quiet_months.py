@@ -9,6 +9,7 @@ import yaml
 
 from tests.e2e.closing import copied, work
 from tests.projects import write_project
+from tests.unit.jobs.commanding import tribute
 from tribute.config import Project, load_project
 from tribute.errors import ValuationError
 from tribute.royalty.document import AccountBalance
@@ -126,6 +127,8 @@ def test_a_month_without_queries_and_money_is_told_and_settled(
     assert told["attribute"] == f"no queries in {BEYOND}"
     assert told["settle"].startswith(f"no queries in {BEYOND}: 0.00 EUR divided by token_count over 3 publishers")
     assert {each.amount_minor for each in latest_statements(project, BEYOND)} == {0}
+    ran = tribute("run", path, "--period", BEYOND)
+    assert (ran.code, "Nothing to do" in ran.text) == (3, True), "a month that is settled without queries"
     assert not work(project, BEYOND).changed
 
 

@@ -11,7 +11,7 @@ def json_value(text: str | bytes) -> Any:
         ValueError: not JSON, a key that stands twice in one object, NaN or infinity, or a number without end.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     except UnicodeDecodeError as error:
@@ -31,3 +31,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a number in JSON. Write a finite number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)

@@ -38,14 +38,15 @@ def read_records(
     Raises:
         RightsError: the file is missing, unreadable or empty, lacks a required column, or has an unknown one.
     """
-    if path.suffix not in _READERS:
+    kind = path.suffix.lower()
+    if kind not in _READERS:
         raise RightsError(f"{path}: unknown kind of file. Use one of {', '.join(sorted(_READERS))}")
     if not path.is_file():
         raise RightsError(f"{path} does not exist. Write it, or correct its path in project.yaml")
     try:
-        records = _READERS[path.suffix](path)
+        records = _READERS[kind](path)
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise RightsError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from None
+        raise RightsError(f"{path} cannot be read as {kind[1:]}: {error}") from None
     if not records:
         raise RightsError(f"{path} has no rows. It needs the columns {', '.join((*required, *optional))}")
     present = list(dict.fromkeys(column for record in records for column in record.cells))

@@ -141,7 +141,7 @@ def _versions(as_of: str | None) -> dict[str, int | datetime]:
             schema_of(pair[1])
         return {pair[1]: int(pair[2]) for pair in pairs}
     try:
-        moment = datetime.fromisoformat(as_of)
+        moment = datetime.fromisoformat(as_of if re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", as_of) else "no day")
     except ValueError:
         raise LakeError(
             f"{as_of!r} is neither a moment such as 2026-10-31T12:00:00+00:00 nor versions such as "

@@ -1,6 +1,6 @@
 """Days and moments: RFC 3339 and nothing that looks like it."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -22,14 +22,16 @@ def test_one_moment_in_many_writings(written: str) -> None:
     assert read_moment(written) == NOON
 
 
-@given(st.datetimes(timezones=st.timezones() | st.just(UTC), min_value=datetime(1900, 1, 2)))
+OFFSETS = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
+
+
+@given(st.datetimes(datetime(1900, 1, 2), timezones=OFFSETS | st.just(UTC)))
 def test_every_moment_with_whole_minutes_of_offset_is_read_back(moment: datetime) -> None:
-    offset = moment.utcoffset()
     written = moment.isoformat()
-    if offset is not None and offset.seconds % 60:
+    if moment.utcoffset() % timedelta(minutes=1):
         with pytest.raises(ValueError, match="expected a time"):
             read_moment(written)
-    else:
+    elif moment < datetime.max.replace(tzinfo=UTC) - timedelta(days=1):
         assert read_moment(written) == moment
 
 

@@ -1,9 +1,13 @@
 """Months, quarters and years: which month begins and ends an accounting period, and how months are counted."""
 
+import re
+
 from tribute.errors import ConfigError, MoneyError
 
 MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 """Accounting periods, with their length in months. Quarters and years are those of the calendar."""
+
+_MONTH = re.compile(r"(?P<year>[1-8][0-9]{3})-(?P<month>0[1-9]|1[0-2])")
 
 
 def period_days(period: str) -> tuple[str, str]:
@@ -12,10 +16,10 @@ def period_days(period: str) -> tuple[str, str]:
     Raises:
         ConfigError: `period` is not a month.
     """
-    year, dash, month = period.partition("-")
-    if not (dash and len(year) == 4 and len(month) == 2 and (year + month).isdigit() and 1 <= int(month) <= 12):
-        raise ConfigError(f"Period {period!r} is not a month. Write it as YYYY-MM, for example 2026-10")
-    after = divmod(int(year) * 12 + int(month), 12)
+    found = _MONTH.fullmatch(period)
+    if found is None:
+        raise ConfigError(f"Period {period[:80]!r} is not a month. Write it as YYYY-MM, for example 2026-10")
+    after = divmod(int(found["year"]) * 12 + int(found["month"]), 12)
     return f"{period}-01", f"{after[0]:04d}-{after[1] + 1:02d}-01"
 
 

@@ -73,3 +73,10 @@ def test_a_query_comes_from_one_place_and_is_not_empty(tmp_path: Path) -> None:
 def test_wide_cells_are_folded_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     write_rows(pa.table({"a": ["x" * 300], "n": [None]}), "table", None)
     assert capsys.readouterr().out.count("x") == 300
+
+
+def test_a_table_in_a_pipe_has_its_full_width(capsys: pytest.CaptureFixture[str]) -> None:
+    cell = "[bold]a cell that no terminal folds[/]"
+    write_rows(pa.table({f"column_{number}": [cell] for number in range(20)}), "table", None)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.count(cell) for line in lines if cell in line] == [20]

@@ -18,6 +18,15 @@ def test_months_count_over_years() -> None:
         month_number("2026-13")
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["2026-W40", "2026-1", "26-01", "2026-00", "0000-01", "9999-12", "２０２６-10", "2026-10-01", "202610", ""],
+)
+def test_what_looks_like_a_month_is_none(written: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not a month. Write it as YYYY-MM"):
+        period_days(written)
+
+
 def test_months_follow_each_other_over_years() -> None:
     assert month_after("2026-12") == "2027-01"
     assert month_after("2027-01", -1) == "2026-12"

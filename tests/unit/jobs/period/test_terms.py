@@ -1,0 +1,57 @@
+"""Customers' fees and pools: as written, or refused by line."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.projects import settings
+from tribute.config import Project, load_project
+from tribute.errors import MoneyError
+from tribute_jobs.period.terms import customer_fees, period_pools
+
+
+def project(folder: Path, fees: str, **sections: object) -> Project:
+    (folder / "fees.csv").write_text(fees)
+    path = folder / "project.yaml"
+    path.write_text(yaml.safe_dump(settings(money={"fees": "fees.csv"}, **sections)))
+    return load_project(path)
+
+
+def test_fees_are_exact(tmp_path: Path) -> None:
+    fees = "customer_id,fee,note\n007,19.90,\nno,0010,late\n"
+    assert customer_fees(project(tmp_path, fees)) == {"007": Fraction(199, 10), "no": Fraction(10)}
+
+
+@pytest.mark.parametrize(
+    ("fees", "told"),
+    [
+        ("customer_id,fee\na,1e3\n", "line 2, '1e3' is not a number"),
+        ("customer_id,fee\na,1_000\n", "line 2, '1_000' is not a number"),
+        ('customer_id,fee\na,"1,000"\n', "line 2, '1,000' is not a number"),
+        ("customer_id,fee\na,-5\n", "line 2, '-5' is not a number"),
+        ("customer_id,fee\na,NaN\n", "line 2, 'NaN' is not a number"),
+        ("customer_id,fee\na,1/3\n", "line 2, column fee: '1/3' is not an amount such as 19.90"),
+        (f"customer_id,fee\na,1e{'9' * 20}\n", "is not a number"),
+        (f"customer_id,fee\na,{'9' * 5000}\n", "is not a number"),
+        ("customer_id,fee\na,\n", "line 2, column fee is empty"),
+        ("customer_id,fee\na\n", "line 2: 1 cells for 2 columns"),
+        ("customer_id,fee\na,1,000\n", "line 2: 3 cells for 2 columns"),
+        ("customer_id,fee\na,1\na,2\n", "line 3 repeats customer a. Add its fees up"),
+        ("customer,fee\na,1\n", "unknown column customer. Did you mean customer_id?"),
+    ],
+)
+def test_bad_fees_are_refused_by_line(tmp_path: Path, fees: str, told: str) -> None:
+    with pytest.raises(MoneyError) as raised:
+        customer_fees(project(tmp_path, fees))
+    assert "fees.csv" in str(raised.value)
+    assert told in str(raised.value)
+
+
+def test_a_rate_is_exact_or_refused(tmp_path: Path) -> None:
+    [pool] = period_pools(project(tmp_path, "", pool={"amount": "0012.50", "rate": "1/3"}))
+    assert (pool.gross_minor, pool.rate) == (1250, Fraction(1, 3))
+    for rate, told in (("1/0", "rate: '1/0' is not a number"), ("2", "the rate 2 is not from 0 to 1")):
+        with pytest.raises(MoneyError, match=told):
+            period_pools(project(tmp_path, "", pool={"amount": "1", "rate": rate}))
