@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tribute_storage.querying.reference import describe
     from tribute_storage.querying.sandbox import Limits
     from tribute_storage.querying.sql import query
-    from tribute_storage.querying.views import connect
+    from tribute_storage.querying.views import connect, open_tables
     from tribute_storage.schemas import SCHEMAS
     from tribute_storage.staging import StagedFile
     from tribute_storage.usage import Ingested, ingest
@@ -34,6 +34,7 @@ __all__ = [
     "connect",
     "describe",
     "ingest",
+    "open_tables",
     "orphans",
     "publish",
     "query",
@@ -52,7 +53,7 @@ __getattr__ = first_use(
         "querying.reference": ["describe"],
         "querying.sandbox": ["Limits"],
         "querying.sql": ["query"],
-        "querying.views": ["connect"],
+        "querying.views": ["connect", "open_tables"],
         "schemas": ["SCHEMAS"],
         "staging": ["StagedFile"],
         "usage": ["Ingested", "ingest"],

@@ -16,6 +16,18 @@ SCHEMAS: dict[str, pa.Schema] = {
     **money.TABLES,
 }
 
+SQL_TYPES: dict[pa.DataType, str] = {
+    pa.string(): "VARCHAR",
+    pa.list_(pa.string()): "VARCHAR[]",
+    pa.bool_(): "BOOLEAN",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.date32(): "DATE",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
+}
+
 
 def doc_of(documented: pa.Schema | pa.Field) -> str:
     """The documentation of a table or column."""

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tribute_storage.lake import Lake
-from tribute_storage.querying.views import literals
+from tribute_storage.querying.literals import literals
 from tribute_storage.schemas import schema_of
 
 NO_EVENTS = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"

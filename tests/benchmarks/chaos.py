@@ -23,7 +23,7 @@ from tribute.catalog import simulation_runs
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 PERIOD = "2026-10"
 MARK = "TRIBUTE_CHAOS"
@@ -80,7 +80,7 @@ def simulating() -> list[int]:
 def simulated(project: Project, reporter: JsonReporter) -> tuple[list[tuple], dict[str, int]]:
     """Run up to the simulation: what identifies its responses, and the computed steps of every job."""
     run(project, PERIOD, reporter, last="simulate")
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         rows = lake.execute(
             "select unit_id, replicate, artifact_sha256, response_norm, replay_drift from simulations order by all"
         ).fetchall()

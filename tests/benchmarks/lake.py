@@ -27,7 +27,7 @@ from tests.benchmarks.lake_rows import QUERY_IDS, RUN, SOURCE_IDS, SOURCES, alon
 from tests.benchmarks.results import write_results
 from tribute.cluster import chunks
 from tribute.readout import influence_rows
-from tribute_storage import Lake, StagedFile, connect
+from tribute_storage import Lake, StagedFile, open_tables
 from tribute_storage.maintenance import compact
 
 SIZES, CHUNK, WRITERS = (200, 1_000, SOURCES), 64, 2
@@ -101,7 +101,7 @@ def opened(root: Path, bare: bool) -> duckdb.DuckDBPyConnection:
             paths = Lake(root).files(table)
             connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({paths})")
     else:
-        connection = connect(root)
+        connection = open_tables(root)
     connection.execute(f"SET threads = {THREADS}")
     connection.execute(f"SET memory_limit = '{MEMORY}'")
     return connection

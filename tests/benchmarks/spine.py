@@ -22,7 +22,7 @@ from tests.benchmarks.worlds import PERIOD, Ask, answers
 from tribute.catalog import lineage
 from tribute.config import Project, load_project
 from tribute.evaluation import clipped_shares, misallocated_pool
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 OTHER_SEEDS = 1000
 
@@ -103,7 +103,7 @@ def judge_demo(path: Path, seeds: int) -> dict[str, object]:
 
 def corpus_of(project: Project) -> tuple[list[str], dict[str, str], np.ndarray]:
     """Sources in order, the publisher of each in the settled rights, and their tokens [S]."""
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         rows = lake.execute(
             "select source_id, tokens from corpus_sources where run_id = $1 order by source_id",
             [lineage(project).corpus_run],
@@ -114,7 +114,7 @@ def corpus_of(project: Project) -> tuple[list[str], dict[str, str], np.ndarray]:
 
 def paid_shares(project: Project) -> tuple[dict[str, float], dict[str, float]]:
     """Shares of the last settlement per publisher, and those before shrinkage."""
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         rows = lake.execute(
             "select s.publisher_id, s.amount_minor / s.pool_minor, v.attribution_nats from statements s "
             "join valuations v on v.run_id = s.value_run and v.publisher_id = s.publisher_id "

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.unit.storage.rows import any_rows, bag, varied_rows
-from tribute_storage import SCHEMAS, Lake, LakeError, connect
+from tribute_storage import SCHEMAS, Lake, LakeError, open_tables
 from tribute_storage.columns import TEXT, optional, since_of, table
 from tribute_storage.log import KEPT, TableLog
 from tribute_storage.maintenance import compact, orphans
@@ -33,7 +33,7 @@ def old(tmp_path: Path) -> Lake:
 
 
 def read(lake: Lake, relation: str, as_of: str | None = None) -> pa.Table:
-    with connect(lake.root, as_of=as_of) as connection:
+    with open_tables(lake.root, as_of=as_of) as connection:
         return connection.sql(f"SELECT * FROM {relation}").to_arrow_table()
 
 

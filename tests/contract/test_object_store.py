@@ -9,7 +9,7 @@ from deltalake.transaction import AddAction
 
 from tests.unit.storage.market import BETA, BOOK, commit, market, visible
 from tests.unit.storage.rows import publisher_rows, varied_rows
-from tribute_storage import Lake, Limits, StagedFile, connect, ingest, publish, query
+from tribute_storage import Lake, Limits, StagedFile, ingest, open_tables, publish, query
 from tribute_storage.log import TableLog
 from tribute_storage.publishing.file import file_name
 from tribute_storage.querying.sql import open_lake
@@ -24,15 +24,15 @@ def lake(bucket: str, request: pytest.FixtureRequest) -> Lake:
 
 
 def committed_rows(lake: Lake) -> list[tuple[str, str]]:
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         return connection.execute("SELECT run_id, publisher_id FROM publishers ORDER BY ALL").fetchall()
 
 
 def test_anyones_sql_counts_and_sees_older_versions(lake: Lake) -> None:
     for run_id, names in (("r1", ["p1", "p2"]), ("r2", ["p3"])):
         lake.append("publishers", run_id, publisher_rows(run_id, names))
-    assert query(lake.root, COUNT + "publishers").to_pylist() == [{"n": 3}]
-    assert query(lake.root, COUNT + "publishers", as_of="publishers=0").to_pylist() == [{"n": 2}]
+    assert query(lake.root, COUNT + "history.publishers").to_pylist() == [{"n": 3}]
+    assert query(lake.root, COUNT + "history.publishers", as_of="publishers=0").to_pylist() == [{"n": 2}]
     assert query(lake.root, COUNT + "as_of('publishers', 0)").to_pylist() == [{"n": 2}]
 
 
@@ -90,7 +90,7 @@ def test_a_publisher_gets_its_file(lake: Lake, tmp_path: Path) -> None:
     publish(lake.root, tmp_path, publishers=[BETA])
     with duckdb.connect(tmp_path / file_name(BETA), read_only=True) as file:
         for table, expected in visible(tables, BOOK, BETA).items():
-            assert file.execute(f"SELECT count(*) FROM {table}").fetchall() == [(len(expected),)], table
+            assert file.execute(f"SELECT count(*) FROM history.{table}").fetchall() == [(len(expected),)], table
 
 
 def test_events_of_use_are_ingested_once(lake: Lake) -> None:

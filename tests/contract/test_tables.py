@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.storage.rows import any_rows, bag, varied_rows
-from tribute_storage import SCHEMAS, Lake, LakeError, connect
+from tribute_storage import SCHEMAS, Lake, LakeError, connect, open_tables
 from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+from tribute_storage.querying.current import current_columns
 from tribute_storage.querying.views import document
 from tribute_storage.schemas import doc_of, order_of, tile_of, version_of
 
@@ -23,7 +24,7 @@ def rows_of(connection: duckdb.DuckDBPyConnection, relation: str) -> pa.Table:
 
 
 def read(lake: Lake, table: str, as_of: str | None = None) -> pa.Table:
-    with connect(lake.root, table, as_of=as_of) as connection:
+    with open_tables(lake.root, table, as_of=as_of) as connection:
         return rows_of(connection, table)
 
 
@@ -44,7 +45,7 @@ def filled(lake: Lake, table: str) -> list[pa.Table]:
 
 def require_versions(lake: Lake, table: str, runs: list[pa.Table]) -> None:
     """Every version that a run made holds the runs until then, whichever way it is asked for."""
-    with connect(lake.root, table) as now:
+    with open_tables(lake.root, table) as now:
         assert bag(rows_of(now, table)) == bag(*runs)
         for number in range(len(runs)):
             expected = bag(*runs[: number + 1])
@@ -169,11 +170,16 @@ class TableContract:
         require_versions(lake, table, runs)
 
     def test_every_column_is_documented_where_sql_is_written(self, lake: Lake, table: str) -> None:
-        sql = "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index"
+        sql = (
+            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
+            "ORDER BY column_index"
+        )
         with connect(lake.root) as connection:
             document(connection)
-            found = connection.execute(sql, [table]).fetchall()
+            found = connection.execute(sql, ["history", table]).fetchall()
+            current = connection.execute(sql, ["main", table]).fetchall()
         assert found == [(field.name, doc_of(field)) for field in SCHEMAS[table]]
+        assert current == [(column.name, column.doc) for column in current_columns(table)]
         assert all(doc for _, doc in found)
 
 

@@ -48,6 +48,28 @@ def test_the_schema_explains_tables_and_macros(tribute: Tribute) -> None:
     assert [row for row in rows if not row["meaning"]] == []
 
 
+def test_sums_over_current_rows_are_the_reports(tribute: Tribute) -> None:
+    def asked(sql: str) -> dict[str, float]:
+        rows = [json.loads(line) for line in tribute(f'tribute sql {PROJECT} "{sql}" --format json').splitlines()]
+        return {row["name"]: row["total"] for row in rows}
+
+    report = json.loads(tribute(f"tribute report {PROJECT} --period 2026-10 --json"))
+    sources = {each["source_id"]: each for publisher in report["publishers"] for each in publisher["sources"]}
+    expected = {name: each["attribution_nats"] for name, each in sources.items()}
+    by_source = "select source_id as name, sum(influence_nats) as total from influence group by all"
+    assert asked(by_source) == pytest.approx(expected, rel=1e-9)
+    joined = (
+        "select i.source_id as name, count(*) as total from influence i join queries q using (run_id, query_id) "
+        "group by all"
+    )
+    assert asked(joined) == dict.fromkeys(expected, report["queries"])
+    lines = "select period as name, sum(amount_minor) as total from statement_lines group by all"
+    assert asked(lines) == {"2026-10": 1_000_000}
+    one = "select source_id as name, influence_nats as total from influence where query_id = 'sqlalchemy/0'"
+    top = "select source_id as name, influence_nats as total from top_sources('sqlalchemy/0')"
+    assert asked(one) == asked(top)
+
+
 def test_upkeep_changes_no_answer(tribute: Tribute, folder: Path) -> None:
     question = f'tribute sql {PROJECT} "from influence order by all" --format csv'
     lake = Lake(folder / "tribute-demo" / "tribute-data" / "lake")

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 
 def fingerprints(root: Path) -> dict[str, tuple[int, str]]:
@@ -12,7 +12,7 @@ def fingerprints(root: Path) -> dict[str, tuple[int, str]]:
     `repr` of a float is exact: two rows hash alike only if they are the same bits.
     """
     found = {}
-    with connect(root) as connection:
+    with open_tables(root) as connection:
         for table in SCHEMAS:
             rows = connection.sql(f"select * from {table} order by all").to_arrow_table().to_pylist()
             found[table] = (len(rows), hashlib.sha256(repr(rows).encode()).hexdigest())

@@ -33,7 +33,7 @@ from tribute_jobs.period.accounts import read_books
 from tribute_jobs.period.ledger import read_ledger
 from tribute_jobs.period.settlement import Settlement, settlement
 from tribute_jobs.period.statements import latest_statements, read_period, statement_folder, statements_of_version
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_a_restatement_is_the_next_version_and_names_the_one_it_replaces(restate
     before, after = (statements_of_version(restated, FIRST, version) for version in (2, 3))
     assert {each.supersedes_statement_id for each in after} == {each.statement_id for each in before}
     assert {each.status for each in after} == {"final"}
-    with connect(restated.lake_root) as lake:
+    with open_tables(restated.lake_root) as lake:
         reasons = lake.execute(
             "select distinct statement_version, reason from statements where period = $1", [FIRST]
         )
@@ -328,7 +328,7 @@ def test_another_policy_needs_a_reason_that_stays_on_record(settled: Project, tm
     work(changed, FIRST)
     work(changed, FIRST, "close")
     assert {each.share for each in latest_statements(changed, FIRST)} == {"1/3"}
-    with connect(changed.lake_root) as lake:
+    with open_tables(changed.lake_root) as lake:
         told = lake.execute(
             "select name, reason from policies where period = $1 order by reason", [FIRST]
         ).fetchall()

@@ -10,7 +10,7 @@ from tests.projects import WORDS, article, write_project
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 USES = 900
 
@@ -40,7 +40,7 @@ def sampled(project: Project, **readout: object) -> Project:
 def totals(project: Project, name: str) -> dict[str, np.ndarray]:
     """Totals per unit over replicates, [R]."""
     run_id = attribute_run(project)
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         rows = lake.execute(
             "select unit_id, list(nats order by replicate) from estimates where name = $1 and run_id = $2 "
             "group by unit_id",
@@ -66,7 +66,7 @@ def test_a_sample_tells_the_totals_of_all_queries(project: Project) -> None:
 
 def test_the_lake_says_which_queries_were_read_out_and_how_likely_that_was(project: Project) -> None:
     run_id = attribute_run(sampled(project))
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         [(count, chance)] = lake.execute(
             "select count(*), any_value(readout_probability) from queries where run_id = $1", [run_id]
         ).fetchall()
@@ -86,7 +86,7 @@ def test_the_lake_says_which_queries_were_read_out_and_how_likely_that_was(proje
 def test_the_period_is_valued_by_the_difference_estimator(project: Project) -> None:
     month = sampled(project)
     value_run = run(month, PERIOD, JsonReporter(), last="value").outputs["value"].run_id
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         found = dict(
             lake.execute(
                 "select source_id, sum(attribution_nats) from valuations where run_id = $1 and level = 'line' "
@@ -102,7 +102,7 @@ def test_a_finer_precision_reads_out_more_and_a_very_fine_one_all(project: Proje
     chances = []
     for precision in (0.2, 0.1, 0.001):
         run_id = attribute_run(sampled(project, precision=precision))
-        with connect(project.lake_root) as lake:
+        with open_tables(project.lake_root) as lake:
             [(chance,)] = lake.execute(
                 "select distinct readout_probability from queries where run_id = $1", [run_id]
             ).fetchall()

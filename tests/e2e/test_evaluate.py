@@ -16,7 +16,7 @@ from tribute.errors import ConfigError
 from tribute.tracking import tracking_uri
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 EVALUATION = {"seeds": 2, "subsets": 10, "brittle_queries": 2, "resamples": 100}
 JUDGED = {"estimators": ["gradient_dot", "for_value", "nearest", "patches"]}
@@ -49,7 +49,7 @@ def evaluated(path: Path) -> tuple[Project, str, bool]:
 
 
 def figures(project: Project, run_id: str) -> dict:
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         [(content,)] = lake.execute("select json from certificates where run_id = $1", [run_id]).fetchall()
     return json.loads(content)
 
@@ -122,7 +122,7 @@ def test_an_estimator_that_nobody_knows_is_refused_before_any_work(tmp_path: Pat
 def test_the_table_says_what_the_certificate_says(once: tuple[Project, str]) -> None:
     project, run_id = once
     rows = {row["method"]: row for row in figures(*once)["rows"]}
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         found = lake.execute(
             "select method, value, ci_low, ci_high from evaluations where run_id = $1 and metric = $2",
             [run_id, "lds_half_other_seed"],
@@ -140,7 +140,7 @@ def test_a_second_evaluation_changes_nothing_and_retrains_nothing(once: tuple[Pr
     page.unlink()
     assert evaluated(project.workdir.parent / "project.yaml")[1:] == (run_id, False)
     assert page.read_bytes() == before  # written again from the lake
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         [(sha256,)] = lake.execute("select sha256 from certificates").fetchall()
     assert sha256 == hashlib.sha256(before).hexdigest()
 
@@ -159,7 +159,7 @@ def test_the_bank_serves_another_simulation_of_the_same_training(once: tuple[Pro
 def test_the_certificate_is_in_the_valuation_s_run_and_on_every_statement(once: tuple[Project, str]) -> None:
     project, run_id = once
     run(project, PERIOD, JsonReporter())
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         statements = [json.loads(row[0]) for row in lake.execute("select json from statements").fetchall()]
         [(value_run,)] = lake.execute("select distinct value_run from statements").fetchall()
     assert {each["quality_certificate"]["certificate_id"] for each in statements} == {run_id}
@@ -179,7 +179,7 @@ def test_the_certificate_is_in_the_valuation_s_run_and_on_every_statement(once: 
 
 
 def test_statements_of_a_simulation_that_was_not_judged_say_so(finished: Project) -> None:
-    with connect(finished.lake_root) as lake:
+    with open_tables(finished.lake_root) as lake:
         [(content,)] = lake.execute("select json from statements limit 1").fetchall()
     assert json.loads(content)["quality_certificate"] is None
 

@@ -16,7 +16,7 @@ from tribute.errors import CorpusError
 from tribute_jobs.commands.ingest import figures, ingest_files
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 
 COMMAND = [sys.executable, "-m", "tribute_jobs.cli", "ingest"]
 LATE = {"query_id": "q9", "text": article("sports", 2000, sentences=3), "time": "2026-10-31T23:00:00+00:00"}
@@ -32,7 +32,7 @@ def usage_rows(project: Project) -> list[dict]:
 
 
 def statements(project: Project) -> list[tuple[int, int]]:
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         return lake.execute(
             "select statement_version, sum(amount_minor) from statements group by all order by all"
         ).fetchall()
@@ -76,7 +76,7 @@ def test_a_late_event_is_paid_by_a_second_version(ingested: Project, tmp_path: P
 def test_without_the_setting_no_text_goes_into_the_lake(tmp_path: Path) -> None:
     project = load_project(write_project(tmp_path / "press"))
     ingest_files(project, [write_lines(tmp_path / "events.jsonl", usage_rows(project))], JsonReporter())
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         kept = lake.execute("select count(*), count(content_json), count(content_sha256) from usage").fetchone()
     assert kept == (12, 0, 12)
 
@@ -87,7 +87,7 @@ def test_nothing_of_a_bad_file_is_committed(project: Project, tmp_path: Path) ->
     bad = write_lines(tmp_path / "bad.jsonl", [*rows[4:11], rows[11] | {"time": None}])
     with pytest.raises(CorpusError, match=r"bad\.jsonl, row 8: column 'time' is empty"):
         ingest_files(project, [good, bad], JsonReporter(), batch=2)
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         assert lake.execute("select count(*) from usage_events").fetchone() == (4,)
 
 

@@ -25,7 +25,7 @@ from tribute.royalty.proof import build_bundle, new_key
 from tribute_jobs.inquiries.policy import register
 from tribute_jobs.period.ledger import post, read_ledger
 from tribute_jobs.period.statements import latest_statements, statement_folder
-from tribute_storage import SCHEMAS, Lake, compact, connect
+from tribute_storage import SCHEMAS, Lake, compact, open_tables
 
 TABLES = {
     "corpus_sources",
@@ -93,7 +93,7 @@ def places(project: Project) -> list[str]:
 
 
 def rows_of(project: Project, table: str) -> list[dict[str, Any]]:
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         return lake.sql(f"from {table} order by all").to_arrow_table().to_pylist()
 
 

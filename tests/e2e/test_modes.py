@@ -27,7 +27,7 @@ from tribute.tasks import build_task
 from tribute.training import Recorder, Trajectory, training_set
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "batch_size": 8, "epochs": 2, "replicates": 2}
 
@@ -53,7 +53,7 @@ class Finished(NamedTuple):
     def rows(self, query: str) -> list[tuple]:
         """Rows of a query that names runs as $train, $simulate, $attribute and $value."""
         named = {stage: run_id for stage, run_id in self.runs.items() if f"${stage}" in query}
-        with connect(self.project.lake_root) as lake:
+        with open_tables(self.project.lake_root) as lake:
             return lake.execute(query, named).fetchall()
 
     def paid_in_full(self) -> bool:
@@ -243,7 +243,7 @@ def test_a_narrow_scope_moves_only_its_own_parameters(vary, finished: Project) -
     responses = found.rows("select artifact_uri from simulations where run_id = $simulate")
     sizes = [safetensors.torch.load_file(found.project.workdir / uri)["response"].shape for (uri,) in responses]
     assert sizes == [(2 * 16,)] * 8  # weight and bias of the last normalisation
-    with connect(finished.lake_root) as lake:
+    with open_tables(finished.lake_root) as lake:
         whole = {row[:2]: row[2] for row in lake.execute(WHOLE).fetchall()}
     narrow = {row[:2]: row[2] for row in found.rows(TOTALS)}
     assert narrow.keys() == whole.keys()

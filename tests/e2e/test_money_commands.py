@@ -20,7 +20,7 @@ from tribute.royalty.document import StatementLine
 from tribute_jobs.inquiries.report import latest_valuation
 from tribute_jobs.period.settlement import commit, settlement
 from tribute_jobs.period.statements import latest_statements, read_period
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 FEES = "customer_id,fee\ncustomer-0,10.00\ncustomer-1,19.90\nnever-asked,5.00\n"
 Copied = Callable[..., Path]
@@ -64,7 +64,7 @@ def explained(path: Path, line_id: str, *options: str) -> dict:
 
 def contributions(project: Project, source_id: str, run_id: str) -> dict[str, float]:
     """Uses times mean influence of every query, by loops."""
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         queries = lake.execute(
             "select query_id, weight, inclusion_probability from queries where run_id = ?", [run_id]
         ).fetchall()
@@ -122,7 +122,7 @@ def test_the_text_tells_every_step_and_withholds_who_asked(project_file: Path) -
 def test_a_batch_that_was_replaced_is_not_explained(copied: Copied) -> None:
     path = copied()
     project = load_project(path)
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         tables = {name: lake.sql(f"from {name}").to_arrow_table().to_pylist() for name in ("influence", "queries")}
     for name, rows in tables.items():
         later = [row | {"run_id": "attribute-later", "weight": 7.0} for row in rows]

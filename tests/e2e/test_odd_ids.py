@@ -13,7 +13,7 @@ from tribute.royalty.proof import verdict
 from tribute_jobs.inquiries.report import statement_bytes
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect, publish
+from tribute_storage import open_tables, publish
 
 SOURCES = ["../../../escaped", "/tmp/absolute", "[red]AC/DC[/]", "東京 \U0001f642" * 100]
 PUBLISHERS = ["..", "a/../../b", "=1+1 <b>'\"", "x" * 1024]
@@ -62,7 +62,7 @@ def test_nothing_is_written_outside_the_project(odd: Project) -> None:
 
 
 def test_every_id_comes_through_as_it_is(odd: Project) -> None:
-    with connect(odd.lake_root) as lake:
+    with open_tables(odd.lake_root) as lake:
         for table, column, expected in (
             ("corpus_sources", "source_id", SOURCES),
             ("influence", "source_id", SOURCES),

@@ -14,11 +14,11 @@ from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import STAGES, run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 
 def test_amounts_sum_to_the_pool_and_lines_to_their_statement(finished: Project) -> None:
-    with connect(finished.lake_root) as lake:
+    with open_tables(finished.lake_root) as lake:
         pool, paid, exponent = lake.execute(
             "select any_value(pool_minor), sum(amount_minor), any_value(currency_exponent) from statements"
         ).fetchone()
@@ -34,7 +34,7 @@ def test_amounts_sum_to_the_pool_and_lines_to_their_statement(finished: Project)
 
 
 def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Project) -> None:
-    with connect(finished.lake_root) as lake:
+    with open_tables(finished.lake_root) as lake:
         counts = {
             table: lake.execute(f"select count(*) from {table}").fetchone()[0]
             for table in (

@@ -14,7 +14,7 @@ from tribute.catalog import valuation_report
 from tribute.config import Project, ServingSettings, load_project
 from tribute.serving import start
 from tribute_jobs.inquiries.report import latest_valuation
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 OTHER = "2026-09"
 
@@ -54,7 +54,7 @@ def attributed(service: httpx.Client, usage: list[dict]) -> dict:
 
 
 def test_attributions_over_http_are_those_of_the_batch_job(attributed: dict, served: Project) -> None:
-    with connect(served.lake_root) as lake:
+    with open_tables(served.lake_root) as lake:
         expected = dict(
             ((query, source), nats)
             for query, source, nats in lake.execute(

@@ -14,7 +14,7 @@ from tests.projects import settings
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 PERIOD = "2026-10"
 BY_SOURCE = digits({"daily": 120, "recipes": 60, "sports": 90, "weather": 40, "zoo": 30})
@@ -71,7 +71,7 @@ def paid_by_command_line(folder: Path, spots: int) -> dict[str, Fraction]:
     """Shares by `tribute run`, with this many retrained sources."""
     project = write_project(folder, spots)
     value_run = run(project, PERIOD, JsonReporter(), "value").outputs["value"].run_id
-    with connect(project.lake_root) as lake:
+    with open_tables(project.lake_root) as lake:
         paid = lake.execute(
             "select publisher_id, share from valuations where run_id = $1 and level = 'publisher'", [value_run]
         ).fetchall()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.unit.storage.rows import publisher_rows
-from tribute_storage import Lake, LakeError, StagedFile, connect
+from tribute_storage import Lake, LakeError, StagedFile, open_tables
 from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
 
 RUNS = st.sampled_from(["r1", "r2", "it's", "é %20"])
@@ -128,14 +128,14 @@ class LakeMachine(RuleBasedStateMachine):
             with pytest.raises(LakeError, match="were deleted since"):
                 self.lake.files("publishers", number)
             return
-        with connect(self.folder, "publishers", as_of=f"publishers={number}") as connection:
+        with open_tables(self.folder, "publishers", as_of=f"publishers={number}") as connection:
             assert self.read(connection, "publishers") == rows
             if files:
                 assert self.read(connection, f"as_of('publishers', {number})") == rows
 
     @rule()
     def read_now(self) -> None:
-        with connect(self.folder, "publishers") as connection:
+        with open_tables(self.folder, "publishers") as connection:
             assert self.read(connection, "publishers") == self.now.rows
 
     @staticmethod

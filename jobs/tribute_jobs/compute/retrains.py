@@ -19,7 +19,7 @@ from tribute.readout import QueryRows
 from tribute.simulation import ResponseFile, Unit, check_file, largest_chunk
 from tribute.training import Recipe, Trajectory
 from tribute_jobs.context import Context
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
@@ -85,7 +85,7 @@ class Retrains:
     def _known(self) -> dict[tuple[int, str], ResponseFile | None]:
         """The files of the bank, and of the project's own trainings, by seed and unit id."""
         project = self.context.project
-        with connect(project.lake_root, "retrains") as connection:
+        with open_tables(project.lake_root, "retrains") as connection:
             rows = connection.execute(
                 "select seed, unit_id, artifact_uri, artifact_sha256 from retrains where bank = $1", [self.bank]
             ).fetchall()

@@ -14,7 +14,7 @@ from tribute.royalty.document import Bundle, BundleFile, BundleInput
 from tribute.royalty.proof import Problem, Verdict, verdict
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
 from tribute_jobs.period.ledger import ledger_head
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 Entry = TypeVar("Entry", BundleInput, BundleFile)
 
@@ -53,7 +53,7 @@ def recheck(project: Project, bundle: Bundle, sha256: str) -> list[Problem]:
         raise ProofError(
             f"The bundle is of {bundle.model_id!r}, this project is {project.name!r}. Give the issuer's project"
         )
-    with connect(project.lake_root) as connection:
+    with open_tables(project.lake_root) as connection:
         return [
             *_committed(connection, bundle, sha256),
             *_statements(connection, bundle),

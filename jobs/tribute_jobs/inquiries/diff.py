@@ -12,7 +12,7 @@ from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.render import comparison_text
 from tribute.royalty.statement import compare
 from tribute_jobs.period.statements import latest_statements, statements_of_version
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 SIDE = re.compile(r"(?P<period>[^:]+)(?::v(?P<version>\d+))?")
 
@@ -51,7 +51,7 @@ def _statements(project: Project, side: str) -> list[Statement]:
 
 
 def _versions(project: Project, period: str) -> list[int]:
-    with connect(project.lake_root, "statements") as connection:
+    with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select distinct statement_version from statements where period = $1 order by 1", [period]
         ).fetchall()

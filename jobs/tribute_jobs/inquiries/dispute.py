@@ -15,7 +15,7 @@ from tribute.errors import MoneyError
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.inquiries.lookup import Issued, find_issued
 from tribute_jobs.printing import printable, wrapped
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 TYPES = ("amount", "share", "rights", "attribution", "other")
 
@@ -98,7 +98,7 @@ def resolve_dispute(project: Project, dispute_id: str, action: str) -> tuple[Dis
 
 def disputes(project: Project, period: str | None = None) -> list[Dispute]:
     """All disputes, or those of a period: open ones first, each by age, the oldest first."""
-    with connect(project.lake_root, "disputes") as connection:
+    with open_tables(project.lake_root, "disputes") as connection:
         events = connection.sql("from disputes order by time, event").to_arrow_table().to_pylist()
     resolved = {each["dispute_id"]: each for each in events if each["event"] == "resolved"}
     found = [

@@ -14,7 +14,7 @@ from tribute.royalty.document import ExactModel, Statement, StatementLine
 from tribute.royalty.exact import Money
 from tribute_jobs.inquiries.explain_text import explanation_text
 from tribute_jobs.inquiries.lookup import Issued, find_issued
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 Row = dict[str, Any]
 MOST = 10
@@ -52,7 +52,7 @@ def explain(project: Project, line_id: str, customers: bool = False) -> Row:
     line, statement = issued.line, issued.statement
     assert line is not None  # find_issued raises
     chosen = {"simulate": statement.simulate_run, "train": statement.train_run, "source": line.source_id}
-    with connect(project.lake_root) as connection:
+    with open_tables(project.lake_root) as connection:
         valued = _valued(connection, statement, line.source_id)
         asked = valued if line.source_id else None
         queries = _queries(connection, statement, asked, customers) if asked else None

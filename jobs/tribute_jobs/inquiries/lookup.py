@@ -6,7 +6,7 @@ from tribute.config import Project
 from tribute.errors import MoneyError
 from tribute.ids import excerpt, nfc
 from tribute.royalty.document import Statement, StatementLine, read_statement
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 
 class Issued(NamedTuple):
@@ -28,7 +28,7 @@ def find_issued(project: Project, about: str, statements: bool = True) -> Issued
         MoneyError: there is none, or several lines fit; names them, or the nearest.
     """
     about = nfc(about)
-    with connect(project.lake_root, "statements", "statement_lines") as connection:
+    with open_tables(project.lake_root, "statements", "statement_lines") as connection:
         rows = connection.execute(
             "select s.json, s.run_id, strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from statements s "
             "join runs r on r.run_id = s.run_id and r.table_name = 'statements' where s.statement_id = $1 or "
@@ -58,7 +58,7 @@ def _near(project: Project, about: str, statements: bool) -> str:
     ids = "select line_id as id from statement_lines" + (
         " union select statement_id from statements" if statements else ""
     )
-    with connect(project.lake_root, "statements", "statement_lines") as connection:
+    with open_tables(project.lake_root, "statements", "statement_lines") as connection:
         rows = connection.execute(
             f"select id from ({ids}) group by id order by jaro_winkler_similarity(id, $1) desc, id limit 3",
             [about],

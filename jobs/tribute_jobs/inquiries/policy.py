@@ -8,7 +8,7 @@ from tribute.royalty.exact import canonical_json
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.period.terms import period_policy, register_policy
 from tribute_jobs.printing import terminal
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 
 
 def register(project: Project, period: str, reason: str, as_json: bool) -> None:
@@ -20,7 +20,7 @@ def register(project: Project, period: str, reason: str, as_json: bool) -> None:
     rule, (_, after) = period_policy(project), period_days(period)
     lake = Lake(project.lake_root)
     register_policy(project, lake, period, reason)
-    with connect(lake.root, "policies") as connection:
+    with open_tables(lake.root, "policies") as connection:
         rows = connection.execute(
             "select strftime(r.committed_at, '%Y-%m-%dT%H:%M:%SZ') from policies p join runs r using (run_id) "
             "where r.table_name = 'policies' and p.period = $1 and p.sha256 = $2 order by 1 desc limit 1",

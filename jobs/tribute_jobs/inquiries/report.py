@@ -20,7 +20,7 @@ from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.inquiries.picture import shares_picture
 from tribute_jobs.period.statements import latest_statements, statement_folder
 from tribute_jobs.printing import Heading, print_table, terminal
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 from tribute_storage.atomic import write_atomically
 
 HEADINGS = (
@@ -41,7 +41,7 @@ def latest_valuation(project: Project, period: str) -> Valuation:
         ValuationError: the period has none.
     """
     period_days(period)
-    with connect(project.lake_root, "statements", "valuations") as connection:
+    with open_tables(project.lake_root, "statements", "valuations") as connection:
         rows = (
             connection.execute(
                 "select value_run from statements where period = $1 order by statement_version desc limit 1",
@@ -171,7 +171,7 @@ def print_status(project: Project, as_json: bool) -> None:
         "train": (runs.train_run, lake.committed("trajectories", runs.train_run)),
         "simulate": (runs.simulate_run, lake.committed("simulations", runs.simulate_run)),
     }
-    with connect(project.lake_root, "queries", "statements") as connection:
+    with open_tables(project.lake_root, "queries", "statements") as connection:
         periods = connection.execute(
             "select period, count(*) as queries, count(distinct run_id) as runs from queries "
             "where simulate_run = $1 group by period order by period",

@@ -23,12 +23,16 @@ READABLE = 20
 """Columns of a terminal that a column of a table needs at least, or all that it has."""
 FORMATS = ("table", "csv", "json", "parquet")
 PUBLISHED_SCHEMA = """
-select table_name as "table", column_name as "column", data_type as type, comment as meaning
-from duckdb_columns() where not internal
-union all select table_name, '*', 'table', comment from duckdb_tables() where not internal
-union all select view_name, '*', 'view', comment from duckdb_views() where not internal
-union all select function_name, '*', 'macro', comment from duckdb_functions() where not internal
-order by "table", "column" = '*' desc
+with named as (
+    select schema_name, table_name as name, column_name, data_type as type, comment
+    from duckdb_columns() where not internal
+    union all select schema_name, table_name, '*', 'table', comment from duckdb_tables() where not internal
+    union all select schema_name, view_name, '*', 'view', comment from duckdb_views() where not internal
+    union all select schema_name, function_name, '*', 'macro', comment from duckdb_functions() where not internal
+)
+select if(schema_name = 'main', '', schema_name || '.') || name as "table", column_name as "column", type,
+    comment as meaning
+from named order by schema_name <> 'main', "table", "column" = '*' desc
 """
 
 

@@ -13,7 +13,7 @@ from tribute.royalty.exact import Finding
 from tribute.royalty.exact.text import exact_fraction
 from tribute.royalty.statement import AlarmLimits, alarms
 from tribute.royalty.terms import read_terms, terms_findings
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 
 def period_alarms(
@@ -64,7 +64,7 @@ def publisher_shares(statements: Iterable[Statement]) -> dict[str, Fraction]:
 
 def period_uses(project: Project, statement: Statement) -> dict[str, int]:
     """Uses of every known customer in what a statement's valuation summed, whole ones, before any cap."""
-    with connect(project.lake_root, "valuations", "queries", "influence", "usage_events") as connection:
+    with open_tables(project.lake_root, "valuations", "queries", "influence", "usage_events") as connection:
         runs = valued_runs(connection, statement.value_run)
         uses = customer_uses(connection, statement.simulate_run, statement.period, runs)
     return {customer: round(number) for customer, number in uses.items()}

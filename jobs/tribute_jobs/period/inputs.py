@@ -12,7 +12,7 @@ from tribute.config import Project
 from tribute.errors import ProofError
 from tribute.royalty.document import BundleFile, BundleInput, Statement
 from tribute_jobs.period.digests import table_digest
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 Rests = Iterator[tuple[str, list[str]]]
 
@@ -43,7 +43,7 @@ def lake_inputs(project: Project, statement: Statement) -> list[BundleInput]:
     Raises:
         ProofError: the valuation does not record its inputs.
     """
-    with connect(project.lake_root) as connection:
+    with open_tables(project.lake_root) as connection:
         return [
             BundleInput(table=table, run_ids=tuple(run_ids), **table_digest(connection, table, run_ids)._asdict())
             for table, run_ids in _rests(connection, statement)
@@ -52,7 +52,7 @@ def lake_inputs(project: Project, statement: Statement) -> list[BundleInput]:
 
 def file_inputs(project: Project, statement: Statement) -> list[BundleFile]:
     """Setting, name and SHA-256 of every file of the project that a version rests on; from `settled_files`."""
-    with connect(project.lake_root, "settled_files", "statements") as connection:
+    with open_tables(project.lake_root, "settled_files", "statements") as connection:
         rows = connection.execute(
             "select setting, name, artifact_sha256 from settled_files where run_id = $1 order by 1",
             [_settle_run(connection, statement)],

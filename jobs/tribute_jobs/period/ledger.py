@@ -9,7 +9,7 @@ from tribute.config import Project
 from tribute.errors import LedgerError
 from tribute.royalty.account import GENESIS, Entry, Posting, check_chain, entries
 from tribute.royalty.document import LedgerHead, Statement
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 COLUMNS = "sequence, date, statement_id, narration, currency, previous_sha256, entry_sha256, account, amount_minor"
 
@@ -20,7 +20,7 @@ def read_ledger(project: Project) -> list[Entry]:
     Raises:
         LedgerError: an entry was changed, is missing or out of place; names it.
     """
-    with connect(project.lake_root, "ledger") as connection:
+    with open_tables(project.lake_root, "ledger") as connection:
         rows = connection.execute(f"select {COLUMNS} from ledger order by sequence, posting").fetchall()
     found = []
     for head, postings in groupby(rows, key=lambda row: row[:7]):

@@ -12,7 +12,7 @@ from tribute.royalty.statement import LineValue, PublisherValue
 from tribute.royalty.terms import read_terms, terms_json
 from tribute.valuation import exact
 from tribute_jobs.period.statements import Period
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 Row = dict[str, Any]
 NOTHING = Decimal(0)
@@ -81,7 +81,7 @@ def _idle(publisher_id: str, name: str) -> PublisherValue:
 def _described(project: Project) -> tuple[dict[str, Row], dict[str, str]]:
     """Title, licence and declared terms of every source of the corpus; names of the current book's publishers."""
     terms = read_terms(project.rights.terms) if project.rights.terms else {}
-    with connect(project.lake_root, "corpus_sources") as connection:
+    with open_tables(project.lake_root, "corpus_sources") as connection:
         sources = connection.execute(
             "select source_id, title, license, publisher from corpus_sources where run_id = $1",
             [lineage(project).corpus_run],

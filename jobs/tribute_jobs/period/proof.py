@@ -17,7 +17,7 @@ from tribute_jobs.period.files import write_files
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
 from tribute_jobs.period.ledger import ledger_head
 from tribute_jobs.period.statements import Version, statement_folder
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 from tribute_storage.atomic import write_atomically
 
 BUNDLE = "bundle.json"
@@ -90,7 +90,7 @@ def signing_key(project: Project) -> str:
 
 def _committed(project: Project, run_id: str) -> str | None:
     """The SHA-256 of a version's bundle, if it is committed."""
-    with connect(project.lake_root, "bundles") as connection:
+    with open_tables(project.lake_root, "bundles") as connection:
         found = connection.execute("select artifact_sha256 from bundles where run_id = $1", [run_id]).fetchone()
     return None if found is None else str(found[0])
 

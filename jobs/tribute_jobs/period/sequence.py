@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tribute.config import Project
 from tribute.errors import MoneyError
 from tribute.royalty.exact import month_after
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 NAMED = 12
 """Most months that a message lists one by one."""
@@ -50,7 +50,7 @@ def require_order(project: Project, period: str, step: str) -> None:
 
 def _settled(project: Project) -> _Months:
     """Every settled month, in order."""
-    with connect(project.lake_root, "statements", "queries") as connection:
+    with open_tables(project.lake_root, "statements", "queries") as connection:
         rows = connection.execute(
             "select period, bool_or(coalesce(status = 'final', false)), "
             "coalesce(period in (select period from queries), false) from statements "
@@ -92,7 +92,7 @@ def _require_closed(project: Project, settled: _Months, period: str) -> None:
             f"Period {period} is not settled, so nobody has seen what would become final. Settle and review it: "
             f"tribute run PROJECT.yaml --period {period}"
         )
-    with connect(project.lake_root, "statements", "bundles") as connection:
+    with open_tables(project.lake_root, "statements", "bundles") as connection:
         unsigned = connection.execute(
             "select distinct s.period from statements s anti join bundles b using (period, statement_version) "
             "where s.period < $1 and s.status = 'final' order by 1",

@@ -8,7 +8,7 @@ from typing import Any
 
 from tribute.config import Project
 from tribute.royalty.document import Statement, read_statement
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 Reasoned = tuple[Statement, str | None]
 """A final statement with the reason of its version."""
@@ -94,7 +94,7 @@ def read_period(project: Project, month: str) -> Period:
     Raises:
         MoneyError: a statement in the lake is of another schema.
     """
-    with connect(project.lake_root, "statements") as connection:
+    with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select period, statement_version, run_id, reason, json from statements "
             f"where status = 'final' or (period = $1 and {_NEWEST}) "
@@ -132,7 +132,7 @@ def _versions(rows: Iterable[tuple[Any, ...]]) -> Iterable[Version]:
 
 
 def _read(project: Project, month: str, condition: str) -> list[Statement]:
-    with connect(project.lake_root, "statements") as connection:
+    with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             f"select json from statements where period = $1 and {condition} order by {_LARGEST_FIRST}", [month]
         ).fetchall()

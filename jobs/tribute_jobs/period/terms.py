@@ -17,7 +17,7 @@ from tribute.royalty.exact import canonical_json, parse_money
 from tribute.royalty.exact.text import exact_fraction, plain
 from tribute.royalty.statement import Pool
 from tribute.royalty.terms.cells import id_cell, text_cell
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 
 def period_pools(project: Project) -> tuple[Pool, ...]:
@@ -80,7 +80,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
         PolicyError: another policy is registered, and no reason is given for changing it.
     """
     rule = period_policy(project)
-    with connect(lake.root, "policies") as connection:
+    with open_tables(lake.root, "policies") as connection:
         known = connection.execute(
             "select p.name, p.version, p.sha256 from policies p join runs r on r.run_id = p.run_id "
             "and r.table_name = 'policies' where p.period = $1 order by r.committed_at desc limit 1",
@@ -109,7 +109,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
 
 def quality_certificate(project: Project, period: str) -> QualityCertificate | None:
     """The certificate of this simulation, of the period or the latest before it: of most seeds, the newest."""
-    with connect(project.lake_root, "certificates") as connection:
+    with open_tables(project.lake_root, "certificates") as connection:
         found = connection.execute(
             "select c.run_id, c.sha256, c.misallocated_pool, c.coverage_95 from certificates c "
             "join runs r on r.run_id = c.run_id and r.table_name = 'certificates' "

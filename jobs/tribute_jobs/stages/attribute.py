@@ -27,7 +27,7 @@ from tribute.valuation import query_uses
 from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.compute.sampled_month import SampledMonth, predicted_rows, sampled_month
 from tribute_jobs.context import Context, StageOutput
-from tribute_storage import SCHEMAS, StagedFile, connect
+from tribute_storage import SCHEMAS, StagedFile, open_tables
 
 BLOCK_VALUES = 2**26
 """Influences held in memory at once: queries are read out in blocks of at most this many values."""
@@ -52,7 +52,7 @@ def attribute(context: Context, period: str) -> StageOutput:
             )
         context.reporter.started("attribute", run_id)
         AttributedBatch(context, queries, run_id).run(period)
-    with connect(context.lake.root, "queries") as connection:
+    with open_tables(context.lake.root, "queries") as connection:
         [(count, exact, unlike)] = connection.execute(
             "select count(*), min(readout_probability), count(*) filter (unlike_corpus) from queries "
             "where run_id = $1",

@@ -12,7 +12,7 @@ from tribute.corpus import Corpus, Manifest, SourceExamples, read_corpus, verify
 from tribute.corpus.readers.text_files import kinds_of_files
 from tribute.ids import ascii_excerpt, look_alikes, short
 from tribute_jobs.context import Context, StageOutput
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 LISTED_SOURCES = 20
 """Most sources whose held-out part is named one by one."""
@@ -53,7 +53,7 @@ def _summary(context: Context, manifest: Manifest) -> str:
     if isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
         below = [file.path for file in manifest.inputs if Path(file.path).is_relative_to(settings.path)]
         parts.append(kinds_of_files(below))
-    with connect(context.lake.root, "corpus_sources") as connection:
+    with open_tables(context.lake.root, "corpus_sources") as connection:
         held_out = connection.execute(
             "select source_id, held_out_examples / (examples + held_out_examples) from corpus_sources "
             "where run_id = $1 order by source_id",

@@ -36,7 +36,7 @@ from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.methods import MethodRows, OtherEstimators, titled
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 from tribute_storage.atomic import write_atomically
 
 MIN_QUERIES = 20
@@ -71,7 +71,7 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
 
 def read_certificate(lake_root: Path | str, evaluate_run: str) -> Certificate:
     """A committed certificate."""
-    with connect(lake_root, "certificates") as connection:
+    with open_tables(lake_root, "certificates") as connection:
         [(content,)] = connection.execute(
             "select json from certificates where run_id = $1", [evaluate_run]
         ).fetchall()
@@ -155,7 +155,7 @@ def _certificate(context: Context, period: str, queries: QueryTable, evaluate_ru
 
 def _smoothness(context: Context) -> float | None:
     """Mean smoothness of the simulations; None where it was not measured."""
-    with connect(context.lake.root, "simulations") as connection:
+    with open_tables(context.lake.root, "simulations") as connection:
         [(smoothness,)] = connection.execute(
             "select avg(smoothness) from simulations where run_id = $1", [context.runs.simulate_run]
         ).fetchall()

@@ -24,7 +24,7 @@ from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
 from tribute_jobs.context import Context, StageOutput
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 UNSMOOTH = 0.5
 """Relative difference between tangents and real perturbations above which tangents carry a warning."""
@@ -39,7 +39,7 @@ def simulate(context: Context) -> StageOutput:
         require_contract(context)
         context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
-    with connect(context.lake.root, "simulations") as connection:
+    with open_tables(context.lake.root, "simulations") as connection:
         [(responses, failed, mode, steps, smoothness)] = connection.execute(
             "select count(*), list(unit_id || ' (replicate ' || replicate || ', step ' || failed_step || ')' "
             "order by unit_id, replicate) filter (failed_step is not null), any_value(mode), "

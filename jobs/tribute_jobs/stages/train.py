@@ -5,7 +5,7 @@ import pyarrow as pa
 from tribute.cluster import TrainJob
 from tribute_jobs.compute.contract import require_contract
 from tribute_jobs.context import Context, StageOutput
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 
 def train(context: Context) -> StageOutput:
@@ -16,7 +16,7 @@ def train(context: Context) -> StageOutput:
         require_contract(context)
         context.reporter.started("train", run_id)
         _train(context, run_id)
-    with connect(context.lake.root, "trajectories") as connection:
+    with open_tables(context.lake.root, "trajectories") as connection:
         [(replicates, steps, loss)] = connection.execute(
             "select count(*), any_value(steps), avg(final_loss_nats) from trajectories where run_id = $1",
             [run_id],

@@ -12,7 +12,7 @@ from tribute.config import Project
 from tribute.errors import ValuationError
 from tribute.valuation.shares import exact
 from tribute.valuation.uses import counted_customers
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 _SUMS = f"""
 with {USAGE}, held as (
@@ -43,7 +43,7 @@ def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[st
     """
     publishers = {row["publisher_id"]: row for row in valuation.publishers()}
     first = next(iter(publishers.values()))
-    with connect(project.lake_root) as connection:
+    with open_tables(project.lake_root) as connection:
         runs = valued_runs(connection, valuation.run_id)
         sampled = connection.execute(
             "select count(*) from queries where list_contains($1, run_id) and readout_probability < 1", [runs]

@@ -15,7 +15,7 @@ from tribute.corpus.queries import Accounting, QueryTable, content_digest, featu
 from tribute.corpus.readers.usage import Usage, content_columns, read_usage
 from tribute.errors import CorpusError
 from tribute.ids import excerpt
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 MONTH = """
 WITH month AS (SELECT * FROM usage WHERE period = $1), kept AS (
@@ -68,7 +68,7 @@ def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> 
     Raises:
         CorpusError: the content of some events was not kept, or does not match its hash.
     """
-    with connect(lake_root, "usage_events") as connection:
+    with open_tables(lake_root, "usage_events") as connection:
         rows = connection.sql(MONTH, params=[period]).to_arrow_table().to_pylist()
     needed = content_columns(window)
     contents = [json.loads(row["content_json"] or "{}") for row in rows]

@@ -22,7 +22,7 @@ from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.terms import RightsBook, read_rights, rights_of_publishers
 from tribute.valuation.rows import CorpusSources, Splits, fraction_text, valuation_rows
 from tribute.valuation.values import source_values
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 
 def value_period(lake: Lake, project: Project, period: str, batch_run: str | None) -> Valuation:
@@ -39,7 +39,7 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
         RightsError: the sources file does not cover the corpus or the period.
     """
     runs = lineage(project)
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         corpus = _corpus(connection, runs.corpus_run)
         book = read_book(project, corpus.publishers)
         attributed, calibrated_on = attribution_runs(connection, runs.simulate_run, period, batch_run), None
@@ -96,7 +96,7 @@ def payees(project: Project, period: str) -> tuple[tuple[str, ...], NDArray[np.f
     Raises:
         RightsError: see `period_splits`.
     """
-    with connect(project.lake_root) as connection:
+    with open_tables(project.lake_root) as connection:
         corpus = _corpus(connection, lineage(project).corpus_run)
     splits = period_splits(read_book(project, corpus.publishers), period, corpus.source_ids)
     publisher_ids = tuple(sorted({publisher for _, publisher in splits}))

@@ -30,7 +30,7 @@ from tribute.corpus import (
 )
 from tribute.errors import CorpusError
 from tribute.royalty.exact.calendar import period_days
-from tribute_storage import SCHEMAS, connect
+from tribute_storage import SCHEMAS, open_tables
 
 
 def period_queries(project: Project, period: str) -> QueryTable:
@@ -71,7 +71,7 @@ def used_before(project: Project, queries: QueryTable, period: str) -> dict[str,
     """Ids of a month's usage that were attributed in other months too, by month; held-out text repeats its ids."""
     if not isinstance(project.queries, UsageQueriesSettings):
         return {}
-    with connect(project.lake_root, "queries") as connection:
+    with open_tables(project.lake_root, "queries") as connection:
         rows = connection.execute(
             "select distinct period, query_id from queries semi join (select unnest($1::varchar[]) as query_id) "
             "using (query_id) where period <> $2 order by all",
@@ -88,7 +88,7 @@ def months_with_queries(project: Project) -> list[str]:
     settings, window = project.queries, getattr(project.corpus, "window", None)
     in_file = _dated(settings, window).months() if isinstance(settings, UsageQueriesSettings) else []
     ingested = "union select period from usage" if isinstance(settings, IngestedQueriesSettings) else ""
-    with connect(project.lake_root) as connection:
+    with open_tables(project.lake_root) as connection:
         rows = connection.execute(f"select period from queries {ingested}").fetchall()
     return sorted({*in_file, *(period for (period,) in rows)})
 

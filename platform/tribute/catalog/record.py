@@ -10,7 +10,7 @@ from tribute.catalog.report import Valuation, valuation_report
 from tribute.catalog.runs import lineage
 from tribute.config import Project
 from tribute.tracking import TrackedRun
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 
 def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
@@ -47,7 +47,7 @@ def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
 def _inputs(project: Project, period: str) -> dict[str, tuple[pa.Table, str]]:
     """The corpus that was trained on and the queries of the period, each with the table it lies in."""
     runs, root = lineage(project), project.lake_root
-    with connect(root, "corpus_sources", "queries") as connection:
+    with open_tables(root, "corpus_sources", "queries") as connection:
         corpus = connection.sql("select * from corpus_sources where run_id = $1", params=[runs.corpus_run])
         queries = connection.sql(
             "select run_id, query_id, origin, weight, inclusion_probability, content_sha256 from queries "

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 
 FIELDS = ("attribution_nats", "value_nats", "ci_low_nats", "ci_high_nats", "token_share", "share")
 
@@ -26,7 +26,7 @@ class Valuation:
 
 def read_valuation(lake: Lake, value_run: str) -> pa.Table:
     """The rows of a committed valuation: publishers by value, each before its lines."""
-    with connect(lake.root, "valuations") as connection:
+    with open_tables(lake.root, "valuations") as connection:
         return connection.sql(
             "select * from valuations where run_id = $1 "
             "order by level desc, value_nats desc, publisher_id, source_id",

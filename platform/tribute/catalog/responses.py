@@ -13,12 +13,12 @@ from tribute.simulation.artifacts import Replicate, Simulated
 from tribute.simulation.response import ResponseFile
 from tribute.simulation.units import Unit
 from tribute.training import Trajectory
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 
 def recorded_replicates(project: Project) -> list[Replicate]:
     """All replicates of the project's training, in order; empty before the training."""
-    with connect(project.lake_root, "trajectories") as connection:
+    with open_tables(project.lake_root, "trajectories") as connection:
         rows = connection.execute(
             "select replicate, seed, steps, artifact_uri, artifact_sha256 from trajectories where run_id = $1 "
             "order by replicate",
@@ -32,7 +32,7 @@ def recorded_replicates(project: Project) -> list[Replicate]:
 
 def simulated_responses(project: Project, simulate_run: str) -> list[Simulated]:
     """The units of a simulation run with their response files, by unit id and replicate."""
-    with connect(project.lake_root, "simulations") as connection:
+    with open_tables(project.lake_root, "simulations") as connection:
         rows = connection.execute(
             "select unit_id, removed, replicate, artifact_uri, artifact_sha256 from simulations where run_id = $1 "
             "order by unit_id, replicate",
@@ -51,7 +51,7 @@ def simulated_responses(project: Project, simulate_run: str) -> list[Simulated]:
 
 def corpus_tokens(project: Project) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """The sources of the project's corpus in the order of the training set, and their tokens, [S]."""
-    with connect(project.lake_root, "corpus_sources") as connection:
+    with open_tables(project.lake_root, "corpus_sources") as connection:
         rows = connection.execute(
             "select source_id, tokens from corpus_sources where run_id = $1 order by source_id",
             [lineage(project).corpus_run],

@@ -36,7 +36,7 @@ from tribute.readout import QueryRows, ReadOut, influence_rows
 from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
 from tribute.simulation import Design, design_of
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 
 Value = TypeVar("Value")
 
@@ -149,7 +149,7 @@ class Attributor:
             return len(fresh)
 
     def _fresh(self, table: QueryTable, period: str) -> list[int]:
-        with connect(self._lake.root, "queries") as connection:
+        with open_tables(self._lake.root, "queries") as connection:
             known = dict(
                 connection.execute(
                     "select query_id, content_sha256 from queries where simulate_run = $1 and period = $2 "

@@ -13,8 +13,10 @@ from filelock import FileLock, Timeout
 
 from tribute_storage.errors import LakeError
 from tribute_storage.publishing.rows import reader_comments, rows_of
-from tribute_storage.querying.macros import USAGE, VIEWS, WITHOUT_LAKE, create_table_macros
-from tribute_storage.querying.views import comments, literal
+from tribute_storage.querying.current import create_current, current_comments
+from tribute_storage.querying.literals import literal
+from tribute_storage.querying.macros import MACROS, USAGE, VIEWS, create_macros
+from tribute_storage.querying.views import comments
 from tribute_storage.schemas import SCHEMAS
 
 PLAIN = re.compile(r"(?=.{1,100}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*")
@@ -72,12 +74,13 @@ def build(
     """Write a reader's file; `step` is called after every table."""
     connection.execute(f"ATTACH {literal(str(path))} AS file")
     connection.execute("BEGIN")  # one flush to disk, not one per statement
+    connection.execute("CREATE SCHEMA file.history")
     connection.execute(NO_RUNS)
     for table in SCHEMAS:
-        connection.execute(f'CREATE TABLE file.main."{table}" AS {rows_of(table, reader, period)}')
+        connection.execute(f'CREATE TABLE file.history."{table}" AS {rows_of(table, reader, period)}')
         connection.execute(
             f"INSERT INTO file.main.runs FROM all_runs WHERE table_name = '{table}' "
-            f'AND run_id IN (SELECT DISTINCT run_id FROM file.main."{table}") ORDER BY ALL'
+            f'AND run_id IN (SELECT DISTINCT run_id FROM file.history."{table}") ORDER BY ALL'
         )
         step()
     if reader is None:
@@ -105,14 +108,15 @@ def install(temporary: Path, target: Path) -> None:
 def _describe(connection: duckdb.DuckDBPyConnection, reader: str | None) -> None:
     documented = {"TABLE runs": VIEWS["runs"]}
     if reader is None:
-        connection.execute(f"CREATE VIEW usage AS {USAGE}")
+        connection.execute(f"CREATE VIEW usage AS {USAGE.format(schema='history')}")
         documented |= {"VIEW usage": VIEWS["usage"], "TABLE published_queries": PSEUDONYMS_DOC}
+    create_current(connection, "FROM runs WHERE table_name = '{table}'")
     for table in SCHEMAS:
-        for comment in (*comments(table, "TABLE"), *reader_comments(table, reader)):
+        for comment in (*current_comments(table), *comments(table, "TABLE"), *reader_comments(table, reader)):
             connection.execute(comment)
     for name, doc in documented.items():
         connection.execute(f"COMMENT ON {name} IS {literal(doc)}")
-    create_table_macros(connection, WITHOUT_LAKE)
+    create_macros(connection, MACROS)
 
 
 def _flush(path: Path) -> None:

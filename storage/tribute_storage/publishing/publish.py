@@ -10,7 +10,8 @@ from tribute_storage.errors import LakeError
 from tribute_storage.lake import Lake
 from tribute_storage.publishing.file import build, building_in, file_name, install
 from tribute_storage.publishing.rows import known_periods, known_publishers, prepare, turn_to
-from tribute_storage.querying.views import committed_files, connect_files, literal
+from tribute_storage.querying.literals import literal
+from tribute_storage.querying.views import committed_files, open_files
 from tribute_storage.schemas import SCHEMAS
 
 MEMORY = "1GiB"
@@ -43,7 +44,7 @@ def publish(
     if not any(files.values()):
         raise LakeError(f"Nothing to publish: the lake {root} has no rows. Make some: tribute run PROJECT.yaml")
     try:
-        with connect_files(root, files) as connection:
+        with open_files(root, files) as connection:
             readers = _readers(connection, publishers, operator)
             _check_period(connection, period)
             step = _stepper(len(readers) * len(SCHEMAS), advanced)

@@ -5,7 +5,8 @@ import duckdb
 from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog
 from tribute_storage.publishing.rules import MONTHS, RULES
-from tribute_storage.querying.views import literal
+from tribute_storage.querying.current import current_columns, current_doc
+from tribute_storage.querying.literals import literal
 from tribute_storage.schemas import SCHEMAS, columns_at, doc_of, schema_of
 
 HOLDS_EVER = "coalesce(valid_from < valid_to, true)"
@@ -71,13 +72,16 @@ def reader_comments(table: str, publisher: str | None) -> list[str]:
     """SQL comments on which part of a table a publisher's file shows; none for the operator's file."""
     if publisher is None:
         return []
-    rule, schema = RULES[table], schema_of(table)
-    here = f"{doc_of(schema)} In this file: {rule.reason}."
-    columns = [
-        f'COMMENT ON COLUMN "{table}"."{name}" IS {literal(f"{doc_of(schema.field(name))}; in this file {what}")}'
-        for name, (_, what) in rule.columns.items()
-    ]
-    return [f'COMMENT ON TABLE "{table}" IS {literal(here)}', *columns]
+    rule, schema, shown = RULES[table], schema_of(table), [column.name for column in current_columns(table)]
+    kinds = (("TABLE", f'history."{table}"', doc_of(schema)), ("VIEW", f'"{table}"', current_doc(table)))
+    found = []
+    for kind, place, doc in kinds:
+        found.append(f"COMMENT ON {kind} {place} IS {literal(f'{doc} In this file: {rule.reason}.')}")
+        for name, (_, what) in rule.columns.items():
+            if kind == "TABLE" or name in shown:
+                here = f"{doc_of(schema.field(name))}; in this file {what}"
+                found.append(f'COMMENT ON COLUMN {place}."{name}" IS {literal(here)}')
+    return found
 
 
 def known_publishers(connection: duckdb.DuckDBPyConnection) -> list[str]:

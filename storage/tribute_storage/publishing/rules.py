@@ -84,7 +84,7 @@ RULES: dict[str, PublishingRule] = {
         "sums of a source over months in all of which the publisher holds a right in it",
     ),
     "queries": PublishingRule(
-        "(t.run_id, a.published_id) IN (SELECT DISTINCT run_id, query_id FROM file.main.influence)",
+        "(t.run_id, a.published_id) IN (SELECT DISTINCT run_id, query_id FROM file.history.influence)",
         "uses for which the table influence of this file has a row; not who asked, nor a trace of the text",
         {
             "query_id": PSEUDONYM,

@@ -1,4 +1,4 @@
-"""Table macros over the views, for queries that analysts need often.
+"""Views and table macros over the lake, for queries that analysts need often.
 
 No parameter has the name of a column: inside a macro a name means the parameter first.
 """
@@ -13,14 +13,14 @@ from deltalake import DeltaTable
 from tribute_storage.errors import LakeError
 from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog
-from tribute_storage.schemas import SCHEMAS, schema_of
+from tribute_storage.schemas import schema_of
 
 RUNS = """
 SELECT '{table}' AS table_name, run_id, make_timestamptz(_committed_ms('{table}', run_id) * 1000) AS committed_at
-FROM (SELECT DISTINCT run_id FROM "{table}")
+FROM (SELECT DISTINCT run_id FROM {schema}."{table}")
 """
 USAGE = """
-SELECT * FROM usage_events
+SELECT * FROM {schema}.usage_events
 QUALIFY row_number() OVER (PARTITION BY query_id ORDER BY time, content_sha256, customer_id,
     weight, inclusion_probability, content_json, run_id) = 1
 """
@@ -53,20 +53,22 @@ MACROS = (
         "The sources of one query by influence, the greatest first, as its latest attribution has them.",
         (
             "source_id VARCHAR the source",
-            "influence_nats DOUBLE mean over replicates, nats; positive: the source helped",
+            "influence_nats DOUBLE mean over replicates, times the query's uses, nats; above 0: it helped",
             "std_error_nats DOUBLE of that mean: the replicates' spread and the read-outs' own errors, nats",
             "run_id VARCHAR the attribution it is from",
         ),
         """
         WITH latest AS (
-            SELECT q.run_id FROM queries q JOIN runs r ON r.run_id = q.run_id AND r.table_name = 'queries'
+            SELECT q.run_id, q.weight / q.inclusion_probability / q.readout_probability AS uses
+            FROM history.queries q JOIN runs r ON r.run_id = q.run_id AND r.table_name = 'queries'
             WHERE q.query_id = asked ORDER BY r.committed_at DESC, q.run_id DESC LIMIT 1
         )
-        SELECT i.source_id, avg(i.influence_nats) AS influence_nats,
-            sqrt(coalesce(var_samp(i.influence_nats), 0) / count(*)
+        SELECT i.source_id,
+            any_value(l.uses) * avg(i.influence_nats::DOUBLE ORDER BY i.replicate) AS influence_nats,
+            any_value(l.uses) * sqrt(coalesce(var_samp(i.influence_nats ORDER BY i.replicate), 0) / count(*)
                 + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats,
             any_value(i.run_id) AS run_id
-        FROM influence i WHERE i.query_id = asked AND i.run_id = (SELECT l.run_id FROM latest l)
+        FROM history.influence i JOIN latest l ON l.run_id = i.run_id WHERE i.query_id = asked
         GROUP BY i.source_id ORDER BY influence_nats DESC, source_id
         """,
     ),
@@ -83,22 +85,14 @@ MACROS = (
             "run_id VARCHAR the valuation it is from",
         ),
         """
-        WITH settled AS (
-            SELECT s.value_run FROM statements s WHERE s.period = month ORDER BY s.statement_version DESC LIMIT 1
-        ), latest AS (
-            SELECT v.run_id FROM valuations v JOIN runs r ON r.run_id = v.run_id AND r.table_name = 'valuations'
-            WHERE v.period = month ORDER BY r.committed_at DESC, v.run_id DESC LIMIT 1
-        )
         SELECT v.publisher_id, v.value_nats, v.ci_low_nats, v.ci_high_nats, v.share, v.run_id FROM valuations v
-        WHERE v.level = 'publisher' AND v.period = month
-            AND v.run_id = coalesce((SELECT s.value_run FROM settled s), (SELECT l.run_id FROM latest l))
-        ORDER BY v.value_nats DESC, v.publisher_id
+        WHERE v.level = 'publisher' AND v.period = month ORDER BY v.value_nats DESC, v.publisher_id
         """,
     ),
     Macro(
         "statement_lines(publisher, period)",
         "payee, month",
-        "The lines of a publisher's newest statement of a month, the greatest amount first.",
+        "The lines of a publisher's statements of a month that hold now, the greatest amount first.",
         (
             "statement_id VARCHAR the statement",
             "statement_version INTEGER its version",
@@ -110,30 +104,27 @@ MACROS = (
             "currency VARCHAR ISO 4217 code",
         ),
         """
-        WITH newest AS (
-            SELECT s.run_id, s.statement_id, s.statement_version, s.currency FROM statements s
-            WHERE s.publisher_id = payee AND s.period = month ORDER BY s.statement_version DESC LIMIT 1
-        )
-        SELECT l.statement_id, n.statement_version, l.line_id, l.source_id, l.attribution_signed_nats,
-            l.attribution_payable_nats, l.amount_minor, n.currency
-        FROM statement_lines l JOIN newest n ON n.run_id = l.run_id AND n.statement_id = l.statement_id
+        SELECT l.statement_id, l.statement_version, l.line_id, l.source_id, l.attribution_signed_nats,
+            l.attribution_payable_nats, l.amount_minor, l.currency
+        FROM statement_lines l WHERE l.publisher_id = payee AND l.period = month
         ORDER BY l.amount_minor DESC, l.line_id
         """,
     ),
-    Macro(
-        "as_of(table, version)",
-        "name, number",
-        "A table as it was in a version (0 after its first commit), with the columns that it had then.",
-        (),
-        "FROM read_parquet(_files_of(name, number), union_by_name = true, hive_partitioning = false)",
-    ),
 )
-WITHOUT_LAKE = tuple(macro for macro in MACROS if macro.name != "as_of")
-"""Macros that need the lake's tables and `runs`, but not its log."""
+AS_OF = Macro(
+    "as_of(table, version)",
+    "name, number",
+    "A table as it was in a version (0 after its first commit), with the columns that it had then.",
+    (),
+    "FROM read_parquet(_files_of(name, number), union_by_name = true, hive_partitioning = false)",
+)
+"""Needs the lake's log. The others need the views of what is current, and `runs`."""
 
 
-def create_macros(connection: duckdb.DuckDBPyConnection, lake: Lake, tables: Collection[str]) -> None:
-    """The derived views and `as_of`, on a connection with views of `tables`; with all tables, every macro."""
+def create_functions(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, tables: Collection[str], schema: str
+) -> None:
+    """`runs`, `usage` and `as_of`, on a connection that has views of `tables` in `schema`."""
 
     def files_of(table: str, version: int) -> list[str]:
         schema_of(table)
@@ -153,18 +144,17 @@ def create_macros(connection: duckdb.DuckDBPyConnection, lake: Lake, tables: Col
 
     connection.create_function("_files_of", files_of, ["VARCHAR", "BIGINT"], "VARCHAR[]")
     connection.create_function("_committed_ms", committed_ms, ["VARCHAR", "VARCHAR"], "BIGINT")
-    timed = [table for table in tables if table != "influence"]
-    views = {"runs": " UNION ALL ".join(RUNS.format(table=table) for table in timed)} if timed else {}
-    views |= {"usage": USAGE} if "usage_events" in tables else {}
+    timed = [RUNS.format(table=table, schema=schema) for table in tables if table != "influence"]
+    views = {"runs": " UNION ALL ".join(timed)} if timed else {}
+    views |= {"usage": USAGE.format(schema=schema)} if "usage_events" in tables else {}
     for name, query in views.items():
         connection.execute(f"CREATE VIEW {name} AS {query}")
         connection.execute(f"COMMENT ON VIEW {name} IS $${VIEWS[name]}$$")
-    everything = len(tables) == len(SCHEMAS)
-    create_table_macros(connection, MACROS if everything else [each for each in MACROS if each.name == "as_of"])
+    create_macros(connection, [AS_OF])
 
 
-def create_table_macros(connection: duckdb.DuckDBPyConnection, macros: Sequence[Macro]) -> None:
-    """Macros on a connection, or in a database file, that has the tables they read."""
+def create_macros(connection: duckdb.DuckDBPyConnection, macros: Sequence[Macro]) -> None:
+    """Macros on a connection, or in a database file, that has the views they read."""
     for macro in macros:
         connection.execute(f"CREATE MACRO {macro.name}({macro.parameters}) AS TABLE {macro.sql}")
         connection.execute(f"COMMENT ON MACRO TABLE {macro.name} IS $${macro.call}: {macro.doc}$$")

@@ -39,7 +39,7 @@ SYSTEM_VIEWS = {
     *("information_schema.columns", "information_schema.schemata", "information_schema.tables"),
 }
 SHOWN = {"", '"tables"', "__show_tables_expanded"}
-SCHEMAS_READ = {"", "main", "information_schema"}
+SCHEMAS_READ = {"", "main", "history", "information_schema"}
 OPERATORS = "!= !~~ !~~* % & && * ** + - ->> / // < <-> << <= <=> <@ = > >= >> @ @> ^ ^@ | || ~ ~~ ~~* ~~~"
 COMPUTING = """
 abs acos acosh add age aggregate ago alias any_value apply approx_count_distinct approx_quantile approx_top_k

@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog
+from tribute_storage.querying.literals import literals
 from tribute_storage.querying.sandbox import Limits, fence, run
-from tribute_storage.querying.views import committed_files, connect_files, document, literals
+from tribute_storage.querying.views import committed_files, connect_files, document
 from tribute_storage.schemas import SCHEMAS
 
 DEFAULTS = Limits()
@@ -38,7 +39,7 @@ def query(root: Path | str, sql: str, *, limits: Limits = DEFAULTS, as_of: str |
 def open_lake(
     root: str, files: dict[str, list[str]], older: list[str], limits: Limits
 ) -> duckdb.DuckDBPyConnection:
-    """A connection with a view per table over `files` that can read nothing but those and `older`."""
+    """The connection of `views.connect` over `files`; it can read nothing but those and `older`."""
     connection = connect_files(root, files)
     document(connection)
     allowed = [path for paths in files.values() for path in paths] + older

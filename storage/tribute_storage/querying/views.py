@@ -8,45 +8,44 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tribute_storage.errors import LakeError
 from tribute_storage.lake import Lake
 from tribute_storage.location import Location
-from tribute_storage.querying.macros import create_macros
-from tribute_storage.schemas import SCHEMAS, columns_at, doc_of, schema_of
+from tribute_storage.querying.current import create_current, current_comments
+from tribute_storage.querying.literals import literal, literals
+from tribute_storage.querying.macros import MACROS, RUNS, create_functions, create_macros
+from tribute_storage.schemas import SCHEMAS, SQL_TYPES, columns_at, doc_of, schema_of
 from tribute_storage.staging import NAME
 
-SQL_TYPES: dict[pa.DataType, str] = {
-    pa.string(): "VARCHAR",
-    pa.list_(pa.string()): "VARCHAR[]",
-    pa.bool_(): "BOOLEAN",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.date32(): "DATE",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
-}
 
+def connect(root: Path | str, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB connection for analysts: what is current, everything that ever was, and the macros.
 
-def connect(root: Path | str, *tables: str, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB connection with a view per table of the lake under `root`, and the macros.
-
-    Each view reads the files that were committed when the connection was made, so its answers do not
-    change while others write. A table without rows is an empty relation with the same columns. The
-    connection is for code one trusts; other people's SQL goes through `sql.query`.
+    The names of the tables are views of what is current (`current`); the tables themselves stand in the schema
+    `history`. Each view reads the files that were committed when the connection was made, so its answers do not
+    change while others write. A table without rows is an empty relation with the same columns. The connection is
+    for code one trusts; other people's SQL goes through `sql.query`.
 
     Args:
-        tables: only these, with the derived views over them and, of the macros, `as_of` alone. Opening a few takes
-            a third of the time of opening all, so code that knows its tables names them. None named: all.
         as_of: see `committed_files`.
     """
-    connection = connect_files(root, committed_files(root, as_of, tables or tuple(SCHEMAS)))
-    # By default, DuckDB would use a folder in the current directory.
-    spilled = Path(tempfile.gettempdir(), f"tribute-{os.getuid()}")
-    connection.execute(f"SET temp_directory = {literal(str(spilled))}")
+    connection = connect_files(root, committed_files(root, as_of))
+    _spill(connection)
+    return connection
+
+
+def open_tables(root: Path | str, *tables: str, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB connection with the tables themselves, for code that names the runs that it reads.
+
+    Args:
+        tables: only these, with `runs` and `usage` over them and the macro `as_of`. Opening a few takes a third of
+            the time of opening all, so code that knows its tables names them. None named: all.
+        as_of: see `committed_files`.
+    """
+    connection = open_files(root, committed_files(root, as_of, tables or tuple(SCHEMAS)))
+    _spill(connection)
     return connection
 
 
@@ -67,13 +66,22 @@ def committed_files(
 
 
 def connect_files(root: Path | str, files: dict[str, list[str]]) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with a view per table over the named files, and the macros."""
+    """The connection of `connect` over the named files of every table."""
+    connection = open_files(root, files, "history")
+    create_current(connection, RUNS.format(table="{table}", schema="history"))
+    create_macros(connection, MACROS)
+    return connection
+
+
+def open_files(root: Path | str, files: dict[str, list[str]], schema: str = "main") -> duckdb.DuckDBPyConnection:
+    """The connection of `open_tables` over the named files, with the tables in `schema`."""
     connection, location = duckdb.connect(), Location.of(root)
     location.open_to(connection)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for table, paths in files.items():
-        connection.execute(_view(location, table, paths))
-    create_macros(connection, Lake(root), files)
+        connection.execute(_view(location, f'{schema}."{table}"', table, paths))
+    create_functions(connection, Lake(root), files, schema)
     return connection
 
 
@@ -83,28 +91,24 @@ def document(connection: duckdb.DuckDBPyConnection) -> None:
     Takes as long as making the connection, so code that knows its tables does without.
     """
     for table in SCHEMAS:
-        for comment in comments(table, "VIEW"):
+        for comment in (*current_comments(table), *comments(table, "VIEW")):
             connection.execute(comment)
 
 
 def comments(table: str, kind: str) -> list[str]:
-    """Statements that document a table, as a VIEW or a TABLE, and its columns."""
-    schema = SCHEMAS[table]
-    columns = [f'COMMENT ON COLUMN "{table}"."{field.name}" IS {literal(doc_of(field))}' for field in schema]
-    return [f'COMMENT ON {kind} "{table}" IS {literal(doc_of(schema))}', *columns]
+    """Statements that document a table in `history`, as a VIEW or a TABLE, and its columns."""
+    schema, name = SCHEMAS[table], f'history."{table}"'
+    columns = [f'COMMENT ON COLUMN {name}."{field.name}" IS {literal(doc_of(field))}' for field in schema]
+    return [f"COMMENT ON {kind} {name} IS {literal(f'Every row ever. {doc_of(schema)}')}", *columns]
 
 
-def literal(text: str) -> str:
-    """`text` as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+def _spill(connection: duckdb.DuckDBPyConnection) -> None:
+    # DuckDB's own choice is a folder in whatever folder the user happens to be in.
+    spilled = Path(tempfile.gettempdir(), f"tribute-{os.getuid()}")
+    connection.execute(f"SET temp_directory = {literal(str(spilled))}")
 
 
-def literals(texts: list[str]) -> str:
-    """`texts` as a SQL list of string literals."""
-    return f"[{', '.join(literal(text) for text in texts)}]"
-
-
-def _view(location: Location, table: str, paths: list[str]) -> str:
+def _view(location: Location, name: str, table: str, paths: list[str]) -> str:
     """The table in its newest schema. Columns that a file's version lacks are empty."""
     groups: dict[frozenset[str], list[str]] = {}
     for path in paths:
@@ -114,7 +118,7 @@ def _view(location: Location, table: str, paths: list[str]) -> str:
         for known, chosen in groups.items()
     ]
     empty = f"SELECT {_select(table, frozenset())} WHERE false"
-    return f'CREATE VIEW "{table}" AS {" UNION ALL ".join(parts) or empty}'
+    return f"CREATE VIEW {name} AS {' UNION ALL '.join(parts) or empty}"
 
 
 def _select(table: str, known: frozenset[str]) -> str:

@@ -14,7 +14,7 @@ from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ValuationError
 from tribute.valuation.aggregate import filled
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 CUSTOMERS = ("flood", "flood", "ada", None, "bob", "flood", "ada", None)
 USES = (9.0, 8.0, 2.0, 3.0, 1.5, 4.0, 0.5, 1.0)
@@ -40,7 +40,7 @@ def made(folder: Path, cap: str | None) -> tuple[Project, Valuation]:
     lake = Lake(project.lake_root)
     for run, numbers in ((RUNS[0], range(5)), (RUNS[1], range(5, len(USES))), ("attribute-replaced", range(8))):
         append(lake, run, list(numbers))
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         limit = None if cap is None else F(cap)
         sums = source_sums(connection, "simulate-1", "2026-10", RUNS, SOURCES, limit)
     nats_S = filled(sums.nats_RGS, np.full(3, 1 / 3)).sum(1).mean(0)
@@ -87,7 +87,7 @@ def test_a_line_s_queries_sum_to_its_attribution(tmp_path: Path, cap: str | None
     project, valuation = made(tmp_path, cap)
     lines = [each for each in valuation.rows.to_pylist() if each["level"] == "line"]
     for line in lines:
-        with connect(project.lake_root) as connection:
+        with open_tables(project.lake_root) as connection:
             found = source_contributions(connection, "value-1", line["source_id"], cap and F(cap))
         assert len(found) == len(USES), "not those of the run that was replaced"
         nats = [float(F(line["split"])) * each.nats for each in found]
@@ -127,7 +127,7 @@ def test_a_valuation_that_does_not_say_what_it_summed_is_refused(tmp_path: Path)
     lake = Lake(tmp_path / "lake")
     old = row("p", "whole", "1", 1.0) | {"attribute_runs": None}
     lake.append("valuations", "value-1", pa.Table.from_pylist([old], SCHEMAS["valuations"]))
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         with pytest.raises(
             ValuationError, match=r"value-1 does not list the attribution runs that it summed: .* fresh working"
         ):

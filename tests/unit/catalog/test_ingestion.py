@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.corpus.small import refusal, write_jsonl
 from tribute.catalog import ingested_queries, usage_events
 from tribute.corpus import usage_queries
-from tribute_storage import SCHEMAS, Lake, LakeError, connect
+from tribute_storage import SCHEMAS, Lake, LakeError, open_tables
 from tribute_storage.usage import Ingested, ingest
 
 WINDOW = 17
@@ -36,12 +36,12 @@ def events(*rows: dict[str, object]) -> pa.Table:
 
 def usage(lake: Lake) -> list[tuple]:
     names = ", ".join(field.name for field in FIELDS)
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         return connection.execute(f"SELECT period, {names} FROM usage ORDER BY query_id").fetchall()
 
 
 def stored(lake: Lake) -> int:
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         return connection.execute("SELECT count(*) FROM usage_events").fetchall()[0][0]
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tribute.readout import influence_rows
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 from tribute_storage.layout import row_groups
 from tribute_storage.staging import conform
 
@@ -59,7 +59,7 @@ def test_staged_rows_come_back_as_the_same_rows(tmp_path) -> None:
     error_RQS = np.exp2(np.round(np.log2(error_RQS)))  # one significant bit: the schema keeps it
     lake = Lake(tmp_path / "lake")
     lake.append("influence", "run", influence_rows("run", SOURCES[:70], QUERIES[:40], influence_RQS, error_RQS))
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         read = connection.sql("select * from influence").to_arrow_table().to_pylist()
     key = ("source_id", "replicate", "query_id")
     expected = looped(influence_RQS, error_RQS)

@@ -13,7 +13,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from tests.unit.storage.rows import publisher_rows
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 from tribute_storage.maintenance import compact
 
 FILES = 3
@@ -53,7 +53,7 @@ def reading(root: str) -> int:
     """Every run is seen whole or not at all, and stays; how many readings saw a new one."""
     seen, grown = 0, 0
     while not Path(root, "done").exists():
-        with connect(root, "publishers") as connection:
+        with open_tables(root, "publishers") as connection:
             rows = connection.execute("SELECT run_id, publisher_id FROM publishers").fetchall()
         assert set(Counter(run_id for run_id, _ in rows).values()) <= {FILES}, "a run in part"
         assert len(set(rows)) == len(rows), "a row twice"

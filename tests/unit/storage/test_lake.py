@@ -6,13 +6,13 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from tests.unit.storage.rows import publisher_rows
-from tribute_storage import Lake, LakeError, StagedFile, connect
+from tribute_storage import Lake, LakeError, StagedFile, open_tables
 from tribute_storage.log import TableLog
 from tribute_storage.maintenance import compact, orphans, retain
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:
-    with connect(root, "publishers") as connection:
+    with open_tables(root, "publishers") as connection:
         return connection.execute("SELECT run_id, publisher_id FROM publishers ORDER BY ALL").fetchall()
 
 

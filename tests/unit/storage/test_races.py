@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.storage import committer
-from tribute_storage import Lake, connect
+from tribute_storage import Lake, open_tables
 from tribute_storage.maintenance import orphans
 
 WORKER = tuple[str, int, str]
@@ -36,7 +36,7 @@ def race(root: Path, committers: list[WORKER], others: list[WORKER] | None = Non
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:
-    with connect(root, "publishers") as connection:
+    with open_tables(root, "publishers") as connection:
         return connection.execute("SELECT run_id, publisher_id FROM publishers ORDER BY ALL").fetchall()
 
 

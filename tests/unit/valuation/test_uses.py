@@ -14,7 +14,7 @@ from tribute.config import Project, load_project
 from tribute.corpus import QueryTable, array_queries
 from tribute.corpus.queries import Accounting
 from tribute.valuation import SourceSums, query_uses
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import SCHEMAS, Lake, open_tables
 
 CUSTOMERS = ("flood", "flood", "flood", None, "ada", "bob", "flood", "cyd", None, "bob")
 WEIGHTS = (8.0, 8.0, 2.0, 30.0, 3.0, 2.0, 6.0, 4.0, 1.0, 3.0)
@@ -90,7 +90,7 @@ def test_without_a_cap_every_use_counts_its_weight_over_its_inclusion() -> None:
 
 @pytest.mark.parametrize("cap", [None, F(1, 4), F(2, 5)])
 def test_sums_in_the_lake_are_those_of_the_arrays(lake: Lake, cap: F | None) -> None:
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         found = source_sums(connection, "simulate-1", "2026-10", ["attribute-1"], SOURCES, cap)
         uses = customer_uses(connection, "simulate-1", "2026-10", ["attribute-1"])
     expected = SourceSums.of_queries(SOURCES, influence().astype(np.float32).astype(np.float64), table(), cap)

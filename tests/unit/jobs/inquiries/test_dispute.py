@@ -7,7 +7,7 @@ import pytest
 
 from tests.statements import statements
 from tests.unit.jobs.commanding import lake_of, project_with, tribute
-from tribute_storage import connect
+from tribute_storage import open_tables
 
 LINE = "demo-2026-10-aurora-EUR-v1:advertising:source-0"
 WHOLE = "demo-2026-09-aurora-EUR-v1"
@@ -25,7 +25,7 @@ def opened(project: Path, *arguments: str) -> dict:
 
 
 def events(project: Path) -> list[dict]:
-    with connect(lake_of(project).root) as connection:
+    with open_tables(lake_of(project).root) as connection:
         return connection.sql("from disputes order by time").to_arrow_table().to_pylist()
 
 

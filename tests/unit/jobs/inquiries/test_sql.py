@@ -12,7 +12,7 @@ from tests.unit.storage.market import ALPHA, commit, market
 from tribute.errors import ConfigError
 from tribute_jobs.inquiries.sql import answer, write_rows
 from tribute_storage import SCHEMAS, publish
-from tribute_storage.querying.macros import WITHOUT_LAKE
+from tribute_storage.querying.macros import MACROS
 
 
 def ask(target: Path, text: str = "", file: Path | None = None, schema: bool = False) -> pa.Table:
@@ -27,10 +27,11 @@ def test_the_schema_of_a_published_file_has_its_tables_views_and_macros(tmp_path
     for path in (operator, publisher):
         found = [row for row in ask(path, schema=True).to_pylist() if row["column"] == "*"]
         assert all(row["meaning"] for row in found)
-        kinds[path] = {row["table"]: row["type"] for row in found}
-    shown = dict.fromkeys([*SCHEMAS, "runs"], "table") | {macro.name: "macro" for macro in WITHOUT_LAKE}
+        kinds[path] = {(row["table"], row["type"]) for row in found}
+    shown = {("runs", "table")} | {(macro.name, "macro") for macro in MACROS}
+    shown |= {(table, "view") for table in SCHEMAS} | {(f"history.{table}", "table") for table in SCHEMAS}
     assert kinds[publisher] == shown
-    assert kinds[operator] == shown | {"published_queries": "table", "usage": "view"}
+    assert kinds[operator] == shown | {("published_queries", "table"), ("usage", "view")}
 
 
 def test_json_keeps_every_column_and_number(tmp_path: Path) -> None:

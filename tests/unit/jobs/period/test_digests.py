@@ -13,7 +13,7 @@ import pytest
 from tests.unit.storage.rows import any_rows, varied_rows
 from tribute.royalty.exact import canonical_json
 from tribute_jobs.period.digests import Digest, table_digest
-from tribute_storage import SCHEMAS, Lake, compact, connect
+from tribute_storage import SCHEMAS, Lake, compact, open_tables
 
 NUMBERS = {
     pa.bool_(): "<B",
@@ -27,7 +27,7 @@ NUMBERS = {
 
 
 def digest(lake: Lake, table: str, *run_ids: str) -> Digest:
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         return table_digest(connection, table, run_ids)
 
 
@@ -84,7 +84,7 @@ def test_it_is_what_a_plain_loop_gives_whatever_the_files_and_their_order(table:
     random.Random(0).shuffle(index)
     lake.commit(table, "r1", [lake.stage(table, rows.take(index[part::4])) for part in range(4)])
     lake.append(table, "r2", varied_rows(table, "r2", 5))
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         order = ", ".join(f'"{name}" nulls first' for name in rows.column_names)
         stored = connection.sql(f"select * from {table} where run_id = 'r1' order by {order}").to_arrow_table()
     found = digest(lake, table, "r1")
@@ -173,6 +173,6 @@ def test_a_column_of_a_later_schema_that_is_empty_changes_nothing(
     lake.append("valuations", "r", pa.Table.from_pylist(plain, SCHEMAS["valuations"]))
     with_them = digest(lake, "valuations", "r")
     kept = [field for field in SCHEMAS["valuations"] if field.name not in later]
-    with connect(lake.root) as connection:
+    with open_tables(lake.root) as connection:
         monkeypatch.setitem(SCHEMAS, "valuations", pa.schema(kept, metadata=SCHEMAS["valuations"].metadata))
         assert table_digest(connection, "valuations", ["r"]) == with_them

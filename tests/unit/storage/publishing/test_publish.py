@@ -26,12 +26,12 @@ from tests.unit.storage.market import (
     market,
     visible,
 )
-from tribute_storage import SCHEMAS, LakeError, connect
+from tribute_storage import SCHEMAS, LakeError, connect, open_tables
 from tribute_storage.publishing.file import file_name
 from tribute_storage.publishing.publish import publish
 from tribute_storage.publishing.rules import RULES
-from tribute_storage.querying.macros import VIEWS, WITHOUT_LAKE
-from tribute_storage.querying.views import connect_files
+from tribute_storage.querying.macros import MACROS, VIEWS
+from tribute_storage.querying.views import open_files
 from tribute_storage.schemas import version_of
 
 LOCKED: dict[str, Any] = {
@@ -63,7 +63,7 @@ def opened(folder: Path, publisher: str | None) -> duckdb.DuckDBPyConnection:
 
 def contents(folder: Path, publisher: str | None) -> dict[str, list[Row]]:
     with opened(folder, publisher) as connection:
-        return {table: connection.sql(f"FROM {table}").to_arrow_table().to_pylist() for table in SCHEMAS}
+        return {table: connection.sql(f"FROM history.{table}").to_arrow_table().to_pylist() for table in SCHEMAS}
 
 
 def counted(rows: list[Row]) -> Counter[tuple[str, ...]]:
@@ -125,11 +125,11 @@ def test_no_byte_of_a_file_is_anybody_elses(
     """Raw bytes, with everybody's rows in the process's memory; the operator's show that marks are found."""
 
     def connected(*arguments: Any) -> duckdb.DuckDBPyConnection:
-        connection = connect_files(*arguments)
+        connection = open_files(*arguments)
         connection.execute(f"SET force_compression = '{compression}'")
         return connection
 
-    monkeypatch.setattr(sys.modules["tribute_storage.publishing.publish"], "connect_files", connected)
+    monkeypatch.setattr(sys.modules["tribute_storage.publishing.publish"], "open_files", connected)
     publish(lake, tmp_path)
     if compression == "uncompressed":
         content = (tmp_path / file_name(None)).read_bytes().lower()
@@ -143,9 +143,10 @@ def test_no_byte_of_a_file_is_anybody_elses(
 @pytest.mark.parametrize("publisher", FORBIDDEN)
 def test_no_value_or_definition_of_a_file_is_anybody_elses(folder: Path, publisher: str) -> None:
     with opened(folder, publisher) as connection:
-        tables = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-        assert sorted(tables) == sorted([*SCHEMAS, "runs"])
-        relations = [*tables, *CATALOGUE]
+        tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+        whole = [name for (name,) in tables]
+        assert sorted(whole) == sorted([*(f"history.{table}" for table in SCHEMAS), "main.runs"])
+        relations = [*whole, *SCHEMAS, *CATALOGUE]
         texts = [repr(connection.execute(f"FROM {relation}").fetchall()).lower() for relation in relations]
     for relation, text in zip(relations, texts, strict=True):
         # The catalogue names the file, and with it the publisher itself.
@@ -172,7 +173,7 @@ def test_macros_answer_as_in_the_lake(lake: Path, folder: Path, publisher: str) 
 
 
 def test_runs_are_those_of_the_files_rows_at_the_time_of_their_commits(lake: Path, folder: Path) -> None:
-    with connect(lake) as whole, opened(folder, GAMMA) as file:
+    with open_tables(lake) as whole, opened(folder, GAMMA) as file:
         times = set(whole.execute("FROM runs").fetchall())
         found = file.execute("FROM runs").fetchall()
     assert set(found) <= times
@@ -188,19 +189,23 @@ def test_runs_are_those_of_the_files_rows_at_the_time_of_their_commits(lake: Pat
 def test_comments_say_what_a_table_means_and_what_is_shown(folder: Path) -> None:
     with opened(folder, ALPHA) as connection:
         tables = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
-        [(column,)] = connection.execute(
+        views = dict(
+            connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
+        )
+        columns = connection.execute(
             "SELECT comment FROM duckdb_columns() WHERE table_name = 'queries' AND column_name = 'customer_id'"
         ).fetchall()
         macros = connection.execute("SELECT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
         empty = connection.execute("SELECT count(*) FROM duckdb_columns() WHERE comment IS NULL AND NOT internal "
                                    "AND table_name <> 'runs'").fetchall()  # fmt: skip
-    assert (
-        tables["rights"].startswith("Who is paid for a source")
-        and "the publisher's own rights" in tables["rights"]
-    )
+    assert tables["rights"].startswith("Who is paid for a source")
+    assert views["rights"].startswith("Who is paid for a source")
+    assert all("the publisher's own rights" in found["rights"] for found in (tables, views))
     assert tables["runs"] == VIEWS["runs"]
-    assert column.startswith("who asked") and column.endswith("empty: customers are the operator's")
-    assert {name for (name,) in macros} == {macro.name for macro in WITHOUT_LAKE}
+    assert len(columns) == 2
+    for (column,) in columns:
+        assert column.startswith("who asked") and column.endswith("empty: customers are the operator's")
+    assert {name for (name,) in macros} == {macro.name for macro in MACROS}
     assert empty == [(0,)]
 
 

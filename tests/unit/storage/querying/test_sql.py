@@ -51,7 +51,7 @@ READING = [
     ("SELECT column_name FROM (DESCRIBE publishers) LIMIT 1", [{"column_name": "run_id"}]),
     ("SELECT column_name FROM (SUMMARIZE publishers) LIMIT 1", [{"column_name": "run_id"}]),
     ("SELECT count(*) AS n FROM (SHOW TABLES) WHERE name = 'publishers'", [{"n": 1}]),
-    ("SELECT count(*) AS n FROM information_schema.tables WHERE table_name = 'publishers'", [{"n": 1}]),
+    ("SELECT count(*) AS n FROM information_schema.tables WHERE table_name = 'publishers'", [{"n": 2}]),
     (
         "SELECT row_number() OVER w AS a, name ILIKE 'p%' AND name NOT IN ('x') AS b, CASE WHEN 1 THEN 1 END c "
         "FROM main.publishers WINDOW w AS (ORDER BY name) QUALIFY a = 1 ORDER BY ALL LIMIT 100%",
@@ -140,8 +140,8 @@ def test_a_query_sees_a_version_by_argument_or_by_macro(tmp_path: Path) -> None:
     stage = scene(tmp_path)
     stage.lake.append("publishers", "r2", publisher_rows("r2", ["p3"]))
     count = "SELECT count(*) AS n FROM "
-    assert query(stage.lake.root, count + "publishers").to_pylist() == [{"n": 3}]
-    assert query(stage.lake.root, count + "publishers", as_of="publishers=0").to_pylist() == [{"n": 2}]
+    assert query(stage.lake.root, count + "history.publishers").to_pylist() == [{"n": 3}]
+    assert query(stage.lake.root, count + "history.publishers", as_of="publishers=0").to_pylist() == [{"n": 2}]
     assert query(stage.lake.root, count + "AS_OF('publishers', 0)").to_pylist() == [{"n": 2}]
     with pytest.raises(LakeError, match=r"no table '\.\./x'"):
         query(stage.lake.root, "FROM as_of('../x', 0)")

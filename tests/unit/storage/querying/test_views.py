@@ -5,7 +5,8 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.unit.storage.rows import any_rows, publisher_rows
-from tribute_storage import SCHEMAS, Lake, LakeError, connect
+from tribute_storage import SCHEMAS, Lake, LakeError, connect, open_tables
+from tribute_storage.querying.current import current_doc
 from tribute_storage.querying.macros import VIEWS
 from tribute_storage.querying.views import document
 from tribute_storage.schemas import doc_of
@@ -15,11 +16,11 @@ COLUMNS = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name 
 
 @pytest.mark.parametrize("table", SCHEMAS)
 def test_a_missing_table_is_an_empty_relation_with_the_columns_it_will_have(table: str, tmp_path: Path) -> None:
-    with connect(tmp_path) as connection:
+    with open_tables(tmp_path) as connection:
         before = connection.execute(COLUMNS, [table]).fetchall()
         assert connection.execute(f"SELECT * FROM {table}").fetchall() == []
     Lake(tmp_path).append(table, "r1", any_rows(table))
-    with connect(tmp_path) as connection:
+    with open_tables(tmp_path) as connection:
         assert connection.execute(COLUMNS, [table]).fetchall() == before
         assert connection.sql(f"SELECT * FROM {table}").to_arrow_table().to_pylist() == any_rows(table).to_pylist()
 
@@ -27,10 +28,10 @@ def test_a_missing_table_is_an_empty_relation_with_the_columns_it_will_have(tabl
 def test_a_connection_reads_one_moment(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.append("publishers", "r1", publisher_rows("r1", ["p1"]))
-    with connect(tmp_path) as before:
+    with open_tables(tmp_path) as before:
         lake.append("publishers", "r2", publisher_rows("r2", ["p2"]))
         assert before.execute("SELECT run_id FROM publishers").fetchall() == [("r1",)]
-    with connect(tmp_path) as after:
+    with open_tables(tmp_path) as after:
         assert after.execute("SELECT run_id FROM publishers ORDER BY 1").fetchall() == [("r1",), ("r2",)]
 
 
@@ -38,23 +39,24 @@ def test_only_committed_files_are_read(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.append("publishers", "r1", publisher_rows("r1", ["p1"]))
     lake.stage("publishers", publisher_rows("r2", ["staged"]))
-    with connect(tmp_path) as connection:
+    with open_tables(tmp_path) as connection:
         assert connection.execute("SELECT publisher_id FROM publishers").fetchall() == [("p1",)]
 
 
 def test_tables_carry_their_documentation_as_comments(tmp_path: Path) -> None:
     with connect(tmp_path) as connection:
         document(connection)
-        found = dict(
-            connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
-        )
-    assert found == {table: doc_of(schema) for table, schema in SCHEMAS.items()} | VIEWS
+        sql = "SELECT schema_name, view_name, comment FROM duckdb_views() WHERE NOT internal"
+        found = {(schema, name): comment for schema, name, comment in connection.execute(sql).fetchall()}
+    whole = {("history", table): f"Every row ever. {doc_of(schema)}" for table, schema in SCHEMAS.items()}
+    current = {("main", table): current_doc(table) for table in SCHEMAS}
+    assert found == whole | current | {("main", name): doc for name, doc in VIEWS.items()}
 
 
 @pytest.mark.parametrize("as_of", ["yesterday", "publishers=x", "publishers", "publishers=1,", ""])
 def test_what_is_neither_a_moment_nor_versions_is_refused(as_of: str, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match=r"neither a moment such as .* nor versions such as"):
-        connect(tmp_path, as_of=as_of)
+        open_tables(tmp_path, as_of=as_of)
 
 
 def test_a_moment_without_an_offset_is_utc_and_versions_are_per_table(tmp_path: Path) -> None:
@@ -71,10 +73,10 @@ def test_a_moment_without_an_offset_is_utc_and_versions_are_per_table(tmp_path: 
         (now - timedelta(hours=1)).isoformat(): (0, 0),
         f"{(now + timedelta(hours=1)).isoformat()}+02:00": (0, 0),
     }.items():
-        with connect(tmp_path, as_of=as_of) as connection:
+        with open_tables(tmp_path, as_of=as_of) as connection:
             assert connection.execute(counts).fetchall() == [expected]
     with pytest.raises(LakeError, match="no table 'publisher'"):
-        connect(tmp_path, as_of="publisher=1")
+        open_tables(tmp_path, as_of="publisher=1")
 
 
 def test_a_table_that_another_program_compacted_is_read_by_its_files_own_columns(tmp_path: Path) -> None:
@@ -82,5 +84,5 @@ def test_a_table_that_another_program_compacted_is_read_by_its_files_own_columns
     for run_id in ("r1", "r2"):
         lake.append("publishers", run_id, publisher_rows(run_id, ["p1"]))
     DeltaTable(tmp_path / "publishers").optimize.compact()
-    with connect(tmp_path) as connection:
+    with open_tables(tmp_path) as connection:
         assert connection.execute("SELECT run_id FROM publishers ORDER BY 1").fetchall() == [("r1",), ("r2",)]
