@@ -191,3 +191,32 @@ def test_paths_are_relative_to_the_project_file(tmp_path: Path) -> None:
     project = load_project(path)
     assert project.training.recordings == (tmp_path / "rec-0", Path("/abs/rec-1"))
     assert project.workdir == tmp_path / "tribute-data"
+
+
+@pytest.mark.parametrize("address", ["hf://datasets/a/b", "s3://bucket/c.jsonl", "https://x.org/c", "hf:/a"])
+def test_an_address_in_place_of_a_file_is_told(tmp_path: Path, address: str) -> None:
+    for sections in (
+        {"corpus": {"kind": "text", "path": address}},
+        {"queries": {"kind": "usage", "path": [address]}},
+        {"rights": {"sources": address}},
+    ):
+        with pytest.raises(ConfigError, match=f"'{address}', an address. Only files of this machine are read"):
+            load_project(write(tmp_path, **sections))
+
+
+def test_nothing_is_held_out_where_queries_are_uses(tmp_path: Path) -> None:
+    text = {"kind": "text", "path": "c.jsonl"}
+    assert load_project(write(tmp_path, corpus=text)).corpus.held_out == 0.0
+    assert load_project(write(tmp_path, corpus=text, queries={"kind": "held_out"})).corpus.held_out == 0.1
+    assert load_project(write(tmp_path, corpus=text | {"held_out": 0.2})).corpus.held_out == 0.2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_as_windows_saves_it_is_read(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path)
+    text = "# Überschrift\n" + path.read_text()
+    path.write_bytes(text.encode(encoding))
+    assert load_project(path).name == "press"
+    path.write_bytes(text.encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"line 1: byte 0xdc is not UTF-8\. Save it as UTF-8"):
+        load_project(path)
