@@ -11,6 +11,7 @@ from tribute.catalog import Lineage, lineage
 from tribute.config import Project
 from tribute.corpus import Manifest, OutOfDistributionDetector, ood_detector, read_manifest
 from tribute.errors import TributeError
+from tribute.training import build_model
 from tribute_jobs.progress import Reporter
 from tribute_storage import Lake
 
@@ -70,6 +71,7 @@ class Context:
             shard = ShardSettings(
                 self.folder(self.runs.corpus_run),
                 project.task,
+                build_model(project.task, project.training).frozen,
                 project.training,
                 project.lake_root,
                 project.readout.memory_gib,

@@ -10,7 +10,7 @@ from tribute.config import Project
 from tribute.estimators import build_estimator
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.terms import read_agreements
-from tribute.tasks import build_task
+from tribute.training import build_model
 from tribute_jobs import stages
 from tribute_jobs.context import Context, StageOutput, open_context
 from tribute_jobs.period.alarms import alarm_limits
@@ -73,7 +73,7 @@ def _check(project: Project, period: str, paid_period: str | None) -> None:
     alarm_limits(project.money.alarms)
     if project.rights.agreements is not None:
         read_agreements(project.rights.agreements)
-    build_task(project.task)
+    build_model(project.task, project.training)
     for settings in (project.simulation, *project.further_simulations()):
         if settings.estimated:
             build_estimator(settings.mode, settings.options)

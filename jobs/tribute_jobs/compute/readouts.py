@@ -14,7 +14,8 @@ from tribute.cluster import ReadOutJob, chunks
 from tribute.corpus import QueryTable
 from tribute.readout import QueryRows, candidates
 from tribute.simulation import Simulated
-from tribute.tasks import Scope, build_task
+from tribute.tasks import Scope
+from tribute.training import build_model
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.context import Context
 from tribute_storage.atomic import write_atomically
@@ -92,7 +93,8 @@ class ReadOuts:
     def whole(self, scope: str) -> bool:
         """Whether a scope is the whole model."""
         if scope not in self._scopes:
-            self._scopes[scope] = Scope(build_task(self.context.project.task), scope).whole
+            project = self.context.project
+            self._scopes[scope] = Scope(build_model(project.task, project.training), scope).whole
         return self._scopes[scope]
 
     def _job(

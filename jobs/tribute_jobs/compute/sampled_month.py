@@ -14,7 +14,7 @@ from tribute.corpus import QueryTable
 from tribute.readout import Distilled, QueryRows, Sample, difference_estimate, precise_estimate, query_features
 from tribute.readout.distilled import MAX_SAMPLED_SHARE, PILOT_QUERIES
 from tribute.simulation import Design, Simulated
-from tribute.tasks import build_task
+from tribute.training import build_model
 from tribute.valuation import GROUPS, query_groups
 from tribute_jobs.compute.readouts import ReadOuts
 
@@ -103,7 +103,7 @@ class _Sampled:
             len(self._queries.query_ids),
             self._group_Q[picked],
             table.weights / table.inclusion,
-            query_features(build_task(project.task), theta_P, QueryRows.of(table)),
+            query_features(build_model(project.task, project.training), theta_P, QueryRows.of(table)),
             np.nan_to_num(np.concatenate(columns, 1).astype(np.float64)),
         )
         return difference_estimate(sample, self._feature_Gd)

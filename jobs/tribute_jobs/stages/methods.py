@@ -15,7 +15,7 @@ from tribute.evaluation.figures import MethodFigures
 from tribute.evaluation.records import method_figures
 from tribute.readout import METHODS, QueryRows, fit_head, query_features
 from tribute.simulation import Simulated, change_matrix, leave_one_out_units
-from tribute.tasks import build_task
+from tribute.training import build_model
 from tribute_jobs.context import Context
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.simulate import Simulations
@@ -101,7 +101,7 @@ class MethodRows:
         """The distilled head, fitted to exact read-outs of the tuning queries, without correction."""
         main, project = self._main, self._main.context.project
         known_TU = main.mean(main.read_outs.influence(main.run, main.responses, main.tuning)[0])
-        task, theta_P = build_task(project.task), recorded_replicates(project)[0].final()
+        task, theta_P = build_model(project.task, project.training), recorded_replicates(project)[0].final()
         feature_Td, feature_Qd = (
             query_features(task, theta_P, QueryRows.of(table)) for table in (main.tuning, main.queries)
         )

@@ -1,16 +1,18 @@
 """Run ids: a stage's output is named after everything that determines it.
 
-A run id is the stage's name and a hash of its settings and of the previous stage's run id. The same settings find
-existing output, a changed setting renews exactly the later stages, and every row of the lake leads back to the
-corpus.
+A run id is the stage's name and a hash of its settings, of the previous stage's run id, and of the model's frozen
+parameters and buffers. The same settings find existing output, a changed setting renews exactly the later stages,
+and every row of the lake leads back to the corpus.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
-from tribute.config import Project, SimulationSettings
+from tribute.config import Project, SimulationSettings, TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
 
 SPOT_CHUNK = 4
@@ -50,6 +52,8 @@ def lineage(project: Project) -> Lineage:
     """Run ids of corpus, training and simulation."""
     corpus_run = run_id("corpus", project.corpus.fingerprint())
     adopted = [_sha256(path) for path in _adopted_files(project)]
+    frozen = _frozen_sha256(project.task.model_dump_json(), project.training.model_dump_json(), tuple(adopted))
+    adopted += [frozen] if frozen else []
     train_run = run_id("train", corpus_run, project.task.fingerprint(), project.training.fingerprint(), *adopted)
     simulate_run = run_id("simulate", train_run, project.simulation.fingerprint())
     return Lineage(corpus_run, train_run, simulate_run)
@@ -102,6 +106,22 @@ def retrains_spots(project: Project) -> bool:
         and project.simulation.notion == "leave_one_out"
         and project.training.checkpoint is None
     )
+
+
+@lru_cache(maxsize=16)
+def _frozen_sha256(task: str, training: str, adopted: tuple[str, ...]) -> str:
+    """SHA-256 of the model's frozen parameters and buffers; empty if there are none.
+
+    Args:
+        adopted: digests of the files that `training` names, so that a changed file is read again.
+    """
+    del adopted
+    settings = TaskSettings.model_validate_json(task)
+    if ":" not in settings.name:
+        return ""  # built-in tasks train all that they hold
+    build_model = import_module("tribute.training").build_model  # PyTorch is loaded for tasks of one's own only
+    digest: str = build_model(settings, TrainingSettings.model_validate_json(training)).frozen_sha256
+    return digest
 
 
 def _adopted_files(project: Project) -> list[Path]:

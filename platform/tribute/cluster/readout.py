@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job
-from tribute.config import TaskSettings
 from tribute.corpus import QueryTable
 from tribute.readout import FeatureSums, PerturbedModel, QueryRows, costs, feature_sums, influence_rows, read_out
 from tribute.simulation import Design, ResponseFile, patch_responses
-from tribute.tasks import Scope, Task, build_task
+from tribute.tasks import FlatTask, Scope
 from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
 
@@ -72,7 +71,7 @@ class WriteJob(Job):
 
 
 def read_out_chunk(
-    settings: TaskSettings | Task,
+    task: FlatTask,
     memory_gib: float,
     thetas: Sequence[NDArray],
     queries: QueryRows,
@@ -87,14 +86,14 @@ def read_out_chunk(
     Returns:
         [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
     """
-    parameters, scope, responses = _loaded(settings, thetas, job, device)
+    parameters, scope, responses = _loaded(task, thetas, job, device)
     read = read_out(job.method, scope, parameters, responses, queries, memory_gib)
     influence = np.stack([replicate.influence_QS.float().cpu().numpy() for replicate in read])
     return influence, read[0].measurement_Q.double().cpu().numpy()
 
 
 def read_out_costs(
-    settings: TaskSettings | Task,
+    task: FlatTask,
     memory_gib: float,
     thetas: Sequence[NDArray],
     queries: QueryRows,
@@ -103,15 +102,15 @@ def read_out_costs(
     device: torch.device,
 ) -> dict[str, float]:
     """Cost of some methods for the job's units in one replicate, in forward passes."""
-    [theta_P, *_], scope, [response_Sp, *_] = _loaded(settings, thetas[:1], job, device)
+    [theta_P, *_], scope, [response_Sp, *_] = _loaded(task, thetas[:1], job, device)
     return costs(names, PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
 
 
 def _loaded(
-    settings: TaskSettings | Task, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
+    task: FlatTask, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
 ) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor]]:
     parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
-    scope, responses = Scope(build_task(settings), job.scope), []
+    scope, responses = Scope(task, job.scope), []
     for replicate in range(len(thetas)):
         failed_p = torch.full((scope.size,), torch.nan, device=device)
         files = [by_replicate[replicate] for _, by_replicate in job.units]
@@ -120,7 +119,7 @@ def _loaded(
 
 
 def sum_features(
-    settings: TaskSettings,
+    task: FlatTask,
     theta: NDArray,
     queries: QueryTable,
     group_Q: NDArray[np.int64],
@@ -132,7 +131,7 @@ def sum_features(
     table, chosen = queries.take(job.chosen), list(job.chosen)
     theta_P = torch.from_numpy(np.array(theta)).to(device)
     uses_Q = table.weights / table.inclusion
-    return feature_sums(build_task(settings), theta_P, QueryRows.of(table), uses_Q, group_Q[chosen], groups)
+    return feature_sums(task, theta_P, QueryRows.of(table), uses_Q, group_Q[chosen], groups)
 
 
 def patch_chunk(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from tribute.config import TaskSettings, TrainingSettings
 from tribute.corpus import QueryTable, load_source
 from tribute.readout import FeatureSums, QueryRows
 from tribute.simulation import Design
+from tribute.tasks import FlatTask, Frozen, build_task
 from tribute.training import Recipe, TrainingSet
 from tribute_storage import Lake, StagedFile
 
@@ -78,10 +80,14 @@ class Meters:
 
 @dataclass(frozen=True)
 class ShardSettings:
-    """The corpus snapshot, the model, its training, the lake, and the memory of a read-out, GiB."""
+    """The corpus snapshot, the model, its training, the lake, and the memory of a read-out, GiB.
+
+    `frozen` holds the model's frozen parameters and buffers, so that all workers have those of the driver.
+    """
 
     snapshot: Path
     task: TaskSettings
+    frozen: Frozen
     training: TrainingSettings
     lake_root: str
     memory_gib: float
@@ -146,15 +152,15 @@ class SourceShard:
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Influence of a chunk of units on all queries, and the model's measurements."""
         with self._timed("read_out"):
-            task, memory_gib = self._settings.task, self._settings.memory_gib
-            return read_out_chunk(task, memory_gib, thetas, queries, job, self._device)
+            memory_gib = self._settings.memory_gib
+            return read_out_chunk(self._task, memory_gib, thetas, queries, job, self._device)
 
     def costs(
         self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob, names: tuple[str, ...]
     ) -> dict[str, float]:
         """Cost of some read-out methods on this machine, in forward passes."""
-        task, memory_gib = self._settings.task, self._settings.memory_gib
-        return read_out_costs(task, memory_gib, thetas, queries, job, names, self._device)
+        memory_gib = self._settings.memory_gib
+        return read_out_costs(self._task, memory_gib, thetas, queries, job, names, self._device)
 
     def patch(
         self, data: TrainingSet, arrays: list[NDArray], queries: QueryRows, job: PatchJob
@@ -168,7 +174,7 @@ class SourceShard:
     ) -> FeatureSums:
         """Features of some queries, summed by group, and their measurements."""
         with self._timed("features"):
-            return sum_features(self._settings.task, theta, queries, group_Q, groups, job, self._device)
+            return sum_features(self._task, theta, queries, group_Q, groups, job, self._device)
 
     def write(
         self, queries: QueryRows, design: Design, influence: NDArray, names: tuple[str, ...], job: WriteJob
@@ -178,7 +184,12 @@ class SourceShard:
             return write_chunk(Lake(self._settings.lake_root), queries, design, influence, names, job)
 
     def _recipe(self, data: TrainingSet, seed: int, recording: Path | None) -> Recipe:
-        return Recipe(self._settings.task, self._settings.training, data, seed, self._device, recording)
+        settings = self._settings
+        return Recipe(settings.task, settings.training, data, seed, self._device, recording, settings.frozen)
+
+    @cached_property
+    def _task(self) -> FlatTask:
+        return build_task(self._settings.task).with_frozen(self._settings.frozen)
 
     @contextmanager
     def _timed(self, job: str) -> Iterator[None]:

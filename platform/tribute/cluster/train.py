@@ -11,10 +11,18 @@ import numpy as np
 import torch
 
 from tribute.cluster.plan import Job
+from tribute.errors import SimulationError
+from tribute.tasks import FlatTask
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
 
 LOSS_EXAMPLES = 2048
 """Training examples behind the reported final loss, at most."""
+COMPARED_EXAMPLES = 256
+"""Training examples on which the losses before and after the training are compared, at most."""
+LEAST_GAIN = 1e-4
+"""Smallest fall of the mean loss, as a part of its first value, that counts as learning."""
+WORSE_CHECKPOINT = 0.1
+"""By what part of the loss of a fresh model that of a checkpoint may exceed it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class TrainJob(Job):
 
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     """Train (or adopt) and record one replicate; its row of `trajectories`."""
+    Trajectory(job.folder).keep_frozen(recipe.task.frozen)
     steps = recipe.steps
     if recipe.training.checkpoint is not None:
         trajectory, steps = Trajectory(job.folder), 0
@@ -42,23 +51,53 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     else:
         trajectory = record(recipe, job.folder)
     theta_P = trajectory.load(steps, recipe.device).theta
+    _require_learning(recipe, trajectory.load(0, recipe.device).theta, theta_P)
     return {
         "replicate": job.replicate,
         "seed": job.seed,
         "steps": steps,
         "parameters": recipe.task.size,
-        "final_loss_nats": _mean_loss(recipe, theta_P),
+        "final_loss_nats": _mean_loss(recipe, recipe.task, theta_P, LOSS_EXAMPLES),
         "artifact_uri": str(trajectory.path(steps)),
         "artifact_sha256": trajectory.sha256(steps),
     }
 
 
-def _mean_loss(recipe: Recipe, theta_P: torch.Tensor) -> float:
-    """Mean training loss over at most `LOSS_EXAMPLES` examples, evenly spaced over the training set."""
-    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, LOSS_EXAMPLES, dtype=np.int64))
+def _require_learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tensor) -> None:
+    """Stop if the training did not lower the loss: no source can have helped such a model.
+
+    Raises:
+        SimulationError: it diverged, or learned nothing; or a checkpoint is worse than a fresh model.
+    """
+    adopted = recipe.training.checkpoint
+    first_P = recipe.initial().theta if adopted else first_P
+    before, after = (
+        _mean_loss(recipe, recipe.task.evaluated, theta_P, COMPARED_EXAMPLES) for theta_P in (first_P, last_P)
+    )
+    where = f"the mean loss of training examples is {after:.4g} nats"
+    if adopted and not after <= before + WORSE_CHECKPOINT * abs(before):
+        raise SimulationError(
+            f"training.checkpoint {adopted} does not know the corpus: {where}, that of a fresh model "
+            f"{before:.4g}. Check that it was stored after training, by this task, on examples prepared alike"
+        )
+    if not adopted and not after <= before:
+        raise SimulationError(
+            f"The training under seed {recipe.seed} diverged: {where}, {before:.4g} before the first step. Lower "
+            "training.learning_rate, or set training.clip_norm"
+        )
+    if not adopted and before - after < LEAST_GAIN * abs(before):
+        raise SimulationError(
+            f"The training under seed {recipe.seed} learned nothing: {where}, {before:.4g} before the first step. "
+            "Raise training.learning_rate or training.epochs, and check that inputs tell something about targets"
+        )
+
+
+def _mean_loss(recipe: Recipe, task: FlatTask, theta_P: torch.Tensor, examples: int) -> float:
+    """Mean training loss over at most so many examples, evenly spaced over the training set."""
+    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, examples, dtype=np.int64))
     losses = []
     with torch.no_grad():
         for part in np.array_split(chosen, -(-len(chosen) // 256)):
             batch, _ = recipe.data.batch(part, recipe.device)
-            losses.append(recipe.task.losses(theta_P, batch).double())
+            losses.append(task.losses(theta_P, batch).double())
     return float(torch.cat(losses).mean())

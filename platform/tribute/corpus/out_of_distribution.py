@@ -55,13 +55,18 @@ class OutOfDistributionDetector:
 
     @classmethod
     def of(cls, train: Columns, held_out: Columns) -> "OutOfDistributionDetector":
-        """Build from training and held-out rows; if those are few, every tenth training row is held out."""
+        """Build from training and held-out rows; if those are few, every tenth training row is held out.
+
+        Of fewer than ten training rows none is. With nothing to compare, no query is out of distribution.
+        """
         if not ({"tokens", "features"} & set(train)):
             return cls((0.0,), None)
         if len(next(iter(held_out.values()))) < MIN_HELD_OUT_ROWS:
             left_out = np.arange(len(next(iter(train.values())))) % 10 == 9
             held_out = {name: values[left_out] for name, values in train.items()}
             train = {name: values[~left_out] for name, values in train.items()}
+        if not len(next(iter(held_out.values()))):
+            return cls((0.0,), None)
         known = cls((), _seen_grams(train["tokens"])) if "tokens" in train else _vectors(train["features"])
         return cls(_thresholds(known.similarity(held_out)), known.seen, known.centre)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import IdxQueriesSettings
+from tribute.corpus.numbers import numbers, single
 from tribute.corpus.readers.array_files import read_idx_pair
 from tribute.corpus.sources import Columns, encode_text
 from tribute.errors import CorpusError
@@ -32,6 +33,22 @@ class Accounting(NamedTuple):
 
 
 NO_ACCOUNTING = Accounting()
+MIN_WEIGHT, MAX_USES = 1e-4, 1e12
+"""Smallest weight above 0, and largest weight over inclusion probability: sums of influence are exact decimals."""
+
+
+def check_uses(weight: float, inclusion: float = 1.0) -> None:
+    """Check that sums over queries can hold the weight of one.
+
+    Raises:
+        ValueError: it is too small or too large.
+    """
+    if weight and not (weight >= MIN_WEIGHT and weight / inclusion <= MAX_USES):
+        raise ValueError(
+            f"its weight is {weight:g} at inclusion probability {inclusion:g}. Sums hold weights from "
+            f"{MIN_WEIGHT:g}, and at most {MAX_USES:g} uses a query. Multiply all weights of the "
+            "period by one factor: shares stay"
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,7 @@ def feature_matrix(
         CorpusError: they have different lengths, or are not finite.
     """
     try:
-        values = np.array(features, dtype=np.float32)
+        values = single(numbers(features), "Column 'features' of the queries")
     except (TypeError, ValueError):
         values = np.zeros(0, dtype=np.float32)
     if not query_ids and not len(values):
@@ -194,6 +211,13 @@ def _table(
         raise CorpusError(
             f"Query id {excerpt(repeated[0])} occurs more than once. Give each use of the model an id of its own"
         )
+    for name, weight, inclusion in zip(
+        query_ids, accounting.weights or [1.0] * total, accounting.inclusion or [1.0] * total, strict=True
+    ):
+        try:
+            check_uses(weight, inclusion)
+        except ValueError as error:
+            raise CorpusError(f"Query {name!r} cannot be counted: {error}") from None
     return QueryTable(
         tuple(query_ids),
         rows,

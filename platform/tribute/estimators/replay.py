@@ -80,6 +80,7 @@ def batch_gradients(trained: Trained, step: int, theta_P: Tensor, groups: Groups
     micro_batches = micro_batches_of(trained, step) if len(present) else []
     for micro_batch, owner_B in zip(micro_batches, owners[: len(micro_batches)], strict=True):
         weight_gB = torch.from_numpy(owner_B == present[:, None]).to(theta_P) / (len(owner_B) * len(owners))
+        weight_gB *= micro_batch.weights
         gradient_gP += _weighted_gradients(trained, theta_P, micro_batch, weight_gB)
     return GroupGradients(torch.from_numpy(present).to(trained.device), gradient_gP)
 

@@ -13,8 +13,8 @@ from tribute.config import Project
 from tribute.estimators import Gathered, Trained
 from tribute.readout import QueryRows, ReadOut, candidates, read_out
 from tribute.simulation import Replicate, Simulated, check_file
-from tribute.tasks import Scope, build_task
-from tribute.training import Recipe, snapshot_training_set
+from tribute.tasks import Scope
+from tribute.training import Recipe, build_model, snapshot_training_set
 
 
 class InfluenceReader(Protocol):
@@ -35,7 +35,7 @@ class ResponseReader:
         responses: Sequence[Simulated],
         device: torch.device,
     ) -> None:
-        self._scope = Scope(build_task(project.task), project.simulation.scope)
+        self._scope = Scope(build_model(project.task, project.training), project.simulation.scope)
         self._memory_gib = project.readout.memory_gib
         self._thetas = [replicate.final().to(device) for replicate in replicates]
         failed_P = torch.full((self._scope.size,), torch.nan, device=device)

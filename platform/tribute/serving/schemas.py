@@ -15,7 +15,8 @@ from pydantic import (
     StringConstraints,
 )
 
-from tribute.corpus.readers.usage import LARGEST_WEIGHT, SMALLEST_WEIGHT
+from tribute.corpus.queries import MIN_WEIGHT
+from tribute.corpus.readers.usage import LARGEST_WEIGHT
 from tribute.files import read_moment
 from tribute.ids import LONGEST_ID, checked_id
 
@@ -29,8 +30,8 @@ def _moment(value: object) -> object:
 
 
 def _weight(value: float) -> float:
-    if value and not SMALLEST_WEIGHT <= value <= LARGEST_WEIGHT:
-        raise ValueError(f"expected 0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+    if value and not MIN_WEIGHT <= value <= LARGEST_WEIGHT:
+        raise ValueError(f"expected 0, or a number from {MIN_WEIGHT:g} to {LARGEST_WEIGHT:g}")
     return value
 
 

@@ -7,6 +7,7 @@ Legend: U units, C coalitions, S sources, Q queries, J jackknife samples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class Design:
     """Units and their allocation to sources, [U, S].
 
     `jackknife_JUS` holds the allocations that leave out one of `JACKKNIFE_GROUPS` groups of coalition pairs. It is
-    empty if the units are not a sample.
+    empty if the units are not a sample: for leave-one-out, and if every coalition is there.
     """
 
     units: tuple[Unit, ...]
@@ -76,11 +77,20 @@ def design_of(
     pairs = np.arange(first, len(units)).reshape(-1, 2)
     alive_U = ~np.array(failed or [False] * len(units))
     alive_U[pairs[~alive_U[pairs].all(1)]] = False
+    if alive_U.all() and _complete(removed[first:]):
+        return Design(tuple(units), allocate(removed, alive_U), np.zeros((0, *removed.shape)))
     chosen = [alive_U.copy() for _ in range(max(1, min(len(pairs), JACKKNIFE_GROUPS)))]
     for row_U, left_out in zip(chosen, np.array_split(pairs, len(chosen)), strict=True):
         row_U[left_out] = False
     jackknife = np.stack([allocate(removed, row_U) for row_U in chosen])
     return Design(tuple(units), allocate(removed, alive_U), jackknife)
+
+
+def _complete(removed_CS: NDArray[np.bool_]) -> bool:
+    """Whether every coalition is there once, apart from the empty and the whole one."""
+    count, sources = removed_CS.shape
+    inner_CS = removed_CS[removed_CS.any(1) & ~removed_CS.all(1)]
+    return count <= 2**sources and len(inner_CS) == len(np.unique(inner_CS, axis=0)) == 2**sources - 2
 
 
 def banzhaf_allocation(removed_CS: NDArray[np.bool_], chosen_C: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -101,7 +111,8 @@ def shapley_allocation(removed_CS: NDArray[np.bool_], chosen_C: NDArray[np.bool_
     """Least squares over the coalitions, as weights of D, [C, S].
 
     phi = A^-1 (b - 1 (1' A^-1 b - D_none) / (1' A^-1 1)) with A = mean z z' and b = mean z (D_none - D_c), so that
-    the values sum to D_none = v(everything) - v(nothing).
+    the values sum to D_none = v(everything) - v(nothing). If every coalition is there once, the means weigh a
+    coalition of size k by the kernel (S - 1) / (C(S, k) k (S - k)), and phi is exact.
 
     Args:
         removed_CS: the sources that each coalition lacks; the first row must lack all of them.
@@ -114,16 +125,24 @@ def shapley_allocation(removed_CS: NDArray[np.bool_], chosen_C: NDArray[np.bool_
     if removed_CS.shape[1] == 1:
         return np.eye(len(removed_CS), 1)
     z_CS = (~removed_CS[drawn]).astype(np.float64)
-    count, sources = z_CS.shape
+    sources = z_CS.shape[1]
+    chance_C = _kernel(z_CS) if _complete(removed_CS[drawn]) else np.full(len(z_CS), 1 / len(z_CS))
     of_b_SC = np.zeros((sources, len(removed_CS)))
-    of_b_SC[:, drawn] = -z_CS.T / count
-    of_b_SC[:, 0] = z_CS.mean(0)
-    inverse = np.linalg.pinv(z_CS.T @ z_CS / count)
+    of_b_SC[:, drawn] = -z_CS.T * chance_C
+    of_b_SC[:, 0] = chance_C @ z_CS
+    inverse = np.linalg.pinv(z_CS.T * chance_C @ z_CS)
     solved, ones = inverse @ of_b_SC, inverse.sum(1)
     excess = solved.sum(0)
     excess[0] -= 1
     allocation: NDArray[np.float64] = (solved - np.outer(ones / ones.sum(), excess)).T
     return allocation
+
+
+def _kernel(z_CS: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shapley kernel of each coalition, [C], with sum 1."""
+    sources, size_C = z_CS.shape[1], z_CS.sum(1).astype(int)
+    weight_C = np.array([1 / (comb(sources, k) * k * (sources - k)) for k in size_C.tolist()])
+    return weight_C / weight_C.sum()
 
 
 ALLOCATIONS = {"banzhaf": banzhaf_allocation, "shapley": shapley_allocation}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tribute.config import SimulationSettings
 from tribute.training import BatchOrder, MicroBatch, Order, Recipe, State, UpdateRule
+from tribute.training.optimizers import at_the_end
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Te
     rate = settings.learning_rate or float(recipe.schedule.rates[-1])
     training = recipe.training
     order = BatchOrder(len(recipe.data), training.batch_size, recipe.seed, training.accumulation)
-    rule = UpdateRule(recipe.rule.optimizer, recipe.rule.clip_norm, settings.damping, checkpoint_P)
+    rule = UpdateRule(at_the_end(recipe.rule.optimizer), recipe.rule.clip_norm, settings.damping, checkpoint_P)
     rates = np.full(settings.steps, rate)
     damping = _damping(recipe, settings.damping, rate * settings.steps)
     return ReplaySchedule(recipe, rates, order, rule, range(settings.steps), settings.weight, damping)

@@ -40,7 +40,12 @@ def leave_one_out_units(source_ids: Sequence[str]) -> list[Unit]:
 
 
 def banzhaf_units(sources: int, coalitions: int, seed: int) -> list[Unit]:
-    """Coalitions in complementary pairs; each holds every source with probability 1/2."""
+    """Coalitions in complementary pairs; each holds every source with probability 1/2.
+
+    If there are no more than `coalitions` of them, each occurs once, whatever the seed.
+    """
+    if 2**sources <= coalitions:
+        return _units(_every_pair(sources))
     rng = np.random.default_rng(seed)
     return _units(rng.random((coalitions // 2, sources)) < 0.5)
 
@@ -48,7 +53,8 @@ def banzhaf_units(sources: int, coalitions: int, seed: int) -> list[Unit]:
 def shapley_units(sources: int, coalitions: int, seed: int, per_source: int = 10) -> list[Unit]:
     """Coalitions of the Shapley kernel in complementary pairs: P(size k) is proportional to 1 / (k (S - k)).
 
-    The first unit removes everything.
+    The first unit removes everything. If there are no more than `coalitions` of them, each occurs once, whatever
+    the seed.
 
     Args:
         per_source: coalitions needed for each source. In games of diminishing returns (8 to 40 sources, 2% and
@@ -66,11 +72,18 @@ def shapley_units(sources: int, coalitions: int, seed: int, per_source: int = 10
     everything = Unit(ALL_SOURCES, tuple(range(sources)))
     if sources == 1:
         return [everything]
+    if 2**sources <= coalitions:
+        return [everything, *_units(_every_pair(sources)[1:])]
     sizes = np.arange(1, sources)
     chance = 1 / (sizes * (sources - sizes))
     drawn = rng.choice(sizes, size=coalitions // 2, p=chance / chance.sum())
     ranks = np.argsort(np.argsort(rng.random((len(drawn), sources)), axis=1), axis=1)
     return [everything, *_units(ranks < drawn[:, None])]
+
+
+def _every_pair(sources: int) -> NDArray[np.bool_]:
+    """One coalition of every complementary pair, that without source 0, [2^(S-1), S]; the empty one first."""
+    return (np.arange(2 ** (sources - 1))[:, None] >> np.arange(sources)[::-1] & 1).astype(bool)
 
 
 def _units(kept_CS: NDArray[np.bool_]) -> list[Unit]:

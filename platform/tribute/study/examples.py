@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.corpus import Accounting, QueryTable, column_queries
+from tribute.corpus.numbers import kept
 from tribute.errors import CorpusError
 from tribute.ids import ascii_excerpt, checked_id, look_alikes
 from tribute.training import TrainingSet
@@ -51,13 +52,26 @@ def training_set(by_source: Mapping[str, Any]) -> TrainingSet:
                 f"{sorted(columns)}. Give column {name!r} to both or to neither"
             )
         for name, values in columns.items():
-            expected = found[first][name].shape[1:]
-            if values.shape[1:] != expected:
-                raise CorpusError(
-                    f"Column {name!r} has examples of shape {values.shape[1:]} in source {source_id!r} and "
-                    f"{expected} in {first!r}. Give all sources examples of one shape"
-                )
+            _alike(name, values, found[first][name], (f"source {source_id!r}", f"source {first!r}"))
     return TrainingSet.assemble(found)
+
+
+def _alike(name: str, values: NDArray, others: NDArray, where: tuple[str, str]) -> None:
+    """Check that two columns have rows of one shape, and both integers or both floats.
+
+    Raises:
+        CorpusError: they do not; numbers of both kinds in one array would change the larger integers.
+    """
+    if values.shape[1:] != others.shape[1:]:
+        raise CorpusError(
+            f"Column {name!r} has rows of shape {values.shape[1:]} in {where[0]} and {others.shape[1:]} in "
+            f"{where[1]}. Prepare both alike"
+        )
+    if (values.dtype.kind == "f") != (others.dtype.kind == "f"):
+        raise CorpusError(
+            f"Column {name!r} is {values.dtype} in {where[0]} and {others.dtype} in {where[1]}. Give both "
+            "integers or both floats"
+        )
 
 
 def token_counts(data: TrainingSet, tokens: Mapping[str, int] | None) -> tuple[int, ...]:
@@ -97,12 +111,9 @@ def query_table(
         return queries
     columns = _columns("queries", queries)
     count = len(next(iter(columns.values())))
-    for name, values in columns.items():
-        if name in data.columns and values.shape[1:] != data.columns[name].shape[1:]:
-            raise CorpusError(
-                f"Column {name!r} has queries of shape {values.shape[1:]}, but examples of shape "
-                f"{data.columns[name].shape[1:]}. Prepare queries and examples alike"
-            )
+    for name in columns.keys() & data.columns.keys():
+        _alike(name, columns[name], data.columns[name], ("the queries", "the examples"))
+        columns[name] = columns[name].astype(np.result_type(columns[name], data.columns[name]), copy=False)
     for name, given in (("ids", ids), ("weights", weights)):
         if given is not None and len(given) != count:
             raise CorpusError(f"{name} has {len(given)} entries for {count} queries. Give one per query")
@@ -158,11 +169,8 @@ def _array(where: str, name: str, values: Any) -> NDArray:
             f"Column {name!r} of {where} is no array of numbers with one shape per row. Convert it, and pad rows "
             "of different lengths"
         )
-    if found.dtype.kind == "f":
-        found = found.astype(np.float32)
-        bad = np.unique(np.argwhere(~np.isfinite(found))[:, 0])
-        if len(bad):
-            raise CorpusError(
-                f"Column {name!r} of {where} holds NaN or infinity in row {bad[0]}. Repair or drop it"
-            )
+    found = kept(found, f"Column {name!r} of {where}")
+    bad = np.unique(np.argwhere(~np.isfinite(found))[:, 0])
+    if len(bad):
+        raise CorpusError(f"Column {name!r} of {where} holds NaN or infinity in row {bad[0]}. Repair or drop it")
     return np.ascontiguousarray(found)

@@ -23,6 +23,7 @@ def study_id(recipe: Recipe) -> str:
         [source_id, int(count)] for source_id, count in zip(data.source_ids, data.counts.tolist(), strict=True)
     ]
     model = [list(task.shapes), task.size, _sha256(task.initial(0).numpy().tobytes())]
+    model += [task.frozen_sha256] if task.frozen_sha256 else []
     training = recipe.training.model_copy(
         update={"replicates": 1, "seed": 0, "recordings": (), "checkpoint": None}
     )

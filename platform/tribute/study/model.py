@@ -6,9 +6,10 @@ Legend: N examples of a source.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any, Literal, Self
 from weakref import finalize
 
 import safetensors.torch
@@ -110,7 +111,7 @@ class StudiedModel:
     @training.setter
     def training(self, settings: TrainingSettings) -> None:
         recipe = Recipe(self.task, settings, self.data, settings.seed, self._device)
-        self.runs = Runs(recipe, self.folder / study_id(recipe), self._workers)
+        self.runs = Runs(replace(recipe, frozen=recipe.task.frozen), self.folder / study_id(recipe), self._workers)
 
     @property
     def source_ids(self) -> tuple[str, ...]:
@@ -156,7 +157,12 @@ class StudiedModel:
 
     @contextmanager
     def record(
-        self, model: nn.Module, optimizer: Optimizer, clip_norm: float | None = None, every: int = 100
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        clip_norm: float | None = None,
+        every: int = 100,
+        average: Literal["parts", "examples"] | None = None,
     ) -> Iterator[Recorder]:
         """Record a training loop of your own as the next replicate, then check that it can be replayed.
 
@@ -164,16 +170,15 @@ class StudiedModel:
         examples in `study.data`. The mean of `training_loss` over them must be what the loop minimises.
 
         Args:
-            clip_norm: what the loop passes to `clip_grad_norm_`, if it does.
-            every: steps between checkpoints.
+            clip_norm, every, average: see `Recorder`.
 
         Raises:
-            ConfigError: the optimizer, or its settings, cannot be replayed.
+            ConfigError: the loop cannot be replayed, or minimises another loss; names the cause at its first step.
             SimulationError: the replay drifts from the recorded training; names the first such step.
         """
         before = self.training.recordings
         folder = self.folder / f"recording-{len(before)}"
-        recorder = Recorder(folder, model, optimizer, clip_norm, every)
+        recorder = Recorder(folder, model, optimizer, clip_norm, every, average, task=self.task, data=self.data)
         yield recorder
         recorder.close()
         recorded = read_recording(folder).settings
@@ -202,13 +207,17 @@ def _kept_checkpoint(checkpoint: str | Path | nn.Module | Mapping[str, Tensor], 
     """The safetensors file of a module's parameters; written to `folder` unless it is a file already.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or something named is no tensor.
     """
     if isinstance(checkpoint, str | Path):
         if not Path(checkpoint).is_file():
             raise ConfigError(f"Checkpoint {checkpoint} does not exist. Give a module, or a safetensors file")
         return Path(checkpoint)
-    named = dict(checkpoint.state_dict()) if isinstance(checkpoint, nn.Module) else checkpoint
+    named = dict(checkpoint.named_buffers()) if isinstance(checkpoint, nn.Module) else {}
+    named |= checkpoint.state_dict() if isinstance(checkpoint, nn.Module) else checkpoint
+    other = [name for name, value in named.items() if not isinstance(value, Tensor)]
+    if other:
+        raise ConfigError(f"The checkpoint holds {', '.join(other[:5])}, no tensors. Give named tensors only")
     content = safetensors.torch.save(
         {name: value.detach().cpu().clone().contiguous() for name, value in named.items()}
     )

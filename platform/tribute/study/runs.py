@@ -216,4 +216,4 @@ def _read_out(
     recipe: Recipe, memory_gib: float, thetas: Sequence[Tensor], rows: QueryRows, job: ReadOutJob
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     arrays = [theta.numpy() for theta in thetas]
-    return read_out_chunk(recipe.task_settings, memory_gib, arrays, rows, job, recipe.device)
+    return read_out_chunk(recipe.task, memory_gib, arrays, rows, job, recipe.device)

@@ -3,6 +3,7 @@
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.flat import BUILT_IN, FlatTask, Losses, build_task, kept_bytes
+from tribute.tasks.frozen import FROZEN_SEED, Frozen, frozen_state, plain_tensors, under_seed
 from tribute.tasks.hidden import ForwardPass, forward_pass, loss_pass
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Task
@@ -10,11 +11,13 @@ from tribute.tasks.transforms import batched, forward_mode
 
 __all__ = [
     "BUILT_IN",
+    "FROZEN_SEED",
     "Batch",
     "ByteLm",
     "Classifier",
     "FlatTask",
     "ForwardPass",
+    "Frozen",
     "Losses",
     "Model",
     "Scope",
@@ -24,6 +27,9 @@ __all__ = [
     "build_task",
     "forward_mode",
     "forward_pass",
+    "frozen_state",
     "kept_bytes",
     "loss_pass",
+    "plain_tensors",
+    "under_seed",
 ]

@@ -20,12 +20,12 @@ from tribute.config import TaskSettings
 from tribute.errors import ConfigError
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
+from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
 from tribute.tasks.module import prepared
 from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Task
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
-CPU = torch.device("cpu")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -45,17 +45,18 @@ class Losses(Protocol):
         ...
 
 
-class FlatTask:
+class FlatTask(PartlyFrozen):
     """Losses and measurements of a task at theta, [P]: the concatenation of its trainable parameters.
 
-    A parameter without `requires_grad` keeps the value that `Task.build` gives it. With bfloat16, forward and
-    backward passes are rounded; parameters, losses and measurements stay float32. Theta has the widest dtype of
-    the parameters, at least float32; the model sees each parameter in its own.
+    Parameters without `requires_grad`, and buffers, are `frozen`: by default as `Task.build` gives them under a
+    fixed seed. With bfloat16, forward and backward passes are rounded; parameters, losses and measurements stay
+    float32. Theta has the widest dtype of the parameters, at least float32; the model sees each in its own.
     """
 
     def __init__(self, task: Task, precision: str = "float32") -> None:
         self.task, self._precision, self._output = task, PRECISIONS[precision], Output()
-        self._module = prepared(task.build())
+        with under_seed(FROZEN_SEED):
+            self._module = prepared(task.build())
         self.measured = copy.deepcopy(self._module).eval()
         trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
@@ -63,13 +64,11 @@ class FlatTask:
         self.dtype = reduce(torch.promote_types, dtypes.values(), torch.float32)
         self._narrow = {name: dtype for name, dtype in dtypes.items() if dtype != self.dtype}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
-        held = [*self._module.named_parameters(), *self._module.named_buffers()]
-        self._held = {CPU: {name: value.detach() for name, value in held if name not in trainable}}
+        self._held = {CPU: frozen_state(self._module)}
 
     def initial(self, seed: int) -> Tensor:
         """Initial parameters under a seed, [P]; torch's global generator is restored."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with under_seed(seed):
             module = prepared(self.task.build())
         return self.flatten(dict(module.named_parameters()))
 
@@ -185,13 +184,6 @@ class FlatTask:
             return tree_map(lambda value: _rounded(value, torch.float32), functional_call(module, rounded, *given))
 
         return model
-
-    def held_on(self, device: torch.device) -> dict[str, Tensor]:
-        """Frozen parameters and buffers, copied to a device once."""
-        if device not in self._held:
-            with torch._C._DisableFuncTorch():  # or copies made inside a grad or jvp would stay wrapped in it
-                self._held[device] = {name: value.to(device) for name, value in self._held[CPU].items()}
-        return self._held[device]
 
 
 def _outputs_inside(task: Task, model: Model, batch: Batch) -> Any:

@@ -5,6 +5,7 @@ from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
 from tribute.training.schedules import BatchOrder, Order, horizon_start
 from tribute.training.step import MicroBatch, State, UpdateRule, advance, advance_tangents, gradient
+from tribute.training.stored_model import build_model
 from tribute.training.training_set import TrainingSet, snapshot_training_set, training_set
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
 
@@ -23,6 +24,7 @@ __all__ = [
     "adopt",
     "advance",
     "advance_tangents",
+    "build_model",
     "checkpoint_steps",
     "gradient",
     "horizon_start",

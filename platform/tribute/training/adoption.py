@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from tribute.errors import ConfigError, SimulationError
 from tribute.training.recipe import Recipe
 from tribute.training.recording import SUMS, Recording, read_recording, trace
 from tribute.training.step import NORM_FLOOR, State
+from tribute.training.stored_model import StoredModel
 from tribute.training.trajectory import Trajectory, checkpoint_steps
 
 STEP_TOLERANCE = 1e-2
@@ -24,6 +24,8 @@ STRETCH_TOLERANCE = 5e-2
 """Largest deviation between two recorded states, relative to the distance between them."""
 GROWTH = 0.5
 """Largest relative growth of an earlier deviation in one step: unstable trainings amplify rounding."""
+SAME_DIRECTION = 2e-2
+"""Largest relative difference of a step from a multiple of another, if both have one direction."""
 ROUNDING = 1e-6
 """Deviations below this fraction of the norm of the parameters count as rounding."""
 
@@ -31,17 +33,25 @@ ROUNDING = 1e-6
 class Drift(SimulationError):
     """The replay of a recorded training deviates from it at this step."""
 
-    def __init__(self, folder: Path, step: int, drift: float) -> None:
-        super().__init__(folder, step, drift)
+    def __init__(self, folder: Path, step: int, drift: float, factor: float | None = None) -> None:
+        super().__init__(folder, step, drift, factor)
         self.step = step
 
     def __str__(self) -> str:
-        folder, step, drift = self.args
-        return (
+        folder, step, drift, factor = self.args
+        told = (
             f"The replay of {folder} drifts from the recording, first at step {step}, by {drift:.1e} of the "
-            "distance that the parameters travelled. Check what the recording does not hold: dropout, another "
-            "loss, clipping, modified examples. If rounding grows, use float32 without TF32, a lower learning "
-            "rate, a larger eps, or Recorder(every=...) below 100"
+            "distance that the parameters travelled. "
+        )
+        if factor is not None:
+            return told + (
+                f"The recorded step is {factor:.3g} times as long in the same direction: let the loss be a mean "
+                "over the examples of a micro-batch, divided by the number of micro-batches"
+            )
+        return told + (
+            "Check what the recording does not hold: another loss, modified examples, mixed precision. With "
+            "Recorder(task=..., data=...) the first step is compared with the task's loss. If rounding grows, use "
+            "float32 without TF32, a lower learning rate, a larger eps, or Recorder(every=...) below 100"
         )
 
 
@@ -108,8 +118,17 @@ class _Watch:
         travelled = _distance(theta_P, self._theta)
         allowed = STEP_TOLERANCE * travelled + GROWTH * before + ROUNDING * float(theta_P.norm())
         if not added <= allowed:
-            raise Drift(self._recording.folder, step - 1, added / max(travelled, NORM_FLOOR))
+            drift, factor = added / max(travelled, NORM_FLOOR), self._factor(step, theta_P)
+            raise Drift(self._recording.folder, step - 1, drift, factor)
         self._theta, self._apart = theta_P, apart
+
+    def _factor(self, step: int, theta_P: Tensor) -> float | None:
+        """By what the recorded step is a multiple of the replayed one; None if its direction is another."""
+        before = np.array(trace(self._theta)) if step == 1 else self._recording.traces[step - 2]
+        theirs, ours = self._recording.traces[step - 1] - before, np.array(trace(theta_P)) - trace(self._theta)
+        factor = float(theirs @ ours) / max(float(ours @ ours), NORM_FLOOR)
+        straight = np.linalg.norm(theirs - factor * ours) <= SAME_DIRECTION * np.linalg.norm(theirs)
+        return factor if straight and factor > 0 else None
 
 
 def _distance(one_P: Tensor, other_P: Tensor) -> float:
@@ -131,11 +150,7 @@ def load_checkpoint(recipe: Recipe, path: Path) -> State:
         path: safetensors file of the module's `state_dict`.
 
     Raises:
-        ConfigError: the file cannot be read, or its parameters do not match the task.
+        ConfigError: the file cannot be read, or does not hold exactly the task's model; names what differs.
     """
-    try:
-        named = safetensors.torch.load_file(path)
-    except Exception as error:
-        raise ConfigError(f"training.checkpoint {path} cannot be read as safetensors: {error}") from None
-    theta_P = recipe.task.flatten(named).to(recipe.device, torch.get_default_dtype())
+    theta_P = StoredModel.read(path, recipe.task).theta_P.to(recipe.device)
     return State(theta_P, recipe.rule.optimizer.init(theta_P))

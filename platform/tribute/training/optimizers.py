@@ -89,6 +89,29 @@ class Adam:
         return torch.sub(theta, (first / corrected[0]) / spread, alpha=rate), (first, second)
 
 
+@dataclass(frozen=True)
+class Varying:
+    """An optimizer whose momentum, betas or weight decay change by step; later steps are like the last one."""
+
+    of_step: tuple[Optimizer, ...]
+
+    def init(self, theta: Tensor) -> Slots:
+        """Slots of the first step."""
+        return self.of_step[0].init(theta)
+
+    def update(
+        self, theta: Tensor, gradient: Tensor, slots: Slots, rate: float, step: int
+    ) -> tuple[Tensor, Slots]:
+        """As the optimizer of this step."""
+        chosen = self.of_step[min(step, len(self.of_step) - 1)]
+        return chosen.update(theta, gradient, slots, rate, step)
+
+
+def at_the_end(optimizer: Optimizer) -> Optimizer:
+    """The optimizer of the last step."""
+    return optimizer.of_step[-1] if isinstance(optimizer, Varying) else optimizer
+
+
 def build_optimizer(settings: TrainingSettings) -> Optimizer:
     """The optimizer that `training.optimizer` names."""
     if settings.optimizer == "sgd":

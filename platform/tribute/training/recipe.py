@@ -14,11 +14,12 @@ from torch import Tensor
 
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import SimulationError
-from tribute.tasks import FlatTask, Task, build_task
-from tribute.training.optimizers import build_optimizer
+from tribute.tasks import FlatTask, Frozen, Task, build_task
+from tribute.training.optimizers import Varying, build_optimizer
 from tribute.training.recording import read_recording
 from tribute.training.schedules import Order, Schedule, horizon_start, settings_schedule
 from tribute.training.step import MicroBatch, State, UpdateRule, advance
+from tribute.training.stored_model import build_model
 from tribute.training.training_set import TrainingSet
 
 CPU = torch.device("cpu")
@@ -44,7 +45,8 @@ class NonFinite(SimulationError):
 class Recipe:
     """Task, optimizer, schedule and seed over a training set; `run` replays any range of steps.
 
-    `recording` is the folder of a recorded training loop, whose batches and rates are then used.
+    `recording` is the folder of a recorded training loop, whose batches and rates are then used. `frozen` holds
+    the model's frozen parameters and buffers; by default they are read or built as the training says.
     """
 
     task_settings: TaskSettings | Task
@@ -53,16 +55,24 @@ class Recipe:
     seed: int
     device: torch.device = CPU
     recording: Path | None = None
+    frozen: Frozen | None = None
 
     @cached_property
     def task(self) -> FlatTask:
         """The model with its training loss and measurement."""
-        return build_task(self.task_settings, self.training.precision)
+        if self.frozen is None:
+            return build_model(self.task_settings, self.training, self.training.precision)
+        return build_task(self.task_settings, self.training.precision).with_frozen(self.frozen)
 
     @cached_property
     def rule(self) -> UpdateRule:
         """Clipping, then the optimizer."""
-        return UpdateRule(build_optimizer(self.training), self.training.clip_norm)
+        optimizer = build_optimizer(self.training)
+        changes = () if self.recording is None else read_recording(self.recording).changes
+        if any(changes):
+            varying = [build_optimizer(self.training.model_copy(update=change)) for change in changes]
+            optimizer = Varying(tuple(varying))
+        return UpdateRule(optimizer, self.training.clip_norm)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -86,12 +96,19 @@ class Recipe:
         return State(theta_P, self.rule.optimizer.init(theta_P))
 
     def micro_batches(self, order: Order, step: int, weights_S: Tensor) -> list[MicroBatch]:
-        """Examples of a step; each has the weight of its source, [..., S] to [..., B]."""
-        micro_batches = []
-        for index, indices_B in enumerate(order.micro_batches(step)):
+        """Examples of a step; each has the weight of its source, [..., S] to [..., B].
+
+        If a step averages over the examples of unequal micro-batches, weights are scaled by size over mean size.
+        """
+        micro_batches, parts = [], order.micro_batches(step)
+        mean = sum(map(len, parts)) / len(parts)
+        for index, indices_B in enumerate(parts):
             batch, source_B = self.data.batch(indices_B, self.device)
             [dropout] = np.random.SeedSequence([self.seed, step, index]).generate_state(1)
-            micro_batches.append(MicroBatch(batch, weights_S[..., source_B], int(dropout)))
+            weights_B = weights_S[..., source_B]
+            if order.over_examples and len(indices_B) != mean:
+                weights_B = weights_B * (len(indices_B) / mean)
+            micro_batches.append(MicroBatch(batch, weights_B, int(dropout)))
         return micro_batches
 
     def run(self, state: State, steps: range, weights_S: Tensor, on_step: OnStep | None = None) -> State:

@@ -13,14 +13,19 @@ recorder.close()
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from tribute.errors import ConfigError
-from tribute.training.recording import SETTINGS, STEPS, trace
+from tribute.tasks import FlatTask, Task, frozen_state
+from tribute.training.loop_watch import GradientWatch, ModelWatch
+from tribute.training.loss_check import check_loss
+from tribute.training.recording import FROZEN, SETTINGS, STEPS, trace
 from tribute.training.step import State
+from tribute.training.training_set import TrainingSet
 from tribute.training.trajectory import Trajectory
 from tribute_storage.atomic import write_atomically
 
@@ -32,12 +37,17 @@ class Recorder:
     """Writes a recording while a plain PyTorch loop trains; see the example of the module.
 
     The loss of a micro-batch must be a mean over examples, and the gradient of a step the mean over micro-batches.
+    Micro-batches of unequal sizes need `average`. Schedules of learning rate, momentum, betas and weight decay are
+    recorded, and so are steps that a gradient scaler skips. What cannot be replayed is refused at its first step.
 
     Args:
         folder: new folder for the recording.
         optimizer: torch.optim.SGD, Adam or AdamW over all trainable parameters, in one parameter group.
         clip_norm: the norm passed to `clip_grad_norm_`, if the loop clips.
         every: steps between checkpoints.
+        average: how a step averages micro-batches of unequal sizes: `parts`, the mean of their means, or
+            `examples`, their sum over the number of all examples.
+        task, data: with both, the gradient of the first step is compared with that of the task's training loss.
 
     Raises:
         ConfigError: the folder already holds a recording, or the optimizer cannot be replayed.
@@ -50,17 +60,33 @@ class Recorder:
         optimizer: torch.optim.Optimizer,
         clip_norm: float | None = None,
         every: int = 100,
+        average: Literal["parts", "examples"] | None = None,
+        *,
+        task: Task | None = None,
+        data: TrainingSet | None = None,
     ) -> None:
         self._parameters = [value for value in model.parameters() if value.requires_grad]
-        settings = optimizer_settings(optimizer, self._parameters) | {"clip_norm": clip_norm}
+        self._settings = optimizer_settings(optimizer, self._parameters)
         if (folder / SETTINGS).exists():
             raise ConfigError(f"{folder} already holds a recording. Choose another folder, or delete this one")
-        self._kind, self._optimizer, self._every = settings["optimizer"], optimizer, every
-        self._trajectory, self._parts, self._step = Trajectory(folder), list[list[int]](), 0
+        self._kind, self._optimizer, self._every = self._settings["optimizer"], optimizer, every
+        _require_fresh(self._kind, optimizer)
+        self._trajectory, self._step, self._average = Trajectory(folder), 0, average
         self._trajectory.save(0, self._state())
-        write_atomically(folder / SETTINGS, json.dumps(settings).encode())
+        frozen = {
+            _unwrapped(name): value.cpu().clone().contiguous() for name, value in frozen_state(model).items()
+        }
+        write_atomically(folder / FROZEN, safetensors.torch.save(frozen))
+        write_atomically(folder / SETTINGS, json.dumps(self._settings | {"clip_norm": clip_norm}).encode())
         self._file = (folder / STEPS).open("w")
-        self._hook = optimizer.register_step_post_hook(lambda *_: self._stepped())
+        self._model, self._clip_norm, self._data = ModelWatch(model, optimizer), clip_norm, data
+        self._gradients = GradientWatch(model, optimizer, clip_norm)
+        self._task = None if task is None else FlatTask(task).with_frozen(frozen)
+        self._skips = False
+        self._hooks = [
+            optimizer.register_step_pre_hook(lambda *_: self._stepping()),
+            optimizer.register_step_post_hook(lambda *_: self._stepped()),
+        ]
 
     def batch(self, indices: Iterable[int]) -> None:
         """Record the examples of the next backward pass.
@@ -77,24 +103,66 @@ class Recorder:
                 f"recorder.batch got {part}, but expects at least one index into the training set, from 0. Pass "
                 "the indices that the batch was drawn with"
             )
-        self._parts.append(part)
+        self._gradients.batch(part)
 
     def close(self) -> None:
-        """Write the last checkpoint and remove the hook."""
-        self._hook.remove()
+        """Write the last checkpoint and remove the hooks."""
+        for hook in self._hooks:
+            hook.remove()
+        self._gradients.close()
+        self._model.close()
         self._file.close()
         self._trajectory.save(self._step, self._state())
 
-    def _stepped(self) -> None:
-        if not self._parts:
+    def _stepping(self) -> None:
+        self._skips = self._gradients.skipped()
+        if self._skips:
+            return
+        self._gradients.before_step(f"The loop at step {self._step}")
+        self._model.before_step(f"The loop at step {self._step}")
+        sizes = [len(part) for part in self._gradients.parts]
+        if len(set(sizes)) > 1 and self._average is None:
             raise ConfigError(
-                "optimizer.step() was called, but no batch was recorded. Call recorder.batch(indices) first"
+                f"The loop at step {self._step} has micro-batches of {', '.join(map(str, sizes))} examples. Tell "
+                "the recorder how it averages them: average='examples' for a sum of losses over the number of all "
+                "examples, average='parts' for the mean of the micro-batches' means"
             )
-        rate = float(self._optimizer.param_groups[0]["lr"])
-        line = {"rate": rate, "parts": self._parts, "trace": trace(self._state().theta)}
+
+        if self._task is not None and self._data is not None and not self._step:
+            given = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
+            check_loss(
+                self._task,
+                self._data,
+                self._state().theta,
+                torch.cat([gradient.detach().reshape(-1) for gradient in given]),
+                self._gradients.parts,
+                self._clip_norm,
+                over_examples=self._average == "examples",
+            )
+
+    def _stepped(self) -> None:
+        if not self._skips:
+            self._write()
+        self._gradients.after_step()
+        self._model.after_step()
+
+    def _write(self) -> None:
+        settings = optimizer_settings(self._optimizer, self._parameters)
+        if settings["optimizer"] != self._kind:
+            raise ConfigError(
+                f"The optimizer became {settings['optimizer']}, but began as {self._kind}. Record anew"
+            )
+        line: dict[str, Any] = {
+            "rate": float(self._optimizer.param_groups[0]["lr"]),
+            "parts": self._gradients.parts,
+        }
+        line["trace"] = trace(self._state().theta)
+        changes = {name: value for name, value in settings.items() if value != self._settings[name]}
+        line |= {"changes": changes} if changes else {}
+        line |= {"over_examples": True} if self._average == "examples" else {}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        self._parts, self._step = [], self._step + 1
+        self._step += 1
         if self._step % self._every == 0:
             self._trajectory.save(self._step, self._state())
 
@@ -109,6 +177,27 @@ class Recorder:
     def _slot(self, parameter: Tensor, name: str) -> Tensor:
         kept = self._optimizer.state.get(parameter, {}).get(name)
         return torch.zeros_like(parameter) if kept is None else kept
+
+
+def _require_fresh(kind: str, optimizer: torch.optim.Optimizer) -> None:
+    """Check that Adam has taken no step.
+
+    Raises:
+        ConfigError: it has: the size of its next steps depends on their number.
+    """
+    taken = [int(state["step"]) for state in optimizer.state.values() if "step" in state]
+    if kind != "sgd" and any(taken):
+        raise ConfigError(
+            f"The optimizer has taken {max(taken)} steps already, on which the size of its next ones depends. "
+            "Begin recording before the first step, or with a new optimizer"
+        )
+
+
+def _unwrapped(name: str) -> str:
+    """A parameter's name without the prefixes of `torch.compile` and `DistributedDataParallel`."""
+    while name.startswith(("module.", "_orig_mod.")):
+        name = name.split(".", 1)[1]
+    return name
 
 
 def optimizer_settings(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A recorded training loop, as written by `Recorder`: batches, rates, states, and a trace of every step.
 
 A folder holds `recording.json` (settings of the optimizer), `steps.jsonl` (for each step: the rate, the example
-indices of every micro-batch, and the trace) and `step-NNNNNNNN.safetensors` (states, as in a trajectory).
+indices of every micro-batch, the trace, and what differs from the settings), `step-NNNNNNNN.safetensors` (states,
+as in a trajectory) and `frozen.safetensors` (frozen parameters and buffers).
 """
 
 import json
@@ -19,7 +20,7 @@ from torch.nn import functional
 from tribute.errors import ConfigError
 from tribute.training.schedules import Schedule
 
-SETTINGS, STEPS = "recording.json", "steps.jsonl"
+SETTINGS, STEPS, FROZEN = "recording.json", "steps.jsonl", "frozen.safetensors"
 SUMS = 16
 """Numbers in a trace."""
 
@@ -29,6 +30,7 @@ class RecordedOrder:
     """Recorded example indices of every step."""
 
     batches: list[list[NDArray[np.int64]]]
+    over_examples: bool = False
 
     def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
         """Example indices of a step, by micro-batch."""
@@ -37,13 +39,17 @@ class RecordedOrder:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recorded training: its `training` settings, rates [T], batches, and traces of the parameters [T, 16]."""
+    """A recorded training: its `training` settings, rates [T], batches, and traces of the parameters [T, 16].
+
+    `changes` holds, for each step, the settings of the optimizer that differ from `settings`.
+    """
 
     folder: Path
     settings: dict[str, Any]
     rates: NDArray[np.float64]
     order: RecordedOrder
     traces: NDArray[np.float64]
+    changes: tuple[dict[str, Any], ...]
 
     def schedule(self, examples: int) -> Schedule:
         """The recorded schedule, for a training set of `examples` examples.
@@ -94,4 +100,6 @@ def read_recording(folder: Path) -> Recording:
     batches = [[np.array(part, dtype=np.int64) for part in step["parts"]] for step in steps]
     rates = np.array([step["rate"] for step in steps])
     traces = np.array([step["trace"] for step in steps])
-    return Recording(folder, settings, rates, RecordedOrder(batches), traces)
+    over_examples = any(step.get("over_examples", False) for step in steps)
+    changes = tuple(step.get("changes", {}) for step in steps)
+    return Recording(folder, settings, rates, RecordedOrder(batches, over_examples), traces, changes)

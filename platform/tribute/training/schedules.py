@@ -18,6 +18,11 @@ ROUNDING = 1e-9
 class Order(Protocol):
     """The examples of each step."""
 
+    @property
+    def over_examples(self) -> bool:
+        """Whether a step averages over its examples, not over the means of micro-batches of unequal sizes."""
+        ...
+
     def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
         """Example indices of a step, by micro-batch."""
         ...
@@ -65,6 +70,11 @@ class BatchOrder:
     batch_size: int
     seed: int
     accumulation: int = 1
+
+    @property
+    def over_examples(self) -> bool:
+        """No: micro-batches are equal."""
+        return False
 
     @property
     def steps_per_epoch(self) -> int:

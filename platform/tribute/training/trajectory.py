@@ -11,7 +11,10 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from tribute.errors import SimulationError
+from tribute.tasks import Frozen
 from tribute.training.recipe import CPU, OnStep, Recipe
+from tribute.training.recording import FROZEN
 from tribute.training.step import State
 from tribute_storage.atomic import write_atomically
 
@@ -50,6 +53,30 @@ class Trajectory:
         """Read the state before `step`."""
         tensors = safetensors.torch.load_file(self.path(step), device=str(device))
         return State(tensors.pop("theta"), tuple(tensors[name] for name in sorted(tensors)))
+
+    def keep_frozen(self, frozen: Frozen) -> None:
+        """Write the model's frozen parameters and buffers, unless there are none; replicates share the file.
+
+        Raises:
+            SimulationError: the file holds other ones; names them.
+        """
+        path = self.folder.parent / FROZEN
+        if not path.exists():
+            if frozen:
+                plain = {name: value.detach().cpu().clone().contiguous() for name, value in frozen.items()}
+                write_atomically(path, safetensors.torch.save(plain))
+            return
+        kept = safetensors.torch.load_file(path)
+        changed = sorted(frozen.keys() ^ kept.keys())
+        changed += [
+            name for name, value in kept.items() if name in frozen and not torch.equal(value, frozen[name])
+        ]
+        if changed:
+            raise SimulationError(
+                f"The model was trained with other frozen parameters or buffers than it has now: "
+                f"{', '.join(changed[:5])}. Those of the training are in {path}. Restore them, or delete the "
+                "folder to train anew"
+            )
 
     def sha256(self, step: int) -> str:
         """SHA-256 of the file of the state before `step`."""

@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+import pytest
+import safetensors.torch
+import torch
+
+from tests.unit.tasks.frozen_tasks import Fourier, RandomFeatures
 from tribute.catalog import lineage, run_id
+from tribute.catalog.runs import _frozen_sha256
 from tribute.config import (
     ClusterSettings,
     Project,
     ServingSettings,
     SimulationSettings,
+    TaskSettings,
     TrackingSettings,
     TrainingSettings,
     ValuationSettings,
@@ -63,3 +70,36 @@ def test_run_ids_tell_apart_what_is_hashed() -> None:
     assert run_id("value", ["a", "b"]) != run_id("value", ["ab"])
     assert run_id("value", "x") == run_id("value", "x")
     assert run_id("value", "x").startswith("value-")
+
+
+def own(kind: str, checkpoint: Path | None = None) -> str:
+    options = {"features": 4, "classes": 3, "kind": kind}
+    task = TaskSettings(name="tests.unit.tasks.frozen_tasks:random_features", options=options)
+    training = TrainingSettings(checkpoint=checkpoint)
+    simulation = SimulationSettings(base="continue")
+    return lineage(
+        BASE.model_copy(update={"task": task, "training": training, "simulation": simulation})
+    ).train_run
+
+
+def test_frozen_parameters_and_buffers_are_part_of_the_run_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {kind: own(kind) for kind in ("buffer", "parameter", "attribute")}
+    torch.manual_seed(123)
+    assert {kind: own(kind) for kind in before} == before
+    named, found = RandomFeatures(4, classes=3).build().state_dict(), []
+    for shift in (0.0, 1.0):
+        safetensors.torch.save_file(named | {"omega": named["omega"] + shift}, tmp_path / "model.safetensors")
+        found.append(own("buffer", tmp_path / "model.safetensors"))
+    assert len({*found, before["buffer"]}) == 3
+    build = Fourier.__init__
+
+    def elsewhere(self: Fourier, *options: object) -> None:
+        build(self, *options)  # type: ignore[arg-type]
+        self.omega = self.omega * 2
+
+    monkeypatch.setattr(Fourier, "__init__", elsewhere)
+    _frozen_sha256.cache_clear()
+    assert own("buffer") != before["buffer"]
+    assert own("attribute") != before["attribute"]

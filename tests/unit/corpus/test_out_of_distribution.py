@@ -89,3 +89,16 @@ def test_intervals_are_widened_by_how_unlike_a_query_is(docs) -> None:
 def test_columns_of_ones_own_are_not_judged() -> None:
     known = OutOfDistributionDetector.of({"sound": np.zeros((50, 3))}, {"sound": np.zeros((50, 3))})
     assert not known.assess(array_queries(["q"], [[1.0, 2.0]], [0])).is_ood_Q.any()
+
+
+@pytest.mark.parametrize("count", range(2, 25))
+@pytest.mark.parametrize("held", [0, 1, 19])
+def test_a_corpus_of_few_rows_judges_what_it_can(count: int, held: int) -> None:
+    for name, values in (("features", digits(count, 1)), ("tokens", np.full((count, 9), 65, np.int16))):
+        known = OutOfDistributionDetector.of({name: values}, {name: values[:held]})
+        few = count < 10
+        assert (known.seen is None) == few
+        if name == "features":
+            found = known.assess(array_queries(["q"], np.full((1, 40), 100.0), [0]))
+            assert np.isfinite(found.widening_Q).all()
+            assert not (few and found.is_ood_Q.any())

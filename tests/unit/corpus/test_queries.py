@@ -80,3 +80,20 @@ def test_the_months_of_queries_are_those_of_their_times_in_utc() -> None:
     times = [datetime(2026, 12, 3, tzinfo=UTC), late, None, datetime(2026, 12, 9, tzinfo=UTC)]
     table = text_queries(["a", "b", "c", "d"], ["abc"] * 4, 4, Accounting(times=times))
     assert table.months() == ["2026-10", "2026-12"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "inclusion", "fits"),
+    [(0.0, 1.0, True), (1e-4, 1.0, True), (1e12, 1.0, True), (1.0, 1e-12, True)]
+    + [(w, 1.0, False) for w in (4e-14, 1e-9, 9e-5, 1e13, 1e22, 1e27, 1e308, 5e-324)]
+    + [(1.0, 1e-13, False), (1e6, 1e-7, False)],
+)
+def test_a_weight_that_sums_cannot_hold_is_refused_with_the_bounds(
+    weight: float, inclusion: float, fits: bool
+) -> None:
+    accounting = Accounting(weights=[weight], inclusion=[inclusion])
+    if fits:
+        assert array_queries(["q"], [[1.0]], [0], accounting).weights.tolist() == [weight]
+        return
+    with pytest.raises(CorpusError, match=r"Query 'q' cannot be counted: .* from 0.0001, and at most 1e\+12 uses"):
+        array_queries(["q"], [[1.0]], [0], accounting)

@@ -27,7 +27,7 @@ def client() -> TestClient:
         ('"weight": NaN', "NaN is not a number in JSON"),
         ('"weight": "2"', "weight"),
         ('"weight": true', "weight"),
-        ('"weight": 1e-12', "from 1e-09 to 1e+09"),
+        ('"weight": 1e-12', "from 0.0001 to 1e+09"),
         ('"label": "3"', "label"),
         ('"label": true', "label"),
         ('"features": ["1.5"]', "features"),

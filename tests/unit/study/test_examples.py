@@ -60,7 +60,7 @@ def spoiled(columns: dict[str, np.ndarray], **changes: Any) -> dict[str, Any]:
             {"features": np.full((32, 64), np.nan)},
             "Column 'features' of source 'b' holds NaN or infinity in row 0",
         ),
-        ({"features": np.zeros((32, 5))}, r"shape \(5,\) in source 'b' and \(64,\) in 'a'"),
+        ({"features": np.zeros((32, 5))}, r"shape \(5,\) in source 'b' and \(64,\) in source 'a'"),
         ({"labels": np.zeros(3, int)}, "columns of source 'b' have different lengths"),
         ({"extra": np.zeros(32)}, "Give column 'extra' to both or to neither"),
         ({"features": [[1.0], [1.0, 2.0]]}, "no array of numbers with one shape per row"),

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 import tribute
 from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK, TRAINING
-from tribute.errors import ConfigError, SimulationError
+from tribute.errors import ConfigError
 
 
 def loop(study: tribute.Study, seed: int, dropped: bool = False) -> nn.Module:
@@ -40,8 +40,21 @@ def test_a_recorded_loop_is_valued_like_a_training() -> None:
 
 
 def test_a_loop_that_trained_on_something_else_is_refused() -> None:
-    with pytest.raises(SimulationError, match="first at step 0"):
+    with pytest.raises(ConfigError, match=r"is not that of the task's training_loss\. Use one loss in both"):
         loop(tribute.Study(TASK, BY_SOURCE), 0, dropped=True)
+
+
+@pytest.mark.parametrize("times", [16, 0.5])
+def test_a_sum_instead_of_a_mean_is_named_at_the_first_step(times: float) -> None:
+    study = tribute.Study(TASK, BY_SOURCE)
+    model, rows = TASK.build(), torch.arange(16)
+    features, labels = (torch.from_numpy(study.data.columns[name])[:16] for name in ("features", "labels"))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    told = f"first step is {times:g} times that of the task's training_loss"
+    with pytest.raises(ConfigError, match=told), study.record(model, optimizer) as recorder:
+        recorder.batch(rows)
+        (times * cross_entropy(model(features), labels)).backward()
+        optimizer.step()
 
 
 def test_recordings_are_found_again_in_the_folder(tmp_path: Path) -> None:
@@ -72,7 +85,7 @@ def test_a_checkpoint_is_continued_from(tmp_path: Path) -> None:
     ("checkpoint", "options", "message"),
     [
         ("nowhere.safetensors", {}, "does not exist. Give a module"),
-        (nn.Linear(2, 2), {}, "missing or have another shape"),
+        (nn.Linear(2, 2), {}, "has 2 that the task lacks: bias, weight"),
         (nn.Linear(2, 2), {"simulation": tribute.SimulationSettings()}, "no recorded steps to replay"),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_task_that_cannot_be_trained_is_refused_before_training(
 
 def test_queries_of_another_shape_are_refused(study: tribute.Study) -> None:
     narrow = {"features": QUERIES["features"][:, :3], "labels": QUERIES["labels"]}
-    with pytest.raises(CorpusError, match=r"queries of shape \(3,\), but examples of shape \(64,\)"):
+    with pytest.raises(CorpusError, match=r"shape \(3,\) in the queries and \(64,\) in the examples"):
         study.attribute(narrow)
 
 

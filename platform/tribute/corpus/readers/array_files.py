@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.config import ArraysCorpusSettings, IdxCorpusSettings
+from tribute.corpus.numbers import kept, numbers, single
 from tribute.corpus.readers.rows import open_parquet, read_text
 from tribute.corpus.sources import Columns, InputFile, input_file
 from tribute.errors import CorpusError
@@ -88,7 +89,7 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
         CorpusError: features are not finite lists of one length, or labels are not whole numbers from 0.
     """
     try:
-        values = np.array(features.to_pylist(), dtype=np.float32)
+        values = single(numbers(features.to_pylist()), f"{path}: column features")
     except (TypeError, ValueError):
         values = np.zeros(0, dtype=np.float32)
     if values.ndim != 2:
@@ -102,7 +103,7 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
         raise CorpusError(
             f"{path}: labels must be whole numbers without empty rows, got {labels.type}. Correct the column"
         )
-    classes = labels.to_numpy().astype(np.int64)
+    classes = kept(labels.to_numpy(), f"{path}: the label column").astype(np.int64)
     negative = np.flatnonzero(classes < 0)
     if len(negative):
         raise CorpusError(
@@ -110,7 +111,7 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
             "from 0. Losses ignore "
             "labels such as -100, so the row would count without being trained on. Label it, or drop it"
         )
-    return values.astype(np.float32, copy=False), classes
+    return values, classes
 
 
 def by_source(

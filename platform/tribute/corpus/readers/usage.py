@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from tribute.corpus.queries import Accounting, QueryTable, array_queries, text_queries
+from tribute.corpus.queries import MIN_WEIGHT, Accounting, QueryTable, array_queries, text_queries
 from tribute.corpus.readers.rows import CHAT_REMEDY, read_jsonl, read_parquet_rows
 from tribute.errors import ConfigError, CorpusError
 from tribute.files import read_moment, unknown_columns
@@ -28,8 +28,8 @@ KNOWN = (
     "inclusion_probability",
 )
 READERS = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".json": read_jsonl, ".parquet": read_parquet_rows}
-LARGEST_WEIGHT, SMALLEST_WEIGHT = 1e9, 1e-9
-"""Between these, and with inclusion probabilities as small, sums over a month lose no use."""
+LARGEST_WEIGHT, SMALLEST_PROBABILITY = 1e9, 1e-9
+"""Up to these, and with weights from `MIN_WEIGHT`, sums over a month lose no use."""
 
 
 @dataclass(frozen=True)
@@ -199,15 +199,15 @@ def _number(value: object) -> float:
 
 def _weight(value: object) -> float:
     number = _number(value)
-    if number and not SMALLEST_WEIGHT <= number <= LARGEST_WEIGHT:
-        raise ValueError(f"expected 0, or a number from {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+    if number and not MIN_WEIGHT <= number <= LARGEST_WEIGHT:
+        raise ValueError(f"expected 0, or a number from {MIN_WEIGHT:g} to {LARGEST_WEIGHT:g}")
     return number + 0.0  # without the sign of a negative zero
 
 
 def _probability(value: object) -> float:
     number = _number(value)
-    if not SMALLEST_WEIGHT <= number <= 1:
-        raise ValueError(f"expected a probability above 0 and at most 1, and at least {SMALLEST_WEIGHT:g}")
+    if not SMALLEST_PROBABILITY <= number <= 1:
+        raise ValueError(f"expected a probability above 0 and at most 1, and at least {SMALLEST_PROBABILITY:g}")
     return number
 
 

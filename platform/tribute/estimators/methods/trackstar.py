@@ -17,7 +17,7 @@ from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Traine
 from tribute.estimators.gradients import example_gradients, query_gradients
 from tribute.estimators.projection import BlockProjection, check_entries
 from tribute.readout import QueryRows
-from tribute.training.optimizers import Adam
+from tribute.training.optimizers import Adam, at_the_end
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class TrackStar(Estimator):
 
 def _scale(trained: Trained) -> Tensor:
     """1 / sqrt(V), [P], or 0 where V is 0."""
-    optimizer = trained.recipe.rule.optimizer
+    optimizer = at_the_end(trained.recipe.rule.optimizer)
     if isinstance(optimizer, Adam) and trained.steps > 0:
         second_P = trained.final.slots[1] / (1 - optimizer.betas[1] ** trained.steps)
         spread_P = (second_P + optimizer.eps_root).sqrt() + optimizer.eps
