@@ -23,6 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Proj
         {
             "query_id": f"q{number:04d}",
             "text": article(list(WORDS)[number % 4], 2000 + number, sentences=1 + number % 2),
+            "time": f"{PERIOD}-05T12:00:00+00:00",
             "weight": 1 + number % 3,
         }
         for number in range(USES)
