@@ -92,7 +92,8 @@ def write_world(root: Path, market: Market, world: World, seed: int = 0) -> Path
         for text in documents
     ]
     _write_rows(folder / "corpus.jsonl", rows)
-    _write_rows(folder / f"usage-{world.flood}.jsonl", [*_usage(market), *_flood(market, world.flood)])
+    uses = [*_usage(market), *_flood(market, world.flood)]
+    _write_rows(folder / _usage_file(world), [use | {"period": world.period} for use in uses])
     mine = sorted({market.own, *world.sources} & texts.keys())
     holder = {s: ACCOUNTS[mine.index(s) % world.accounts] if s in mine else s for s in texts}
     table = "".join(f"{source},{publisher},1,,\n" for source, publisher in holder.items())
@@ -114,10 +115,14 @@ def _settings(world: World, seed: int) -> dict[str, object]:
         "task": {"name": "byte_lm", "options": {"context": 32, "width": 16, "heads": 2, "layers": 1}},
         "training": {"seed": seed, "learning_rate": 0.01, "batch_size": 64, "epochs": 2, "replicates": 2},
         "calibration": {"spot_sources": 0},
-        "queries": {"kind": "usage", "path": f"usage-{world.flood}.jsonl"},
+        "queries": {"kind": "usage", "path": _usage_file(world)},
         "pool": {"amount": "100000.00", "currency": "EUR"},
         "tracking": {"enabled": False},
     }
+
+
+def _usage_file(world: World) -> str:
+    return f"usage-{world.flood}-{world.period}.jsonl"
 
 
 def _usage(market: Market) -> list[Row]:

@@ -32,7 +32,7 @@ def write_project(folder: Path, spots: int) -> Project:
         columns["label"] += held["labels"].tolist()
     pq.write_table(pa.table(columns), folder / "corpus.parquet")
     rows = [
-        {"query_id": f"{index:06d}", "features": features.tolist(), "label": int(label)}
+        {"query_id": f"{index:06d}", "period": PERIOD, "features": features.tolist(), "label": int(label)}
         for index, (features, label) in enumerate(zip(*QUERIES.values(), strict=True))
     ]
     (folder / "usage.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
