@@ -7,20 +7,19 @@ from tribute.errors import ConfigError, MoneyError
 MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 """Accounting periods, with their length in months. Quarters and years are those of the calendar."""
 
-_MONTH = re.compile(r"(?P<year>[1-8][0-9]{3})-(?P<month>0[1-9]|1[0-2])")
+_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 def period_days(period: str) -> tuple[str, str]:
     """First day of a `YYYY-MM` period and first day after it, as ISO dates.
 
     Raises:
-        ConfigError: `period` is not a month.
+        ConfigError: `period` is not a month of the years 1000 to 8999.
     """
-    found = _MONTH.fullmatch(period)
-    if found is None:
-        raise ConfigError(f"Period {period[:80]!r} is not a month. Write it as YYYY-MM, for example 2026-10")
-    after = divmod(int(found["year"]) * 12 + int(found["month"]), 12)
-    return f"{period}-01", f"{after[0]:04d}-{after[1] + 1:02d}-01"
+    after = month_number(period) + 1
+    if not "1" <= period < "9":
+        raise _not_a_month(period)
+    return f"{period}-01", f"{after // 12:04d}-{after % 12 + 1:02d}-01"
 
 
 def month_number(period: str) -> int:
@@ -29,8 +28,10 @@ def month_number(period: str) -> int:
     Raises:
         ConfigError: not a month.
     """
-    period_days(period)
-    return int(period[:4]) * 12 + int(period[5:]) - 1
+    found = _MONTH.fullmatch(period)
+    if found is None:
+        raise _not_a_month(period)
+    return int(found[1]) * 12 + int(found[2]) - 1
 
 
 def month_after(period: str, months: int = 1) -> str:
@@ -68,6 +69,10 @@ def begins_accounting_period(period: str, accounting_period: str) -> bool:
         MoneyError: an unknown kind of accounting period.
     """
     return month_number(period) % _months(accounting_period) == 0
+
+
+def _not_a_month(period: str) -> ConfigError:
+    return ConfigError(f"Period {period[:80]!r} is not a month. Write it as YYYY-MM, for example 2026-10")
 
 
 def _months(accounting_period: str) -> int:
