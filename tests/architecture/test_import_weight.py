@@ -41,8 +41,9 @@ def test_a_printed_report_loads_neither_the_science_nor_plots() -> None:
     assert loaded("tribute_jobs.inquiries.report", libraries) == []
 
 
-def test_a_refused_argument_loads_no_lake() -> None:
-    assert loaded("tribute_jobs.cli", ["duckdb", "deltalake", "fsspec", "numpy", "pyarrow", "torch"]) == []
+@pytest.mark.parametrize("module", ["tribute_jobs.cli", "tribute.config"])
+def test_a_refused_argument_or_project_loads_no_lake(module: str) -> None:
+    assert loaded(module, ["duckdb", "deltalake", "fsspec", "numpy", "pyarrow", "torch"]) == []
 
 
 def test_the_verifier_loads_its_own_libraries_alone() -> None:

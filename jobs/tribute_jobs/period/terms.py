@@ -9,7 +9,7 @@ import pyarrow as pa
 from tribute.catalog import lineage, run_id
 from tribute.config import Project
 from tribute.errors import MoneyError, PolicyError, RightsError
-from tribute.files import FileRow, read_records
+from tribute.files.records import FileRow, read_records
 from tribute.ids import short
 from tribute.royalty.division import Policy, parse_policy, policy_json
 from tribute.royalty.document import QualityCertificate

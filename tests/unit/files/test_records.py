@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tribute.errors import RightsError
-from tribute.files import read_records
+from tribute.files.records import read_records
 
 
 def written(folder: Path, content: str | bytes, name: str = "rows.csv") -> Path:

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tribute.errors import CorpusError, RightsError
-from tribute.files import FileRow, read_moment, read_records
+from tribute.files import read_moment
+from tribute.files.records import FileRow, read_records
 from tribute.ids import checked_id, short
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tribute.errors import ConfigError, MoneyError, RightsError
-from tribute.files import FileRow, raise_if_any, read_records
+from tribute.files.records import FileRow, raise_if_any, read_records
 from tribute.ids import short
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.exact.money import currency_exponent

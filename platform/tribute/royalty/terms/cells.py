@@ -5,7 +5,8 @@ from datetime import date
 from fractions import Fraction
 
 from tribute.errors import MoneyError, RightsError
-from tribute.files import FileRow, read_day
+from tribute.files import read_day
+from tribute.files.records import FileRow
 from tribute.ids import checked_id
 from tribute.royalty.exact.money import parse_money
 from tribute.royalty.exact.text import SHORT_DECIMAL, exact_fraction

@@ -10,7 +10,7 @@ from typing import Any
 from license_expression import ExpressionError, get_spdx_licensing
 
 from tribute.errors import RightsError
-from tribute.files import raise_if_any, read_records
+from tribute.files.records import raise_if_any, read_records
 from tribute.royalty.exact.findings import Finding
 from tribute.royalty.terms.cells import id_cell, verbatim_cell
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from tribute.errors import RightsError
-from tribute.files import raise_if_any
+from tribute.files.records import raise_if_any
 from tribute.ids import ascii_excerpt, look_alikes, short
 
 

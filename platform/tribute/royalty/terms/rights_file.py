@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tribute.errors import RightsError
-from tribute.files import FileRow, raise_if_any, read_records
+from tribute.files.records import FileRow, raise_if_any, read_records
 from tribute.ids import short
 from tribute.royalty.terms.cells import day_cell, id_cell, part_cell, text_cell
 from tribute.royalty.terms.licences import COLUMNS as TERMS
