@@ -120,10 +120,10 @@ def short(name: str, most: int = SHOWN) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def listed(names: Iterable[str], most: int = 5) -> str:
+def listed(names: Iterable[str], most: int = 5, characters: int = SHOWN // 2) -> str:
     """Names for a message: a few of them, each cut, and how many more there are."""
     every = list(names)
-    shown = ", ".join(short(name, SHOWN // 2) for name in every[:most])
+    shown = ", ".join(short(name, characters) for name in every[:most])
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown or "none"
 
 

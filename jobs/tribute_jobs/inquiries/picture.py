@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from tribute.ids import short
+
 LABEL, PLOT, RIGHT, ROW, TOP = 230, 400, 80, 34, 60
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1f2933}.axis{font-size:11px;fill:#52606d}.grid{stroke:#e4e7eb}"
@@ -58,13 +60,9 @@ def _bars(
     name: str, top: int, share: float, tokens: float, ends: tuple[float, float], scale: float
 ) -> Iterator[str]:
     low, high = (LABEL + end * scale for end in ends)
-    yield f'<text x="{LABEL - 10}" y="{top + 15}" text-anchor="end">{escape(_short(name))}</text>'
+    yield f'<text x="{LABEL - 10}" y="{top + 15}" text-anchor="end">{escape(short(name, 30))}</text>'
     yield f'<rect class="share" x="{LABEL}" y="{top + 2}" width="{share * scale:.1f}" height="12"/>'
     yield f'<rect class="tokens" x="{LABEL}" y="{top + 16}" width="{tokens * scale:.1f}" height="6"/>'
     caps = f"M{low:.1f} {top + 4}v8M{high:.1f} {top + 4}v8"
     yield f'<path class="interval" d="M{low:.1f} {top + 8}H{high:.1f}{caps}"/>'
     yield f'<text x="{LABEL + PLOT + RIGHT - 10}" y="{top + 15}" text-anchor="end">{share:.1%}</text>'
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 30 else name[:29] + "…"

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from tribute.evaluation.figures import EffectFigures, MethodFigures, PayeeFigures
+from tribute.ids import short
 
 SHOWN_INTERVALS = 30
 _BLUE, _DEEP, _GREY, _MISSED, _INK, _QUIET = "#5ba3bb", "#17566c", "#8d989e", "#b3402a", "#1b2429", "#5b6870"
@@ -123,7 +124,7 @@ def _costs(figure: Figure, rows: Sequence[MethodFigures], ceiling: float | None)
     front = pareto_front([dot for dot, chosen in zip(dots, joined, strict=True) if chosen])
     axes.plot([x for x, _ in front], [y for _, y in front], color=_DEEP, linewidth=0.9, zorder=1)
     named = [
-        (_short(row.method), dot)
+        (short(row.method, _LABEL_CHARACTERS), dot)
         for row, dot in zip(rows, dots, strict=True)
         if len(rows) <= _MAX_NAMED or row.kind in ("payment", "baseline") or dot in front
     ]
@@ -165,7 +166,7 @@ def _coverage(figure: Figure, shown: Sequence[PayeeFigures]) -> None:
     axes.hlines(rows, low, high, color=_BLUE, linewidth=3.2)
     axes.scatter(value, rows, marker="|", s=26, color=_DEEP, linewidths=1)
     axes.scatter(truth, rows, s=11, color=[_INK if inside else _MISSED for inside in held], linewidths=0, zorder=3)
-    axes.set_yticks(rows, [_short(i.source_id) for i in shown])
+    axes.set_yticks(rows, [short(i.source_id, _LABEL_CHARACTERS) for i in shown])
     axes.set_ylim(max(len(shown), 6) - 0.4, -0.6)
 
 
@@ -186,10 +187,6 @@ def _quality(row: MethodFigures) -> float | None:
 
 def _cost(row: MethodFigures) -> float:
     return max(measured(row.query_in_forwards) or 0.0, 0.0)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LABEL_CHARACTERS else f"{label[: _LABEL_CHARACTERS - 1]}…"
 
 
 def _picture(name: str, title: str, inches: tuple[float, float], draw: Callable[[Figure], None]) -> str:

@@ -47,13 +47,18 @@ def frozen_sha256(frozen: Frozen) -> str:
 
 
 @contextmanager
-def under_seed(seed: int) -> Iterator[None]:
-    """Seed PyTorch, NumPy and `random` for the length of a block, and restore them."""
+def under_seed(seed: int, other_seed: int | None = None) -> Iterator[None]:
+    """Seed PyTorch, NumPy and `random` for the length of a block, and restore them.
+
+    Args:
+        other_seed: for NumPy and `random`; None: the same.
+    """
+    other = seed if other_seed is None else other_seed
     before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
+        random.seed(other)
+        np.random.seed(other % 2**32)
         try:
             yield
         finally:

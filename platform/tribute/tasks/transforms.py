@@ -58,7 +58,7 @@ def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents:
     """
     try:
         value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # a fused kernel, or a method that the user left out
         if "forward AD" not in str(error):
             raise
         with _plain_kernels():

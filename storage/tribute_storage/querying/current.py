@@ -12,6 +12,14 @@ import duckdb
 from tribute_storage.querying.literals import literal
 from tribute_storage.schemas import SCHEMAS, SQL_TYPES, doc_of
 
+USES = "q.weight / q.inclusion_probability / q.readout_probability AS uses"
+"""Uses of the model that a query `q` stands for."""
+MEAN_OVER_REPLICATES = """
+any_value(q.uses) * avg(i.influence_nats::DOUBLE ORDER BY i.replicate) AS influence_nats,
+any_value(q.uses) * sqrt(coalesce(var_samp(i.influence_nats ORDER BY i.replicate), 0) / count(*)
+    + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats
+"""
+"""Of influences `i` of a source on the uses of a query `q`, in a fixed order, so always the same bits."""
 _LATEST = """
 SELECT t.* FROM history.{table} t SEMI JOIN (
     SELECT run_id FROM {{runs}} ORDER BY committed_at DESC, run_id DESC LIMIT 1
@@ -83,12 +91,12 @@ CURRENT = {
     ),
     "queries": CurrentView(
         "One row per use of the model that the month's valuation counts, or else the latest attribution.",
-        """
-        SELECT q.*, weight / inclusion_probability / readout_probability AS uses FROM history.queries q SEMI JOIN (
+        f"""
+        SELECT q.*, {USES} FROM history.queries q SEMI JOIN (
             SELECT period, unnest(attribute_runs) AS run_id FROM valuations UNION ALL
             SELECT period, run_id FROM (SELECT DISTINCT period, run_id, simulate_run, origin FROM history.queries)
             ANTI JOIN (FROM valuations WHERE attribute_runs IS NOT NULL) USING (period)
-            JOIN {runs} USING (run_id)
+            JOIN {{runs}} USING (run_id)
             WINDOW newest AS (PARTITION BY period ORDER BY committed_at DESC, run_id DESC),
                 newest_of_origin AS (PARTITION BY period, origin ORDER BY committed_at DESC, run_id DESC)
             QUALIFY simulate_run = first_value(simulate_run) OVER newest
@@ -100,11 +108,9 @@ CURRENT = {
     "influence": CurrentView(
         "How much a source helped all uses of a query, as the mean over replicates. Sums by source are what a "
         "report prints as attribution, unless the policy caps customers or only a sample was read out.",
-        """
+        f"""
         SELECT i.run_id, i.source_id, i.query_id,
-            any_value(q.uses) * avg(i.influence_nats::DOUBLE ORDER BY i.replicate) AS influence_nats,
-            any_value(q.uses) * sqrt(coalesce(var_samp(i.influence_nats ORDER BY i.replicate), 0) / count(*)
-                + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats,
+            {MEAN_OVER_REPLICATES},
             q.period, any_value(q.uses) AS uses, count(*) AS replicates
         FROM history.influence i JOIN queries q ON q.run_id = i.run_id AND q.query_id = i.query_id
         GROUP BY i.run_id, i.source_id, i.query_id, q.period
@@ -118,16 +124,16 @@ CURRENT = {
             Column("replicates", "BIGINT", "trainings that the mean is over"),
         ),
     ),
+} | {
+    table: CurrentView(f"{doc_of(SCHEMAS[table])} {which}", _LATEST.format(table=table), runs_of=runs_of)
+    for table, runs_of, which in (
+        ("corpus_sources", "corpus_sources", "Of the corpus that was read last."),
+        ("corpus_documents", "corpus_sources", "Of the corpus that was read last."),
+        ("corpus_duplicates", "corpus_sources", "Of the corpus that was read last."),
+        ("rights", "rights", "Of the book of rights that was read last."),
+        ("publishers", "publishers", "Of the book of rights that was read last."),
+    )
 }
-for _table, _runs_of, _which in (
-    ("corpus_sources", "corpus_sources", "corpus"),
-    ("corpus_documents", "corpus_sources", "corpus"),
-    ("corpus_duplicates", "corpus_sources", "corpus"),
-    ("rights", "rights", "book of rights"),
-    ("publishers", "publishers", "book of rights"),
-):
-    _doc = f"{doc_of(SCHEMAS[_table])} Of the {_which} that was read last."
-    CURRENT[_table] = CurrentView(_doc, _LATEST.format(table=_table), runs_of=_runs_of)
 
 
 def create_current(connection: duckdb.DuckDBPyConnection, runs: str) -> None:

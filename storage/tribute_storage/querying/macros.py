@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from tribute_storage.errors import LakeError
 from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog
+from tribute_storage.querying.current import MEAN_OVER_REPLICATES, USES
 from tribute_storage.schemas import schema_of
 
 RUNS = """
@@ -57,18 +58,14 @@ MACROS = (
             "std_error_nats DOUBLE of that mean: the replicates' spread and the read-outs' own errors, nats",
             "run_id VARCHAR the attribution it is from",
         ),
-        """
+        f"""
         WITH latest AS (
-            SELECT q.run_id, q.weight / q.inclusion_probability / q.readout_probability AS uses
-            FROM history.queries q JOIN runs r ON r.run_id = q.run_id AND r.table_name = 'queries'
+            SELECT q.run_id, {USES} FROM history.queries q
+            JOIN runs r ON r.run_id = q.run_id AND r.table_name = 'queries'
             WHERE q.query_id = asked ORDER BY r.committed_at DESC, q.run_id DESC LIMIT 1
         )
-        SELECT i.source_id,
-            any_value(l.uses) * avg(i.influence_nats::DOUBLE ORDER BY i.replicate) AS influence_nats,
-            any_value(l.uses) * sqrt(coalesce(var_samp(i.influence_nats ORDER BY i.replicate), 0) / count(*)
-                + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats,
-            any_value(i.run_id) AS run_id
-        FROM history.influence i JOIN latest l ON l.run_id = i.run_id WHERE i.query_id = asked
+        SELECT i.source_id, {MEAN_OVER_REPLICATES}, any_value(i.run_id) AS run_id
+        FROM history.influence i JOIN latest q ON q.run_id = i.run_id WHERE i.query_id = asked
         GROUP BY i.source_id ORDER BY influence_nats DESC, source_id
         """,
     ),

@@ -7,17 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tribute_jobs.inquiries.report import HEADINGS
 from tribute_jobs.printing import PIPED, Heading, print_table
 
-HEADINGS = (
-    Heading("publisher", right=False),
-    Heading("value", spare=2),
-    Heading("95% interval", spare=3),
-    Heading("tokens", spare=4),
-    Heading("share", spare=1),
-    Heading("amount"),
-    Heading("paid"),
-)
 ROW = ["a-publisher-with-a-long-name-of-its-own", "-1234.5", "-2345.6 to 3456.7", "12.3%", "45.67%"]
 ROWS = [[*ROW, "3,331.33 JPY", "2,093.00 JPY"], [*ROW, "1,000.001 KWD", "950.001 KWD"]]
 

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from tribute.errors import ConfigError
-from tribute.tasks.contract.function import SEED, generators, listed, owner
+from tribute.ids import SHOWN, listed
+from tribute.tasks.contract.function import SEED, owner
+from tribute.tasks.frozen import under_seed
 from tribute.tasks.module import prepared
 from tribute.tasks.task import Task
 
@@ -29,9 +31,9 @@ sys.stdout.write("digest " + model_digest(pickle.loads(content)))
 
 def built_twice(task: Task) -> list[str]:
     """What differs between two models that the task builds under one seed of torch."""
-    with generators(SEED, SEED):
+    with under_seed(SEED):
         one = prepared(task.build())
-    with generators(SEED, OTHER_SEED):
+    with under_seed(SEED, OTHER_SEED):
         other = prepared(task.build())
     return _differing(one, other)
 
@@ -39,8 +41,8 @@ def built_twice(task: Task) -> list[str]:
 def _differing(one: nn.Module, other: nn.Module) -> list[str]:
     first, second = _state(one), _state(other)
     if first.keys() != second.keys():
-        changed = sorted(first.keys() ^ second.keys())
-        return [f"two calls of build give models of other parameters: {listed(changed)}. Build one architecture"]
+        changed = listed(sorted(first.keys() ^ second.keys()), characters=SHOWN)
+        return [f"two calls of build give models of other parameters: {changed}. Build one architecture"]
     unequal = [name for name in first if not _same(first[name], second[name])]
     if not unequal:
         return []
@@ -64,7 +66,7 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def model_digest(task: Task) -> str:
     """SHA-256 of the names, shapes and values of the model that the task builds under a fixed seed."""
-    with generators(SEED, SEED):
+    with under_seed(SEED):
         state = _state(prepared(task.build()))
     digest = hashlib.sha256()
     for name, value in state.items():

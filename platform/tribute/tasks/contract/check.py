@@ -14,7 +14,6 @@ from tribute.tasks.contract.function import (
     Function,
     Pieces,
     Wrong,
-    generators,
     loss_function,
     measurement_function,
 )
@@ -22,6 +21,7 @@ from tribute.tasks.contract.ids import explained
 from tribute.tasks.contract.independence import independent, repeated
 from tribute.tasks.contract.parameters import Slopes, ignored, slopes, unreached
 from tribute.tasks.flat import FlatTask
+from tribute.tasks.frozen import under_seed
 from tribute.tasks.task import Task
 
 ROWS = 3
@@ -45,7 +45,7 @@ def check_contract(
     """
     try:
         process = OtherProcess(task) if other_process else None
-        with generators(SEED, SEED):
+        with under_seed(SEED):
             flat = FlatTask(task, precision)
     except ConfigError as error:
         return [TaskFinding("build", True, str(error))]

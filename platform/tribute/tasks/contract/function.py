@@ -3,37 +3,20 @@
 Legend: B examples or Q queries (n here), P parameters.
 """
 
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tribute.tasks.flat import FlatTask
+from tribute.tasks.frozen import under_seed
 from tribute.tasks.task import Batch
 
 Pieces = Mapping[str, Tensor]
 """Parameters by name."""
 SEED = 0
 WORDS = {"training_loss": ("B", "example", "loss"), "measurement": ("Q", "query", "measurement")}
-
-
-@contextmanager
-def generators(torch_seed: int, other_seed: int) -> Iterator[None]:
-    """Torch's generator at one seed, Python's and NumPy's at another; restores all of them."""
-    before = torch.default_generator.get_state(), random.getstate(), np.random.get_state()
-    torch.default_generator.manual_seed(torch_seed)
-    random.seed(other_seed)
-    np.random.seed(other_seed)
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(before[0])
-        random.setstate(before[1])
-        np.random.set_state(before[2])
 
 
 class Wrong(Exception):
@@ -60,7 +43,7 @@ class Function:
             Wrong: they are not one floating-point number for each row.
         """
         rows = len(next(iter(batch.values())))
-        with generators(torch_seed, other_seed):
+        with under_seed(torch_seed, other_seed):
             found = self.of(pieces, batch)
         letter, row, value = WORDS[self.name]
         if not isinstance(found, Tensor):
@@ -101,11 +84,6 @@ def owner(module: nn.Module, name: str) -> str:
     path, _, last = name.rpartition(".")
     kind = type(module.get_submodule(path)).__name__
     return f"{last!r} of {kind} {path!r}" if path else f"{last!r} of the {kind}"
-
-
-def listed(names: list[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def plural(row: str, count: int = 2) -> str:

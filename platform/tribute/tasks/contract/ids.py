@@ -64,7 +64,7 @@ def _outside(function: Function, pieces: Pieces, rows: TaskExamples, chosen: lis
         try:
             with torch.no_grad():
                 function.values(pieces, rows.take(chosen))
-        except Exception:
+        except Exception:  # the error that is being explained; what was watched before it counts
             return found[-1] if found else None
     return None
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from tribute.ids import SHOWN, listed
 from tribute.tasks.contract.examples import TaskExamples
 from tribute.tasks.contract.finding import TaskFinding
-from tribute.tasks.contract.function import Function, Pieces, Wrong, generators, listed
+from tribute.tasks.contract.function import Function, Pieces, Wrong
 from tribute.tasks.flat import FlatTask
+from tribute.tasks.frozen import under_seed
 
 SEEDS = (0, 1, 2)
 """Initialisations under which an ignored example has a loss of 0."""
@@ -44,8 +46,8 @@ def slopes(function: Function, pieces: Pieces, examples: TaskExamples) -> Slopes
     wild = [name for name, slope in named.items() if slope is not None and not torch.isfinite(slope).all()]
     if wild:
         raise Wrong(
-            f"the gradient of {function.name} by {listed(wild)} is not finite, though its values are. Look for a "
-            "square root, a division or a logarithm at 0"
+            f"the gradient of {function.name} by {listed(wild, characters=SHOWN)} is not finite, though its "
+            "values are. Look for a square root, a division or a logarithm at 0"
         )
     return named
 
@@ -56,14 +58,14 @@ def unreached(trained: Slopes, measured: Slopes | None, weight_decay: float) -> 
     if not names:
         return
     used = [name for name in names if measured is not None and measured[name] is not None]
-    text = f"no gradient of training_loss reaches {listed(names)} on the examples tried"
+    text = f"no gradient of training_loss reaches {listed(names, characters=SHOWN)} on the examples tried"
     remedy = "Use them in training_loss, or freeze them in build: parameter.requires_grad_(False)"
     if used and weight_decay:
         yield TaskFinding(
             "parameters",
             True,
-            f"{text}, but measurement uses {listed(used)}, which weight decay shrinks (torch would leave them as "
-            f"they are). {remedy}",
+            f"{text}, but measurement uses {listed(used, characters=SHOWN)}, which weight decay "
+            f"shrinks (torch would leave them as they are). {remedy}",
         )
     else:
         yield TaskFinding("parameters", False, f"{text}: they keep their initial values. {remedy}")
@@ -73,7 +75,7 @@ def ignored(function: Function, task: FlatTask, examples: TaskExamples) -> Itera
     """TaskExamples whose loss is 0 whatever the parameters, as that of a label that cross_entropy ignores."""
     zero_B = torch.ones(len(examples), dtype=torch.bool)
     for seed in SEEDS:
-        with generators(seed, seed), torch.no_grad():
+        with under_seed(seed), torch.no_grad():
             pieces = task.pieces(task.initial(seed))
         zero_B &= function.values(pieces, examples.batch).detach() == 0
     found = zero_B.nonzero().flatten().tolist()
