@@ -1,23 +1,18 @@
-"""Ids as people write them: what is one, which two look alike, and what a file is called after one.
+"""Ids as people write them: what is one, which two look alike, and how messages show them.
 
-An id is any printable text. It is never a path: file names come from `file_stem`.
+An id is any printable text. It is never a path: file names come from `tribute_storage.file_names`.
 """
 
-import hashlib
 import unicodedata
 from collections.abc import Iterable, Sized
-from urllib.parse import quote
 
 LONGEST_ID = 1024
 """Characters, after normalisation."""
-LONGEST_STEM = 180
-"""Characters. A file name has 255 bytes, some for its suffix and for the marks of a temporary file."""
 SHOWN = 80
 """Characters of anybody's text that a message may show."""
 
 _UNPRINTABLE = frozenset(("Cc", "Cs", "Co", "Zl", "Zp"))
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _DASHES, _QUOTES = (
     "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58",
@@ -85,20 +80,6 @@ def look_alikes(ids: Iterable[str]) -> list[tuple[str, str]]:
         resembled = [first.setdefault(key, name) for key in keys]
         pairs += list(dict.fromkeys((other, name) for other in resembled if other != name))[:1]
     return pairs
-
-
-def file_stem(name: str) -> str:
-    """What a file is called after an id, without suffix: no two ids share one, and none leads out of a folder.
-
-    Letters and digits of ASCII and some marks stay, all else is percent-encoded; a long name keeps its beginning
-    and gets its hash.
-    """
-    stem = quote(name, safe=" &'()+,=@")
-    if len(stem) > LONGEST_STEM:
-        return f"{stem[:100]}%-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
-    if stem.startswith("."):
-        return f"%2E{stem[1:]}"
-    return f"%{stem}" if stem.partition(".")[0].strip().lower() in _DEVICES else stem
 
 
 def excerpt(value: object) -> str:

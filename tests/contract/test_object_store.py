@@ -5,12 +5,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from deltalake.transaction import AddAction
 
 from tests.unit.storage.market import BETA, BOOK, commit, market, visible
 from tests.unit.storage.rows import publisher_rows, varied_rows
-from tribute_storage import Lake, Limits, StagedFile, ingest, open_tables, publish, query
-from tribute_storage.log import TableLog
+from tribute_storage import Lake, Limits, ingest, open_tables, publish, query
 from tribute_storage.publishing.file import file_name
 from tribute_storage.querying.sql import open_lake
 from tribute_storage.querying.views import committed_files
@@ -50,21 +48,6 @@ def test_the_connection_alone_writes_no_object_and_reads_no_other(lake: Lake) ->
                 connection.execute(sql)
     assert lake.location.files("") == before
     assert committed_rows(lake) == [("r1", "p1")]
-
-
-def test_a_commit_between_check_and_commit_is_a_conflict(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake.append("publishers", "r0", publisher_rows("r0", ["p0"]))
-    staged = lake.stage("publishers", publisher_rows("r1", ["late"]))
-    once = TableLog._addition
-
-    def overtaken(self: TableLog, file: StagedFile, new_rows: bool) -> AddAction:
-        monkeypatch.setattr(TableLog, "_addition", once)  # the rival is not overtaken itself
-        assert Lake(lake.root).append("publishers", "r1", publisher_rows("r1", ["early"]))
-        return once(self, file, new_rows)
-
-    monkeypatch.setattr(TableLog, "_addition", overtaken)  # between reading the log and writing to it
-    assert not lake.commit("publishers", "r1", [staged])
-    assert committed_rows(lake) == [("r0", "p0"), ("r1", "early")]
 
 
 def test_racing_commits_lose_and_double_nothing(lake: Lake) -> None:

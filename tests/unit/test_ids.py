@@ -1,13 +1,12 @@
-"""Ids of every script: what is one, which look alike, and that none is ever a path."""
+"""Ids of every script: what is one, which look alike, and what messages show of them."""
 
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tribute.ids import LONGEST_ID, SHOWN, checked_id, excerpt, file_stem, listed, look_alikes
+from tribute.ids import LONGEST_ID, SHOWN, checked_id, excerpt, listed, look_alikes
 
 PRINTABLE = st.characters(exclude_categories=("Cc", "Cs", "Co", "Cn", "Zl", "Zp", "Cf"))
 ODD = [
@@ -63,26 +62,6 @@ def test_what_is_no_id_is_told(value: object, told: str) -> None:
     with pytest.raises(ValueError) as raised:
         checked_id(value)
     assert told in str(raised.value)
-
-
-@given(IDS)
-def test_a_file_called_after_an_id_stays_in_its_folder(name: str) -> None:
-    for suffix in (".json", ".safetensors", "-EUR.pdf"):
-        path = Path("folder") / (file_stem(name) + suffix)
-        assert path.parent == Path("folder") and ".." not in path.parts
-        assert not set('/\\:*?"<>|\0') & set(path.name)
-        assert not path.name.startswith(".") and path.stem.partition(".")[0].lower() not in ("con", "nul", "lpt1")
-        assert len(f".{path.name}.{'0' * 32}".encode()) <= 255, "also while it is written"
-
-
-@given(IDS, IDS)
-def test_two_ids_share_no_file(one: str, other: str) -> None:
-    assert (file_stem(one) == file_stem(other)) == (one == other)
-
-
-@pytest.mark.parametrize("name", ["planet", "python-stdlib", "Mike Bayer", "a.b", "R&D (x), y=1+2@z", "x" * 180])
-def test_plain_ids_name_their_files(name: str) -> None:
-    assert file_stem(name) == name
 
 
 @pytest.mark.parametrize(

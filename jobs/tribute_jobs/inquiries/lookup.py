@@ -39,7 +39,8 @@ def find_issued(project: Project, about: str, statements: bool = True) -> Issued
     if rows:
         text, run_id, committed = rows[0]
         statement = read_statement(text)
-        lines = [each for each in statement.lines if _fits(about, statement, each)]
+        lines = [each for each in statement.lines if each.line_id == about]
+        lines = lines or [each for each in statement.lines if _fits(about, statement, each)]
         if len(lines) == 1 or (statements and about == statement.statement_id):
             line = None if statements and about == statement.statement_id else lines[0]
             return Issued(statement, line, run_id, committed)

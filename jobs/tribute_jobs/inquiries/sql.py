@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,12 +16,14 @@ from rich.text import Text
 
 from tribute.config import load_project
 from tribute.errors import ConfigError
+from tribute.royalty.exact.text import inert
 from tribute_jobs.printing import Heading, print_table, printable, terminal
 from tribute_storage import Limits, describe, query, query_published
 from tribute_storage.atomic import write_atomically
 
 READABLE = 20
 """Columns of a terminal that a column of a table needs at least, or all that it has."""
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 FORMATS = ("table", "csv", "json", "parquet")
 PUBLISHED_SCHEMA = """
 with named as (
@@ -136,14 +139,27 @@ def _plain(value: object) -> object:
 
 
 def _flat(rows: pa.Table) -> pa.Table:
-    """Nested columns as JSON text, which CSV can hold."""
+    """Columns as CSV can hold them: nested ones as JSON text, and no text that a spreadsheet would run."""
+    names = [inert(name) for name in rows.column_names]
     for index, field in enumerate(rows.schema):
         if pa.types.is_nested(field.type):
             texts = [
                 None if value is None else json.dumps(value, default=str) for value in rows[index].to_pylist()
             ]
             rows = rows.set_column(index, field.name, pa.array(texts, pa.string()))
-    return rows
+        elif _is_text(field.type):
+            rows = rows.set_column(index, field.name, pa.array(map(_inert, rows[index].to_pylist()), pa.string()))
+    return rows.rename_columns(names)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain))
+
+
+def _inert(text: str | None) -> str | None:
+    """Text without formulas; numbers that are stored as text are none."""
+    return text if text is None or NUMBER.fullmatch(text) else inert(text)
 
 
 def _print_table(rows: pa.Table) -> None:

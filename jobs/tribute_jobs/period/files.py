@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from tribute.ids import file_stem
 from tribute.royalty.document import Statement
 from tribute.royalty.exact import Finding
 from tribute.royalty.render import period_csv, period_xlsx, render_html, render_pdf, render_report
 from tribute_storage.atomic import write_atomically
+from tribute_storage.file_names import file_stem
 
 OF_PERIOD = ("bundle", "period", "report")
 """File names that no publisher may take."""
@@ -32,16 +32,11 @@ def _of_period(statements: Sequence[Statement], findings: Sequence[Finding]) -> 
 def _of_statements(statements: Sequence[Statement]) -> Iterator[Rendering]:
     many = len({statement.currency for statement in statements}) > 1
     for statement in statements:
-        name = _file_name(statement.publisher_id + (f"-{statement.currency}" if many else ""))
+        name = file_stem(statement.publisher_id)
+        name += f"-{statement.currency}" if many else "%" * (name in OF_PERIOD)
         yield f"{name}.json", statement.canonical
         yield f"{name}.html", partial(_html, statement)
         yield f"{name}.pdf", partial(render_pdf, statement)
-
-
-def _file_name(publisher: str) -> str:
-    """A unique file name for any id, on file systems that ignore case too."""
-    name = file_stem(publisher)
-    return f"{name}%" if name.lower() in OF_PERIOD else name
 
 
 def _html(statement: Statement) -> bytes:

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from tribute.config import Project
 from tribute.errors import MoneyError
-from tribute.ids import file_stem
 from tribute_storage import SCHEMAS, Lake
 from tribute_storage.atomic import write_atomically
+from tribute_storage.file_names import file_stem
 
 
 class SettledFile(NamedTuple):

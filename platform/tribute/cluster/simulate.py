@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
-from tribute.ids import file_stem
 from tribute.simulation import (
     Ensemble,
     Mode,
@@ -32,6 +31,7 @@ from tribute.simulation import (
 from tribute.tasks import Scope
 from tribute.training import Recipe, State
 from tribute_storage.atomic import write_atomically
+from tribute_storage.file_names import file_stem
 
 PROBE_EXAMPLES = 512
 """Training examples that measure a group's value, before the group is split."""

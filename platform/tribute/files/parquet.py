@@ -5,6 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tribute.ids import excerpt
+
 
 def read_parquet(path: Path) -> pa.Table:
     """The table of a file. Bytes without the mark of UTF-8, as Hive and Impala write text, are read as UTF-8.
@@ -16,14 +18,16 @@ def read_parquet(path: Path) -> pa.Table:
     names = pq.read_schema(path).names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"it has the column {twice[0]} twice. Keep one")
+        raise ValueError(f"the column {excerpt(twice[0])} occurs twice. Remove one of the two")
     table = pq.read_table(path, partitioning=None)
     for index, field in enumerate(table.schema):
         if _is_bytes(field.type):
             try:
                 texts = table[index].cast(pa.binary()).cast(pa.string())
             except pa.ArrowException:
-                raise ValueError(f"column {field.name} holds bytes that are not UTF-8. Write it as text") from None
+                raise ValueError(
+                    f"column {excerpt(field.name)} holds bytes that are not UTF-8. Write it as text"
+                ) from None
             table = table.set_column(index, field.name, texts)
     return table
 
@@ -31,5 +35,8 @@ def read_parquet(path: Path) -> pa.Table:
 def _is_bytes(kind: pa.DataType) -> bool:
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(
-        pa.types.is_binary(plain) or pa.types.is_large_binary(plain) or pa.types.is_fixed_size_binary(plain)
+        pa.types.is_binary(plain)
+        or pa.types.is_large_binary(plain)
+        or pa.types.is_fixed_size_binary(plain)
+        or pa.types.is_binary_view(plain)
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tribute.errors import RightsError
 from tribute.files.encoding import decoded
+from tribute.files.parquet import read_parquet
 from tribute.files.unknown import unknown_columns
 from tribute.files.yaml_text import yaml_rows
 
@@ -111,13 +111,9 @@ def _of_yaml(path: Path) -> list[FileRow]:
 
 
 def _of_parquet(path: Path) -> list[FileRow]:
-    names = pq.read_schema(path).names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the column {twice[0]} occurs twice. Remove one of the two")
     return [
         FileRow(f"row {number}", {name: _cell(f"row {number}, column {name}", row[name]) for name in row})
-        for number, row in enumerate(pq.read_table(path, partitioning=None).to_pylist(), 1)
+        for number, row in enumerate(read_parquet(path).to_pylist(), 1)
     ]
 
 
@@ -133,8 +129,6 @@ def _cell(where: str, value: object) -> str | float | None:
         return value.date().isoformat() if at_midnight else value.isoformat()
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, bytes):
-        return decoded(value)
     raise ValueError(f"{where} holds a value of the type {type(value).__name__}. Write the column as text")
 
 

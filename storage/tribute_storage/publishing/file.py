@@ -1,8 +1,6 @@
 """One published file: its name, its tables, its comments, and how it takes its place."""
 
-import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from tribute_storage.errors import LakeError
+from tribute_storage.file_names import file_stem
 from tribute_storage.publishing.rows import reader_comments, rows_of
 from tribute_storage.querying.current import create_current, current_comments
 from tribute_storage.querying.literals import literal
@@ -19,7 +18,6 @@ from tribute_storage.querying.macros import MACROS, USAGE, VIEWS, create_macros
 from tribute_storage.querying.views import comments
 from tribute_storage.schemas import SCHEMAS
 
-PLAIN = re.compile(r"(?=.{1,100}\Z)[a-z0-9-]+(\.[a-z0-9-]+)*")
 NO_RUNS = "CREATE TABLE file.main.runs AS FROM all_runs WHERE false"
 PSEUDONYMS = (
     "CREATE TABLE file.main.published_queries AS SELECT DISTINCT query_id, published_id FROM asked ORDER BY ALL"
@@ -28,17 +26,8 @@ PSEUDONYMS_DOC = "By which id publishers know a query."
 
 
 def file_name(publisher: str | None) -> str:
-    """The name of a publisher's file, or of the operator's (None).
-
-    An id of lower-case letters, digits, hyphens and dots stays as it is; any other is followed by `_` and half
-    of its hash, so that no two ids share a file, on file systems that ignore case either.
-    """
-    if publisher is None:
-        return "operator.duckdb"
-    if PLAIN.fullmatch(publisher):
-        return f"publisher-{publisher}.duckdb"
-    slug = re.sub(r"[^a-z0-9]+", "-", publisher.lower()).strip("-")[:60]
-    return f"publisher-{slug}_{hashlib.sha256(publisher.encode()).hexdigest()[:32]}.duckdb"
+    """The name of a publisher's file, or of the operator's (None)."""
+    return "operator.duckdb" if publisher is None else f"publisher-{file_stem(publisher)}.duckdb"
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def test_parquet_cells_are_text_of_their_value(tmp_path: Path) -> None:
     [
         (pa.array([["a"]]), "row 1, column source_id holds a value of the type list. Write the column as text"),
         (pa.array([True]), "of the type bool"),
-        (pa.array([b"\xff"], pa.binary()), "is not UTF-8"),
+        (pa.array([b"\xff"], pa.binary()), "holds bytes that are not UTF-8"),
     ],
 )
 def test_parquet_cells_that_are_no_text_are_refused(tmp_path: Path, column: pa.Array, told: str) -> None:

@@ -1,6 +1,6 @@
 """Reader of examples for classification, from Parquet or IDX files.
 
-Held-out examples are chosen by a hash of their position, so they are the same in every run.
+Held-out examples are chosen by their position, so they are the same in every run and when others are appended.
 """
 
 import gzip
@@ -8,6 +8,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -144,12 +145,20 @@ def by_source(
 
 
 def hold_out(source_id: str, columns: Columns, part: float) -> tuple[Columns, Columns]:
-    """Split into training and held-out rows, by a hash of (source, position); at least one row is for training."""
-    count = len(columns["labels"])
-    order = sorted(range(count), key=lambda i: hashlib.sha256(f"{source_id}/{i}".encode()).digest())
-    held = sorted(order[: min(math.ceil(part * count), count - 1)])
-    kept = np.setdiff1d(np.arange(count), held)
-    return {n: v[kept] for n, v in columns.items()}, {n: v[np.array(held, int)] for n, v in columns.items()}
+    """Split rows into training and held-out ones: of every 1 / `part` rows in a row, one is held out, by a hash.
+
+    What happens to a row depends on the source's id, the row's position and `part` alone, so appended rows change
+    nothing. Of n rows, `part` n are held out, rounded up or down; of two or more at least the second, and never
+    the first.
+    """
+    count, exact = len(columns["labels"]), Fraction(str(part))
+    held_N = np.zeros(count, bool)
+    for stratum in range(math.ceil(exact * count)):
+        first, after = math.ceil(stratum / exact), math.ceil((stratum + 1) / exact)
+        digest = hashlib.sha256(f"{source_id}/{stratum}".encode()).digest()
+        row = first + int.from_bytes(digest[:8]) % (after - first) if stratum else 1
+        held_N[row : row + 1] = True
+    return {n: v[~held_N] for n, v in columns.items()}, {n: v[held_N] for n, v in columns.items()}
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ SHORT_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 _EXACT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40}|/0{0,40}[1-9][0-9]{0,39})?")
 _SHOWN = 80
 """Characters of anybody's text that a message shows."""
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _CONTROL = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -59,6 +60,11 @@ def plain(value: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def id_part(name: str) -> str:
+    """A publisher's id within the id of a statement, without colons: these separate the parts of a line's id."""
+    return name.replace("%", "%25").replace(":", "%3A")
+
+
 def one_line(text: str) -> str:
     """A name made safe for tables and terminals: no line breaks, control or text-direction characters."""
     return "".join(" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
@@ -67,6 +73,11 @@ def one_line(text: str) -> str:
 def printable(text: object) -> str:
     """Text on one line of a terminal. Control and text-direction characters become spaces."""
     return "".join(each if each.isprintable() else " " for each in str(text))
+
+
+def inert(text: str) -> str:
+    """Text with an apostrophe in front where a spreadsheet would run it as a formula."""
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def total(values: Iterable[Decimal]) -> Decimal:

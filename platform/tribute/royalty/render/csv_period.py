@@ -8,7 +8,7 @@ from typing import Any
 
 from tribute.royalty.document import AccountBalance, Statement, StatementLine
 from tribute.royalty.exact.money import Money
-from tribute.royalty.exact.text import one_line
+from tribute.royalty.exact.text import inert, one_line
 from tribute.royalty.statement.balance_checks import check_period
 
 _OF_STATEMENT = (
@@ -28,7 +28,6 @@ BALANCE_ITEMS = (
     "carried_forward_minor", "closing_balance_minor", "unrecouped_advance_minor",
 )  # fmt: skip
 """A statement's account, in the industry's order."""
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _NUMBERS = frozenset(name for name in _OF_LINE if name.endswith("_nats"))
 
 
@@ -112,5 +111,4 @@ def _inert(cell: object) -> object:
     """Text on one line, with an apostrophe in front of what would run; other cells as they are."""
     if not isinstance(cell, str):
         return cell
-    text = one_line(cell)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return inert(one_line(cell))

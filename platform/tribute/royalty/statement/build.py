@@ -24,7 +24,7 @@ from tribute.royalty.document import (
 )
 from tribute.royalty.exact.calendar import ends_accounting_period, period_days
 from tribute.royalty.exact.money import Money, allocate
-from tribute.royalty.exact.text import percent, plain, total
+from tribute.royalty.exact.text import id_part, percent, plain, total
 from tribute.royalty.statement.inputs import PeriodFacts, Pool, PublisherValue
 from tribute.royalty.statement.lines import USE_TYPE, PoolMoney, statement_lines
 
@@ -106,7 +106,7 @@ class _Settled(NamedTuple):
     """Policy and pools as every statement shows them."""
 
     def statement_id(self, publisher_id: str, version: int) -> str:
-        return f"{self.facts.project}-{self.facts.period}-{publisher_id}-{self.currency}-v{version}"
+        return f"{self.facts.project}-{self.facts.period}-{id_part(publisher_id)}-{self.currency}-v{version}"
 
 
 def _settled(facts: PeriodFacts, allocation: Allocation, payable_nats: Decimal, currency: str) -> _Settled:

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.corpus.small import idx_settings, refusal, write_idx
 from tribute.config import ArraysCorpusSettings
@@ -137,19 +139,39 @@ def test_a_file_that_is_not_packed_is_told(tmp_path: Path) -> None:
     assert f"{bad} cannot be decompressed" in refusal(lambda: read_idx_pair(good.images, bad))
 
 
-@pytest.mark.parametrize("count", [1, 2, 10, 57])
-def test_held_out_and_training_rows_are_all_rows_once(count: int) -> None:
+PARTS = st.floats(0.001, 0.999).map(lambda part: round(part, 3))
+
+
+def held_rows(source_id: str, count: int, part: float) -> set[int]:
+    """Positions that are held out; the others are the training rows, in order."""
     columns = {"features": np.arange(count, dtype=np.float32)[:, None], "labels": np.arange(count)}
-    train, held = hold_out("a", columns, 0.2)
+    train, held = hold_out(source_id, columns, part)
     assert sorted([*train["labels"], *held["labels"]]) == list(range(count))
+    assert list(train["labels"]) == sorted(train["labels"])
     assert np.array_equal(train["features"][:, 0], train["labels"])
-    assert len(held["labels"]) == min(math.ceil(0.2 * count), count - 1)
+    return set(held["labels"].tolist())
 
 
-def test_held_out_rows_are_the_same_each_time_and_differ_between_sources() -> None:
-    columns = {"labels": np.arange(100)}
-    picks = [hold_out(name, columns, 0.2)[1]["labels"].tolist() for name in ("a", "a", "b")]
-    assert picks[0] == picks[1] != picks[2]
+@given(st.integers(0, 300), PARTS)
+def test_the_part_of_the_rows_that_was_asked_for_is_held_out(count: int, part: float) -> None:
+    held = held_rows("a", count, part)
+    assert abs(len(held) - part * count) < 1 or (count > 1 and len(held) == 1)
+    assert bool(held) == (count > 1)
+    assert 0 not in held
+
+
+@given(st.integers(0, 120), st.integers(0, 120), PARTS, st.sampled_from("ab"))
+def test_appended_rows_leave_all_others_where_they_are(count: int, more: int, part: float, source_id: str) -> None:
+    before, after = held_rows(source_id, count, part), held_rows(source_id, count + more, part)
+    assert {row for row in after if row < count} == before
+
+
+def test_held_out_rows_have_no_rhythm_and_differ_between_sources() -> None:
+    """Every tenth row of a file may be of one class, so that no fixed distance will do."""
+    held = held_rows("a", 3000, 0.1)
+    per_class = np.bincount([row % 10 for row in held], minlength=10)
+    assert per_class.min() > 15 and per_class.max() < 50
+    assert len(held & held_rows("b", 3000, 0.1)) < 60
 
 
 @pytest.mark.parametrize("content", [b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0"])

@@ -267,9 +267,9 @@ def test_bytes_in_parquet_are_read_as_utf8_or_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"source": [b"alpha", "é".encode()], "text": [b"one", b"two"]}), path)
     assert texts(text_settings(path)) == {"alpha": ["one"], "é": ["two"]}
     pq.write_table(pa.table({"source": [b"alpha", b"\xff"], "text": ["one", "two"]}), path)
-    assert "column source holds bytes that are not UTF-8" in refusal(lambda: read_texts(text_settings(path)))
+    assert "column 'source' holds bytes that are not UTF-8" in refusal(lambda: read_texts(text_settings(path)))
     pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["source", "text", "text"]), path)
-    assert "it has the column text twice" in refusal(lambda: read_texts(text_settings(path)))
+    assert "the column 'text' occurs twice" in refusal(lambda: read_texts(text_settings(path)))
 
 
 def test_a_folder_is_no_partition(tmp_path: Path) -> None:

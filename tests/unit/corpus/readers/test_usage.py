@@ -104,7 +104,7 @@ def test_a_key_that_stands_twice_is_refused_by_row(tmp_path: Path) -> None:
     assert f"{path}, row 2: the key 'weight' stands twice" in refusal(lambda: usage_queries(path, 17))
     table = pa.table([["q1"], ["some text"], [1.0], [2.0]], names=["query_id", "text", "weight", "weight"])
     pq.write_table(table, tmp_path / "usage.parquet")
-    assert "has the column weight twice" in refusal(lambda: usage_queries(tmp_path / "usage.parquet", 17))
+    assert "the column 'weight' occurs twice" in refusal(lambda: usage_queries(tmp_path / "usage.parquet", 17))
 
 
 def test_weights_as_text_are_read_as_written(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Formats of query results."""
 
+import csv
 import json
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.projects import write_project
@@ -40,6 +42,26 @@ def test_json_keeps_every_column_and_number(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     write_rows(pa.Table.from_arrays(columns, names), "json", path)
     assert json.loads(path.read_text()) == {"a": 1, "a_1": 2, "b": None, "c": 10**20}
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", " =", "\t=", "\r\n=", "\u00a0@"])
+def test_a_spreadsheet_runs_nothing_of_a_csv(tmp_path: Path, start: str, kind: pa.DataType) -> None:
+    path, evil = tmp_path / "rows.csv", f"{start}HYPERLINK(1)"
+    named = pa.array([evil, "planet", None, "-0.25", "+1e-7", "", "a=b"]).cast(kind)
+    write_rows(pa.table({"publisher": named, "=nats": [-2.5] * 7, "list": [[evil]] * 7}), "csv", path)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["publisher"] for row in rows] == [f"'{evil}", "planet", "", "-0.25", "+1e-7", "", "a=b"]
+    assert {(row["'=nats"], row["list"][0]) for row in rows} == {("-2.5", "[")}
+
+
+def test_other_formats_hold_the_text_itself(tmp_path: Path) -> None:
+    rows = pa.table({"publisher": ["=1+1"]})
+    for output in ("json", "parquet"):
+        write_rows(rows, output, tmp_path / output)
+    assert json.loads((tmp_path / "json").read_text()) == {"publisher": "=1+1"}
+    assert pq.read_table(tmp_path / "parquet").equals(rows)
 
 
 @pytest.mark.parametrize(

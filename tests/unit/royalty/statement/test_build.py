@@ -5,12 +5,15 @@ from decimal import Decimal
 from fractions import Fraction as F
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.statements import EUROS, four_publishers, line
 from tribute.errors import MoneyError
 from tribute.royalty.account import Agreement
 from tribute.royalty.division import Policy
 from tribute.royalty.document import AccountState, Adjustment, Statement
+from tribute.royalty.proof.recompute.statement import statement_problems
 from tribute.royalty.statement import Books, PeriodFacts, Pool, PublisherValue, build_statements, check_period
 
 HOLDERS = four_publishers()
@@ -44,6 +47,27 @@ def test_the_header_names_period_runs_version_and_state() -> None:
     assert (later[0].statement_id, later[0].status) == ("demo-2026-10-aurora-EUR-v3", "final")
     assert [each.supersedes_statement_id for each in later] == ["demo-2026-10-aurora-EUR-v2", *[None] * 3]
     assert {each.restates_statement_version for each in later} == {2}, "also of those who had no statement"
+
+
+ODD_IDS = st.text("ab:-%EUR1v.", min_size=1, max_size=12).filter(lambda name: name == name.strip())
+
+
+@given(st.sets(ODD_IDS, min_size=1, max_size=3), st.sets(ODD_IDS, min_size=1, max_size=3))
+@example({"one", "one-EUR-v1:answers:s"}, {"s", "s-EUR-v1", "answers:s"})
+def test_no_two_statements_or_lines_share_an_id(publishers: set[str], sources: set[str]) -> None:
+    holders = [replace(single(*((name, "1", 10) for name in sources)), publisher_id=each) for each in publishers]
+    ids = []
+    for version in (1, 2, 11):
+        for each in build_statements(replace(FACTS, statement_version=version), holders):
+            ids += [each.statement_id, *(row.line_id for row in each.lines)]
+            assert list(statement_problems(each)) == []
+    assert len(ids) == len(set(ids)) == 3 * len(publishers) * (1 + len(sources))
+
+
+def test_the_id_of_a_publisher_without_colons_stands_as_it_is() -> None:
+    one, other = build_statements(FACTS, [replace(single(("s", "1", 10)), publisher_id=p) for p in ("a/b", "a:b")])
+    assert (one.statement_id, other.statement_id) == ("demo-2026-10-a/b-EUR-v1", "demo-2026-10-a%3Ab-EUR-v1")
+    assert other.lines[0].line_id.startswith("demo-2026-10-a%3Ab-EUR-v1:")
 
 
 def test_no_account_and_no_adjustment_is_left_behind() -> None:

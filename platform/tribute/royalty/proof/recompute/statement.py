@@ -14,7 +14,7 @@ from tribute.royalty.division.policy import Policy, parse_policy
 from tribute.royalty.document import PolicyRecord, Statement
 from tribute.royalty.exact.canonical import canonical_json
 from tribute.royalty.exact.money import currency_exponent
-from tribute.royalty.exact.text import percent
+from tribute.royalty.exact.text import id_part, percent
 from tribute.royalty.proof.findings import Problem, differs, shown, within
 
 ZERO = Fraction(0)
@@ -120,7 +120,7 @@ def _derived(statement: Statement) -> Iterator[tuple[str, object, str]]:
     yield "period_start", f"{period}-01", "the first day of the period"
     yield "period_end", f"{period}-{days:02}", "the last day of the period"
     yield "statement_version", max(version, 1), "versions count from 1"
-    stem = f"{statement.model_id}-{period}-{statement.publisher_id}-{statement.currency}"
+    stem = f"{statement.model_id}-{period}-{id_part(statement.publisher_id)}-{statement.currency}"
     yield "statement_id", f"{stem}-v{version}", "model, period, publisher, currency and version"
     if restated is not None:
         before = version - 1 if version > 1 else None
