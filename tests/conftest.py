@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.shared import made_once
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # a machine that does other work too draws and runs examples slowly
 
 DEMO_PERIOD = "2026-10"
 HANGS = (

@@ -108,6 +108,11 @@ def listed(names: Iterable[str], most: int = 5, characters: int = SHOWN // 2) ->
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown or "none"
 
 
+def short_words(text: str) -> str:
+    """What a library says of somebody's text: every long word of it cut."""
+    return " ".join(map(short, text.split()))
+
+
 def _compatible(name: str) -> str:
     """In compatible forms, without characters that show nothing."""
     if name.isascii():

@@ -147,6 +147,28 @@ def encoder() -> nn.Module:
     return Over(nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True), lambda e, x: e(x).mean(1))
 
 
+class Bag(nn.Module):
+    """The sum of the embeddings of features as ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.EmbeddingBag(17, 8, mode="sum"), nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embedding((x * 2).long().clamp(-8, 8) + 8))
+
+
+def normed() -> nn.Module:
+    """A weight as its length and its direction."""
+    return nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
+
+
+def decoder() -> nn.Module:
+    """A layer that attends to itself and to a memory."""
+    layer = nn.TransformerDecoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True)
+    return Over(layer, lambda d, x: d(x, x).mean(1))
+
+
 SETTINGS = {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "batch_size": 8, "epochs": 2, "warmup": 0.0}
 CASES: dict[str, tuple[Task, dict[str, object]]] = {
     "plain": (Task(mlp()), {}),
@@ -166,6 +188,11 @@ CASES: dict[str, tuple[Task, dict[str, object]]] = {
     "gru": (Task(recurrent(nn.GRU)), {}),
     "fused attention": (Task(fused), {}),
     "encoder": (Task(encoder), {}),
+    "decoder": (Task(decoder), {}),
+    "group norm": (Task(mlp(lambda: nn.GroupNorm(2, 8))), {}),
+    "weight norm": (Task(mlp(normed)), {}),
+    "slopes": (Task(mlp(lambda: nn.PReLU())), {}),
+    "bag": (Task(Bag), {"learning_rate": 0.02}),
     "sparse embedding": (Task(lambda: Looked(True)), {}),
     "tuple": (Task(lambda: Several(tuple)), {}),
     "dict": (Task(lambda: Several(dict)), {}),
@@ -245,7 +272,19 @@ def test_mixed_precision_by_autocast_is_that_of_retraining_up_to_rounding() -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm", "gru", "fused attention", "encoder", "tuple", "dict", "tied", "several dtypes"]
+    "name",
+    [
+        "lstm",
+        "gru",
+        "fused attention",
+        "encoder",
+        "decoder",
+        "tuple",
+        "dict",
+        "tied",
+        "several dtypes",
+        "group norm",
+    ],
 )
 def test_tangents_are_the_limit_of_small_removals(name: str) -> None:
     task, settings = CASES[name]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tribute.config import Project
 from tribute.errors import MoneyError
-from tribute.ids import excerpt, nfc
+from tribute.ids import SHOWN, excerpt, listed, nfc
 from tribute.royalty.document import Statement, StatementLine, read_statement
 from tribute_storage import open_tables
 
@@ -44,8 +44,8 @@ def find_issued(project: Project, about: str, statements: bool = True) -> Issued
         if len(lines) == 1 or (statements and about == statement.statement_id):
             line = None if statements and about == statement.statement_id else lines[0]
             return Issued(statement, line, run_id, committed)
-        named = ", ".join(each.line_id for each in lines or statement.lines)
-        raise MoneyError(f"{about} has {len(lines)} lines. Name one of them: {named}")
+        named = listed((each.line_id for each in lines or statement.lines), characters=SHOWN)
+        raise MoneyError(f"{excerpt(about)} has {len(lines)} lines. Name one of them: {named}")
     what = "line or statement" if statements else "line"
     raise MoneyError(f"No {what} is called {excerpt(about)}. {_near(project, about, statements)}")
 
@@ -66,4 +66,4 @@ def _near(project: Project, about: str, statements: bool) -> str:
         ).fetchall()
     if not rows:
         return "No period is settled yet: tribute run PROJECT.yaml"
-    return f"Did you mean {', '.join(each for (each,) in rows)}?"
+    return f"Did you mean {listed((each for (each,) in rows), characters=SHOWN)}?"

@@ -10,9 +10,10 @@ from tribute.config.project import Project
 from tribute.config.section import Settings
 from tribute.errors import ConfigError
 from tribute.files import nearest_name, yaml_value
+from tribute.ids import excerpt, short
 
-SHOWN = 80
-"""Characters of a setting that a message shows."""
+MOST = 20
+"""Problems that a message lists."""
 
 
 def load_project(path: Path) -> Project:
@@ -39,8 +40,9 @@ def load_project(path: Path) -> Project:
     try:
         project = Project.model_validate(raw)
     except ValidationError as error:
-        lines = "\n".join(f"  {_explain(item, raw)}" for item in error.errors())
-        raise ConfigError(f"{path} has {error.error_count()} problem(s):\n{lines}") from None
+        problems = [f"\n  {_explain(item, raw)}" for item in error.errors()]
+        rest = f"\n  and {len(problems) - MOST} more" if len(problems) > MOST else ""
+        raise ConfigError(f"{path} has {len(problems)} problem(s):{''.join(problems[:MOST])}{rest}") from None
     resolved: Project = _resolve(project, path.resolve().parent)
     return resolved
 
@@ -48,9 +50,11 @@ def load_project(path: Path) -> Project:
 def _explain(item: Any, raw: dict[str, Any]) -> str:
     kinds = {"installed_docs", "text", "arrays", "idx", "held_out", "usage", "ingested"}
     where = [str(part) for part in item["loc"]]
-    key = ".".join(part for index, part in enumerate(where) if not (index and part in kinds))
+    key = ".".join(short(part) for index, part in enumerate(where) if not (index and part in kinds))
     if item["type"] == "extra_forbidden":
         return f"{key}: unknown key. {nearest_name(where[-1], _known_keys(where[:-1], raw))}"
+    if item["type"] == "union_tag_invalid":
+        return f"{key}.kind: {excerpt(item['ctx']['tag'])} is none of {item['ctx']['expected_tags']}"
     if item["type"].endswith(("_type", "_parsing", "_from_float")):
         return f"{key}: {item['msg']}, got {_shown(item['input'])}"
     return f"{key}: {item['msg'].removeprefix('Value error, ')}"
@@ -58,7 +62,7 @@ def _explain(item: Any, raw: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return short(text)
 
 
 def _known_keys(where: list[str], raw: Any) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
 from tribute.config.section import Settings
+from tribute.ids import excerpt, short
 
 
 class TaskSettings(Settings):
@@ -143,7 +144,7 @@ class SimulationSettings(Settings):
     def _is_consistent(self) -> Self:
         if self.options and not self.estimated:
             raise ValueError(
-                f"options are for estimators; the settings of {self.mode} go directly under simulation"
+                f"options are for estimators; the settings of {short(self.mode)} go directly under simulation"
             )
         if self.mode == "paired" and self.epsilon > self.weight:
             raise ValueError(f"epsilon {self.epsilon} is larger than weight {self.weight}. Lower it")
@@ -152,8 +153,8 @@ class SimulationSettings(Settings):
         idle = [name for name in OF_SIMULATIONS if self.estimated and name in self.model_fields_set]
         if idle:
             raise ValueError(
-                f"attribution.method {self.mode} is an estimator, so {', '.join(idle)} would have no effect. "
-                "Remove that; the options of the estimator go under attribution.options"
+                f"attribution.method {short(self.mode)} is an estimator, so {', '.join(idle)} would have no "
+                "effect. Remove that; the options of the estimator go under attribution.options"
             )
         return self
 
@@ -194,7 +195,10 @@ def _by_mode(keys: dict[str, Any]) -> dict[str, Any]:
     """Store `{method: ESTIMATOR}` as the mode, as `Project` does for `attribution`."""
     mode = keys.get("mode")
     if mode is not None and mode not in SIMULATED:
-        raise ValueError(f"mode {mode!r} is neither paired nor tangent. For an estimator, write method: {mode}")
+        raise ValueError(
+            f"mode {excerpt(mode)} is neither paired nor tangent. For an estimator, write method: "
+            f"{short(str(mode))}"
+        )
     if "method" in keys and mode is not None:
         raise ValueError("give method, for an estimator, or mode, for a simulation, not both")
     return {"mode" if name == "method" else name: value for name, value in keys.items()}
@@ -223,7 +227,9 @@ class CalibrationSettings(Settings):
     @field_validator("estimates", mode="before")
     @classmethod
     def _estimators_by_method(cls, value: Any) -> Any:
-        return [_by_mode(keys) if isinstance(keys, dict) else keys for keys in value or ()]
+        if not isinstance(value, list | tuple):
+            return () if value is None else value
+        return [_by_mode(keys) if isinstance(keys, dict) else keys for keys in value]
 
 
 class ReadoutSettings(Settings):

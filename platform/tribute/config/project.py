@@ -18,6 +18,7 @@ from tribute.config.model import (
 )
 from tribute.config.money import MoneySettings, PoolSettings, RightsSettings
 from tribute.config.section import Settings
+from tribute.ids import excerpt, short
 
 
 class ValuationSettings(Settings):
@@ -116,16 +117,16 @@ class Project(Settings):
         method, mode = (attribution or {}).get("method", "simulation"), simulation.get("mode")
         if mode not in (None, *SIMULATED):
             raise ValueError(
-                f"simulation.mode {mode!r} is neither paired nor tangent. For an estimator, remove it and write "
-                f"attribution: {{method: {mode}}}"
+                f"simulation.mode {excerpt(mode)} is neither paired nor tangent. For an estimator, remove it and "
+                f"write attribution: {{method: {short(str(mode))}}}"
             )
         if method == "simulation" or not isinstance(method, str):
             return sections
         idle = [name for name in ("mode", "options") if name in simulation]
         if idle:
             raise ValueError(
-                f"attribution.method {method} is an estimator, so simulation.{idle[0]} would have no effect. "
-                "Remove it; the options of the estimator go under attribution.options"
+                f"attribution.method {short(method)} is an estimator, so simulation.{idle[0]} would have no "
+                "effect. Remove it; the options of the estimator go under attribution.options"
             )
         options = {name: value for name, value in (attribution or {}).items() if name == "options"}
         return sections | {"simulation": simulation | {"mode": method} | options}
@@ -143,7 +144,7 @@ class Project(Settings):
         if only and self.readout.method not in ("auto", "distilled"):
             raise ValueError(
                 f"readout.method {self.readout.method} is for simulations, but attribution.method "
-                f"{self.simulation.mode} is an estimator with its own read-out. Set readout.method to auto"
+                f"{short(self.simulation.mode)} is an estimator with its own read-out. Set readout.method to auto"
             )
         if self.pools and "pool" in self.model_fields_set:
             raise ValueError("give pool or pools, not both")

@@ -15,6 +15,7 @@ from tribute.files.encoding import decoded
 from tribute.files.parquet import read_parquet
 from tribute.files.unknown import unknown_columns
 from tribute.files.yaml_text import yaml_rows
+from tribute.ids import listed, short, short_words
 
 _SHOWN = 20
 """Problems of a file that an error lists."""
@@ -46,13 +47,13 @@ def read_records(
     try:
         records = _READERS[kind](path)
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise RightsError(f"{path} cannot be read as {kind[1:]}: {error}") from None
+        raise RightsError(f"{path} cannot be read as {kind[1:]}: {short_words(str(error))}") from None
     if not records:
         raise RightsError(f"{path} has no rows. It needs the columns {', '.join((*required, *optional))}")
     present = list(dict.fromkeys(column for record in records for column in record.cells))
     known = (*required, *optional)
     lacking = [
-        f"column {column} is missing, got {', '.join(present)}. Add the column"
+        f"column {column} is missing, got {listed(present, 10)}. Add the column"
         for column in required
         if column not in present
     ]
@@ -81,7 +82,7 @@ def _of_csv(path: Path) -> list[FileRow]:
 
 def _check_header(header: Sequence[str]) -> None:
     if header and header[0].casefold().startswith("sep="):
-        raise ValueError(f"line 1: {','.join(header)} is for Excel only. Remove the line")
+        raise ValueError(f"line 1: {short(','.join(header))} is for Excel only. Remove the line")
     if len(header) == 1 and (found := [mark for mark in (";", "\t", "|") if mark in header[0]]):
         raise ValueError(f"line 1: columns are separated by {found[0]!r}. Save it with commas")
     nameless = [str(number) for number, name in enumerate(header, 1) if not name]
@@ -90,7 +91,7 @@ def _check_header(header: Sequence[str]) -> None:
         raise ValueError(f"line 1: {which} no name. Remove empty columns, or name them note")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise ValueError(f"line 1: the column {twice[0]} occurs twice. Remove one of the two")
+        raise ValueError(f"line 1: the column {short(twice[0])} occurs twice. Remove one of the two")
 
 
 def _rows_of_csv(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[FileRow]:

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Collection, Iterable
 
+from tribute.ids import short
+
 FREE = "note"
 """Columns whose name begins with this are for people."""
 ALIKE = 0.65
@@ -21,7 +23,7 @@ def nearest_name(written: str, known: Collection[str]) -> str:
 def unknown_columns(present: Iterable[str], known: Collection[str]) -> list[str]:
     """A problem for every column that is neither known nor a note."""
     return [
-        f"unknown column {name[:80]}. {nearest_name(name, known)} For a remark, let its name begin with {FREE}"
+        f"unknown column {short(name)}. {nearest_name(name, known)} For a remark, let its name begin with {FREE}"
         for name in dict.fromkeys(present)
         if name not in known and not name.startswith(FREE)
     ]

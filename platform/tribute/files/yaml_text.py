@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tribute.files.encoding import decoded
+from tribute.ids import short, short_words
 
 _NOTHING = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -26,9 +27,13 @@ class _Plain(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            raise _problem(event, f"the alias *{event.anchor} stands for another value. Write the value itself")
+            raise _problem(
+                event, f"the alias *{short(str(event.anchor))} stands for another value. Write the value itself"
+            )
         if getattr(event, "tag", None) is not None:
-            raise _problem(event, f"the tag {event.tag} changes how a value is read. Remove it; quotes make text")
+            raise _problem(
+                event, f"the tag {short(str(event.tag))} changes how a value is read. Remove it; quotes make text"
+            )
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 
@@ -57,7 +62,9 @@ def yaml_rows(content: bytes) -> list[dict[str, str | None]]:
     for number, row in enumerate(rows, 1):
         for name, cell in row.items():
             if isinstance(cell, list | dict):
-                raise ValueError(f"entry {number}, column {name} holds several values. Write one text or number")
+                raise ValueError(
+                    f"entry {number}, column {short(name)} holds several values. Write one text or number"
+                )
     return rows
 
 
@@ -70,9 +77,9 @@ def _read(content: bytes, scalar: Callable[[yaml.ScalarNode], Any]) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        raise ValueError(f"{where}{error.problem or error.context}") from None
+        raise ValueError(f"{where}{short_words(str(error.problem or error.context))}") from None
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(short_words(str(error))) from None
     except RecursionError:
         raise ValueError("its values are nested too deeply. Write it with fewer levels") from None
     finally:
@@ -93,7 +100,9 @@ def _value(node: yaml.Node, scalar: Callable[[yaml.ScalarNode], Any]) -> Any:
         line = key.start_mark.line + 1
         before = lines.setdefault(key.value, line)
         if key.value in found:
-            raise _problem(key, f"the key {key.value} stands in line {before} already. Remove one of the two")
+            raise _problem(
+                key, f"the key {short(key.value)} stands in line {before} already. Remove one of the two"
+            )
         found[key.value] = _value(item, scalar)
     return found
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tribute.corpus import Accounting, QueryTable, column_queries
 from tribute.corpus.numbers import kept
 from tribute.errors import CorpusError
-from tribute.ids import ascii_excerpt, checked_id, look_alikes
+from tribute.ids import ascii_excerpt, checked_id, listed, look_alikes
 from tribute.training import TrainingSet
 
 Columns = dict[str, NDArray]
@@ -87,7 +87,7 @@ def token_counts(data: TrainingSet, tokens: Mapping[str, int] | None) -> tuple[i
         return tuple((data.counts * width).tolist())
     wrong = sorted(set(tokens) ^ set(data.source_ids))
     if wrong:
-        raise CorpusError(f"tokens and by_source must name the same sources; only one names {', '.join(wrong)}")
+        raise CorpusError(f"tokens and by_source must name the same sources; only one names {listed(wrong)}")
     for source_id, count in tokens.items():
         if int(count) != count or count < 1:
             raise CorpusError(f"tokens[{source_id!r}] is {count!r}. Give a whole number above 0")

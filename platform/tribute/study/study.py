@@ -8,6 +8,7 @@ from typing import Any
 
 from tribute.config import EvaluationSettings
 from tribute.errors import ConfigError
+from tribute.ids import listed
 from tribute.study.attribution import Attribution, attributed, chosen_settings
 from tribute.study.calibration import calibrated
 from tribute.study.evaluation import EvaluationReport, evaluated
@@ -86,8 +87,8 @@ class Study(StudiedModel):
             raise ConfigError(f"precision is {precision}. Give a part of 1, such as 0.05")
         if attribution.source_ids != self.source_ids:
             raise ConfigError(
-                f"The attribution is of sources {', '.join(attribution.source_ids)}, the study of "
-                f"{', '.join(self.source_ids)}. Value it with the study that made it"
+                f"The attribution is of sources {listed(attribution.source_ids)}, the study of "
+                f"{listed(self.source_ids)}. Value it with the study that made it"
             )
         return calibrated(self, attribution, precision)
 

@@ -18,10 +18,11 @@ from torch.utils._pytree import tree_map
 
 from tribute.config import TaskSettings
 from tribute.errors import ConfigError
+from tribute.ids import listed
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
-from tribute.tasks.module import prepared
+from tribute.tasks.module import copied, prepared
 from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Task
 
@@ -57,7 +58,7 @@ class FlatTask(PartlyFrozen):
         self.task, self._precision, self._output = task, PRECISIONS[precision], Output()
         with under_seed(FROZEN_SEED):
             self._module = prepared(task.build())
-        self.measured = copy.deepcopy(self._module).eval()
+        self.measured = copied(self._module).eval()
         trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
         dtypes = {name: value.dtype for name, value in trainable.items()}
@@ -81,7 +82,7 @@ class FlatTask(PartlyFrozen):
         wrong = [name for name, shape in self.shapes.items() if name not in named or named[name].shape != shape]
         if wrong:
             raise ConfigError(
-                f"These parameters of the task are missing or have another shape: {', '.join(wrong)}. Set "
+                f"These parameters of the task are missing or have another shape: {listed(wrong)}. Set "
                 "task.options to those of the stored model"
             )
         return torch.cat([named[name].detach().reshape(-1).to(self.dtype) for name in self.shapes])
@@ -133,7 +134,7 @@ class FlatTask(PartlyFrozen):
             measured_Q = self.task.measurement(self.measured_model(pieces), queries)
         except KeyError as error:
             raise ConfigError(
-                f"The task's measurement needs column {error}, but the queries have {', '.join(queries)}. Add the "
+                f"The task's measurement needs column {error}, but the queries have {listed(queries)}. Add the "
                 "column to the queries"
             ) from error
         if measured_Q.shape != (rows,):

@@ -1,9 +1,12 @@
 """The module of a task as tribute uses it: what cannot be used is refused, what is only faster is left out."""
 
+import copy
+
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from tribute.errors import ConfigError
+from tribute.ids import short
 
 
 def prepared(module: object) -> nn.Module:
@@ -46,6 +49,22 @@ def prepared(module: object) -> nn.Module:
             "part as parameters of their own (torch.view_as_complex)"
         )
     return module
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A copy of a module.
+
+    Raises:
+        ConfigError: it cannot be copied; says why.
+    """
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:  # whatever its layers raise
+        raise ConfigError(
+            f"The model of Task.build cannot be copied: {type(error).__name__}: {short(str(error), 200)} Compute "
+            "no attribute of a layer from parameters in its constructor; in place of torch.nn.utils.weight_norm, "
+            "take that of torch.nn.utils.parametrizations"
+        ) from None
 
 
 def _uncompiled(module: nn.Module) -> nn.Module:

@@ -15,6 +15,8 @@ from tribute_storage.querying.views import committed_files, open_files
 from tribute_storage.schemas import SCHEMAS
 
 MEMORY = "1GiB"
+NAMED, SHOWN = 20, 80
+"""Publishers that a message lists, and the characters that it shows of each."""
 
 
 def publish(
@@ -66,19 +68,25 @@ def _readers(
     wanted = known if publishers is None else list(dict.fromkeys(publishers))
     unknown = [publisher for publisher in wanted if publisher not in known]
     if unknown:
-        raise LakeError(
-            f"The lake knows no publisher {', '.join(map(repr, unknown))}; it knows: {', '.join(known) or 'none'}."
-        )
+        named = ", ".join(repr(name[:SHOWN]) for name in unknown[:NAMED])
+        raise LakeError(f"The lake knows no publisher {named}; it knows: {_listed(known)}.")
     if not wanted and not operator:
         raise LakeError("Nothing to publish: no publisher is named, and the operator's file is not wanted.")
     return [*([None] if operator else []), *wanted]
+
+
+def _listed(publishers: Sequence[str]) -> str:
+    """A few ids, each cut, and how many more there are."""
+    shown = ", ".join(name[:SHOWN] for name in publishers[:NAMED])
+    return f"{shown} and {len(publishers) - NAMED:,} more" if len(publishers) > NAMED else shown or "none"
 
 
 def _check_period(connection: duckdb.DuckDBPyConnection, period: str | None) -> None:
     known = [] if period is None else known_periods(connection)
     if period is not None and period not in known:
         raise LakeError(
-            f"Nothing to publish: the lake has no rows of period {period!r}; it has: {', '.join(known) or 'none'}."
+            f"Nothing to publish: the lake has no rows of period {period[:SHOWN]!r}; it has: "
+            f"{', '.join(known) or 'none'}."
         )
 
 

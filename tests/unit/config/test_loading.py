@@ -43,7 +43,7 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
         ({"queries": {"kind": "usage", "path": 5}}, "queries.path.0: .*got 5"),
         ({"queries": {"kind": "usage", "path": []}}, "queries.path: .*at least 1 item"),
         ({"simulation": {"horizon": 1.5}}, "simulation.horizon: .*less than or equal to 1"),
-        ({"corpus": {"kind": "tape"}}, "corpus: .*'tape'"),
+        ({"corpus": {"kind": "tape"}}, "corpus.kind: 'tape' is none of 'installed_docs', 'text'"),
         ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 2.0. Set it to auto or a number from 0 to 1"),
         ({"name": "a/b"}, "name: "),
         ({**TRAK, "simulation": {"scope": "all", "horizon": 0.2}}, "horizon, scope would have no effect"),

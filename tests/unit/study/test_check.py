@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import tribute
 from tests.unit.study.conftest import BY_SOURCE, QUERIES, TASK
@@ -79,6 +81,35 @@ def test_a_method_without_a_rule_is_refused_by_name_before_training(tmp_path: Pa
         study.train()
     assert not list(tmp_path.rglob("*.safetensors"))
     assert tribute.check_task(bag, SOURCES).fine
+
+
+@pytest.mark.parametrize("learning_rate", [0.003, 1.0, 1e6])
+def test_a_training_that_diverges_hides_no_layer(learning_rate: float) -> None:
+    """A rehearsal on a few examples takes short steps, so that every method is tried."""
+
+    class Bag(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bag, self.head = nn.EmbeddingBag(9, 4, mode="sum"), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(self.bag(x.long().clamp(-4, 4) + 4))
+
+    settings = tribute.TrainingSettings(optimizer="sgd", learning_rate=learning_rate)
+    tangent = tribute.SimulationSettings(mode="tangent")
+    report = tribute.check_task(Softmax(build=Bag), SOURCES, training=settings, simulation=tangent)
+    assert [(each.subject, each.refused) for each in report.findings] == [("tangent", True)]
+    assert "no forward mode" in report.findings[0].text
+    assert tribute.check_task(Softmax(build=Bag), SOURCES, training=settings).fine
+
+
+def test_activation_checkpointing_is_refused_by_name() -> None:
+    def kept(model: Layers, x: torch.Tensor) -> torch.Tensor:
+        return checkpoint(model.extra[0], x, use_reentrant=False)
+
+    report = tribute.check_task(Softmax(build=layers(kept, lambda: nn.Linear(8, 8))), SOURCES)
+    assert [each.subject for each in report.findings] == ["training"]
+    assert "Turn activation checkpointing off" in report.findings[0].text
 
 
 def test_a_method_that_does_not_fit_the_loss_is_refused_before_training() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from tests.unit.tasks.frozen_tasks import FrozenTrunk, RandomFeatures, Tied
 from tribute.config import TrainingSettings
 from tribute.errors import ConfigError
+from tribute.study.examples import training_set
 from tribute.tasks import Classifier, FlatTask
-from tribute.training import Recorder, build_model
+from tribute.training import Recipe, Recorder, Trajectory, build_model
+from tribute.training.adoption import load_checkpoint
 from tribute.training.stored_model import StoredModel
 
 PLAIN = Classifier(features=4, hidden=(5,), classes=3)
@@ -65,6 +68,36 @@ def test_a_stored_model_measures_what_the_module_does(
 def load(flat: FlatTask, training: TrainingSettings) -> Tensor:
     assert training.checkpoint is not None
     return StoredModel.read(training.checkpoint, flat).theta_P
+
+
+class Doubled(Classifier):
+    """A classifier in double precision."""
+
+    def build(self) -> nn.Module:
+        return super().build().double()
+
+
+def test_double_precision_is_kept_to_the_last_bit(tmp_path: Path) -> None:
+    """Whatever the default type is, when the checkpoint is read, kept beside the training and read again."""
+    task = Doubled(features=4, hidden=(5,), classes=3)
+    named = {name: torch.rand_like(value) for name, value in task.build().state_dict().items()}
+    training = stored(tmp_path, named).model_copy(update={"seed": 3})
+    flat = build_model(task, training)
+    assert flat.dtype == torch.float64
+    data = training_set(
+        {
+            "a": {"features": np.zeros((3, 4)), "labels": np.arange(3)},
+            "b": {"features": np.ones((3, 4)), "labels": np.arange(3)},
+        }
+    )
+    recipe = Recipe(task, training, data, training.seed)
+    state = load_checkpoint(recipe, tmp_path / "model.safetensors")
+    trajectory = Trajectory(tmp_path / "kept")
+    trajectory.save(0, state)
+    for theta_P in (load(flat, training), state.theta, trajectory.load(0).theta):
+        assert theta_P.dtype == torch.float64
+        found = flat.pieces(theta_P)
+        assert all(torch.equal(found[name], value) for name, value in named.items())
 
 
 def prefixed(prefix: str) -> Callable[[Named], Named]:

@@ -12,7 +12,7 @@ from tribute.errors import CorpusError
 from tribute.files import json_value
 from tribute.files.encoding import decoded
 from tribute.files.parquet import read_parquet
-from tribute.ids import excerpt, listed
+from tribute.ids import excerpt, listed, short_words
 
 Row = dict[str, object]
 
@@ -44,7 +44,7 @@ def read_jsonl(path: Path, needed: Sequence[str]) -> list[Row]:
             raise CorpusError(f"{path}, row {number}: {error}. Write one JSON object per line") from None
         if not isinstance(row, dict) or not set(needed) <= row.keys():
             found = listed(row, 10) if isinstance(row, dict) else type(row).__name__
-            missing = ", ".join(name for name in needed if not isinstance(row, dict) or name not in row)
+            missing = listed(name for name in needed if not isinstance(row, dict) or name not in row)
             raise CorpusError(f"{path}, row {number} has no column {missing}. It has: {found}. {_REMEDY}")
         rows.append(row)
     return rows
@@ -69,11 +69,11 @@ def open_parquet(path: Path, needed: Sequence[str]) -> pa.Table:
     try:
         table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise CorpusError(f"{path} cannot be read as Parquet: {error}. Write it again") from None
+        raise CorpusError(f"{path} cannot be read as Parquet: {short_words(str(error))}. Write it again") from None
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise CorpusError(
-            f"{path} has no column {', '.join(missing)}. It has: {listed(table.column_names, 10)}. {_REMEDY}"
+            f"{path} has no column {listed(missing)}. It has: {listed(table.column_names, 10)}. {_REMEDY}"
         )
     return table
 

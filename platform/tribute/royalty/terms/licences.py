@@ -11,6 +11,7 @@ from license_expression import ExpressionError, get_spdx_licensing
 
 from tribute.errors import RightsError
 from tribute.files.records import raise_if_any, read_records
+from tribute.ids import excerpt, listed, short, short_words
 from tribute.royalty.exact.findings import Finding
 from tribute.royalty.terms.cells import id_cell, verbatim_cell
 
@@ -54,7 +55,7 @@ def read_terms(path: Path) -> dict[str, SourceTerms]:
             continue
         before = rows.setdefault(source_id, record.where)
         if before != record.where:
-            problems.append(f"{record.where} repeats source {source_id} of {before}. Remove one of the two")
+            problems.append(f"{record.where} repeats source {short(source_id)} of {before}. Remove one of the two")
         terms[source_id] = SourceTerms(source_id, **declared)
     raise_if_any(f"{path} cannot be used:", problems)
     return dict(sorted(terms.items()))
@@ -70,10 +71,10 @@ def terms_findings(terms: Iterable[SourceTerms]) -> list[Finding]:
     findings = []
     for each in sorted(terms, key=lambda one: one.source_id):
         if each.license is not None and (problem := spdx_problem(each.license)):
-            text = f"Source {each.source_id}, license {each.license!r}: {problem}"
+            text = f"Source {short(each.source_id)}, license {excerpt(each.license)}: {problem}"
             findings.append(Finding("terms.license", each.source_id, text))
         if each.tdm_reservation not in (None, "0", "1"):
-            written = f"Source {each.source_id}, TDM reservation {each.tdm_reservation!r}"
+            written = f"Source {short(each.source_id)}, TDM reservation {excerpt(each.tdm_reservation)}"
             text = f"{written}: neither 0 nor 1. Ask the holder what is meant"
             findings.append(Finding("terms.tdm_reservation", each.source_id, text))
     return findings
@@ -86,12 +87,12 @@ def spdx_problem(expression: str) -> str | None:
     try:
         unknown = _licensing().unknown_license_keys(_licensing().parse(expression))
     except (ExpressionError, AttributeError) as problem:
-        return f"not an SPDX expression ({problem}). Write one such as MIT, or LicenseRef-YourName"
+        return (
+            f"not an SPDX expression ({short_words(str(problem))}). Write one such as MIT, or LicenseRef-YourName"
+        )
     strange = sorted({name for name in unknown if not _OWN_REFERENCE.fullmatch(name)})
     return (
-        f"{', '.join(strange)} is not on the SPDX list. Write LicenseRef-YourName for own terms"
-        if strange
-        else None
+        f"{listed(strange)} is not on the SPDX list. Write LicenseRef-YourName for own terms" if strange else None
     )
 
 

@@ -113,7 +113,9 @@ def rights_of_publishers(publisher_of_source: Mapping[str, str]) -> RightsBook:
     """
     nameless = sorted(source for source, name in publisher_of_source.items() if not name.strip())
     if nameless:
-        raise RightsError(f"Source {nameless[0]} names no publisher. Name its publisher in a file: rights.sources")
+        raise RightsError(
+            f"Source {short(nameless[0])} names no publisher. Name its publisher in a file: rights.sources"
+        )
     ids = _publisher_ids(set(publisher_of_source.values()))
     rights = (Right(source, ids[name], Fraction(1)) for source, name in sorted(publisher_of_source.items()))
     publishers = (Publisher(publisher_id, name) for name, publisher_id in ids.items())

@@ -282,6 +282,9 @@ def test_one_publishing_at_a_time(lake: Path, tmp_path: Path) -> None:
 def test_what_is_asked_for_must_be_there(lake: Path, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match=r"no publisher 'nobody'; it knows: Betaq & Sons / EU, alphaq, gammaq\."):
         publish(lake, tmp_path, publishers=[ALPHA, "nobody"])
+    with pytest.raises(LakeError) as raised:
+        publish(lake, tmp_path, publishers=[f"{'n' * 500}{number}" for number in range(100)])
+    assert len(str(raised.value)) < 2500 and "n" * 81 not in str(raised.value)
     with pytest.raises(LakeError, match=r"no rows of period '2027-01'; it has: 2026-09, 2026-10\."):
         publish(lake, tmp_path, period="2027-01")
     with pytest.raises(LakeError, match="no publisher is named"):

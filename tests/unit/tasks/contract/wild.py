@@ -81,6 +81,35 @@ def layers(between: Callable, *extra: Callable[[], nn.Module]) -> Callable[[], n
     return lambda: Layers(between, *(each() for each in extra))
 
 
+class Counter(nn.Module):
+    """Counts its calls in a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    @staticmethod
+    def count(model, x):
+        model.extra[0].calls += 1
+        return x
+
+
+class Average(nn.Module):
+    """Keeps a moving average of what passes through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(8))
+
+    @staticmethod
+    def centred(model, x):
+        layer = model.extra[0]
+        if model.training:
+            with torch.no_grad():
+                layer.mean.mul_(0.9).add_(0.1 * x.mean(0))
+        return x - layer.mean
+
+
 def norm(kind: Callable[[], nn.Module], evaluated: bool = False) -> Callable[[], nn.Module]:
     """A factory of a network with a normalisation, which may be in evaluation mode."""
 
@@ -188,6 +217,13 @@ WRONG = {
     "undefined": (Softmax(measure=lambda e, *_: e.log()), "measurement", "is nan for source 'a', row"),
     "root of 0": (Softmax(loss=lambda e, *_: (e - e).sqrt() + e), "training_loss", "gradient.*not finite.*at 0"),
     "batch norm": (Softmax(build=norm(lambda: nn.BatchNorm1d(8))), "training_loss", "running_mean.*layer.eval"),
+    "counter": (Softmax(build=layers(Counter.count, Counter)), "training_loss", "changes .* of Counter"),
+    "moving average": (Softmax(build=layers(Average.centred, Average)), "training_loss", "changes .* of Average"),
+    "old weight norm": (
+        Softmax(build=lambda: torch.nn.utils.weight_norm(nn.Linear(FEATURES, CLASSES))),
+        "build",
+        r"cannot be copied.*torch\.nn\.utils\.parametrizations",
+    ),
     "batch statistics": (
         Softmax(build=norm(lambda: nn.BatchNorm1d(8, track_running_stats=False))),
         "training_loss",
