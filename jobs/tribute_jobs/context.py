@@ -12,8 +12,9 @@ from tribute.config import Project
 from tribute.corpus import Manifest, OutOfDistributionDetector, ood_detector, read_manifest
 from tribute.errors import TributeError
 from tribute.training import build_model
+from tribute_jobs.last_run import LastRun
 from tribute_jobs.progress import Reporter
-from tribute_storage import Lake
+from tribute_storage import Lake, require_own
 
 if TYPE_CHECKING:
     from tribute.cluster import WorkerPool
@@ -25,6 +26,8 @@ class Context:
     def __init__(self, project: Project, reporter: Reporter, stack: ExitStack) -> None:
         self.project, self.reporter, self._stack = project, reporter, stack
         self.lake = Lake(project.lake_root)
+        require_own(self.lake, project.name)
+        self.last_run = LastRun(project.workdir)
         self.runs: Lineage = lineage(project)
         self.contract_kept = False
         self._workers: WorkerPool | None = None

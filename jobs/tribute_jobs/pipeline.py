@@ -3,9 +3,18 @@
 A rerun keeps committed stages and runs the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tribute.catalog import compared_estimators, period_splits, read_book, retrain_bank
+from tribute.catalog import (
+    Identity,
+    calibration,
+    compared_estimators,
+    period_splits,
+    read_book,
+    retrain_bank,
+    simulation_runs,
+)
 from tribute.config import Project
 from tribute.estimators import build_estimator
 from tribute.royalty.exact.calendar import period_days
@@ -55,6 +64,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter) as context:
         wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
+        _explain(context, (*wanted, "calibrate") if "simulate" in wanted else wanted)
         for stage in (*wanted, last) if last in AFTER else wanted:
             if stage == "corpus":
                 outputs[stage] = stages.corpus(context, paid_period)
@@ -63,7 +73,39 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
             else:
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
             reporter.finished(stage, *outputs[stage])
+            _remember(context, stage)
     return Outcome(outputs)
+
+
+def _explain(context: Context, wanted: Sequence[str]) -> None:
+    """Say which stages run again because something changed since the last run, and which are kept."""
+    kept, again = list[str](), dict[str, str]()
+    for name, (identity, done) in _identities(context).items():
+        if done:
+            kept.append(name)
+        elif name in wanted and (why := context.last_run.why(name, identity)):
+            again[name] = why
+    context.reporter.planned(kept, again)
+
+
+def _remember(context: Context, stage: str) -> None:
+    for name, (identity, done) in _identities(context).items():
+        if done and stage in (name, "simulate"):
+            context.last_run.remember(name, identity)
+
+
+def _identities(context: Context) -> dict[str, tuple[Identity, bool]]:
+    """What does not depend on the period, and whether it is committed."""
+    runs, calibrated = context.runs, calibration(context.project)
+    found = {
+        "corpus": (runs.corpus, context.committed("corpus_sources", runs.corpus_run)),
+        "train": (runs.train, context.committed("trajectories", runs.train_run)),
+        "simulate": (runs.simulate, context.committed("simulations", runs.simulate_run)),
+    }
+    if calibrated is not None:
+        further = simulation_runs(context.project)[1:]
+        found["calibrate"] = calibrated, all(context.committed("simulations", run.run_id) for run in further)
+    return found
 
 
 def _check(project: Project, period: str, paid_period: str | None) -> None:

@@ -1,6 +1,7 @@
 """Progress of a run: bars and lines for people, JSON lines for programs."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.console import Console
@@ -33,6 +34,10 @@ STAGES = {
 class Reporter(Protocol):
     """Receives the progress of a run's stages."""
 
+    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
+        """Stages whose output is kept, and why others run again: before they do."""
+        ...
+
     def started(self, stage: str, run_id: str) -> None:
         """A stage begins to work."""
         ...
@@ -57,6 +62,13 @@ class PeopleReporter:
         self._console = console
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+
+    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
+        """Print a line for each stage that runs again."""
+        for stage, why in again.items():
+            self._console.print(styled(f"  {stage:<11}", ("again", "yellow"), f"  {why}"), soft_wrap=True)
+        if again and kept:
+            self._console.print(f"  {'':<11}kept   {', '.join(kept)}", style="dim", soft_wrap=True)
 
     def started(self, stage: str, run_id: str) -> None:
         """Show the bar of the stage, if someone is watching."""
@@ -100,6 +112,10 @@ class PeopleReporter:
 
 class JsonReporter:
     """One JSON object a line on standard output."""
+
+    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
+        """`{"event": "planned", ...}`."""
+        self._print(event="planned", kept=list(kept), again=dict(again))
 
     def started(self, stage: str, run_id: str) -> None:
         """`{"event": "started", ...}`."""

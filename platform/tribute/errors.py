@@ -37,7 +37,7 @@ class CorpusError(TributeError):
 
 
 class CorpusChanged(CorpusError):
-    """The corpus on disk is not the one that a recorded trajectory was trained on."""
+    """A file of the corpus changed while it was read."""
 
 
 class RightsError(TributeError):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tribute_storage.errors import LakeError
     from tribute_storage.lake import Lake
     from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+    from tribute_storage.owner import claim, require_own
     from tribute_storage.publishing.opened import query_published
     from tribute_storage.publishing.publish import publish
     from tribute_storage.querying.reference import describe
@@ -29,6 +30,7 @@ __all__ = [
     "Limits",
     "StagedFile",
     "checkpoint",
+    "claim",
     "clear_orphans",
     "compact",
     "connect",
@@ -39,6 +41,7 @@ __all__ = [
     "publish",
     "query",
     "query_published",
+    "require_own",
     "retain",
 ]
 
@@ -50,6 +53,7 @@ __getattr__ = first_use(
         "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
         "publishing.opened": ["query_published"],
         "publishing.publish": ["publish"],
+        "owner": ["claim", "require_own"],
         "querying.reference": ["describe"],
         "querying.sandbox": ["Limits"],
         "querying.sql": ["query"],

@@ -40,7 +40,7 @@ class Market:
     def of_installed_docs(cls) -> "Market":
         """The largest source is copied, by the holder of the one in the middle."""
         settings = InstalledDocsSettings(kind="installed_docs", sources=SOURCES, max_bytes=BYTES)
-        _, documents, _ = read_installed_docs(settings)
+        _, documents = read_installed_docs(settings)
         texts = {s: [d.text for i, d in enumerate(found) if i % QUERY_EVERY] for s, found in documents.items()}
         asked = {s: _pieces(" ".join(d.text for d in found[::QUERY_EVERY])) for s, found in documents.items()}
         by_size = sorted(texts, key=lambda s: sum(map(len, texts[s])))

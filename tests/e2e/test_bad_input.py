@@ -11,7 +11,13 @@ import pytest
 import yaml
 
 from tests.projects import SOURCES_CSV, article, settings, write_project
+from tribute.catalog import lineage
+from tribute.config import load_project
+from tribute.errors import CorpusChanged
 from tribute_jobs.cli import main
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
+from tribute_storage import open_tables
 
 
 def tribute(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -89,22 +95,15 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert written == []
 
 
-@pytest.mark.usefixtures("finished")
-def test_a_corpus_changed_since_it_was_trained_on_stops_every_stage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_project(tmp_path)
-    assert tribute(monkeypatch, "train", str(path)) == 0
-    before = sorted((tmp_path / "tribute-data").rglob("*"))
+def test_a_corpus_that_changes_while_it_is_read_is_not_trained_on(tmp_path: Path) -> None:
+    project = load_project(write_project(tmp_path))
+    lineage(project)  # the content that the run's id stands for
     with (tmp_path / "corpus.jsonl").open("a") as file:
         file.write(json.dumps({"source": "daily", "text": article("daily", 999)}) + "\n")
-    for stage in ("simulate", "run"):
-        assert tribute(monkeypatch, stage, str(path)) == 2
-        message = capsys.readouterr().err
-        assert "corpus.jsonl" in message
-        assert "changed since train-" in message
-        assert "corpus.revision" in message
-    assert sorted((tmp_path / "tribute-data").rglob("*")) == before
+    with pytest.raises(CorpusChanged, match=r"while it was read: corpus\.path \(\.jsonl\) changed"):
+        run(project, "2026-10", JsonReporter(), "train")
+    with open_tables(project.lake_root) as lake:
+        assert lake.execute("select count(*) from corpus_sources").fetchall() == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,11 @@ def ingest_files(
     from tribute.catalog import usage_events
     from tribute.config import IngestedQueriesSettings
     from tribute.ids import excerpt
-    from tribute_storage import Ingested, Lake
+    from tribute_storage import Ingested, Lake, claim
     from tribute_storage import ingest as append
 
     lake, total = Lake(project.lake_root), Ingested()
+    claim(lake, project.name)
     keep_content = isinstance(project.queries, IngestedQueriesSettings)
     for name in files:
         path = STANDARD_INPUT if name == "-" else Path(name)

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tribute.catalog import lineage, recorded_replicates, simulated_responses, simulation_runs
 from tribute.config import Project, load_project
-from tribute.corpus import read_manifest, verify_inputs
+from tribute.corpus import corpus_content, read_manifest
 from tribute.errors import ConfigError, TributeError
 from tribute_jobs.compute.contract import task_report
 from tribute_jobs.context import locked
+from tribute_jobs.last_run import LastRun, changes
 from tribute_jobs.printing import styled, terminal
 from tribute_storage import Lake, LakeError, clear_orphans, orphans
 
@@ -89,14 +90,18 @@ def _project(project: Project, clear_after_hours: float | None) -> Iterator[Chec
         yield _orphans(project, lake, clear_after_hours)
         return
     if not lake.committed("corpus_sources", runs.corpus_run):
-        yield CheckResult("corpus", True, "not read yet: tribute run")
+        why = LastRun(project.workdir).why("corpus", runs.corpus)
+        text = (
+            f"changed since the last run, so the next trains anew: {why}" if why else "not read yet: tribute run"
+        )
+        yield CheckResult("corpus", True, text)
         yield _task(project, None)
         yield _orphans(project, lake, clear_after_hours)
         return
     try:
         inputs = read_manifest(project.artifacts / runs.corpus_run).inputs
-        verify_inputs(project.corpus, inputs, runs.train_run)
-        yield CheckResult("corpus", True, "the same as when it was read")
+        changed = changes(inputs, corpus_content(project.corpus))
+        yield CheckResult("corpus", not changed, changed or "the same as when it was read")
         for replicate in recorded_replicates(project):
             replicate.final()
         for run in simulation_runs(project):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog import (
     SimulationRun,
-    attribution_run,
+    attribution,
     customer_cap,
     period_queries,
     query_rows,
@@ -39,7 +39,8 @@ SOURCES_PER_JOB = 64
 def attribute(context: Context, period: str) -> StageOutput:
     """Commit `influence`, then `estimates` and `queries`; a period without queries is an empty batch."""
     queries = period_queries(context.project, period)
-    run_id = attribution_run(context.project, queries, period)
+    identity = attribution(context.project, queries, period)
+    run_id = identity.run_id
     new = not context.committed("queries", run_id)
     if not queries.query_ids:
         context.lake.append("queries", run_id, pa.Table.from_pylist([], SCHEMAS["queries"]))
@@ -50,8 +51,11 @@ def attribute(context: Context, period: str) -> StageOutput:
                 f"{len(ids)} query ids of {period}, such as {ids[0][:80]!r}, were used in {month} too. If "
                 f"they are the same uses, remove them from {period}; if not, give each use an id of its own"
             )
+        if why := context.last_run.why(f"attribute {period}", identity):
+            context.reporter.planned([], {"attribute": why})
         context.reporter.started("attribute", run_id)
         AttributedBatch(context, queries, run_id).run(period)
+    context.last_run.remember(f"attribute {period}", identity)
     with open_tables(context.lake.root, "queries") as connection:
         [(count, exact, unlike)] = connection.execute(
             "select count(*), min(readout_probability), count(*) filter (unlike_corpus) from queries "

@@ -1,18 +1,19 @@
-"""Stage `corpus`: read the sources once and keep a snapshot. Later runs check that the sources are unchanged."""
+"""Stage `corpus`: read the sources and keep a snapshot; other content is another corpus, with its own snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 import pyarrow as pa
 
 from tribute.catalog import period_splits, read_book
 from tribute.config import Project, TextCorpusSettings
-from tribute.corpus import Corpus, Manifest, SourceExamples, read_corpus, verify_inputs, write_snapshot
+from tribute.corpus import Corpus, Manifest, SourceExamples, has_snapshot, read_corpus, write_snapshot
 from tribute.corpus.readers.text_files import kinds_of_files
+from tribute.errors import CorpusChanged
 from tribute.ids import ascii_excerpt, look_alikes, short
 from tribute_jobs.context import Context, StageOutput
-from tribute_storage import SCHEMAS, open_tables
+from tribute_jobs.last_run import changes
+from tribute_storage import SCHEMAS, claim, open_tables
 
 LISTED_SOURCES = 20
 """Most sources whose held-out part is named one by one."""
@@ -26,22 +27,22 @@ def corpus(context: Context, paid_period: str | None) -> StageOutput:
 
     Raises:
         CorpusError: the corpus cannot be read with its settings.
-        CorpusChanged: the corpus differs from its snapshot.
+        CorpusChanged: a file changed while it was read.
         RightsError: a source's rights do not cover the period.
     """
     run_id = context.runs.corpus_run
     new = not context.lake.committed("corpus_sources", run_id)
-    if new:
+    if new or not has_snapshot(context.folder(run_id)):
         context.reporter.started("corpus", run_id)
         content = read_corpus(context.project.corpus)
+        _require_unchanged(context, content)
         _check_rights(context.project, paid_period, [each.source.source_id for each in content.sources])
+        claim(context.lake, context.project.name)
         write_snapshot(content, context.folder(run_id))
         _commit(context, run_id, content)
         _warn(context, content)
     manifest = context.manifest()
-    if not new:
-        _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
-        verify_inputs(context.project.corpus, manifest.inputs, context.runs.train_run)
+    _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
     return StageOutput(run_id, new, _summary(context, manifest))
 
 
@@ -51,8 +52,7 @@ def _summary(context: Context, manifest: Manifest) -> str:
     parts = [f"{len(manifest.sources)} sources, {tokens:,} tokens"]
     settings = context.project.corpus
     if isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
-        below = [file.path for file in manifest.inputs if Path(file.path).is_relative_to(settings.path)]
-        parts.append(kinds_of_files(below))
+        parts.append(kinds_of_files(manifest.inputs.keys() - {"file corpus.duplicates.claims"}))
     with open_tables(context.lake.root, "corpus_sources") as connection:
         held_out = connection.execute(
             "select source_id, held_out_examples / (examples + held_out_examples) from corpus_sources "
@@ -71,6 +71,14 @@ def held_out_text(share_of_source: Mapping[str, float]) -> str:
         (least, low), (most, high) = ranked[0], ranked[-1]
         return f"held out: {low:.1%} ({short(least)}) to {high:.1%} ({short(most)})"
     return f"held out: {', '.join(f'{short(name)} {share:.1%}' for name, share in share_of_source.items())}"
+
+
+def _require_unchanged(context: Context, content: Corpus) -> None:
+    """Check that what was read is what the run id stands for."""
+    asked = {name: part for name, part in context.runs.corpus.parts.items() if name in content.inputs}
+    changed = changes(asked, content.inputs)
+    if changed:
+        raise CorpusChanged(f"The corpus changed while it was read: {changed}. Run the same command again")
 
 
 def _check_rights(project: Project, paid_period: str | None, source_ids: list[str]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tribute.catalog.ingestion import ingested_queries, usage_events
     from tribute.catalog.period import payees, period_splits, read_book, value_period
     from tribute.catalog.queries import (
-        attribution_run,
+        attribution,
         months_with_queries,
         period_queries,
         query_rows,
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import corpus_tokens, recorded_replicates, simulated_responses
     from tribute.catalog.runs import (
+        Identity,
         Lineage,
         SimulationRun,
+        calibration,
         lineage,
         retrain_bank,
         run_id,
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from tribute.catalog.uses import customer_cap, customer_uses, valued_runs
 
 __all__ = [
+    "Identity",
     "Lineage",
     "SimulationRun",
     "Valuation",
-    "attribution_run",
+    "attribution",
+    "calibration",
     "compared_estimators",
     "corpus_tokens",
     "customer_cap",
@@ -78,13 +82,15 @@ __getattr__ = first_use(
         "customers": ["customer_values"],
         "ingestion": ["ingested_queries", "usage_events"],
         "period": ["payees", "period_splits", "read_book", "value_period"],
-        "queries": ["attribution_run", "months_with_queries", "period_queries", "query_rows", "used_before"],
+        "queries": ["attribution", "months_with_queries", "period_queries", "query_rows", "used_before"],
         "record": ["valuation_record"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],
         "runs": [
+            "Identity",
             "Lineage",
             "SimulationRun",
+            "calibration",
             "lineage",
             "retrain_bank",
             "run_id",

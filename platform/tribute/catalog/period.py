@@ -5,6 +5,7 @@ Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
 
 from collections.abc import Iterable
 from datetime import date
+from importlib.metadata import version
 
 import duckdb
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog.estimates import estimates_run, read_estimates
 from tribute.catalog.report import Valuation, read_valuation
-from tribute.catalog.runs import lineage, run_id
+from tribute.catalog.runs import RELEASES, lineage, run_id
 from tribute.catalog.sums import attribution_runs, source_sums
 from tribute.catalog.uses import customer_cap
 from tribute.config import Project
@@ -49,7 +50,8 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
             attributed = [_empty_batch(lake, period, batch_run)]
         settings, cap = project.valuation.fingerprint(), customer_cap(project)
         limits = [] if cap is None else [str(cap)]
-        value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits)
+        made = RELEASES["value"], version("numpy")
+        value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits, made)
         new = not lake.committed("valuations", value_run)
         if new:
             splits = period_splits(book, period, corpus.source_ids)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.catalog.ingestion import ingested_queries
-from tribute.catalog.runs import lineage, run_id
+from tribute.catalog.runs import RELEASES, Identity, calibration, lineage, settings_parts
 from tribute.config import (
     HeldOutQueriesSettings,
     IdxQueriesSettings,
@@ -93,11 +93,18 @@ def months_with_queries(project: Project) -> list[str]:
     return sorted({*in_file, *(period for (period,) in rows)})
 
 
-def attribution_run(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> str:
-    """The run id of the attribution of these queries. A batch's totals depend on the cap on customers."""
-    settings, cap = project.readout.fingerprint(), project.policy.get("customer_cap")
-    limits = [] if cap is None or origin != "batch" else [str(cap)]
-    return run_id("attribute", lineage(project).simulate_run, settings, period, origin, queries.sha256, *limits)
+def attribution(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> Identity:
+    """Identity of the attribution of these queries.
+
+    That of a batch depends also on what its totals do: the simulations that calibrate, and the cap on customers.
+    """
+    runs, calibrated = lineage(project), calibration(project)
+    parts = {"simulation": runs.simulate_run, "release": RELEASES["attribute"], "period": period, "origin": origin}
+    parts |= {"queries": queries.sha256}
+    if origin == "batch":
+        parts |= {"calibration": calibrated.run_id} if calibrated else {}
+        parts |= {"customer_cap": str(cap)} if (cap := project.policy.get("customer_cap")) is not None else {}
+    return Identity.of("attribute", parts, settings_parts("readout", project.readout))
 
 
 def query_rows(
@@ -119,7 +126,7 @@ def query_rows(
     start = datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
     count = len(queries.query_ids)
     columns: dict[str, Sequence[object]] = {
-        "run_id": [attribution_run(project, queries, period, origin)] * count,
+        "run_id": [attribution(project, queries, period, origin).run_id] * count,
         "simulate_run": [lineage(project).simulate_run] * count,
         "period": [period] * count,
         "query_id": queries.query_ids,

@@ -1,19 +1,29 @@
-"""Run ids: a stage's output is named after everything that determines it.
+"""Run ids: a stage's output is named after everything that determines it, by content.
 
-A run id is the stage's name and a hash of its settings, of the previous stage's run id, and of the model's frozen
-parameters and buffers. The same settings find existing output, a changed setting renews exactly the later stages,
-and every row of the lake leads back to the corpus.
+A run id is the stage's name and a hash of the previous stage's run id, of the settings that change numbers, of
+the bytes of every file read, of the code and the initial model of a task of one's own, and of the versions that
+matter. Names and places of files do not count. The same inputs find existing output, a changed one renews exactly
+the later stages, and every row of the lake leads back to the corpus.
 """
 
 import hashlib
 import json
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
-from tribute.config import Project, SimulationSettings, TaskSettings, TrainingSettings
+from tribute.catalog.task_code import task_code
+from tribute.config import Project, Settings, SimulationSettings, TaskSettings, TrainingSettings
+from tribute.corpus import READER, corpus_content
 from tribute.errors import ConfigError
+from tribute.files.digests import RememberedDigests
+
+RELEASES = {"train": "1", "simulate": "1", "attribute": "1", "value": "1"}
+"""Raised with every release that computes other numbers in a stage from the same inputs."""
 
 SPOT_CHUNK = 4
 """Spot sources retrained in one batch of trajectories."""
@@ -40,23 +50,78 @@ class SimulationRun:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """The run id of a stage's output, and what determines it: texts and digests by name."""
+
+    run_id: str
+    parts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, stage: str, *parts: Mapping[str, str]) -> "Identity":
+        """The identity of a stage's output."""
+        joined = {name: value for each in parts for name, value in each.items()}
+        return cls(run_id(stage, joined), joined)
+
+
+@dataclass(frozen=True)
 class Lineage:
     """The runs that do not depend on a period."""
 
-    corpus_run: str
-    train_run: str
-    simulate_run: str
+    corpus: Identity
+    train: Identity
+    simulate: Identity
+
+    @property
+    def corpus_run(self) -> str:
+        """Run id of the corpus."""
+        return self.corpus.run_id
+
+    @property
+    def train_run(self) -> str:
+        """Run id of the training."""
+        return self.train.run_id
+
+    @property
+    def simulate_run(self) -> str:
+        """Run id of the main simulation."""
+        return self.simulate.run_id
+
+
+_OF_PROJECTS: dict[int, Lineage] = {}
 
 
 def lineage(project: Project) -> Lineage:
-    """Run ids of corpus, training and simulation."""
-    corpus_run = run_id("corpus", project.corpus.fingerprint())
-    adopted = [_sha256(path) for path in _adopted_files(project)]
-    frozen = _frozen_sha256(project.task.model_dump_json(), project.training.model_dump_json(), tuple(adopted))
-    adopted += [frozen] if frozen else []
-    train_run = run_id("train", corpus_run, project.task.fingerprint(), project.training.fingerprint(), *adopted)
-    simulate_run = run_id("simulate", train_run, project.simulation.fingerprint())
-    return Lineage(corpus_run, train_run, simulate_run)
+    """Identities of corpus, training and simulation, by what the files held when they were first asked for.
+
+    A project object keeps its lineage, so that a command, or a service, has one from its beginning to its end.
+
+    Raises:
+        ConfigError: a file cannot be read; or the task cannot be built.
+    """
+    key = id(project)
+    if key not in _OF_PROJECTS:
+        _OF_PROJECTS[key] = _lineage(project)
+        weakref.finalize(project, _OF_PROJECTS.pop, key, None)
+    return _OF_PROJECTS[key]
+
+
+def _lineage(project: Project) -> Lineage:
+    digests = RememberedDigests(project.workdir / "digests.json")
+    sha256 = _readable(digests.sha256)
+    contents = corpus_content(project.corpus, sha256)
+    corpus = Identity.of("corpus", settings_parts("corpus", project.corpus), contents, {"reader": READER})
+    trained = {"corpus": corpus.run_id, "training release": RELEASES["train"], "torch": _version("torch")}
+    task = _task_parts(project, sha256)
+    train = Identity.of("train", trained, task, settings_parts("training", project.training))
+    simulated = {"training": train.run_id, "simulation release": RELEASES["simulate"]}
+    simulate = Identity.of("simulate", simulated, settings_parts("simulation", project.simulation))
+    digests.remember()
+    return Lineage(corpus, train, simulate)
+
+
+def settings_parts(section: str, settings: Settings) -> dict[str, str]:
+    """The counted settings of a section as parts of an identity."""
+    return {f"{section}.{name}": json.dumps(value, sort_keys=True) for name, value in settings.counted().items()}
 
 
 def simulation_runs(project: Project) -> list[SimulationRun]:
@@ -70,7 +135,7 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
         further_run = run_id("simulate", runs.simulate_run, further.fingerprint())
         found.append(SimulationRun(f"estimate {index}", further_run, further, further_run))
     whole = whole_retraining(project).model_copy(update={"chunk": SPOT_CHUNK})
-    bank = run_id("retrain", runs.train_run, whole.fingerprint())
+    bank = run_id("retrain", runs.train_run, RELEASES["simulate"], whole.fingerprint())
     retrain_run = run_id(
         "retrain", runs.simulate_run, whole.fingerprint(), calibration.spot_sources, calibration.seed
     )
@@ -90,8 +155,9 @@ def retrain_bank(project: Project) -> str:
             "retrained: let tribute train the model, with the settings under `training`"
         )
     alike = training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
-    corpus_run, precision = lineage(project).corpus_run, project.simulation.precision
-    return run_id("retrains", corpus_run, project.task.fingerprint(), alike, precision)
+    runs, precision = lineage(project), project.simulation.precision
+    model = {name: part for name, part in runs.train.parts.items() if not name.startswith("training.")}
+    return run_id("retrains", model, alike, precision)
 
 
 def whole_retraining(project: Project) -> SimulationSettings:
@@ -108,32 +174,70 @@ def retrains_spots(project: Project) -> bool:
     )
 
 
+def calibration(project: Project) -> Identity | None:
+    """Identity of the simulations and retrains that the main one is calibrated on; None if there are none."""
+    further = simulation_runs(project)[1:]
+    if not further:
+        return None
+    parts = {f"{each.name} run": each.run_id for each in further}
+    return Identity(run_id("calibrate", parts), settings_parts("calibration", project.calibration))
+
+
+def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, str]:
+    """The task, the user's own code for it, and the files that training starts from."""
+    task, training = project.task, project.training
+    parts = settings_parts("task", task)
+    for name, path in (*_adopted_files(training), *_named_files(task)):
+        parts[f"file {name}"] = sha256(path)
+    if ":" not in task.name:
+        return parts  # the code and the initial model of built-in tasks are the release's
+    code = task_code(task.name.partition(":")[0], sha256)
+    found = tuple(sorted((parts | code).items()))
+    model = _model_sha256(task.model_dump_json(), training.model_dump_json(), found)
+    return parts | {f"code {name}": each for name, each in code.items()} | {"initial model": model}
+
+
 @lru_cache(maxsize=16)
-def _frozen_sha256(task: str, training: str, adopted: tuple[str, ...]) -> str:
-    """SHA-256 of the model's frozen parameters and buffers; empty if there are none.
+def _model_sha256(task: str, training: str, contents: tuple[tuple[str, str], ...]) -> str:
+    """SHA-256 of the model that training starts from: its frozen parameters and buffers, and the trainable ones.
 
     Args:
-        adopted: digests of the files that `training` names, so that a changed file is read again.
+        contents: digests of the files that it depends on, so that it is built again when one changes.
     """
-    del adopted
-    settings = TaskSettings.model_validate_json(task)
-    if ":" not in settings.name:
-        return ""  # built-in tasks train all that they hold
+    del contents
+    settings, begun = TaskSettings.model_validate_json(task), TrainingSettings.model_validate_json(training)
     build_model = import_module("tribute.training").build_model  # PyTorch is loaded for tasks of one's own only
-    digest: str = build_model(settings, TrainingSettings.model_validate_json(training)).frozen_sha256
-    return digest
+    model = build_model(settings, begun)
+    adopted = begun.checkpoint is not None or begun.recordings
+    initial = b"" if adopted else model.initial(0).numpy().tobytes()
+    return hashlib.sha256(model.frozen_sha256.encode() + initial).hexdigest()
 
 
-def _adopted_files(project: Project) -> list[Path]:
-    recorded = [
-        folder / name for folder in project.training.recordings for name in ("recording.json", "steps.jsonl")
-    ]
-    return recorded + ([project.training.checkpoint] if project.training.checkpoint else [])
+def _adopted_files(training: TrainingSettings) -> Iterator[tuple[str, Path]]:
+    for number, folder in enumerate(training.recordings):
+        for name in ("recording.json", "steps.jsonl"):
+            yield f"training.recordings[{number}]/{name}", folder / name
+    if training.checkpoint:
+        yield "training.checkpoint", training.checkpoint
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{path}, which `training` names, cannot be read: {error.strerror}") from None
+def _named_files(task: TaskSettings) -> Iterator[tuple[str, Path]]:
+    """Files that options of a task name, from the current folder or by an absolute path."""
+    for name, value in task.options.items():
+        if isinstance(value, str) and len(value) < 1024 and "\0" not in value and Path(value).is_file():
+            yield f"task.options.{name}", Path(value)
+
+
+def _version(distribution: str) -> str:
+    """The version without the part that names the device it was built for."""
+    return version(distribution).partition("+")[0]
+
+
+def _readable(sha256: Callable[[Path], str]) -> Callable[[Path], str]:
+    def read(path: Path) -> str:
+        try:
+            return sha256(path)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}. Correct its permissions") from None
+
+    return read

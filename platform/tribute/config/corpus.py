@@ -23,7 +23,7 @@ class CreditingSettings(Settings):
 class CommonCorpusSettings(Settings):
     """Settings of every kind of corpus."""
 
-    revision: StrictInt = Field(1, ge=1, description="raise it after an intended change of the content")
+    revision: StrictInt = Field(1, ge=1, description="raise it to read and train again from the same content")
     held_out: StrictFloat = Field(
         0.1,
         ge=0,

@@ -259,9 +259,8 @@ class ReadoutSettings(Settings):
             raise ValueError("distilled needs readout.precision, such as 0.01")
         return self
 
-    def fingerprint(self) -> str:
-        """Fingerprint without `memory_gib`, which changes only rounding."""
-        return Settings.fingerprint(self.model_copy(update={"memory_gib": 1.0}))
+    def _not_counted(self) -> set[str]:
+        return {"memory_gib"}  # it changes only rounding
 
 
 class EvaluationSettings(Settings):

@@ -35,12 +35,23 @@ class Settings(BaseModel):
                     )
         return values
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the settings. Files count by name, so that a project can be moved."""
+    def counted(self) -> dict[str, Any]:
+        """The settings that change a result, JSON-ready. Of files it only says that they are given."""
         settings = self.model_dump(exclude=self._not_counted())
-        content = json.dumps(settings, sort_keys=True, default=lambda path: path.name)
-        return hashlib.sha256(content.encode()).hexdigest()
+        counted: dict[str, Any] = json.loads(json.dumps(settings, default=_given))
+        return counted
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the counted settings. The content of files is for the caller to add."""
+        return hashlib.sha256(json.dumps(self.counted(), sort_keys=True).encode()).hexdigest()
 
     def _not_counted(self) -> set[str]:
         """Names of settings without effect, which the fingerprint omits."""
         return set()
+
+
+def _given(value: object) -> str:
+    """What of a file counts in settings: that there is one."""
+    if isinstance(value, Path):
+        return "a file"
+    raise TypeError(f"{type(value).__name__} is no setting")

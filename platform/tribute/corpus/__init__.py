@@ -1,5 +1,6 @@
 """The corpus by source: reading, checking, snapshots; queries; and detection of out-of-distribution queries."""
 
+from tribute.corpus.content import READER, corpus_content
 from tribute.corpus.out_of_distribution import OutOfDistribution, OutOfDistributionDetector
 from tribute.corpus.queries import (
     Accounting,
@@ -11,11 +12,19 @@ from tribute.corpus.queries import (
     text_queries,
 )
 from tribute.corpus.readers.usage import usage_queries
-from tribute.corpus.reading import read_corpus, verify_inputs
-from tribute.corpus.snapshot import Manifest, load_source, ood_detector, read_manifest, write_snapshot
+from tribute.corpus.reading import read_corpus
+from tribute.corpus.snapshot import (
+    Manifest,
+    has_snapshot,
+    load_source,
+    ood_detector,
+    read_manifest,
+    write_snapshot,
+)
 from tribute.corpus.sources import Columns, Corpus, Duplicates, SourceExamples, text_windows
 
 __all__ = [
+    "READER",
     "Accounting",
     "Columns",
     "Corpus",
@@ -27,6 +36,8 @@ __all__ = [
     "SourceExamples",
     "array_queries",
     "column_queries",
+    "corpus_content",
+    "has_snapshot",
     "held_out_queries",
     "idx_queries",
     "load_source",
@@ -36,6 +47,5 @@ __all__ = [
     "text_queries",
     "text_windows",
     "usage_queries",
-    "verify_inputs",
     "write_snapshot",
 ]

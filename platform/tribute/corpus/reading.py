@@ -1,9 +1,7 @@
-"""Reader of corpora of every kind, and a check that the files have not changed."""
+"""Reader of corpora of every kind."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 from tribute.config import (
     ArraysCorpusSettings,
@@ -13,27 +11,26 @@ from tribute.config import (
     InstalledDocsSettings,
     TextCorpusSettings,
 )
+from tribute.corpus.content import corpus_content
 from tribute.corpus.crediting.claims import read_claims
 from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.corpus.crediting.duplicates import credit_once
 from tribute.corpus.held_out import split_by_hash, split_documents
 from tribute.corpus.readers.array_files import hold_out, read_arrays, read_idx_corpus
 from tribute.corpus.readers.installed_docs import read_installed_docs
-from tribute.corpus.readers.text_files import read_texts, source_files
+from tribute.corpus.readers.text_files import read_texts
 from tribute.corpus.sources import (
     Columns,
     Corpus,
     Document,
     DocumentRecord,
     Duplicates,
-    InputFile,
     Source,
     SourceExamples,
-    input_file,
     text_sha256,
     text_windows,
 )
-from tribute.errors import CorpusChanged, CorpusError
+from tribute.errors import CorpusError
 from tribute.ids import excerpt, listed
 
 
@@ -43,11 +40,9 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     Raises:
         CorpusError: a file, row, column or source is invalid; names it and the remedy.
     """
-    dates, claims = _claim_dates(settings.duplicates)
+    dates = _claim_dates(settings.duplicates)
     if isinstance(settings, IdxCorpusSettings | ArraysCorpusSettings):
-        arrays, inputs = (
-            read_idx_corpus(settings) if isinstance(settings, IdxCorpusSettings) else read_arrays(settings)
-        )
+        arrays = read_idx_corpus(settings) if isinstance(settings, IdxCorpusSettings) else read_arrays(settings)
         duplicates: tuple[Duplicates, ...] = ()
         if settings.duplicates.credit != "off":
             arrays, duplicates = credit_examples_once(arrays, dates)
@@ -56,11 +51,11 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
             for source_id in sorted(arrays)
             if len(arrays[source_id]["labels"])
         ]
-        return _checked(Corpus(tuple(sources), (*inputs, *claims), duplicates))
+        return _checked(Corpus(tuple(sources), corpus_content(settings), duplicates))
     if isinstance(settings, InstalledDocsSettings):
-        described, texts, inputs = read_installed_docs(settings)
+        described, texts = read_installed_docs(settings)
     else:
-        texts, inputs = read_texts(settings)
+        texts = read_texts(settings)
         described = {source_id: Source(source_id, source_id, source_id) for source_id in texts}
     duplicates = ()
     if settings.duplicates.credit != "off":
@@ -76,41 +71,14 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
                 f"one window of {settings.window} bytes is left. Add text, or remove the source"
             )
     sources = [source for source in read.values() if len(source.train["tokens"])]
-    return _checked(Corpus(tuple(sources), (*inputs, *claims), duplicates))
+    return _checked(Corpus(tuple(sources), corpus_content(settings), duplicates))
 
 
-def _claim_dates(settings: CreditingSettings) -> tuple[dict[str, date] | None, list[InputFile]]:
-    """Claim dates of sources, or None if crediting ignores them; and the file they come from."""
+def _claim_dates(settings: CreditingSettings) -> dict[str, date] | None:
+    """Claim dates of sources; None if crediting ignores them."""
     if settings.credit != "first_claimant":
-        return None, []
-    if settings.claims is None:
-        return {}, []
-    return read_claims(settings.claims), [input_file(str(settings.claims), settings.claims.read_bytes())]
-
-
-def verify_inputs(settings: CorpusSettings, inputs: Sequence[InputFile], trained_by: str) -> None:
-    """Check that no file has changed since the corpus was read, and that a folder has no new file.
-
-    Args:
-        trained_by: id of the training run, for the message.
-
-    Raises:
-        CorpusChanged: a file is new, missing or different; names the files, the run and the remedy.
-    """
-    changed = [file.path for file in inputs if _sha256(Path(file.path)) != file.sha256]
-    if isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
-        known = {file.path for file in inputs}
-        changed += [f"{path} (new)" for path in source_files(settings.path) if str(path) not in known]
-    if changed:
-        names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
-        raise CorpusChanged(
-            f"The corpus changed since {trained_by} was recorded: {names}. Restore the files, or raise "
-            "corpus.revision in project.yaml to train on the new content"
-        )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+        return None
+    return read_claims(settings.claims) if settings.claims else {}
 
 
 def _text_source(

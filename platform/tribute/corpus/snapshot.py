@@ -1,6 +1,7 @@
 """Snapshot of the training corpus: one Parquet file per source and part, and a manifest, written last."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tribute.corpus.out_of_distribution import OutOfDistributionDetector
-from tribute.corpus.sources import Columns, Corpus, InputFile
+from tribute.corpus.sources import Columns, Corpus
 from tribute.errors import CorpusError
 from tribute_storage.atomic import write_atomically
 
@@ -32,7 +33,8 @@ class Manifest:
 
     sha256: str
     sources: tuple[SnapshotSource, ...]
-    inputs: tuple[InputFile, ...]
+    inputs: Mapping[str, str]
+    """What it was read from, as in `content.corpus_content`."""
 
 
 def write_snapshot(corpus: Corpus, folder: Path) -> None:
@@ -43,8 +45,13 @@ def write_snapshot(corpus: Corpus, folder: Path) -> None:
         for part, columns in (("train", examples.train), ("held_out", examples.held_out)):
             write_atomically(folder / f"{file}.{part}.parquet", _to_parquet(columns))
         sources.append(SnapshotSource(examples.source.source_id, file, examples.tokens, examples.sha256))
-    manifest = Manifest(corpus.sha256, tuple(sources), corpus.inputs)
+    manifest = Manifest(corpus.sha256, tuple(sources), dict(corpus.inputs))
     write_atomically(folder / MANIFEST, json.dumps(asdict(manifest)).encode())
+
+
+def has_snapshot(folder: Path) -> bool:
+    """Whether a folder holds a complete snapshot."""
+    return (folder / MANIFEST).is_file()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -60,7 +67,7 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(
         content["sha256"],
         tuple(SnapshotSource(**source) for source in content["sources"]),
-        tuple(InputFile(**file) for file in content["inputs"]),
+        content["inputs"],
     )
 
 

@@ -5,7 +5,7 @@ that every byte but the first is predicted exactly once.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -62,15 +62,6 @@ class Duplicates:
 
 
 @dataclass(frozen=True)
-class InputFile:
-    """Path, size and hash of a file at the time it was read."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class SourceExamples:
     """Training and held-out examples of a source, and the documents they come from."""
 
@@ -97,10 +88,12 @@ class SourceExamples:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All sources in the order of their ids, the input files, and the duplicates credited elsewhere."""
+    """All sources in the order of their ids, what they were read from, and the duplicates credited elsewhere."""
 
     sources: tuple[SourceExamples, ...]
-    inputs: tuple[InputFile, ...]
+    inputs: Mapping[str, str]
+    """As in `content.corpus_content`."""
+
     duplicates: tuple[Duplicates, ...] = ()
 
     @property
@@ -108,11 +101,6 @@ class Corpus:
         """SHA-256 of the ids and examples of all sources."""
         lines = (f"{each.source.source_id}\0{each.sha256}\n" for each in self.sources)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def input_file(path: str, content: bytes) -> InputFile:
-    """Record of the content of a file."""
-    return InputFile(path, len(content), hashlib.sha256(content).hexdigest())
 
 
 def text_sha256(texts: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from tribute.catalog import (
-    attribution_run,
+    attribution,
     corpus_tokens,
     lineage,
     query_rows,
@@ -36,7 +36,7 @@ from tribute.readout import QueryRows, ReadOut, influence_rows
 from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
 from tribute.simulation import Design, design_of
-from tribute_storage import Lake, open_tables
+from tribute_storage import Lake, claim, open_tables
 
 Value = TypeVar("Value")
 
@@ -62,6 +62,7 @@ class Attributor:
     def __init__(self, project: Project) -> None:
         torch.set_num_threads(1)
         self._project, self._lake = project, Lake(project.lake_root)
+        claim(self._lake, project.name)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         replicates = recorded_replicates(project)
         responses = simulated_responses(project, lineage(project).simulate_run)
@@ -140,7 +141,7 @@ class Attributor:
             chosen = table.take(fresh)
             values_RQS = np.stack([replicate.influence_QS[fresh] for replicate in influences])
             errors_RQS = np.stack([replicate.error_QS[fresh] for replicate in influences])
-            run_id = attribution_run(self._project, chosen, period, "service")
+            run_id = attribution(self._project, chosen, period, "service").run_id
             rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
             self._lake.append("influence", run_id, rows)
             nats_Q = influences[0].measurement_Q[fresh]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tribute.catalog import attribution_run, period_queries, valuation_record, valuation_report, value_period
+from tribute.catalog import attribution, period_queries, valuation_record, valuation_report, value_period
 from tribute.config import Project
 from tribute.royalty.exact.calendar import period_days
 from tribute.tracking import track
@@ -22,7 +22,7 @@ class PeriodReporter:
             TributeError: the period cannot be valued.
         """
         period_days(period)
-        batch = attribution_run(self._project, period_queries(self._project, period), period)
+        batch = attribution(self._project, period_queries(self._project, period), period).run_id
         valuation = value_period(self._lake, self._project, period, batch)
         problem = track(self._project, valuation_record(self._project, valuation))
         return valuation_report(valuation) | {"tracking_problem": problem}

@@ -3,7 +3,9 @@
 import hashlib
 import inspect
 from pathlib import Path
+from typing import Any
 
+from tribute.catalog.task_code import task_code
 from tribute.study.runs import digest
 from tribute.tasks import Task
 from tribute.training import Recipe
@@ -12,7 +14,7 @@ from tribute.training import Recipe
 def study_id(recipe: Recipe) -> str:
     """Name of a study's folder. The same task, examples and training give the same name.
 
-    The number of replicates does not count. Nor do functions outside the class of the task that it calls.
+    The number of replicates does not count.
     """
     data, task = recipe.data, recipe.task
     columns = [
@@ -38,15 +40,35 @@ def _adopted_files(recipe: Recipe) -> list[Path]:
     return recorded + ([recipe.training.checkpoint] if recipe.training.checkpoint else [])
 
 
-def _code(task: Task) -> list[str]:
-    """The class of a task, its source text where that can be read, and its fields."""
+def _code(task: Task) -> list[object]:
+    """The class of a task, its code, and its fields.
+
+    Of a module with a file, all of it counts, and the user's own modules that it imports. Of a notebook or script,
+    the source text of the class counts, and of the functions and classes beside it that it uses.
+    """
     kind = type(task)
-    try:
-        text = inspect.getsource(kind)
-    except (OSError, TypeError):
-        text = ""
+    code: object = task_code(kind.__module__) or sorted(_used(kind, {}).values())
     fields = repr(sorted(vars(task).items())) if hasattr(task, "__dict__") else ""
-    return [kind.__qualname__, text, fields]
+    return [kind.__qualname__, code, fields]
+
+
+def _used(thing: Any, found: dict[str, str]) -> dict[str, str]:
+    """Source texts of a class or function and of what it names in its own module, by qualified name."""
+    if thing.__qualname__ in found:
+        return found
+    try:
+        found[thing.__qualname__] = inspect.getsource(thing)
+    except (OSError, TypeError):
+        found[thing.__qualname__] = ""
+    functions = (
+        [each for each in vars(thing).values() if inspect.isfunction(each)] if inspect.isclass(thing) else []
+    )
+    for function in functions or [thing]:
+        for name in getattr(getattr(function, "__code__", None), "co_names", ()):
+            other = function.__globals__.get(name)
+            if getattr(other, "__module__", None) == thing.__module__ and hasattr(other, "__qualname__"):
+                _used(other, found)
+    return found
 
 
 def _sha256(content: bytes) -> str:

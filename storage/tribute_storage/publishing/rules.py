@@ -117,6 +117,7 @@ RULES: dict[str, PublishingRule] = {
     "statements": PublishingRule(OWN, "the publisher's own statements, every version as it was sent", examined=2),
     "statement_lines": PublishingRule(OWN, "lines of the publisher's own statements", examined=2),
     "settled_files": PublishingRule(NO_ROWS, "no rows: terms of other publishers, and what customers pay"),
+    "projects": PublishingRule(NO_ROWS, "no rows: the name of the payer's own project"),
     "policies": PublishingRule(
         ALL_ROWS, "all rows: the rules that everybody is paid by, and why one was replaced"
     ),

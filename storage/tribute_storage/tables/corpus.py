@@ -5,6 +5,11 @@ import pyarrow as pa
 from tribute_storage.columns import COUNT, LICENSE, SOURCE, TEXT, VERSION, column, table
 
 TABLES: dict[str, pa.Schema] = {
+    "projects": table(
+        "One row: the project whose lake this is.",
+        column("project", TEXT, "name of the project"),
+        sort_by=("project",),
+    ),
     "corpus_sources": table(
         "One row per source of a corpus as it was read.",
         SOURCE,

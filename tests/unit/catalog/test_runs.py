@@ -7,9 +7,10 @@ import safetensors.torch
 import torch
 
 from tests.unit.tasks.frozen_tasks import Fourier, RandomFeatures
-from tribute.catalog import lineage, run_id
-from tribute.catalog.runs import _frozen_sha256
+from tribute.catalog import attribution, lineage, run_id
+from tribute.catalog.runs import _model_sha256
 from tribute.config import (
+    CalibrationSettings,
     ClusterSettings,
     Project,
     ServingSettings,
@@ -19,6 +20,8 @@ from tribute.config import (
     TrainingSettings,
     ValuationSettings,
 )
+from tribute.corpus import Accounting, text_queries
+from tribute.errors import ConfigError
 
 BASE = Project(name="p", corpus={"kind": "text", "path": "a"})
 
@@ -51,12 +54,6 @@ def test_what_changes_no_result_renews_nothing() -> None:
     assert changed(valuation=ValuationSettings(resamples=500), workdir=Path("elsewhere")) == []
 
 
-def test_what_estimators_brought_leaves_the_runs_of_simulations_where_they_were() -> None:
-    assert lineage(BASE).simulate_run == "simulate-c25cc0e0207f"
-    assert BASE.evaluation.fingerprint().startswith("19cb3f2ff1c4")
-    assert BASE.evaluation.model_copy(update={"estimators": ("trak",)}).fingerprint()[:12] != "19cb3f2ff1c4"
-
-
 def test_an_estimator_is_known_by_what_it_looks_at() -> None:
     def simulated(**settings: object) -> str:
         update = {"simulation": SimulationSettings(mode="trak", **settings)}
@@ -70,6 +67,141 @@ def test_run_ids_tell_apart_what_is_hashed() -> None:
     assert run_id("value", ["a", "b"]) != run_id("value", ["ab"])
     assert run_id("value", "x") == run_id("value", "x")
     assert run_id("value", "x").startswith("value-")
+
+
+def test_a_kept_project_keeps_its_lineage_and_one_that_is_opened_anew_sees_the_files_anew(tmp_path: Path) -> None:
+    def opened() -> Project:
+        return Project(name="p", workdir=tmp_path, corpus={"kind": "text", "path": tmp_path / "c.jsonl"})
+
+    (tmp_path / "c.jsonl").write_text("one")
+    project = opened()
+    before = lineage(project)
+    (tmp_path / "c.jsonl").write_text("two")
+    assert lineage(project) == before
+    assert lineage(opened()).corpus_run != before.corpus_run
+    (tmp_path / "d.jsonl").write_text("one")
+    renamed = project.corpus.model_copy(update={"path": tmp_path / "d.jsonl"})
+    moved = opened().model_copy(update={"corpus": renamed})
+    assert lineage(moved) == before
+
+
+def test_every_setting_that_changes_numbers_renews_something() -> None:
+    """Of every section that is computed with, each setting in turn."""
+    others = {
+        "training": {"seed": 5, "epochs": 2.0, "precision": "bfloat16", "weight_decay": 0.5, "replicates": 2},
+        "simulation": {"horizon": 0.4, "scope": "head", "weight": 0.9, "epsilon": 0.5, "mode": "tangent"},
+        "calibration": {"seed": 3, "spot_sources": 2, "estimates": ({"mode": "tangent"},)},
+        "readout": {"method": "jvp", "precision": 0.1, "seed": 4, "backward": True},
+    }
+    queries = text_queries(["q"], ["text"], 65, Accounting([None], [None], [1.0]))
+    before = attribution(BASE, queries, "2026-10").run_id
+    found = {before}
+    for section, settings in others.items():
+        for name, value in settings.items():
+            changed_section = getattr(BASE, section).model_copy(update={name: value})
+            changed_project = BASE.model_copy(update={section: changed_section})
+            found.add(attribution(changed_project, queries, "2026-10").run_id)
+    assert len(found) == 1 + sum(map(len, others.values()))
+    memory = BASE.model_copy(update={"readout": BASE.readout.model_copy(update={"memory_gib": 0.5})})
+    assert attribution(memory, queries, "2026-10").run_id == before
+
+
+def test_calibration_is_of_no_use_to_what_the_service_records() -> None:
+    queries = text_queries(["q"], ["text"], 65, Accounting([None], [None], [1.0]))
+    other = BASE.model_copy(update={"calibration": CalibrationSettings(seed=3)})
+    assert len({attribution(each, queries, "2026-10", "service").run_id for each in (BASE, other)}) == 1
+
+
+TASK = """
+from {module}_part import width
+
+
+class Task:
+    def __init__(self, file=""):
+        self.file = file
+
+    def build(self):
+        import torch
+        layer = torch.nn.Linear(width(), 2)
+        return layer
+
+    def training_loss(self, model, batch):
+        return model(batch["features"]).square().sum(-1)
+
+    def measurement(self, model, queries):
+        return -self.training_loss(model, queries)
+"""
+
+
+def test_the_code_of_a_task_counts_with_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_task.py").write_text(TASK.format(module="own_task"))
+    (tmp_path / "own_task_part.py").write_text("import json, numpy, torch\n\ndef width():\n    return 3\n")
+    vocabulary = tmp_path / "vocabulary.txt"
+    vocabulary.write_text("a b c")
+
+    def parts() -> dict[str, str]:
+        task = TaskSettings(name="own_task:Task", options={"file": str(vocabulary)})
+        return dict(lineage(BASE.model_copy(update={"task": task})).train.parts)
+
+    before = parts()
+    assert [name for name in before if name.startswith("code ")] == ["code own_task", "code own_task_part"]
+    assert parts() == before
+    for path, part in (
+        (tmp_path / "own_task.py", "code own_task"),
+        (tmp_path / "own_task_part.py", "code own_task_part"),
+        (vocabulary, "file task.options.file"),
+    ):
+        kept = path.read_text()
+        path.write_text(f"{kept}\n# changed\n")
+        assert {name for name, value in parts().items() if before[name] != value} == {part}
+        path.write_text(kept)
+
+
+def test_weights_that_a_task_reads_by_itself_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = own("buffer")
+    monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda layer: torch.nn.init.zeros_(layer.weight))
+    _model_sha256.cache_clear()
+    assert own("buffer") != before
+
+
+def test_versions_that_matter_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = lineage(BASE.model_copy())
+    monkeypatch.setattr("tribute.catalog.runs.READER", "2, Unicode 99")
+    assert lineage(BASE.model_copy()).corpus_run != before.corpus_run
+    monkeypatch.undo()
+    monkeypatch.setattr("tribute.catalog.runs.version", lambda _: "99.0+cu999")
+    other = lineage(BASE.model_copy())
+    assert (other.corpus_run == before.corpus_run, other.train_run == before.train_run) == (True, False)
+    assert other.train.parts["torch"] == "99.0"
+
+
+def test_a_recording_counts_by_its_content(tmp_path: Path) -> None:
+    def adopted(folder: str) -> str:
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        for name in ("recording.json", "steps.jsonl"):
+            if not (path / name).exists():
+                (path / name).write_text(name)
+        training = TrainingSettings(recordings=(path,), replicates=1)
+        return lineage(BASE.model_copy(update={"training": training})).train_run
+
+    assert adopted("one") == adopted("other")
+    (tmp_path / "other" / "steps.jsonl").write_text("changed")
+    assert adopted("one") != adopted("other")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text("one")
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("hashlib.file_digest", denied)
+    project = Project(name="p", workdir=tmp_path, corpus={"kind": "text", "path": path})
+    with pytest.raises(ConfigError, match=r"c\.jsonl cannot be read: Permission denied"):
+        lineage(project)
 
 
 def own(kind: str, checkpoint: Path | None = None) -> str:
@@ -100,6 +232,6 @@ def test_frozen_parameters_and_buffers_are_part_of_the_run_id(
         self.omega = self.omega * 2
 
     monkeypatch.setattr(Fourier, "__init__", elsewhere)
-    _frozen_sha256.cache_clear()
+    _model_sha256.cache_clear()
     assert own("buffer") != before["buffer"]
     assert own("attribute") != before["attribute"]

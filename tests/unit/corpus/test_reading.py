@@ -12,8 +12,8 @@ import pytest
 
 from tests.projects import article, write_corpus
 from tribute.config import ArraysCorpusSettings, IdxCorpusSettings, TextCorpusSettings
-from tribute.corpus import read_corpus, verify_inputs
-from tribute.errors import CorpusChanged, CorpusError
+from tribute.corpus import read_corpus
+from tribute.errors import CorpusError
 
 
 def text(path: Path, **settings: object) -> TextCorpusSettings:
@@ -150,23 +150,3 @@ def test_a_file_outside_any_source_and_bad_utf8_are_refused(tmp_path: Path) -> N
     (root / "daily" / "0.txt").write_bytes(b"ab\xff")
     with pytest.raises(CorpusError, match=r"0\.txt, line 1: byte 0xff is not UTF-8"):
         read_corpus(text(root))
-
-
-def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
-    root = as_folder(tmp_path)
-    corpus = read_corpus(text(root))
-    verify_inputs(text(root), corpus.inputs, "train-1")
-    path = root / "sports" / "3.txt"
-    path.write_text(path.read_text().replace("a", "b", 1))
-    with pytest.raises(
-        CorpusChanged, match=r"changed since train-1 was recorded: .*3\.txt\. Restore .*corpus\.revision"
-    ):
-        verify_inputs(text(root), corpus.inputs, "train-1")
-
-
-def test_a_new_file_in_a_folder_is_a_change(tmp_path: Path) -> None:
-    root = as_folder(tmp_path)
-    inputs = read_corpus(text(root)).inputs
-    (root / "sports" / "new.txt").write_text("late")
-    with pytest.raises(CorpusChanged, match=r"new\.txt \(new\)"):
-        verify_inputs(text(root), inputs, "train-1")

@@ -1,7 +1,5 @@
 """Hashes, token counts and windows of sources."""
 
-import hashlib
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,6 @@ from tribute.corpus.sources import (
     Source,
     SourceExamples,
     encode_text,
-    input_file,
     text_windows,
 )
 
@@ -57,11 +54,6 @@ def test_the_hash_of_a_corpus_sees_which_source_holds_what() -> None:
     straight = Corpus((source("a", one), source("b", two)), ())
     swapped = Corpus((source("a", two), source("b", one)), ())
     assert straight.sha256 != swapped.sha256
-
-
-def test_an_input_file_is_known_by_its_bytes() -> None:
-    found = input_file("corpus.txt", b"abc")
-    assert (found.bytes, found.sha256) == (3, hashlib.sha256(b"abc").hexdigest())
 
 
 def test_training_windows_overlap_by_one_byte_and_drop_the_tail() -> None:

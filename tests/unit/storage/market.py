@@ -209,6 +209,7 @@ def _books(book: Book) -> Tables:
     """What the payer committed itself to, and what payees said to it."""
     payees = sorted({(month, p) for month, _, p in _due(book)})
     return {
+        "projects": [row("projects", "owner", project="EVERYBODYQ")],
         "policies": [row("policies", f"policy-{month}", period=month) for month in PERIODS],
         "settled_files": [row("settled_files", f"settle-{m}-1", name="EVERYBODYQ") for m in PERIODS],
         "bundles": [row("bundles", f"bundle-{m}", period=m, artifact_uri="EVERYBODYQ") for m in PERIODS],

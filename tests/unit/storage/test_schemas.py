@@ -65,5 +65,5 @@ def test_rows_are_sorted_and_tiled_by_columns_of_the_table(table: str) -> None:
 
 
 def test_an_unknown_table_is_named_with_those_that_exist() -> None:
-    with pytest.raises(LakeError, match=r"no table 'influences'; it has: corpus_sources, .*influence"):
+    with pytest.raises(LakeError, match=r"no table 'influences'; it has: projects, corpus_sources, .*influence"):
         schema_of("influences")

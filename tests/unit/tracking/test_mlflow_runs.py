@@ -1,5 +1,6 @@
 """MLflow has one run per valuation. An outage fails nothing, and the run is recorded later."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -55,6 +56,21 @@ def test_an_outage_is_reported_and_made_up_for(project: Project) -> None:
     assert "did not take value-1" in problem
     assert track(project, record()) is None
     assert len(runs(project)) == 1
+
+
+def test_a_moved_folder_keeps_its_artifacts_together(project: Project, tmp_path: Path) -> None:
+    old = project.model_copy(update={"workdir": tmp_path / "old"})
+    old.workdir.mkdir()
+    assert track(old, record()) is None
+    new = project.model_copy(update={"workdir": tmp_path / "new plàce"})
+    old.workdir.rename(new.workdir)
+    second = record()
+    assert track(new, replace(second, run_id="value-2")) is None
+    assert len(runs(new)) == 2
+    for run in runs(new):
+        names = {artifact.path for artifact in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)}
+        assert names == {"valuations.parquet", "report.html"}
+    assert not old.workdir.exists()
 
 
 def test_tracking_can_be_off(project: Project) -> None:

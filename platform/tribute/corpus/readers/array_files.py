@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from tribute.config import ArraysCorpusSettings, IdxCorpusSettings
 from tribute.corpus.numbers import kept, numbers, single
 from tribute.corpus.readers.rows import open_parquet, read_text
-from tribute.corpus.sources import Columns, InputFile, input_file
+from tribute.corpus.sources import Columns
 from tribute.errors import CorpusError
 from tribute.ids import checked_id
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
-def read_arrays(settings: ArraysCorpusSettings) -> tuple[dict[str, Columns], list[InputFile]]:
+def read_arrays(settings: ArraysCorpusSettings) -> dict[str, Columns]:
     """Read examples by source from a .parquet file.
 
     Raises:
@@ -37,12 +37,10 @@ def read_arrays(settings: ArraysCorpusSettings) -> tuple[dict[str, Columns], lis
     names = (settings.source_column, settings.features_column, settings.label_column)
     table = open_parquet(path, names)
     features, labels = labelled(path, table[names[1]], table[names[2]])
-    return by_source(table[names[0]].to_pylist(), features, labels, path), [
-        input_file(str(path), path.read_bytes())
-    ]
+    return by_source(table[names[0]].to_pylist(), features, labels, path)
 
 
-def read_idx_corpus(settings: IdxCorpusSettings) -> tuple[dict[str, Columns], list[InputFile]]:
+def read_idx_corpus(settings: IdxCorpusSettings) -> dict[str, Columns]:
     """Read examples by source from IDX files and the file that assigns examples to sources.
 
     Raises:
@@ -61,9 +59,7 @@ def read_idx_corpus(settings: IdxCorpusSettings) -> tuple[dict[str, Columns], li
             f"{settings.assignment} has {count} lines, but {settings.images} has only {len(features)} images. "
             "Remove the extra lines"
         )
-    files = (settings.images, settings.labels, settings.assignment)
-    inputs = [input_file(str(path), path.read_bytes()) for path in files]
-    return by_source(assigned, features[:count], labels[:count], settings.assignment), inputs
+    return by_source(assigned, features[:count], labels[:count], settings.assignment)
 
 
 def read_idx_pair(images: Path, labels: Path) -> Labelled:

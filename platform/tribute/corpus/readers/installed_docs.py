@@ -16,7 +16,7 @@ from pathlib import Path
 from tribute.config import InstalledDocsSettings
 from tribute.corpus.readers.distributions import STANDARD_LIBRARY, describe
 from tribute.corpus.readers.docstrings import documentation, is_documentation, is_skipped_folder
-from tribute.corpus.sources import Document, InputFile, Source, input_file
+from tribute.corpus.sources import Document, Source
 from tribute.errors import CorpusError
 
 MIN_SHARE = 0.03
@@ -39,8 +39,8 @@ class Candidate:
 
 def read_installed_docs(
     settings: InstalledDocsSettings,
-) -> tuple[dict[str, Source], dict[str, list[Document]], list[InputFile]]:
-    """Read sources, their documents, and the records of the input files.
+) -> tuple[dict[str, Source], dict[str, list[Document]]]:
+    """Read sources and their documents.
 
     Raises:
         CorpusError: too few distributions are installed.
@@ -51,12 +51,9 @@ def read_installed_docs(
             f"corpus.sources is {settings.sources}, but only {len(chosen)} distributions with documentation are "
             "installed. Lower it, or install more"
         )
-    documents: dict[str, list[Document]] = {}
-    inputs: list[InputFile] = []
-    for candidate, quota in zip(chosen, quotas([c.size for c in chosen], settings.max_bytes), strict=True):
-        documents[candidate.source.source_id], read = _fill(candidate, quota)
-        inputs += read
-    return {c.source.source_id: c.source for c in chosen}, documents, inputs
+    shares = zip(chosen, quotas([c.size for c in chosen], settings.max_bytes), strict=True)
+    documents = {candidate.source.source_id: _fill(candidate, quota) for candidate, quota in shares}
+    return {c.source.source_id: c.source for c in chosen}, documents
 
 
 def choose(candidates: list[Candidate], count: int) -> list[Candidate]:
@@ -76,20 +73,18 @@ def quotas(sizes: list[int], total: int) -> list[int]:
     return [int(total * part / sum(parts)) for part in parts]
 
 
-def _fill(candidate: Candidate, quota: int) -> tuple[list[Document], list[InputFile]]:
+def _fill(candidate: Candidate, quota: int) -> list[Document]:
     documents: list[Document] = []
-    inputs: list[InputFile] = []
     left = quota
     for name, path in sorted(candidate.files, key=lambda file: hashlib.sha256(file[0].encode()).digest()):
         if left <= 0:
             break
         content = path.read_bytes()
         text = documentation(name, content).encode()[: min(left, DOCUMENT_BYTES)].decode(errors="ignore").strip()
-        inputs.append(input_file(str(path), content))
         if text:
             documents.append(Document(name, text))
             left -= len(text.encode())
-    return documents, inputs
+    return documents
 
 
 def _distributions() -> Iterator[Candidate]:

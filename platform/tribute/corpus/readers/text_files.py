@@ -9,7 +9,7 @@ from pathlib import Path
 from tribute.config import TextCorpusSettings
 from tribute.corpus.crediting.claims import claim_date
 from tribute.corpus.readers.rows import Row, read_rows, read_text, text_cell
-from tribute.corpus.sources import Document, InputFile, input_file
+from tribute.corpus.sources import Document
 from tribute.errors import CorpusError
 from tribute.ids import checked_id, listed
 
@@ -30,8 +30,8 @@ _REMEDIES = {
 }
 
 
-def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
-    """Read documents by source, and the records of the input files.
+def read_texts(settings: TextCorpusSettings) -> Texts:
+    """Read documents by source.
 
     Raises:
         CorpusError: a file, row or column is invalid; names it.
@@ -51,7 +51,7 @@ def read_texts(settings: TextCorpusSettings) -> tuple[Texts, list[InputFile]]:
         text = text_cell(path, number, row, settings.text_column)
         claimed = _claimed(path, number, row, settings.claimed_column)
         documents.setdefault(source_id, []).append(Document(f"row {number:09d}", text, claimed))
-    return documents, [input_file(str(path), path.read_bytes())]
+    return documents
 
 
 def kinds_of_files(paths: Iterable[str]) -> str:
@@ -71,12 +71,11 @@ def source_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _read_folder(root: Path) -> tuple[Texts, list[InputFile]]:
+def _read_folder(root: Path) -> Texts:
     loose = sorted(path.name for path in root.iterdir() if not path.is_dir() and not path.name.startswith("."))
     if loose:
         raise CorpusError(f"{root} holds files outside any source: {listed(loose, 3)}. Give each source a folder")
     documents: Texts = {}
-    inputs = []
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         try:
             source_id = checked_id(folder.name)
@@ -89,8 +88,7 @@ def _read_folder(root: Path) -> tuple[Texts, list[InputFile]]:
             if not text.strip():
                 raise CorpusError(f"{path} is empty. Remove it, or restore its text")
             own.append(Document(_document_id(path, folder), text))
-            inputs.append(input_file(str(path), path.read_bytes()))
-    return documents, inputs
+    return documents
 
 
 def _require_text_file(path: Path, root: Path) -> None:

@@ -1,0 +1,71 @@
+"""Digests of files: content tells whether a file changed, not its name, place or time."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from tribute_storage.atomic import write_atomically
+
+MISSING = "missing"
+"""Stands for the digest of a file that is not there."""
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; `missing` if there is none."""
+    if not path.is_file():
+        return MISSING
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class RememberedDigests:
+    """Digests of files. That of a large file is remembered for as long as the file is not written to.
+
+    The file system's own record tells: inode, size, and the times of the last change of content and of inode. The
+    latter cannot be set back. A file that changed within the last seconds is not remembered, because a second
+    change could leave the same times.
+
+    Args:
+        memory: where digests are remembered. It may be deleted at any time.
+        smallest: bytes from which a digest is worth remembering.
+        settled: seconds without a change after which a file is remembered.
+    """
+
+    def __init__(self, memory: Path, smallest: int = 2**20, settled: float = 5.0) -> None:
+        self._memory, self._smallest, self._settled = memory, smallest, settled
+        self._known, self._used = self._remembered(), dict[str, list[object]]()
+
+    def sha256(self, path: Path) -> str:
+        """SHA-256 of a file; see `file_sha256`."""
+        if not path.is_file() or path.stat().st_size < self._smallest:
+            return file_sha256(path)
+        place, before = str(path.resolve()), _record(path)
+        match self._known.get(place):
+            case [str(sha256), list(record)] if record == before:
+                pass
+            case _:
+                sha256 = file_sha256(path)
+        if time.time() - max(before[2:]) / 1e9 > self._settled and _record(path) == before:
+            self._used[place] = [sha256, before]
+        return sha256
+
+    def remember(self) -> None:
+        """Keep the digests that were asked for. A folder that cannot be written to is left as it is."""
+        if self._used != self._known and self._used and self._memory.parent.is_dir():
+            try:
+                write_atomically(self._memory, json.dumps(self._used).encode())
+            except OSError:
+                return
+
+    def _remembered(self) -> dict[str, list[object]]:
+        try:
+            found = json.loads(self._memory.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _record(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
