@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 NAME ?= all
 WORKERS ?= 2
 
-.PHONY: demo test check docs bench test-slow lint setup
+SEEDS ?= 100
+START ?= 0
+
+.PHONY: demo test check docs bench fuzz test-slow lint setup
 
 demo: setup
 	$(BIN)/tribute demo
@@ -32,6 +35,10 @@ docs: setup
 # STALE=1 lists the committed figures whose code has changed since they were measured, and measures nothing.
 bench: setup
 	$(BIN)/python tests/benchmarks/$(if $(STALE),stale.py,run.py $(NAME))
+
+# Draws projects, and stops with code 1 where one ends neither right nor refused. SEEDS=1 START=k replays seed k.
+fuzz: setup
+	$(BIN)/python tests/fuzz/run.py $(SEEDS) $(START)
 
 setup: $(VENV)/.ready
 

@@ -35,7 +35,24 @@ class _Plain(yaml.SafeLoader):
                 event, f"the tag {short(str(event.tag))} changes how a value is read. Remove it; quotes make text"
             )
         node: yaml.Node | None = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):
+            node.value = _whole(node)
         return node
+
+
+def _whole(node: yaml.ScalarNode) -> str:
+    """The text of a node. Two halves of a character, as JSON escapes it, are one character.
+
+    Raises:
+        yaml.MarkedYAMLError: there is one half alone.
+    """
+    text: str = node.value
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise _problem(node, "a text holds half a character (a lone surrogate). Remove it") from None
 
 
 def yaml_value(content: bytes) -> Any:

@@ -13,6 +13,7 @@ from tribute.config import ReadoutSettings, SimulationSettings, TaskSettings, Tr
 from tribute.corpus import QueryTable, column_queries
 from tribute.errors import ConfigError, SimulationError, TributeError
 from tribute.estimators import Trained, build_estimator
+from tribute.ids import short
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, leave_one_out_units
 from tribute.study.examples import query_table, training_set
@@ -187,7 +188,7 @@ def require_task(task: object) -> None:
 def _title(task: Task | TaskSettings) -> str:
     if isinstance(task, TaskSettings):
         return f"{task.name} with options {task.options}"
-    return repr(task) if is_dataclass(task) else type(task).__name__
+    return short(repr(task)) if is_dataclass(task) else type(task).__name__
 
 
 def _examples(sources: Iterable[tuple[str, Columns]], kind: str = "source") -> TaskExamples:

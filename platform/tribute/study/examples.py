@@ -14,7 +14,7 @@ from torch import Tensor
 from tribute.corpus import Accounting, QueryTable, column_queries
 from tribute.corpus.numbers import kept
 from tribute.errors import CorpusError
-from tribute.ids import ascii_excerpt, checked_id, listed, look_alikes
+from tribute.ids import ascii_excerpt, checked_id, excerpt, listed, look_alikes
 from tribute.training import TrainingSet
 
 Columns = dict[str, NDArray]
@@ -36,7 +36,8 @@ def training_set(by_source: Mapping[str, Any]) -> TrainingSet:
             '{"daily": {"features": x, "labels": y}, ...}'
         )
     if len(by_source) < 2:
-        raise CorpusError(f"by_source holds {len(by_source)} source(s): {list(by_source)}. Give at least two")
+        names = listed(map(str, by_source))
+        raise CorpusError(f"by_source holds {len(by_source)} source(s): {names}. Give at least two")
     found = dict(_source(source_id, columns) for source_id, columns in by_source.items())
     if len(found) < len(by_source):
         raise CorpusError("Two source ids of by_source are the same in Unicode's form NFC. Merge the sources")
@@ -47,12 +48,13 @@ def training_set(by_source: Mapping[str, Any]) -> TrainingSet:
     first = next(iter(found))
     for source_id, columns in found.items():
         for name in sorted(columns.keys() ^ found[first].keys()):
+            both = f"{sorted(found[first])} and {sorted(columns)}"
             raise CorpusError(
-                f"Sources {first!r} and {source_id!r} have different columns: {sorted(found[first])} and "
-                f"{sorted(columns)}. Give column {name!r} to both or to neither"
+                f"Sources {excerpt(first)} and {excerpt(source_id)} have different columns: {both}. Give column "
+                f"{name!r} to both or to neither"
             )
         for name, values in columns.items():
-            _alike(name, values, found[first][name], (f"source {source_id!r}", f"source {first!r}"))
+            _alike(name, values, found[first][name], (f"source {excerpt(source_id)}", f"source {excerpt(first)}"))
     return TrainingSet.assemble(found)
 
 
@@ -90,7 +92,7 @@ def token_counts(data: TrainingSet, tokens: Mapping[str, int] | None) -> tuple[i
         raise CorpusError(f"tokens and by_source must name the same sources; only one names {listed(wrong)}")
     for source_id, count in tokens.items():
         if int(count) != count or count < 1:
-            raise CorpusError(f"tokens[{source_id!r}] is {count!r}. Give a whole number above 0")
+            raise CorpusError(f"tokens[{excerpt(source_id)}] is {count!r}. Give a whole number above 0")
     return tuple(int(tokens[source_id]) for source_id in data.source_ids)
 
 
@@ -126,7 +128,7 @@ def query_table(
 
 def _source(source_id: object, columns: Any) -> tuple[str, Columns]:
     name = _id("A source id", source_id)
-    return name, _columns(f"source {name!r}", columns)
+    return name, _columns(f"source {excerpt(name)}", columns)
 
 
 def _id(what: str, value: object) -> str:

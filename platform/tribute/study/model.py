@@ -110,7 +110,8 @@ class StudiedModel:
 
     @training.setter
     def training(self, settings: TrainingSettings) -> None:
-        recipe = Recipe(self.task, settings, self.data, settings.seed, self._device)
+        recording = settings.recordings[0] if settings.recordings else None
+        recipe = Recipe(self.task, settings, self.data, settings.seed, self._device, recording)
         self.runs = Runs(replace(recipe, frozen=recipe.task.frozen), self.folder / study_id(recipe), self._workers)
 
     @property

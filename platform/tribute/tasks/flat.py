@@ -22,7 +22,7 @@ from tribute.ids import listed
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
-from tribute.tasks.module import copied, prepared
+from tribute.tasks.module import built, copied
 from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Task
 
@@ -57,7 +57,7 @@ class FlatTask(PartlyFrozen):
     def __init__(self, task: Task, precision: str = "float32") -> None:
         self.task, self._precision, self._output = task, PRECISIONS[precision], Output()
         with under_seed(FROZEN_SEED):
-            self._module = prepared(task.build())
+            self._module = built(task)
         self.measured = copied(self._module).eval()
         trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
@@ -70,7 +70,7 @@ class FlatTask(PartlyFrozen):
     def initial(self, seed: int) -> Tensor:
         """Initial parameters under a seed, [P]; torch's global generator is restored."""
         with under_seed(seed):
-            module = prepared(self.task.build())
+            module = built(self.task)
         return self.flatten(dict(module.named_parameters()))
 
     def flatten(self, named: Mapping[str, Tensor]) -> Tensor:

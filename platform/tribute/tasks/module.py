@@ -5,8 +5,24 @@ import copy
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from tribute.errors import ConfigError
+from tribute.errors import ConfigError, TributeError
 from tribute.ids import short
+from tribute.tasks.task import Task
+
+
+def built(task: Task) -> nn.Module:
+    """A fresh model of a task, `prepared`.
+
+    Raises:
+        ConfigError: as `prepared`; or the task's own code fails.
+    """
+    try:
+        module = task.build()
+    except TributeError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        raise ConfigError(f"Task.build fails: {type(error).__name__}: {short(str(error))}. Correct the task") from error
+    return prepared(module)
 
 
 def prepared(module: object) -> nn.Module:

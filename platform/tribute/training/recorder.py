@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from tribute.errors import ConfigError
+from tribute.ids import excerpt
 from tribute.tasks import FlatTask, Task, frozen_state
 from tribute.training.loop_watch import GradientWatch, ModelWatch
 from tribute.training.loss_check import check_loss
@@ -95,13 +96,15 @@ class Recorder:
             indices: indices into the training set, from 0.
 
         Raises:
-            ConfigError: no index is given, or one is negative.
+            ConfigError: no index is given, or one is negative or, where the recorder knows the data, too large.
         """
         part = [int(index) for index in indices]
-        if not part or min(part) < 0:
+        most = None if self._data is None else len(self._data) - 1
+        if not part or min(part) < 0 or (most is not None and max(part) > most):
+            until = "" if most is None else f" to {most:,}"
             raise ConfigError(
-                f"recorder.batch got {part}, but expects at least one index into the training set, from 0. Pass "
-                "the indices that the batch was drawn with"
+                f"recorder.batch got {excerpt(part)}, but expects at least one index into the training set, from "
+                f"0{until}. Pass the indices that the batch was drawn with"
             )
         self._gradients.batch(part)
 

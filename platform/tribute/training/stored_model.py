@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
 from tribute.tasks import FROZEN_SEED, FlatTask, Frozen, Task, build_task, frozen_state, plain_tensors, under_seed
-from tribute.tasks.module import prepared
+from tribute.tasks.module import built
 from tribute.training.recording import FROZEN
 
 SHOWN = 5
@@ -218,7 +218,7 @@ def _drawn(task: FlatTask) -> list[str]:
     if not here:
         return []
     with under_seed(FROZEN_SEED + 1):
-        other = _temporary(prepared(task.task.build()))
+        other = _temporary(built(task.task))
     return [name for name, value in here.items() if name not in other or not _same(value, other[name])]
 
 

@@ -102,3 +102,15 @@ def test_rows_are_text_and_nothing_else() -> None:
     for bad in (b"a: 1", b"- 1", b"- {a: [1]}", b"- {a: {b: 1}}"):
         with pytest.raises(ValueError, match=r"list of mappings|several values"):
             yaml_rows(bad)
+
+
+def test_characters_escaped_as_json_does_are_whole() -> None:
+    content = json.dumps({"name": "𝔘 and 🗞️", "𝔘": 1}).encode()
+    assert yaml_value(content) == {"name": "𝔘 and 🗞️", "𝔘": 1}
+    assert yaml_rows(b"- " + content) == [{"name": "𝔘 and 🗞️", "𝔘": "1"}]
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"a\udc00b", r"\udd18\ud835"])
+def test_half_a_character_is_refused_by_its_line(text: str) -> None:
+    with pytest.raises(ValueError, match="line 2: a text holds half a character"):
+        yaml_value(f'a: 1\nb: "{text}"'.encode())

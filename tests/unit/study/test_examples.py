@@ -11,6 +11,24 @@ from tests.unit.study.conftest import BY_SOURCE
 from tribute.errors import CorpusError
 from tribute.study.examples import query_table, token_counts, training_set
 
+LONG = "a long id " * 60
+
+
+@pytest.mark.parametrize(
+    "by_source",
+    [
+        {LONG: BY_SOURCE["a"]},
+        BY_SOURCE | {LONG: {"features": BY_SOURCE["a"]["features"]}},
+        BY_SOURCE | {LONG: {name: values[:0] for name, values in BY_SOURCE["a"].items()}},
+        BY_SOURCE | {LONG: BY_SOURCE["a"] | {"labels": [0.5] * len(BY_SOURCE["a"]["labels"])}},
+    ],
+    ids=["alone", "other columns", "empty", "another kind"],
+)
+def test_a_message_shows_little_of_a_long_id(by_source: dict) -> None:
+    with pytest.raises(CorpusError) as refused:
+        training_set(by_source)
+    assert LONG[:30] in str(refused.value) and LONG[:100] not in str(refused.value)
+
 
 class Dataset:
     """What of `datasets.Dataset` is looked at."""

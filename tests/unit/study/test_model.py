@@ -57,6 +57,35 @@ def test_a_sum_instead_of_a_mean_is_named_at_the_first_step(times: float) -> Non
         optimizer.step()
 
 
+def test_a_recorded_loop_over_fewer_examples_than_a_batch_of_the_settings_is_valued() -> None:
+    """Batches are those of the loop, whatever `training.batch_size` is; its cost is in steps of the loop."""
+    few = {name: {column: values[:5] for column, values in own.items()} for name, own in BY_SOURCE.items()}
+    study = tribute.Study(TASK, few)
+    assert len(study.data) < study.training.batch_size
+    model = TASK.build()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    features, labels = (torch.from_numpy(study.data.columns[name]) for name in ("features", "labels"))
+    with study.record(model, optimizer) as recorder:
+        for _ in range(6):
+            recorder.batch(range(len(labels)))
+            optimizer.zero_grad()
+            cross_entropy(model(features), labels).backward()
+            optimizer.step()
+    assert np.isfinite(study.attribute(QUERIES).influence_QS).all()
+    assert study.runs.recipe.steps == 6
+
+
+@pytest.mark.parametrize("rows", [[0, 10**9], [-1], []])
+def test_a_batch_outside_the_examples_is_refused_when_it_is_told(rows: list[int]) -> None:
+    study, model = tribute.Study(TASK, BY_SOURCE), TASK.build()
+    told = rf"expects at least one index into the training set, from 0 to {len(study.data) - 1:,}\."
+    with (
+        pytest.raises(ConfigError, match=told),
+        study.record(model, torch.optim.SGD(model.parameters(), lr=0.1)) as recorder,
+    ):
+        recorder.batch(rows)
+
+
 def test_recordings_are_found_again_in_the_folder(tmp_path: Path) -> None:
     study = tribute.Study(TASK, BY_SOURCE, folder=tmp_path)
     loop(study, 0)

@@ -12,7 +12,15 @@ from tribute.files.records import FileRow, raise_if_any, read_records
 from tribute.ids import short
 from tribute.royalty.account.agreement import Agreement
 from tribute.royalty.exact.money import currency_exponent
-from tribute.royalty.terms.cells import amount_cell, count_cell, day_cell, id_cell, part_cell, text_cell
+from tribute.royalty.terms.cells import (
+    amount_cell,
+    count_cell,
+    day_cell,
+    id_cell,
+    part_cell,
+    text_cell,
+    verbatim_cell,
+)
 
 REQUIRED = ("publisher_id", "currency")
 OPTIONAL = (
@@ -162,4 +170,4 @@ def _amount(record: FileRow, column: str) -> int | None:
 
 
 def _optional_text(record: FileRow, column: str) -> str | None:
-    return None if record.cells.get(column) is None else text_cell(record, column)
+    return None if verbatim_cell(record, column) is None else text_cell(record, column)

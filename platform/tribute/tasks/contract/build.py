@@ -13,7 +13,7 @@ from tribute.errors import ConfigError
 from tribute.ids import SHOWN, listed
 from tribute.tasks.contract.function import SEED, owner
 from tribute.tasks.frozen import under_seed
-from tribute.tasks.module import prepared
+from tribute.tasks.module import built
 from tribute.tasks.task import Task
 
 OTHER_SEED = 1
@@ -32,9 +32,9 @@ sys.stdout.write("digest " + model_digest(pickle.loads(content)))
 def built_twice(task: Task) -> list[str]:
     """What differs between two models that the task builds under one seed of torch."""
     with under_seed(SEED):
-        one = prepared(task.build())
+        one = built(task)
     with under_seed(SEED, OTHER_SEED):
-        other = prepared(task.build())
+        other = built(task)
     return _differing(one, other)
 
 
@@ -67,7 +67,7 @@ def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
 def model_digest(task: Task) -> str:
     """SHA-256 of the names, shapes and values of the model that the task builds under a fixed seed."""
     with under_seed(SEED):
-        state = _state(prepared(task.build()))
+        state = _state(built(task))
     digest = hashlib.sha256()
     for name, value in state.items():
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())

@@ -127,3 +127,10 @@ def test_a_column_that_nobody_knows_is_refused(tmp_path: Path, column: str, mean
 def test_a_misspelt_column_is_told(tmp_path: Path) -> None:
     with pytest.raises(RightsError, match=r"unknown column payout_treshold. Did you mean payout_threshold"):
         read_agreements(write(tmp_path, "publisher_id,currency,payout_treshold\np,EUR,5\n"))
+
+
+def test_an_empty_text_is_an_empty_cell_in_every_format(tmp_path: Path) -> None:
+    cells = {"publisher_id": "aurora", "currency": "EUR", "agreement_id": "", "accounting_period": ""}
+    path = tmp_path / "agreements.yaml"
+    path.write_text(yaml.safe_dump([cells]))
+    assert read_agreements(path) == (Agreement("aurora", "EUR"),)

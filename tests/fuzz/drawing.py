@@ -1,0 +1,48 @@
+"""A seed draws one small project: its parts, and at most one thing that is wrong with it."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from tests.fuzz.accounts import drawn_accounts
+from tests.fuzz.adopted import drawn_checkpoint
+from tests.fuzz.arrays import drawn_arrays
+from tests.fuzz.chance import Chance
+from tests.fuzz.corpora import drawn_corpus
+from tests.fuzz.part import Part
+from tests.fuzz.recorded import drawn_recorded
+from tests.fuzz.rights import drawn_rights
+from tests.fuzz.settings import drawn_settings
+from tests.fuzz.trained import drawn_trained
+from tests.fuzz.uses import drawn_usage
+
+FAULTY = 0.27
+"""Part of the projects with something wrong in their input."""
+
+Draw = Callable[[Chance, bool], Part]
+
+
+def _one_of(*options: tuple[float, Draw]) -> Draw:
+    return lambda chance, faulty: chance.mixed(options)(chance, faulty)
+
+
+PARTS: dict[str, tuple[float, Draw]] = {
+    "study": (4, _one_of((5, drawn_trained), (2, drawn_checkpoint), (2, drawn_recorded))),
+    "corpus": (2.5, _one_of((3, drawn_corpus), (1, drawn_arrays))),
+    "usage": (1, drawn_usage),
+    "rights": (1, drawn_rights),
+    "settings": (1.5, drawn_settings),
+    "accounts": (1, drawn_accounts),
+}
+"""The parts of a project, with the weights by which the one at fault is drawn."""
+
+
+def faulty_part(seed: int) -> str:
+    """The part in which something is wrong; empty: all is right."""
+    chance = Chance(seed)
+    return chance.mixed([(weight, name) for name, (weight, _) in PARTS.items()]) if chance.happens(FAULTY) else ""
+
+
+def drawn_parts(seed: int, only: Collection[str] = tuple(PARTS)) -> Iterator[tuple[str, Part]]:
+    """The parts of a seed's project, or some of them; each is the same whatever others are drawn."""
+    for number, (name, (_, draw)) in enumerate(PARTS.items(), 1):
+        if name in only:
+            yield name, draw(Chance(seed, number), name == faulty_part(seed))
