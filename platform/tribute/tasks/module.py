@@ -21,7 +21,8 @@ def built(task: Task) -> nn.Module:
     except TributeError:
         raise
     except Exception as error:  # whatever the user's code raises
-        raise ConfigError(f"Task.build fails: {type(error).__name__}: {short(str(error))}. Correct the task") from error
+        problem = f"{type(error).__name__}: {short(str(error))}"
+        raise ConfigError(f"Task.build fails: {problem}. Correct the task") from error
     return prepared(module)
 
 
