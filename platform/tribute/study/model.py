@@ -110,8 +110,7 @@ class StudiedModel:
 
     @training.setter
     def training(self, settings: TrainingSettings) -> None:
-        recording = settings.recordings[0] if settings.recordings else None
-        recipe = Recipe(self.task, settings, self.data, settings.seed, self._device, recording)
+        recipe = Recipe(self.task, settings, self.data, settings.seed, self._device, *settings.recordings[:1])
         self.runs = Runs(replace(recipe, frozen=recipe.task.frozen), self.folder / study_id(recipe), self._workers)
 
     @property
