@@ -110,7 +110,8 @@ class StudiedModel:
 
     @training.setter
     def training(self, settings: TrainingSettings) -> None:
-        recipe = Recipe(self.task, settings, self.data, settings.seed, self._device, *settings.recordings[:1])
+        recording = next(iter(settings.recordings), None)
+        recipe = Recipe(self.task, settings, self.data, settings.seed, self._device, recording)
         self.runs = Runs(replace(recipe, frozen=recipe.task.frozen), self.folder / study_id(recipe), self._workers)
 
     @property
@@ -181,9 +182,8 @@ class StudiedModel:
         recorder = Recorder(folder, model, optimizer, clip_norm, every, average, task=self.task, data=self.data)
         yield recorder
         recorder.close()
-        recorded = read_recording(folder).settings
-        recordings = {"recordings": (*before, folder), "replicates": len(before) + 1}
-        self.training = TrainingSettings(**self.training.model_dump() | recorded | recordings)
+        more = {"recordings": (*before, folder), "replicates": len(before) + 1}
+        self.training = TrainingSettings(**self.training.model_dump() | read_recording(folder).settings | more)
         self.train()
 
     def close(self) -> None:
