@@ -57,7 +57,7 @@ def checked_id(value: object) -> str:
                 character, "half a character" if "\ud800" <= character <= "\udfff" else "control"
             )
             raise ValueError(f"is {excerpt(text)}, which holds U+{ord(character):04X} ({name.lower()}). Remove it")
-    if not _visible(text):
+    if not is_visible(text):
         raise ValueError(f"is {excerpt(text)}, expected non-empty text")
     return text
 
@@ -127,7 +127,8 @@ def _folded(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", _compatible(name).casefold()).split())
 
 
-def _visible(text: str) -> bool:
+def is_visible(text: str) -> bool:
+    """Whether a text shows anything: more than spaces and characters without width."""
     return any(not character.isspace() and not _is_ignored(character) for character in text)
 
 

@@ -25,7 +25,9 @@ class RightsSettings(Settings):
 class PoolSettings(Settings):
     """Money of a period. Amounts are text, so that they stay exact."""
 
-    id: str = Field("pool", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name on statements")
+    id: str = Field(
+        "pool", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100, description="name on statements"
+    )
     amount: str = Field("10000.00", description="revenue of the period, before deductions")
     deductions: dict[str, str] = Field(
         {}, description="deductions from the revenue, by name, such as payment fees"

@@ -68,7 +68,7 @@ class ServingSettings(Settings):
 class Project(Settings):
     """A whole project, as read from `project.yaml`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
     workdir: Path = Path("tribute-data")
     lake: str | None = Field(
         None, description="folder or URI of the lake, such as s3://bucket/lake; default: in workdir"
@@ -146,6 +146,8 @@ class Project(Settings):
                 f"readout.method {self.readout.method} is for simulations, but attribution.method "
                 f"{short(self.simulation.mode)} is an estimator with its own read-out. Set readout.method to auto"
             )
+        if not self.pools and "pools" in self.model_fields_set:
+            raise ValueError("pools is empty. List a pool, or remove the key")
         if self.pools and "pool" in self.model_fields_set:
             raise ValueError("give pool or pools, not both")
         return self

@@ -62,4 +62,8 @@ def numbers(rows: Sequence[object] | NDArray) -> NDArray:
         TypeError, ValueError: the lists have different lengths, or hold something else.
     """
     values = np.array(rows)
-    return values if values.dtype.kind in "iufb" else np.array(rows, dtype=np.float64)
+    if values.dtype.kind in "iufb":
+        return values
+    if values.dtype.kind != "O" or any(isinstance(each, str | bytes) for each in values.flat):
+        raise TypeError("text is no number")
+    return np.array(rows, dtype=np.float64)

@@ -138,7 +138,7 @@ def feature_matrix(
         values = np.zeros(0, dtype=np.float32)
     if not query_ids and not len(values):
         values = np.zeros((0, 0), dtype=np.float32)
-    if values.ndim != 2 or len(values) != len(query_ids):
+    if values.ndim != 2 or len(values) != len(query_ids) or (query_ids and not values.size):
         raise CorpusError(
             "The features of all queries must be lists of numbers, all of one length. Correct the queries"
         )

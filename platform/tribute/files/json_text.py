@@ -18,6 +18,10 @@ def json_value(text: str | bytes) -> Any:
         raise ValueError(f"not UTF-8 (byte {error.start})") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):
+            raise ValueError("a number has more than 4,300 digits. Write it as text") from None
+        raise
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class ModelWatch:
         self._buffers = {name: value.clone() for name, value in model.named_buffers()}
         untrained = frozen_state(model).items()
         self._untrained = {name: value._version for name, value in untrained if name not in self._buffers}
-        self._versions, self._idle = self._current_versions(), set[str]()
+        self._seen, self._idle = self._fingerprints(), set[str]()
         self._generator, self._draws = torch.get_rng_state(), False
         self._hooks = [
             model.register_forward_pre_hook(lambda *_: self._before_forward()),
@@ -48,7 +48,7 @@ class ModelWatch:
 
     def after_step(self) -> None:
         """Begin the next step."""
-        self._versions = self._current_versions()
+        self._seen = self._fingerprints()
         self.close()
 
     def close(self) -> None:
@@ -62,8 +62,15 @@ class ModelWatch:
     def _after_forward(self) -> None:
         self._draws |= self._model.training and not torch.equal(self._generator, torch.get_rng_state())
 
-    def _current_versions(self) -> dict[str, int]:
-        return {name: value._version for name, value in self._trained.items()}
+    def _fingerprints(self) -> dict[str, tuple[float, ...]]:
+        """How often each parameter was written to, and its norm and sum: writing to `.data` is not counted."""
+        values = [value.detach() for value in self._trained.values()]
+        sums = torch.stack([each for value in values for each in (_norm(value), value.sum().float())])
+        norm_and_sum = sums.view(-1, 2).tolist()
+        return {
+            name: (value._version, *pair)
+            for (name, value), pair in zip(self._trained.items(), norm_and_sum, strict=True)
+        }
 
     def _check_draws(self, where: str) -> None:
         if not self._hooks:
@@ -92,7 +99,7 @@ class ModelWatch:
                 f"{where} trains other parameters than before: {_listed(changed)}. Train the same ones from the "
                 "first step to the last, or record each phase on its own"
             )
-        moved = [name for name, version in self._current_versions().items() if version != self._versions[name]]
+        moved = [name for name, now in self._fingerprints().items() if now != self._seen[name]]
         if moved:
             raise ConfigError(
                 f"{where} finds {_listed(moved)} changed since the last step, outside of optimizer.step(). A "

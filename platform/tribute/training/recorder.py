@@ -11,6 +11,8 @@ recorder.close()
 """
 
 import json
+import math
+import operator
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -96,17 +98,10 @@ class Recorder:
             indices: indices into the training set, from 0.
 
         Raises:
-            ConfigError: no index is given, or one is negative or, where the recorder knows the data, too large.
+            ConfigError: no index is given, or one is negative, no whole number, or, where the recorder knows the
+                data, too large.
         """
-        part = [int(index) for index in indices]
-        most = None if self._data is None else len(self._data) - 1
-        if not part or min(part) < 0 or (most is not None and max(part) > most):
-            until = "" if most is None else f" to {most:,}"
-            raise ConfigError(
-                f"recorder.batch got {excerpt(part)}, but expects at least one index into the training set, from "
-                f"0{until}. Pass the indices that the batch was drawn with"
-            )
-        self._gradients.batch(part)
+        self._gradients.batch(_whole_numbers(indices, None if self._data is None else len(self._data) - 1))
 
     def close(self) -> None:
         """Write the last checkpoint and remove the hooks."""
@@ -121,6 +116,12 @@ class Recorder:
         self._skips = self._gradients.skipped()
         if self._skips:
             return
+        rate = float(self._optimizer.param_groups[0]["lr"])
+        if not 0 <= rate < math.inf:
+            raise ConfigError(
+                f"The loop at step {self._step} has the learning rate {rate}, expected a number of at least 0. "
+                "Correct its schedule"
+            )
         self._gradients.before_step(f"The loop at step {self._step}")
         self._model.before_step(f"The loop at step {self._step}")
         sizes = [len(part) for part in self._gradients.parts]
@@ -180,6 +181,27 @@ class Recorder:
     def _slot(self, parameter: Tensor, name: str) -> Tensor:
         kept = self._optimizer.state.get(parameter, {}).get(name)
         return torch.zeros_like(parameter) if kept is None else kept
+
+
+def _whole_numbers(indices: Iterable[int], most: int | None) -> list[int]:
+    given: Any = indices
+    try:
+        given = list(indices)
+        part = [operator.index(index) for index in given if not _is_truth(index)]
+    except TypeError:
+        part = []
+    if not part or len(part) < len(given) or min(part) < 0 or (most is not None and max(part) > most):
+        until = "" if most is None else f" to {most:,}"
+        raise ConfigError(
+            f"recorder.batch got {excerpt(given)}, but expects at least one index into the training set, from "
+            f"0{until}. Pass the indices that the batch was drawn with"
+        )
+    return part
+
+
+def _is_truth(index: object) -> bool:
+    """Whether it is an entry of a mask."""
+    return isinstance(index, bool) or str(getattr(index, "dtype", "")).removeprefix("torch.") == "bool"
 
 
 def _require_fresh(kind: str, optimizer: torch.optim.Optimizer) -> None:

@@ -46,6 +46,8 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
         ({"corpus": {"kind": "tape"}}, "corpus.kind: 'tape' is none of 'installed_docs', 'text'"),
         ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 2.0. Set it to auto or a number from 0 to 1"),
         ({"name": "a/b"}, "name: "),
+        ({"name": "n" * 101}, "name: .*at most 100"),
+        ({"pools": []}, "pools is empty. List a pool"),
         ({**TRAK, "simulation": {"scope": "all", "horizon": 0.2}}, "horizon, scope would have no effect"),
         ({**TRAK, "simulation": {"mode": "paired"}}, "simulation.mode would have no effect"),
         ({"simulation": {"mode": "trak"}}, "write attribution: {method: trak}"),

@@ -266,6 +266,11 @@ REFUSED = {
     ),
     "one layer scaled": ({"make": sgd, "each": twisted}, {}, "step 0 changes gradients one by one"),
     "clamped weights": ({"make": sgd, "each": clamped}, {}, "step 0 finds 0.weight changed since the last step"),
+    "clipped weights": (
+        {"make": sgd, "each": lambda _step, _optimizer, m: next(m.parameters()).data.clamp_(-0.1, 0.1)},
+        {},
+        "step 0 finds 0.weight changed since the last step",
+    ),
     "frozen half way": (
         {"make": sgd, "each": unfrozen},
         {},

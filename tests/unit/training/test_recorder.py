@@ -1,5 +1,8 @@
 """A plain PyTorch loop is recorded so that its replay arrives where it did."""
 
+from collections.abc import Iterable
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -90,9 +93,43 @@ def test_decoupled_decay_is_recorded_as_adamw(tmp_path, make, kind: str) -> None
     assert f'"optimizer": "{kind}"' in (tmp_path / "recording.json").read_text()
 
 
-@pytest.mark.parametrize("indices", [[], [3, -1]])
-def test_a_batch_that_is_none_is_refused(tmp_path, indices: list[int]) -> None:
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [], [3, -1], [0.5, 1.5], [True, False], torch.tensor([True, False]), np.array([True]), torch.tensor([0.0]),
+        "ab", 5, None, torch.arange(4).view(2, 2), [[0, 1]], ["0"],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_batch_that_is_none_is_refused(tmp_path, indices: object) -> None:
     own = model()
     recorder = Recorder(tmp_path / "rec", own, torch.optim.SGD(own.parameters(), lr=0.1))
     with pytest.raises(ConfigError, match="at least one index into the training set"):
         recorder.batch(indices)
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [range(2), (0, 1), {0, 1}, np.arange(2, dtype=np.uint8), torch.arange(2, dtype=torch.int32), iter([0, 1])],
+)
+def test_whole_numbers_of_any_kind_are_indices(tmp_path, indices: Iterable[int]) -> None:
+    own = model()
+    optimizer = torch.optim.SGD(own.parameters(), lr=0.1)
+    recorder = Recorder(tmp_path / "rec", own, optimizer)
+    recorder.batch(indices)
+    own(torch.ones(2, 2)).sum().backward()
+    optimizer.step()
+    recorder.close()
+    assert [part.tolist() for part in read_recording(tmp_path / "rec").order.batches[0]] == [[0, 1]]
+
+
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused_at_its_step(tmp_path, rate: float) -> None:
+    own = model()
+    optimizer = torch.optim.SGD(own.parameters(), lr=0.1)
+    recorder = Recorder(tmp_path / "rec", own, optimizer)
+    optimizer.param_groups[0]["lr"] = rate
+    recorder.batch([0])
+    own(torch.ones(1, 2)).sum().backward()
+    with pytest.raises(ConfigError, match=r"step 0 has the learning rate .*, expected a number of at least 0"):
+        optimizer.step()

@@ -20,7 +20,7 @@ from tribute.corpus.numbers import kept, numbers, single
 from tribute.corpus.readers.rows import open_parquet, read_text
 from tribute.corpus.sources import Columns
 from tribute.errors import CorpusError
-from tribute.ids import checked_id
+from tribute.ids import checked_id, excerpt
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -89,7 +89,7 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
         values = single(numbers(features.to_pylist()), f"{path}: column features")
     except (TypeError, ValueError):
         values = np.zeros(0, dtype=np.float32)
-    if values.ndim != 2:
+    if values.ndim != 2 or not values.size:
         raise CorpusError(
             f"{path}: features must be lists of numbers, all of one length, without empty rows. Correct the column"
         )
@@ -112,7 +112,7 @@ def labelled(path: Path, features: pa.ChunkedArray, labels: pa.ChunkedArray) -> 
 
 
 def by_source(
-    assigned: Sequence[str | None], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
+    assigned: Sequence[object], features: NDArray[np.float32], labels: NDArray[np.int64], path: Path
 ) -> dict[str, Columns]:
     """Columns by source id.
 
@@ -126,6 +126,12 @@ def by_source(
         raise CorpusError(f"{path}, row {empty[0]}: the source is empty. Name the source of every example")
     ids: dict[object, str] = {}
     for number, given in enumerate(assigned, 1):
+        if isinstance(given, bool) or not isinstance(given, str | int):
+            kind = type(given).__name__
+            raise CorpusError(
+                f"{path}, row {number}: the source is {excerpt(given)} ({kind}), expected text or a whole number. "
+                "Write the column as text"
+            )
         if given not in ids:
             try:
                 ids[given] = checked_id(str(given))

@@ -12,7 +12,7 @@ from tribute.errors import CorpusError
 from tribute.files import json_value
 from tribute.files.encoding import decoded
 from tribute.files.parquet import read_parquet
-from tribute.ids import excerpt, listed, short_words
+from tribute.ids import excerpt, is_visible, listed, short_words
 
 Row = dict[str, object]
 
@@ -52,12 +52,7 @@ def read_jsonl(path: Path, needed: Sequence[str]) -> list[Row]:
 
 def read_parquet_rows(path: Path, needed: Sequence[str]) -> list[Row]:
     """The rows of a .parquet file, moments to the microsecond; raises what `read_rows` does."""
-    table = open_parquet(path, needed)
-    for index, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type):
-            moments = table[index].cast(pa.timestamp("us", field.type.tz), safe=False)
-            table = table.set_column(index, field.name, moments)
-    return table.to_pylist()
+    return open_parquet(path, needed).to_pylist()
 
 
 def open_parquet(path: Path, needed: Sequence[str]) -> pa.Table:
@@ -69,7 +64,9 @@ def open_parquet(path: Path, needed: Sequence[str]) -> pa.Table:
     try:
         table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise CorpusError(f"{path} cannot be read as Parquet: {short_words(str(error))}. Write it again") from None
+        raise CorpusError(
+            f"{path} cannot be read as Parquet: {short_words(str(error)).rstrip('.')}. Write it again"
+        ) from None
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise CorpusError(
@@ -88,7 +85,7 @@ def text_cell(path: Path, number: int, row: Row, column: str) -> str:
     where = f"{path}, row {number}: column {column!r}"
     if isinstance(value, list) and value and isinstance(value[0], dict):
         raise CorpusError(f"{where} is a list of {len(value):,} chat messages, expected text. {CHAT_REMEDY}")
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not is_visible(value):
         raise CorpusError(
             f"{where} is {excerpt(value)} ({type(value).__name__}), expected non-empty text. Correct or drop the "
             "row"

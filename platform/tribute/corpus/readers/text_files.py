@@ -11,7 +11,7 @@ from tribute.corpus.crediting.claims import claim_date
 from tribute.corpus.readers.rows import Row, read_rows, read_text, text_cell
 from tribute.corpus.sources import Document
 from tribute.errors import CorpusError
-from tribute.ids import checked_id, listed
+from tribute.ids import checked_id, is_visible, listed
 
 Texts = dict[str, list[Document]]
 
@@ -85,8 +85,8 @@ def _read_folder(root: Path) -> Texts:
         for path in [folder] if folder.is_symlink() else source_files(folder):
             _require_text_file(path, root)
             text = read_text(path)
-            if not text.strip():
-                raise CorpusError(f"{path} is empty. Remove it, or restore its text")
+            if not is_visible(text):
+                raise CorpusError(f"{path} is empty, or shows nothing. Remove it, or restore its text")
             own.append(Document(_document_id(path, folder), text))
     return documents
 

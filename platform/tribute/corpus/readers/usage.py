@@ -131,7 +131,10 @@ def read_usage(path: Path, window: int | None) -> Usage:
 
     ids = column("query_id", checked_id)
     accounting = Accounting(
-        [_parsed(path, number, row, "time", partial(_moment, row.get("period"))) for number, row in numbered],
+        [
+            _parsed(path, number, row, "time", partial(_moment, period))
+            for (number, row), period in zip(numbered, column("period", _period), strict=True)
+        ],
         column("customer_id", _id_or_none),
         column("weight", _weight),
         column("inclusion_probability", _probability),
@@ -152,8 +155,11 @@ def _parsed(
 def _text(value: object) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         raise ValueError(f"expected text, got a list of {len(value)} chat messages. {CHAT_REMEDY}")
-    if not isinstance(value, str) or len(value.encode()) < 2:
-        raise ValueError("expected text of at least two bytes")
+    try:
+        if not isinstance(value, str) or len(value.encode()) < 2:
+            raise ValueError("expected text of at least two bytes")
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a character (a lone surrogate). Correct the row") from None
     return value
 
 
@@ -167,26 +173,28 @@ def _vector(value: object) -> list[float]:
     return value
 
 
-def _moment(period: object, value: object) -> datetime | None:
+def _period(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        period_days(str(value))
+    except ConfigError:
+        raise ValueError("expected a month such as 2026-10") from None
+    return str(value)
+
+
+def _moment(period: str | None, value: object) -> datetime | None:
     """A moment in UTC. A use without a time has the first moment of the period that its row declares, if any."""
     moment = read_moment(value) if isinstance(value, str) else value
     if moment is not None and not (isinstance(moment, datetime) and moment.tzinfo):
         raise ValueError("expected a time with its offset, such as 2026-10-05T12:00:00+00:00")
     if period is None:
         return moment and moment.astimezone(UTC)
-    first = _first_moment(period)
     if moment is None:
-        return first
+        return datetime.combine(date.fromisoformat(period_days(period)[0]), time(), UTC)
     if f"{moment.astimezone(UTC):%Y-%m}" != period:
         raise ValueError(f"the row declares the period {period}. Correct one of the two")
     return moment.astimezone(UTC)
-
-
-def _first_moment(period: object) -> datetime:
-    try:
-        return datetime.combine(date.fromisoformat(period_days(str(period))[0]), time(), UTC)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
 
 
 def _number(value: object) -> float:

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,9 @@ def test_features_that_are_not_finite_are_told_by_row(tmp_path: Path, bad: float
         pa.array([[1.0, 2.0], None, [5.0, 6.0]]),
         pa.array(["x", "y", "z"]),
         pa.array([1.0, 2.0, 3.0]),
+        pa.array([["1", "2"], ["3", "4"], ["5", "6"]]),
+        pa.array([[], [], []], pa.list_(pa.float64())),
+        pa.array([[[1.0]], [[2.0]], [[3.0]]]),
     ],
 )
 def test_features_must_be_lists_of_one_length(tmp_path: Path, features: pa.Array) -> None:
@@ -65,6 +69,21 @@ def test_labels_must_be_whole_numbers(tmp_path: Path, label: pa.Array) -> None:
 def test_an_example_without_source_is_told_by_row(tmp_path: Path, empty: str | None) -> None:
     told = refusal(lambda: read_arrays(settings(tmp_path, source=pa.array(["b", empty, "a"]))))
     assert "row 2: the source is empty" in told
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pa.array([1.5, 2.5, 1.5]),
+        pa.array([True, False, True]),
+        pa.array([["a"], ["b"], ["a"]]),
+        pa.array([{"x": "a"}, {"x": "b"}, {"x": "a"}]),
+        pa.array([date(2026, 1, 5)] * 3),
+    ],
+)
+def test_a_source_is_text_or_a_whole_number(tmp_path: Path, source: pa.Array) -> None:
+    told = refusal(lambda: read_arrays(settings(tmp_path, source=source)))
+    assert "row 1: the source is" in told and "Write the column as text" in told
 
 
 def test_a_missing_column_lists_the_columns_there_are(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Text corpora in three formats, and every way in which they can be wrong."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -206,7 +207,7 @@ def test_another_encoding_is_told_with_its_remedy(tmp_path: Path) -> None:
 def test_an_empty_file_is_told(tmp_path: Path, text: str) -> None:
     write_folder(tmp_path, {"a": 1})
     (tmp_path / "a" / "x.txt").write_text(text)
-    assert "x.txt is empty. Remove it" in refusal(lambda: read_texts(text_settings(tmp_path)))
+    assert "x.txt is empty, or shows nothing. Remove it" in refusal(lambda: read_texts(text_settings(tmp_path)))
 
 
 def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
@@ -259,6 +260,17 @@ def test_a_chat_in_place_of_a_text_is_told_and_not_shown(tmp_path: Path, text: o
     assert f"{path}, row 1: column 'text' is " in message
     assert len(message) - len(str(path)) < 220
     assert "list" in message or "dict" in message
+
+
+@pytest.mark.parametrize("text", [" \n", "\u200b\u200b" * 200, "\ufeff \u2060", "\u3164" * 90])
+def test_a_text_that_shows_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    """Characters without width would count as tokens, and be paid."""
+    path = tmp_path / "c.jsonl"
+    path.write_text(json.dumps({"source": "a", "text": text}) + "\n")
+    assert "row 1: column 'text'" in refusal(lambda: read_texts(text_settings(path)))
+    (tmp_path / "folder" / "a").mkdir(parents=True)
+    (tmp_path / "folder" / "a" / "t.txt").write_text(text)
+    assert "is empty, or shows nothing" in refusal(lambda: read_texts(text_settings(tmp_path / "folder")))
 
 
 def test_bytes_in_parquet_are_read_as_utf8_or_refused(tmp_path: Path) -> None:

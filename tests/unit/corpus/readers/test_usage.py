@@ -107,6 +107,41 @@ def test_a_key_that_stands_twice_is_refused_by_row(tmp_path: Path) -> None:
     assert "the column 'weight' occurs twice" in refusal(lambda: usage_queries(tmp_path / "usage.parquet", 17))
 
 
+@pytest.mark.parametrize(
+    "period", ["2026-13", "2026-1", "2026-10-01", "2026-W40", " 2026-10", "9999-12", "２０２６-10", 202610]
+)
+def test_a_period_that_is_no_month_is_refused_as_such(tmp_path: Path, period: object) -> None:
+    told = refusal(lambda: usage_queries(usage(tmp_path, ROW | {"period": period}), 17))
+    assert "column 'period' is" in told and "expected a month such as 2026-10" in told
+
+
+@pytest.mark.parametrize("features", [["1", "2"], [], [None, "2"], [[1.0]], ["x"]])
+def test_features_of_text_or_nothing_are_refused(tmp_path: Path, features: list) -> None:
+    path = usage(tmp_path, {"query_id": "q", "features": features, "label": 1})
+    assert "must be lists of numbers" in refusal(lambda: usage_queries(path, None))
+
+
+def test_half_a_character_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    path.write_text('{"query_id": "q", "text": "\\ud800xx"}\n')
+    assert "half a character (a lone surrogate). Correct the row" in refusal(lambda: usage_queries(path, 17))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pa.array([10**12], pa.timestamp("s", "UTC")),
+        pa.array([9 * 10**18], pa.timestamp("ms", "UTC")),
+        pa.array([10**9], pa.timestamp("s", "Mars/Olympus")),
+        pa.array([-(10**12)], pa.timestamp("s")),
+    ],
+)
+def test_moments_beyond_the_calendar_are_refused(tmp_path: Path, time: pa.Array) -> None:
+    path = tmp_path / "usage.parquet"
+    pq.write_table(pa.table({"query_id": ["q"], "text": ["some text"], "time": time}), path)
+    assert "column 'time' holds moments that are none" in refusal(lambda: usage_queries(path, 17))
+
+
 def test_weights_as_text_are_read_as_written(tmp_path: Path) -> None:
     rows = [ROW | {"query_id": f"q{n}", "weight": each} for n, each in enumerate(["2", " 3 ", "0.5", 0, "010"])]
     assert usage_queries(usage(tmp_path, *rows), 17).weights.tolist() == [2.0, 3.0, 0.5, 0.0, 10.0]
@@ -129,7 +164,7 @@ def test_a_row_without_a_time_declares_its_period(tmp_path: Path) -> None:
     assert table.times == (datetime(2026, 10, 1, tzinfo=UTC), MOMENT, None)
     assert table.months() == ["2026-10"]
     assert table.within(date(2026, 10, 1), date(2026, 11, 1)).query_ids == ("q1", "q2"), "q3 is of no month"
-    for period, told in (("2026-11", "declares the period 2026-11"), ("2026-13", "YYYY-MM"), (202610, "YYYY-MM")):
+    for period, told in (("2026-11", "declares the period 2026-11"), ("2026-13", "such as 2026-10")):
         path = usage(tmp_path, ROW | {"time": MOMENT.isoformat(), "period": period})
         assert told in refusal(lambda path=path: usage_queries(path, 17))
 
