@@ -39,17 +39,21 @@ class Lake:
         """Write `rows` as one file that no reader sees yet; see `staging.stage` for what it raises."""
         return stage(self.location, table, rows)
 
-    def commit(self, table: str, run_id: str, files: Sequence[StagedFile]) -> bool:
+    def commit(self, table: str, run_id: str, files: Sequence[StagedFile], *, seen: int | None = None) -> bool:
         """Make `files` visible in one transaction, which is the only one of `run_id` in this table.
 
         The transaction carries the run's id, and Delta lets one of two racing commits with one id win, so
         neither a retry nor a second driver commits anything twice. The first commit makes the table.
 
+        Args:
+            seen: version of the table that the rows follow from; nothing is committed to a later one.
+
         Returns:
             False if the table already holds this run: nothing was changed, `files` are not needed.
 
         Raises:
-            LakeError: no such table, a staged file is gone or cut short, or the commit did not get through.
+            LakeError: no such table, a staged file is gone or cut short, the commit did not get through, or
+                another one came after `seen`.
         """
         if len({file.path for file in files}) < len(files):
             raise LakeError(f"A file was handed in twice for one commit to table {table}.")
@@ -59,8 +63,14 @@ class Lake:
             snapshot = log.snapshot()
             if snapshot is not None and snapshot.transaction_version(run_id) is not None:
                 return failure is not None and log.holds(files)  # the commit may have failed after it was done
+            if seen is not None and snapshot is not None and snapshot.version() != seen:
+                raise LakeError(
+                    f"Run {run_id} was made from version {seen} of table {table}, which has version "
+                    f"{snapshot.version()} by now: another process committed meanwhile. Run the command again."
+                )
             try:
                 if snapshot is not None and log.evolve(snapshot):
+                    seen = None if seen is None else seen + 1
                     continue
                 log.append(snapshot, run_id, files)
                 return True
@@ -72,11 +82,14 @@ class Lake:
             "Nothing of it is visible; run the stage again."
         ) from failure
 
-    def append(self, table: str, run_id: str, rows: pa.Table) -> bool:
-        """Stage and commit a small table at once; False if the run was committed before."""
+    def append(self, table: str, run_id: str, rows: pa.Table, *, seen: int | None = None) -> bool:
+        """Stage and commit a small table at once; False if the run was committed before.
+
+        `seen`: as in `commit`.
+        """
         if self.committed(table, run_id):
             return False
-        return self.commit(table, run_id, [self.stage(table, rows)])
+        return self.commit(table, run_id, [self.stage(table, rows)], seen=seen)
 
     def committed(self, table: str, run_id: str) -> bool:
         """Whether `run_id` has been committed to `table`."""

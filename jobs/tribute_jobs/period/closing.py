@@ -33,7 +33,7 @@ def close(context: Context, period: Period, value_run: str) -> Version:
     if not period.closed:
         settled = settlement(period, _valuation(context, period, value_run), final=True)
         require_reviewed(period.statements, settled.version.statements)
-        commit(context.lake, settled)
+        commit(context.lake, settled, period.seen)
         period = period.with_version(settled.version)
     _complete(context, period)
     return period.own_final_versions[-1]
@@ -64,7 +64,7 @@ def restate(context: Context, period: Period, value_run: str, reason: str) -> Ve
             f"Restating {period.month} would change no amount of version {newest.number}, nor what is owed. "
             "Correct the settings first, such as the rights, the usage, the pool or a guarantee"
         )
-    commit(context.lake, settled)
+    commit(context.lake, settled, period.seen)
     prove(context, settled.version)
     return settled.version
 

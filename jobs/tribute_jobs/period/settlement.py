@@ -87,15 +87,23 @@ def settlement(period: Period, valuation: Valuation, final: bool = False, reason
     return Settlement(Version(settle_run, tuple(statements), reason), files)
 
 
-def commit(lake: Lake, settled: Settlement) -> None:
-    """Commit the lines and the files, then the statements that rest on them."""
+def commit(lake: Lake, settled: Settlement, seen: int | None = None) -> None:
+    """Commit the lines and the files, then the statements that rest on them.
+
+    Args:
+        seen: version of the table `statements` that the settlement follows from, so that two folders on one lake
+            do not both close a month, or restate it as one version.
+
+    Raises:
+        LakeError: another process committed statements meanwhile.
+    """
     version = settled.version
     run_id = version.run_id
     lines = [_line_row(run_id, statement, line) for statement in version.statements for line in statement.lines]
     rows = [_row(run_id, statement, version.reason) for statement in version.statements]
     lake.append("statement_lines", run_id, pa.Table.from_pylist(lines, SCHEMAS["statement_lines"]))
     keep_files(lake, run_id, settled.files)
-    lake.append("statements", run_id, pa.Table.from_pylist(rows, SCHEMAS["statements"]))
+    lake.append("statements", run_id, pa.Table.from_pylist(rows, SCHEMAS["statements"]), seen=seen)
 
 
 def content(statements: Sequence[Statement]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tribute.config import Project
 from tribute.royalty.document import Statement, read_statement
-from tribute_storage import open_tables
+from tribute_storage import Lake, open_tables
 
 Reasoned = tuple[Statement, str | None]
 """A final statement with the reason of its version."""
@@ -57,6 +57,8 @@ class Period:
     """None: the month was never settled."""
     final_versions: tuple[Version, ...]
     """By month and number."""
+    seen: int | None = None
+    """Version of the table `statements` that was read; None: there was none."""
 
     @property
     def closed(self) -> bool:
@@ -94,6 +96,7 @@ def read_period(project: Project, month: str) -> Period:
     Raises:
         MoneyError: a statement in the lake is of another schema.
     """
+    seen = Lake(project.lake_root).version("statements")
     with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select period, statement_version, run_id, reason, json from statements "
@@ -103,7 +106,8 @@ def read_period(project: Project, month: str) -> Period:
         ).fetchall()
     versions = tuple(_versions(rows))
     own = [version for version in versions if version.month == month]
-    return Period(project, month, own[-1] if own else None, tuple(each for each in versions if each.final))
+    final = tuple(each for each in versions if each.final)
+    return Period(project, month, own[-1] if own else None, final, seen)
 
 
 def read_final_statements(project: Project) -> list[Reasoned]:

@@ -51,6 +51,18 @@ def test_a_commit_between_check_and_commit_is_a_conflict_not_a_second_copy(tmp_p
     assert committed_rows(tmp_path) == [("r0", "p0"), ("r1", "early")]
 
 
+def test_what_follows_from_an_older_version_is_not_committed(tmp_path: Path) -> None:
+    """Of two writers that read one version and say what comes next, one is refused."""
+    lake = Lake(tmp_path)
+    lake.append("publishers", "r0", publisher_rows("r0", ["p0"]))
+    seen = lake.version("publishers")
+    assert lake.append("publishers", "r1", publisher_rows("r1", ["one"]), seen=seen)
+    with pytest.raises(LakeError, match=r"made from version 0 of table publishers, which has version 1 by now"):
+        lake.append("publishers", "r2", publisher_rows("r2", ["other"]), seen=seen)
+    assert not lake.append("publishers", "r1", publisher_rows("r1", ["one"]), seen=seen), "it is there already"
+    assert committed_rows(tmp_path) == [("r0", "p0"), ("r1", "one")]
+
+
 def test_a_run_without_rows_is_committed_too(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     assert lake.commit("publishers", "empty", [])

@@ -1,14 +1,19 @@
 """Restatements of a closed month that change something."""
 
 from fractions import Fraction as F
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.statements import revised, statements
+from tests.unit.jobs.commanding import lake_of, project_with
+from tribute.config import load_project
 from tribute.royalty.document import Statement
 from tribute_jobs.period.closing import moves
-from tribute_jobs.period.statements import Version
+from tribute_jobs.period.settlement import Settlement, commit
+from tribute_jobs.period.statements import Version, read_period
+from tribute_storage import LakeError
 
 MONTH = "2026-10"
 CORRECTED = "the contract was overlooked"
@@ -59,3 +64,14 @@ def test_a_second_restatement_is_compared_with_the_first() -> None:
 def test_a_publisher_that_comes_without_money_moves_nothing() -> None:
     added = [revised(each, {"publisher_id": "b"}) for each in made(2, gross=0)]
     assert not moved(made(1), made(2) + added)
+
+
+def test_of_two_folders_that_restate_a_month_on_one_lake_one_is_refused(tmp_path: Path) -> None:
+    path = project_with(tmp_path, {"settle-1": made(1)})
+    project, lake = load_project(path), lake_of(path)
+    here, there = read_period(project, MONTH), read_period(project, MONTH)
+    commit(lake, Settlement(Version("settle-2", tuple(made(2, gross=240)), CORRECTED)), here.seen)
+    with pytest.raises(LakeError, match=r"another process committed meanwhile. Run the command again"):
+        commit(lake, Settlement(Version("settle-2b", tuple(made(2, gross=280)), CORRECTED)), there.seen)
+    versions = read_period(project, MONTH).own_final_versions
+    assert [(each.run_id, each.number) for each in versions] == [("settle-1", 1), ("settle-2", 2)]
