@@ -139,8 +139,8 @@ def drawn_corpus(chance: Chance, faulty: bool) -> TextCorpus:
     if not faulty and form != "folder" and len(names) > 2 and chance.happens(0.5):
         owner, copier = chance.some([name for name in names if '"' not in name], 2)
         disguise = chance.of(DISGUISES)
-        if min(map(letters, texts[owner])) < 60:
-            texts[owner] = [text for text in texts[owner] if letters(text) >= 60]
+        least = 4000 if "replaced" in disguise else 60  # the last words of a text may be too few to be told
+        texts[owner] = [text if letters(text) >= least else written(chance, 2 * least) for text in texts[owner]]
         texts[copier] = [DISGUISES[disguise](text) for text in texts[owner]]
         kinds.append(f"copy: {disguise}")
     private = [text for own in texts.values() for text in own]

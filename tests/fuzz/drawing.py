@@ -6,6 +6,7 @@ from tests.fuzz.accounts import drawn_accounts
 from tests.fuzz.adopted import drawn_checkpoint
 from tests.fuzz.arrays import drawn_arrays
 from tests.fuzz.chance import Chance
+from tests.fuzz.command_line import drawn_month
 from tests.fuzz.corpora import drawn_corpus
 from tests.fuzz.part import Part
 from tests.fuzz.recorded import drawn_recorded
@@ -16,6 +17,9 @@ from tests.fuzz.uses import drawn_usage
 
 FAULTY = 0.27
 """Part of the projects with something wrong in their input."""
+
+WHOLE, EVERY = "whole month", 100
+"""A part that takes a minute, and how many seeds have one of it."""
 
 Draw = Callable[[Chance, bool], Part]
 
@@ -38,11 +42,20 @@ PARTS: dict[str, tuple[float, Draw]] = {
 def faulty_part(seed: int) -> str:
     """The part in which something is wrong; empty: all is right."""
     chance = Chance(seed)
-    return chance.mixed([(weight, name) for name, (weight, _) in PARTS.items()]) if chance.happens(FAULTY) else ""
+    if not chance.happens(FAULTY):
+        return ""
+    weighted = [(weight, name) for name, (weight, _) in PARTS.items()]
+    return WHOLE if seed % EVERY == EVERY - 1 else chance.mixed(weighted)
 
 
 def drawn_parts(seed: int, only: Collection[str] = tuple(PARTS)) -> Iterator[tuple[str, Part]]:
-    """The parts of a seed's project, or some of them; each is the same whatever others are drawn."""
+    """The parts of a seed's project, or some of them; each is the same whatever others are drawn.
+
+    The project of one seed in `EVERY` is a whole month of the command line instead.
+    """
+    if seed % EVERY == EVERY - 1:
+        yield WHOLE, drawn_month(Chance(seed), faulty_part(seed) == WHOLE)
+        return
     for number, (name, (_, draw)) in enumerate(PARTS.items(), 1):
         if name in only:
             yield name, draw(Chance(seed, number), name == faulty_part(seed))
