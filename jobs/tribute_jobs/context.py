@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from tribute.catalog import Lineage, lineage
-from tribute.config import Project
-from tribute.corpus import Manifest, OutOfDistributionDetector, ood_detector, read_manifest
-from tribute.errors import TributeError
+from tribute.catalog import Lineage, lineage, period_queries
+from tribute.config import HeldOutQueriesSettings, Project
+from tribute.corpus import (
+    Corpus,
+    Manifest,
+    OutOfDistributionDetector,
+    QueryTable,
+    held_out_queries,
+    ood_detector,
+    read_corpus,
+    read_manifest,
+)
+from tribute.errors import CorpusError, TributeError
 from tribute.training import build_model
 from tribute_jobs.last_run import LastRun
 from tribute_jobs.progress import Reporter
@@ -20,16 +29,50 @@ if TYPE_CHECKING:
     from tribute.cluster import WorkerPool
 
 
+class Inputs:
+    """The corpus and the queries of a project, each read once: by the check of a run, for its stages."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._corpus: Corpus | CorpusError | None = None
+        self._queries = dict[str, QueryTable]()
+
+    def corpus(self) -> Corpus:
+        """The corpus as its files have it now; raises what `read_corpus` does."""
+        if self._corpus is None:
+            try:
+                self._corpus = read_corpus(self.project.corpus)
+            except CorpusError as problem:
+                self._corpus = problem.with_traceback(None)
+        if isinstance(self._corpus, CorpusError):
+            raise self._corpus
+        return self._corpus
+
+    def release_corpus(self) -> Corpus:
+        """The corpus, for the last time: it is no longer held."""
+        corpus, self._corpus = self.corpus(), None
+        return corpus
+
+    def queries(self, period: str) -> QueryTable:
+        """The queries of a period; raises what `period_queries` does."""
+        settings = self.project.queries
+        if isinstance(settings, HeldOutQueriesSettings) and isinstance(self._corpus, Corpus):
+            held_out = {each.source.source_id: each.held_out for each in self._corpus.sources}
+            return held_out_queries(held_out, settings.per_source)
+        if period not in self._queries:
+            self._queries[period] = period_queries(self.project, period)
+        return self._queries[period]
+
+
 class Context:
     """The state of a run, for the length of a command."""
 
-    def __init__(self, project: Project, reporter: Reporter, stack: ExitStack) -> None:
-        self.project, self.reporter, self._stack = project, reporter, stack
+    def __init__(self, project: Project, reporter: Reporter, stack: ExitStack, inputs: Inputs) -> None:
+        self.project, self.reporter, self._stack, self.inputs = project, reporter, stack, inputs
         self.lake = Lake(project.lake_root)
         require_own(self.lake, project.name)
         self.last_run = LastRun(project.workdir)
         self.runs: Lineage = lineage(project)
-        self.contract_kept = False
         self._workers: WorkerPool | None = None
         self._ood_detector: OutOfDistributionDetector | None = None
 
@@ -93,14 +136,17 @@ class StageOutput(NamedTuple):
 
 
 @contextmanager
-def open_context(project: Project, reporter: Reporter) -> Iterator[Context]:
+def open_context(project: Project, reporter: Reporter, inputs: Inputs | None = None) -> Iterator[Context]:
     """A context that holds the working folder's lock, so that only one run writes.
+
+    Args:
+        inputs: what was read already.
 
     Raises:
         TributeError: another process holds the lock.
     """
     with locked(project), ExitStack() as stack:
-        yield Context(project, reporter, stack)
+        yield Context(project, reporter, stack, inputs or Inputs(project))
 
 
 @contextmanager

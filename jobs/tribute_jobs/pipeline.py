@@ -1,37 +1,23 @@
 """The stages of a valuation in order: corpus, train, simulate, attribute, value, settle.
 
-A rerun keeps committed stages and runs the others.
+Everything that they read is checked first. A rerun keeps committed stages and runs the others.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tribute.catalog import (
-    Identity,
-    calibration,
-    compared_estimators,
-    period_splits,
-    read_book,
-    retrain_bank,
-    simulation_runs,
-)
+from tribute.catalog import Identity, calibration, simulation_runs
 from tribute.config import Project
-from tribute.estimators import build_estimator
 from tribute.royalty.exact.calendar import period_days
-from tribute.royalty.terms import read_agreements
-from tribute.training import build_model
 from tribute_jobs import stages
-from tribute_jobs.context import Context, StageOutput, open_context
-from tribute_jobs.period.alarms import alarm_limits
-from tribute_jobs.period.sequence import require_order
-from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, register_policy
+from tribute_jobs.checks import PAID, QUERIED, check_project
+from tribute_jobs.context import Context, Inputs, StageOutput, open_context
+from tribute_jobs.period.terms import register_policy
 from tribute_jobs.progress import Reporter
 
 STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
 AFTER = {"evaluate": "value", "close": "value", "restate": "value"}
 """Stages outside the line, each with its own command, and the stage that they follow."""
-
-PAID = ("value", "settle", *AFTER)
 
 
 @dataclass(frozen=True)
@@ -53,21 +39,21 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
         reason: why a closed period is restated.
 
     Raises:
-        TributeError: bad input, with the remedy; nothing is half-written.
+        TributeError: bad input, all of it with the remedies, before anything is written.
     """
-    paid_period = period if last in PAID else None
-    _check(project, period, paid_period)
-    if last in ("settle", "close"):
-        require_order(project, period, last)
-    if last == "evaluate":
-        retrain_bank(project)  # refuses a training that cannot be repeated, before it is simulated
+    period_days(period)
+    inputs, paid_period = Inputs(project), period if last in PAID else None
+    checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)
+    checklist.refuse(project.name)
+    for warning in checklist.warnings:
+        reporter.warned(warning)
     outputs: dict[str, StageOutput] = {}
-    with open_context(project, reporter) as context:
+    with open_context(project, reporter, inputs) as context:
         wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
         _explain(context, (*wanted, "calibrate") if "simulate" in wanted else wanted)
         for stage in (*wanted, last) if last in AFTER else wanted:
             if stage == "corpus":
-                outputs[stage] = stages.corpus(context, paid_period)
+                outputs[stage] = stages.corpus(context)
                 if paid_period is not None:
                     register_policy(project, context.lake, paid_period)
             else:
@@ -106,23 +92,6 @@ def _identities(context: Context) -> dict[str, tuple[Identity, bool]]:
         further = simulation_runs(context.project)[1:]
         found["calibrate"] = calibrated, all(context.committed("simulations", run.run_id) for run in further)
     return found
-
-
-def _check(project: Project, period: str, paid_period: str | None) -> None:
-    """Check the settings before hours of work, not after."""
-    period_days(period)
-    period_pools(project), period_policy(project), customer_fees(project)
-    alarm_limits(project.money.alarms)
-    if project.rights.agreements is not None:
-        read_agreements(project.rights.agreements)
-    build_model(project.task, project.training)
-    for settings in (project.simulation, *project.further_simulations()):
-        if settings.estimated:
-            build_estimator(settings.mode, settings.options)
-    compared_estimators(project)
-    if paid_period is not None and project.rights.sources is not None:
-        book = read_book(project, {})
-        period_splits(book, paid_period, {right.source_id for right in book.rights})
 
 
 def _run_stage(

@@ -1,5 +1,7 @@
 """Every error that tribute raises on purpose, as one tree under `TributeError`."""
 
+from collections.abc import Sequence
+
 __all__ = [
     "ConfigError",
     "CorpusChanged",
@@ -12,6 +14,7 @@ __all__ = [
     "SimulationError",
     "TributeError",
     "ValuationError",
+    "joined",
 ]
 
 
@@ -66,3 +69,15 @@ class SimulationError(TributeError):
 
 class ValuationError(TributeError):
     """A period cannot be valued from what the lake holds."""
+
+
+def joined(problems: Sequence[str], headline: str, most: int = 20) -> str:
+    """One message for several problems, a line each below the headline; one problem stays as it is.
+
+    Args:
+        most: problems that are listed; the others are counted.
+    """
+    if len(problems) == 1:
+        return problems[0]
+    rest = [f"and {len(problems) - most} more"] if len(problems) > most else []
+    return "\n  ".join([headline, *(each.replace("\n", "\n  ") for each in problems[:most]), *rest])

@@ -61,6 +61,23 @@ def nan_features(folder: Path) -> dict:
     return {"corpus": {"kind": "arrays", "path": "examples.parquet"}, "rights": {}}
 
 
+def bad_usage(folder: Path) -> dict:
+    with (folder / "usage.jsonl").open("a") as file:
+        file.write(json.dumps({"query_id": "late", "text": "A use without a time"}) + "\n")
+    return {}
+
+
+def numbered(path: str, column: str) -> Callable[[Path], dict]:
+    """A file of money with a cell that is no number, under the setting `path`."""
+    section, _, name = path.partition(".")
+
+    def spoil(folder: Path) -> dict:
+        (folder / "bad.csv").write_text(column)
+        return {section: {name: "bad.csv"} | ({"sources": "sources.csv"} if section == "rights" else {})}
+
+    return spoil
+
+
 def change(**sections: object) -> Callable[[Path], dict]:
     return lambda _: sections
 
@@ -76,6 +93,33 @@ CASES: dict[str, tuple[Callable[[Path], dict], list[str]]] = {
     "yen decimals": (change(pool={"amount": "10.50", "currency": "JPY"}), ["10.50", "JPY"]),
     "currency": (change(pool={"amount": "10", "currency": "EUX"}), ["EUX", "EUR"]),
     "unknown key": (change(simulaton={}), ["project.yaml", "simulaton", "Did you mean simulation"]),
+    "a use without a time": (bad_usage, ["usage.jsonl", "'late', have no time"]),
+    "no usage": (change(queries={"kind": "usage", "path": "none.jsonl"}), ["none.jsonl does not exist"]),
+    "fees": (numbered("money.fees", "customer_id,fee\na,1e3\n"), ["bad.csv, line 2", "'1e3'"]),
+    "agreements": (
+        numbered("rights.agreements", "publisher_id,currency,rate\nplanet,EUR,2\n"),
+        ["bad.csv", "line 2", "rate"],
+    ),
+    "an agreement with nobody": (
+        numbered("rights.agreements", "publisher_id,currency,rate\nplanett,EUR,1\n"),
+        ["bad.csv", "line 2", "planett"],
+    ),
+    "terms": (numbered("rights.terms", "source_id,licence\ndaily,MIT\n"), ["bad.csv", "Did you mean license?"]),
+    "checkpoint": (
+        change(training={"checkpoint": "gone"}, simulation={"base": "continue"}),
+        ["training.checkpoint", "gone", "cannot be read"],
+    ),
+    "recording": (change(training={"recordings": ["gone"], "replicates": 1}), ["gone", "recording.json"]),
+    "claims": (
+        change(corpus={"kind": "text", "path": "corpus.jsonl", "duplicates": {"claims": "none.csv"}}),
+        ["corpus.duplicates.claims", "none.csv does not exist"],
+    ),
+    "disk": (
+        change(training={"batch_size": 8, "replicates": 10**7}),
+        ["GiB free, and this run writes", "GiB of checkpoints", "training.replicates"],
+    ),
+    "memory": (change(simulation={"memory_gib": 0.0001}), ["simulation.memory_gib is 0.0001"]),
+    "batch": (change(training={"batch_size": 10**6}), ["training.batch_size is 1000000"]),
     "task options": (change(task={"name": "byte_lm", "options": {"widht": 8}}), ["widht", "width"]),
 }
 

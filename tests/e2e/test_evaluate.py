@@ -12,7 +12,7 @@ from tests.e2e.conftest import PERIOD
 from tests.projects import settings, write_project
 from tribute.catalog import estimator_run
 from tribute.config import Project, load_project
-from tribute.errors import ConfigError
+from tribute.errors import ConfigError, TributeError
 from tribute.tracking import tracking_uri
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
@@ -201,8 +201,9 @@ def test_coalitions_and_groups_are_judged_too(once: tuple[Project, str], simulat
 def test_a_training_that_cannot_be_repeated_is_refused(tmp_path: Path, once: tuple[Project, str]) -> None:
     project = once[0].model_copy(update={"workdir": tmp_path})
     training = project.training.model_copy(update={"recordings": (tmp_path / "a", tmp_path / "b")})
-    with pytest.raises(ConfigError, match="retrains the model under other seeds"):
+    with pytest.raises(TributeError, match="retrains the model under other seeds") as raised:
         run(project.model_copy(update={"training": training}), PERIOD, JsonReporter(), last="evaluate")
+    assert "a holds no recorded training" in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tribute.errors import ConfigError
-from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, opened
+from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
 from tribute_jobs.commands.run import run_to
 
 app = typer.Typer()
@@ -52,15 +52,38 @@ def doctor(
         float, typer.Option(help="With --clear-orphans: delete files of at least this age, in hours.", min=0)
     ] = 24.0,
 ) -> None:
-    """Check this machine and a project. The exit code is 1 if a check fails.
+    """Check this machine, a project, and the files that its runs made. The exit code is 1 if a check fails.
+
+    Of a month, `tribute check` looks at queries and rights too.
 
     Example: tribute doctor project.yaml
     """
-    from tribute_jobs.inquiries.doctor import examine, print_findings
+    from tribute_jobs.checks import print_results
+    from tribute_jobs.inquiries.doctor import examine
 
-    findings = examine(project, hours if clear else None)
-    print_findings(findings, as_json)
-    if any(not finding.fine for finding in findings):
+    results = examine(project, hours if clear else None)
+    print_results(results, as_json)
+    if any(not each.fine for each in results):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=PANEL)
+def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
+    """Read and check everything that a month's run needs, in seconds. Nothing is written.
+
+    Corpus, queries, task, checkpoint, rights, agreements, pools, policy, memory and disk: all problems are listed
+    at once, each with its remedy. Every command that runs stages begins with the same checks, and trains nothing
+    before they pass. The exit code is 1 if a check fails. BAD is a problem, note is for you to judge.
+
+    Example: tribute check project.yaml --period 2026-10
+    """
+    settings = opened(project)
+    from tribute_jobs.checks import check_project, print_results
+    from tribute_jobs.context import Inputs
+
+    checklist = check_project(Inputs(settings), period)
+    print_results(checklist.results, as_json)
+    if not checklist.fine:
         raise typer.Exit(1)
 
 

@@ -1,39 +1,25 @@
 """Checks of this machine and of a project, each with its remedy."""
 
-import json
 import os
 import platform
 import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 from tribute.catalog import lineage, recorded_replicates, simulated_responses, simulation_runs
 from tribute.config import Project, load_project
-from tribute.corpus import corpus_content, read_manifest
 from tribute.errors import ConfigError, TributeError
-from tribute_jobs.compute.contract import task_report
-from tribute_jobs.context import locked
-from tribute_jobs.last_run import LastRun, changes
-from tribute_jobs.printing import styled, terminal
+from tribute_jobs.checks import CheckResult, Seen, check_project
+from tribute_jobs.context import Inputs, locked
 from tribute_storage import Lake, LakeError, clear_orphans, orphans
 
 GIB = 2**30
 ORPHAN_HOURS = 24.0
 """Age from which a file that no version names is taken for lost."""
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One thing that was looked at."""
-
-    name: str
-    fine: bool
-    detail: str
 
 
 def examine(path: Path | None, clear_after_hours: float | None = None) -> list[CheckResult]:
@@ -57,17 +43,6 @@ def examine(path: Path | None, clear_after_hours: float | None = None) -> list[C
     return findings
 
 
-def print_findings(findings: list[CheckResult], as_json: bool) -> None:
-    """A line per finding, or a JSON list."""
-    if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-        return
-    console = terminal()
-    for finding in findings:
-        mark = ("ok  ", "green") if finding.fine else ("BAD ", "red")
-        console.print(styled("  ", mark, f" {finding.name:<12}{finding.detail}"), soft_wrap=True)
-
-
 def _machine() -> Iterator[CheckResult]:
     yield CheckResult("python", sys.version_info >= (3, 11), f"{platform.python_version()} (3.11 or later)")
     standard = str(Path(sysconfig.get_paths()["stdlib"]) / "platform.py")
@@ -82,47 +57,28 @@ def _machine() -> Iterator[CheckResult]:
 
 
 def _project(project: Project, clear_after_hours: float | None) -> Iterator[CheckResult]:
-    lake = Lake(project.lake_root)
+    checklist = check_project(Inputs(project), None)
+    checklist.look("files", lambda: _files(project))
+    yield from checklist.results
     try:
-        runs = lineage(project)  # the run ids of a task of one's own depend on the model that it builds
-    except TributeError as error:
-        yield CheckResult("task", False, str(error))
-        yield _orphans(project, lake, clear_after_hours)
-        return
-    if not lake.committed("corpus_sources", runs.corpus_run):
-        why = LastRun(project.workdir).why("corpus", runs.corpus)
-        text = (
-            f"changed since the last run, so the next trains anew: {why}" if why else "not read yet: tribute run"
-        )
-        yield CheckResult("corpus", True, text)
-        yield _task(project, None)
-        yield _orphans(project, lake, clear_after_hours)
-        return
-    try:
-        inputs = read_manifest(project.artifacts / runs.corpus_run).inputs
-        changed = changes(inputs, corpus_content(project.corpus))
-        yield CheckResult("corpus", not changed, changed or "the same as when it was read")
-        for replicate in recorded_replicates(project):
-            replicate.final()
-        for run in simulation_runs(project):
-            for simulated in simulated_responses(project, run.run_id):
-                for file in filter(None, simulated.files):
-                    file.verify()
-        yield CheckResult("artifacts", True, "every checkpoint and response has its recorded SHA-256")
-        yield _task(project, project.artifacts / runs.corpus_run)
+        yield _orphans(project, Lake(project.lake_root), clear_after_hours)
     except (TributeError, LakeError) as error:
-        yield CheckResult("files", False, str(error))
-    yield _orphans(project, lake, clear_after_hours)
+        yield CheckResult("orphans", False, str(error))
 
 
-def _task(project: Project, snapshot: Path | None) -> CheckResult:
-    """The contract check of the task, on a few examples."""
+def _files(project: Project) -> Seen | None:
+    """Every checkpoint and response has the SHA-256 that the lake has recorded."""
     try:
-        report = task_report(project, snapshot)
-    except TributeError as error:
-        return CheckResult("corpus", False, str(error))
-    texts = [finding.text for finding in report.findings]
-    return CheckResult("task", report.fine, "; ".join([report.title, *texts]))
+        lineage(project)
+    except TributeError:  # said by the checks of what run ids are made of
+        return None
+    for replicate in recorded_replicates(project):
+        replicate.final()
+    for run in simulation_runs(project):
+        for simulated in simulated_responses(project, run.run_id):
+            for file in filter(None, simulated.files):
+                file.verify()
+    return Seen("every checkpoint and response has its recorded SHA-256")
 
 
 def _orphans(project: Project, lake: Lake, clear_after_hours: float | None) -> CheckResult:
@@ -130,9 +86,9 @@ def _orphans(project: Project, lake: Lake, clear_after_hours: float | None) -> C
     if clear_after_hours is not None:
         with locked(project):
             cleared = clear_orphans(lake, timedelta(hours=clear_after_hours))
-        return CheckResult("lake", True, f"{len(cleared)} files of interrupted runs deleted")
+        return CheckResult("orphans", True, f"{len(cleared)} files of interrupted runs deleted")
     found = orphans(lake, timedelta(hours=ORPHAN_HOURS))
     remedy = "clear them: tribute doctor PROJECT.yaml --clear-orphans"
     return CheckResult(
-        "lake", True, f"{len(found)} files of interrupted runs; {remedy}" if found else "no orphans"
+        "orphans", True, f"{len(found)} files of interrupted runs; {remedy}" if found else "no orphans"
     )

@@ -71,10 +71,8 @@ def period_policy(project: Project) -> Policy:
     return parse_policy(project.policy)
 
 
-def register_policy(project: Project, lake: Lake, period: str, reason: str = "") -> bool:
-    """Commit a period to its policy, the first time it is worked on; whether this call did.
-
-    When it was registered is in the view `runs`: before the period ended, if it is to bind the payer.
+def registered_policy(project: Project, lake: Lake, period: str, reason: str = "") -> tuple[Policy, bool]:
+    """The policy of `project.yaml`, and whether a period is registered under it.
 
     Raises:
         PolicyError: another policy is registered, and no reason is given for changing it.
@@ -86,15 +84,30 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
             "and r.table_name = 'policies' where p.period = $1 order by r.committed_at desc limit 1",
             [period],
         ).fetchone()
-        [(earlier,)] = connection.execute("select count(*) from policies where period = $1", [period]).fetchall()
-    if known is not None and known[2] == rule.sha256:
-        return False
-    if known is not None and not reason:
+    if known is None or known[2] == rule.sha256:
+        return rule, known is not None
+    if not reason:
         raise PolicyError(
             f"Period {period} is registered under policy {known[0]} version {known[1]} ({known[2][:12]}), "
             f"project.yaml says {rule.name} version {rule.version} ({rule.sha256[:12]}). Put the old one back, or "
             f"register the new one: tribute policy PROJECT.yaml --period {period} --reason WHY"
         )
+    return rule, False
+
+
+def register_policy(project: Project, lake: Lake, period: str, reason: str = "") -> bool:
+    """Commit a period to its policy, the first time it is worked on; whether this call did.
+
+    When it was registered is in the view `runs`: before the period ended, if it is to bind the payer.
+
+    Raises:
+        PolicyError: another policy is registered, and no reason is given for changing it.
+    """
+    rule, registered = registered_policy(project, lake, period, reason)
+    if registered:
+        return False
+    with open_tables(lake.root, "policies") as connection:
+        [(earlier,)] = connection.execute("select count(*) from policies where period = $1", [period]).fetchall()
     row = {
         "run_id": run_id("policy", period, rule.sha256, earlier),
         "period": period,

@@ -13,11 +13,9 @@ from tribute.catalog import (
     SimulationRun,
     attribution,
     customer_cap,
-    period_queries,
     query_rows,
     simulated_responses,
     simulation_runs,
-    used_before,
 )
 from tribute.cluster import WriteJob, chunks
 from tribute.corpus import QueryTable
@@ -38,7 +36,7 @@ SOURCES_PER_JOB = 64
 
 def attribute(context: Context, period: str) -> StageOutput:
     """Commit `influence`, then `estimates` and `queries`; a period without queries is an empty batch."""
-    queries = period_queries(context.project, period)
+    queries = context.inputs.queries(period)
     identity = attribution(context.project, queries, period)
     run_id = identity.run_id
     new = not context.committed("queries", run_id)
@@ -46,11 +44,6 @@ def attribute(context: Context, period: str) -> StageOutput:
         context.lake.append("queries", run_id, pa.Table.from_pylist([], SCHEMAS["queries"]))
         return StageOutput(run_id, new, f"no queries in {period}")
     if new:
-        for month, ids in used_before(context.project, queries, period).items():
-            context.reporter.warned(
-                f"{len(ids)} query ids of {period}, such as {ids[0][:80]!r}, were used in {month} too. If "
-                f"they are the same uses, remove them from {period}; if not, give each use an id of its own"
-            )
         if why := context.last_run.why(f"attribute {period}", identity):
             context.reporter.planned([], {"attribute": why})
         context.reporter.started("attribute", run_id)

@@ -5,9 +5,8 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from tribute.catalog import period_splits, read_book
-from tribute.config import Project, TextCorpusSettings
-from tribute.corpus import Corpus, Manifest, SourceExamples, has_snapshot, read_corpus, write_snapshot
+from tribute.config import TextCorpusSettings
+from tribute.corpus import Corpus, Manifest, SourceExamples, has_snapshot, write_snapshot
 from tribute.corpus.readers.text_files import kinds_of_files
 from tribute.errors import CorpusChanged
 from tribute.ids import ascii_excerpt, look_alikes, short
@@ -19,31 +18,23 @@ LISTED_SOURCES = 20
 """Most sources whose held-out part is named one by one."""
 
 
-def corpus(context: Context, paid_period: str | None) -> StageOutput:
-    """Snapshot the corpus and commit `corpus_documents` and `corpus_sources`, if its rights are complete.
-
-    Args:
-        paid_period: the month to be paid, whose rights must be complete; None: no month is paid.
+def corpus(context: Context) -> StageOutput:
+    """Snapshot the corpus as it was checked, and commit `corpus_documents` and `corpus_sources`.
 
     Raises:
-        CorpusError: the corpus cannot be read with its settings.
         CorpusChanged: a file changed while it was read.
-        RightsError: a source's rights do not cover the period.
     """
     run_id = context.runs.corpus_run
     new = not context.lake.committed("corpus_sources", run_id)
     if new or not has_snapshot(context.folder(run_id)):
         context.reporter.started("corpus", run_id)
-        content = read_corpus(context.project.corpus)
+        content = context.inputs.release_corpus()
         _require_unchanged(context, content)
-        _check_rights(context.project, paid_period, [each.source.source_id for each in content.sources])
         claim(context.lake, context.project.name)
         write_snapshot(content, context.folder(run_id))
         _commit(context, run_id, content)
         _warn(context, content)
-    manifest = context.manifest()
-    _check_rights(context.project, paid_period, [source.source_id for source in manifest.sources])
-    return StageOutput(run_id, new, _summary(context, manifest))
+    return StageOutput(run_id, new, _summary(context, context.manifest()))
 
 
 def _summary(context: Context, manifest: Manifest) -> str:
@@ -79,11 +70,6 @@ def _require_unchanged(context: Context, content: Corpus) -> None:
     changed = changes(asked, content.inputs)
     if changed:
         raise CorpusChanged(f"The corpus changed while it was read: {changed}. Run the same command again")
-
-
-def _check_rights(project: Project, paid_period: str | None, source_ids: list[str]) -> None:
-    if paid_period is not None and project.rights.sources is not None:
-        period_splits(read_book(project, {}), paid_period, source_ids)
 
 
 def _warn(context: Context, content: Corpus) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tribute.catalog import estimator_runs, period_queries, run_id, simulation_runs
+from tribute.catalog import estimator_runs, run_id, simulation_runs
 from tribute.corpus import QueryTable
-from tribute.errors import ConfigError
 from tribute.evaluation import (
     Certificate,
     EvaluationStudy,
@@ -31,7 +30,7 @@ from tribute.evaluation.figures import (
 )
 from tribute.evaluation.records import MEASURED, certificate_record
 from tribute.tracking import track
-from tribute_jobs.compute.contract import method_coverage
+from tribute_jobs.compute.coverage import method_coverage
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.main_run import MainRun
@@ -39,16 +38,11 @@ from tribute_jobs.stages.methods import MethodRows, OtherEstimators, titled
 from tribute_storage import SCHEMAS, open_tables
 from tribute_storage.atomic import write_atomically
 
-MIN_QUERIES = 20
-
 
 def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     """Retrain what the bank lacks, commit `evaluations` and `certificates`, and write the certificate.
 
     The certificate is added to the MLflow run of the valuation.
-
-    Raises:
-        ConfigError: the training cannot be repeated, there are too few queries, or too many sources to leave out.
     """
     project = context.project
     queries = _queries(context, period)
@@ -57,7 +51,6 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     evaluate_run = run_id("evaluate", runs, settings, period, queries.sha256, value_run)
     new = not context.committed("certificates", evaluate_run)
     if new:
-        _check_retrains(context)
         context.reporter.started("evaluate", evaluate_run)
         _commit(context, _certificate(context, period, queries, evaluate_run))
     certificate = read_certificate(context.lake.root, evaluate_run)
@@ -80,30 +73,9 @@ def read_certificate(lake_root: Path | str, evaluate_run: str) -> Certificate:
 
 def _queries(context: Context, period: str) -> QueryTable:
     """At most `evaluation.queries` of the period's queries, evenly spaced."""
-    queries = period_queries(context.project, period)
+    queries = context.inputs.queries(period)
     count, limit = len(queries.query_ids), context.project.evaluation.queries
-    if count < MIN_QUERIES:
-        raise ConfigError(
-            f"Period {period} has {count} queries, and an evaluation needs {MIN_QUERIES}: half of them tune, the "
-            "other half are scored. Choose another period, or raise queries.per_source"
-        )
     return queries.take(np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int)).tolist())
-
-
-def _check_retrains(context: Context) -> None:
-    """Refuse to retrain without each of more than `simulation.groups` sources: estimators do not group them.
-
-    Raises:
-        ConfigError: there are more; says how many trainings that would be.
-    """
-    settings, sources = context.project.simulation, len(context.source_ids())
-    trainings = sources * (1 + context.project.evaluation.seeds)
-    if settings.estimated and sources > settings.groups:
-        raise ConfigError(
-            f"evaluate would retrain without each of {sources} sources, {trainings} trainings in all. To do that, "
-            f"raise simulation.groups ({settings.groups}) to {sources}. To retrain without groups of sources "
-            f"instead, set attribution.method to simulation and add --estimators {settings.mode}"
-        )
 
 
 def _certificate(context: Context, period: str, queries: QueryTable, evaluate_run: str) -> Certificate:

@@ -16,10 +16,9 @@ import pyarrow as pa
 from tribute.catalog import SimulationRun, simulated_responses, simulation_runs
 from tribute.cluster import SimulateJob
 from tribute.config import Project, SimulationSettings
-from tribute.errors import ConfigError, TributeError
+from tribute.errors import TributeError
 from tribute.simulation import Unit, drawn_units, leave_one_out_units, relative_change
 from tribute.valuation import spot_sources
-from tribute_jobs.compute.contract import require_contract
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
@@ -35,8 +34,6 @@ def simulate(context: Context) -> StageOutput:
     simulate_run = context.runs.simulate_run
     missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
     if missing:
-        _check_count(context, missing)
-        require_contract(context)
         context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
     with open_tables(context.lake.root, "simulations") as connection:
@@ -58,18 +55,6 @@ def simulate(context: Context) -> StageOutput:
         )
     summary = f"{responses} simulations, mode {mode}" + (f", {steps} steps each" if steps else "")
     return StageOutput(simulate_run, bool(missing), summary)
-
-
-def _check_count(context: Context, missing: Sequence[SimulationRun]) -> None:
-    """Refuse to simulate each of more than `simulation.groups` sources: estimators do not group them."""
-    main, sources = context.project.simulation, len(context.source_ids())
-    simulated = any(run.name.startswith("estimate") and not run.settings.estimated for run in missing)
-    if main.estimated and simulated and sources > main.groups:
-        raise ConfigError(
-            f"calibration.estimates would simulate each of {sources} sources. To do that, raise simulation.groups "
-            f"({main.groups}) to {sources}. Otherwise use estimators alone in calibration.estimates, or pay by "
-            "attribution.method simulation, which simulates groups"
-        )
 
 
 class Simulations:

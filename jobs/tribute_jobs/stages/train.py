@@ -3,7 +3,6 @@
 import pyarrow as pa
 
 from tribute.cluster import TrainJob
-from tribute_jobs.compute.contract import require_contract
 from tribute_jobs.context import Context, StageOutput
 from tribute_storage import SCHEMAS, open_tables
 
@@ -13,7 +12,6 @@ def train(context: Context) -> StageOutput:
     run_id = context.runs.train_run
     new = not context.lake.committed("trajectories", run_id)
     if new:
-        require_contract(context)
         context.reporter.started("train", run_id)
         _train(context, run_id)
     with open_tables(context.lake.root, "trajectories") as connection:

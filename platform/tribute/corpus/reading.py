@@ -30,7 +30,7 @@ from tribute.corpus.sources import (
     text_sha256,
     text_windows,
 )
-from tribute.errors import CorpusError
+from tribute.errors import CorpusError, joined
 from tribute.ids import excerpt, listed
 
 
@@ -64,12 +64,14 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
     read = {
         source_id: _text_source(described[source_id], texts[source_id], settings) for source_id in sorted(texts)
     }
-    for source_id, source in read.items():
-        if not len(source.train["tokens"]) and source_id not in copied:
-            raise CorpusError(
-                f"Source {excerpt(source_id)} is empty: after removing duplicates and held-out text, less than "
-                f"one window of {settings.window} bytes is left. Add text, or remove the source"
-            )
+    empty = [
+        f"Source {excerpt(source_id)} is empty: after removing duplicates and held-out text, less than one window "
+        f"of {settings.window} bytes is left. Add text, or remove the source"
+        for source_id, source in read.items()
+        if not len(source.train["tokens"]) and source_id not in copied
+    ]
+    if empty:
+        raise CorpusError(joined(empty, f"{len(empty)} sources are empty:"))
     sources = [source for source in read.values() if len(source.train["tokens"])]
     return _checked(Corpus(tuple(sources), corpus_content(settings), duplicates))
 

@@ -1,7 +1,7 @@
 """Snapshot of the training corpus: one Parquet file per source and part, and a manifest, written last."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,6 +76,12 @@ def load_source(folder: Path, source_id: str, part: str) -> Columns:
     [file] = [each.file for each in read_manifest(folder).sources if each.source_id == source_id]
     table = pq.read_table(folder / f"{file}.{part}.parquet")
     return {name: _to_array(table[name].combine_chunks()) for name in table.column_names}
+
+
+def load_sources(folder: Path) -> Iterator[tuple[str, Columns]]:
+    """Source ids with the training examples of each, one source after the other."""
+    for source in read_manifest(folder).sources:
+        yield source.source_id, load_source(folder, source.source_id, "train")
 
 
 def load_part(folder: Path, part: str) -> Columns:

@@ -30,6 +30,7 @@ SOURCES = 3
 """Sources of a rehearsal."""
 SHORT_STEP = 1e-3
 """Largest learning rate of a rehearsal, in which a few examples must not diverge."""
+READOUT = ReadoutSettings()
 MOST = 300
 """Characters shown of an error of PyTorch."""
 Columns = Mapping[str, NDArray]
@@ -124,7 +125,9 @@ def check_task(
 
 def query_examples(table: QueryTable) -> TaskExamples:
     """A few queries of a table, for the measurement."""
-    return _examples([("queries", table.rows)], "query")
+    rows = chosen_rows(table.rows)
+    ids = tuple(table.query_ids[query] for query in table.row_query[rows])
+    return TaskExamples({name: values[rows] for name, values in table.rows.items()}, ids, tuple(rows), "query")
 
 
 def sources_of(data: TrainingSet) -> Iterable[tuple[str, Columns]]:
@@ -140,12 +143,14 @@ def checked(
     training: TrainingSettings,
     simulations: Sequence[SimulationSettings],
     queries: TaskExamples | None = None,
+    readout: ReadoutSettings = READOUT,
     *,
     other_process: bool = True,
 ) -> TaskReport:
     """Check a task of a study or a project on the given sources; see `check_task`.
 
     Args:
+        readout: how simulations are read out.
         other_process: also build the model in another process, unless the task is a built-in one.
     """
     try:
@@ -163,7 +168,7 @@ def checked(
             other_process=other_process and type(own) not in BUILT_IN.values(),
         )
         if not any(finding.refused for finding in findings):
-            more, covered = _rehearsed(own, examples, queries or examples, training, simulations)
+            more, covered = _rehearsed(own, examples, queries or examples, training, simulations, readout)
             findings += more
     return TaskReport(_title(task), tuple(findings), tuple(covered))
 
@@ -191,7 +196,7 @@ def _title(task: Task | TaskSettings) -> str:
     return short(repr(task)) if is_dataclass(task) else type(task).__name__
 
 
-def _examples(sources: Iterable[tuple[str, Columns]], kind: str = "source") -> TaskExamples:
+def _examples(sources: Iterable[tuple[str, Columns]]) -> TaskExamples:
     parts, names, rows = [], [], []
     for source_id, columns in sources:
         chosen = chosen_rows(columns)
@@ -204,7 +209,6 @@ def _examples(sources: Iterable[tuple[str, Columns]], kind: str = "source") -> T
         {name: values[kept] for name, values in joined.items()},
         tuple(names[row] for row in kept),
         tuple(rows[row] for row in kept),
-        kind,
     )
 
 
@@ -214,6 +218,7 @@ def _rehearsed(
     queries: TaskExamples,
     training: TrainingSettings,
     simulations: Sequence[SimulationSettings],
+    readout: ReadoutSettings,
 ) -> tuple[list[TaskFinding], list[str]]:
     """What fails in a training of two steps, its simulations and read-outs; and the coverage of each method."""
     data, rows = _small(examples), {name: values[:REHEARSED] for name, values in queries.columns.items()}
@@ -234,7 +239,7 @@ def _rehearsed(
             brief = settings.model_copy(update={"horizon": 1.0, "steps": 2, "notion": "leave_one_out"})
             try:
                 found = runs.simulate(replicates, brief, leave_one_out_units(data.source_ids))
-                runs.influence(replicates, brief, found, table, ReadoutSettings())
+                runs.influence(replicates, brief, found, table, readout)
                 covered += filter(None, [_coverage(brief, recipe, replicates[0])])
             except SimulationError as error:
                 if error.__cause__ is not None:  # an estimator failed
@@ -285,8 +290,11 @@ def _failure(method: str, error: BaseException) -> str:
         return f"{method}: {str(error).removeprefix(f'{method}: ')}"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     problem = lines[0][:MOST].rstrip(".")
-    if "forward AD" in problem:
-        remedy = "A layer of this model has no forward mode in PyTorch. Use mode paired, or another layer"
+    if "forward AD" in problem or "forward mode AD" in problem:
+        remedy = (
+            "A layer of this model has no forward mode in PyTorch. Use mode paired, with readout.method auto, or "
+            "another layer"
+        )
     elif "saved tensor hooks" in problem:
         remedy = "Turn activation checkpointing off in the model: the numbers are the same without it"
     elif method == "training":

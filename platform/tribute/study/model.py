@@ -152,8 +152,8 @@ class StudiedModel:
         if key in self._kept_contracts:
             return
         rows = None if queries is None else query_examples(queries)
-        sources = sources_of(self.data)
-        checked(self.task, sources, self.training, [settings], rows, other_process=self._ray).refuse()
+        asked = self.task, sources_of(self.data), self.training, [settings], rows, self.readout
+        checked(*asked, other_process=self._ray).refuse()
         self._kept_contracts.add(key)
 
     @contextmanager

@@ -232,6 +232,13 @@ def build_task(settings: TaskSettings | Task, precision: str = "float32") -> Fla
     except TypeError as error:
         known = f" It takes: {', '.join(f.name for f in fields(factory))}." if is_dataclass(factory) else ""
         raise ConfigError(f"task.options do not fit task {settings.name!r}: {error}.{known}") from error
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        raise ConfigError(
+            f"Task {settings.name!r} cannot be built: {type(error).__name__}: {str(error)[:300]}. Correct the "
+            "task, or task.options"
+        ) from error
 
 
 def _import_factory(name: str) -> Any:
@@ -243,9 +250,10 @@ def _import_factory(name: str) -> Any:
         )
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever the user's module raises
         raise ConfigError(
-            f"Task {name!r} cannot be imported ({error}). Install its package, or put its folder on PYTHONPATH"
+            f"Task {name!r} cannot be imported ({str(error)[:300]}). Install its package, or put its folder on "
+            "PYTHONPATH"
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Training as a pure function of state, batch and weights; recording and replay of trainings."""
 
-from tribute.training.adoption import Drift, adopt, load_checkpoint
+from tribute.training.adoption import Drift, adopt, fitting_recording, load_checkpoint
 from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
 from tribute.training.schedules import BatchOrder, Order, horizon_start
@@ -26,6 +26,7 @@ __all__ = [
     "advance_tangents",
     "build_model",
     "checkpoint_steps",
+    "fitting_recording",
     "gradient",
     "horizon_start",
     "load_checkpoint",

@@ -66,23 +66,42 @@ def adopt(recipe: Recipe, folder: Path) -> Trajectory:
         ConfigError: the `training` section does not match the recorded optimizer; names the keys to change.
         Drift: the replay deviates from the recording; names the first such step.
     """
-    assert recipe.recording is not None
-    recording = read_recording(recipe.recording)
-    _check_settings(recipe, recording)
-    theirs, ours = Trajectory(recipe.recording), Trajectory(folder)
-    start = theirs.load(0)
-    if start.theta.numel() != recipe.task.size:
-        raise ConfigError(
-            f"{recording.folder} recorded {start.theta.numel()} parameters, the task has {recipe.task.size}. "
-            "Correct task.options"
-        )
+    recording = fitting_recording(recipe)
+    theirs, ours = Trajectory(recording.folder), Trajectory(folder)
     if not ours.steps():
-        ours.save(0, start)
+        ours.save(0, theirs.load(0))
     reached = ours.steps()[-1]
     for first, last in pairwise(sorted({*theirs.steps(), recipe.steps})):
         if last > reached:
             _replay(recipe, recording, ours, range(first, last))
     return ours
+
+
+def fitting_recording(recipe: Recipe) -> Recording:
+    """The recipe's recording, if it is of this training and of this model.
+
+    Raises:
+        ConfigError: it cannot be read, or has other settings, examples or parameters; names the keys to change.
+    """
+    assert recipe.recording is not None
+    recording = read_recording(recipe.recording)
+    ours = recipe.training.model_dump(mode="json")
+    wrong = {name: value for name, value in recording.settings.items() if ours.get(name) != value}
+    if wrong:
+        lines = "".join(f"\n  {name}: {value}" for name, value in wrong.items())
+        raise ConfigError(f"{recording.folder} was recorded with other settings. Set in `training`:{lines}")
+    recording.schedule(len(recipe.data))
+    try:
+        size = Trajectory(recording.folder).load(0).theta.numel()
+    except Exception as error:  # whatever safetensors raises
+        raise ConfigError(
+            f"The first state in {recording.folder} cannot be read: {error}. Record the training again"
+        ) from None
+    if size != recipe.task.size:
+        raise ConfigError(
+            f"{recording.folder} recorded {size} parameters, the task has {recipe.task.size}. Correct task.options"
+        )
+    return recording
 
 
 def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range) -> None:
@@ -133,14 +152,6 @@ class _Watch:
 
 def _distance(one_P: Tensor, other_P: Tensor) -> float:
     return float((one_P - other_P).double().norm())
-
-
-def _check_settings(recipe: Recipe, recording: Recording) -> None:
-    ours = recipe.training.model_dump(mode="json")
-    wrong = {name: value for name, value in recording.settings.items() if ours[name] != value}
-    if wrong:
-        lines = "".join(f"\n  {name}: {value}" for name, value in wrong.items())
-        raise ConfigError(f"{recording.folder} was recorded with other settings. Set in `training`:{lines}")
 
 
 def load_checkpoint(recipe: Recipe, path: Path) -> State:

@@ -91,15 +91,15 @@ def read_recording(folder: Path) -> Recording:
     try:
         settings = json.loads((folder / SETTINGS).read_text())
         steps = [json.loads(line) for line in (folder / STEPS).read_text().splitlines()]
-    except (OSError, ValueError) as error:
+        batches = [[np.array(part, dtype=np.int64) for part in step["parts"]] for step in steps]
+        rates = np.array([step["rate"] for step in steps], dtype=np.float64)
+        traces = np.array([step["trace"] for step in steps], dtype=np.float64)
+        over_examples = any(step.get("over_examples", False) for step in steps)
+        changes = tuple(step.get("changes", {}) for step in steps)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{folder} holds no recorded training ({error}). Record one with `tribute.training.Recorder`"
         ) from None
     if not steps:
         raise ConfigError(f"The training recorded in {folder} has no step. Record it again")
-    batches = [[np.array(part, dtype=np.int64) for part in step["parts"]] for step in steps]
-    rates = np.array([step["rate"] for step in steps])
-    traces = np.array([step["trace"] for step in steps])
-    over_examples = any(step.get("over_examples", False) for step in steps)
-    changes = tuple(step.get("changes", {}) for step in steps)
     return Recording(folder, settings, rates, RecordedOrder(batches, over_examples), traces, changes)

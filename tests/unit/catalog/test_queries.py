@@ -11,7 +11,7 @@ from tests.projects import write_project, write_usage
 from tribute.catalog import months_with_queries, period_queries, used_before
 from tribute.config import Project, load_project
 from tribute.errors import CorpusError
-from tribute_jobs.stages.value import empty_month
+from tribute_jobs.checks.content import empty_month
 from tribute_storage import SCHEMAS, Lake
 
 

@@ -9,7 +9,7 @@ from tests.unit.jobs.commanding import tribute
 from tribute_jobs.cli import app
 
 PANELS = {
-    "Set up": {"demo", "init", "doctor"},
+    "Set up": {"demo", "init", "check", "doctor"},
     "Run": {"run", "train", "simulate", "attribute", "value", "settle", "ingest"},
     "Look": {"status", "report", "statement", "sql", "examples", "estimators"},
     "Money": {"policy", "whatif", "close", "restate", "diff", "ledger", "dispute"},

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import tribute_jobs
-from tribute_jobs.inquiries.doctor import CheckResult, print_findings
+from tribute_jobs.checks import CheckResult, print_results
 from tribute_jobs.pipeline import AFTER, STAGES
 from tribute_jobs.printing import Heading, print_table, terminal
 from tribute_jobs.progress import STAGES as EXPLAINED
@@ -34,7 +34,7 @@ def test_ids_are_printed_to_the_letter(name: str, capsys: pytest.CaptureFixture[
     reporter.warned(f"Source {name}: look")
     reporter.finished("ingest", name, True, f"{name} done")
     print_table(terminal(), (Heading("publisher", right=False), Heading(name)), [(name, "1")], name)
-    print_findings([CheckResult(name, False, name)], False)
+    print_results([CheckResult(name, False, name)], False)
     printed = capsys.readouterr().out
     assert printed.count(name.replace("\x1b", " ")) == 8 and "\x1b" not in printed
 

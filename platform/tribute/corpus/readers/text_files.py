@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tribute.config import TextCorpusSettings
 from tribute.corpus.crediting.claims import claim_date
 from tribute.corpus.readers.rows import Row, read_rows, read_text, text_cell
 from tribute.corpus.sources import Document
-from tribute.errors import CorpusError
+from tribute.errors import CorpusError, joined
 from tribute.ids import checked_id, is_visible, listed
 
 Texts = dict[str, list[Document]]
@@ -72,23 +72,35 @@ def source_files(folder: Path) -> list[Path]:
 
 
 def _read_folder(root: Path) -> Texts:
-    loose = sorted(path.name for path in root.iterdir() if not path.is_dir() and not path.name.startswith("."))
+    """The documents of every source's folder; all problems are listed, one for each source."""
+    visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    loose, problems, documents = [path.name for path in visible if not path.is_dir()], list[str](), Texts()
     if loose:
-        raise CorpusError(f"{root} holds files outside any source: {listed(loose, 3)}. Give each source a folder")
-    documents: Texts = {}
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        problems.append(f"{root} holds files outside any source: {listed(loose, 3)}. Give each source a folder")
+    for folder in filter(Path.is_dir, visible):
         try:
-            source_id = checked_id(folder.name)
-        except ValueError as problem:
-            raise CorpusError(f"The folder of a source {problem}, or rename the folder") from None
-        own = documents.setdefault(source_id, [])
-        for path in [folder] if folder.is_symlink() else source_files(folder):
-            _require_text_file(path, root)
-            text = read_text(path)
-            if not is_visible(text):
-                raise CorpusError(f"{path} is empty, or shows nothing. Remove it, or restore its text")
-            own.append(Document(_document_id(path, folder), text))
+            documents.setdefault(_id_of_folder(folder), []).extend(_read_source(folder, root))
+        except CorpusError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise CorpusError(joined(problems, f"Corpus {root} has {len(problems)} problems:"))
     return documents
+
+
+def _id_of_folder(folder: Path) -> str:
+    try:
+        return checked_id(folder.name)
+    except ValueError as problem:
+        raise CorpusError(f"The folder of a source {problem}, or rename the folder") from None
+
+
+def _read_source(folder: Path, root: Path) -> Iterator[Document]:
+    for path in [folder] if folder.is_symlink() else source_files(folder):
+        _require_text_file(path, root)
+        text = read_text(path)
+        if not is_visible(text):
+            raise CorpusError(f"{path} is empty, or shows nothing. Remove it, or restore its text")
+        yield Document(_document_id(path, folder), text)
 
 
 def _require_text_file(path: Path, root: Path) -> None:

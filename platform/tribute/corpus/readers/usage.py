@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tribute.corpus.queries import MIN_WEIGHT, Accounting, QueryTable, array_queries, text_queries
 from tribute.corpus.readers.rows import CHAT_REMEDY, read_jsonl, read_parquet_rows
-from tribute.errors import ConfigError, CorpusError
+from tribute.errors import ConfigError, CorpusError, joined
 from tribute.files import read_moment, unknown_columns
 from tribute.ids import checked_id, excerpt
 from tribute.royalty.exact.calendar import period_days
@@ -74,10 +74,17 @@ def usage_queries(paths: Path | Sequence[Path], window: int | None) -> QueryTabl
         window: bytes per row of a text model; None for a model of feature vectors.
 
     Raises:
-        CorpusError: a file, a row or a column is invalid; names it.
+        CorpusError: a file, a row or a column is invalid; names it, and one problem of each other file.
     """
     files = usage_files([paths] if isinstance(paths, Path) else paths)
-    read = [read_usage(path, window) for path in files]
+    read, problems = list[Usage](), list[str]()
+    for path in files:
+        try:
+            read.append(read_usage(path, window))
+        except CorpusError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise CorpusError(joined(problems, f"{len(problems)} usage files cannot be used:"))
     accounting = Accounting(
         [each for one in read for each in one.accounting.times or ()],
         [each for one in read for each in one.accounting.customers or ()],
@@ -99,13 +106,16 @@ def usage_files(paths: Sequence[Path]) -> list[Path]:
         CorpusError: a file does not exist, or a pattern fits none.
     """
     found: dict[Path, None] = {}
+    missing = []
     for path in paths:
         fitting = [path] if path.is_file() else []
         if not fitting and any(mark in path.name for mark in "*?["):
             fitting = sorted(each for each in path.parent.glob(path.name) if each.is_file())
         if not fitting:
-            raise CorpusError(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
+            missing.append(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
         found |= dict.fromkeys(fitting)
+    if missing:
+        raise CorpusError(joined(missing, f"{len(missing)} usage files do not exist:"))
     return list(found)
 
 

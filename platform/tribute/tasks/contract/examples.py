@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tribute.ids import excerpt
 from tribute.tasks.task import Batch
 
 MAX_DISTINCT = 64
@@ -36,7 +37,7 @@ def chosen_rows(columns: Mapping[str, NDArray]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class TaskExamples:
-    """Chosen examples: columns, [n, ...] each, and the source and the row in it of each, [n]."""
+    """Chosen examples: columns, [n, ...] each, and the source (or query) and the row in it of each, [n]."""
 
     columns: Mapping[str, NDArray]
     sources: tuple[str, ...]
@@ -58,8 +59,8 @@ class TaskExamples:
     def name(self, position: int) -> str:
         """How messages call one of them."""
         if self.kind == "query":
-            return f"query {self.rows[position]}"
-        return f"source {self.sources[position]!r}, row {self.rows[position]}"
+            return f"query {excerpt(self.sources[position])}"
+        return f"source {excerpt(self.sources[position])}, row {self.rows[position]}"
 
     @cached_property
     def distinct(self) -> list[int]:

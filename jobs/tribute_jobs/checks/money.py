@@ -1,0 +1,128 @@
+"""Checks of what is paid: rights, agreements, terms, fees, pools, policy, alarms, and the order of months."""
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+from tribute.catalog import period_splits, read_book
+from tribute.errors import ConfigError
+from tribute.royalty.statement import LineValue, PeriodFacts, PublisherValue, build_statements
+from tribute.royalty.terms import read_agreements, read_terms
+from tribute_jobs.checks.checklist import Seen
+from tribute_jobs.checks.subject import Subject
+from tribute_jobs.period.accounts import read_books
+from tribute_jobs.period.alarms import alarm_limits
+from tribute_jobs.period.payees import absent_publishers
+from tribute_jobs.period.sequence import require_order
+from tribute_jobs.period.statements import read_period
+from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, registered_policy
+
+NO_VALUE = Decimal(0)
+
+
+def check_rights(subject: Subject) -> Seen | None:
+    """Who holds which part of which source; of all sources on all days of the month, if it is paid."""
+    project, sources = subject.project, subject.sources
+    if project.rights.sources is None and sources is None:
+        return None
+    book = read_book(project, {each.source_id: each.publisher for each in sources or ()})
+    held = {right.source_id for right in book.rights}
+    if subject.paid_month is not None:
+        known = held if sources is None else [each.source_id for each in sources]
+        period_splits(book, subject.paid_month, known)
+    return Seen(f"{len(book.publishers):,} publishers of {len(held):,} sources")
+
+
+def check_agreements(subject: Subject) -> Seen | None:
+    """The agreements with publishers, if a file has them."""
+    path = subject.project.rights.agreements
+    return None if path is None else Seen(f"{len(read_agreements(path)):,} agreements")
+
+
+def check_terms(subject: Subject) -> Seen | None:
+    """What the holders of sources declare, if a file has it."""
+    path = subject.project.rights.terms
+    return None if path is None else Seen(f"terms of {len(read_terms(path)):,} sources")
+
+
+def check_fees(subject: Subject) -> Seen | None:
+    """What customers paid, if a file has it."""
+    if subject.project.money.fees is None:
+        return None
+    return Seen(f"fees of {len(customer_fees(subject.project)):,} customers")
+
+
+def check_pools(subject: Subject) -> Seen:
+    """The money to divide."""
+    return Seen(" + ".join(pool.amount.text() for pool in period_pools(subject.project)))
+
+
+def check_policy(subject: Subject) -> Seen:
+    """How values become shares, and that the month is not registered under another policy."""
+    policy = period_policy(subject.project)
+    if subject.paid_month is not None:
+        registered_policy(subject.project, subject.lake, subject.paid_month)
+    if "user_centric" in policy.weights and subject.project.money.fees is None:
+        raise ConfigError(
+            f"policy.basis {policy.basis} divides customers' fees, and money.fees names no file. Name one with "
+            "the columns customer_id and fee, or choose another basis"
+        )
+    return Seen(f"{policy.name} {policy.version}".rstrip())
+
+
+def check_alarms(subject: Subject) -> Seen | None:
+    """The limits of alarms, if the project sets some."""
+    limits = alarm_limits(subject.project.money.alarms)
+    del limits
+    return Seen(f"{len(subject.project.money.alarms)} limits") if subject.project.money.alarms else None
+
+
+def check_order(subject: Subject) -> Seen | None:
+    """That the month may be settled or closed now."""
+    if subject.month is None or subject.last not in ("settle", "close"):
+        return None
+    require_order(subject.project, subject.month, subject.last)
+    return Seen(
+        f"{subject.month} may be {subject.last}d" if subject.last == "close" else f"{subject.month} is next"
+    )
+
+
+def check_division(subject: Subject) -> Seen | None:
+    """Rehearses the month's settlement with values of 0: pools, policy, agreements and accounts fit together."""
+    if subject.paid_month is None or subject.sources is None:
+        return None
+    project, month = subject.project, read_period(subject.project, subject.paid_month)
+    if month.closed:
+        return Seen(f"{month.month} is closed")
+    publishers, pools = _worth_nothing(subject, subject.paid_month), period_pools(project)
+    books = read_books(month, {each.publisher_id for each in publishers}, {pool.currency for pool in pools})
+    facts = PeriodFacts(
+        project=project.name,
+        period=month.month,
+        pools=pools,
+        shrinkage=NO_VALUE,
+        value_run="value",
+        simulate_run="simulate",
+        train_run="train",
+        policy=replace(period_policy(project), floor=None),  # whom it is owed depends on the values
+        fees=customer_fees(project),
+    )
+    publishers += absent_publishers(month, publishers, books.agreements)
+    return Seen(f"{len(build_statements(facts, publishers, books)):,} statements for {month.month}")
+
+
+def _worth_nothing(subject: Subject, month: str) -> list[PublisherValue]:
+    """Every publisher with its sources, as if nothing had been asked."""
+    sources = {each.source_id: each for each in subject.sources or ()}
+    book = read_book(subject.project, {name: each.publisher for name, each in sources.items()})
+    lines: dict[str, list[LineValue]] = {each.publisher_id: [] for each in book.publishers}
+    splits: dict[tuple[str, str], Fraction] = period_splits(book, month, sources)
+    for (source_id, publisher_id), split in splits.items():
+        tokens = round(sources[source_id].tokens * split)
+        values = (NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE)
+        lines[publisher_id].append(LineValue(source_id, "", "", 0, *values, tokens, split))
+    names = {each.publisher_id: each.name for each in book.publishers}
+    return [
+        PublisherValue(name, names[name], NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE, tuple(own))
+        for name, own in lines.items()
+    ]

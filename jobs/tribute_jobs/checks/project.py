@@ -1,0 +1,83 @@
+"""The list of checks of a project."""
+
+from collections.abc import Callable
+
+from tribute.catalog import lineage
+from tribute_jobs.checks.checklist import Checklist, Seen
+from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
+from tribute_jobs.checks.model import check_evaluation, check_methods, check_model, check_task
+from tribute_jobs.checks.money import (
+    check_agreements,
+    check_alarms,
+    check_division,
+    check_fees,
+    check_order,
+    check_policy,
+    check_pools,
+    check_rights,
+    check_terms,
+)
+from tribute_jobs.checks.space import check_disk, check_memory
+from tribute_jobs.checks.subject import Subject
+from tribute_jobs.context import Inputs
+from tribute_storage import require_own
+
+Check = Callable[[Subject], Seen | None]
+
+OF_MONEY: dict[str, Check] = {
+    "rights": check_rights,
+    "agreements": check_agreements,
+    "terms": check_terms,
+    "fees": check_fees,
+    "pools": check_pools,
+    "policy": check_policy,
+    "alarms": check_alarms,
+}
+
+
+def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, again: bool = True) -> Checklist:
+    """Check everything that a run reads, and go on after a problem.
+
+    Only what needs something that is wrong is left out. Writes nothing, and starts no worker.
+
+    Args:
+        month: whose queries and rights are checked; None: no month's.
+        last: the stage that the run ends with; see `pipeline.run`.
+        again: also check what was checked before a training that is committed.
+    """
+    subject, checklist = Subject(inputs, month, last, again), Checklist()
+
+    def look(name: str, check: Check) -> bool:
+        return checklist.look(name, lambda: check(subject))
+
+    if not look("lake", _check_lake):
+        return checklist
+    look("owner", _check_owner)
+    look("claims", check_claims)
+    look("corpus", check_corpus)
+    look("queries", check_queries)
+    methods = look("methods", check_methods)
+    if look("task", check_task) and look("model", check_model) and methods and subject.sources is not None:
+        look("memory", check_memory)
+        look("disk", check_disk)
+    look("evaluation", check_evaluation)
+    if all([look(name, check) for name, check in OF_MONEY.items()]):
+        look("statements", check_division)
+    look("order", check_order)
+    if checklist.fine:
+        look("runs", _check_runs)
+    return checklist
+
+
+def _check_lake(subject: Subject) -> None:
+    subject.lake.version("corpus_sources")
+
+
+def _check_owner(subject: Subject) -> None:
+    require_own(subject.lake, subject.project.name)
+
+
+def _check_runs(subject: Subject) -> None:
+    """What run ids are made of can be read."""
+    if subject.runs is None:
+        lineage(subject.project)
