@@ -1,6 +1,7 @@
 """The driver of the cluster: starts Ray, places the shards, hands out jobs, repeats those of dead workers."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     """A Ray cluster for the length of a block: a new local one, or the one at `cluster.address`.
 
     Joins a session that the process already has, and leaves that session running.
+
+    Raises:
+        SimulationError: no cluster answers, or the folder for temporary files cannot hold Ray's sockets.
     """
     if ray.is_initialized():
         yield
@@ -51,6 +55,11 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
         raise SimulationError(
             f"No Ray cluster answers at cluster.address {settings.address!r}: {error}. "
             "Start one, or set `address: local`"
+        ) from error
+    except OSError as error:
+        raise SimulationError(
+            f"Ray cannot start in the folder for temporary files, {tempfile.gettempdir()}: {error}. Set TMPDIR to "
+            "a short path of a folder that can be written to, such as /tmp"
         ) from error
     try:
         yield

@@ -89,13 +89,13 @@ READERS: dict[str, tuple[Columns, Callable[[Path], object], Callable[[object], o
     ),
     "corpus": (
         {"source": ["src1"], "text": ["text"]},
-        lambda path: read_texts(TextCorpusSettings(kind="text", path=path))[0],
+        lambda path: read_texts(TextCorpusSettings(kind="text", path=path)),
         lambda found: {source: [each.text for each in documents] for source, documents in found.items()},
         {"src1": ["text"]},
     ),
     "arrays": (
         {"source": ["src1"], "features": [[1.0, 2.0]], "label": [3]},
-        lambda path: read_arrays(ArraysCorpusSettings(kind="arrays", path=path))[0],
+        lambda path: read_arrays(ArraysCorpusSettings(kind="arrays", path=path)),
         lambda found: {source: columns["labels"].tolist() for source, columns in found.items()},
         {"src1": [3]},
     ),

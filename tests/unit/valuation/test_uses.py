@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tribute.catalog import attribution_run, customer_uses
+from tribute.catalog import attribution, customer_uses
 from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.corpus import QueryTable, array_queries
@@ -105,7 +105,7 @@ def test_a_batch_is_named_after_the_cap_and_service_queries_are_not(tmp_path: Pa
     path.write_text("name: p\ncorpus: {kind: installed_docs}\n")
     plain: Project = load_project(path)
     capped = plain.model_copy(update={"policy": {"customer_cap": "1/4"}})
-    batch = [attribution_run(each, table(), "2026-10") for each in (plain, capped)]
-    service = [attribution_run(each, table(), "2026-10", "service") for each in (plain, capped)]
+    batch = [attribution(each, table(), "2026-10").run_id for each in (plain, capped)]
+    service = [attribution(each, table(), "2026-10", "service").run_id for each in (plain, capped)]
     assert batch[0] != batch[1]
     assert service[0] == service[1]

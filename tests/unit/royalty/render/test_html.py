@@ -151,3 +151,18 @@ def test_a_chart_draws_the_first_bars_and_counts_the_rest() -> None:
     svg = bar_chart([bar] * 30, "Title", "name")
     assert svg.count(">a $x$ b</text>") == 24
     assert "6 more are in the table" in svg
+
+
+def test_pages_say_nothing_twice_and_no_word_of_machines() -> None:
+    """A pool that is called pool, a licence that nobody stated, and what to look at once a month is closed."""
+    unlicensed = revised(STATEMENTS[0], {"lines.0.license": "NOASSERTION", "lines.1.license": None})
+    own = [
+        revised(each, {"pools.0.pool_id": "pool"} | {f"lines.{n}.pool_id": "pool" for n in range(len(each.lines))})
+        for each in drafts(main=1_000_000)
+    ]
+    final = [revised(each, {"status": "final"}) for each in own]
+    page, report = text_of(render_html(unlicensed)), text_of(render_report(final, LINKS, [ALARM]))
+    assert "NOASSERTION" not in page and "MIT" not in page.partition("atlas")[0]
+    assert "Pool pool" not in text_of(render_html(own[0])) + report
+    assert "What was flagged before closing" in report and "To look at before closing" not in report
+    assert "To look at before closing" in text_of(PAGES["report"])
