@@ -15,11 +15,11 @@ import yaml
 
 import tribute
 from tests.fuzz.chance import Chance
-from tests.fuzz.money_files import write_table
-from tests.fuzz.money_oracle import largest_remainder, minor_units, proportional
+from tests.fuzz.money.files import write_table
+from tests.fuzz.money.oracle import largest_remainder, minor_units, proportional
 from tests.fuzz.odd_ids import UNPRINTABLE, canonical, drawn_ids
 from tests.fuzz.part import Part, require, require_close
-from tests.fuzz.worlds import Method, World, exact_influence, plain_training
+from tests.fuzz.study.worlds import Method, World, exact_influence, plain_training
 from tribute.config import load_project
 from tribute.errors import TributeError
 from tribute_storage import connect

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from tests.fuzz.accounts import drawn_accounts
-from tests.fuzz.adopted import drawn_checkpoint
-from tests.fuzz.arrays import drawn_arrays
 from tests.fuzz.chance import Chance
 from tests.fuzz.command_line import drawn_month
-from tests.fuzz.corpora import drawn_corpus
+from tests.fuzz.corpus.arrays import drawn_arrays
+from tests.fuzz.corpus.corpora import drawn_corpus
+from tests.fuzz.corpus.usage import drawn_usage
+from tests.fuzz.money.accounts import drawn_accounts
+from tests.fuzz.money.rights import drawn_rights
+from tests.fuzz.money.settings import drawn_settings
 from tests.fuzz.part import Part
-from tests.fuzz.recorded import drawn_recorded
-from tests.fuzz.rights import drawn_rights
-from tests.fuzz.settings import drawn_settings
-from tests.fuzz.trained import drawn_trained
-from tests.fuzz.uses import drawn_usage
+from tests.fuzz.study.adopted import drawn_checkpoint
+from tests.fuzz.study.recorded import drawn_recorded
+from tests.fuzz.study.trained import drawn_trained
 
 FAULTY = 0.27
 """Part of the projects with something wrong in their input."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from tests.fuzz.corpora import TextCorpus
+from tests.fuzz.corpus.corpora import TextCorpus
 from tests.fuzz.drawing import PARTS, WHOLE, drawn_parts, faulty_part
 from tests.fuzz.judging import judged, judged_part
 from tests.fuzz.part import Part
 from tests.fuzz.run import figures_of
-from tests.fuzz.tasks import SHAPES
-from tests.fuzz.trained import TrainedStudy
+from tests.fuzz.study.tasks import SHAPES
+from tests.fuzz.study.trained import TrainedStudy
 from tribute.cluster import simulate
 from tribute.corpus import reading
 from tribute.corpus.sources import Document

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.fuzz.chance import Chance
+from tests.fuzz.corpus.texts import Rows, encoded, json_lines, parquet
 from tests.fuzz.odd_ids import UNPRINTABLE
-from tests.fuzz.texts import Rows, encoded, json_lines, parquet
 
 Texts = dict[str, list[str]]
 

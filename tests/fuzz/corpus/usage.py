@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from tests.fuzz.chance import Chance
+from tests.fuzz.corpus.texts import encoded, parquet, prose
 from tests.fuzz.odd_ids import UNPRINTABLE, canonical, drawn_ids
 from tests.fuzz.part import Part, require
-from tests.fuzz.texts import encoded, parquet, prose
 from tribute.catalog import period_queries
 from tribute.config import load_project
 

@@ -14,11 +14,11 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, OneCycleL
 
 import tribute
 from tests.fuzz.chance import Chance
-from tests.fuzz.models import MODELS
 from tests.fuzz.part import Part, require_close
-from tests.fuzz.retraining import PlainTraining
-from tests.fuzz.trained import learned
-from tests.fuzz.worlds import World, drawn_world
+from tests.fuzz.study.models import MODELS
+from tests.fuzz.study.retraining import PlainTraining
+from tests.fuzz.study.trained import learned
+from tests.fuzz.study.worlds import World, drawn_world
 
 FAULTS = (
     "other examples than told", "another loss", "the loss three times", "clipping untold",

@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 
 from tests.fuzz.chance import Chance
-from tests.fuzz.money_files import Cells, write_table
-from tests.fuzz.money_oracle import (
+from tests.fuzz.money.files import Cells, write_table
+from tests.fuzz.money.oracle import (
     Account,
     Holder,
     Rule,
@@ -23,9 +23,9 @@ from tests.fuzz.money_oracle import (
     minor_units,
     with_fallback,
 )
+from tests.fuzz.money.terms import COLUMNS, DIGITS, FAULTS, drawn_terms
 from tests.fuzz.odd_ids import canonical, drawn_ids
 from tests.fuzz.part import Part, require
-from tests.fuzz.terms import COLUMNS, DIGITS, FAULTS, drawn_terms
 from tribute.royalty.account import Agreement
 from tribute.royalty.division import parse_policy
 from tribute.royalty.document import AccountState, Statement

@@ -1,4 +1,4 @@
-"""Parts of a project: a study of a checkpoint, and one of a training loop that records itself."""
+"""A part of a project: a study of a model that was trained elsewhere."""
 
 import copy
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 import tribute
 from tests.fuzz.chance import Chance
-from tests.fuzz.models import FROZEN, MODELS
 from tests.fuzz.part import Part, require, require_close
-from tests.fuzz.retraining import PlainTraining, batches_of, built
-from tests.fuzz.trained import learned
-from tests.fuzz.worlds import World, drawn_training, drawn_world
+from tests.fuzz.study.models import FROZEN, MODELS
+from tests.fuzz.study.retraining import PlainTraining, batches_of, built
+from tests.fuzz.study.trained import learned
+from tests.fuzz.study.worlds import World, drawn_training, drawn_world
 
 Named = dict[str, Tensor]
 

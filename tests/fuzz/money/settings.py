@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from tests.fuzz.chance import Chance
-from tests.fuzz.money_files import OF_FILES, Spoil, again, last, renamed, write_table
-from tests.fuzz.money_oracle import half_even, minor_units
+from tests.fuzz.corpus.texts import encoded
+from tests.fuzz.money.files import OF_FILES, Spoil, again, last, renamed, write_table
+from tests.fuzz.money.oracle import half_even, minor_units
 from tests.fuzz.odd_ids import UNPRINTABLE, canonical, drawn_ids
 from tests.fuzz.part import Part, require
-from tests.fuzz.texts import encoded
 from tribute.config import load_project
 from tribute.estimators import build_estimator
 from tribute.royalty.division import DEFAULT_POLICY

@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from tests.fuzz.chance import Chance
-from tests.fuzz.money_files import OF_FILES, Cells, Spoil, again, last, renamed, write_table
-from tests.fuzz.money_oracle import splits_by_day
+from tests.fuzz.money.files import OF_FILES, Cells, Spoil, again, last, renamed, write_table
+from tests.fuzz.money.oracle import splits_by_day
 from tests.fuzz.odd_ids import LOOK_ALIKES, UNPRINTABLE, canonical, drawn_ids
 from tests.fuzz.part import Part, require
 from tribute.royalty.terms import read_rights

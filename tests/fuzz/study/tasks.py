@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.fuzz.models import WIDTH, logits_of
+from tests.fuzz.study.models import WIDTH, logits_of
 
 Rows = dict[str, Tensor]
 Losses = Callable[[Tensor, Rows], Tensor]
@@ -190,7 +190,6 @@ DATA: dict[str, Callable[[dict[str, Column]], None]] = {
 """What may be wrong with the examples of one source; labels only where a loss is one of classes."""
 SHAPES = ("loss [B, 1]", "loss [1, B]", "loss is [B, B]", "loss is a mean", "measurement [Q, 1]")
 OF_CLASSES = ("a label above the classes", "a label of -1", "a label that is ignored")
-FAULTS = (*LOSSES, *MEASUREMENTS, *BUILDS, *DATA)
 
 
 class Logits(nn.Module):

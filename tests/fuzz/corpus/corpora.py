@@ -8,10 +8,10 @@ import numpy as np
 import yaml
 
 from tests.fuzz.chance import Chance
-from tests.fuzz.corpus_files import FAULTS, write_files
+from tests.fuzz.corpus.files import FAULTS, write_files
+from tests.fuzz.corpus.texts import DISGUISES, letters, written
 from tests.fuzz.odd_ids import canonical, drawn_ids, folder_names
 from tests.fuzz.part import Part, require
-from tests.fuzz.texts import DISGUISES, letters, written
 from tribute.config import load_project
 from tribute.corpus import Corpus, load_source, read_corpus, write_snapshot
 

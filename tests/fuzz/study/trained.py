@@ -8,11 +8,11 @@ from typing import Any
 
 import tribute
 from tests.fuzz.chance import Chance
-from tests.fuzz.models import FROZEN, MODELS
 from tests.fuzz.odd_ids import canonical, drawn_ids
 from tests.fuzz.part import Part, Wrong, require, require_close
-from tests.fuzz.tasks import spoiled
-from tests.fuzz.worlds import (
+from tests.fuzz.study.models import FROZEN, MODELS
+from tests.fuzz.study.tasks import spoiled
+from tests.fuzz.study.worlds import (
     Method,
     World,
     drawn_fault,

@@ -1,7 +1,7 @@
 """Agreements with publishers, right ones and broken ones."""
 
 from tests.fuzz.chance import Chance
-from tests.fuzz.money_files import OF_FILES, Cells, Spoil, again, last, renamed
+from tests.fuzz.money.files import OF_FILES, Cells, Spoil, again, last, renamed
 from tests.fuzz.odd_ids import UNPRINTABLE
 
 DIGITS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}

@@ -9,10 +9,20 @@ import numpy as np
 
 import tribute
 from tests.fuzz.chance import Chance
-from tests.fuzz.models import MODELS, ROUGH
 from tests.fuzz.odd_ids import UNPRINTABLE, canonical, drawn_ids
-from tests.fuzz.retraining import PlainTraining, batches_of, built, first_of_horizon, rates_of
-from tests.fuzz.tasks import BUILDS, DATA, LOSSES, MEASUREMENTS, OF_CLASSES, SHAPES, WRITINGS, WrittenTask, spoiled
+from tests.fuzz.study.models import MODELS, ROUGH
+from tests.fuzz.study.retraining import PlainTraining, batches_of, built, first_of_horizon, rates_of
+from tests.fuzz.study.tasks import (
+    BUILDS,
+    DATA,
+    LOSSES,
+    MEASUREMENTS,
+    OF_CLASSES,
+    SHAPES,
+    WRITINGS,
+    WrittenTask,
+    spoiled,
+)
 
 Columns = dict[str, np.ndarray]
 STEPS = 10

@@ -1,0 +1,1 @@
+"""Drawn corpora and uses in files, and what must be read from them."""

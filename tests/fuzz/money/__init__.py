@@ -1,0 +1,1 @@
+"""Drawn settings, rights and accounts, and an oracle of integers and fractions."""
