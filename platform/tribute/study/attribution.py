@@ -17,6 +17,7 @@ from tribute.config.model import SIMULATED
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, build_estimator
+from tribute.ids import excerpt
 from tribute.readout import QueryRows
 from tribute.simulation import Simulated, design_of, drawn_units
 from tribute.study.plots import heat_map
@@ -131,13 +132,14 @@ def chosen_settings(
     if name not in known:
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Methods: {', '.join(known)}"
-        raise ConfigError(f"Method {name!r} is unknown. {hint}")
+        raise ConfigError(f"Method {excerpt(name)} is unknown. {hint}")
     keys: dict[str, Any] = {"mode": name} | ({} if options is None else {"options": dict(options)})
     try:
         settings = simulation.changed(keys)
     except ValidationError as error:
         [problem, *_] = error.errors()
-        raise ConfigError(f"Method {name} cannot be used with these settings: {problem['msg']}") from None
+        told = problem["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"Method {name} cannot be used with these settings: {told}") from None
     if settings.estimated:
         build_estimator(settings.mode, settings.options)
     return settings

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -162,9 +163,14 @@ def _named(where: str, given: Any) -> dict[str, Any]:
 
 
 def _array(where: str, name: str, values: Any) -> NDArray:
+    if np.ma.is_masked(values):
+        raise CorpusError(f"Column {name!r} of {where} has masked entries, which hold no value. Fill or drop them")
     try:
-        found = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    except ValueError:
+        if isinstance(values, Tensor):
+            plain = values.detach().cpu()
+            values = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+        found = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):
         found = np.zeros(0, dtype=object)
     if found.dtype.kind not in "fiub" or not found.ndim:
         raise CorpusError(

@@ -66,6 +66,12 @@ def test_a_data_frame_is_taken_by_column() -> None:
     assert training_set(frames).columns["x"].tolist() == [0.5, 1.0, 0.5, 1.0]
 
 
+def test_short_floats_of_pytorch_are_read() -> None:
+    halves = {source: {"x": torch.tensor([0.5, 1.0], dtype=torch.bfloat16)} for source in "ab"}
+    found = training_set(halves).columns["x"]
+    assert (found.tolist(), found.dtype) == ([0.5, 1.0, 0.5, 1.0], np.float32)
+
+
 def spoiled(columns: dict[str, np.ndarray], **changes: Any) -> dict[str, Any]:
     """Three sources, one of which is spoiled."""
     return BY_SOURCE | {"b": columns | changes}
@@ -83,6 +89,12 @@ def spoiled(columns: dict[str, np.ndarray], **changes: Any) -> dict[str, Any]:
         ({"extra": np.zeros(32)}, "Give column 'extra' to both or to neither"),
         ({"features": [[1.0], [1.0, 2.0]]}, "no array of numbers with one shape per row"),
         ({"labels": ["one"] * 32}, "no array of numbers"),
+        ({"features": torch.zeros(32, 64, dtype=torch.complex64)}, "no array of numbers"),
+        ({"features": torch.zeros(32, 64).to_sparse()}, "no array of numbers"),
+        (
+            {"features": np.ma.masked_less(np.arange(2048.0).reshape(32, 64), 5)},
+            "Column 'features' of source 'b' has masked entries, which hold no value. Fill or drop them",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(columns: dict[str, np.ndarray], changes: dict[str, Any], message: str) -> None:
