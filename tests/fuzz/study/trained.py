@@ -9,6 +9,7 @@ from typing import Any
 import tribute
 from tests.fuzz.chance import Chance
 from tests.fuzz.odd_ids import canonical, drawn_ids
+from tests.fuzz.paid import OF_ALL, check_estimate, check_payout
 from tests.fuzz.part import Part, Wrong, require, require_close
 from tests.fuzz.study.models import FROZEN, MODELS
 from tests.fuzz.study.tasks import spoiled
@@ -38,6 +39,9 @@ class TrainedStudy(Part):
     query_ids: list[str] = field(kw_only=True)
     again: bool = field(kw_only=True, default=False)
     """Whether a second study finds another frozen part, and the same folder."""
+    estimator: str = field(kw_only=True, default="")
+    paid: bool = field(kw_only=True, default=False)
+    """Whether the influences are also valued and paid by."""
     also: str = field(kw_only=True, default="")
     """What is wrong with one more task, which must be refused."""
 
@@ -84,6 +88,11 @@ class TrainedStudy(Part):
             if replicate == 0 and not double:
                 measured_Q = plain.measured(plain.model({}), self.world.queries)
                 require_close(found.measurement_Q, measured_Q, 2e-4, "measurements, nats")
+        chance = Chance(len(self.query_ids), settings.seed)
+        if self.estimator:
+            check_estimate(study, self.world, plain_training(self.world, settings, 0), self.estimator)
+        if self.paid:
+            check_payout(study, found, chance)
 
 
 @contextmanager
@@ -127,6 +136,17 @@ def drawn_trained(chance: Chance, faulty: bool) -> TrainedStudy:
     again = not fault and world.model in FROZEN
     also = "" if fault else wrong_function(chance)
     kinds += [f"refused too: {also}"] if also else []
+    estimator = chance.of(OF_ALL) if not fault and chance.happens(0.3) else ""
+    kinds += [f"estimator: {estimator}"] if estimator else []
     return TrainedStudy(
-        kinds, fault, world=world, training=training, method=method, query_ids=queries, again=again, also=also
+        kinds,
+        fault,
+        world=world,
+        training=training,
+        method=method,
+        query_ids=queries,
+        again=again,
+        also=also,
+        estimator=estimator,
+        paid=not fault and chance.happens(0.25),
     )

@@ -17,6 +17,9 @@ from tribute.tasks import batched, kept_bytes
 from tribute.training import MicroBatch
 from tribute.training.step import gauss_newton_product
 
+SOLVED = 1e-6
+"""Part of a right-hand side's square that may be left where rounding decides on the sign of a curvature."""
+
 
 @dataclass(frozen=True)
 class ConjugateGradient(ResponseEstimator):
@@ -93,13 +96,27 @@ class ConjugateGradient(ResponseEstimator):
 
 
 def _solve(product: Callable[[Tensor], Tensor], right_GP: Tensor, iterations: int) -> Tensor:
-    """Conjugate gradients from 0 for every row of the right-hand side."""
+    """Conjugate gradients from 0 for every row of the right-hand side.
+
+    Raises:
+        ConfigError: the curvature along a direction is negative, so no minimum is approached.
+    """
     solution_GP = torch.zeros_like(right_GP)
     residual_GP, direction_GP = right_GP, right_GP
     square_G = residual_GP.square().sum(1)
+    first_G = square_G
     for _ in range(iterations):
         product_GP = product(direction_GP)
-        rate_G = _ratio(square_G, (direction_GP * product_GP).sum(1))
+        curvature_G = (direction_GP * product_GP).sum(1)
+        bent_G = (curvature_G < 0) & (square_G > SOLVED * first_G)
+        if bent_G.any():
+            least = float((curvature_G / direction_GP.square().sum(1).clamp(min=1e-30))[bent_G].min())
+            raise ConfigError(
+                "The training loss is not convex in the model's outputs: with the damping, its curvature along a "
+                f"direction of this training is {least:.3g}. Raise the option damping by more than {-least:.3g}, "
+                "or use another estimator, such as for_value"
+            )
+        rate_G = _ratio(square_G, curvature_G)
         solution_GP = solution_GP + rate_G[:, None] * direction_GP
         residual_GP = residual_GP - rate_G[:, None] * product_GP
         before_G, square_G = square_G, residual_GP.square().sum(1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.func import grad, hessian, jacrev
 
+import tribute
 from tests.unit.estimators.small import loss_gradient, query_gradient, small_queries, small_training, sources
 from tests.unit.training.recorded_lm import windows
 from tests.unit.training.small import small_recipe
@@ -15,6 +16,7 @@ from tribute.errors import ConfigError
 from tribute.estimators import Groups, Trained, build_estimator, most_influential
 from tribute.estimators.gradients import measurements
 from tribute.readout import QueryRows
+from tribute.tasks import Batch, Model
 from tribute.training import Recipe, State, TrainingSet, Trajectory, record
 
 LAMBDA = 0.05
@@ -157,3 +159,35 @@ def test_a_transformer_is_solved_as_far_as_it_is_asked(tmp_path: Path, dtype: to
 def test_options_out_of_range_are_told(options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"conjugate_gradient: damping is .* Set damping above 0"):
         build_estimator("conjugate_gradient", options)
+
+
+class Brier(tribute.Classifier):
+    """A loss that bends down in some directions of the outputs."""
+
+    def training_loss(self, model: Model, batch: Batch) -> torch.Tensor:
+        wanted = torch.nn.functional.one_hot(batch["labels"], self.classes)
+        return (model(batch["features"]).softmax(-1) - wanted).square().mean(-1)
+
+
+@pytest.mark.parametrize(("damping", "solved"), [(0.001, False), (5.0, True)])
+def test_a_loss_that_is_not_convex_in_the_outputs_is_refused_by_its_curvature(
+    damping: float, solved: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    by_source = {
+        name: {"features": 4 * rng.normal(size=(9, 3)), "labels": rng.integers(0, 3, 9)} for name in ("a", "b")
+    }
+    training = tribute.TrainingSettings(
+        optimizer="sgd", learning_rate=0.01, batch_size=6, epochs=2.0, replicates=1
+    )
+    study = tribute.Study(Brier(features=3, hidden=(), classes=3), by_source, training=training)
+    study.train()
+    if solved:
+        options = {"damping": damping, "iterations": 60}
+        found = study.attribute(by_source["a"], "conjugate_gradient", options=options).influence_QS
+        assert np.abs(found).max() > 0
+        return
+    with pytest.raises(
+        ConfigError, match=r"not convex in the model's outputs: .* is -0\.\d+\. Raise the option damping"
+    ):
+        study.attribute(by_source["a"], "conjugate_gradient", options={"damping": damping})
