@@ -10,18 +10,20 @@ from tribute_storage.atomic import write_atomically
 
 SHOWN = 3
 """Most changes that are named."""
+VALUES = ("torch", "reader", "period", "customer_cap")
+"""Parts that are shown with their values, as settings are."""
 
 
 class LastRun:
-    """Identities of the stages that ran last, kept in the working folder. Only messages rest on them."""
+    """Identities of the stages that ran last, kept in the working folder. Only messages depend on them."""
 
     def __init__(self, workdir: Path) -> None:
         self._path = workdir / "last_run.json"
         try:
             found = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
-            found = {}
-        self._stages: dict[str, Identity] = {name: Identity(**each) for name, each in found.items()}
+            self._stages = {name: Identity(**each) for name, each in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):  # none yet, or not as it was written
+            self._stages = {}
 
     def why(self, stage: str, identity: Identity) -> str | None:
         """Why a stage is not the one that ran last; None if it is, or if none ran."""
@@ -47,7 +49,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _rank(name: str) -> tuple[bool, str]:
-    """What says most comes first: files, code and settings, then whole runs."""
+    """Files, code and settings come before whole runs: they say more."""
     return " " not in name and "." not in name, name
 
 
@@ -60,7 +62,3 @@ def _text(name: str, before: str | None, now: str | None) -> str:
         return f"{name} {values}" if "." in name or name in VALUES else f"another {name}"
     change = "is new" if before in (None, "missing") else "is gone" if now in (None, "missing") else "changed"
     return f"{short(named, 40)} {change}"
-
-
-VALUES = ("torch", "reader", "period", "customer_cap")
-"""Parts whose own texts say something, besides settings."""

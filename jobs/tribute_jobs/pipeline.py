@@ -41,7 +41,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     Raises:
         TributeError: bad input, all of it with the remedies, before anything is written.
     """
-    period_days(period)
+    period_days(period)  # refuses a text that is no month
     inputs, paid_period = Inputs(project), period if last in PAID else None
     checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)
     checklist.refuse(project.name)

@@ -14,6 +14,7 @@ __all__ = [
     "SimulationError",
     "TributeError",
     "ValuationError",
+    "itemised",
     "joined",
 ]
 
@@ -71,13 +72,16 @@ class ValuationError(TributeError):
     """A period cannot be valued from what the lake holds."""
 
 
-def joined(problems: Sequence[str], headline: str, most: int = 20) -> str:
-    """One message for several problems, a line each below the headline; one problem stays as it is.
+def itemised(headline: str, problems: Sequence[str], most: int = 20) -> str:
+    """One message for several problems, a line each below the headline.
 
     Args:
         most: problems that are listed; the others are counted.
     """
-    if len(problems) == 1:
-        return problems[0]
     rest = [f"and {len(problems) - most} more"] if len(problems) > most else []
     return "\n  ".join([headline, *(each.replace("\n", "\n  ") for each in problems[:most]), *rest])
+
+
+def joined(problems: Sequence[str], headline: str) -> str:
+    """One message for several problems, as in `itemised`; one problem stays as it is."""
+    return problems[0] if len(problems) == 1 else itemised(headline, problems)

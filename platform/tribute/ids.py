@@ -109,7 +109,7 @@ def listed(names: Iterable[str], most: int = 5, characters: int = SHOWN // 2) ->
 
 
 def short_words(text: str) -> str:
-    """What a library says of somebody's text: every long word of it cut."""
+    """A library's message about somebody's text, with every long word cut."""
     return " ".join(map(short, text.split()))
 
 

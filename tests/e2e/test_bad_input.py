@@ -150,6 +150,18 @@ def test_a_corpus_that_changes_while_it_is_read_is_not_trained_on(tmp_path: Path
         assert lake.execute("select count(*) from corpus_sources").fetchall() == [(0,)]
 
 
+def test_a_file_that_vanishes_while_the_corpus_is_read_is_noticed(tmp_path: Path) -> None:
+    for number, name in enumerate(("daily", "recipes", "sports") * 4):
+        (tmp_path / "texts" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / name / f"{number}.txt").write_text(article(name, number))
+    path = write_project(tmp_path, corpus={"kind": "text", "path": "texts", "window": 33}, rights={})
+    project = load_project(path)
+    lineage(project)
+    (tmp_path / "texts" / "daily" / "0.txt").unlink()
+    with pytest.raises(CorpusChanged, match=r"while it was read: daily/0\.txt is gone"):
+        run(project, "2026-10", JsonReporter(), "train")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

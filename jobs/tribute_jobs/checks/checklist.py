@@ -1,17 +1,17 @@
-"""Checks of one subject after the other: each says what it saw, or its problem, and the next goes on."""
+"""A list of checks: each gives a line or a problem, and a problem stops none of the others."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from tribute.errors import TributeError, joined
+from tribute.errors import TributeError, itemised
 from tribute_jobs.printing import styled, terminal
 from tribute_storage import LakeError
 
 
-class Seen(NamedTuple):
-    """What a check found to be right, in a line, and what the operator may know better."""
+class Passed(NamedTuple):
+    """What a check found right, in one line, and warnings for the operator to judge."""
 
     text: str
     warnings: tuple[str, ...] = ()
@@ -44,20 +44,23 @@ class Checklist:
         """All warnings."""
         return [warning for each in self.results for warning in each.warnings]
 
-    def look(self, name: str, check: Callable[[], Seen | None]) -> bool:
-        """Add the result of a check, unless it looked at nothing; whether nothing is wrong."""
+    def look(self, name: str, check: Callable[[], Passed | None]) -> bool:
+        """Add the result of a check, unless it had nothing to look at; whether it found no problem."""
         try:
-            seen = check()
+            passed = check()
         except (TributeError, LakeError) as error:
             self._errors.append(error)
             self.results.append(CheckResult(name, False, str(error)))
             return False
-        if seen is not None:
-            self.results.append(CheckResult(name, True, seen.text, seen.warnings))
+        if passed is not None:
+            self.results.append(CheckResult(name, True, passed.text, passed.warnings))
         return True
 
     def refuse(self, name: str) -> None:
-        """Raise all problems of what has this name as one error; a single one as it was raised.
+        """Raise all problems as one error; a single one as it was raised.
+
+        Args:
+            name: of the project, for the headline.
 
         Raises:
             TributeError: there is a problem.
@@ -67,7 +70,7 @@ class Checklist:
         wrong = [f"{each.name}: {each.detail}" for each in self.results if not each.fine]
         if wrong:
             headline = f"{name} has {len(wrong)} problems, and nothing was run:"
-            raise TributeError(joined(wrong, headline, len(wrong)))
+            raise TributeError(itemised(headline, wrong, len(wrong)))
 
 
 def print_results(results: Sequence[CheckResult], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from tribute.corpus import QueryTable, corpus_content, idx_queries, read_corpus,
 from tribute.corpus.crediting.claims import read_claims
 from tribute.errors import ConfigError, CorpusChanged, CorpusError
 from tribute.ids import excerpt
-from tribute_jobs.checks.checklist import Seen
+from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.last_run import LastRun, changes
 from tribute_jobs.period.sequence import NAMED
@@ -17,31 +17,31 @@ MIN_QUERIES = 20
 """Fewest queries of an evaluation."""
 
 
-def check_claims(subject: Subject) -> Seen | None:
+def check_claims(subject: Subject) -> Passed | None:
     """The claim dates of sources, if a file has them."""
     claims = subject.project.corpus.duplicates.claims
-    return None if claims is None else Seen(f"{len(read_claims(claims)):,} dates of claims")
+    return None if claims is None else Passed(f"{len(read_claims(claims)):,} dates of claims")
 
 
-def check_corpus(subject: Subject) -> Seen | None:
+def check_corpus(subject: Subject) -> Passed | None:
     """Every file of the corpus, unless there is a snapshot of the same content."""
     project = subject.project
     if subject.snapshot is not None:
         _require_unchanged(subject, subject.snapshot)
-        return Seen(f"{len(subject.sources or ()):,} sources, the same as when they were read")
+        return Passed(f"{len(subject.sources or ()):,} sources, the same as when they were read")
     try:
         check_claims(subject)
-    except CorpusError:  # said by its own check; is there more?
+    except CorpusError:  # the check of the claims reports it; the corpus may have problems of its own
         read_corpus(project.corpus.model_copy(update={"duplicates": CreditingSettings(credit="off")}))
         return None
     sources = subject.inputs.corpus().sources
     why = subject.runs and LastRun(project.workdir).why("corpus", subject.runs.corpus)
     text = f"changed since the last run, so the next trains anew: {why}" if why else "not read before"
-    return Seen(f"{len(sources):,} sources, {sum(each.tokens for each in sources):,} tokens, {text}")
+    return Passed(f"{len(sources):,} sources, {sum(each.tokens for each in sources):,} tokens, {text}")
 
 
 def _require_unchanged(subject: Subject, snapshot: Path) -> None:
-    """Check that a snapshot is of the files as they are, also of those whose digests are remembered."""
+    """Check that a snapshot is of the files as they are: read them all, whatever digests are remembered."""
     if not subject.again:
         return
     changed = changes(read_manifest(snapshot).inputs, corpus_content(subject.project.corpus))
@@ -52,7 +52,7 @@ def _require_unchanged(subject: Subject, snapshot: Path) -> None:
         )
 
 
-def check_queries(subject: Subject) -> Seen | None:
+def check_queries(subject: Subject) -> Passed | None:
     """Every query of the month, and that it has some; without a month, every row of the usage files."""
     project, month, settings = subject.project, subject.month, subject.project.queries
     if month is None:
@@ -67,17 +67,17 @@ def check_queries(subject: Subject) -> Seen | None:
             "other half are scored. Choose another period, or raise queries.per_source"
         )
     if not count:
-        return Seen(f"none in {month}", (empty_month(project, month),))
-    return Seen(f"{count:,} in {month}", tuple(_repeated(project, queries, month)))
+        return Passed(f"none in {month}", (empty_month(project, month),))
+    return Passed(f"{count:,} in {month}", tuple(_repeated(project, queries, month)))
 
 
-def _every_month(project: Project) -> Seen | None:
+def _every_month(project: Project) -> Passed | None:
     if isinstance(project.queries, HeldOutQueriesSettings):
         return None
     if isinstance(project.queries, IdxQueriesSettings):
-        return Seen(f"{len(idx_queries(project.queries).query_ids):,}, in every month")
+        return Passed(f"{len(idx_queries(project.queries).query_ids):,}, in every month")
     months = months_with_queries(project)
-    return Seen(f"in {len(months)} months, the last is {months[-1]}" if months else "none in any month")
+    return Passed(f"in {len(months)} months, the last is {months[-1]}" if months else "none in any month")
 
 
 def empty_month(project: Project, month: str) -> str:

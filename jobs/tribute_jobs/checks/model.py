@@ -9,25 +9,25 @@ from tribute.study.check import checked, query_examples
 from tribute.tasks import build_task
 from tribute.tasks.contract import TaskExamples, check_measurement, refuse
 from tribute.training import fitting_recording
-from tribute_jobs.checks.checklist import Seen
+from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
 
 
-def check_task(subject: Subject) -> Seen:
+def check_task(subject: Subject) -> Passed:
     """The contract of the task, on examples of the corpus and of the month's queries."""
     project, queries = subject.project, _new_queries(subject)
     if subject.sources is None:
-        return Seen(f"{build_task(project.task).size:,} parameters; not tried, for want of a corpus")
+        return Passed(f"{build_task(project.task).size:,} parameters; not tried, for want of a corpus")
     if subject.trained and not subject.again:
         if queries is not None:
             refuse(check_measurement(subject.model, queries), project.task.name)
-        return Seen(f"{project.task.name}, as it was trained")
+        return Passed(f"{project.task.name}, as it was trained")
     simulations = [each for each in (project.simulation, *project.further_simulations()) if _is_known(each)]
     report = checked(
         project.task, subject.examples(), project.training, simulations, queries, readout=project.readout
     )
     report.refuse()
-    return Seen(report.title, tuple(f"Task {report.task}: {finding.text}" for finding in report.findings))
+    return Passed(report.title, tuple(f"Task {report.task}: {finding.text}" for finding in report.findings))
 
 
 def _is_known(settings: SimulationSettings) -> bool:
@@ -44,7 +44,7 @@ def _new_queries(subject: Subject) -> TaskExamples | None:
         return None
     try:
         table = subject.inputs.queries(subject.month)
-    except TributeError:  # said by the check of the queries
+    except TributeError:  # the check of the queries reports it
         return None
     if not table.query_ids or (
         subject.trained
@@ -54,18 +54,18 @@ def _new_queries(subject: Subject) -> TaskExamples | None:
     return query_examples(table)
 
 
-def check_model(subject: Subject) -> Seen:
+def check_model(subject: Subject) -> Passed:
     """The model as its checkpoint or recordings have it, and that a batch of the training is full."""
     training, size = subject.project.training, f"{subject.model.size:,} parameters"
     if subject.sources is None or subject.trained:
-        return Seen(size)
+        return Passed(size)
     for replicate, _ in enumerate(training.recordings):
         fitting_recording(subject.recipe(replicate))
     origin = "a checkpoint" if training.checkpoint else f"{subject.recipe().steps:,} steps"
-    return Seen(f"{size}, {origin}, {training.replicates} replicates")
+    return Passed(f"{size}, {origin}, {training.replicates} replicates")
 
 
-def check_methods(subject: Subject) -> Seen:
+def check_methods(subject: Subject) -> Passed:
     """The estimators with their options, and that their number of sources is not too large."""
     project, main = subject.project, subject.project.simulation
     simulated = [main, *project.further_simulations()]
@@ -75,7 +75,8 @@ def check_methods(subject: Subject) -> Seen:
     if subject.sources is not None and not subject.trained:
         _require_few(subject, len(subject.sources))
         drawn_units(main, [each.source_id for each in subject.sources], project.training.seed)
-    return Seen(", ".join(dict.fromkeys([settings.mode for settings in simulated] + compared_estimators(project))))
+    names = [settings.mode for settings in simulated] + compared_estimators(project)
+    return Passed(", ".join(dict.fromkeys(names)))
 
 
 def _require_few(subject: Subject, sources: int) -> None:
@@ -90,7 +91,7 @@ def _require_few(subject: Subject, sources: int) -> None:
         )
 
 
-def check_evaluation(subject: Subject) -> Seen | None:
+def check_evaluation(subject: Subject) -> Passed | None:
     """That the training can be repeated without each source, if it is to be."""
     if subject.last != "evaluate":
         return None
@@ -103,4 +104,4 @@ def check_evaluation(subject: Subject) -> Seen | None:
             f"raise simulation.groups ({main.groups}) to {sources}. To retrain without groups of sources "
             f"instead, set attribution.method to simulation and add --estimators {main.mode}"
         )
-    return Seen(f"{trainings:,} trainings without a source")
+    return Passed(f"{trainings:,} trainings without a source")

@@ -8,7 +8,7 @@ from tribute.catalog import period_splits, read_book
 from tribute.errors import ConfigError
 from tribute.royalty.statement import LineValue, PeriodFacts, PublisherValue, build_statements
 from tribute.royalty.terms import read_agreements, read_terms
-from tribute_jobs.checks.checklist import Seen
+from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.period.accounts import read_books
 from tribute_jobs.period.alarms import alarm_limits
@@ -20,7 +20,7 @@ from tribute_jobs.period.terms import customer_fees, period_policy, period_pools
 NO_VALUE = Decimal(0)
 
 
-def check_rights(subject: Subject) -> Seen | None:
+def check_rights(subject: Subject) -> Passed | None:
     """Who holds which part of which source; of all sources on all days of the month, if it is paid."""
     project, sources = subject.project, subject.sources
     if project.rights.sources is None and sources is None:
@@ -30,34 +30,34 @@ def check_rights(subject: Subject) -> Seen | None:
     if subject.paid_month is not None:
         known = held if sources is None else [each.source_id for each in sources]
         period_splits(book, subject.paid_month, known)
-    return Seen(f"{len(book.publishers):,} publishers of {len(held):,} sources")
+    return Passed(f"{len(book.publishers):,} publishers of {len(held):,} sources")
 
 
-def check_agreements(subject: Subject) -> Seen | None:
+def check_agreements(subject: Subject) -> Passed | None:
     """The agreements with publishers, if a file has them."""
     path = subject.project.rights.agreements
-    return None if path is None else Seen(f"{len(read_agreements(path)):,} agreements")
+    return None if path is None else Passed(f"{len(read_agreements(path)):,} agreements")
 
 
-def check_terms(subject: Subject) -> Seen | None:
+def check_terms(subject: Subject) -> Passed | None:
     """What the holders of sources declare, if a file has it."""
     path = subject.project.rights.terms
-    return None if path is None else Seen(f"terms of {len(read_terms(path)):,} sources")
+    return None if path is None else Passed(f"terms of {len(read_terms(path)):,} sources")
 
 
-def check_fees(subject: Subject) -> Seen | None:
+def check_fees(subject: Subject) -> Passed | None:
     """What customers paid, if a file has it."""
     if subject.project.money.fees is None:
         return None
-    return Seen(f"fees of {len(customer_fees(subject.project)):,} customers")
+    return Passed(f"fees of {len(customer_fees(subject.project)):,} customers")
 
 
-def check_pools(subject: Subject) -> Seen:
+def check_pools(subject: Subject) -> Passed:
     """The money to divide."""
-    return Seen(" + ".join(pool.amount.text() for pool in period_pools(subject.project)))
+    return Passed(" + ".join(pool.amount.text() for pool in period_pools(subject.project)))
 
 
-def check_policy(subject: Subject) -> Seen:
+def check_policy(subject: Subject) -> Passed:
     """How values become shares, and that the month is not registered under another policy."""
     policy = period_policy(subject.project)
     if subject.paid_month is not None:
@@ -67,33 +67,31 @@ def check_policy(subject: Subject) -> Seen:
             f"policy.basis {policy.basis} divides customers' fees, and money.fees names no file. Name one with "
             "the columns customer_id and fee, or choose another basis"
         )
-    return Seen(f"{policy.name} {policy.version}".rstrip())
+    return Passed(f"{policy.name} {policy.version}".rstrip())
 
 
-def check_alarms(subject: Subject) -> Seen | None:
+def check_alarms(subject: Subject) -> Passed | None:
     """The limits of alarms, if the project sets some."""
-    limits = alarm_limits(subject.project.money.alarms)
-    del limits
-    return Seen(f"{len(subject.project.money.alarms)} limits") if subject.project.money.alarms else None
+    alarms = subject.project.money.alarms
+    alarm_limits(alarms)
+    return Passed(f"{len(alarms)} limits") if alarms else None
 
 
-def check_order(subject: Subject) -> Seen | None:
+def check_order(subject: Subject) -> Passed | None:
     """That the month may be settled or closed now."""
     if subject.month is None or subject.last not in ("settle", "close"):
         return None
     require_order(subject.project, subject.month, subject.last)
-    return Seen(
-        f"{subject.month} may be {subject.last}d" if subject.last == "close" else f"{subject.month} is next"
-    )
+    return Passed(f"{subject.month} may be closed" if subject.last == "close" else f"{subject.month} is next")
 
 
-def check_division(subject: Subject) -> Seen | None:
+def check_division(subject: Subject) -> Passed | None:
     """Rehearses the month's settlement with values of 0: pools, policy, agreements and accounts fit together."""
     if subject.paid_month is None or subject.sources is None:
         return None
     project, month = subject.project, read_period(subject.project, subject.paid_month)
     if month.closed:
-        return Seen(f"{month.month} is closed")
+        return Passed(f"{month.month} is closed")
     publishers, pools = _worth_nothing(subject, subject.paid_month), period_pools(project)
     books = read_books(month, {each.publisher_id for each in publishers}, {pool.currency for pool in pools})
     facts = PeriodFacts(
@@ -104,11 +102,11 @@ def check_division(subject: Subject) -> Seen | None:
         value_run="value",
         simulate_run="simulate",
         train_run="train",
-        policy=replace(period_policy(project), floor=None),  # whom it is owed depends on the values
+        policy=replace(period_policy(project), floor=None),  # values decide who is owed a floor
         fees=customer_fees(project),
     )
     publishers += absent_publishers(month, publishers, books.agreements)
-    return Seen(f"{len(build_statements(facts, publishers, books)):,} statements for {month.month}")
+    return Passed(f"{len(build_statements(facts, publishers, books)):,} statements for {month.month}")
 
 
 def _worth_nothing(subject: Subject, month: str) -> list[PublisherValue]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tribute.catalog import lineage
-from tribute_jobs.checks.checklist import Checklist, Seen
+from tribute_jobs.checks.checklist import Checklist, Passed
 from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
 from tribute_jobs.checks.model import check_evaluation, check_methods, check_model, check_task
 from tribute_jobs.checks.money import (
@@ -22,7 +22,7 @@ from tribute_jobs.checks.subject import Subject
 from tribute_jobs.context import Inputs
 from tribute_storage import require_own
 
-Check = Callable[[Subject], Seen | None]
+Check = Callable[[Subject], Passed | None]
 
 OF_MONEY: dict[str, Check] = {
     "rights": check_rights,
@@ -38,7 +38,7 @@ OF_MONEY: dict[str, Check] = {
 def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, again: bool = True) -> Checklist:
     """Check everything that a run reads, and go on after a problem.
 
-    Only what needs something that is wrong is left out. Writes nothing, and starts no worker.
+    A check is left out only if it needs something that is wrong. Nothing is committed, and no worker is started.
 
     Args:
         month: whose queries and rights are checked; None: no month's.
@@ -70,14 +70,16 @@ def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, ag
 
 
 def _check_lake(subject: Subject) -> None:
+    """The lake can be opened."""
     subject.lake.version("corpus_sources")
 
 
 def _check_owner(subject: Subject) -> None:
+    """The lake belongs to this project, or to none yet."""
     require_own(subject.lake, subject.project.name)
 
 
 def _check_runs(subject: Subject) -> None:
-    """What run ids are made of can be read."""
+    """Everything that run ids are made of can be read."""
     if subject.runs is None:
         lineage(subject.project)

@@ -16,7 +16,7 @@ from tribute.errors import ConfigError
 from tribute.simulation import drawn_units, largest_chunk, trajectory_bytes
 from tribute.tasks import Scope
 from tribute.training import checkpoint_steps
-from tribute_jobs.checks.checklist import Seen
+from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
 
 GIB = 2**30
@@ -24,7 +24,7 @@ TIGHT = 0.8
 """Part of the free room from which a warning is due."""
 
 
-def check_memory(subject: Subject) -> Seen | None:
+def check_memory(subject: Subject) -> Passed | None:
     """That a worker can hold the trajectories of one unit, within `memory_gib` and within this machine."""
     project, recipe = subject.project, subject.recipe()
     distinct = {(e.settings.mode, e.settings.scope, e.settings.memory_gib): e for e in _to_simulate(subject)}
@@ -35,12 +35,12 @@ def check_memory(subject: Subject) -> Seen | None:
     needed = max(2 * trajectory_bytes(recipe, settings) for settings in simulated) / GIB
     text = f"{chunk} sources at once in each worker, {needed:.2f} GiB at least"
     if project.cluster.address != "local" or torch.cuda.is_available():
-        return Seen(text)
-    return memory_seen(text, needed, project.cluster.workers, project.simulation.memory_gib, _memory_gib())
+        return Passed(text)
+    return enough_memory(text, needed, project.cluster.workers, project.simulation.memory_gib, _memory_gib())
 
 
-def memory_seen(text: str, needed: float, workers: int, allowed: float, memory: float) -> Seen:
-    """What there is to say about memory; all in GiB.
+def enough_memory(text: str, needed: float, workers: int, allowed: float, memory: float) -> Passed:
+    """Check that memory suffices, and warn if it may not for all workers; all in GiB.
 
     Args:
         needed: by one worker, at least.
@@ -60,24 +60,24 @@ def memory_seen(text: str, needed: float, workers: int, allowed: float, memory: 
         f"{workers} workers may take {most:.1f} GiB of memory together, and this machine has {memory:.1f} GiB. "
         "Lower cluster.workers or simulation.memory_gib"
     )
-    return Seen(text, (warning,) if most > memory else ())
+    return Passed(text, (warning,) if most > memory else ())
 
 
-def check_disk(subject: Subject) -> Seen | None:
+def check_disk(subject: Subject) -> Passed | None:
     """That the checkpoints and responses of the run fit on the disk of the working folder."""
     if subject.runs is None or (subject.trained and subject.snapshot is not None):
         return None
     sizes, workdir = dict(_sizes(subject)), subject.project.workdir
     existing = next(folder for folder in (workdir, *workdir.absolute().parents) if folder.is_dir())
-    return disk_seen(sizes, _snapshot_bytes(subject), shutil.disk_usage(existing).free, existing)
+    return enough_disk(sizes, _snapshot_bytes(subject), shutil.disk_usage(existing).free, existing)
 
 
-def disk_seen(sizes: Mapping[str, int], compressed: int, free: int, folder: Path) -> Seen:
-    """What there is to say about the disk.
+def enough_disk(sizes: Mapping[str, int], compressed: int, free: int, folder: Path) -> Passed:
+    """Check that the disk has room, and warn if it will be nearly full.
 
     Args:
         sizes: bytes that will be written, by what.
-        compressed: bytes that will be written in less room.
+        compressed: further bytes, which are compressed before they are written.
 
     Raises:
         ConfigError: the sizes exceed the free room.
@@ -90,7 +90,7 @@ def disk_seen(sizes: Mapping[str, int], compressed: int, free: int, folder: Path
         )
     tight = needed + compressed > TIGHT * free
     warning = f"The disk will be nearly full: {_gib(needed + compressed)} of {_gib(free)} in {folder}"
-    return Seen(f"{_gib(needed)} to write, {_gib(free)} free", (warning,) if tight else ())
+    return Passed(f"{_gib(needed)} to write, {_gib(free)} free", (warning,) if tight else ())
 
 
 def _sizes(subject: Subject) -> Iterator[tuple[str, int]]:
@@ -138,7 +138,7 @@ def _units(subject: Subject, run: SimulationRun) -> int:
 
 
 def _remaining(size: int, folder: Path) -> int:
-    """What a resumed run still has to write of so many bytes."""
+    """How many of these bytes a resumed run still has to write."""
     return max(0, size - sum(file.stat().st_size for file in folder.rglob("*.safetensors") if file.is_file()))
 
 

@@ -69,7 +69,7 @@ def doctor(
 
 @app.command(rich_help_panel=PANEL)
 def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
-    """Read and check everything that a month's run needs, in seconds. Nothing is written.
+    """Read and check everything that a month's run needs, in seconds. Nothing is changed.
 
     Corpus, queries, task, checkpoint, rights, agreements, pools, policy, memory and disk: all problems are listed
     at once, each with its remedy. Every command that runs stages begins with the same checks, and trains nothing

@@ -13,7 +13,7 @@ from pathlib import Path
 from tribute.catalog import lineage, recorded_replicates, simulated_responses, simulation_runs
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError, TributeError
-from tribute_jobs.checks import CheckResult, Seen, check_project
+from tribute_jobs.checks import CheckResult, Passed, check_project
 from tribute_jobs.context import Inputs, locked
 from tribute_storage import Lake, LakeError, clear_orphans, orphans
 
@@ -66,11 +66,11 @@ def _project(project: Project, clear_after_hours: float | None) -> Iterator[Chec
         yield CheckResult("orphans", False, str(error))
 
 
-def _files(project: Project) -> Seen | None:
+def _files(project: Project) -> Passed | None:
     """Every checkpoint and response has the SHA-256 that the lake has recorded."""
     try:
         lineage(project)
-    except TributeError:  # said by the checks of what run ids are made of
+    except TributeError:  # other checks report it
         return None
     for replicate in recorded_replicates(project):
         replicate.final()
@@ -78,7 +78,7 @@ def _files(project: Project) -> Seen | None:
         for simulated in simulated_responses(project, run.run_id):
             for file in filter(None, simulated.files):
                 file.verify()
-    return Seen("every checkpoint and response has its recorded SHA-256")
+    return Passed("every checkpoint and response has its recorded SHA-256")
 
 
 def _orphans(project: Project, lake: Lake, clear_after_hours: float | None) -> CheckResult:

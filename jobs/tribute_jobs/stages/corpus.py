@@ -66,8 +66,9 @@ def held_out_text(share_of_source: Mapping[str, float]) -> str:
 
 def _require_unchanged(context: Context, content: Corpus) -> None:
     """Check that what was read is what the run id stands for."""
-    asked = {name: part for name, part in context.runs.corpus.parts.items() if name in content.inputs}
-    changed = changes(asked, content.inputs)
+    named = context.runs.corpus.parts.items()
+    before = {name: part for name, part in named if name.startswith("file ") or name in content.inputs}
+    changed = changes(before, content.inputs)
     if changed:
         raise CorpusChanged(f"The corpus changed while it was read: {changed}. Run the same command again")
 

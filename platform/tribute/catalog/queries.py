@@ -96,11 +96,16 @@ def months_with_queries(project: Project) -> list[str]:
 def attribution(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> Identity:
     """Identity of the attribution of these queries.
 
-    That of a batch depends also on what its totals do: the simulations that calibrate, and the cap on customers.
+    A batch also depends on what its totals depend on: the simulations that calibrate, and the cap on customers.
     """
     runs, calibrated = lineage(project), calibration(project)
-    parts = {"simulation": runs.simulate_run, "release": RELEASES["attribute"], "period": period, "origin": origin}
-    parts |= {"queries": queries.sha256}
+    parts = {
+        "simulation": runs.simulate_run,
+        "release": RELEASES["attribute"],
+        "period": period,
+        "origin": origin,
+        "queries": queries.sha256,
+    }
     if origin == "batch":
         parts |= {"calibration": calibrated.run_id} if calibrated else {}
         parts |= {"customer_cap": str(cap)} if (cap := project.policy.get("customer_cap")) is not None else {}

@@ -199,10 +199,10 @@ def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, st
 
 @lru_cache(maxsize=16)
 def _model_sha256(task: str, training: str, contents: tuple[tuple[str, str], ...]) -> str:
-    """SHA-256 of the model that training starts from: its frozen parameters and buffers, and the trainable ones.
+    """SHA-256 of the model that training starts from: frozen parameters, buffers and trainable parameters.
 
     Args:
-        contents: digests of the files that it depends on, so that it is built again when one changes.
+        contents: digests of the files that the model depends on, so that it is built again when one changes.
     """
     del contents
     settings, begun = TaskSettings.model_validate_json(task), TrainingSettings.model_validate_json(training)

@@ -1,7 +1,7 @@
-"""The code of a task, by content: its module, and the modules that this imports and that are the user's own.
+"""The code of a task, by content: its module, and the user's own modules among those that it imports.
 
-Modules are found and read, not run. What is imported in other ways (`importlib`, a path put together at run time)
-is not seen; what `build` then gives is, because the model that it builds is hashed too.
+Modules are found and read, not run. Imports by other ways (`importlib`, a path put together at run time) are not
+seen; their effect on `build` is, because the model that it builds is hashed too.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 from tribute.files.digests import file_sha256
 
 OURS = frozenset(("tribute", "tribute_jobs", "tribute_storage"))
-"""Packages whose version stands for them."""
+"""Packages of the release, whose code is nobody's own."""
 
 
 def task_code(module: str, sha256: Callable[[Path], str] = file_sha256) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _imported(name: str, path: Path) -> Iterator[str]:
-    """Names that a module imports; some name no module but what a module holds."""
+    """Names that a module imports. Some are not modules but functions or classes in one."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):

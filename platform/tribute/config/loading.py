@@ -8,12 +8,9 @@ from pydantic import ValidationError
 
 from tribute.config.project import Project
 from tribute.config.section import Settings
-from tribute.errors import ConfigError
+from tribute.errors import ConfigError, itemised
 from tribute.files import nearest_name, yaml_value
 from tribute.ids import excerpt, short
-
-MOST = 20
-"""Problems that a message lists."""
 
 
 def load_project(path: Path) -> Project:
@@ -40,9 +37,8 @@ def load_project(path: Path) -> Project:
     try:
         project = Project.model_validate(raw)
     except ValidationError as error:
-        problems = [f"\n  {_explain(item, raw)}" for item in error.errors()]
-        rest = f"\n  and {len(problems) - MOST} more" if len(problems) > MOST else ""
-        raise ConfigError(f"{path} has {len(problems)} problem(s):{''.join(problems[:MOST])}{rest}") from None
+        problems = [_explain(item, raw) for item in error.errors()]
+        raise ConfigError(itemised(f"{path} has {len(problems)} problem(s):", problems)) from None
     resolved: Project = _resolve(project, path.resolve().parent)
     return resolved
 

@@ -36,7 +36,7 @@ class Settings(BaseModel):
         return values
 
     def counted(self) -> dict[str, Any]:
-        """The settings that change a result, JSON-ready. Of files it only says that they are given."""
+        """The settings that change a result, JSON-ready. A file counts only as given or not."""
         settings = self.model_dump(exclude=self._not_counted())
         counted: dict[str, Any] = json.loads(json.dumps(settings, default=_given))
         return counted
@@ -51,7 +51,7 @@ class Settings(BaseModel):
 
 
 def _given(value: object) -> str:
-    """What of a file counts in settings: that there is one."""
+    """What stands for the path of a file: neither its name nor its place counts."""
     if isinstance(value, Path):
         return "a file"
     raise TypeError(f"{type(value).__name__} is no setting")

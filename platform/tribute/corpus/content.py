@@ -17,7 +17,7 @@ READER = f"1, Unicode {unicodedata.unidata_version}"
 
 
 def corpus_content(settings: CorpusSettings, sha256: Callable[[Path], str] = file_sha256) -> dict[str, str]:
-    """SHA-256 of all that a corpus is read from, by `file` and what it is there; `missing` for no such file.
+    """SHA-256 of every file that a corpus is read from, by `file NAME`; `missing` where there is none.
 
     A file of a folder is named by its path below the folder, which names its source and document. Any other file
     is named by its setting.

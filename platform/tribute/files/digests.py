@@ -20,11 +20,11 @@ def file_sha256(path: Path) -> str:
 
 
 class RememberedDigests:
-    """Digests of files. That of a large file is remembered for as long as the file is not written to.
+    """Digests of files. The digest of a large file is remembered until the file changes.
 
-    The file system's own record tells: inode, size, and the times of the last change of content and of inode. The
-    latter cannot be set back. A file that changed within the last seconds is not remembered, because a second
-    change could leave the same times.
+    A change is seen in the file system's record: inode, size, and the times of the last change of content and of
+    inode. The latter cannot be set back. A file that changed within the last seconds is not remembered, because a
+    second change could leave the same times.
 
     Args:
         memory: where digests are remembered. It may be deleted at any time.

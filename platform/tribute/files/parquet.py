@@ -45,7 +45,7 @@ def _moments(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
         moments = moments.cast(pa.timestamp("us", field.type.tz))
         if moments.null_count < len(moments):
             edges = pc.min_max(moments)
-            edges["min"].as_py(), edges["max"].as_py()
+            edges["min"].as_py(), edges["max"].as_py()  # fails beyond the years that Python's dates have
     except (pa.ArrowException, ValueError, OverflowError, KeyError) as error:
         raise ValueError(
             f"column {excerpt(field.name)} holds moments that are none: {error}. Correct them"

@@ -10,15 +10,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from tribute.errors import RightsError
+from tribute.errors import RightsError, itemised
 from tribute.files.encoding import decoded
 from tribute.files.parquet import read_parquet
 from tribute.files.unknown import unknown_columns
 from tribute.files.yaml_text import yaml_rows
 from tribute.ids import listed, short, short_words
-
-_SHOWN = 20
-"""Problems of a file that an error lists."""
 
 
 class FileRow(NamedTuple):
@@ -69,8 +66,7 @@ def raise_if_any(headline: str, problems: Sequence[str]) -> None:
         RightsError: there is a problem.
     """
     if problems:
-        rest = [f"  and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise RightsError("\n".join([headline, *(f"  {problem}" for problem in problems[:_SHOWN]), *rest]))
+        raise RightsError(itemised(headline, problems))
 
 
 def _of_csv(path: Path) -> list[FileRow]:

@@ -16,7 +16,7 @@ from tribute.estimators import Trained, build_estimator
 from tribute.ids import short
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, leave_one_out_units
-from tribute.study.examples import query_table, training_set
+from tribute.study.examples import query_table, sources_of, training_set
 from tribute.study.runs import Runs
 from tribute.study.table import Result, Row
 from tribute.study.workers import InProcess, one_thread
@@ -30,9 +30,9 @@ SOURCES = 3
 """Sources of a rehearsal."""
 SHORT_STEP = 1e-3
 """Largest learning rate of a rehearsal, in which a few examples must not diverge."""
-READOUT = ReadoutSettings()
 MOST = 300
 """Characters shown of an error of PyTorch."""
+READOUT = ReadoutSettings()
 Columns = Mapping[str, NDArray]
 
 
@@ -130,13 +130,6 @@ def query_examples(table: QueryTable) -> TaskExamples:
     return TaskExamples({name: values[rows] for name, values in table.rows.items()}, ids, tuple(rows), "query")
 
 
-def sources_of(data: TrainingSet) -> Iterable[tuple[str, Columns]]:
-    """Source ids with the columns of each source."""
-    for index, source_id in enumerate(data.source_ids):
-        members = data.source_N == index
-        yield source_id, {name: values[members] for name, values in data.columns.items()}
-
-
 def checked(
     task: Task | TaskSettings,
     sources: Iterable[tuple[str, Columns]],
@@ -232,7 +225,7 @@ def _rehearsed(
             end = recipe.steps
             replicates = [Replicate(0, training.seed, end, trajectory, trajectory.sha256(end))]
         except SimulationError:
-            return [], []  # these examples are too few to say that the training leaves the finite numbers
+            return [], []  # a few examples diverge; that does not say that the training will
         except Exception as error:  # whatever PyTorch raises
             return [TaskFinding("training", True, _failure("training", error))], []
         for settings in simulations:
@@ -279,9 +272,8 @@ def _coverage(settings: SimulationSettings, recipe: Recipe, replicate: Replicate
     if scope.whole:
         return ""
     return (
-        f"{settings.mode} with scope {settings.scope}: {scope.size:,} of {recipe.task.size:,} "
-        "parameters respond to a "
-        "source, the others stay as they are"
+        f"{settings.mode} with scope {settings.scope}: {scope.size:,} of {recipe.task.size:,} parameters respond "
+        "to a source, the others stay as they are"
     )
 
 

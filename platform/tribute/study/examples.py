@@ -4,7 +4,7 @@ Legend: N examples, S sources, Q queries.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,13 @@ def training_set(by_source: Mapping[str, Any]) -> TrainingSet:
         for name, values in columns.items():
             _alike(name, values, found[first][name], (f"source {excerpt(source_id)}", f"source {excerpt(first)}"))
     return TrainingSet.assemble(found)
+
+
+def sources_of(data: TrainingSet) -> Iterator[tuple[str, Columns]]:
+    """Source ids with the columns of each source."""
+    for index, source_id in enumerate(data.source_ids):
+        members = data.source_N == index
+        yield source_id, {name: values[members] for name, values in data.columns.items()}
 
 
 def _alike(name: str, values: NDArray, others: NDArray, where: tuple[str, str]) -> None:

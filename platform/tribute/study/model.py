@@ -27,8 +27,8 @@ from tribute.config import (
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError, SimulationError
 from tribute.simulation import Replicate
-from tribute.study.check import checked, query_examples, require_task, sources_of
-from tribute.study.examples import token_counts, training_set
+from tribute.study.check import checked, query_examples, require_task
+from tribute.study.examples import sources_of, token_counts, training_set
 from tribute.study.identity import study_id
 from tribute.study.runs import Runs, replicate_of
 from tribute.study.training import TrainingReport

@@ -147,7 +147,7 @@ def by_source(
 
 
 def hold_out(source_id: str, columns: Columns, part: float) -> tuple[Columns, Columns]:
-    """Split rows into training and held-out ones: of every 1 / `part` rows in a row, one is held out, by a hash.
+    """Split rows into training and held-out ones: a hash chooses one of every 1 / `part` successive rows.
 
     What happens to a row depends on the source's id, the row's position and `part` alone, so appended rows change
     nothing. Of n rows, `part` n are held out, rounded up or down; of two or more at least the second, and never

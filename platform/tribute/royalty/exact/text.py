@@ -61,7 +61,7 @@ def plain(value: Decimal) -> str:
 
 
 def id_part(name: str) -> str:
-    """A publisher's id within the id of a statement, without colons: these separate the parts of a line's id."""
+    """A publisher's id as part of a statement's id: without colons, which separate the parts of a line's id."""
     return name.replace("%", "%25").replace(":", "%3A")
 
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tribute.errors import CorpusError, MoneyError, RightsError, TributeError, joined
-from tribute_jobs.checks import Checklist, CheckResult, Seen, print_results
+from tribute.errors import CorpusError, MoneyError, RightsError, TributeError, itemised, joined
+from tribute_jobs.checks import Checklist, CheckResult, Passed, print_results
 from tribute_storage import LakeError
 
 
 def failing(error: Exception):
-    def check() -> Seen:
+    def check() -> Passed:
         raise error
 
     return check
@@ -18,7 +18,7 @@ def failing(error: Exception):
 
 def test_a_check_that_looked_at_nothing_has_no_result() -> None:
     checklist = Checklist()
-    assert checklist.look("fees", lambda: None) and checklist.look("pools", lambda: Seen("10 EUR", ("much",)))
+    assert checklist.look("fees", lambda: None) and checklist.look("pools", lambda: Passed("10 EUR", ("much",)))
     assert checklist.results == [CheckResult("pools", True, "10 EUR", ("much",))]
     assert checklist.fine and checklist.warnings == ["much"]
     checklist.refuse("press")
@@ -26,7 +26,7 @@ def test_a_check_that_looked_at_nothing_has_no_result() -> None:
 
 def test_one_problem_is_raised_as_it_was() -> None:
     checklist, error = Checklist(), CorpusError("corpus.jsonl, row 1: no. Correct it")
-    assert not checklist.look("corpus", failing(error)) and checklist.look("pools", lambda: Seen("1 EUR"))
+    assert not checklist.look("corpus", failing(error)) and checklist.look("pools", lambda: Passed("1 EUR"))
     with pytest.raises(CorpusError) as raised:
         checklist.refuse("press")
     assert raised.value is error
@@ -72,5 +72,6 @@ def test_results_are_printed_with_every_line_and_every_warning(capsys: pytest.Ca
 
 def test_most_problems_are_listed_and_the_others_counted() -> None:
     assert joined(["one"], "never shown") == "one"
-    assert joined(["a", "b", "c"], "three:", most=2).split("\n") == ["three:", "  a", "  b", "  and 1 more"]
+    assert joined(["a", "b\nc"], "two:").split("\n") == ["two:", "  a", "  b", "  c"]
+    assert itemised("three:", ["a", "b", "c"], most=2).split("\n") == ["three:", "  a", "  b", "  and 1 more"]
     assert isinstance(MoneyError(joined(["a"], "")), TributeError)

@@ -8,14 +8,14 @@ import pytest
 from tests.projects import SOURCES_CSV
 from tests.unit.jobs.checks.checking import MONTH, spoiled, subject
 from tribute.errors import TributeError
-from tribute_jobs.checks import Seen, money
+from tribute_jobs.checks import Passed, money
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.period.terms import register_policy
 from tribute_storage import Lake
 
 AGREED = {"sources": "sources.csv", "agreements": "agreements.csv"}
 DOUBLED = "publisher_id,currency,agreement_id,rate\nplanet,EUR,one,1\nplanet,EUR,two,1\n"
-CASES: dict[str, tuple[Callable[[Subject], Seen | None], dict[str, str], dict, str]] = {
+CASES: dict[str, tuple[Callable[[Subject], Passed | None], dict[str, str], dict, str]] = {
     "a source without a right": (
         money.check_rights,
         {"sources.csv": SOURCES_CSV.replace("sports,arena,1,,\n", "")},

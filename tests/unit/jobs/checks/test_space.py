@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.jobs.checks.checking import spoiled, subject
 from tribute.errors import ConfigError
-from tribute_jobs.checks.space import GIB, check_disk, check_memory, disk_seen, memory_seen
+from tribute_jobs.checks.space import GIB, check_disk, check_memory, enough_disk, enough_memory
 
 HERE = Path("here")
 
@@ -14,16 +14,16 @@ HERE = Path("here")
 def test_what_cannot_fit_on_the_disk_is_refused_with_its_size() -> None:
     sizes = {"checkpoints": 3 * GIB, "responses": GIB}
     with pytest.raises(ConfigError, match=r"2.00 GiB free, and this run writes 4.00 GiB: 3.00 GiB of checkpoints"):
-        disk_seen(sizes, 0, 2 * GIB, HERE)
-    assert disk_seen(sizes, 0, 40 * GIB, HERE) == ("4.00 GiB to write, 40.00 GiB free", ())
-    assert "nearly full: 4.50 GiB of 5.00 GiB in here" in disk_seen(sizes, GIB // 2, 5 * GIB, HERE).warnings[0]
+        enough_disk(sizes, 0, 2 * GIB, HERE)
+    assert enough_disk(sizes, 0, 40 * GIB, HERE) == ("4.00 GiB to write, 40.00 GiB free", ())
+    assert "nearly full: 4.50 GiB of 5.00 GiB in here" in enough_disk(sizes, GIB // 2, 5 * GIB, HERE).warnings[0]
 
 
 def test_what_cannot_fit_in_memory_is_refused_and_what_is_tight_is_said() -> None:
     with pytest.raises(ConfigError, match=r"take 9.0 GiB, and this machine has 8.0 GiB"):
-        memory_seen("", 9.0, 1, 10.0, 8.0)
-    assert memory_seen("fine", 1.0, 2, 2.0, 8.0) == ("fine", ())
-    assert "2 workers may take 12.0 GiB" in memory_seen("", 1.0, 2, 6.0, 8.0).warnings[0]
+        enough_memory("", 9.0, 1, 10.0, 8.0)
+    assert enough_memory("fine", 1.0, 2, 2.0, 8.0) == ("fine", ())
+    assert "2 workers may take 12.0 GiB" in enough_memory("", 1.0, 2, 6.0, 8.0).warnings[0]
 
 
 def test_the_files_of_a_run_are_predicted(tmp_path: Path) -> None:
