@@ -9,9 +9,9 @@ from typing import Any
 import tribute
 from tests.fuzz.chance import Chance
 from tests.fuzz.odd_ids import canonical, drawn_ids
-from tests.fuzz.paid import OF_ALL, check_estimate, check_payout
 from tests.fuzz.part import Part, Wrong, require, require_close
 from tests.fuzz.study.models import FROZEN, MODELS
+from tests.fuzz.study.paid import OF_ALL, check_estimate, check_payout
 from tests.fuzz.study.tasks import spoiled
 from tests.fuzz.study.worlds import (
     Method,

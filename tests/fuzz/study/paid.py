@@ -8,10 +8,10 @@ import torch
 
 import tribute
 from tests.fuzz.chance import Chance
-from tests.fuzz.money_oracle import half_even, largest_remainder, minor_units, proportional
+from tests.fuzz.money.oracle import half_even, largest_remainder, minor_units, proportional
 from tests.fuzz.part import require, require_close
-from tests.fuzz.retraining import PlainTraining
-from tests.fuzz.worlds import World
+from tests.fuzz.study.retraining import PlainTraining
+from tests.fuzz.study.worlds import World
 from tribute.estimators import ESTIMATORS
 
 OF_ALL = tuple(name for name in ESTIMATORS if name not in ("in_context", "patches"))
