@@ -26,11 +26,12 @@ TIGHT = 0.8
 
 def check_memory(subject: Subject) -> Passed | None:
     """That a worker can hold the trajectories of one unit, within `memory_gib` and within this machine."""
-    project, recipe = subject.project, subject.recipe()
+    project = subject.project
     distinct = {(e.settings.mode, e.settings.scope, e.settings.memory_gib): e for e in _to_simulate(subject)}
     simulated = [run.settings for run in distinct.values()]
     if not simulated:
         return None
+    recipe = subject.recipe()
     chunk = min(largest_chunk(recipe, settings) for settings in simulated)
     needed = max(2 * trajectory_bytes(recipe, settings) for settings in simulated) / GIB
     text = f"{chunk} sources at once in each worker, {needed:.2f} GiB at least"

@@ -3,18 +3,21 @@
 import gzip
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
-from tribute.errors import CorpusError
+from tribute.errors import CorpusError, joined
 from tribute.files import json_value
 from tribute.files.encoding import decoded
 from tribute.files.parquet import read_parquet
 from tribute.ids import excerpt, is_visible, listed, short_words
 
 Row = dict[str, object]
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 CHAT_REMEDY = "Write a chat as one text, such as a line per message"
 _REMEDY = "Add it, or name the right column under `corpus` in project.yaml"
@@ -34,20 +37,37 @@ def read_jsonl(path: Path, needed: Sequence[str]) -> list[Row]:
 
     Only a line feed ends a line: JSON may contain U+2028 and U+0085, at which `splitlines` breaks.
     """
-    rows = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
+    lines = ((number, line) for number, line in enumerate(read_text(path).split("\n"), 1) if line.strip())
+    return every_row(path, lines, lambda number, line: _object(path, number, line, needed))
+
+
+def _object(path: Path, number: int, line: str, needed: Sequence[str]) -> Row:
+    try:
+        row = json_value(line)
+    except ValueError as error:
+        raise CorpusError(f"{path}, row {number}: {error}. Write one JSON object per line") from None
+    if not isinstance(row, dict) or not set(needed) <= row.keys():
+        found = listed(row, 10) if isinstance(row, dict) else type(row).__name__
+        missing = listed(name for name in needed if not isinstance(row, dict) or name not in row)
+        raise CorpusError(f"{path}, row {number} has no column {missing}. It has: {found}. {_REMEDY}")
+    return row
+
+
+def every_row(path: Path, rows: Iterable[tuple[int, Given]], read: Callable[[int, Given], Made]) -> list[Made]:
+    """What is read from every row, given with its number.
+
+    Raises:
+        CorpusError: rows are wrong; lists the problems of the first of them.
+    """
+    made, problems = list[Made](), list[str]()
+    for number, row in rows:
         try:
-            row = json_value(line)
-        except ValueError as error:
-            raise CorpusError(f"{path}, row {number}: {error}. Write one JSON object per line") from None
-        if not isinstance(row, dict) or not set(needed) <= row.keys():
-            found = listed(row, 10) if isinstance(row, dict) else type(row).__name__
-            missing = listed(name for name in needed if not isinstance(row, dict) or name not in row)
-            raise CorpusError(f"{path}, row {number} has no column {missing}. It has: {found}. {_REMEDY}")
-        rows.append(row)
-    return rows
+            made.append(read(number, row))
+        except CorpusError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise CorpusError(joined(problems, f"{path}: {len(problems):,} rows cannot be used:"))
+    return made
 
 
 def read_parquet_rows(path: Path, needed: Sequence[str]) -> list[Row]:

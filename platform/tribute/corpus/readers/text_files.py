@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tribute.config import TextCorpusSettings
 from tribute.corpus.crediting.claims import claim_date
-from tribute.corpus.readers.rows import Row, read_rows, read_text, text_cell
+from tribute.corpus.readers.rows import Row, every_row, read_rows, read_text, text_cell
 from tribute.corpus.sources import Document
 from tribute.errors import CorpusError, joined
 from tribute.ids import checked_id, is_visible, listed
@@ -45,12 +45,17 @@ def read_texts(settings: TextCorpusSettings) -> Texts:
         raise CorpusError(
             f"Corpus {path} is neither a folder, a .jsonl nor a .parquet file. Convert it to one of these"
         )
-    documents: Texts = {}
-    for number, row in enumerate(read_rows(path, (settings.source_column, settings.text_column)), 1):
+
+    def document(number: int, row: Row) -> tuple[str, Document]:
         source_id = _source_id(path, number, text_cell(path, number, row, settings.source_column))
         text = text_cell(path, number, row, settings.text_column)
         claimed = _claimed(path, number, row, settings.claimed_column)
-        documents.setdefault(source_id, []).append(Document(f"row {number:09d}", text, claimed))
+        return source_id, Document(f"row {number:09d}", text, claimed)
+
+    documents: Texts = {}
+    rows = read_rows(path, (settings.source_column, settings.text_column))
+    for source_id, own in every_row(path, enumerate(rows, 1), document):
+        documents.setdefault(source_id, []).append(own)
     return documents
 
 

@@ -3,19 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from tribute.corpus.queries import MIN_WEIGHT, Accounting, QueryTable, array_queries, text_queries
-from tribute.corpus.readers.rows import CHAT_REMEDY, read_jsonl, read_parquet_rows
+from tribute.corpus.readers.rows import CHAT_REMEDY, every_row, read_jsonl, read_parquet_rows
 from tribute.errors import ConfigError, CorpusError, joined
 from tribute.files import read_moment, unknown_columns
 from tribute.ids import checked_id, excerpt
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.exact.text import exact_fraction
 
-Value = TypeVar("Value")
 KNOWN = (
     "query_id",
     "text",
@@ -134,32 +132,26 @@ def read_usage(path: Path, window: int | None) -> Usage:
     if unknown:
         raise CorpusError("\n  ".join([f"{path} cannot be used:", *unknown]))
 
-    numbered = list(enumerate(rows, 1))
+    columns = ("query_id", "period", "time", "customer_id", "weight", "inclusion_probability", *content)
 
-    def column(name: str, parse: Callable[[object], Value]) -> list[Value]:
-        return [_parsed(path, number, row, name, parse) for number, row in numbered]
+    def use(number: int, row: Mapping[str, object]) -> dict[str, Any]:
+        cells: dict[str, Any] = {}
+        for name in columns:
+            try:
+                value = row.get(name)
+                cells[name] = _moment(cells["period"], value) if name == "time" else PARSERS[name](value)
+            except (TypeError, ValueError, OverflowError) as error:
+                shown = "" if name in ("query_id", "customer_id") else f"is {excerpt(value)}: "
+                raise CorpusError(f"{path}, row {number}: column {name!r} {shown}{error}") from None
+        return cells
 
-    ids = column("query_id", checked_id)
-    accounting = Accounting(
-        [
-            _parsed(path, number, row, "time", partial(_moment, period))
-            for (number, row), period in zip(numbered, column("period", _period), strict=True)
-        ],
-        column("customer_id", _id_or_none),
-        column("weight", _weight),
-        column("inclusion_probability", _probability),
-    )
-    return Usage(ids, accounting, {name: column(name, PARSERS[name]) for name in content})
+    uses = every_row(path, enumerate(rows, 1), use)
 
+    def column(name: str) -> list[Any]:
+        return [cells[name] for cells in uses]
 
-def _parsed(
-    path: Path, number: int, row: Mapping[str, object], name: str, parse: Callable[[object], Value]
-) -> Value:
-    try:
-        return parse(row.get(name))
-    except (TypeError, ValueError, OverflowError) as error:
-        cell = "" if parse in (checked_id, _id_or_none) else f"is {excerpt(row.get(name))}: "
-        raise CorpusError(f"{path}, row {number}: column {name!r} {cell}{error}") from None
+    accounting = Accounting(*map(column, ("time", "customer_id", "weight", "inclusion_probability")))
+    return Usage(column("query_id"), accounting, {name: column(name) for name in content})
 
 
 def _text(value: object) -> str:
@@ -235,4 +227,13 @@ def _label(value: object) -> int:
     return value
 
 
-PARSERS: dict[str, Callable[[object], object]] = {"text": _text, "features": _vector, "label": _label}
+PARSERS: dict[str, Callable[[object], object]] = {
+    "query_id": checked_id,
+    "period": _period,
+    "customer_id": _id_or_none,
+    "weight": _weight,
+    "inclusion_probability": _probability,
+    "text": _text,
+    "features": _vector,
+    "label": _label,
+}

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.projects import article, write_usage
+from tests.unit.catalog.test_queries import attributed
 from tests.unit.jobs.checks.checking import MONTH, spoiled, subject
 from tribute.errors import ConfigError, CorpusError
 from tribute_jobs.checks import check_project
 from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
+from tribute_jobs.commands.ingest import ingest_files
 from tribute_jobs.context import Inputs
+from tribute_jobs.progress import JsonReporter
 
 FOLDER = {"kind": "text", "path": "texts", "window": 33}
 LONG, OTHER = article("daily", 1), article("recipes", 1)
@@ -81,6 +84,50 @@ def test_a_bad_use_is_named_whatever_month_it_is_of(
     with pytest.raises(CorpusError) as raised:
         check_queries(subject(project, month))
     assert said in str(raised.value)
+
+
+def test_every_bad_row_is_listed_of_the_corpus_and_of_usage(tmp_path: Path) -> None:
+    bad = ['{"source": "a"}', '{"source": "a", "text": 5}', "[]", '{"source": "a\\u0007", "text": "x"}', "{"]
+    project = spoiled(tmp_path, {"corpus.jsonl": "\n".join(bad)})
+    with pytest.raises(CorpusError) as raised:
+        check_corpus(subject(project))
+    assert "corpus.jsonl: 3 rows cannot be used:" in str(raised.value)
+    assert [n for n in (1, 3, 5) if f"corpus.jsonl, row {n}" not in str(raised.value)] == []
+    (tmp_path / "corpus.jsonl").write_text("\n".join((bad[1], bad[3])))
+    with pytest.raises(CorpusError, match=r"(?s)2 rows cannot be used:.*row 1: column 'text'.*row 2: the source"):
+        check_corpus(subject(project))
+    uses = [{"query_id": f"q{n}", "text": "abc", "time": f"{MONTH}-{n:02d}T12:00:00Z"} for n in range(40)]
+    (tmp_path / "usage.jsonl").write_text("".join(json.dumps(use) + "\n" for use in uses))
+    with pytest.raises(CorpusError) as raised:
+        check_queries(subject(project))
+    assert "usage.jsonl: 9 rows cannot be used:" in str(raised.value), "days 0 and 32 to 39"
+    assert str(raised.value).count("column 'time'") == 9
+    (tmp_path / "usage.jsonl").write_text("[]\n" * 30)
+    with pytest.raises(CorpusError) as raised:
+        check_queries(subject(project))
+    assert str(raised.value).count("has no column query_id, text") == 20 and "and 10 more" in str(raised.value)
+
+
+def test_ingested_events_need_their_content(tmp_path: Path) -> None:
+    project = spoiled(tmp_path)
+    ingest_files(project, [str(tmp_path / "usage.jsonl")], JsonReporter())
+    ingested = spoiled(tmp_path, queries={"kind": "ingested"})
+    with pytest.raises(CorpusError, match=f"12 of 12 queries of {MONTH}, such as 'q000', were ingested without"):
+        check_queries(subject(ingested))
+    seen = check_queries(subject(ingested, None))
+    assert seen is not None and seen.text == f"in 1 months, the last is {MONTH}"
+    ingest_files(ingested, [str(tmp_path / "usage.jsonl")], JsonReporter())
+    seen = check_queries(subject(ingested))
+    assert seen is not None and seen.text == f"12 in {MONTH}"
+
+
+def test_an_id_that_another_month_used_is_noted(tmp_path: Path) -> None:
+    project = spoiled(tmp_path)
+    attributed(project, "2026-09", "q001", "q003")
+    seen = check_queries(subject(project))
+    assert seen is not None and seen.warnings[0].startswith(
+        f"2 query ids of {MONTH}, such as 'q001', were used in 2026-09 too"
+    )
 
 
 def test_a_problem_of_every_usage_file_is_listed(tmp_path: Path) -> None:
