@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tribute.corpus.crediting.letter_runs import LetterRuns
 from tribute.corpus.crediting.normal_words import is_ideograph, normal_words, spans
 from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, edges, in_every_word, word_runs
-from tribute.corpus.sources import Document, text_sha256
+from tribute.corpus.sources import Document
 
 LATE = 0.6
 """Part of what is due that may be missing before the end of a document is taken for it."""
@@ -109,25 +109,3 @@ def _shared(words: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:
     for run in np.flatnonzero(np.isin(letters.hash_R, other_letters.hash_R) & ideograph_W[first_R]):
         shared_W[first_R[run] : last_R[run] + 1] = True
     return shared_W
-
-
-def split_by_hash(documents: Sequence[Document], part: float) -> tuple[list[Document], list[Document]]:
-    """Split short documents of a fixed set: those with the smallest hashes are held out, until they are `part`.
-
-    At least one document is on each side; a single one is cut, and its end is held out.
-    """
-    if not part or not documents:
-        return list(documents), []
-    if len(documents) == 1:
-        [only] = documents
-        cut = round(len(only.text) * (1 - part))
-        tail = Document(f"{only.document_id} (tail)", only.text[cut:])
-        return [Document(only.document_id, only.text[:cut])], [tail]
-    ordered = sorted(documents, key=lambda each: (text_sha256([each.text]), each.document_id))
-    length = np.cumsum([len(each.text) for each in ordered])
-    count = min(int(np.searchsorted(length, part * length[-1])) + 1, len(ordered) - 1)
-    held = {document.document_id for document in ordered[:count]}
-    return (
-        [each for each in documents if each.document_id not in held],
-        [each for each in documents if each.document_id in held],
-    )

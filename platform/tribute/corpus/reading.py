@@ -15,7 +15,7 @@ from tribute.corpus.content import corpus_content
 from tribute.corpus.crediting.claims import read_claims
 from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.corpus.crediting.duplicates import credit_once
-from tribute.corpus.held_out import split_by_hash, split_documents
+from tribute.corpus.held_out import split_documents
 from tribute.corpus.readers.array_files import hold_out, read_arrays, read_idx_corpus
 from tribute.corpus.readers.installed_docs import read_installed_docs
 from tribute.corpus.readers.text_files import read_texts
@@ -86,10 +86,7 @@ def _claim_dates(settings: CreditingSettings) -> dict[str, date] | None:
 def _text_source(
     source: Source, documents: Sequence[Document], settings: TextCorpusSettings | InstalledDocsSettings
 ) -> SourceExamples:
-    if isinstance(settings, InstalledDocsSettings):
-        train, held_out = split_by_hash(documents, settings.held_out)
-    else:
-        train, held_out = split_documents(documents, settings.held_out, settings.window)
+    train, held_out = split_documents(documents, settings.held_out, settings.window)
     examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
     held = {document.document_id for document in held_out}
     records = tuple(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.projects import article
 from tests.unit.corpus.small import sentence
 from tribute.corpus.crediting.normal_words import normal_words
-from tribute.corpus.held_out import split_by_hash, split_documents
+from tribute.corpus.held_out import split_documents
 from tribute.corpus.sources import Document, text_windows
 
 
@@ -117,13 +117,3 @@ def test_tiny_sources_never_give_more_than_twice(length: int, part: float) -> No
 def test_nothing_is_held_out_where_nothing_is_asked_for() -> None:
     documents = made([500, 700])
     assert split_documents(documents, 0.0, 65) == (documents, [])
-    assert split_by_hash(documents, 0.0) == (documents, [])
-
-
-def test_of_a_fixed_set_whole_documents_are_held_out() -> None:
-    documents = made([300] * 20)
-    train, held_out = split_by_hash(documents, 0.1)
-    assert (len(train), len(held_out)) == (18, 2)
-    assert sorted([*train, *held_out], key=lambda each: each.document_id) == documents
-    [head], [tail] = split_by_hash([Document("only", "0123456789")], 0.2)
-    assert (head.text, tail.text) == ("01234567", "89")

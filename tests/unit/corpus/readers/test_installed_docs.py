@@ -104,4 +104,6 @@ def test_the_corpus_is_real_bounded_and_the_same_twice() -> None:
         assert len(each.train["tokens"])
         assert len(each.held_out["tokens"])
         assert all(len(document.sha256) == 64 for document in each.documents)
+        held_out = sum(document.bytes for document in each.documents if document.held_out)
+        assert 0 < held_out <= 2 * SETTINGS.held_out * sum(document.bytes for document in each.documents)
     assert list(corpus.inputs) == ["installed distributions"]
