@@ -160,9 +160,8 @@ def test_a_statement_prints_what_explain_asks_for(project_file: Path) -> None:
         printed = f"{several.statement_id}:{line.source_id}"
         assert explained(project_file, printed)["line"]["line_id"] == line.line_id
     ran = tribute("explain", project_file, several.statement_id)
-    assert (
-        ran.code == 2 and f"{several.statement_id} has {len(several.lines)} lines. Name one of them: " in ran.text
-    )
+    assert ran.code == 2
+    assert f"'{several.statement_id}' has {len(several.lines)} lines. Name one of them: " in ran.text
     assert all(line.line_id in ran.text for line in several.lines)
     assert explained(project_file, single.statement_id)["line"]["line_id"] == single.lines[0].line_id
 
