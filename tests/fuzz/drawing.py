@@ -15,7 +15,7 @@ from tests.fuzz.study.adopted import drawn_checkpoint
 from tests.fuzz.study.recorded import drawn_recorded
 from tests.fuzz.study.trained import drawn_trained
 
-FAULTY = 0.27
+FAULTY = 0.23
 """Part of the projects with something wrong in their input."""
 
 WHOLE, EVERY = "whole month", 100

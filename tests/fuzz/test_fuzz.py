@@ -34,16 +34,18 @@ def test_a_drawn_project_ends_right_or_refused(seed: int) -> None:
     assert (outcome.end == "refused") == bool(outcome.faults)
 
 
-def noticed(part: str, fits: Callable[[Part], bool] = lambda _: True) -> tuple[int, str, str]:
+def noticed(
+    part: str, fits: Callable[[Part], bool] = lambda _: True, within: int = WITHIN
+) -> tuple[int, str, str]:
     """The first seed whose part does not end well, its end, and what was found."""
-    for seed in range(WITHIN):
+    for seed in range(within):
         for name, drawn in drawn_parts(seed, (part,)):
             if name == part and fits(drawn):
                 with tempfile.TemporaryDirectory() as root:
                     end, found = judged_part(drawn, Path(root))
                 if end not in ("right", "refused"):
                     return seed, end, found
-    raise AssertionError(f"nothing is noticed in {WITHIN} seeds")
+    raise AssertionError(f"nothing is noticed in {within} seeds")
 
 
 def test_a_contract_without_the_check_of_shapes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +130,7 @@ def test_amounts_with_marks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     """`int` takes `1_000` and digits of other scripts."""
     monkeypatch.setattr("tribute.config.money._AMOUNT", re.compile(r"[\d_]+(\.[\d_]+)?"))
     monkeypatch.setattr(money, "_PLAIN", re.compile(money._PLAIN.pattern.replace("[0-9]", r"[\d_]")))
-    assert noticed("settings", lambda part: "amount" in part.fault)[1] == "wrong"
+    assert noticed("settings", lambda part: "amount" in part.fault, 10 * WITHIN)[1] == "wrong"
 
 
 def test_most_draws_are_right_and_every_part_is_at_fault_in_some() -> None:
