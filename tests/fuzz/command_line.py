@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -19,7 +18,7 @@ from tests.fuzz.money.files import write_table
 from tests.fuzz.money.oracle import largest_remainder, minor_units, proportional
 from tests.fuzz.odd_ids import UNPRINTABLE, canonical, drawn_ids
 from tests.fuzz.part import Part, require, require_close
-from tests.fuzz.study.worlds import Method, World, exact_influence, plain_training
+from tests.fuzz.study.worlds import Method, World, drawn_rows, exact_influence, plain_training
 from tribute.config import load_project
 from tribute.errors import TributeError
 from tribute_storage import connect
@@ -170,9 +169,9 @@ def drawn_month(chance: Chance, faulty: bool) -> WholeMonth:
     inputs, classes = chance.whole(2, 5), chance.whole(2, 4)
     names, uses = drawn_ids(chance, chance.whole(2, 4), 0.7), drawn_ids(chance, chance.whole(2, 6), 0.7)
     lean = chance.normal(inputs, classes)
-    by_source = {name: _rows(chance, chance.whole(4, 25), lean) for name in names}
+    by_source = {name: drawn_rows(chance, chance.whole(4, 25), lean) for name in names}
     top = max(int(rows["labels"].max()) for rows in by_source.values())
-    queries = _rows(chance, len(uses), lean)
+    queries = drawn_rows(chance, len(uses), lean)
     queries["labels"] = queries["labels"].clip(0, top)
     task = tribute.Classifier(features=inputs, hidden=(4,), classes=max(top + 1, 2))
     world = World(task, by_source, queries, ["a whole month"], "classifier")  # type: ignore[arg-type]
@@ -197,8 +196,3 @@ def drawn_month(chance: Chance, faulty: bool) -> WholeMonth:
         amount=amount,
         seed=chance.whole(0, 2**30),
     )
-
-
-def _rows(chance: Chance, count: int, lean: np.ndarray) -> dict[str, np.ndarray]:
-    features = chance.normal(count, len(lean))
-    return {"features": features, "labels": (features @ lean + chance.normal(count, lean.shape[1])).argmax(1)}

@@ -43,7 +43,7 @@ ONE_FILE = settings(
 )
 
 
-def told(read: Callable[[], object]) -> None:
+def shows_little(read: Callable[[], object]) -> None:
     """A refusal, if there is one, shows little of the marked text."""
     try:
         read()
@@ -99,7 +99,7 @@ def test_money_files_in_csv(tmp_path: Path, what: str) -> None:
     for place in range(len(columns)):
         for text in csv_of(columns, LONG, place) + csv_of(columns, f"{LONG}\0", place):
             (tmp_path / "rows.csv").write_text(text)
-            told(lambda: read(tmp_path / "rows.csv"))
+            shows_little(lambda: read(tmp_path / "rows.csv"))
 
 
 @pytest.mark.parametrize("what", MONEY)
@@ -116,7 +116,7 @@ def test_money_files_in_csv(tmp_path: Path, what: str) -> None:
 def test_money_files_in_yaml(tmp_path: Path, what: str, form: str) -> None:
     read, header = MONEY[what]
     (tmp_path / "rows.yaml").write_text(form.format(T=LONG, C=header.partition(",")[0]))
-    told(lambda: read(tmp_path / "rows.yaml"))
+    shows_little(lambda: read(tmp_path / "rows.yaml"))
 
 
 @pytest.mark.parametrize("what", MONEY)
@@ -131,7 +131,7 @@ def test_money_files_in_parquet(tmp_path: Path, what: str) -> None:
         pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=[LONG, LONG]),
     ):
         pq.write_table(table, path)
-        told(lambda: read(path))
+        shows_little(lambda: read(path))
 
 
 def test_declared_terms_are_cut_in_findings(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_project_files(tmp_path: Path, faults: list[tuple[tuple[str, str], objec
     for (section, key), value in faults:
         (project.setdefault(section, {}) if section else project)[key] = value
     (tmp_path / "project.yaml").write_text(json.dumps(project, ensure_ascii=False))
-    told(lambda: load_project(tmp_path / "project.yaml"))
+    shows_little(lambda: load_project(tmp_path / "project.yaml"))
 
 
 TEXT = "word " * 100
@@ -174,7 +174,7 @@ CELLS = st.sampled_from([*SEVERAL, TEXT, 10**400, True, None, 1.5, [{"role": LON
 def test_corpora(tmp_path: Path, row: dict) -> None:
     path = tmp_path / "corpus.jsonl"
     path.write_text(json.dumps(row) + "\n" + json.dumps({"source": LONG, "text": TEXT}) + "\n")
-    told(lambda: read_corpus(TextCorpusSettings(kind="text", path=path)))
+    shows_little(lambda: read_corpus(TextCorpusSettings(kind="text", path=path)))
 
 
 COLUMNS = ["query_id", "text", "time", "period", "customer_id", "weight", "inclusion_probability", LONG]
@@ -185,7 +185,7 @@ COLUMNS = ["query_id", "text", "time", "period", "customer_id", "weight", "inclu
 def test_uses(tmp_path: Path, row: dict) -> None:
     path = tmp_path / "usage.jsonl"
     path.write_text((json.dumps({"query_id": LONG, "text": TEXT} | row) + "\n") * 2)
-    told(lambda: usage_queries(path, 33))
+    shows_little(lambda: usage_queries(path, 33))
 
 
 @pytest.mark.parametrize(
@@ -195,5 +195,5 @@ def test_uses(tmp_path: Path, row: dict) -> None:
 def test_lines_that_are_no_json(tmp_path: Path, raw: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(raw + "\n")
-    told(lambda: read_corpus(TextCorpusSettings(kind="text", path=path)))
-    told(lambda: usage_queries(path, 33))
+    shows_little(lambda: read_corpus(TextCorpusSettings(kind="text", path=path)))
+    shows_little(lambda: usage_queries(path, 33))

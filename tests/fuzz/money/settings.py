@@ -10,6 +10,7 @@ import yaml
 
 from tests.fuzz.chance import Chance
 from tests.fuzz.corpus.texts import encoded
+from tests.fuzz.money import terms
 from tests.fuzz.money.files import OF_FILES, Spoil, again, last, renamed, write_table
 from tests.fuzz.money.oracle import half_even, minor_units
 from tests.fuzz.odd_ids import UNPRINTABLE, canonical, drawn_ids
@@ -20,7 +21,7 @@ from tribute.royalty.division import DEFAULT_POLICY
 from tribute_jobs.period.alarms import alarm_limits
 from tribute_jobs.period.terms import customer_fees, period_policy, period_pools
 
-DIGITS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3, "CLF": 4}
+DIGITS = terms.DIGITS | {"CLF": 4}
 AMOUNTS = ("1000", "010000", "'1000.5'", '"0.01"', "0", "'00012.30'", "999999999999", "' 12.00 '", "'010'", '"7"')
 RATES = ("1", "'0.3'", "1/3", "'2/7'", "0", "'1.0'", "'000.50'")
 

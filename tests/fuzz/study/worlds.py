@@ -81,8 +81,8 @@ def drawn_world(chance: Chance, fault: str = "", models: tuple[str, ...] = tuple
     sizes = [chance.mixed([(1, 1), (3, chance.whole(2, 9)), (2, chance.whole(10, 40))]) for _ in names]
     sizes[0] += max(0, 4 - sum(sizes))
     lean = {name: chance.normal(inputs, classes) for name in names}
-    by_source = {name: _rows(chance, size, lean[name]) for name, size in zip(names, sizes, strict=True)}
-    queries = _rows(chance, chance.whole(1, 9), lean[names[0]])
+    by_source = {name: drawn_rows(chance, size, lean[name]) for name, size in zip(names, sizes, strict=True)}
+    queries = drawn_rows(chance, chance.whole(1, 9), lean[names[0]])
     if fault in DATA:
         DATA[fault](by_source[chance.of(names)])
     by_source = _with_wrong_ids(chance, by_source, fault)
@@ -97,7 +97,8 @@ def on_base(model: Any, base: float) -> Any:
     return model
 
 
-def _rows(chance: Chance, count: int, lean: np.ndarray) -> Columns:
+def drawn_rows(chance: Chance, count: int, lean: np.ndarray) -> Columns:
+    """Features, labels that lean on them, and targets; `lean`: features by classes."""
     features = chance.normal(count, len(lean))
     labels = (features @ lean + chance.normal(count, lean.shape[1])).argmax(1)
     return {"features": features, "labels": labels, "targets": (features @ lean)[:, 0].astype(np.float32) / 2}
