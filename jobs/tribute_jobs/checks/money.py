@@ -1,11 +1,14 @@
 """Checks of what is paid: rights, agreements, terms, fees, pools, policy, alarms, and the order of months."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
 from tribute.catalog import period_splits, read_book
-from tribute.errors import ConfigError
+from tribute.config import Project
+from tribute.errors import ConfigError, TributeError
+from tribute.ids import listed
 from tribute.royalty.statement import LineValue, PeriodFacts, PublisherValue, build_statements
 from tribute.royalty.terms import read_agreements, read_terms
 from tribute_jobs.checks.checklist import Passed
@@ -13,6 +16,7 @@ from tribute_jobs.checks.subject import Subject
 from tribute_jobs.period.accounts import read_books
 from tribute_jobs.period.alarms import alarm_limits
 from tribute_jobs.period.payees import absent_publishers
+from tribute_jobs.period.proof import key_file, read_key
 from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.statements import read_period
 from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, registered_policy
@@ -35,8 +39,17 @@ def check_rights(subject: Subject) -> Passed | None:
 
 def check_agreements(subject: Subject) -> Passed | None:
     """The agreements with publishers, if a file has them."""
-    path = subject.project.rights.agreements
-    return None if path is None else Passed(f"{len(read_agreements(path)):,} agreements")
+    path, month = subject.project.rights.agreements, subject.paid_month
+    if path is None:
+        return None
+    agreed, paid = read_agreements(path), sorted({pool.currency for pool in subject.project.divided()})
+    applied = {each.publisher_id for each in agreed if each.currency in paid and (not month or each.holds(month))}
+    idle = sorted({each.publisher_id for each in agreed} - applied)
+    warning = (
+        f"No agreement of {listed(idle)} holds{f' in {month}' if month else ''} in {', '.join(paid)}: what they "
+        "earn is paid in full. Correct currency, valid_from or valid_to if that is not meant"
+    )
+    return Passed(f"{len(agreed):,} agreements", (warning,) if idle else ())
 
 
 def check_terms(subject: Subject) -> Passed | None:
@@ -49,7 +62,26 @@ def check_fees(subject: Subject) -> Passed | None:
     """What customers paid, if a file has it."""
     if subject.project.money.fees is None:
         return None
-    return Passed(f"fees of {len(customer_fees(subject.project)):,} customers")
+    fees = customer_fees(subject.project)
+    return Passed(f"fees of {len(fees):,} customers", tuple(_without_fee(subject, fees)))
+
+
+def _without_fee(subject: Subject, fees: Mapping[str, Fraction]) -> Iterator[str]:
+    """Warning of the month's customers that decide nothing, where fees are divided."""
+    project, month = subject.project, subject.paid_month
+    if month is None or subject.sources is None:
+        return
+    try:
+        customers = subject.inputs.queries(month).customers
+        divided = "user_centric" in period_policy(project).weights
+    except TributeError:  # said by the check of the queries, or of the policy
+        return
+    idle = [each or "nobody" for each in customers if not (each and fees.get(each))] if divided else []
+    if idle:
+        yield (
+            f"{len(idle):,} of {len(customers):,} uses in {month} are by customers without a fee, which decide "
+            f"nothing: {listed(sorted(set(idle)))}. Add them to {project.money.fees} if they paid"
+        )
 
 
 def check_pools(subject: Subject) -> Passed:
@@ -106,7 +138,28 @@ def check_division(subject: Subject) -> Passed | None:
         fees=customer_fees(project),
     )
     publishers += absent_publishers(month, publishers, books.agreements)
-    return Passed(f"{len(build_statements(facts, publishers, books)):,} statements for {month.month}")
+    statements = build_statements(facts, publishers, books)
+    return Passed(
+        f"{len(statements):,} statements for {month.month}", tuple(_floor_warning(project, len(publishers)))
+    )
+
+
+def _floor_warning(project: Project, publishers: int) -> Iterator[str]:
+    floor = period_policy(project).floor
+    if floor is not None and floor * publishers > 1:
+        yield (
+            f"policy.floor {floor} can be paid to {int(1 / floor)} publishers, and there are {publishers}: a "
+            "month in which more of them have a share is refused when it is settled. Lower it, or remove it"
+        )
+
+
+def check_key(subject: Subject) -> Passed | None:
+    """The key that signs closed months, if there is one."""
+    path = key_file(subject.project)
+    if path.exists():
+        read_key(path)
+        return Passed(f"{path.name} signs closed months")
+    return Passed(f"{path.name} will be made at the first closing") if subject.project.money.signing_key else None
 
 
 def _worth_nothing(subject: Subject, month: str) -> list[PublisherValue]:

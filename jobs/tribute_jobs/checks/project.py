@@ -11,6 +11,7 @@ from tribute_jobs.checks.money import (
     check_alarms,
     check_division,
     check_fees,
+    check_key,
     check_order,
     check_policy,
     check_pools,
@@ -32,6 +33,7 @@ OF_MONEY: dict[str, Check] = {
     "pools": check_pools,
     "policy": check_policy,
     "alarms": check_alarms,
+    "key": check_key,
 }
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from tribute.config import Project
 from tribute.errors import ProofError
 from tribute.royalty.document import BUNDLE_SCHEMA, Bundle, BundleFacts
-from tribute.royalty.proof import build_bundle, new_key, with_proofs
+from tribute.royalty.proof import build_bundle, new_key, public_key, with_proofs
 from tribute_jobs.context import Context
 from tribute_jobs.period.files import write_files
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
@@ -76,7 +76,7 @@ def bundle_run(project: Project, version: Version) -> str:
 
 def signing_key(project: Project) -> str:
     """The project's Ed25519 key, PEM; made at the first closing, readable by its owner alone."""
-    path: Path = project.money.signing_key or project.workdir / "signing-key.pem"
+    path = key_file(project)
     if not path.exists():
         pem, public = new_key()
         before = os.umask(0o077)
@@ -85,7 +85,31 @@ def signing_key(project: Project) -> str:
         finally:
             os.umask(before)
         write_atomically(path.with_suffix(".pub"), f"{public}\n".encode())
-    return path.read_text()
+    return read_key(path)
+
+
+def key_file(project: Project) -> Path:
+    """Where the project's key is, or will be."""
+    path: Path = project.money.signing_key or project.workdir / "signing-key.pem"
+    return path
+
+
+def read_key(path: Path) -> str:
+    """The PEM of a key.
+
+    Raises:
+        ProofError: the file cannot be read, or is not an Ed25519 private key.
+    """
+    try:
+        pem = path.read_text()
+        public_key(pem)
+    except (OSError, UnicodeDecodeError):
+        raise ProofError(
+            f"The signing key {path} is not a file of text. Name one in PEM under money.signing_key"
+        ) from None
+    except ProofError as problem:
+        raise ProofError(f"The signing key {path} cannot be used. {problem}") from None
+    return pem
 
 
 def _committed(project: Project, run_id: str) -> str | None:

@@ -1,6 +1,7 @@
 """Loader of `project.yaml`, with readable error messages."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +19,7 @@ def load_project(path: Path) -> Project:
 
     Raises:
         ConfigError: the file is missing, is not YAML, holds a key twice, or has unknown keys or invalid values;
-            lists all of them.
+            lists all of them; or a file stands where the working folder or the lake should.
     """
     if not path.is_file():
         raise ConfigError(f"{path} does not exist. Write one with: tribute init DIR")
@@ -40,7 +41,19 @@ def load_project(path: Path) -> Project:
         problems = [_explain(item, raw) for item in error.errors()]
         raise ConfigError(itemised(f"{path} has {len(problems)} problem(s):", problems)) from None
     resolved: Project = _resolve(project, path.resolve().parent)
+    misplaced = [*_misplaced("workdir", resolved.workdir)]
+    if resolved.lake is not None and "://" not in resolved.lake:
+        misplaced += _misplaced("lake", Path(resolved.lake))
+    if misplaced:
+        raise ConfigError(itemised(f"{path} has {len(misplaced)} problem(s):", misplaced))
     return resolved
+
+
+def _misplaced(key: str, folder: Path) -> Iterator[str]:
+    """The problem of a folder that cannot be made, where a file stands in its way."""
+    files = [each for each in (folder, *folder.parents) if each.is_file()]
+    if files:
+        yield f"{key}: {files[0]} is a file. Name a folder, or a place where one can be made"
 
 
 def _explain(item: Any, raw: dict[str, Any]) -> str:
@@ -51,9 +64,14 @@ def _explain(item: Any, raw: dict[str, Any]) -> str:
         return f"{key}: unknown key. {nearest_name(where[-1], _known_keys(where[:-1], raw))}"
     if item["type"] == "union_tag_invalid":
         return f"{key}.kind: {excerpt(item['ctx']['tag'])} is none of {item['ctx']['expected_tags']}"
+    if item["type"] == "string_pattern_mismatch":
+        return (
+            f"{key}: {_shown(item['input'])} must be of letters, digits, '.', '_' and '-', a letter or digit first"
+        )
     if item["type"].endswith(("_type", "_parsing", "_from_float")):
         return f"{key}: {item['msg']}, got {_shown(item['input'])}"
-    return f"{key}: {item['msg'].removeprefix('Value error, ')}"
+    text: str = item["msg"].removeprefix("Value error, ")
+    return f"{key}: {text}" if key else text
 
 
 def _shown(value: Any) -> str:

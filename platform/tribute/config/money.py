@@ -64,7 +64,7 @@ class MoneySettings(Settings):
 
 
 def _amount(value: object) -> str:
-    return _written(value, _AMOUNT, "a decimal number such as '10000.00'")
+    return _written(value, _AMOUNT, "a decimal number such as '10000.00' of at most 19 digits and 4 decimals")
 
 
 def _written(value: object, form: re.Pattern[str], expected: str) -> str:

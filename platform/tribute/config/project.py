@@ -150,6 +150,9 @@ class Project(Settings):
             raise ValueError("pools is empty. List a pool, or remove the key")
         if self.pools and "pool" in self.model_fields_set:
             raise ValueError("give pool or pools, not both")
+        ids = [pool.id for pool in self.pools]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"pools has two pools of one id: {', '.join(ids)}. Give each an id of its own")
         return self
 
     def divided(self) -> tuple[PoolSettings, ...]:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.projects import SOURCES_CSV
 from tests.unit.jobs.checks.checking import MONTH, spoiled, subject
-from tribute.errors import TributeError
+from tribute.errors import ConfigError, TributeError
+from tribute.royalty.proof import new_key
 from tribute_jobs.checks import Passed, money
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.period.terms import register_policy
@@ -78,11 +79,17 @@ CASES: dict[str, tuple[Callable[[Subject], Passed | None], dict[str, str], dict,
         {"pool": {"amount": "1", "deductions": {"fees": "2"}}},
         "Deduct at most the revenue",
     ),
-    "two pools of one name": (
-        money.check_division,
-        {},
-        {"pools": [{"id": "a", "amount": "1"}, {"id": "a", "amount": "2"}]},
-        "each with an id of its own",
+    "a key that is none": (
+        money.check_key,
+        {"key.pem": "secret"},
+        {"money": {"signing_key": "key.pem"}},
+        "key.pem cannot be used. This is not a private key in PEM",
+    ),
+    "a folder as key": (
+        money.check_key,
+        {"keys/key.pem": "secret"},
+        {"money": {"signing_key": "keys"}},
+        "keys is not a file of text",
     ),
     "a policy": (money.check_policy, {}, {"policy": {"basis": "atribution"}}, "policy.basis 'atribution'"),
     "a cap that pays nobody": (money.check_division, {}, {"policy": {"cap": "1/4"}}, "policy.cap 1/4"),
@@ -99,6 +106,11 @@ def test_a_fault_in_what_is_paid_is_named(tmp_path: Path, name: str) -> None:
     assert said in str(raised.value)
 
 
+def test_two_pools_of_one_id_are_refused_with_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\n  pools has two pools of one id: a, a. Give each an id of its own"):
+        spoiled(tmp_path, pools=[{"id": "a", "amount": "1"}, {"id": "a", "amount": "2"}])
+
+
 def test_rights_of_a_month_are_needed_where_it_is_paid(tmp_path: Path) -> None:
     project = spoiled(tmp_path, {"sources.csv": SOURCES_CSV.replace("sports,arena,1,,\n", "")})
     for month, last in ((None, "settle"), (MONTH, "attribute")):
@@ -113,7 +125,50 @@ def test_the_settlement_is_rehearsed_for_every_publisher_and_currency(tmp_path: 
 
 
 def test_a_floor_that_the_values_decide_on_is_left_to_them(tmp_path: Path) -> None:
-    assert money.check_division(subject(spoiled(tmp_path, policy={"floor": "0.4"}))) is not None
+    passed = money.check_division(subject(spoiled(tmp_path, policy={"floor": "0.4"})))
+    assert passed is not None
+    assert [
+        "policy.floor 2/5 can be paid to 2 publishers, and there are 3" in each for each in passed.warnings
+    ] == [True]
+
+
+@pytest.mark.parametrize(
+    ("row", "applies"),
+    [
+        ("planet,EUR,0.5,,", True),
+        ("planet,USD,0.5,,", False),
+        ("planet,EUR,0.5,,2026-10-01", False),
+        ("planet,EUR,0.5,2026-11-01,", False),
+    ],
+)
+def test_an_agreement_that_does_not_apply_is_said(tmp_path: Path, row: str, applies: bool) -> None:
+    table = f"publisher_id,currency,rate,valid_from,valid_to\n{row}\n"
+    passed = money.check_agreements(subject(spoiled(tmp_path, {"agreements.csv": table}, rights=AGREED)))
+    assert passed is not None
+    said = f"No agreement of planet holds in {MONTH} in EUR: what they earn is paid in full"
+    assert [each.startswith(said) for each in passed.warnings] == [True] * (not applies)
+
+
+@pytest.mark.parametrize("basis", ["user_centric", "attribution"])
+def test_customers_without_a_fee_are_said_where_fees_are_divided(tmp_path: Path, basis: str) -> None:
+    fees = {"fees.csv": "customer_id,fee\ncustomer-0,5.00\n"}
+    project = spoiled(tmp_path, fees, policy={"basis": basis}, money={"fees": "fees.csv"})
+    passed = money.check_fees(subject(project))
+    assert passed is not None and passed.text == "fees of 1 customers"
+    said = [each.split(". ")[0] for each in passed.warnings]
+    warning = f"6 of 12 uses in {MONTH} are by customers without a fee, which decide nothing: customer-1"
+    assert said == ([warning] if basis == "user_centric" else [])
+
+
+def test_a_key_is_read_before_it_is_needed(tmp_path: Path) -> None:
+    assert money.check_key(subject(spoiled(tmp_path))) is None
+    project = spoiled(tmp_path, money={"signing_key": "key.pem"})
+    made = money.check_key(subject(project))
+    assert made is not None and made.text == "key.pem will be made at the first closing"
+    assert not (tmp_path / "key.pem").exists()
+    (tmp_path / "key.pem").write_text(new_key()[0])
+    passed = money.check_key(subject(project))
+    assert passed is not None and passed.text == "key.pem signs closed months"
 
 
 def test_another_policy_than_the_registered_one_is_refused(tmp_path: Path) -> None:
