@@ -41,7 +41,7 @@ class CorpusError(TributeError):
 
 
 class CorpusChanged(CorpusError):
-    """A file of the corpus changed while it was read."""
+    """The corpus on disk is not the one that a run id stands for."""
 
 
 class RightsError(TributeError):

@@ -1,4 +1,4 @@
-"""The project that a lake belongs to: books of a month are one project's."""
+"""The project that a lake belongs to. The months of two projects would mix in its books."""
 
 import pyarrow as pa
 

@@ -47,7 +47,7 @@ def _require_unchanged(subject: Subject, snapshot: Path) -> None:
     changed = changes(read_manifest(snapshot).inputs, corpus_content(subject.project.corpus))
     if changed:
         raise CorpusChanged(
-            f"The corpus was changed behind the file system's back: {changed}. Restore it, or delete "
+            f"The corpus changed, although sizes and times of its files did not: {changed}. Restore it, or delete "
             f"{subject.project.workdir / 'digests.json'} to read it anew"
         )
 

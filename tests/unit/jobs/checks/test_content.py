@@ -8,11 +8,13 @@ import pytest
 from tests.projects import article, write_usage
 from tests.unit.catalog.test_queries import attributed
 from tests.unit.jobs.checks.checking import MONTH, spoiled, subject
-from tribute.errors import ConfigError, CorpusError
+from tribute.errors import ConfigError, CorpusChanged, CorpusError
 from tribute_jobs.checks import check_project
 from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
+from tribute_jobs.checks.subject import Subject
 from tribute_jobs.commands.ingest import ingest_files
 from tribute_jobs.context import Inputs
+from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 
 FOLDER = {"kind": "text", "path": "texts", "window": 33}
@@ -22,6 +24,23 @@ LONG, OTHER = article("daily", 1), article("recipes", 1)
 def test_the_corpus_is_counted(tmp_path: Path) -> None:
     seen = check_corpus(subject(spoiled(tmp_path)))
     assert seen is not None and seen.text == "4 sources, 8,415 tokens, not read before"
+
+
+def test_a_change_that_sizes_and_times_do_not_show_is_refused(tmp_path: Path) -> None:
+    project = spoiled(tmp_path)
+    run(project, MONTH, JsonReporter(), "corpus")
+    looked = Subject(Inputs(project), MONTH, "settle", again=True)
+    same = check_corpus(looked)
+    assert same is not None and same.text == "4 sources, the same as when they were read"
+    assert looked.snapshot is not None
+    manifest = looked.snapshot / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["inputs"]["file corpus.path (.jsonl)"] = "0" * 64
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(
+        CorpusChanged, match=r"files did not: corpus\.path \(\.jsonl\) changed\. Restore it, or delete"
+    ):
+        check_corpus(looked)
 
 
 def test_a_problem_of_every_source_is_listed(tmp_path: Path) -> None:
