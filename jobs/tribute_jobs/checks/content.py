@@ -68,7 +68,12 @@ def check_queries(subject: Subject) -> Passed | None:
         )
     if not count:
         return Passed(f"none in {month}", (empty_month(project, month),))
-    return Passed(f"{count:,} in {month}", tuple(_repeated(project, queries, month)))
+    warnings = _repeated(project, queries, month)
+    if not queries.weights.any():
+        warnings.append(
+            f"All queries in {month} have weight 0: every value is 0. Give those that count a weight above 0"
+        )
+    return Passed(f"{count:,} in {month}", tuple(warnings))
 
 
 def _every_month(project: Project) -> Passed | None:

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 
 from tribute.config import TaskSettings
 from tribute.errors import ConfigError
+from tribute.files import nearest_name
 from tribute.ids import listed
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
@@ -234,7 +235,7 @@ def build_task(settings: TaskSettings | Task, precision: str = "float32") -> Fla
         raise ConfigError(f"task.options do not fit task {settings.name!r}: {error}.{known}") from error
     except ConfigError:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise ConfigError(
             f"Task {settings.name!r} cannot be built: {type(error).__name__}: {str(error)[:300]}. Correct the "
             "task, or task.options"
@@ -249,12 +250,22 @@ def _import_factory(name: str) -> Any:
             "package.module:factory"
         )
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # whatever the user's module raises
-        raise ConfigError(
-            f"Task {name!r} cannot be imported ({str(error)[:300]}). Install its package, or put its folder on "
-            "PYTHONPATH"
-        ) from error
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
+        problem = f"{type(error).__name__}: {str(error)[:300]}"
+        raise ConfigError(f"Task {name!r} cannot be imported ({problem}). {_import_remedy(error)}") from error
+    if not hasattr(module, attribute):
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
+        raise ConfigError(f"Task {name!r}: {module_name} has no {attribute}. {nearest_name(attribute, own)}")
+    return getattr(module, attribute)
+
+
+def _import_remedy(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return "Install its package, or put its folder on PYTHONPATH"
+    if isinstance(error, SystemExit):
+        return 'A module of a task only defines: put what runs as a program under `if __name__ == "__main__":`'
+    return "Correct the module"
 
 
 def _rounded(value: Any, precision: torch.dtype) -> Any:

@@ -20,7 +20,7 @@ def built(task: Task) -> nn.Module:
         module = task.build()
     except TributeError:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         problem = f"{type(error).__name__}: {short(str(error))}"
         raise ConfigError(f"Task.build fails: {problem}. Correct the task") from error
     return prepared(module)

@@ -1,6 +1,7 @@
 """Tasks by name: built in, the user's own, and what is refused; training and measuring in bfloat16."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,12 +30,33 @@ def test_a_users_own_factory_is_a_task() -> None:
     [
         ("gpt5", {}, "Task 'gpt5' is unknown. Use a built-in task .byte_lm, classifier"),
         ("nowhere.at_all:task", {}, "cannot be imported .* put its folder on PYTHONPATH"),
+        ("tests.unit.tasks.own_task:with_bufer", {}, "own_task has no with_bufer. Did you mean with_buffer?"),
+        ("tests.unit.tasks.own_task:ending", {}, "cannot be built: SystemExit: 0. Correct the task"),
         ("classifier", {"widht": 3}, "options do not fit task 'classifier'.*It takes: features, hidden"),
     ],
 )
 def test_what_is_not_a_task_is_refused_with_the_remedy(name: str, options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_task(TaskSettings(name=name, options=options))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; sys.exit(0)", "SystemExit: 0.. A module of a task only defines"),
+        ("import argparse; argparse.ArgumentParser().parse_args(['--wrong'])", "SystemExit: 2.. A module"),
+        ("def (", "SyntaxError: invalid syntax .* Correct the module"),
+        ("1 / 0", "ZeroDivisionError: division by zero.. Correct the module"),
+        ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'.. Install its package"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_refused_by_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+) -> None:
+    (tmp_path / "failing_module.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=f"Task 'failing_module:Task' cannot be imported .{message}"):
+        build_task(TaskSettings(name="failing_module:Task"))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -49,7 +49,7 @@ def check_contract(
             flat = FlatTask(task, precision)
     except ConfigError as error:
         return [TaskFinding("build", True, str(error))]
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         return [TaskFinding("build", True, f"build fails: {type(error).__name__}: {error}. Correct the task")]
     findings = [TaskFinding("build", True, text) for text in built_twice(task)]
     with torch.enable_grad():

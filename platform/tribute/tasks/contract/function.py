@@ -40,7 +40,7 @@ class Function:
         """Its values, [n], under fixed generators.
 
         Raises:
-            Wrong: they are not one floating-point number for each row.
+            Wrong: they are not one floating-point number for each row, or it ends the program.
         """
         rows = len(next(iter(batch.values())))
         with under_seed(torch_seed, other_seed):
@@ -67,7 +67,7 @@ class Function:
 
 def loss_function(task: FlatTask) -> Function:
     """The training loss in the mode of training."""
-    return Function("training_loss", task, task.losses_at)
+    return Function("training_loss", task, _going_on("training_loss", task.losses_at))
 
 
 def measurement_function(task: FlatTask) -> Function:
@@ -76,7 +76,17 @@ def measurement_function(task: FlatTask) -> Function:
     def measured(pieces: Pieces, queries: Batch) -> Tensor:
         return task.task.measurement(task.measured_model(pieces), queries)
 
-    return Function("measurement", task, measured)
+    return Function("measurement", task, _going_on("measurement", measured))
+
+
+def _going_on(name: str, of: Callable[[Pieces, Batch], Tensor]) -> Callable[[Pieces, Batch], Tensor]:
+    def values(pieces: Pieces, rows: Batch) -> Tensor:
+        try:
+            return of(pieces, rows)
+        except SystemExit as error:
+            raise Wrong(f"{name} ends the program (SystemExit: {error}). Raise another error") from error
+
+    return values
 
 
 def owner(module: nn.Module, name: str) -> str:

@@ -186,6 +186,19 @@ def test_a_month_without_queries_is_no_problem_and_is_said(tmp_path: Path, uses:
     assert warning.startswith(f"No queries in {MONTH}: every value is 0. {known}")
 
 
+@pytest.mark.parametrize(("weights", "said"), [([0] * 4, True), ([0, 0, 0, 1], False)])
+def test_a_month_of_queries_without_weight_is_said(tmp_path: Path, weights: list[int], said: bool) -> None:
+    project = spoiled(tmp_path)
+    rows = [
+        row | {"weight": each}
+        for row, each in zip(write_usage(tmp_path / "usage.jsonl", MONTH, 4), weights, strict=True)
+    ]
+    (tmp_path / "usage.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    passed = check_queries(subject(project))
+    assert passed is not None and passed.text == f"4 in {MONTH}"
+    assert ["All queries in 2026-10 have weight 0" in each for each in passed.warnings] == [True] * said
+
+
 def test_without_a_month_all_months_are_counted(tmp_path: Path) -> None:
     seen = check_queries(subject(spoiled(tmp_path), None))
     assert seen is not None and seen.text == f"in 1 months, the last is {MONTH}"

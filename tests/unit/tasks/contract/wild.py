@@ -173,7 +173,15 @@ RIGHT = {
 }
 """Tasks that nothing is wrong with."""
 
+
+def ends(*_: object) -> torch.Tensor:
+    raise SystemExit(0)
+
+
 WRONG = {
+    "loss that ends": (Softmax(loss=ends), "training_loss", r"training_loss ends the program \(SystemExit: 0\)"),
+    "measurement that ends": (Softmax(measure=ends), "measurement", "measurement ends the program"),
+    "build that ends": (Softmax(build=ends), "build", "Task.build fails: SystemExit: 0. Correct the task"),
     "mean": (Softmax(loss=lambda e, *_: e.mean()), "training_loss", r"shape \(\) for 3 .*reduction=\"none\""),
     "sum of the queries": (Softmax(measure=lambda e, *_: e.sum()), "measurement", r"shape \(\) for 3 queries"),
     "column": (Softmax(loss=lambda e, *_: e[:, None]), "training_loss", r"shape \(3, 1\).*loss\[:, 0\]"),
