@@ -187,7 +187,7 @@ def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, st
     """The task, the user's own code for it, and the files that training starts from."""
     task, training = project.task, project.training
     parts = settings_parts("task", task)
-    for name, path in (*_adopted_files(training), *_named_files(task)):
+    for name, path in (*_adopted_files(training), *_named_files(project)):
         parts[f"file {name}"] = sha256(path)
     if ":" not in task.name:
         return parts  # the code and the initial model of built-in tasks are the release's
@@ -221,11 +221,18 @@ def _adopted_files(training: TrainingSettings) -> Iterator[tuple[str, Path]]:
         yield "training.checkpoint", training.checkpoint
 
 
-def _named_files(task: TaskSettings) -> Iterator[tuple[str, Path]]:
-    """Files that options of a task name, from the current folder or by an absolute path."""
-    for name, value in task.options.items():
-        if isinstance(value, str) and len(value) < 1024 and "\0" not in value and Path(value).is_file():
-            yield f"task.options.{name}", Path(value)
+def _named_files(project: Project) -> Iterator[tuple[str, Path]]:
+    """Files that options of the task name, from the current folder or absolute; of a folder, all files in it."""
+    for name, value in project.task.options.items():
+        if not isinstance(value, str) or not 0 < len(value) < 1024 or "\0" in value:
+            continue
+        path = Path(value)
+        if path.is_file():
+            yield f"task.options.{name}", path
+        elif path.is_dir():
+            for file in sorted(path.rglob("*")):
+                if file.is_file() and not file.resolve().is_relative_to(project.workdir.resolve()):
+                    yield f"task.options.{name}/{file.relative_to(path).as_posix()}", file
 
 
 def _version(distribution: str) -> str:

@@ -158,6 +158,23 @@ def test_the_code_of_a_task_counts_with_what_it_imports(tmp_path: Path, monkeypa
         path.write_text(kept)
 
 
+def test_a_folder_that_an_option_names_counts_without_what_the_project_writes(tmp_path: Path) -> None:
+    (tmp_path / "tokens" / "deep").mkdir(parents=True)
+    (tmp_path / "tokens" / "deep" / "merges.txt").write_text("a b")
+
+    def parts() -> dict[str, str]:
+        task = TaskSettings(name="byte_lm", options={"folder": str(tmp_path), "word": "", "long": "x" * 5000})
+        return dict(lineage(BASE.model_copy(update={"task": task, "workdir": tmp_path / "work"})).train.parts)
+
+    before = parts()
+    assert "file task.options.folder/tokens/deep/merges.txt" in before
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "written").write_text("by the run")
+    assert parts() == before
+    (tmp_path / "tokens" / "deep" / "merges.txt").write_text("b a")
+    assert parts() != before
+
+
 def test_weights_that_a_task_reads_by_itself_count(monkeypatch: pytest.MonkeyPatch) -> None:
     before = own("buffer")
     monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda layer: torch.nn.init.zeros_(layer.weight))
