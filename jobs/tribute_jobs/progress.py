@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -111,7 +111,12 @@ class PeopleReporter:
 
 
 class JsonReporter:
-    """One JSON object a line on standard output."""
+    """One JSON object a line, on standard output unless another stream is given."""
+
+    _out: TextIO | None = None
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out
 
     def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
         """`{"event": "planned", ...}`."""
@@ -134,4 +139,4 @@ class JsonReporter:
         self._print(event="warned", message=message)
 
     def _print(self, **fields: object) -> None:
-        print(json.dumps(fields), flush=True)
+        print(json.dumps(fields), file=self._out, flush=True)

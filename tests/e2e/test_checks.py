@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.projects import SOURCES_CSV, settings, write_project
 from tests.unit.jobs.commanding import tribute
 from tribute.config import Project, load_project
 from tribute_jobs.checks import QUERIED
+from tribute_jobs.cli import app
 from tribute_storage import open_tables
 
 FAULTS: dict[str, tuple[dict[str, str], dict, list[str]]] = {
@@ -68,6 +70,19 @@ def test_all_problems_are_named_and_nothing_is_written(tmp_path: Path, name: str
     wrong = [each["detail"] for each in json.loads(listed.text) if not each["fine"]]
     assert listed.code == 1 and len(wrong) == len(said)
     assert not (tmp_path / "tribute-data").exists()
+
+
+def test_what_a_task_prints_is_no_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "talking_task.py").write_text(
+        "from tribute.tasks import ByteLm\nprint('imported')\n\n\ndef talking(**options):\n"
+        "    print('built')\n    return ByteLm(**options)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_project(tmp_path, task=settings()["task"] | {"name": "talking_task:talking"})
+    for command in ("check", "doctor"):
+        ended = CliRunner().invoke(app, [command, str(path), "--json"])
+        assert "built" in ended.stderr
+        assert [each["name"] for each in json.loads(ended.stdout) if each["name"] == "task"] == ["task"]
 
 
 @pytest.mark.parametrize("stage", [*QUERIED, "train", "simulate"])

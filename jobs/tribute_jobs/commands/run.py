@@ -1,6 +1,8 @@
 """Commands that run the stages, all of them or some."""
 
 import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 import typer
@@ -67,7 +69,9 @@ def run_to(project: "Project", period: str, as_json: bool, last: str, reason: st
     from tribute_jobs.progress import JsonReporter, PeopleReporter
 
     console = terminal()
-    outcome = run_stages(project, period, JsonReporter() if as_json else PeopleReporter(console), last, reason)
+    reporter = JsonReporter(sys.stdout) if as_json else PeopleReporter(console)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():  # what a task's own code prints is no JSON
+        outcome = run_stages(project, period, reporter, last, reason)
     valuation = latest_valuation(project, period) if last in ("settle", "close", "restate") else None
     if as_json:
         print(json.dumps({"event": "ended", "changed": outcome.changed, "period": period}))

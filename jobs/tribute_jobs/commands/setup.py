@@ -1,6 +1,8 @@
 """Commands that set a project up."""
 
 import re
+import sys
+from contextlib import redirect_stdout
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +63,8 @@ def doctor(
     from tribute_jobs.checks import print_results
     from tribute_jobs.inquiries.doctor import examine
 
-    results = examine(project, hours if clear else None)
+    with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
+        results = examine(project, hours if clear else None)
     print_results(results, as_json)
     if any(not each.fine for each in results):
         raise typer.Exit(1)
@@ -81,7 +84,8 @@ def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = F
     from tribute_jobs.checks import check_project, print_results
     from tribute_jobs.context import Inputs
 
-    checklist = check_project(Inputs(settings), period)
+    with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
+        checklist = check_project(Inputs(settings), period)
     print_results(checklist.results, as_json)
     if not checklist.fine:
         raise typer.Exit(1)
