@@ -52,9 +52,9 @@ def die_at(point: str) -> None:
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def watched_append(lake: Lake, table: str, *rest) -> bool:
+    def watched_append(lake: Lake, table: str, *rest, **named) -> bool:
         die_before(table)
-        return append(lake, table, *rest)
+        return append(lake, table, *rest, **named)
 
     def watched_replace(path: Path, target: Path) -> Path:
         die_before(Path(target).name)

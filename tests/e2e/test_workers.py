@@ -30,6 +30,9 @@ class Killer:
     def __init__(self, stage: str) -> None:
         self.stage, self.ended, self.killed = stage, False, []
 
+    def planned(self, kept, again) -> None:
+        del kept, again
+
     def started(self, stage: str, run_id: str) -> None:
         del run_id
         if stage == self.stage:

@@ -42,7 +42,7 @@ def test_text_of_the_corpus_is_familiar_and_foreign_text_is_not(docs) -> None:
     train, held_out = docs
     known = OutOfDistributionDetector.of(train, held_out)
     assert not rows(known, train).any()
-    assert rows(known, held_out).mean() <= 0.011
+    assert rows(known, held_out).sum() <= 0.01 * len(held_out["tokens"]) + 1
     noise = base64.b64encode(np.random.default_rng(0).bytes(6000)).decode()
     german = "Die Vergütung der Verlage richtet sich danach, was ihre Texte den Antworten genützt haben. " * 5
     english = "Return a new array of given shape and type, filled with ones, as the other functions do. " * 5
