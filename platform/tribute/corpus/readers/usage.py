@@ -110,10 +110,14 @@ def usage_files(paths: Sequence[Path]) -> list[Path]:
         if not fitting and any(mark in path.name for mark in "*?["):
             fitting = sorted(each for each in path.parent.glob(path.name) if each.is_file())
         if not fitting:
-            missing.append(f"Usage file {path} does not exist. Correct queries.path in project.yaml")
+            missing.append(
+                f"{path} is a folder. Name its files in queries.path, such as {path / '*.jsonl'}"
+                if path.is_dir()
+                else f"Usage file {path} does not exist. Correct queries.path in project.yaml"
+            )
         found |= dict.fromkeys(fitting)
     if missing:
-        raise CorpusError(joined(missing, f"{len(missing)} usage files do not exist:"))
+        raise CorpusError(joined(missing, f"{len(missing)} usage files cannot be read:"))
     return list(found)
 
 

@@ -34,6 +34,10 @@ class AlarmLimits:
             limit = getattr(self, each.name)
             if not isinstance(limit, Fraction) or limit < 0:
                 raise MoneyError(f"alarms.{each.name} is {limit!r}. Use an exact part, such as Fraction(1, 4)")
+            if limit > 1 and not each.name.endswith("_ratio"):
+                raise MoneyError(
+                    f"alarms.{each.name} is {limit}, which nothing exceeds: it is a part of 1. Write 1/2 for 50 %"
+                )
 
 
 DEFAULT_LIMITS = AlarmLimits()

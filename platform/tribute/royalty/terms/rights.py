@@ -1,5 +1,6 @@
 """Who holds which part of a source, on which days: the book that turns source values into publisher values."""
 
+import difflib
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ from itertools import pairwise
 
 from tribute.errors import RightsError
 from tribute.files.records import raise_if_any
+from tribute.files.unknown import ALIKE
 from tribute.ids import ascii_excerpt, look_alikes, short
 
 
@@ -90,7 +92,8 @@ class RightsBook:
         for right in self.rights:
             of_source[right.source_id].append(right)
         wanted = sorted(set(sources))
-        problems = [problem for name in wanted for problem in _gaps(name, of_source[name], first, after)]
+        spare = sorted(of_source.keys() - set(wanted))
+        problems = [problem for name in wanted for problem in _gaps(name, of_source[name], first, after, spare)]
         raise_if_any(f"{self.origin} does not say whose the money is:", problems)
         splits: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
         for name in wanted:
@@ -124,9 +127,13 @@ def rights_of_publishers(publisher_of_source: Mapping[str, str]) -> RightsBook:
     )
 
 
-def _gaps(source: str, rights: Sequence[Right], first: date, after: date) -> list[str]:
+def _gaps(source: str, rights: Sequence[Right], first: date, after: date, spare: Sequence[str]) -> list[str]:
+    """Problems of one source. `spare`: sources of the book that nobody asks for; one may be this, misspelt."""
     if not rights:
-        return [f"source {short(source)} has no right. Add a row for it: source_id, publisher_id, split"]
+        near = [name for name in spare if name.casefold() == source.casefold()]
+        near = near or difflib.get_close_matches(source, spare, 1, ALIKE)
+        said = f" There is one for {short(near[0])}, which is no source of the corpus." if near else ""
+        return [f"source {short(source)} has no right.{said} Add a row for it: source_id, publisher_id, split"]
     problems = []
     for day, until, held in _stretches(rights, first, after):
         total = sum((right.split for right in held), Fraction(0))

@@ -180,6 +180,7 @@ def test_several_files_a_pattern_and_gzip_are_one_table(tmp_path: Path) -> None:
     assert usage_queries([days / "*.jsonl.gz", last, days / "1.jsonl.gz"], 17).sha256 == whole.sha256
     again = write_jsonl(tmp_path / "again.jsonl", rows[:1])
     assert "'q0' occurs more than once" in refusal(lambda: usage_queries([days / "*.gz", again], 17))
+    assert "is a folder. Name its files in queries.path, such as" in refusal(lambda: usage_queries([days], 17))
     assert f"{days / '*.csv'} does not exist" in refusal(lambda: usage_queries([days / "*.csv"], 17))
     (days / "3.jsonl.gz").write_bytes(b"no gzip")
     assert f"{days / '3.jsonl.gz'} cannot be decompressed" in refusal(

@@ -69,3 +69,6 @@ def test_what_is_not_given_is_not_checked() -> None:
 def test_limits_are_exact() -> None:
     with pytest.raises(MoneyError, match=r"alarms.jump is 0.1. Use an exact part"):
         AlarmLimits(jump=0.1)  # type: ignore[arg-type]
+    with pytest.raises(MoneyError, match=r"alarms.top_share is 5, which nothing exceeds.*Write 1/2 for 50 %"):
+        AlarmLimits(top_share=F(5))
+    assert AlarmLimits(top_share=F(1), jump_ratio=F(5)).jump_ratio == 5

@@ -52,6 +52,8 @@ def test_all_gaps_are_told_with_their_days_sum_and_rows() -> None:
     assert "source t: splits sum to 7/6 from 2026-10-01 to 2026-10-31 (line 4, line 5)" in told
     assert "source missing has no right. Add a row" in told
     assert len(told.splitlines()) == 4
+    with pytest.raises(RightsError, match=r"source S has no right\. There is one for s, which is no source"):
+        held.period_splits(*OCTOBER, ["S", "t"])
 
 
 def test_the_hash_is_of_the_content() -> None:
