@@ -1,5 +1,6 @@
 """What a part of a drawn project is: what was drawn, what is wrong with it, and a check against an oracle."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ class Wrong(AssertionError):
 
 
 @dataclass
-class Part:
+class Part(ABC):
     """A drawn part of a project.
 
     Attributes:
@@ -27,6 +28,7 @@ class Part:
     fault: str = ""
     private: list[str] = field(default_factory=list)
 
+    @abstractmethod
     def check(self, folder: Path) -> None:
         """Run the product on the part, in a folder of its own, and compare with the oracle.
 
@@ -34,7 +36,6 @@ class Part:
             Wrong: a value is not that of the oracle.
             TributeError: the product refuses the input.
         """
-        raise NotImplementedError
 
 
 def require(condition: object, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tribute.catalog.runs import SimulationRun, lineage, run_id
+from tribute.catalog.runs import RELEASES, SimulationRun, lineage, run_id
 from tribute.config import Project, SimulationSettings
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS
@@ -29,7 +29,7 @@ def estimator_run(project: Project, name: str) -> SimulationRun:
     """The run of an estimator with its default options."""
     main = project.simulation
     settings = SimulationSettings(mode=name, memory_gib=main.memory_gib, chunk=main.chunk)
-    estimate_run = run_id("simulate", lineage(project).train_run, settings.fingerprint())
+    estimate_run = run_id("simulate", lineage(project).train_run, RELEASES["simulate"], settings.fingerprint())
     return SimulationRun(name, estimate_run, settings, estimate_run)
 
 

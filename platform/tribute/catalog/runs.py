@@ -187,7 +187,7 @@ def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, st
     """The task, the user's own code for it, and the files that training starts from."""
     task, training = project.task, project.training
     parts = settings_parts("task", task)
-    for name, path in (*_adopted_files(training), *_named_files(project)):
+    for name, path in (*adopted_files(training), *_named_files(project)):
         parts[f"file {name}"] = sha256(path)
     if ":" not in task.name:
         return parts  # the code and the initial model of built-in tasks are the release's
@@ -213,7 +213,8 @@ def _model_sha256(task: str, training: str, contents: tuple[tuple[str, str], ...
     return hashlib.sha256(model.frozen_sha256.encode() + initial).hexdigest()
 
 
-def _adopted_files(training: TrainingSettings) -> Iterator[tuple[str, Path]]:
+def adopted_files(training: TrainingSettings) -> Iterator[tuple[str, Path]]:
+    """Files that a training is taken over from, by setting: of recordings those that name all others by digest."""
     for number, folder in enumerate(training.recordings):
         for name in ("recording.json", "steps.jsonl"):
             yield f"training.recordings[{number}]/{name}", folder / name

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tribute.config import ArraysCorpusSettings, CorpusSettings, IdxCorpusSettings, InstalledDocsSettings
+from tribute.config import CorpusSettings, IdxCorpusSettings, InstalledDocsSettings, TextCorpusSettings
 from tribute.corpus.readers.text_files import source_files
 from tribute.files.digests import file_sha256
 
@@ -31,17 +31,17 @@ def corpus_content(settings: CorpusSettings, sha256: Callable[[Path], str] = fil
 def _files(settings: CorpusSettings) -> Iterable[tuple[str, Path]]:
     if settings.duplicates.claims is not None:
         yield "corpus.duplicates.claims", settings.duplicates.claims
+    if isinstance(settings, InstalledDocsSettings):
+        return
     if isinstance(settings, IdxCorpusSettings):
         for name in ("images", "labels", "assignment"):
             path: Path = getattr(settings, name)
             yield f"corpus.{name}{' (.gz)' if path.suffix == '.gz' else ''}", path
-    elif isinstance(settings, ArraysCorpusSettings) or (
-        not isinstance(settings, InstalledDocsSettings) and not settings.path.is_dir()
-    ):
-        yield f"corpus.path ({settings.path.suffix})", settings.path
-    elif not isinstance(settings, InstalledDocsSettings):
+    elif isinstance(settings, TextCorpusSettings) and settings.path.is_dir():
         for path in source_files(settings.path):
             yield path.relative_to(settings.path).as_posix(), path
+    else:
+        yield f"corpus.path ({settings.path.suffix})", settings.path
 
 
 def _installed() -> str:

@@ -2,10 +2,11 @@
 
 import hashlib
 import inspect
-from pathlib import Path
 from typing import Any
 
+from tribute.catalog.runs import adopted_files
 from tribute.catalog.task_code import task_code
+from tribute.files.digests import file_sha256
 from tribute.study.runs import digest
 from tribute.tasks import Task
 from tribute.training import Recipe
@@ -29,15 +30,8 @@ def study_id(recipe: Recipe) -> str:
     training = recipe.training.model_copy(
         update={"replicates": 1, "seed": 0, "recordings": (), "checkpoint": None}
     )
-    adopted = [_sha256(path.read_bytes()) for path in _adopted_files(recipe)]
+    adopted = [file_sha256(path) for _, path in adopted_files(recipe.training)]
     return f"study-{digest(sources, columns, model, _code(task.task), training.fingerprint(), adopted)}"
-
-
-def _adopted_files(recipe: Recipe) -> list[Path]:
-    recorded = [
-        folder / name for folder in recipe.training.recordings for name in ("recording.json", "steps.jsonl")
-    ]
-    return recorded + ([recipe.training.checkpoint] if recipe.training.checkpoint else [])
 
 
 def _code(task: Task) -> list[object]:

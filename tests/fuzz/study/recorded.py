@@ -69,13 +69,7 @@ class RecordedStudy(Part):
         """Compare with the same loop without each source."""
         training = tribute.TrainingSettings(replicates=1)
         simulation = tribute.SimulationSettings(horizon=1.0)
-        study = tribute.Study(
-            self.world.task,
-            self.world.by_source,
-            training=training,
-            simulation=simulation,
-            folder=folder / "study",
-        )
+        study = self.world.study(folder, training=training, simulation=simulation)
         with learned(self, self._losses, 1e-4):
             self.run({}, study)
         found = study.attribute(self.world.queries)

@@ -66,13 +66,7 @@ class TrainedStudy(Part):
 
     def _compare(self, folder: Path) -> None:
         settings, simulation = self._settings, tribute.SimulationSettings(**self.method.simulation)
-        study = tribute.Study(
-            self.world.task,
-            self.world.by_source,
-            training=settings,
-            simulation=simulation,
-            folder=folder / "study",
-        )
+        study = self.world.study(folder, training=settings, simulation=simulation)
         with learned(self, lambda: _losses(self.world, settings), 1e-4):
             study.train()
         method = "ekfak" if self.fault == "an unknown method" else None

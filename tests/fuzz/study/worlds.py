@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import product
 from math import factorial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class World:
     fault: str = ""
     base: list[float] = field(default_factory=lambda: [0.0])
     """Added to all that is not trained, as if it were read from a file; it may change between two studies."""
+
+    def study(self, folder: Path, **settings: Any) -> tribute.Study:
+        """The product's study of this world, which keeps its files in a folder."""
+        return tribute.Study(self.task, self.by_source, folder=folder / "study", **settings)
 
     @property
     def ids(self) -> list[str]:
