@@ -1,4 +1,4 @@
-"""The command line. Bad input ends with one clear message and exit code 2, never with a traceback."""
+"""The command line. A fault ends with one message and an exit code (`exit_codes`), never with a traceback."""
 
 import sys
 from importlib.metadata import version
@@ -8,6 +8,7 @@ import typer
 
 from tribute.errors import TributeError
 from tribute_jobs.commands import ingest, lake, look, money, prove, run, serve, setup
+from tribute_jobs.exit_codes import code_of
 from tribute_jobs.printing import printable, terminal
 from tribute_storage.errors import LakeError
 
@@ -37,13 +38,13 @@ def tribute(
 
 
 def main() -> None:
-    """Entry point: run a command; print bad input as one message, and let a defect raise."""
+    """Entry point: run a command; print a fault as one message, and let a defect raise."""
     try:
         app()
     except (TributeError, LakeError) as error:
         terminal(stderr=True).print("error: ", style="bold red", end="")
         print("\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
-        sys.exit(2)
+        sys.exit(code_of(error))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tribute.corpus import (
     read_corpus,
     read_manifest,
 )
-from tribute.errors import CorpusError, TributeError
+from tribute.errors import BusyError, CorpusError
 from tribute.training import build_model
 from tribute_jobs.last_run import LastRun
 from tribute_jobs.progress import Reporter
@@ -143,7 +143,7 @@ def open_context(project: Project, reporter: Reporter, inputs: Inputs | None = N
         inputs: what was read already.
 
     Raises:
-        TributeError: another process holds the lock.
+        BusyError: another process holds the lock.
     """
     with locked(project), ExitStack() as stack:
         yield Context(project, reporter, stack, inputs or Inputs(project))
@@ -154,14 +154,14 @@ def locked(project: Project) -> Iterator[None]:
     """Holds the working folder's lock.
 
     Raises:
-        TributeError: another process holds the lock.
+        BusyError: another process holds the lock.
     """
     project.workdir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.workdir / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise TributeError(
+        raise BusyError(
             f"Another tribute command is running in {project.workdir}. Wait for it, or give this project its own "
             "`workdir`"
         ) from None

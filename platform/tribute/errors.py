@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 __all__ = [
+    "BusyError",
     "ConfigError",
     "CorpusChanged",
     "CorpusError",
+    "DamagedFile",
     "LedgerError",
+    "MachineError",
     "MoneyError",
     "PolicyError",
     "ProofError",
@@ -30,6 +33,18 @@ class TributeError(Exception):
     ...     print(error)
     The study is not trained yet. Call study.train() first
     """
+
+
+class DamagedFile(TributeError):
+    """A file that tribute wrote is missing, cut, or not what was written. It has to come from a copy."""
+
+
+class MachineError(TributeError):
+    """Disk, folder, memory, Ray or another service refuses. Mend it, and run the same command again."""
+
+
+class BusyError(TributeError):
+    """Another command is at work, or came first. Nothing was changed."""
 
 
 class ConfigError(TributeError):

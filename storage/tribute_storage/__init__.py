@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
-    from tribute_storage.errors import LakeError
+    from tribute_storage.errors import LakeConflict, LakeDamaged, LakeError, LakeUnavailable
     from tribute_storage.lake import Lake
     from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
     from tribute_storage.owner import claim, require_own
@@ -26,7 +26,10 @@ __all__ = [
     "SCHEMAS",
     "Ingested",
     "Lake",
+    "LakeConflict",
+    "LakeDamaged",
     "LakeError",
+    "LakeUnavailable",
     "Limits",
     "StagedFile",
     "checkpoint",
@@ -48,7 +51,7 @@ __all__ = [
 __getattr__ = first_use(
     __name__,
     {
-        "errors": ["LakeError"],
+        "errors": ["LakeConflict", "LakeDamaged", "LakeError", "LakeUnavailable"],
         "lake": ["Lake"],
         "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
         "owner": ["claim", "require_own"],

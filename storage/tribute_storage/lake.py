@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
-from tribute_storage.errors import LakeError
+from tribute_storage.errors import LakeConflict, LakeError
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog, files_of
 from tribute_storage.staging import StagedFile, stage
@@ -52,8 +52,8 @@ class Lake:
             False if the table already holds this run: nothing was changed, `files` are not needed.
 
         Raises:
-            LakeError: no such table, a staged file is gone or cut short, the commit did not get through, or
-                another one came after `seen`.
+            LakeConflict: another commit came after `seen`.
+            LakeError: no such table, a staged file is gone or cut short, or the commit did not get through.
         """
         if len({file.path for file in files}) < len(files):
             raise LakeError(f"A file was handed in twice for one commit to table {table}.")
@@ -64,7 +64,7 @@ class Lake:
             if snapshot is not None and snapshot.transaction_version(run_id) is not None:
                 return failure is not None and log.holds(files)  # the commit may have failed after it was done
             if seen is not None and snapshot is not None and snapshot.version() != seen:
-                raise LakeError(
+                raise LakeConflict(
                     f"Run {run_id} was made from version {seen} of table {table}, which has version "
                     f"{snapshot.version()} by now: another process committed meanwhile. Run the command again."
                 )

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
+from tribute_jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from tribute.config import Project
 
 app = typer.Typer()
 PANEL = "Run"
-NO_QUERIES = 3
-"""Exit code of a month that is settled and has no queries."""
 
 
 @app.command(rich_help_panel=PANEL)
@@ -81,4 +80,4 @@ def run_to(project: "Project", period: str, as_json: bool, last: str, reason: st
         if valuation is not None:
             print_valuation(project, valuation, console)
     if last == "settle" and valuation is not None and not valuation.publishers()[0]["queries"]:
-        raise typer.Exit(NO_QUERIES)
+        raise typer.Exit(ExitCode.NO_QUERIES)
