@@ -9,7 +9,7 @@ from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute_storage.errors import LakeConflict, LakeDamaged, LakeError, LakeUnavailable
-    from tribute_storage.lake import Lake
+    from tribute_storage.lake import Basis, Lake
     from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
     from tribute_storage.owner import claim, require_own
     from tribute_storage.publishing.opened import query_published
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMAS",
+    "Basis",
     "Ingested",
     "Lake",
     "LakeConflict",
@@ -52,7 +53,7 @@ __getattr__ = first_use(
     __name__,
     {
         "errors": ["LakeConflict", "LakeDamaged", "LakeError", "LakeUnavailable"],
-        "lake": ["Lake"],
+        "lake": ["Basis", "Lake"],
         "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
         "owner": ["claim", "require_own"],
         "publishing.opened": ["query_published"],

@@ -3,10 +3,13 @@
 import random
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from tribute_storage.errors import LakeConflict, LakeError
@@ -15,6 +18,21 @@ from tribute_storage.log import TableLog, files_of
 from tribute_storage.staging import StagedFile, stage
 
 ATTEMPTS = 60
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What new rows follow from: a table as it was read, and the rows that would have made others of them.
+
+    Read the version before the rows: what is committed between the two is then taken for later.
+
+    Args:
+        version: of the table when it was read (`Lake.version`); None: it did not exist.
+        conflicting: which rows, if they were committed since, are in the way; None: all.
+    """
+
+    version: int | None
+    conflicting: pc.Expression | None = None
 
 
 class Lake:
@@ -39,20 +57,20 @@ class Lake:
         """Write `rows` as one file that no reader sees yet; see `staging.stage` for what it raises."""
         return stage(self.location, table, rows)
 
-    def commit(self, table: str, run_id: str, files: Sequence[StagedFile], *, seen: int | None = None) -> bool:
+    def commit(self, table: str, run_id: str, files: Sequence[StagedFile], *, basis: Basis | None = None) -> bool:
         """Make `files` visible in one transaction, which is the only one of `run_id` in this table.
 
         The transaction carries the run's id, and Delta lets one of two racing commits with one id win, so
         neither a retry nor a second driver commits anything twice. The first commit makes the table.
 
         Args:
-            seen: version of the table that the rows follow from; nothing is committed to a later one.
+            basis: what the rows follow from; nothing is committed where conflicting rows came in since.
 
         Returns:
             False if the table already holds this run: nothing was changed, `files` are not needed.
 
         Raises:
-            LakeConflict: another commit came after `seen`.
+            LakeConflict: another process committed conflicting rows first; names its run.
             LakeError: no such table, a staged file is gone or cut short, or the commit did not get through.
         """
         if len({file.path for file in files}) < len(files):
@@ -63,16 +81,12 @@ class Lake:
             snapshot = log.snapshot()
             if snapshot is not None and snapshot.transaction_version(run_id) is not None:
                 return failure is not None and log.holds(files)  # the commit may have failed after it was done
-            if seen is not None and snapshot is not None and snapshot.version() != seen:
-                raise LakeConflict(
-                    f"Run {run_id} was made from version {seen} of table {table}, which has version "
-                    f"{snapshot.version()} by now: another process committed meanwhile. Run the command again."
-                )
+            if basis is not None:
+                _require_unchanged(log, snapshot, run_id, basis)
             try:
                 if snapshot is not None and log.evolve(snapshot):
-                    seen = None if seen is None else seen + 1
                     continue
-                log.append(snapshot, run_id, files)
+                log.append(snapshot, run_id, files, alone=basis is not None)
                 return True
             except (DeltaError, OSError) as error:
                 failure = error
@@ -82,14 +96,23 @@ class Lake:
             "Nothing of it is visible; run the stage again."
         ) from failure
 
-    def append(self, table: str, run_id: str, rows: pa.Table, *, seen: int | None = None) -> bool:
+    def append(self, table: str, run_id: str, rows: pa.Table, *, basis: Basis | None = None) -> bool:
         """Stage and commit a small table at once; False if the run was committed before.
 
-        `seen`: as in `commit`.
+        `basis`: as in `commit`.
         """
         if self.committed(table, run_id):
             return False
-        return self.commit(table, run_id, [self.stage(table, rows)], seen=seen)
+        return self.commit(table, run_id, [self.stage(table, rows)], basis=basis)
+
+    def require_unchanged(self, table: str, run_id: str, basis: Basis) -> None:
+        """Check, before a run commits to other tables, that its rows can still be committed to this one.
+
+        Raises:
+            LakeConflict: another process committed conflicting rows first; names its run.
+        """
+        log = TableLog(self.location, table)
+        _require_unchanged(log, log.snapshot(), run_id, basis)
 
     def committed(self, table: str, run_id: str) -> bool:
         """Whether `run_id` has been committed to `table`."""
@@ -117,3 +140,14 @@ class Lake:
                 "deleted since, as lake retention allows. Ask for a later version."
             )
         return [self.location.path(f"{table}/{name}") for name in names]
+
+
+def _require_unchanged(log: TableLog, snapshot: DeltaTable | None, run_id: str, basis: Basis) -> None:
+    if snapshot is None or snapshot.version() == basis.version:
+        return
+    for winner, committed_ms in log.runs_since(basis.version, basis.conflicting):
+        moment = datetime.fromtimestamp(committed_ms / 1000, UTC)
+        raise LakeConflict(
+            f"Nothing of run {run_id} was committed to table {log.table}: another process committed {winner} at "
+            f"{moment:%Y-%m-%d %H:%M:%S} UTC, while this command was at work. Run the same command again."
+        )

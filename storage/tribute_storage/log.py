@@ -1,6 +1,7 @@
 """The Delta log of one table: which files are in which version, and which run put them there."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -8,6 +9,8 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import (
@@ -24,6 +27,7 @@ from tribute_storage.schemas import doc_of, schema_of
 from tribute_storage.staging import StagedFile
 
 FOLDER = "_delta_log"
+COMMIT = re.compile(r"\d{20}\.json")
 COMPACTION = "tribute compaction"
 UNTIMED = 1
 """The number of every run's transaction in version 1 of the lake; today it is the time."""
@@ -69,19 +73,25 @@ class TableLog:
         number = None if snapshot is None else snapshot.transaction_version(run_id)
         return self._times.get(run_id, number) if number == UNTIMED else number
 
-    def append(self, snapshot: DeltaTable | None, run_id: str, files: Sequence[StagedFile]) -> None:
+    def append(
+        self, snapshot: DeltaTable | None, run_id: str, files: Sequence[StagedFile], *, alone: bool = False
+    ) -> None:
         """Add files as the one transaction of a run; raises DeltaError where another commit is in its way.
 
         The transaction's number is the time of the commit in milliseconds.
+
+        Args:
+            alone: whether any commit after `snapshot` is in its way; otherwise only one of the same run.
         """
         additions = [self._addition(file, True) for file in files]
         schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, time.time_ns() // 1_000_000)]
+        # A retry inside deltalake checks nothing: it writes a lost race for version 0 again as version 1.
+        unchecked = CommitProperties(app_transactions=once)
+        checked = CommitProperties(app_transactions=once, max_commit_retries=0)
         if snapshot is not None:
-            snapshot.create_write_transaction(
-                list(additions), "append", schema, commit_properties=CommitProperties(app_transactions=once)
-            )
+            properties = checked if alone else unchecked
+            snapshot.create_write_transaction(list(additions), "append", schema, commit_properties=properties)
             return
-        # No retries inside deltalake: it would write a lost race for version 0 again as version 1, unchecked.
         create_table_with_add_actions(
             self._uri,
             schema,
@@ -89,7 +99,7 @@ class TableLog:
             name=self.table,
             description=doc_of(self.schema),
             configuration=KEPT,
-            commit_properties=CommitProperties(app_transactions=once, max_commit_retries=0),
+            commit_properties=checked,
         )
 
     def replace(self, snapshot: DeltaTable, old: Mapping[str, int], files: Sequence[StagedFile]) -> None:
@@ -120,6 +130,23 @@ class TableLog:
             return False
         return True
 
+    def runs_since(self, version: int | None, conflicting: pc.Expression | None) -> Iterator[tuple[str, int]]:
+        """Runs whose rows came in after a version (None: ever), and when, in milliseconds since 1970.
+
+        Args:
+            conflicting: only runs with a row for which this holds. Compactions have none: their rows are not new.
+        """
+        for commit in self._commits(-1 if version is None else version):
+            added = [entry["add"]["path"] for entry in commit if entry.get("add", {}).get("dataChange")]
+            if any(self._has_row(name, conflicting) for name in added):
+                yield _run_of(commit) or "a run without a name", _timestamp(commit)
+
+    def _has_row(self, name: str, chosen: pc.Expression | None) -> bool:
+        rows = self.schema.empty_table()
+        with self.location.open(f"{self.table}/{name}") as file:
+            rows = pa.concat_tables([rows, pq.read_table(file)], promote_options="permissive")
+        return bool((rows if chosen is None else rows.filter(chosen)).num_rows)
+
     def logged(self) -> set[str]:
         """Every file that a version in the log added or removed, so also those of older versions."""
         entries = [entry for commit in self._commits() for entry in commit]
@@ -138,10 +165,11 @@ class TableLog:
     def _times(self) -> dict[str | None, int]:
         return {_run_of(commit): _timestamp(commit) for commit in self._commits()}
 
-    def _commits(self) -> Iterator[list[dict[str, Any]]]:
+    def _commits(self, after: int = -1) -> Iterator[list[dict[str, Any]]]:
+        """The entries of every commit after a version, in order."""
         folder = f"{self.table}/{FOLDER}"
         for file in self.location.files(folder):
-            if file.name.endswith(".json"):
+            if COMMIT.fullmatch(file.name) and int(file.name.partition(".")[0]) > after:
                 yield [json.loads(line) for line in self.location.read(f"{folder}/{file.name}").splitlines()]
 
     def _addition(self, file: StagedFile, new_rows: bool) -> AddAction:

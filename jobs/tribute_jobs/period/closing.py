@@ -11,6 +11,7 @@ from tribute_jobs.context import Context
 from tribute_jobs.period.ledger import post
 from tribute_jobs.period.proof import bundle_run, prove
 from tribute_jobs.period.review import require_reviewed
+from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.settlement import commit, settlement
 from tribute_jobs.period.statements import Period, Reasoned, Version
 
@@ -24,16 +25,18 @@ def close(context: Context, period: Period, value_run: str) -> Version:
     missing and changes nothing else.
 
     Args:
-        period: settled, and next in `require_order`.
+        period: settled.
         value_run: the valuation that settling the period now would rest on.
 
     Raises:
-        MoneyError: the inputs of the period changed since it was settled.
+        MoneyError: it is not the month's turn (`require_order`), or its inputs changed since it was settled.
+        LakeConflict: another folder on this lake closed a month, or settled this one, meanwhile.
     """
     if not period.closed:
+        require_order(period.project, period.month, "close")  # another folder may have closed a month meanwhile
         settled = settlement(period, _valuation(context, period, value_run), final=True)
         require_reviewed(period.statements, settled.version.statements)
-        commit(context.lake, settled, period.seen)
+        commit(context.lake, settled, period.basis)
         period = period.with_version(settled.version)
     _complete(context, period)
     return period.own_final_versions[-1]
@@ -46,6 +49,7 @@ def restate(context: Context, period: Period, value_run: str, reason: str) -> Ve
 
     Raises:
         MoneyError: the period is not closed, nothing would change, or there is no reason.
+        LakeConflict: another folder on this lake restated it, or closed a month, meanwhile.
     """
     newest = period.newest
     if newest is None or not newest.final:
@@ -64,7 +68,7 @@ def restate(context: Context, period: Period, value_run: str, reason: str) -> Ve
             f"Restating {period.month} would change no amount of version {newest.number}, nor what is owed. "
             "Correct the settings first, such as the rights, the usage, the pool or a guarantee"
         )
-    commit(context.lake, settled, period.seen)
+    commit(context.lake, settled, period.basis)
     prove(context, settled.version)
     return settled.version
 

@@ -9,7 +9,7 @@ from tribute.config import Project
 from tribute.errors import LedgerError
 from tribute.royalty.account import GENESIS, Entry, Posting, check_chain, entries
 from tribute.royalty.document import LedgerHead, Statement
-from tribute_storage import SCHEMAS, Lake, open_tables
+from tribute_storage import SCHEMAS, Basis, Lake, open_tables
 
 COLUMNS = "sequence, date, statement_id, narration, currency, previous_sha256, entry_sha256, account, amount_minor"
 
@@ -48,9 +48,11 @@ def post(lake: Lake, project: Project, run_id: str, statements: Sequence[Stateme
 
     Raises:
         LedgerError: the chain does not hold, or one of the statements was posted by another run.
+        LakeConflict: another process appended entries meanwhile, so that these would not follow the last one.
     """
     if lake.committed("ledger", run_id):
         return 0
+    basis = Basis(lake.version("ledger"))
     ledger = read_ledger(project)
     posted = {entry.statement_id for entry in ledger}
     twice = sorted(statement.statement_id for statement in statements if statement.statement_id in posted)
@@ -65,7 +67,7 @@ def post(lake: Lake, project: Project, run_id: str, statements: Sequence[Stateme
         new += entries(statement, sequence, previous)
     check_chain([*ledger, *new])  # what would not hold is never appended
     rows = [_row(run_id, entry, number, posting) for entry in new for number, posting in enumerate(entry.postings)]
-    lake.append("ledger", run_id, pa.Table.from_pylist(rows, SCHEMAS["ledger"]))
+    lake.append("ledger", run_id, pa.Table.from_pylist(rows, SCHEMAS["ledger"]), basis=basis)
     return len(new)
 
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -26,6 +27,8 @@ BUNDLE = "bundle.json"
 def prove(context: Context, version: Version) -> None:
     """Sign a final version: write its bundle, and its statements with their proofs; commit the bundle.
 
+    A version that another folder on this lake has signed, with a key of its own, is left as it is.
+
     Everything in a bundle comes from the lake, and Ed25519 signs the same bytes alike. So a bundle whose file was
     lost is written again as it was. Until a bundle is committed, nothing in its folder is trusted: the bundle is
     built, and if the folder holds another one, all files of the folder are written again.
@@ -36,7 +39,11 @@ def prove(context: Context, version: Version) -> None:
     project = context.project
     path = statement_folder(project, version.month, version.number) / BUNDLE
     run_id = bundle_run(project, version)
-    content = _content(project, version, path, _committed(project, run_id))
+    committed = _committed(project, run_id)
+    if committed is not None and _signed_elsewhere(project, path, committed):
+        shutil.rmtree(path.parent, ignore_errors=True)
+        return
+    content = _content(project, version, path, committed and committed.sha256)
     if path.exists() and path.read_bytes() != content:
         shutil.rmtree(path.parent)
     if not path.exists():
@@ -46,7 +53,10 @@ def prove(context: Context, version: Version) -> None:
     row = {name: getattr(bundle, name) for name in ("period", "root", "tree_size", "public_key", "signature")}
     row |= {"run_id": run_id, "statement_version": version.number}
     row |= {"artifact_uri": context.uri(path), "artifact_sha256": _sha256(content)}
-    context.lake.append("bundles", run_id, pa.Table.from_pylist([row], SCHEMAS["bundles"]))
+    new = context.lake.append("bundles", run_id, pa.Table.from_pylist([row], SCHEMAS["bundles"]))
+    if not new and committed is None:  # another folder was faster: its bundle is the one that counts
+        shutil.rmtree(path.parent)
+        prove(context, version)
 
 
 def bundle_bytes(project: Project, version: Version) -> bytes:
@@ -112,11 +122,29 @@ def read_key(path: Path) -> str:
     return pem
 
 
-def _committed(project: Project, run_id: str) -> str | None:
-    """The SHA-256 of a version's bundle, if it is committed."""
+class _Signed(NamedTuple):
+    """A committed bundle: the SHA-256 of its file, and the key that signed it."""
+
+    sha256: str
+    public_key: str
+
+
+def _committed(project: Project, run_id: str) -> _Signed | None:
+    """A version's bundle, if it is committed."""
     with open_tables(project.lake_root, "bundles") as connection:
-        found = connection.execute("select artifact_sha256 from bundles where run_id = $1", [run_id]).fetchone()
-    return None if found is None else str(found[0])
+        found = connection.execute(
+            "select artifact_sha256, public_key from bundles where run_id = $1", [run_id]
+        ).fetchone()
+    return None if found is None else _Signed(*found)
+
+
+def _signed_elsewhere(project: Project, path: Path, committed: _Signed) -> bool:
+    """Whether a folder with another key signed a version, and here is nothing of it or a late bundle."""
+    key = key_file(project)
+    own = public_key(read_key(key)) if key.exists() else None
+    if committed.public_key == own:
+        return False
+    return _read(path, path.read_bytes()).public_key == own if path.exists() else not path.parent.exists()
 
 
 def _content(project: Project, version: Version, path: Path, committed: str | None) -> bytes:

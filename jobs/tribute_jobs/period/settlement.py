@@ -17,7 +17,7 @@ from tribute_jobs.period.payees import absent_publishers, publisher_values
 from tribute_jobs.period.settled_files import SettledFile, keep_files, project_files, require_unchanged
 from tribute_jobs.period.statements import Period, Version
 from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, quality_certificate
-from tribute_storage import SCHEMAS, Lake
+from tribute_storage import SCHEMAS, Basis, Lake, LakeConflict
 
 COPIED = (
     "value_run",
@@ -87,23 +87,39 @@ def settlement(period: Period, valuation: Valuation, final: bool = False, reason
     return Settlement(Version(settle_run, tuple(statements), reason), files)
 
 
-def commit(lake: Lake, settled: Settlement, seen: int | None = None) -> None:
+def commit(lake: Lake, settled: Settlement, basis: Basis | None = None) -> None:
     """Commit the lines and the files, then the statements that rest on them.
 
+    Of two folders that issue one version of a month, one commits its statements. The other one may leave lines and
+    files in the lake's history; the views show only those of committed statements.
+
     Args:
-        seen: version of the table `statements` that the settlement follows from, so that two folders on one lake
-            do not both close a month, or restate it as one version.
+        basis: the statements that the settlement follows from (`Period.basis`); None: none of the lake.
 
     Raises:
-        LakeError: another process committed statements meanwhile.
+        LakeConflict: another process committed a version of the month, or closed another month, meanwhile.
     """
+    version = settled.version
+    try:
+        if basis is not None:
+            lake.require_unchanged("statements", version.run_id, basis)
+        if not _append(lake, settled, basis) and basis is not None:
+            raise LakeConflict(
+                f"Another process committed the same ones, {version.run_id}, while this command was at work. "
+                "Run the same command again."
+            )
+    except LakeConflict as conflict:
+        raise LakeConflict(f"This is not version {version.number} of {version.month}. {conflict}") from None
+
+
+def _append(lake: Lake, settled: Settlement, basis: Basis | None) -> bool:
     version = settled.version
     run_id = version.run_id
     lines = [_line_row(run_id, statement, line) for statement in version.statements for line in statement.lines]
     rows = [_row(run_id, statement, version.reason) for statement in version.statements]
     lake.append("statement_lines", run_id, pa.Table.from_pylist(lines, SCHEMAS["statement_lines"]))
     keep_files(lake, run_id, settled.files)
-    lake.append("statements", run_id, pa.Table.from_pylist(rows, SCHEMAS["statements"]), seen=seen)
+    return lake.append("statements", run_id, pa.Table.from_pylist(rows, SCHEMAS["statements"]), basis=basis)
 
 
 def content(statements: Sequence[Statement]) -> list[dict[str, Any]]:

@@ -6,9 +6,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from tribute.config import Project
 from tribute.royalty.document import Statement, read_statement
-from tribute_storage import Lake, open_tables
+from tribute_storage import Basis, Lake, open_tables
 
 Reasoned = tuple[Statement, str | None]
 """A final statement with the reason of its version."""
@@ -57,8 +59,8 @@ class Period:
     """None: the month was never settled."""
     final_versions: tuple[Version, ...]
     """By month and number."""
-    seen: int | None = None
-    """Version of the table `statements` that was read; None: there was none."""
+    basis: Basis | None = None
+    """The statements that were read. New ones of this month, or final ones of any, make another period of it."""
 
     @property
     def closed(self) -> bool:
@@ -96,7 +98,8 @@ def read_period(project: Project, month: str) -> Period:
     Raises:
         MoneyError: a statement in the lake is of another schema.
     """
-    seen = Lake(project.lake_root).version("statements")
+    changing = (pc.field("period") == month) | (pc.field("status") == "final")
+    basis = Basis(Lake(project.lake_root).version("statements"), changing)
     with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select period, statement_version, run_id, reason, json from statements "
@@ -107,7 +110,7 @@ def read_period(project: Project, month: str) -> Period:
     versions = tuple(_versions(rows))
     own = [version for version in versions if version.month == month]
     final = tuple(each for each in versions if each.final)
-    return Period(project, month, own[-1] if own else None, final, seen)
+    return Period(project, month, own[-1] if own else None, final, basis)
 
 
 def read_final_statements(project: Project) -> list[Reasoned]:

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tribute.catalog import lineage, run_id
 from tribute.config import Project
@@ -17,7 +18,7 @@ from tribute.royalty.exact import canonical_json, parse_money
 from tribute.royalty.exact.text import exact_fraction, plain
 from tribute.royalty.statement import Pool
 from tribute.royalty.terms.cells import id_cell, text_cell
-from tribute_storage import SCHEMAS, Lake, open_tables
+from tribute_storage import SCHEMAS, Basis, Lake, open_tables
 
 
 def period_pools(project: Project) -> tuple[Pool, ...]:
@@ -102,7 +103,9 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
 
     Raises:
         PolicyError: another policy is registered, and no reason is given for changing it.
+        LakeConflict: another process registered a policy for the period meanwhile.
     """
+    basis = Basis(lake.version("policies"), pc.field("period") == period)
     rule, registered = registered_policy(project, lake, period, reason)
     if registered:
         return False
@@ -117,7 +120,8 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
         "json": canonical_json(policy_json(rule)).decode(),
         "reason": reason,
     }
-    return lake.append("policies", str(row["run_id"]), pa.Table.from_pylist([row], SCHEMAS["policies"]))
+    rows = pa.Table.from_pylist([row], SCHEMAS["policies"])
+    return lake.append("policies", str(row["run_id"]), rows, basis=basis)
 
 
 def quality_certificate(project: Project, period: str) -> QualityCertificate | None:

@@ -8,6 +8,8 @@ from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.period import closing
 from tribute_jobs.period.alarms import period_alarms
 from tribute_jobs.period.files import write_files
+from tribute_jobs.period.proof import BUNDLE
+from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.settlement import commit, settlement
 from tribute_jobs.period.statements import Version, latest_statements, read_period, statement_folder
 from tribute_jobs.period.terms import period_pools
@@ -23,13 +25,14 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
     if month.newest is not None and month.closed:
         closed = f"{period} is closed as version {month.newest.number}; correct it with: tribute restate"
         return StageOutput(value_run, False, closed)
+    require_order(project, period, "settle")  # another folder may have closed a month meanwhile
     valuation = Valuation(value_run, period, read_valuation(lake, value_run), False)
     settled = settlement(month, valuation)
     version = settled.version
     new = not lake.committed("statements", version.run_id)
     if new:
         context.reporter.started("settle", version.run_id)
-        commit(lake, settled)
+        commit(lake, settled, month.basis)
     findings = period_alarms(project, version.statements, latest_statements(project, month_after(period, -1)))
     write_files(statement_folder(project, period, version.number), version.statements, findings)
     for finding in findings if new else ():
@@ -45,8 +48,7 @@ def close(context: Context, period: str, value_run: str) -> StageOutput:
     month = read_period(context.project, period)
     context.reporter.started("close", period)
     version = closing.close(context, month, value_run)
-    folder = statement_folder(context.project, period, version.number)
-    summary = f"{len(version.statements)} final statements, signed, in {folder}"
+    summary = f"{len(version.statements)} final statements, {_signed(context, version)}"
     return StageOutput(f"{period}-v{version.number}", not month.closed, summary)
 
 
@@ -54,8 +56,15 @@ def restate(context: Context, period: str, value_run: str, reason: str) -> Stage
     """Issue a closed period as its next version; the differences are adjustments of the next settled period."""
     context.reporter.started("restate", period)
     version = closing.restate(context, read_period(context.project, period), value_run, reason)
-    folder = statement_folder(context.project, period, version.number)
-    return StageOutput(f"{period}-v{version.number}", True, f"version {version.number}, signed, in {folder}")
+    summary = f"version {version.number}, {_signed(context, version)}"
+    return StageOutput(f"{period}-v{version.number}", True, summary)
+
+
+def _signed(context: Context, version: Version) -> str:
+    folder = statement_folder(context.project, version.month, version.number)
+    if (folder / BUNDLE).exists():
+        return f"signed, in {folder}"
+    return "signed with the key of another folder on this lake, which has the files"
 
 
 def _summary(context: Context, version: Version) -> str:

@@ -1,12 +1,14 @@
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from tests.unit.storage.rows import publisher_rows
-from tribute_storage import Lake, LakeError, StagedFile, open_tables
+from tribute_storage import Basis, Lake, LakeConflict, LakeError, StagedFile, open_tables
 from tribute_storage.log import TableLog
 from tribute_storage.maintenance import compact, orphans, retain
 
@@ -52,15 +54,50 @@ def test_a_commit_between_check_and_commit_is_a_conflict_not_a_second_copy(tmp_p
 
 
 def test_what_follows_from_an_older_version_is_not_committed(tmp_path: Path) -> None:
-    """Of two writers that read one version and say what comes next, one is refused."""
+    """Of two writers that read one version and say what comes next, one is refused, and told who was first."""
     lake = Lake(tmp_path)
-    lake.append("publishers", "r0", publisher_rows("r0", ["p0"]))
-    seen = lake.version("publishers")
-    assert lake.append("publishers", "r1", publisher_rows("r1", ["one"]), seen=seen)
-    with pytest.raises(LakeError, match=r"made from version 0 of table publishers, which has version 1 by now"):
-        lake.append("publishers", "r2", publisher_rows("r2", ["other"]), seen=seen)
-    assert not lake.append("publishers", "r1", publisher_rows("r1", ["one"]), seen=seen), "it is there already"
-    assert committed_rows(tmp_path) == [("r0", "p0"), ("r1", "one")]
+    for number in range(2):  # also where neither has found a table
+        basis, runs = Basis(lake.version("publishers")), (f"one-{number}", f"other-{number}")
+        assert lake.append("publishers", runs[0], publisher_rows(runs[0], ["one"]), basis=basis)
+        with pytest.raises(LakeConflict, match=rf"another process committed one-{number} at 20.* UTC, .* Run the"):
+            lake.append("publishers", runs[1], publisher_rows(runs[1], ["other"]), basis=basis)
+        assert not lake.append("publishers", runs[0], publisher_rows(runs[0], ["one"]), basis=basis), "it is there"
+    assert committed_rows(tmp_path) == [("one-0", "one"), ("one-1", "one")]
+
+
+def test_only_conflicting_rows_are_in_the_way_of_what_follows(tmp_path: Path) -> None:
+    """Not those of others, nor a compaction that writes the conflicting rows of earlier versions anew."""
+    lake, of_a = Lake(tmp_path), pc.field("publisher_id") == "a"
+    lake.append("publishers", "r0", publisher_rows("r0", ["a", "b"]))
+    basis = Basis(lake.version("publishers"), of_a)
+    lake.append("publishers", "r1", publisher_rows("r1", ["b"]))
+    assert compact(lake, "publishers").after == 1
+    lake.require_unchanged("publishers", "r2", basis)
+    assert lake.append("publishers", "r2", publisher_rows("r2", ["a"]), basis=basis)
+    with pytest.raises(LakeConflict, match="committed r2 at"):
+        lake.require_unchanged("publishers", "r3", basis)
+    assert lake.append("publishers", "r3", publisher_rows("r3", ["b"]), basis=Basis(basis.version, of_a & ~of_a))
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_nothing_comes_between_the_check_of_a_basis_and_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    """A commit of other rows in between: deltalake by itself would write the later one on top of it."""
+    lake, append = Lake(tmp_path), TableLog.append
+    if made:
+        lake.append("publishers", "r0", publisher_rows("r0", ["p0"]))
+    basis = Basis(lake.version("publishers"))
+
+    def overtaken(log: TableLog, *given: Any, **options: Any) -> None:
+        monkeypatch.setattr(TableLog, "append", append)  # the rival is not overtaken itself
+        assert Lake(tmp_path).append("publishers", "rival", publisher_rows("rival", ["early"]))
+        append(log, *given, **options)
+
+    monkeypatch.setattr(TableLog, "append", overtaken)
+    with pytest.raises(LakeConflict, match="committed rival at"):
+        lake.append("publishers", "late", publisher_rows("late", ["late"]), basis=basis)
+    assert [run for run, _ in committed_rows(tmp_path)] == ["r0", "rival"][not made :]
 
 
 def test_a_run_without_rows_is_committed_too(tmp_path: Path) -> None:
@@ -115,9 +152,9 @@ def fail_after(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Let a method of the log do its work once and then fail, as a lost answer of an object store looks."""
     done = getattr(TableLog, method)
 
-    def failing(self: TableLog, *arguments) -> None:
+    def failing(self: TableLog, *arguments, **options) -> None:
         monkeypatch.setattr(TableLog, method, done)
-        done(self, *arguments)
+        done(self, *arguments, **options)
         raise DeltaError("the answer was lost")
 
     monkeypatch.setattr(TableLog, method, failing)

@@ -13,7 +13,7 @@ from tribute.royalty.document import Statement
 from tribute_jobs.period.closing import moves
 from tribute_jobs.period.settlement import Settlement, commit
 from tribute_jobs.period.statements import Version, read_period
-from tribute_storage import LakeError
+from tribute_storage import LakeConflict
 
 MONTH = "2026-10"
 CORRECTED = "the contract was overlooked"
@@ -70,8 +70,8 @@ def test_of_two_folders_that_restate_a_month_on_one_lake_one_is_refused(tmp_path
     path = project_with(tmp_path, {"settle-1": made(1)})
     project, lake = load_project(path), lake_of(path)
     here, there = read_period(project, MONTH), read_period(project, MONTH)
-    commit(lake, Settlement(Version("settle-2", tuple(made(2, gross=240)), CORRECTED)), here.seen)
-    with pytest.raises(LakeError, match=r"another process committed meanwhile. Run the command again"):
-        commit(lake, Settlement(Version("settle-2b", tuple(made(2, gross=280)), CORRECTED)), there.seen)
+    commit(lake, Settlement(Version("settle-2", tuple(made(2, gross=240)), CORRECTED)), here.basis)
+    with pytest.raises(LakeConflict, match=r"another process committed settle-2 at .* Run the same command again"):
+        commit(lake, Settlement(Version("settle-2b", tuple(made(2, gross=280)), CORRECTED)), there.basis)
     versions = read_period(project, MONTH).own_final_versions
     assert [(each.run_id, each.number) for each in versions] == [("settle-1", 1), ("settle-2", 2)]

@@ -17,10 +17,12 @@ from tribute.royalty.proof import verify_bundle, verify_statement
 from tribute_jobs.context import open_context
 from tribute_jobs.period.closing import close
 from tribute_jobs.period.ledger import read_ledger
+from tribute_jobs.period.proof import bundle_bytes, signing_key
 from tribute_jobs.period.settlement import Settlement, commit
 from tribute_jobs.period.statements import Version, read_period, statement_folder
 from tribute_jobs.progress import PeopleReporter
 from tribute_storage import SCHEMAS, Lake
+from tribute_storage.atomic import write_atomically
 
 MONTH = "2026-10"
 
@@ -75,3 +77,19 @@ def test_a_lost_bundle_is_written_again_as_it_was(project: Project) -> None:
     path.unlink()
     completed(project)
     assert path.read_bytes() == before
+
+
+def test_what_another_folder_signed_with_a_key_of_its_own_is_left_as_it_is(
+    project: Project, tmp_path: Path
+) -> None:
+    """Two folders on one lake: the bundle that was committed counts, and a bundle that came late is removed."""
+    other = load_project(write_project(tmp_path / "other", name="demo", lake=str(project.lake_root)))
+    assert completed(other) == completed(project) == completed(other)
+    assert (statement_folder(other, MONTH, 1) / "bundle.json").exists()
+    assert not statement_folder(project, MONTH, 1).exists()
+    signing_key(project)
+    late = bundle_bytes(project, completed(project))
+    assert verify_bundle(late) == []
+    write_atomically(statement_folder(project, MONTH, 1) / "bundle.json", late)
+    assert completed(project) == completed(other)
+    assert not statement_folder(project, MONTH, 1).exists()
