@@ -1,6 +1,6 @@
 """Faults of a machine, made for real: a full or read-only disk, a command that gets signals, files that fail.
 
-Mounts need the right to mount, which containers of CI have as root; `may_mount` says whether this machine gives it.
+Mounts need root and the right to mount: `may_mount` says whether this machine gives it.
 """
 
 import os
