@@ -58,6 +58,8 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
                     register_policy(project, context.lake, paid_period)
             else:
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
+            if stage == last and last in ("train", "simulate") and stages.make_again(context):
+                outputs[stage] = outputs[stage]._replace(new=True)
             reporter.finished(stage, *outputs[stage])
             _remember(context, stage)
     return Outcome(outputs)

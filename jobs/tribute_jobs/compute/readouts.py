@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tribute.catalog import SimulationRun, recorded_replicates
 from tribute.cluster import ReadOutJob, chunks
 from tribute.corpus import QueryTable
+from tribute.files.sealed import intact, write_sealed
 from tribute.readout import QueryRows, candidates
 from tribute.simulation import Simulated
 from tribute.tasks import Scope
 from tribute.training import build_model
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.context import Context
-from tribute_storage.atomic import write_atomically
 
 UNITS_PER_JOB = 8
 
@@ -72,10 +72,10 @@ class ReadOuts:
         if len(names) == 1:
             return names[0]
         kept = self.context.folder(run.folder) / f"readout-{'-'.join(names)}.json"
-        if not kept.exists():
+        if not intact(kept):
             cost = self.costs(run, responses, names, queries)
             best = min(names, key=cost.__getitem__)
-            write_atomically(kept, json.dumps({"method": best, "cost_in_forwards": cost}).encode())
+            write_sealed(kept, json.dumps({"method": best, "cost_in_forwards": cost}).encode())
         return str(json.loads(kept.read_text())["method"])
 
     def costs(

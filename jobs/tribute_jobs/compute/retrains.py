@@ -3,7 +3,9 @@
 Legend: Q queries, U sets of sources, P parameters.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,21 @@ from tribute.catalog import recorded_replicates, retrain_bank, run_id, whole_ret
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
 from tribute.evaluation import FULL_TRAINING
+from tribute.files.sealed import require_sealed
 from tribute.readout import QueryRows
-from tribute.simulation import ResponseFile, Unit, check_file, largest_chunk
+from tribute.simulation import ResponseFile, Unit, largest_chunk
 from tribute.training import Recipe, Trajectory
+from tribute_jobs.compute.recorded import lost_files, require_same
 from tribute_jobs.context import Context
 from tribute_storage import SCHEMAS, open_tables
 
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
 UNITS_PER_JOB = 8
+MAKE = "tribute evaluate PROJECT.yaml makes it again, to the same bytes"
+"""The remedy for a file of the bank."""
+BankRow = tuple[int, str, dict[str, Any]]
+"""Seed and unit id of a retrain, and its row of `simulations`."""
 
 
 class Retrains:
@@ -46,6 +54,8 @@ class Retrains:
         Args:
             wanted: the sets of sources to leave out, by seed.
         """
+        ids = {seed: [FULL_TRAINING, *(unit.unit_id for unit in sets)] for seed, sets in wanted.items()}
+        self._make_again([(seed, unit_id) for seed, each in ids.items() for unit_id in each])
         self._train([seed for seed in wanted if (seed, FULL_TRAINING) not in self._files])
         units = {seed: {unit.unit_id: unit for unit in sets} for seed, sets in wanted.items()}
         missing = {
@@ -55,14 +65,7 @@ class Retrains:
         self.new = sum(map(len, missing.values()))
         self.banked = sum(map(len, units.values())) - self.new
         jobs = [job for seed, new in missing.items() for job in self._jobs(seed, new)]
-        starts = {seed: self._start(seed) for seed, new in missing.items() if new}
-        done = self.workers.run(
-            jobs,
-            lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),
-            self.context.reporter.advanced,
-        )
-        rows = [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
-        self._commit(rows)
+        self._commit(self._simulate(jobs))
 
     def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
         """Measurement of a seed's full training minus that without each set, [Q, U] nats; NaN: it diverged."""
@@ -78,7 +81,7 @@ class Retrains:
         """Final parameters of a seed's full training, [P]."""
         file = self._files[seed, FULL_TRAINING]
         assert file is not None
-        check_file(file.path, file.sha256, "delete it and evaluate under another evaluation.first_seed")
+        file.verify()
         step = int(file.path.stem.removeprefix("step-"))
         return Trajectory(file.path.parent).load(step).theta
 
@@ -90,7 +93,7 @@ class Retrains:
                 "select seed, unit_id, artifact_uri, artifact_sha256 from retrains where bank = $1", [self.bank]
             ).fetchall()
         files = {
-            (seed, unit_id): ResponseFile(unit_id, 0, project.workdir / uri, sha256) if uri else None
+            (seed, unit_id): ResponseFile(unit_id, 0, project.workdir / uri, sha256, MAKE) if uri else None
             for seed, unit_id, uri, sha256 in rows
         }
         for trained in recorded_replicates(project):
@@ -103,15 +106,48 @@ class Retrains:
         return Recipe(project.task, project.training, self.workers.examples(), seed)
 
     def _train(self, seeds: Sequence[int]) -> None:
+        rows = self._run_trainings(seeds)
+        self._commit([(seed, FULL_TRAINING, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
+
+    def _run_trainings(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
         jobs = [
             TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / FULL_TRAINING) for seed in seeds
         ]
-        rows = self.workers.run(
+        return self.workers.run(
             jobs,
             lambda actor, job: actor.train.remote(self.workers.data, job),
             self.context.reporter.advanced,
         )
-        self._commit([(seed, FULL_TRAINING, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
+
+    def _simulate(self, jobs: Sequence[SimulateJob]) -> list[BankRow]:
+        starts = {seed: self._start(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
+        done = self.workers.run(
+            jobs,
+            lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),
+            self.context.reporter.advanced,
+        )
+        return [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
+
+    def _make_again(self, keys: Sequence[tuple[int, str]]) -> None:
+        """Make files of the bank again that are gone: a retrain in its old batch, so to the same bytes.
+
+        Raises:
+            DamagedFile: what was made differs from what the lake records, or a batch cannot be made again.
+        """
+        known = {key: file for key in keys if (file := self._files.get(key)) is not None}
+        lost = lost_files({file.path: file.sha256 for file in known.values()})
+        gone = {key: file.path for key, file in known.items() if file.path in lost}
+        if not gone:
+            return
+        self.context.reporter.warned(f"{len(gone):,} files of the bank of retrains are gone: made again")
+        self._run_trainings([seed for seed, key in gone if key == FULL_TRAINING])
+        batches = {path.parent: seed for (seed, key), path in gone.items() if key != FULL_TRAINING}
+        names = self.context.source_ids()
+        self._simulate([self._job(seed, _batch(folder, names), folder) for folder, seed in batches.items()])
+        require_same(lost)
+
+    def _job(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
+        return SimulateJob(folder.name, units, folder, 0, seed, self._settings, 0, self._recipe(seed).steps)
 
     def _start(self, seed: int) -> tuple[Any, Any]:
         """The initial state and the final parameters, in the object store."""
@@ -127,11 +163,10 @@ class Retrains:
         for chosen in chunks(len(units), largest_chunk(recipe, self._settings)):
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])
-            folder = self.context.folder(self.bank) / f"seed-{seed}" / name
-            jobs.append(SimulateJob(name, part, folder, 0, seed, self._settings, 0, recipe.steps))
+            jobs.append(self._job(seed, part, self.context.folder(self.bank) / f"seed-{seed}" / name))
         return jobs
 
-    def _commit(self, rows: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
+    def _commit(self, rows: Sequence[BankRow]) -> None:
         if not rows:
             return
         run = run_id("bank", self.bank, [[seed, unit_id] for seed, unit_id, _ in rows])
@@ -149,3 +184,12 @@ class Retrains:
         ]
         self.context.lake.append("retrains", run, pa.Table.from_pylist(content, SCHEMAS["retrains"]))
         self._files = self._known()
+
+
+def _batch(folder: Path, source_ids: Sequence[str]) -> tuple[Unit, ...]:
+    """The units that were retrained together, with their files in a folder."""
+    rows_file = folder / f"{folder.name}.json"
+    require_sealed(rows_file, "Restore it from a backup, or evaluate under another evaluation.first_seed")
+    position = {name: index for index, name in enumerate(source_ids)}
+    rows = json.loads(rows_file.read_text())
+    return tuple(Unit(row["unit_id"], tuple(position[name] for name in row["removed"])) for row in rows)

@@ -20,7 +20,6 @@ from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Trained, build_estimator, fit_once, most_influential
 from tribute.ids import excerpt, listed, nfc
 from tribute.readout import QueryRows
-from tribute.simulation import check_file
 from tribute.training import Recipe, TrainingSet, snapshot_training_set
 from tribute_jobs.printing import printable, styled
 
@@ -57,7 +56,7 @@ def influential_examples(
     recipe = Recipe(
         project.task, project.training, data, first.seed, recording=recordings[0] if recordings else None
     )
-    check_file(first.trajectory.path(first.steps), first.sha256, "train under another training.seed")
+    first.verify()
     trained = Trained(recipe, first.trajectory, first.steps)
     source = data.source_ids.index(source_id)
     with named(name):

@@ -3,6 +3,7 @@
 from tribute_jobs.stages.attribute import attribute
 from tribute_jobs.stages.corpus import corpus
 from tribute_jobs.stages.evaluate import evaluate
+from tribute_jobs.stages.lost import make_again
 from tribute_jobs.stages.settle import close, restate, settle
 from tribute_jobs.stages.simulate import simulate
 from tribute_jobs.stages.train import train
@@ -13,6 +14,7 @@ __all__ = [
     "close",
     "corpus",
     "evaluate",
+    "make_again",
     "restate",
     "settle",
     "simulate",

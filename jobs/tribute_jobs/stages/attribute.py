@@ -25,6 +25,7 @@ from tribute.valuation import query_uses
 from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.compute.sampled_month import SampledMonth, predicted_rows, sampled_month
 from tribute_jobs.context import Context, StageOutput
+from tribute_jobs.stages.lost import make_again
 from tribute_storage import SCHEMAS, StagedFile, open_tables
 
 BLOCK_VALUES = 2**26
@@ -47,6 +48,7 @@ def attribute(context: Context, period: str) -> StageOutput:
         if why := context.last_run.why(f"attribute {period}", identity):
             context.reporter.planned([], {"attribute": why})
         context.reporter.started("attribute", run_id)
+        make_again(context)
         AttributedBatch(context, queries, run_id).run(period)
     context.last_run.remember(f"attribute {period}", identity)
     with open_tables(context.lake.root, "queries") as connection:

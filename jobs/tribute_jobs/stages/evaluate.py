@@ -33,6 +33,7 @@ from tribute.tracking import track
 from tribute_jobs.compute.coverage import method_coverage
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context, StageOutput
+from tribute_jobs.stages.lost import make_again
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.methods import MethodRows, OtherEstimators, titled
 from tribute_storage import SCHEMAS, open_tables
@@ -51,6 +52,7 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     evaluate_run = run_id("evaluate", runs, settings, period, queries.sha256, value_run)
     new = not context.committed("certificates", evaluate_run)
     if new:
+        make_again(context)
         context.reporter.started("evaluate", evaluate_run)
         _commit(context, _certificate(context, period, queries, evaluate_run))
     certificate = read_certificate(context.lake.root, evaluate_run)

@@ -23,6 +23,7 @@ from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
 from tribute_jobs.context import Context, StageOutput
+from tribute_jobs.stages.train import make_trainings_again
 from tribute_storage import SCHEMAS, open_tables
 
 UNSMOOTH = 0.5
@@ -34,6 +35,7 @@ def simulate(context: Context) -> StageOutput:
     simulate_run = context.runs.simulate_run
     missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
     if missing:
+        make_trainings_again(context)
         context.reporter.started("simulate", simulate_run)
         Simulations(context).run(missing)
     with open_tables(context.lake.root, "simulations") as connection:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
+    from tribute.catalog.artifacts import RecordedArtifact, recorded_artifacts
     from tribute.catalog.comparisons import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.contributions import source_contributions
     from tribute.catalog.customers import customer_values
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     )
     from tribute.catalog.record import valuation_record
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
-    from tribute.catalog.responses import corpus_tokens, recorded_replicates, simulated_responses
+    from tribute.catalog.responses import (
+        corpus_tokens,
+        recorded_replicates,
+        recorded_trainings,
+        simulated_responses,
+    )
     from tribute.catalog.runs import (
         Identity,
         Lineage,
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Identity",
     "Lineage",
+    "RecordedArtifact",
     "SimulationRun",
     "Valuation",
     "attribution",
@@ -60,7 +67,9 @@ __all__ = [
     "query_rows",
     "read_book",
     "read_valuation",
+    "recorded_artifacts",
     "recorded_replicates",
+    "recorded_trainings",
     "retrain_bank",
     "retrains_spots",
     "run_id",
@@ -79,6 +88,7 @@ __all__ = [
 __getattr__ = first_use(
     __name__,
     {
+        "artifacts": ["RecordedArtifact", "recorded_artifacts"],
         "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
         "contributions": ["source_contributions"],
         "customers": ["customer_values"],
@@ -87,7 +97,7 @@ __getattr__ = first_use(
         "queries": ["attribution", "months_with_queries", "period_queries", "query_rows", "used_before"],
         "record": ["valuation_record"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
-        "responses": ["corpus_tokens", "recorded_replicates", "simulated_responses"],
+        "responses": ["corpus_tokens", "recorded_replicates", "recorded_trainings", "simulated_responses"],
         "runs": [
             "Identity",
             "Lineage",

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tribute.catalog.runs import lineage
 from tribute.config import Project
-from tribute.errors import SimulationError
+from tribute.errors import DamagedFile
+from tribute.files.sealed import MAKE
 from tribute.simulation.artifacts import Replicate, Simulated
 from tribute.simulation.response import ResponseFile
 from tribute.simulation.units import Unit
@@ -21,21 +22,26 @@ def recorded_replicates(project: Project) -> list[Replicate]:
     """All replicates of the project's training, in order; empty before the training.
 
     Raises:
-        SimulationError: the lake holds the training, and this working folder does not hold its files.
+        DamagedFile: the lake holds the training, and this working folder does not hold its files.
     """
+    replicates = recorded_trainings(project)
+    absent = [replicate.file for replicate in replicates if not replicate.file.is_file()]
+    if absent:
+        raise DamagedFile(
+            f"{absent[0]} is not there, and the lake holds its training. {MAKE}; or copy the folder artifacts "
+            "from the working folder that trained, or from a backup"
+        )
+    return replicates
+
+
+def recorded_trainings(project: Project) -> list[Replicate]:
+    """All replicates of the project's training, in order, whether their files are there or not."""
     with open_tables(project.lake_root, "trajectories") as connection:
         rows = connection.execute(
             "select replicate, seed, steps, artifact_uri, artifact_sha256 from trajectories where run_id = $1 "
             "order by replicate",
             [lineage(project).train_run],
         ).fetchall()
-    absent = [uri for *_, uri, _ in rows if not (project.workdir / uri).is_file()]
-    if absent:
-        raise SimulationError(
-            f"{project.workdir / absent[0]} is not there, and the lake holds its training. Copy the folder "
-            "artifacts from the working folder that trained, restore it from a backup, or give this project a "
-            "`lake` of its own"
-        )
     return [
         Replicate(index, seed, steps, Trajectory((project.workdir / uri).parent), sha256)
         for index, seed, steps, uri, sha256 in rows

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
 from tribute.errors import SimulationError, TributeError
-from tribute.estimators import Gathered, Trained, fit_to, gather_to
+from tribute.estimators import FITTED, Gathered, Trained, fit_to, gather_to
+from tribute.files.sealed import intact, write_sealed
 from tribute.readout import QueryRows, forward_seconds, seconds
-from tribute.simulation import Replicate, check_file
+from tribute.simulation import Replicate
 from tribute.training import Recipe
-from tribute_storage.atomic import write_atomically
 
 TIMED_STEPS = 20
 """Training steps that are timed, after as many for warming up."""
@@ -37,6 +37,10 @@ class EstimateJob(SimulationsJob):
     def file(self) -> Path:
         """The gathered units."""
         return self.folder / f"{self.name}.safetensors"
+
+    def finished(self) -> bool:
+        """Whether the rows are on disk, and the file that they stand for."""
+        return intact(self.rows_file) and (self.file if self.units else self.folder / FITTED).is_file()
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def named(estimator: str) -> Iterator[None]:
 
 def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
     """Fit, or gather the job's units; their rows of `simulations`. Finished work on disk is kept."""
-    if not job.rows_file.exists():
+    if not job.finished():
         job.folder.mkdir(parents=True, exist_ok=True)
         trained, began, rows = _trained(recipe, job), time.perf_counter(), list[dict[str, Any]]()
         if job.units:
@@ -95,7 +99,7 @@ def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
         else:
             fit_to(job.settings, trained, job.folder)
         done = {"seconds": time.perf_counter() - began, "rows": rows}
-        write_atomically(job.rows_file, json.dumps(done).encode())
+        write_sealed(job.rows_file, json.dumps(done).encode())
     kept: list[dict[str, Any]] = json.loads(job.rows_file.read_text())["rows"]
     return [row | {"artifact_uri": str(job.folder / row["artifact_uri"])} for row in kept]
 
@@ -127,8 +131,7 @@ def _training_seconds(recipe: Recipe) -> float:
 
 def _trained(recipe: Recipe, job: EstimateJob | InfluenceJob) -> Trained:
     replicate = job.replicate
-    final = replicate.trajectory.path(replicate.steps)
-    check_file(final, replicate.sha256, "train under another training.seed")
+    replicate.verify()
     return Trained(recipe, replicate.trajectory, replicate.steps)
 
 

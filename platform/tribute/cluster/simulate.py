@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
+from tribute.files.sealed import intact, remove_sealed, write_sealed
 from tribute.simulation import (
     Ensemble,
     Mode,
@@ -30,7 +31,6 @@ from tribute.simulation import (
 )
 from tribute.tasks import Scope
 from tribute.training import Recipe, State
-from tribute_storage.atomic import write_atomically
 from tribute_storage.file_names import file_stem
 
 PROBE_EXAMPLES = 512
@@ -74,6 +74,13 @@ class SimulateJob(SimulationsJob):
         computed = self.steps_file.stat().st_size if self.steps_file.exists() else 0
         return min(computed / max(self.steps, 1), 0.99)
 
+    def finished(self) -> bool:
+        """Whether the rows are on disk, and every response that they name."""
+        if not intact(self.rows_file):
+            return False
+        named = [row["artifact_uri"] for row in json.loads(self.rows_file.read_text())]
+        return all((self.folder / name).is_file() for name in named if name)
+
     def kept(self) -> float:
         """Time of the last checkpoint, s."""
         return self.stack_file.stat().st_mtime if self.stack_file.exists() else 0.0
@@ -97,15 +104,15 @@ def simulate_chunk(
 ) -> list[dict[str, Any]]:
     """Simulate the job's units from the recorded state `start` and write their responses.
 
-    A job whose rows are on disk is not simulated again. A killed job resumes from its last checkpoint, to the same
-    bits.
+    A job whose rows and responses are on disk is not simulated again. A killed job resumes from its last
+    checkpoint, to the same bits.
 
     Args:
         start: theta [P] and the optimizer's slots, each [P], before step `job.start_step`, at or before the
             start of the horizon.
         final: the recorded final parameters, [P]. A replay must end there; `continue` begins there.
     """
-    if not job.rows_file.exists():
+    if not job.finished():
         job.folder.mkdir(parents=True, exist_ok=True)
         theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in start)
         final_P = torch.from_numpy(np.array(final)).to(recipe.device)
@@ -118,8 +125,8 @@ def simulate_chunk(
             begin, before = State(theta_P, tuple(slots)), job.start_step
         found = _run(recipe, mode, begin, before, job, on_steps)
         rows = _rows(recipe, found, final_P, schedule.effective_damping, job)
-        write_atomically(job.rows_file, json.dumps(rows).encode())
-        job.stack_file.unlink(missing_ok=True)
+        write_sealed(job.rows_file, json.dumps(rows).encode())
+        remove_sealed(job.stack_file)
     finished: list[dict[str, Any]] = json.loads(job.rows_file.read_text())
     return [
         row | {"artifact_uri": row["artifact_uri"] and str(job.folder / row["artifact_uri"])} for row in finished
@@ -136,12 +143,12 @@ def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob
             on_steps(len(ensemble.failed) + 1)
             if step % every == 0 and step < last:
                 named = ensemble.tensors() | {"step": torch.tensor(step)}
-                write_atomically(
+                write_sealed(
                     job.stack_file,
                     safetensors.torch.save({k: t.cpu().clone().contiguous() for k, t in named.items()}),
                 )
 
-        if job.stack_file.exists():
+        if intact(job.stack_file):
             kept = safetensors.torch.load_file(job.stack_file, device=str(recipe.device))
             return simulate(mode, Ensemble.of(kept), int(kept["step"]), after)
         start = start_of(recipe, mode.schedule, begin, before)

@@ -1,11 +1,12 @@
 """Estimators of data attribution under one interface."""
 
-from tribute.estimators.estimate import Gathered, fit_once, fit_to, gather_to, largest_part
+from tribute.estimators.estimate import FITTED, Gathered, fit_once, fit_to, gather_to, largest_part
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.estimators.registry import ESTIMATORS, build_estimator, most_influential
 
 __all__ = [
     "ESTIMATORS",
+    "FITTED",
     "Estimator",
     "Gathered",
     "Groups",

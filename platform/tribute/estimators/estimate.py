@@ -12,9 +12,11 @@ import torch
 
 from tribute.config import SimulationSettings
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
-from tribute.estimators.files import notes_of, read_tensors, sha256_of, write_tensors
+from tribute.estimators.files import notes_of, read_tensors, write_tensors
 from tribute.estimators.gradients import measurements
 from tribute.estimators.registry import build_estimator
+from tribute.files.digests import file_sha256
+from tribute.files.sealed import intact, require_sealed
 from tribute.readout import QueryRows, ReadOut
 from tribute.simulation import Unit
 
@@ -33,24 +35,30 @@ def fit_to(settings: SimulationSettings, trained: Trained, folder: Path) -> None
 
 def fit_once(settings: SimulationSettings, trained: Trained, folder: Path) -> NamedTensors:
     """Read the fit from the folder of the replicate; fit first if the file does not exist."""
-    path = folder / FITTED
-    if not path.exists():
+    if not intact(folder / FITTED):
         fit_to(settings, trained, folder)
-    return read_tensors(path, sha256_of(path), trained.device)
+    return _fitted(folder, trained)[0]
 
 
 def gather_to(
     settings: SimulationSettings, trained: Trained, folder: Path, units: Sequence[Unit], path: Path
 ) -> str:
     """Gather units with disjoint sources into a file next to the fit; returns its SHA-256."""
-    fitted_sha256 = sha256_of(folder / FITTED)
-    fitted = read_tensors(folder / FITTED, fitted_sha256, trained.device)
+    fitted, fitted_sha256 = _fitted(folder, trained)
     unit_S = np.full(len(trained.data.source_ids), -1, dtype=np.int64)
     for index, unit in enumerate(units):
         unit_S[list(unit.removed)] = index
     groups = Groups(unit_S[trained.data.source_N], len(units))
     kept = build_estimator(settings.mode, settings.options).gather(trained, fitted, groups)
     return write_tensors(path, kept, {"fitted": fitted_sha256})
+
+
+def _fitted(folder: Path, trained: Trained) -> tuple[NamedTensors, str]:
+    """The fit of a replicate, and the SHA-256 of its file."""
+    path = folder / FITTED
+    require_sealed(path)
+    sha256 = file_sha256(path)
+    return read_tensors(path, sha256, trained.device), sha256
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Gathered:
         """Read a file written by `gather_to`, and the fit.
 
         Raises:
-            SimulationError: either file is missing, or its SHA-256 differs from the recorded one.
+            DamagedFile: either file is missing, or its SHA-256 differs from the recorded one.
         """
         gathered = read_tensors(path, sha256, trained.device)
         fitted = read_tensors(path.parent / FITTED, notes_of(path)["fitted"], trained.device)

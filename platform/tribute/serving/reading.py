@@ -12,7 +12,7 @@ from tribute.catalog import lineage
 from tribute.config import Project
 from tribute.estimators import Gathered, Trained
 from tribute.readout import QueryRows, ReadOut, candidates, read_out
-from tribute.simulation import Replicate, Simulated, check_file
+from tribute.simulation import Replicate, Simulated
 from tribute.tasks import Scope
 from tribute.training import Recipe, build_model, snapshot_training_set
 
@@ -64,8 +64,7 @@ class EstimatorReader:
         recordings = project.training.recordings or (None,) * len(replicates)
         self._parts = list[list[Gathered]]()
         for replicate, recording in zip(replicates, recordings, strict=True):
-            final = replicate.trajectory.path(replicate.steps)
-            check_file(final, replicate.sha256, "train under another training.seed")
+            replicate.verify()
             recipe = Recipe(project.task, project.training, data, replicate.seed, device, recording)
             trained = Trained(recipe, replicate.trajectory, replicate.steps)
             files = [file for unit in responses if (file := unit.files[replicate.index])]

@@ -10,7 +10,6 @@ from tribute.simulation.paired import Paired
 from tribute.simulation.replay_schedule import start_of
 from tribute.simulation.response import (
     ResponseFile,
-    check_file,
     patch_responses,
     relative_change,
     write_response,
@@ -31,7 +30,6 @@ __all__ = [
     "build_mode",
     "build_schedule",
     "change_matrix",
-    "check_file",
     "design_of",
     "drawn_units",
     "largest_chunk",

@@ -5,10 +5,12 @@ error at exit.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
-from tribute.simulation.response import ResponseFile, check_file
+from tribute.files.sealed import require_recorded
+from tribute.simulation.response import ResponseFile
 from tribute.simulation.units import Unit
 from tribute.training import Trajectory
 
@@ -23,13 +25,22 @@ class Replicate:
     trajectory: Trajectory
     sha256: str
 
-    def final(self) -> Tensor:
-        """Read the final parameters, [P].
+    @property
+    def file(self) -> Path:
+        """The file of the final parameters."""
+        return self.trajectory.path(self.steps)
+
+    def verify(self) -> None:
+        """Check that the file of the final parameters is the recorded one.
 
         Raises:
-            SimulationError: the checkpoint is missing, or its SHA-256 differs from the recorded one.
+            DamagedFile: the file is missing, or its SHA-256 differs.
         """
-        check_file(self.trajectory.path(self.steps), self.sha256, "train under another training.seed")
+        require_recorded(self.file, self.sha256)
+
+    def final(self) -> Tensor:
+        """Read the final parameters, [P]; raises what `verify` raises."""
+        self.verify()
         return self.trajectory.load(self.steps).theta
 
 

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tribute.errors import SimulationError
+from tribute.files.sealed import MAKE, require_recorded
 from tribute.training import MicroBatch, Recipe, State, advance
 from tribute_storage.atomic import write_atomically
 
@@ -25,14 +25,16 @@ class ResponseFile:
     replicate: int
     path: Path
     sha256: str
+    remedy: str = MAKE
+    """For a file that is missing or damaged."""
 
     def verify(self) -> None:
         """Check that the file is the recorded one.
 
         Raises:
-            SimulationError: the file is missing, or its SHA-256 differs.
+            DamagedFile: the file is missing, or its SHA-256 differs.
         """
-        check_file(self.path, self.sha256, "simulate again under another simulation.checkpoint_every")
+        require_recorded(self.path, self.sha256, remedy=self.remedy)
 
     def load(self, device: torch.device) -> Tensor:
         """Read the response, [P]; raises what `verify` raises."""
@@ -45,22 +47,6 @@ def write_response(path: Path, response_P: Tensor) -> str:
     content = safetensors.torch.save({"response": response_P.contiguous()})
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
-
-
-def check_file(path: Path, sha256: str, otherwise: str) -> None:
-    """Check that a file is the one that the lake recorded.
-
-    Args:
-        otherwise: the remedy for a user without a backup, as an imperative clause.
-
-    Raises:
-        SimulationError: the file is missing, or its SHA-256 differs.
-    """
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise SimulationError(
-            f"{path} is missing or differs from the recorded file (SHA-256 {sha256[:12]}...). "
-            f"Restore it from a backup, or {otherwise}"
-        )
 
 
 def relative_change(path: Path, other: Path) -> float:

@@ -2,10 +2,7 @@
 
 import logging
 import os
-import sqlite3
 import warnings
-from contextlib import closing
-from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -18,14 +15,8 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run
 
 from tribute.config import Project
+from tribute.tracking.places import database, experiment_name, move_places, moved_places, place
 from tribute.tracking.record import TrackedRun
-
-PLACES = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-)
-"""Tables and columns in which MLflow keeps places of artifacts."""
 
 
 def write_run(project: Project, uri: str, record: TrackedRun) -> None:
@@ -55,25 +46,25 @@ def write_run(project: Project, uri: str, record: TrackedRun) -> None:
 
 
 def _experiment(project: Project) -> str:
-    name = f"tribute/valuation/{project.name}"
+    name = experiment_name(project)
     known = mlflow.get_experiment_by_name(name)
     # A tracking server chooses where artifacts go; without one they go to the working folder.
-    place = None if project.tracking.uri else (project.workdir / "mlflow").resolve().as_uri()
     if known is None:
-        return str(mlflow.create_experiment(name, artifact_location=place))
-    if place is not None and known.artifact_location != place:
-        _move_artifacts(project.workdir / "mlflow.db", known.artifact_location, place)
+        location = None if project.tracking.uri else place(project)
+        return str(mlflow.create_experiment(name, artifact_location=location))
+    path = database(project)
+    if path is not None and (moved := moved_places(project, path)):
+        move_places(path, moved)
     return str(known.experiment_id)
 
 
-def _move_artifacts(database: Path, old: str, new: str) -> None:
-    """Let records point to where the artifacts are: MLflow stores absolute places, and the folder was moved."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column in PLACES:
-            connection.execute(
-                f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?",
-                (new, len(old) + 1, len(old), old),
-            )
+def restore_experiment(project: Project, uri: str) -> None:
+    """Take a trashed experiment out of MLflow's trash, with its runs."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    client = mlflow.MlflowClient(uri)
+    known = client.get_experiment_by_name(experiment_name(project))
+    if known is not None and known.lifecycle_stage == "deleted":
+        client.restore_experiment(known.experiment_id)
 
 
 def _find(experiment_id: str, run_id: str) -> Run | None:

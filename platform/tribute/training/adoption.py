@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tribute.errors import ConfigError, SimulationError
+from tribute.errors import ConfigError, DamagedFile, SimulationError
 from tribute.training.recipe import Recipe
 from tribute.training.recording import SUMS, Recording, read_recording, trace
 from tribute.training.step import NORM_FLOOR, State
@@ -28,6 +28,8 @@ SAME_DIRECTION = 2e-2
 """Largest relative difference of a step from a multiple of another, if both have one direction."""
 ROUNDING = 1e-6
 """Deviations below this fraction of the norm of the parameters count as rounding."""
+RECORD = "Restore it from a backup, or record the training again"
+"""The remedy for a damaged recording."""
 
 
 class Drift(SimulationError):
@@ -60,17 +62,19 @@ def adopt(recipe: Recipe, folder: Path) -> Trajectory:
 
     Every stretch starts from a recorded state, so rounding cannot accumulate over the whole run. The state kept at
     the start of a stretch is the recorded one. The final state is that of the replay, so that a simulation from
-    any kept state ends there. An interrupted call resumes from the last state in `folder`.
+    any kept state ends there. An interrupted call resumes from the last state in `folder` before one that is lost
+    or damaged.
 
     Raises:
         ConfigError: the `training` section does not match the recorded optimizer; names the keys to change.
         Drift: the replay deviates from the recording; names the first such step.
     """
     recording = fitting_recording(recipe)
-    theirs, ours = Trajectory(recording.folder), Trajectory(folder)
-    if not ours.steps():
+    theirs, ours = Trajectory(recording.folder, RECORD), Trajectory(folder)
+    reached = ours.reached({0, *checkpoint_steps(recipe)})
+    if reached is None:
+        reached = 0
         ours.save(0, theirs.load(0))
-    reached = ours.steps()[-1]
     for first, last in pairwise(sorted({*theirs.steps(), recipe.steps})):
         if last > reached:
             _replay(recipe, recording, ours, range(first, last))
@@ -92,7 +96,9 @@ def fitting_recording(recipe: Recipe) -> Recording:
         raise ConfigError(f"{recording.folder} was recorded with other settings. Set in `training`:{lines}")
     recording.schedule(len(recipe.data))
     try:
-        size = Trajectory(recording.folder).load(0).theta.numel()
+        size = Trajectory(recording.folder, RECORD).load(0).theta.numel()
+    except DamagedFile:
+        raise
     except Exception as error:  # whatever safetensors raises
         raise ConfigError(
             f"The first state in {recording.folder} cannot be read: {error}. Record the training again"
@@ -105,7 +111,7 @@ def fitting_recording(recipe: Recipe) -> Recording:
 
 
 def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range) -> None:
-    theirs, keep = Trajectory(recording.folder), set(checkpoint_steps(recipe))
+    theirs, keep = Trajectory(recording.folder, RECORD), set(checkpoint_steps(recipe))
     start = theirs.load(steps.start, recipe.device)
     watch = _Watch(recording, start.theta)
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from tribute.errors import ConfigError
+from tribute.files.sealed import write_sealed
 from tribute.ids import excerpt
 from tribute.tasks import FlatTask, Task, frozen_state
 from tribute.training.loop_watch import GradientWatch, ModelWatch
@@ -79,7 +80,7 @@ class Recorder:
         frozen = {
             _unwrapped(name): value.cpu().clone().contiguous() for name, value in frozen_state(model).items()
         }
-        write_atomically(folder / FROZEN, safetensors.torch.save(frozen))
+        write_sealed(folder / FROZEN, safetensors.torch.save(frozen))
         write_atomically(folder / SETTINGS, json.dumps(self._settings | {"clip_norm": clip_norm}).encode())
         self._file = (folder / STEPS).open("w")
         self._model, self._clip_norm, self._data = ModelWatch(model, optimizer), clip_norm, data

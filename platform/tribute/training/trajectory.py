@@ -4,19 +4,21 @@ A trajectory is complete once its last state exists. States are written atomical
 resumes from the last one.
 """
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import safetensors.torch
 import torch
 
-from tribute.errors import SimulationError
+from tribute.errors import DamagedFile, SimulationError
+from tribute.files.digests import file_sha256
+from tribute.files.sealed import MAKE, damage, intact, require_sealed, sealed_by, write_sealed
 from tribute.tasks import Frozen
 from tribute.training.recipe import CPU, OnStep, Recipe
 from tribute.training.recording import FROZEN
 from tribute.training.step import State
-from tribute_storage.atomic import write_atomically
 
 TENTHS = 10
 
@@ -31,6 +33,8 @@ class Trajectory:
     """The saved states of one replicate."""
 
     folder: Path
+    remedy: str = MAKE
+    """For a state that is missing or damaged."""
 
     def path(self, step: int) -> Path:
         """File of the state before `step`."""
@@ -40,17 +44,35 @@ class Trajectory:
         """Steps of the saved states, ascending."""
         return sorted(int(path.stem.removeprefix("step-")) for path in self.folder.glob("step-*.safetensors"))
 
+    def whole(self, last: int) -> bool:
+        """Whether the first and the last state are there, and every other one that was ever saved."""
+        needed = {self.path(0), self.path(last), *map(sealed_by, self.folder.glob("step-*.safetensors.sha256"))}
+        return all(path.is_file() for path in needed)
+
     def last_before(self, step: int) -> int:
-        """Step of the last saved state, at most `step`."""
-        return max(kept for kept in self.steps() if kept <= step)
+        """Step of the last saved state, at most `step`; raises DamagedFile where there is none."""
+        kept = max((kept for kept in self.steps() if kept <= step), default=None)
+        if kept is None:
+            raise DamagedFile(damage(self.path(0), "is missing", self.remedy))
+        return kept
+
+    def reached(self, steps: Iterable[int]) -> int | None:
+        """The last of some steps up to which every state is there and intact; None: not even the first is."""
+        whole = takewhile(lambda step: intact(self.path(step)), sorted(steps))
+        return max(whole, default=None)
 
     def save(self, step: int, state: State) -> None:
         """Write the state before `step`."""
         tensors = {"theta": state.theta} | {f"slot{i}": slot for i, slot in enumerate(state.slots)}
-        write_atomically(self.path(step), safetensors.torch.save({k: t.cpu() for k, t in tensors.items()}))
+        write_sealed(self.path(step), safetensors.torch.save({k: t.cpu() for k, t in tensors.items()}))
 
     def load(self, step: int, device: torch.device = CPU) -> State:
-        """Read the state before `step`."""
+        """Read the state before `step`.
+
+        Raises:
+            DamagedFile: the file is missing, or is not what was written.
+        """
+        require_sealed(self.path(step), self.remedy)
         tensors = safetensors.torch.load_file(self.path(step), device=str(device))
         return State(tensors.pop("theta"), tuple(tensors[name] for name in sorted(tensors)))
 
@@ -59,13 +81,15 @@ class Trajectory:
 
         Raises:
             SimulationError: the file holds other ones; names them.
+            DamagedFile: the file is not what was written.
         """
         path = self.folder.parent / FROZEN
         if not path.exists():
             if frozen:
                 plain = {name: value.detach().cpu().clone().contiguous() for name, value in frozen.items()}
-                write_atomically(path, safetensors.torch.save(plain))
+                write_sealed(path, safetensors.torch.save(plain))
             return
+        require_sealed(path, self.remedy)
         kept = safetensors.torch.load_file(path)
         changed = sorted(frozen.keys() ^ kept.keys())
         changed += [
@@ -80,16 +104,17 @@ class Trajectory:
 
     def sha256(self, step: int) -> str:
         """SHA-256 of the file of the state before `step`."""
-        return hashlib.sha256(self.path(step).read_bytes()).hexdigest()
+        return file_sha256(self.path(step))
 
 
 def record(recipe: Recipe, folder: Path, on_step: OnStep | None = None) -> Trajectory:
-    """Train by the recipe and save the states; resumes from the last saved state."""
+    """Train by the recipe and save the states; resumes from the last state before one that is lost or damaged."""
     trajectory = Trajectory(folder)
-    keep = set(checkpoint_steps(recipe))
-    if not trajectory.steps():
+    keep = {0, *checkpoint_steps(recipe)}
+    first = trajectory.reached(keep)
+    if first is None:
+        first = 0
         trajectory.save(0, recipe.initial())
-    first = trajectory.steps()[-1]
 
     def after(step: int, state: State) -> None:
         if step in keep:
