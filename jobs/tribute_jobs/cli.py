@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from tribute.errors import TributeError
-from tribute_jobs.commands import ingest, lake, look, money, prove, run, serve, setup
+from tribute_jobs.commands import backup, ingest, lake, look, money, prove, run, serve, setup
 from tribute_jobs.exit_codes import code_of
 from tribute_jobs.printing import printable, terminal
 from tribute_storage.errors import LakeError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-for room in (setup, run, ingest, look, money, prove, serve, lake):
+for room in (setup, run, ingest, look, money, prove, serve, lake, backup):
     app.add_typer(room.app)
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from tribute.catalog import period_splits, read_book
 from tribute.config import Project
-from tribute.errors import ConfigError, TributeError
+from tribute.errors import ConfigError, ProofError, TributeError
 from tribute.ids import listed
 from tribute.royalty.statement import LineValue, PeriodFacts, PublisherValue, build_statements
 from tribute.royalty.terms import read_agreements, read_terms
@@ -16,12 +16,14 @@ from tribute_jobs.checks.subject import Subject
 from tribute_jobs.period.accounts import read_books
 from tribute_jobs.period.alarms import alarm_limits
 from tribute_jobs.period.payees import absent_publishers
-from tribute_jobs.period.proof import key_file, read_key
+from tribute_jobs.period.proof import key_file, read_key, require_no_other_key
 from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.statements import read_period
 from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, registered_policy
 
 NO_VALUE = Decimal(0)
+CLOSING = ("close", "restate")
+"""Last stages of runs that sign."""
 
 
 def check_rights(subject: Subject) -> Passed | None:
@@ -159,6 +161,12 @@ def check_key(subject: Subject) -> Passed | None:
     if path.exists():
         read_key(path)
         return Passed(f"{path.name} signs closed months")
+    try:
+        require_no_other_key(subject.project)
+    except ProofError as problem:
+        if subject.last in CLOSING:
+            raise
+        return Passed("no month can be closed", (str(problem),))
     return Passed(f"{path.name} will be made at the first closing") if subject.project.money.signing_key else None
 
 

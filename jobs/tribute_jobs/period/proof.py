@@ -85,9 +85,14 @@ def bundle_run(project: Project, version: Version) -> str:
 
 
 def signing_key(project: Project) -> str:
-    """The project's Ed25519 key, PEM; made at the first closing, readable by its owner alone."""
+    """The project's Ed25519 key, PEM; made at the first closing, readable by its owner alone.
+
+    Raises:
+        ProofError: the key is not there, and has signed before; or it is none.
+    """
     path = key_file(project)
     if not path.exists():
+        require_no_other_key(project)
         pem, public = new_key()
         before = os.umask(0o077)
         try:
@@ -96,6 +101,24 @@ def signing_key(project: Project) -> str:
             os.umask(before)
         write_atomically(path.with_suffix(".pub"), f"{public}\n".encode())
     return read_key(path)
+
+
+def require_no_other_key(project: Project) -> None:
+    """Check that no month was signed yet, so that a key may be made.
+
+    Raises:
+        ProofError: one was; names its public key.
+    """
+    with open_tables(project.lake_root, "bundles") as connection:
+        signed = connection.execute(
+            "select period, public_key from bundles order by period desc, statement_version desc limit 1"
+        ).fetchone()
+    if signed is not None:
+        raise ProofError(
+            f"The signing key {key_file(project)} is not there, and it signed {signed[0]} (public key "
+            f"{signed[1]}). Put it back; no backup of tribute holds it. If it is lost, make another one (openssl "
+            "genpkey -algorithm ed25519), and give publishers its public key"
+        )
 
 
 def key_file(project: Project) -> Path:

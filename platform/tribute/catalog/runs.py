@@ -187,7 +187,7 @@ def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, st
     """The task, the user's own code for it, and the files that training starts from."""
     task, training = project.task, project.training
     parts = settings_parts("task", task)
-    for name, path in (*adopted_files(training), *_named_files(project)):
+    for name, path in (*adopted_files(training), *named_files(project)):
         parts[f"file {name}"] = sha256(path)
     if ":" not in task.name:
         return parts  # the code and the initial model of built-in tasks are the release's
@@ -222,7 +222,7 @@ def adopted_files(training: TrainingSettings) -> Iterator[tuple[str, Path]]:
         yield "training.checkpoint", training.checkpoint
 
 
-def _named_files(project: Project) -> Iterator[tuple[str, Path]]:
+def named_files(project: Project) -> Iterator[tuple[str, Path]]:
     """Files that options of the task name, from the current folder or absolute; of a folder, all files in it."""
     for name, value in project.task.options.items():
         if not isinstance(value, str) or not 0 < len(value) < 1024 or "\0" in value:

@@ -40,15 +40,22 @@ class RememberedDigests:
         """SHA-256 of a file; see `file_sha256`."""
         if not path.is_file() or path.stat().st_size < self._smallest:
             return file_sha256(path)
-        place, before = str(path.resolve()), _record(path)
-        match self._known.get(place):
-            case [str(sha256), list(record)] if record == before:
-                pass
-            case _:
-                sha256 = file_sha256(path)
-        if time.time() - max(before[2:]) / 1e9 > self._settled and _record(path) == before:
-            self._used[place] = [sha256, before]
+        known, before = self.recall(path), file_record(path)
+        sha256 = known or file_sha256(path)
+        self.learn(path, sha256, before)
         return sha256
+
+    def recall(self, path: Path) -> str | None:
+        """The remembered digest of a file that has not changed since; None: read it."""
+        match self._known.get(str(path.resolve())):
+            case [str(sha256), list(record)] if record == file_record(path):
+                return sha256
+        return None
+
+    def learn(self, path: Path, sha256: str, before: list[int]) -> None:
+        """Remember a digest, unless the file changed lately or is not as it was `before` it was read."""
+        if time.time() - max(before[2:]) / 1e9 > self._settled and file_record(path) == before:
+            self._used[str(path.resolve())] = [sha256, before]
 
     def remember(self) -> None:
         """Keep the digests that were asked for. A folder that cannot be written to is left as it is."""
@@ -66,6 +73,7 @@ class RememberedDigests:
         return found if isinstance(found, dict) else {}
 
 
-def _record(path: Path) -> list[int]:
+def file_record(path: Path) -> list[int]:
+    """What the file system keeps of a file and a change alters: inode, bytes, times of change in ns."""
     found = path.stat()
     return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]

@@ -15,6 +15,7 @@ PANELS = {
     "Money": {"policy", "whatif", "close", "restate", "diff", "ledger", "dispute"},
     "Prove": {"evaluate", "explain", "verify"},
     "Serve and share": {"serve", "publish", "lake"},
+    "Back up": {"backup", "restore"},
 }
 
 

@@ -13,8 +13,10 @@ from tests.unit.storage.rows import any_rows
 from tribute.config import Project, load_project
 from tribute.errors import ProofError
 from tribute.royalty.document import read_statement
-from tribute.royalty.proof import verify_bundle, verify_statement
-from tribute_jobs.context import open_context
+from tribute.royalty.proof import new_key, verify_bundle, verify_statement
+from tribute_jobs.checks.money import check_key
+from tribute_jobs.checks.subject import Subject
+from tribute_jobs.context import Inputs, open_context
 from tribute_jobs.period.closing import close
 from tribute_jobs.period.ledger import read_ledger
 from tribute_jobs.period.proof import bundle_bytes, signing_key
@@ -87,9 +89,27 @@ def test_what_another_folder_signed_with_a_key_of_its_own_is_left_as_it_is(
     assert completed(other) == completed(project) == completed(other)
     assert (statement_folder(other, MONTH, 1) / "bundle.json").exists()
     assert not statement_folder(project, MONTH, 1).exists()
-    signing_key(project)
+    (project.workdir / "signing-key.pem").write_text(new_key()[0])
     late = bundle_bytes(project, completed(project))
     assert verify_bundle(late) == []
     write_atomically(statement_folder(project, MONTH, 1) / "bundle.json", late)
     assert completed(project) == completed(other)
     assert not statement_folder(project, MONTH, 1).exists()
+
+
+def test_a_key_that_signed_and_is_gone_is_not_replaced_in_silence(project: Project) -> None:
+    completed(project)
+    key = project.workdir / "signing-key.pem"
+    content = key.read_text()
+    key.unlink()
+    with pytest.raises(
+        ProofError, match=rf"{key.name} is not there, and it signed {MONTH} \(public key [0-9a-f]+\)"
+    ):
+        signing_key(project)
+    assert not key.exists()
+    checked = check_key(Subject(Inputs(project), MONTH, "settle", True))
+    assert checked is not None and checked.text == "no month can be closed" and len(checked.warnings) == 1
+    with pytest.raises(ProofError, match=r"Put it back"):
+        check_key(Subject(Inputs(project), MONTH, "close", True))
+    key.write_text(content)
+    assert signing_key(project) == content

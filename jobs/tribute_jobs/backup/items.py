@@ -1,0 +1,91 @@
+"""The files of a backup: where each is read, where it is restored, and what its content has to be."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import pyarrow as pa
+
+from tribute.config import Project
+from tribute_jobs.backup.moment import IN_PROGRESS, MADE, TRACKED, Moment, files_below
+from tribute_jobs.backup.places import Places
+from tribute_storage import Lake, LakeError
+from tribute_storage.capture import files_of_version, named_artifacts
+
+ALONE = ("last_run.json", "signing-key.pub")
+"""Further files of the working folder."""
+
+
+class Item(NamedTuple):
+    """A file to back up.
+
+    Attributes:
+        path: where it is restored.
+        read: opens it.
+        local: where it is on this machine; None: in an object store.
+        sha256: how the SHA-256 of its content has to begin.
+        loose: it may be gone or change until it is read.
+    """
+
+    path: str
+    read: Callable[[], BinaryIO]
+    local: Path | None = None
+    sha256: str = ""
+    loose: bool = False
+
+
+class Collected(NamedTuple):
+    """Items, and what is wrong with the state that they show."""
+
+    items: list[Item]
+    problems: list[str]
+
+
+def lake_items(lake: Lake, places: Places, now: Moment) -> Collected:
+    """All files of the lake's tables in their versions."""
+    found = Collected([], [])
+    for table, version in now.versions.items():
+        try:
+            for file in files_of_version(lake, table, version):
+                local = None if lake.location.remote else Path(lake.root, file.name)
+                found.items.append(
+                    Item(f"{places.lake}/{file.name}", _opener(lake, file.name), local, file.sha256)
+                )
+        except LakeError as problem:
+            found.problems.append(str(problem))
+    return found
+
+
+def made_items(project: Project, lake: Lake, places: Places, now: Moment) -> Collected:
+    """Files of the working folder: artifacts, which tables name with their SHA-256, and statements."""
+    named, problems = dict[str, str](), list[str]()
+    for table, version in now.versions.items():
+        try:
+            named |= named_artifacts(lake, {table: version})
+        except (LakeError, OSError, pa.ArrowException) as problem:
+            problems.append(f"Table {table} of {lake.root} cannot be read: {problem}")
+    below = {path.relative_to(project.workdir).as_posix() for path in _loose(project)} - now.files.keys()
+    absent = sorted(named.keys() - now.files.keys() - below)
+    problems += [f"{project.workdir / name} is missing" for name in absent]
+    items = [
+        file_item(f"{places.workdir}/{name}", project.workdir / name, named.get(name, ""), name in below)
+        for name in sorted(now.files.keys() | below)
+    ]
+    return Collected(items, problems)
+
+
+def file_item(path: str, local: Path, sha256: str = "", loose: bool = False) -> Item:
+    """A file of this machine."""
+    return Item(path, lambda: local.open("rb"), local, sha256, loose)
+
+
+def _opener(lake: Lake, name: str) -> Callable[[], BinaryIO]:
+    return lambda: lake.location.open(name)
+
+
+def _loose(project: Project) -> Iterator[Path]:
+    """Files that may change meanwhile: counts of steps, MLflow's artifacts, notes of the last run."""
+    for name in MADE:
+        yield from (path for path in files_below(project.workdir / name) if path.name.endswith(IN_PROGRESS))
+    yield from files_below(project.workdir / TRACKED)
+    yield from (path for name in ALONE if (path := project.workdir / name).is_file())

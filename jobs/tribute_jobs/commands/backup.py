@@ -1,0 +1,152 @@
+"""`tribute backup` and `tribute restore`."""
+
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tribute_jobs.commands.arguments import AsJson, opened
+
+if TYPE_CHECKING:
+    from tribute_jobs.backup.manifest import BackupManifest
+    from tribute_jobs.backup.target import Target
+
+app = typer.Typer()
+PANEL = "Back up"
+Uri = Annotated[str, typer.Argument(metavar="URI", help="A folder, or a place such as s3://bucket/backups.")]
+
+
+@app.command(rich_help_panel=PANEL)
+def backup(
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="PROJECT.yaml URI", help="The project, and a folder or s3://bucket/backups."),
+    ],
+    listed: Annotated[bool, typer.Option("--list", help="List the backups of URI instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Store a project with all it made: the lake, checkpoints, statements, and the files that it reads.
+
+    A backup shows one moment, and runs go on meanwhile. Each stores only what is new. The signing key is never
+    part of it: keep that in a place of its own.
+
+    Example: tribute backup project.yaml s3://bucket/backups
+
+    Example: tribute backup --list s3://bucket/backups
+    """
+    if len(places) != (1 if listed else 2):
+        wanted = "--list URI" if listed else "PROJECT.yaml URI"
+        raise typer.BadParameter(f"expected {wanted}, got {' '.join(places)}")
+    project = None if listed else opened(Path(places[0]))
+
+    from tribute_jobs.backup.creation import back_up
+    from tribute_jobs.backup.target import Target
+    from tribute_jobs.printing import terminal
+    from tribute_jobs.progress import JsonReporter, PeopleReporter
+
+    target = Target(places[-1])
+    if project is None:
+        _print_list(target, as_json)
+        return
+    reporter = JsonReporter(sys.stdout) if as_json else PeopleReporter(terminal())
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():  # what a task's own code prints is no JSON
+        made = back_up(Path(places[0]), project, target, reporter)
+    summary = f"{_contents(made.manifest)}; {_size(made.written)} were new"
+    reporter.finished("backup", made.backup_id, True, summary)
+    for note in (
+        *made.manifest.notes,
+        f"The signing key {made.manifest.signing_key} is not in it: keep it elsewhere",
+    ):
+        reporter.warned(note)
+    if as_json:
+        print(json.dumps({"event": "ended", **_fields(made.backup_id, made.manifest), "written": made.written}))
+
+
+@app.command(rich_help_panel=PANEL)
+def restore(
+    uri: Uri,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, or an empty one.")],
+    chosen: Annotated[
+        str | None,
+        typer.Option(
+            "--backup", metavar="ID", help="A backup, by the beginning of its id.", show_default="newest"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a project together from a backup, in any folder of any machine. Everything is checked by its SHA-256.
+
+    Then everything works but closing a month, which needs the signing key put back.
+
+    Example: tribute restore s3://bucket/backups my-project
+    """
+    from tribute_jobs.backup.restoration import restore as put_together
+    from tribute_jobs.backup.target import Target
+    from tribute_jobs.printing import terminal
+    from tribute_jobs.progress import JsonReporter, PeopleReporter
+
+    reporter = JsonReporter() if as_json else PeopleReporter(terminal())
+    restored = put_together(Target(uri), folder, reporter, chosen)
+    manifest = restored.manifest
+    reporter.finished("restore", restored.backup_id, True, f"{_contents(manifest)}, in {folder}")
+    for each in manifest.settings:
+        reporter.warned(f"{each.key} was {each.was}, and is now {each.now}")
+    for note in manifest.notes:
+        reporter.warned(note)
+    reporter.warned(f"Closing a month needs the signing key: put it to {folder / manifest.signing_key}")
+    if as_json:
+        print(json.dumps({"event": "ended", **_fields(restored.backup_id, manifest)}))
+    else:
+        terminal().print(f"Check it: tribute doctor {restored.project_file}", soft_wrap=True)
+
+
+def _print_list(target: "Target", as_json: bool) -> None:
+    from tribute_jobs.printing import Heading, print_table, terminal
+
+    found = [target.manifest(each) for each in target.ids()]
+    if as_json:
+        print(json.dumps([_fields(backup_id, manifest) for backup_id, manifest in found], indent=2))
+        return
+    rows = [
+        [
+            each,
+            f"{manifest.time:%Y-%m-%d %H:%M:%S} UTC",
+            manifest.project,
+            f"{len(manifest.files):,}",
+            _size(manifest.size),
+        ]
+        for each, manifest in found
+    ]
+    print_table(
+        terminal(),
+        [
+            Heading("backup", False),
+            Heading("time", False),
+            Heading("project", False),
+            Heading("files"),
+            Heading("size"),
+        ],
+        rows,
+    )
+
+
+def _fields(backup_id: str, manifest: "BackupManifest") -> dict[str, object]:
+    return {
+        "backup": backup_id,
+        "time": manifest.time.isoformat(),
+        "project": manifest.project,
+        "files": len(manifest.files),
+        "bytes": manifest.size,
+        "signing_key": manifest.signing_key,
+    }
+
+
+def _contents(manifest: "BackupManifest") -> str:
+    return f"{len(manifest.files):,} files, {_size(manifest.size)}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
