@@ -78,6 +78,30 @@ def restate(project: ProjectFile, period: Period, reason: Reason, as_json: AsJso
 
 
 @app.command(rich_help_panel=PANEL)
+def reverse(
+    project: ProjectFile,
+    period: Period,
+    run: Annotated[str, typer.Option(help="The run whose statements are void, such as settle-0123456789ab.")] = "",
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Declare a run's final statements void, where two runs issued one version of a month.
+
+    Earlier releases let two folders on one lake do that; no month can follow such a version. Without --run, the
+    runs are listed with the one that stands: it was posted or signed, or else came first. Nothing is deleted.
+
+    Example: tribute reverse project.yaml --period 2026-10 --run settle-0123456789ab --reason "two folders closed"
+    """
+    settings = opened(project)
+    from tribute_jobs.reversal.report import print_double_finals, print_reversal
+
+    if run:
+        print_reversal(settings, period, run, reason, as_json)
+    else:
+        print_double_finals(settings, period, as_json)
+
+
+@app.command(rich_help_panel=PANEL)
 def diff(project: ProjectFile, before: Side, after: Side, as_json: AsJson = False) -> None:
     """Show what changed between two months, or two versions of a month, and why."""
     settings = opened(project)

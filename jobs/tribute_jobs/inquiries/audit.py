@@ -69,8 +69,14 @@ def _committed(connection: duckdb.DuckDBPyConnection, bundle: Bundle, sha256: st
     ).fetchall()
     if (sha256,) not in known:
         committed = ", ".join(each for (each,) in known) or "none"
+        void = connection.execute(
+            "select '. Of version ' || statement_version || ', run ' || reversed_run || ' was reversed: ' "
+            "|| reason from reversals where period = $1 and list_contains($2, statement_version)",
+            [bundle.period, [each.statement_version for each in bundle.statements]],
+        ).fetchall()
+        why = "".join(text for (text,) in void)
         yield Problem(
-            "document", f"has the sha256 {sha256}, but the lake committed for these statements: {committed}"
+            "document", f"has the sha256 {sha256}, but the lake committed for these statements: {committed}{why}"
         )
 
 

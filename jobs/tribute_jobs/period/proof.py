@@ -12,7 +12,7 @@ import pyarrow as pa
 from tribute.config import Project
 from tribute.errors import ProofError
 from tribute.royalty.document import BUNDLE_SCHEMA, Bundle, BundleFacts
-from tribute.royalty.proof import build_bundle, new_key, public_key, with_proofs
+from tribute.royalty.proof import build_bundle, merkle_root, new_key, public_key, with_proofs
 from tribute_jobs.context import Context
 from tribute_jobs.period.files import write_files
 from tribute_jobs.period.inputs import file_inputs, lake_inputs
@@ -40,6 +40,7 @@ def prove(context: Context, version: Version) -> None:
     path = statement_folder(project, version.month, version.number) / BUNDLE
     run_id = bundle_run(project, version)
     committed = _committed(project, run_id)
+    _set_reversed_aside(project, version, path)
     if committed is not None and _signed_elsewhere(project, path, committed):
         shutil.rmtree(path.parent, ignore_errors=True)
         return
@@ -80,8 +81,14 @@ def bundle_bytes(project: Project, version: Version) -> bytes:
 
 
 def bundle_run(project: Project, version: Version) -> str:
-    """The run that commits a version's row of `bundles`, when all its files are written."""
-    return f"bundle-{project.name}-{version.month}-v{version.number}"
+    """The run that commits a version's row of `bundles`, when all its files are written.
+
+    It is another one where the bundle that was committed is of a run that was reversed since.
+    """
+    run_id = f"bundle-{project.name}-{version.month}-v{version.number}"
+    with open_tables(project.lake_root, "reversals") as connection:
+        void = connection.execute("select 1 from reversals where reversed_bundle = $1", [run_id]).fetchone()
+    return run_id if void is None else f"{run_id}-{version.run_id}"
 
 
 def signing_key(project: Project) -> str:
@@ -159,6 +166,19 @@ def _committed(project: Project, run_id: str) -> _Signed | None:
             "select artifact_sha256, public_key from bundles where run_id = $1", [run_id]
         ).fetchone()
     return None if found is None else _Signed(*found)
+
+
+def _set_reversed_aside(project: Project, version: Version, path: Path) -> None:
+    """Rename a version's folder that holds the files of a run that was reversed: they were sent to publishers."""
+    with open_tables(project.lake_root, "reversals") as connection:
+        void = connection.execute(
+            "select reversed_run from reversals where period = $1 and statement_version = $2 order by 1",
+            [version.month, version.number],
+        ).fetchall()
+    if not void or not path.parent.exists():
+        return
+    if not path.exists() or _read(path, path.read_bytes()).root != merkle_root(version.statements):
+        path.parent.rename(path.parent.with_name(f"{path.parent.name}-reversed-{void[0][0]}"))
 
 
 def _signed_elsewhere(project: Project, path: Path, committed: _Signed) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from tribute.config import Project
+from tribute.errors import MoneyError
 from tribute.royalty.document import Statement, read_statement
 from tribute_storage import Basis, Lake, open_tables
 
@@ -96,7 +97,7 @@ def read_period(project: Project, month: str) -> Period:
     """A month as the lake holds it.
 
     Raises:
-        MoneyError: a statement in the lake is of another schema.
+        MoneyError: a statement in the lake is of another schema, or two runs issued one version as final.
     """
     changing = (pc.field("period") == month) | (pc.field("status") == "final")
     basis = Basis(Lake(project.lake_root).version("statements"), changing)
@@ -108,6 +109,7 @@ def read_period(project: Project, month: str) -> Period:
             [month],
         ).fetchall()
     versions = tuple(_versions(rows))
+    _require_one_final(versions)
     own = [version for version in versions if version.month == month]
     final = tuple(each for each in versions if each.final)
     return Period(project, month, own[-1] if own else None, final, basis)
@@ -138,9 +140,25 @@ def _versions(rows: Iterable[tuple[Any, ...]]) -> Iterable[Version]:
         yield Version(run_id, tuple(read_statement(row[4]) for row in group), reason)
 
 
+def _require_one_final(versions: Iterable[Version]) -> None:
+    known: dict[tuple[str, int], str] = {}
+    for each in versions:
+        other = known.setdefault((each.month, each.number), each.run_id) if each.final else each.run_id
+        if other != each.run_id:
+            raise MoneyError(
+                f"Version {each.number} of {each.month} was issued twice as final, by runs {other} and "
+                f"{each.run_id}, so nothing can follow from it. See which one stands, and reverse the other one: "
+                f"tribute reverse PROJECT.yaml --period {each.month}"
+            )
+
+
 def _read(project: Project, month: str, condition: str) -> list[Statement]:
     with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
-            f"select json from statements where period = $1 and {condition} order by {_LARGEST_FIRST}", [month]
+            "select period, statement_version, run_id, reason, json from statements "
+            f"where period = $1 and {condition} order by run_id, {_LARGEST_FIRST}",
+            [month],
         ).fetchall()
-    return [read_statement(text) for (text,) in rows]
+    versions = tuple(_versions(rows))
+    _require_one_final(versions)
+    return [statement for version in versions for statement in version.statements]

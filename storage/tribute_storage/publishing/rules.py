@@ -130,6 +130,7 @@ RULES: dict[str, PublishingRule] = {
         "all rows: roots and signatures, by which anybody checks a statement",
         {"artifact_uri": _empty("a place in the operator's working folder")},
     ),
+    "reversals": PublishingRule(ALL_ROWS, "all rows: which statements are void, and why"),
     "disputes": PublishingRule(OWN, "disputes of the publisher's own statements"),
 }
 

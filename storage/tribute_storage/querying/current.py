@@ -56,11 +56,14 @@ class CurrentView(NamedTuple):
 
 CURRENT = {
     "statements": CurrentView(
-        "One row per statement that holds now: the last final version of a month, or its newest draft.",
+        "One row per statement that holds now: the last final version of a month, or its newest draft; none of a "
+        "run that was reversed.",
         """
         SELECT s.* REPLACE (coalesce(s.status, 'draft') AS status) FROM history.statements s SEMI JOIN (
-            SELECT run_id FROM (SELECT DISTINCT run_id, period, statement_version, status FROM history.statements)
-            JOIN {runs} USING (run_id)
+            SELECT run_id FROM (
+                SELECT DISTINCT run_id, period, statement_version, status FROM history.statements h
+                ANTI JOIN history.reversals v ON v.reversed_run = h.run_id
+            ) JOIN {runs} USING (run_id)
             QUALIFY row_number() OVER (PARTITION BY period ORDER BY coalesce(status, 'draft') = 'final' DESC,
                 statement_version DESC, committed_at DESC, run_id DESC) = 1
         ) USING (run_id)
@@ -77,6 +80,10 @@ CURRENT = {
             Column("status", "VARCHAR", "of the statement: draft, or final"),
             Column("currency", "VARCHAR", "ISO 4217 code"),
         ),
+    ),
+    "bundles": CurrentView(
+        "One row per closed version of a month that stands: the signed proof of its statements.",
+        "SELECT b.* FROM history.bundles b ANTI JOIN history.reversals v ON v.reversed_bundle = b.run_id",
     ),
     "valuations": CurrentView(
         "What a month's queries owe now: the valuation that its statements pay, or else the latest one.",

@@ -36,15 +36,36 @@ def connect(root: Path | str, as_of: str | None = None) -> duckdb.DuckDBPyConnec
     return connection
 
 
+REVERSIBLE = {
+    "statements": "reversed_run",
+    "statement_lines": "reversed_run",
+    "settled_files": "reversed_run",
+    "bundles": "reversed_bundle",
+}
+"""Tables whose runs a row of `reversals` makes void, and the column that names the run."""
+
+
 def open_tables(root: Path | str, *tables: str, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB connection with the tables themselves, for code that names the runs that it reads.
+
+    Rows of runs that were reversed are left out; `history` of `connect` has them.
 
     Args:
         tables: only these, with `runs` and `usage` over them and the macro `as_of`. Opening a few takes a third of
             the time of opening all, so code that knows its tables names them. None named: all.
         as_of: see `committed_files`.
     """
-    connection = open_files(root, committed_files(root, as_of, tables or tuple(SCHEMAS)))
+    named = tables or tuple(SCHEMAS)
+    if REVERSIBLE.keys() & set(named):
+        named = tuple({*named, "reversals"})
+    files = committed_files(root, as_of, named)
+    connection = open_files(root, files)
+    for table in REVERSIBLE.keys() & files.keys() if files.get("reversals") else ():
+        connection.execute(f'ALTER VIEW "{table}" RENAME TO "ever_{table}"')
+        connection.execute(
+            f'CREATE VIEW "{table}" AS SELECT t.* FROM "ever_{table}" t '
+            f"ANTI JOIN reversals v ON v.{REVERSIBLE[table]} = t.run_id"
+        )
     _spill(connection)
     return connection
 

@@ -142,6 +142,16 @@ TABLES: dict[str, pa.Schema] = {
         column("artifact_sha256", TEXT, "SHA-256 of that file, hexadecimal"),
         sort_by=("period",),
     ),
+    "reversals": table(
+        "One row per run of final statements that is void: another run issued the same version of its month.",
+        PERIOD,
+        column("statement_version", SMALL, "the version that was issued twice"),
+        column("reversed_run", TEXT, "the run of `statements` that is void"),
+        column("standing_run", TEXT, "the run of `statements` that stands"),
+        optional("reversed_bundle", TEXT, "the run of `bundles` that signed the void statements; empty: none did"),
+        column("reason", TEXT, "why"),
+        sort_by=("period", "statement_version"),
+    ),
     "disputes": table(
         "What publishers contest, event by event; names as in DDEX Claim Detail Messages.",
         column("dispute_id", TEXT, "the dispute that the event belongs to"),

@@ -212,6 +212,7 @@ def _books(book: Book) -> Tables:
         "projects": [row("projects", "owner", project="EVERYBODYQ")],
         "policies": [row("policies", f"policy-{month}", period=month) for month in PERIODS],
         "settled_files": [row("settled_files", f"settle-{m}-1", name="EVERYBODYQ") for m in PERIODS],
+        "reversals": [row("reversals", f"reversal-{m}", period=m, reversed_run="none") for m in PERIODS],
         "bundles": [row("bundles", f"bundle-{m}", period=m, artifact_uri="EVERYBODYQ") for m in PERIODS],
         "ledger": [
             row("ledger", f"post-{month}", period=month, statement_id=f"{month} {NAMES[p]}")

@@ -6,7 +6,7 @@ without the bundle.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tribute.errors import ProofError
 from tribute.royalty.document import (
@@ -52,6 +52,12 @@ def build_bundle(facts: BundleFacts, statements: Sequence[Statement], private_pe
         signature="0" * 128,
     )
     return unsigned.model_copy(update={"signature": sign(private_pem, signed_part(unsigned))})
+
+
+def merkle_root(statements: Iterable[Statement]) -> str:
+    """The root of the bundle of these statements, hexadecimal: the same in any order, with proofs or without."""
+    ranked = sorted(statements, key=lambda each: each.statement_id)
+    return MerkleTree([leaf_hash(each.unproven().canonical()) for each in ranked]).root.hex()
 
 
 def with_proofs(bundle: Bundle, statements: Sequence[Statement]) -> list[Statement]:
