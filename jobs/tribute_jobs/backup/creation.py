@@ -68,7 +68,7 @@ def back_up(file: Path, project: Project, target: Target, reporter: Reporter, pa
             raise DamagedFile(
                 itemised(
                     f"{project.name} has {len(problems)} damaged files, and no backup was made. Put them back "
-                    "from an earlier backup:",
+                    "from an earlier one; tribute doctor says what else makes them again:",
                     problems,
                     len(problems),
                 )
@@ -175,7 +175,7 @@ class Store:
             return None, "" if item.loose else f"{item.local or item.path} is missing"
         except OSError as error:
             return None, f"{item.local or item.path} cannot be read: {error.strerror or error}"
-        if not stored.sha256.startswith(item.sha256):
+        if item.sha256 and not stored.sha256.startswith(item.sha256):
             return None, f"{item.local or item.path} is not what was written: its SHA-256 differs"
         if item.local is not None:
             self._digests.learn(item.local, stored.sha256, before)

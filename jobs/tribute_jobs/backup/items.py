@@ -7,8 +7,12 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 
 from tribute.config import Project
+from tribute.corpus.snapshot import MANIFEST, snapshot_files
+from tribute.errors import TributeError
+from tribute.files.sealed import SUFFIX, recorded_digests, sealed_by
 from tribute_jobs.backup.moment import IN_PROGRESS, MADE, TRACKED, Moment, files_below
 from tribute_jobs.backup.places import Places
+from tribute_jobs.period.files import SUMS, recorded_sums
 from tribute_storage import Lake, LakeError
 from tribute_storage.capture import files_of_version, named_artifacts
 
@@ -23,14 +27,14 @@ class Item(NamedTuple):
         path: where it is restored.
         read: opens it.
         local: where it is on this machine; None: in an object store.
-        sha256: how the SHA-256 of its content has to begin.
+        sha256: how the SHA-256 of its content has to begin, in one of these ways; none: any content will do.
         loose: it may be gone or change until it is read.
     """
 
     path: str
     read: Callable[[], BinaryIO]
     local: Path | None = None
-    sha256: str = ""
+    sha256: tuple[str, ...] = ()
     loose: bool = False
 
 
@@ -49,7 +53,7 @@ def lake_items(lake: Lake, places: Places, now: Moment) -> Collected:
             for file in files_of_version(lake, table, version):
                 local = None if lake.location.remote else Path(lake.root, file.name)
                 found.items.append(
-                    Item(f"{places.lake}/{file.name}", _opener(lake, file.name), local, file.sha256)
+                    Item(f"{places.lake}/{file.name}", _opener(lake, file.name), local, (file.sha256,))
                 )
         except LakeError as problem:
             found.problems.append(str(problem))
@@ -67,16 +71,42 @@ def made_items(project: Project, lake: Lake, places: Places, now: Moment) -> Col
     below = {path.relative_to(project.workdir).as_posix() for path in _loose(project)} - now.files.keys()
     absent = sorted(named.keys() - now.files.keys() - below)
     problems += [f"{project.workdir / name} is missing" for name in absent]
-    items = [
-        file_item(f"{places.workdir}/{name}", project.workdir / name, named.get(name, ""), name in below)
-        for name in sorted(now.files.keys() | below)
+    recorded = dict[str, tuple[str, ...]]()
+    try:
+        recorded = _recorded(project.workdir, now)
+    except TributeError as problem:
+        problems.append(str(problem))
+    recorded |= {name: (sha256,) for name, sha256 in named.items()}
+    fixed = [
+        file_item(f"{places.workdir}/{name}", project.workdir / name, *recorded.get(name, ()))
+        for name in sorted(now.files)
     ]
-    return Collected(items, problems)
+    loose = [
+        file_item(f"{places.workdir}/{name}", project.workdir / name, *recorded.get(name, ()))._replace(loose=True)
+        for name in sorted(below)
+    ]
+    return Collected([*fixed, *loose], problems)
 
 
-def file_item(path: str, local: Path, sha256: str = "", loose: bool = False) -> Item:
-    """A file of this machine."""
-    return Item(path, lambda: local.open("rb"), local, sha256, loose)
+def file_item(path: str, local: Path, *sha256: str) -> Item:
+    """A file of this machine, which has to have one of these digests; none: any content will do."""
+    return Item(path, lambda: local.open("rb"), local, sha256)
+
+
+def _recorded(workdir: Path, now: Moment) -> dict[str, tuple[str, ...]]:
+    """Digests that files of the working folder name: those beside a file, of a snapshot, and of statements."""
+    found = dict[str, tuple[str, ...]]()
+    for name in now.files:
+        path = workdir / name
+        if name.endswith(SUFFIX):
+            found[name.removesuffix(SUFFIX)] = tuple(recorded_digests(sealed_by(path)))
+        elif path.name == MANIFEST and path.parent.parent.name == MADE[0]:
+            digests = snapshot_files(path.parent).items()
+            found |= {each.relative_to(workdir).as_posix(): (sha256,) for each, sha256 in digests if sha256}
+        elif path.name == SUMS:
+            sums = recorded_sums(path.parent).items()
+            found |= {(Path(name).parent / each).as_posix(): (sha256,) for each, sha256 in sums}
+    return found
 
 
 def _opener(lake: Lake, name: str) -> Callable[[], BinaryIO]:

@@ -17,7 +17,7 @@ MADE = ("artifacts", "statements")
 """Folders of the working folder whose files are written once; each is complete, or not there."""
 TRACKED = "mlflow"
 DATABASE = "mlflow.db"
-IN_PROGRESS = (".steps", ".stack.safetensors")
+IN_PROGRESS = (".steps", ".stack.safetensors", ".stack.safetensors.sha256")
 """Names of files that change while a job is at work end like this. A job that resumes needs none of them."""
 FED = "usage_events"
 """The table that others append to at any time. It refers to nothing; others refer to it, and are read before."""

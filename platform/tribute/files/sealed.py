@@ -32,7 +32,7 @@ def sealed_by(seal: Path) -> Path:
 def write_sealed(path: Path, content: bytes) -> str:
     """Write a file atomically, with its SHA-256 beside it; returns the SHA-256."""
     sha256 = hashlib.sha256(content).hexdigest()
-    known = [sha256, *_recorded(path)[:1]] if path.exists() else [sha256]
+    known = [sha256, *recorded_digests(path)[:1]] if path.exists() else [sha256]
     write_atomically(seal_of(path), "".join(f"{each}  {path.name}\n" for each in dict.fromkeys(known)).encode())
     write_atomically(path, content)
     return sha256
@@ -46,12 +46,12 @@ def remove_sealed(path: Path) -> None:
 
 def intact(path: Path) -> bool:
     """Whether a file is there and is what was written, by the SHA-256 beside it."""
-    return path.is_file() and problem_of(path, *_recorded(path)) is None
+    return path.is_file() and problem_of(path, *recorded_digests(path)) is None
 
 
 def require_sealed(path: Path, remedy: str = MAKE) -> None:
     """Check a file against the SHA-256 beside it; see `require_recorded`."""
-    require_recorded(path, *_recorded(path), remedy=remedy)
+    require_recorded(path, *recorded_digests(path), remedy=remedy)
 
 
 def require_recorded(path: Path, *sha256: str, remedy: str = MAKE) -> None:
@@ -84,7 +84,8 @@ def damage(path: Path, problem: str, remedy: str) -> str:
     return f"{path} {problem}. {first}{remedy}"
 
 
-def _recorded(path: Path) -> list[str]:
+def recorded_digests(path: Path) -> list[str]:
+    """The digests beside a file, of which its content has to have one; empty without them."""
     try:
         lines = seal_of(path).read_text().splitlines()
     except (OSError, UnicodeDecodeError):

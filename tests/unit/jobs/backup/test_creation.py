@@ -12,7 +12,8 @@ from tests.unit.jobs.backup.small import COPY, add_artifact, contents, quietly, 
 from tests.unit.storage.rows import any_rows, publisher_rows
 from tribute.config import load_project
 from tribute.errors import BusyError, ConfigError, DamagedFile, MachineError
-from tribute.files.digests import RememberedDigests
+from tribute.files.digests import RememberedDigests, file_sha256
+from tribute.files.sealed import write_sealed
 from tribute_jobs.backup.creation import Store
 from tribute_jobs.backup.items import Item, file_item
 from tribute_jobs.backup.moment import moment
@@ -219,14 +220,17 @@ def test_a_damaged_state_is_no_backup_and_every_damaged_file_is_named(
     path: Path, tmp_path: Path, how: str
 ) -> None:
     workdir = path.parent / "tribute-data"
+    sealed, statement = workdir / "artifacts/train-1/step-1.safetensors", workdir / "statements/2026-10-v1/p1.json"
+    write_sealed(sealed, b"state")
+    write(statement.with_name("SHA256SUMS"), f"{file_sha256(statement)}  p1.json\n".encode())
     files = [sorted((workdir / "lake/publishers").glob("*.parquet"))[0], workdir / COPY]
+    if how == "a flipped bit":  # of these, missing ones are written again
+        files += [sealed, statement]
     for file in files:
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 128
         file.unlink() if how == "missing" else file.write_bytes(content)
-    with pytest.raises(
-        DamagedFile, match=r"and no backup was made\. Put them back from an earlier backup"
-    ) as told:
+    with pytest.raises(DamagedFile, match=r"and no backup was made\. Put them back from an earlier one") as told:
         quietly(path, tmp_path / "backups")
     assert [file.name for file in files if file.name not in str(told.value)] == []
     assert Target(str(tmp_path / "backups")).ids() == []
