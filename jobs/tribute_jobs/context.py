@@ -1,7 +1,7 @@
 """The context that the stages of one run share: the project, its lake, its workers; and a stage's output."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,11 +22,15 @@ from tribute.corpus import (
 from tribute.errors import BusyError, CorpusError
 from tribute.training import build_model
 from tribute_jobs.last_run import LastRun
-from tribute_jobs.progress import Reporter
+from tribute_jobs.progress import Reporter, Reporters
+from tribute_jobs.running import LOCK, RunningFile
 from tribute_storage import Lake, require_own
 
 if TYPE_CHECKING:
     from tribute.cluster import WorkerPool
+
+MOMENT_S = 0.2
+"""How long to wait for the lock: `tribute status` takes it for a moment, to see whether someone has it."""
 
 
 class Inputs:
@@ -113,6 +117,7 @@ class Context:
             from tribute.cluster import ShardSettings, WorkerPool, ray_session  # noqa: PLC0415  (a run that changes nothing needs no Ray)
 
             project = self.project
+            self.reporter.working("start of the workers")
             self._stack.enter_context(ray_session(project.cluster))
             shard = ShardSettings(
                 self.folder(self.runs.corpus_run),
@@ -137,7 +142,7 @@ class StageOutput(NamedTuple):
 
 @contextmanager
 def open_context(project: Project, reporter: Reporter, inputs: Inputs | None = None) -> Iterator[Context]:
-    """A context that holds the working folder's lock, so that only one run writes.
+    """A context that holds the working folder's lock, so that only one run writes, and says there how far it is.
 
     Args:
         inputs: what was read already.
@@ -145,8 +150,8 @@ def open_context(project: Project, reporter: Reporter, inputs: Inputs | None = N
     Raises:
         BusyError: another process holds the lock.
     """
-    with locked(project), ExitStack() as stack:
-        yield Context(project, reporter, stack, inputs or Inputs(project))
+    with locked(project), closing(Reporters(reporter, RunningFile(project.workdir))) as told, ExitStack() as stack:
+        yield Context(project, told, stack, inputs or Inputs(project))
 
 
 @contextmanager
@@ -157,9 +162,9 @@ def locked(project: Project) -> Iterator[None]:
         BusyError: another process holds the lock.
     """
     project.workdir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(project.workdir / ".lock")
+    lock = FileLock(project.workdir / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=MOMENT_S)
     except Timeout:
         raise BusyError(
             f"Another tribute command is running in {project.workdir}. Wait for it, or give this project its own "

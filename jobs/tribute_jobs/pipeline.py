@@ -4,6 +4,7 @@ Everything that they read is checked first. A rerun keeps committed stages and r
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from tribute.catalog import Identity, calibration, simulation_runs
@@ -43,7 +44,9 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     """
     period_days(period)  # refuses a text that is no month
     inputs, paid_period = Inputs(project), period if last in PAID else None
-    checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)
+    with closing(reporter):
+        reporter.started("check", "")
+        checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)
     checklist.refuse(project.name)
     for warning in checklist.warnings:
         reporter.warned(warning)
@@ -60,7 +63,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
             if stage == last and last in ("train", "simulate") and stages.make_again(context):
                 outputs[stage] = outputs[stage]._replace(new=True)
-            reporter.finished(stage, *outputs[stage])
+            context.reporter.finished(stage, *outputs[stage])
             _remember(context, stage)
     return Outcome(outputs)
 

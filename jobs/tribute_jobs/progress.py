@@ -1,21 +1,17 @@
 """Progress of a run: bars and lines for people, JSON lines for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TextIO
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tribute_jobs.printing import styled
+from tribute.progress import EVERY_S, OnDone, ProgressFigures, Reporter, TimedReporter
+from tribute_jobs.printing import styled, terminal
+
+__all__ = ["STAGES", "JsonReporter", "PeopleReporter", "Reporter", "Reporters", "long_step"]
 
 STAGES = {
     "corpus": "Reads the corpus and counts the tokens of each source.",
@@ -31,37 +27,16 @@ STAGES = {
 """What each stage does, in one sentence."""
 
 
-class Reporter(Protocol):
-    """Receives the progress of a run's stages."""
+class PeopleReporter(TimedReporter):
+    """For each stage: what it does, how far it is, and its result.
 
-    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
-        """Stages whose output is kept, and why others run again: before they do."""
-        ...
+    On a terminal a bar moves; elsewhere a line is printed every `every_s` seconds.
+    """
 
-    def started(self, stage: str, run_id: str) -> None:
-        """A stage begins to work."""
-        ...
-
-    def advanced(self, done: int, total: int) -> None:
-        """The stage has finished `done` of `total` jobs."""
-        ...
-
-    def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
-        """The stage's output is committed; `new` if this run committed it."""
-        ...
-
-    def warned(self, message: str) -> None:
-        """Something went wrong that fails nothing."""
-        ...
-
-
-class PeopleReporter:
-    """For each stage: what it does, a bar while it works, and its result."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, every_s: float = EVERY_S) -> None:
+        super().__init__(1.0 if console.is_terminal else every_s)
+        self._console, self._explained = console, ""
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
 
     def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
         """Print a line for each stage that runs again."""
@@ -71,36 +46,29 @@ class PeopleReporter:
             self._console.print(f"  {'':<11}kept   {', '.join(kept)}", style="dim", soft_wrap=True)
 
     def started(self, stage: str, run_id: str) -> None:
-        """Show the bar of the stage, if someone is watching."""
-        del run_id
-        if not self._console.is_terminal:
-            return
-        self._bar = Progress(
-            TextColumn("  {task.description:<10}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._bar.add_task(stage, total=None)
-        self._bar.start()
+        """Say what the stage does, and show its bar if someone is watching."""
+        super().started(stage, run_id)
+        self._explain(stage)
+        if self._console.is_terminal:
+            columns = TextColumn("  {task.description:<10}", markup=False), BarColumn(), TimeElapsedColumn()
+            figures = TextColumn("{task.fields[figures]}", markup=False)
+            self._bar = Progress(*columns, figures, console=self._console, transient=True)
+            self._bar.add_task(stage, total=None, figures="")
+            self._bar.start()
 
-    def advanced(self, done: int, total: int) -> None:
-        """Move the bar."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total)
+    def tell(self, figures: ProgressFigures) -> None:
+        """Move the bar, or print the line."""
+        if self._bar is None:
+            self._console.print(styled(f"  {figures.stage:<11}", figures.text()), soft_wrap=True)
+        else:
+            for task in self._bar.task_ids:
+                self._bar.update(task, completed=figures.done or 0, total=figures.total, figures=figures.text())
 
     def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
         """Take the bar away and print the stage's line."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        if about := STAGES.get(stage):
-            self._console.print(styled(f"  {stage:<11}", (about, "dim")), soft_wrap=True)
-        heading = "" if about else stage
+        self.close()
+        self._explain(stage)
+        heading = "" if stage in STAGES else stage
         mark = ("done", "green") if new else ("kept", "dim")
         line = styled(f"  {heading:<11}", mark, f"  {summary}  ", (run_id, "dim"))
         self._console.print(line, soft_wrap=True)
@@ -109,13 +77,27 @@ class PeopleReporter:
         """Print the warning."""
         self._console.print(styled("  ", ("warning", "yellow"), f"    {message}"), soft_wrap=True)
 
+    def close(self) -> None:
+        """Take the bar away."""
+        super().close()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
-class JsonReporter:
+    def _explain(self, stage: str) -> None:
+        """Print what a stage does, once."""
+        if stage in STAGES and stage != self._explained:
+            self._console.print(styled(f"  {stage:<11}", (STAGES[stage], "dim")), soft_wrap=True)
+            self._explained = stage
+
+
+class JsonReporter(TimedReporter):
     """One JSON object a line, on standard output unless another stream is given."""
 
     _out: TextIO | None = None
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, every_s: float = EVERY_S) -> None:
+        super().__init__(every_s)
         self._out = out
 
     def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
@@ -125,13 +107,15 @@ class JsonReporter:
     def started(self, stage: str, run_id: str) -> None:
         """`{"event": "started", ...}`."""
         self._print(event="started", stage=stage, run_id=run_id)
+        super().started(stage, run_id)
 
-    def advanced(self, done: int, total: int) -> None:
-        """`{"event": "advanced", ...}`."""
-        self._print(event="advanced", done=done, total=total)
+    def tell(self, figures: ProgressFigures) -> None:
+        """`{"event": "advanced", ...}`, with the fields of `ProgressFigures`."""
+        self._print(event="advanced", **figures._asdict())
 
     def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
         """`{"event": "finished", ...}`."""
+        super().finished(stage, run_id, new, summary)
         self._print(event="finished", stage=stage, run_id=run_id, new=new, summary=summary)
 
     def warned(self, message: str) -> None:
@@ -140,3 +124,57 @@ class JsonReporter:
 
     def _print(self, **fields: object) -> None:
         print(json.dumps(fields), file=self._out, flush=True)
+
+
+class Reporters:
+    """Passes everything on to several reporters."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.planned(kept, again)
+
+    def started(self, stage: str, run_id: str) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.started(stage, run_id)
+
+    def working(self, part: str) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.working(part)
+
+    def advanced(self, done: float, total: int) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.advanced(done, total)
+
+    def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.finished(stage, run_id, new, summary)
+
+    def warned(self, message: str) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.warned(message)
+
+    def close(self) -> None:
+        """See `Reporter`."""
+        for each in self._reporters:
+            each.close()
+
+
+@contextmanager
+def long_step(name: str, every_s: float = EVERY_S) -> Iterator[OnDone]:
+    """Tell on standard error how far a command is that may take long; its result alone goes to standard output.
+
+    Yields:
+        To be called with what is done and the total.
+    """
+    with closing(PeopleReporter(terminal(stderr=True), every_s)) as reporter:
+        reporter.started(name, "")
+        yield reporter.advanced

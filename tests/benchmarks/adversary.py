@@ -11,7 +11,7 @@ chance than about the sources: 66 tokens more moved a share from 12.7% to nothin
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,7 +53,16 @@ class Silent:
     def started(self, stage: str, run_id: str) -> None:
         """Nothing."""
 
-    def advanced(self, done: int, total: int) -> None:
+    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
+        """Nothing."""
+
+    def working(self, part: str) -> None:
+        """Nothing."""
+
+    def advanced(self, done: float, total: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
         """Nothing."""
 
     def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:

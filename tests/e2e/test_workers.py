@@ -47,8 +47,14 @@ class Killer:
                     return
             time.sleep(0.005)
 
-    def advanced(self, done: int, total: int) -> None:
+    def working(self, part: str) -> None:
+        del part
+
+    def advanced(self, done: float, total: int) -> None:
         del done, total
+
+    def close(self) -> None:
+        pass
 
     def finished(self, stage: str, run_id: str, new: bool, summary: str) -> None:
         del run_id, new, summary

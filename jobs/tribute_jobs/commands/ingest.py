@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +44,8 @@ def ingest(
     from tribute_jobs.printing import terminal
     from tribute_jobs.progress import JsonReporter, PeopleReporter
 
-    total = ingest_files(settings, files, JsonReporter() if as_json else PeopleReporter(terminal()), batch)
+    with closing(JsonReporter() if as_json else PeopleReporter(terminal())) as reporter:
+        total = ingest_files(settings, files, reporter, batch)
     if as_json:
         print(json.dumps({"event": "ended"} | figures(total)))
 

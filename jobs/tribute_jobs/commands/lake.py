@@ -75,15 +75,17 @@ def _each_table(
     step: Callable[["Lake", str], tuple[dict[str, object], str]],
 ) -> None:
     """Apply `step` to every table and print its result: JSON fields, or a line of text."""
-    from rich.progress import track
-
     from tribute_jobs.printing import terminal
+    from tribute_jobs.progress import long_step
     from tribute_storage import SCHEMAS, Lake
 
     lake, console = Lake(opened(project).lake_root), terminal()
-    for table in track(tables or list(SCHEMAS), verb, console=console, transient=True, disable=as_json):
-        fields, text = step(lake, table)
-        if as_json:
-            print(json.dumps({"table": table} | fields))
-        else:
-            console.print(f"  {table:<18}{text}")
+    named = tables or list(SCHEMAS)
+    with long_step(verb) as advanced:
+        for number, table in enumerate(named, 1):
+            fields, text = step(lake, table)
+            advanced(number, len(named))
+            if as_json:
+                print(json.dumps({"table": table} | fields))
+            else:
+                console.print(f"  {table:<18}{text}")

@@ -15,7 +15,10 @@ PANEL = "Look"
 
 @app.command(rich_help_panel=PANEL)
 def status(project: ProjectFile, as_json: AsJson = False) -> None:
-    """Show which stages are done, and which months are settled."""
+    """Show which stages are done, how far a run is, and which months are settled.
+
+    Look from another window while a run is at work. A run that was stopped says where.
+    """
     settings = opened(project)
     from tribute_jobs.inquiries.report import print_status
 
@@ -122,8 +125,10 @@ def examples(
 
     from tribute_jobs.inquiries.examples import influential_examples, print_examples
     from tribute_jobs.printing import terminal
+    from tribute_jobs.progress import long_step
 
-    found = influential_examples(settings, period, query, source, estimator, count)
+    with long_step("examples"):
+        found = influential_examples(settings, period, query, source, estimator, count)
     if as_json:
         print(json.dumps(found, indent=2))
     else:

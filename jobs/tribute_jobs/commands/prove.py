@@ -79,8 +79,10 @@ def verify(
     else:
         settings = opened(project)
         from tribute_jobs.inquiries.audit import verdict_with_project
+        from tribute_jobs.progress import long_step
 
-        found = verdict_with_project(file, key, settings)
+        with long_step("verify"):
+            found = verdict_with_project(file, key, settings)
     print(found.as_json() if as_json else found.as_text())
     if found.problems:
         raise typer.Exit(1)

@@ -2,15 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tribute_jobs.commands.arguments import AsJson, OptionalPeriod, ProjectFile, opened
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
 
 app = typer.Typer()
 PANEL = "Serve and share"
@@ -41,37 +37,23 @@ def publish(
     settings = opened(project)
     from tribute.ids import nfc
     from tribute_jobs.printing import terminal
+    from tribute_jobs.progress import long_step
     from tribute_storage import publish as write_files
 
-    console = terminal(quiet=as_json)
-    with _bar(console) as bar:
-        task = bar.add_task("publish", total=None)
+    with long_step("publish") as advanced:
         files = write_files(
             settings.lake_root,
             folder or settings.workdir / "published",
             publishers=[nfc(each) for each in publisher or ()] or None,
             operator=not publisher,
             period=period,
-            advanced=lambda done, total: bar.update(task, completed=done, total=total),
+            advanced=advanced,
         )
     if as_json:
         sizes = [{"path": str(path), "bytes": path.stat().st_size} for path in files]
         print(json.dumps({"event": "published", "period": period, "files": sizes}))
         return
+    console = terminal()
     for path in files:
         size = f"{path.stat().st_size / 2**20:,.1f} MiB"
         console.print(f"  {path}  {size}", soft_wrap=True)
-
-
-def _bar(console: "Console") -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        TextColumn("  {task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

@@ -83,8 +83,9 @@ def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = F
     settings = opened(project)
     from tribute_jobs.checks import check_project, print_results
     from tribute_jobs.context import Inputs
+    from tribute_jobs.progress import long_step
 
-    with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
+    with long_step("check"), redirect_stdout(sys.stderr):  # what a task's own code prints is no result
         checklist = check_project(Inputs(settings), period)
     print_results(checklist.results, as_json)
     if not checklist.fine:

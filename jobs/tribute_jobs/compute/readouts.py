@@ -51,6 +51,7 @@ class ReadOuts:
             return self.estimators.influence(run, responses, queries)
         rows = self.workers.put(QueryRows.of(queries))
         chosen = method or self.method(run, responses, queries)
+        self.context.reporter.working(f"read-outs of {len(queries.query_ids):,} queries, {run.name}")
         pieces = self.workers.run(
             [self._job(run, responses, chosen, part) for part in chunks(len(responses), UNITS_PER_JOB)],
             lambda actor, job: actor.read_out.remote(self._thetas, rows, job),

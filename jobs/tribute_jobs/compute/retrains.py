@@ -74,7 +74,12 @@ class Retrains:
         jobs = [
             ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), UNITS_PER_JOB)
         ]
-        pieces = self.workers.run(jobs, lambda actor, job: actor.read_out.remote(thetas, rows, job))
+        self.context.reporter.working("read-outs of retrains")
+        pieces = self.workers.run(
+            jobs,
+            lambda actor, job: actor.read_out.remote(thetas, rows, job),
+            self.context.reporter.advanced,
+        )
         return np.concatenate([influence[0] for influence, _ in pieces], axis=1).astype(np.float64)
 
     def final(self, seed: int) -> Tensor:
@@ -113,6 +118,7 @@ class Retrains:
         jobs = [
             TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / FULL_TRAINING) for seed in seeds
         ]
+        self.context.reporter.working("trainings")
         return self.workers.run(
             jobs,
             lambda actor, job: actor.train.remote(self.workers.data, job),
@@ -121,6 +127,7 @@ class Retrains:
 
     def _simulate(self, jobs: Sequence[SimulateJob]) -> list[BankRow]:
         starts = {seed: self._start(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
+        self.context.reporter.working("retrains")
         done = self.workers.run(
             jobs,
             lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),

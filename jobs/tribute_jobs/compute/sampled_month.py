@@ -143,6 +143,7 @@ def _feature_sums(
     workers, by_group = read_outs.workers, np.argsort(group_Q, kind="stable")
     table, groups = workers.put(queries), workers.put(group_Q)
     jobs = [FeatureJob(tuple(by_group[list(c)].tolist())) for c in chunks(len(by_group), QUERIES_PER_JOB)]
+    read_outs.context.reporter.working("queries, their features")
     pieces = workers.run(
         jobs,
         lambda actor, job: actor.features.remote(read_outs.first, table, groups, GROUPS, job),

@@ -46,6 +46,7 @@ class SimulationJobs:
 
     def run(self, jobs: Sequence[SimulateJob]) -> list[Rows]:
         """Run jobs on the workers; the rows of each."""
+        self.context.reporter.working("simulations")
         return self.workers.run(
             jobs,
             lambda actor, job: actor.simulate.remote(self.workers.data, *self._start(job), job),

@@ -2,10 +2,10 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -20,6 +20,7 @@ from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.inquiries.picture import shares_picture
 from tribute_jobs.period.statements import latest_statements, statement_folder
 from tribute_jobs.printing import Heading, print_table, terminal
+from tribute_jobs.running import RunningStage, running_stage
 from tribute_storage import Lake, open_tables
 from tribute_storage.atomic import write_atomically
 
@@ -163,33 +164,63 @@ RENDERERS: dict[str, Callable[[Statement], bytes]] = {
 }
 
 
+class Months(NamedTuple):
+    """Attributed months with their queries and runs; settled months with their version and currency."""
+
+    attributed: list[tuple[str, int, int]]
+    settled: list[tuple[str, int, str]]
+
+
 def print_status(project: Project, as_json: bool) -> None:
-    """Runs of the current settings, and the periods that are valued and settled."""
+    """Runs of the current settings, the stage that a run is at, and the months that are valued and settled."""
     runs, lake = lineage(project), Lake(project.lake_root)
     stages = {
         "corpus": (runs.corpus_run, lake.committed("corpus_sources", runs.corpus_run)),
         "train": (runs.train_run, lake.committed("trajectories", runs.train_run)),
         "simulate": (runs.simulate_run, lake.committed("simulations", runs.simulate_run)),
     }
+    months, running = _months(project, runs.simulate_run), running_stage(project.workdir)
+    if as_json:
+        content = {
+            "runs": {name: {"run_id": run, "committed": done} for name, (run, done) in stages.items()},
+            "running": running and running.fields(),
+            **months._asdict(),
+        }
+        print(json.dumps(content, indent=2))
+    else:
+        _print_stages(stages, running)
+        _print_months(months)
+
+
+def _months(project: Project, simulate_run: str) -> Months:
     with open_tables(project.lake_root, "queries", "statements") as connection:
-        periods = connection.execute(
+        attributed = connection.execute(
             "select period, count(*) as queries, count(distinct run_id) as runs from queries "
             "where simulate_run = $1 group by period order by period",
-            [runs.simulate_run],
+            [simulate_run],
         ).fetchall()
         settled = connection.execute(
             "select period, max(statement_version), any_value(currency) from statements "
             "group by period order by period"
         ).fetchall()
-    if as_json:
-        content = {"runs": {k: {"run_id": r, "committed": c} for k, (r, c) in stages.items()}}
-        content |= {"attributed": [list(row) for row in periods], "settled": [list(row) for row in settled]}  # type: ignore[dict-item]
-        print(json.dumps(content, indent=2))
-        return
-    console = terminal()
+    return Months(attributed, settled)
+
+
+def _print_stages(stages: Mapping[str, tuple[str, bool]], running: RunningStage | None) -> None:
+    """A line a stage; the one that is at work, or was stopped, says how far it is."""
+    console, told = terminal(), False
     for stage, (run_id, committed) in stages.items():
-        console.print(f"  {stage:<10}{'done' if committed else 'to do'}  {run_id}")
-    for period, queries, count in periods:
+        state = "done" if committed else "to do"
+        if running is not None and running.figures.stage == stage and not committed:
+            state, told = running.text(), True
+        console.print(f"  {stage:<10}{state}  {run_id}", soft_wrap=True)
+    if running is not None and not told and running.figures.stage not in stages:
+        console.print(f"  {running.figures.stage:<10}{running.text()}", soft_wrap=True)
+
+
+def _print_months(months: Months) -> None:
+    console = terminal()
+    for period, queries, count in months.attributed:
         console.print(f"  {period}   {queries:,} queries attributed in {count} run(s)")
-    for period, version, currency in settled:
+    for period, version, currency in months.settled:
         console.print(f"  {period}   settled, version {version}, {currency}")

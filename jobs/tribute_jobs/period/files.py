@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tribute.files.digests import file_sha256
+from tribute.progress import Reporter
 from tribute.royalty.document import Statement
 from tribute.royalty.exact import Finding
 from tribute.royalty.render import period_csv, period_xlsx, render_html, render_pdf, render_report
@@ -21,16 +22,20 @@ SUMS = "SHA256SUMS"
 Rendering = tuple[str, Callable[[], bytes]]
 
 
-def write_files(folder: Path, statements: Sequence[Statement], findings: Sequence[Finding] = ()) -> None:
+def write_files(
+    folder: Path, statements: Sequence[Statement], reporter: Reporter, findings: Sequence[Finding] = ()
+) -> None:
     """Write the statements of the lake as files, then their digests as `SHA256SUMS`; existing files are kept."""
-    sums = recorded_sums(folder)
-    for name, render in (*_of_period(statements, findings), *_of_statements(statements)):
+    sums, files = recorded_sums(folder), [*_of_period(statements, findings), *_of_statements(statements)]
+    reporter.working("files of statements")
+    for number, (name, render) in enumerate(files, 1):
         if not (folder / name).exists():
             content = render()
             write_atomically(folder / name, content)
             sums[name] = hashlib.sha256(content).hexdigest()
         elif name not in sums:  # the writing was interrupted, or an earlier release wrote it
             sums[name] = file_sha256(folder / name)
+        reporter.advanced(number, len(files))
     if sums != recorded_sums(folder):
         text = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(sums.items()))
         write_atomically(folder / SUMS, text.encode())

@@ -50,7 +50,7 @@ def prove(context: Context, version: Version) -> None:
     if not path.exists():
         write_atomically(path, content)
     bundle = _read(path, content)
-    write_files(path.parent, with_proofs(bundle, version.statements))
+    write_files(path.parent, with_proofs(bundle, version.statements), context.reporter)
     row = {name: getattr(bundle, name) for name in ("period", "root", "tree_size", "public_key", "signature")}
     row |= {"run_id": run_id, "statement_version": version.number}
     row |= {"artifact_uri": context.uri(path), "artifact_sha256": _sha256(content)}

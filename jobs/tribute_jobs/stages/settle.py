@@ -34,7 +34,8 @@ def settle(context: Context, period: str, value_run: str) -> StageOutput:
         context.reporter.started("settle", version.run_id)
         commit(lake, settled, month.basis)
     findings = period_alarms(project, version.statements, latest_statements(project, month_after(period, -1)))
-    write_files(statement_folder(project, period, version.number), version.statements, findings)
+    folder = statement_folder(project, period, version.number)
+    write_files(folder, version.statements, context.reporter, findings)
     for finding in findings if new else ():
         context.reporter.warned(finding.text)
     problem = track(project, _record(valuation, version))

@@ -47,6 +47,7 @@ def train_replicates(context: Context, replicates: Iterable[int]) -> list[dict[s
         for replicate in replicates
     ]
     workers = context.workers()
+    context.reporter.working("trainings")
     return workers.run(jobs, lambda actor, job: actor.train.remote(workers.data, job), context.reporter.advanced)
 
 

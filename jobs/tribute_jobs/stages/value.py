@@ -8,6 +8,7 @@ from tribute_jobs.context import Context, StageOutput
 def value(context: Context, period: str, attribute_run: str) -> StageOutput:
     """Value the period from its attributed queries, commit `valuations`, then track them in MLflow."""
     context.reporter.started("value", attribute_run)
+    context.reporter.working(f"values with {context.project.valuation.resamples:,} resamples")
     valuation = value_period(context.lake, context.project, period, attribute_run)
     problem = track(context.project, valuation_record(context.project, valuation))
     if problem:

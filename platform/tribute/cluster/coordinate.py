@@ -14,20 +14,18 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from tribute.cluster.plan import Job, owners
+from tribute.cluster.plan import Job, done_of, owners
 from tribute.cluster.shards import ReadJob, ShardSettings, SourceShard, assemble
 from tribute.config import ClusterSettings
 from tribute.corpus import Manifest
 from tribute.errors import SimulationError, TributeError
+from tribute.progress import OnDone
 from tribute.training import TrainingSet
 from tribute_storage import LakeError
 
 J = TypeVar("J", bound=Job)
 ATTEMPTS = 5
 """Times that a job may lose its worker without progress."""
-
-OnDone = Callable[[int, int], None]
-"""Called with the finished and the total size of the jobs."""
 
 
 @contextmanager
@@ -137,7 +135,7 @@ class JobQueue(Generic[J]):
         self._running: dict[Any, tuple[int, Any]] = {}
         self._restarting: dict[Any, Any] = {}
         self._lost: dict[int, tuple[int, float]] = {}
-        self._reported, self._patience, self._busy = -1, patience_s, time.monotonic()
+        self._reported, self._patience, self._busy = -1.0, patience_s, time.monotonic()
 
     def run(self) -> list[Any]:
         """Run all jobs; results in the order of the jobs."""
@@ -210,11 +208,10 @@ class JobQueue(Generic[J]):
     def _report(self) -> None:
         if self._on_done is None:
             return
-        finished = sum(self._jobs[index].size for index in self._results)
-        running = sum(self._jobs[i].size * self._jobs[i].progress() for i, _ in self._running.values())
-        if (done := int(finished + running)) != self._reported:
+        done, total = done_of(self._jobs, self._results, [index for index, _ in self._running.values()])
+        if done != self._reported:
             self._reported = done
-            self._on_done(done, sum(job.size for job in self._jobs))
+            self._on_done(done, total)
 
 
 def start_actors(settings: ClusterSettings, gpus: float, worker: type, *options: Any) -> tuple[Any, list[Any]]:

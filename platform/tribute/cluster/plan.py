@@ -3,7 +3,9 @@
 The cut depends on the settings alone, not on the number of workers, so results are the same bits on any cluster.
 """
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +34,42 @@ class Job:
     def kept(self) -> float:
         """A number that grows with work that survives the death of the worker."""
         return 0.0
+
+
+class ProgressFile:
+    """The finished part of a job, in a file that its worker writes at most once a second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._written = path, 0.0
+
+    def write(self, part: float) -> None:
+        """Note the finished part, 0 to 1."""
+        now = time.monotonic()
+        if now - self._written >= 1:
+            self._path.write_text(f"{part:.4f}")
+            self._written = now
+
+    def read(self) -> float:
+        """The part that was noted last; 0 if none was."""
+        try:
+            return float(self._path.read_text())
+        except (OSError, ValueError):  # none, or in the middle of being written
+            return 0.0
+
+    def remove(self) -> None:
+        """The job is finished."""
+        self._path.unlink(missing_ok=True)
+
+
+def done_of(jobs: Sequence[Job], finished: Collection[int], running: Iterable[int]) -> tuple[float, int]:
+    """Size of the finished jobs and of the finished parts of running ones, to a tenth; and of all jobs.
+
+    Args:
+        finished, running: indices of jobs.
+    """
+    done = sum(jobs[index].size for index in finished)
+    partly = sum(jobs[index].size * jobs[index].progress() for index in running)
+    return math.floor(10 * (done + partly)) / 10, sum(job.size for job in jobs)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import ray
 from tribute.cluster.coordinate import JobQueue, end_actors, gpus_per_worker, ray_session, start_actors
 from tribute.cluster.process import prepare_process
 from tribute.config import ClusterSettings
+from tribute.progress import OnDone
 
 __all__ = ["BodyPool", "ray_session"]
 
@@ -35,14 +36,16 @@ class BodyPool:
         self._patience = settings.start_timeout_s
         self._group, self._actors = start_actors(settings, gpus_per_worker(settings), BodyWorker)
 
-    def run(self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Any]) -> list[Any]:
+    def run(
+        self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Any], on_done: OnDone
+    ) -> list[Any]:
         """`body(*shared, job)` of every job, in the order of the jobs; raises what a job raised."""
         held = [ray.put(each) for each in shared]
 
         def submit(actor: Any, job: Any) -> Any:
             return actor.run.remote(body, job, *held)
 
-        return JobQueue(self._actors, jobs, submit, None, self._patience, False).run()
+        return JobQueue(self._actors, jobs, submit, on_done, self._patience, False).run()
 
     def close(self) -> None:
         """End the workers."""

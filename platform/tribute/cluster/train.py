@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tribute.cluster.plan import Job
+from tribute.cluster.plan import Job, ProgressFile
 from tribute.errors import SimulationError
 from tribute.tasks import FlatTask
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
@@ -34,6 +34,15 @@ class TrainJob(Job):
     folder: Path
     recording: Path | None = None
 
+    @property
+    def progress_file(self) -> ProgressFile:
+        """The computed part of the training."""
+        return ProgressFile(self.folder / "progress")
+
+    def progress(self) -> float:
+        """Computed steps over all steps."""
+        return self.progress_file.read()
+
     def kept(self) -> float:
         """Recorded states."""
         return len(Trajectory(self.folder).steps())
@@ -42,14 +51,15 @@ class TrainJob(Job):
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     """Train (or adopt) and record one replicate; its row of `trajectories`."""
     Trajectory(job.folder).keep_frozen(recipe.task.frozen)
-    steps = recipe.steps
+    steps, computed = recipe.steps, job.progress_file
     if recipe.training.checkpoint is not None:
         trajectory, steps = Trajectory(job.folder), 0
         trajectory.save(0, load_checkpoint(recipe, recipe.training.checkpoint))
     elif recipe.recording is not None:
-        trajectory = adopt(recipe, job.folder)
+        trajectory = adopt(recipe, job.folder, lambda step, _: computed.write(step / steps))
     else:
-        trajectory = record(recipe, job.folder)
+        trajectory = record(recipe, job.folder, lambda step, _: computed.write(step / steps))
+    computed.remove()
     theta_P = trajectory.load(steps, recipe.device).theta
     _require_learning(recipe, trajectory.load(0, recipe.device).theta, theta_P)
     return {

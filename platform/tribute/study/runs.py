@@ -5,8 +5,8 @@ Legend: P parameters, R replicates, Q queries, U units, S sources.
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from torch import Tensor
 
 from tribute.cluster import EstimateJob, InfluenceJob, ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.cluster.estimate import estimate_units, influence_of_units, named
+from tribute.cluster.plan import Job
 from tribute.cluster.readout import read_out_chunk
 from tribute.cluster.simulate import simulate_chunk
 from tribute.cluster.train import train_replicate
 from tribute.config import ReadoutSettings, SimulationSettings
 from tribute.estimators import Trained, largest_part
+from tribute.progress import LateLines
 from tribute.readout import QueryRows, candidates
 from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, largest_chunk
 from tribute.study.workers import Workers
@@ -47,6 +49,7 @@ class Runs:
     recipe: Recipe
     folder: Path
     workers: Workers
+    reporter: LateLines = field(default_factory=LateLines)
 
     def train(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """Train, or take over, a replicate per seed; the row of each, as in the table `trajectories`."""
@@ -54,7 +57,8 @@ class Runs:
             TrainJob(index, seed, self.folder / "trained" / f"seed-{seed}", self._recording(index))
             for index, seed in enumerate(seeds)
         ]
-        return self.workers.run(_train, [self.recipe], jobs)
+        with self.reporter.telling("train"):
+            return self._run("trainings", _train, [self.recipe], jobs)
 
     def simulate(
         self, replicates: Sequence[Replicate], settings: SimulationSettings, units: Sequence[Unit]
@@ -63,12 +67,13 @@ class Runs:
         folder = self.folder / f"simulated-{settings.fingerprint()[:12]}"
         jobs: list[SimulateJob | EstimateJob]
         if settings.estimated:
-            self.workers.run(_estimate, [self.recipe], [self._fit(r, settings, folder) for r in replicates])
+            fits = [self._fit(replicate, settings, folder) for replicate in replicates]
+            self._run("fits", _estimate, [self.recipe], fits)
             jobs = [
                 self._fit(replicate, settings, folder, part)
                 for replicate, part in product(replicates, self._parts(replicates[0], settings, units))
             ]
-            rows = self.workers.run(_estimate, [self.recipe], jobs)
+            rows = self._run("units", _estimate, [self.recipe], jobs)
         else:
             cut = chunks(len(units), largest_chunk(self.recipe, settings))
             parts = [tuple(units[unit] for unit in part) for part in cut]
@@ -76,7 +81,7 @@ class Runs:
                 self._simulation(replicate, settings, folder, part)
                 for replicate, part in product(replicates, parts)
             ]
-            rows = self.workers.run(_simulate, [self.recipe, tuple(replicates)], jobs)
+            rows = self._run("simulations", _simulate, [self.recipe, tuple(replicates)], jobs)
         return _simulated(units, [(job.units, found) for job, found in zip(jobs, rows, strict=True)])
 
     def influence(
@@ -96,7 +101,7 @@ class Runs:
             ReadOutJob(method, settings.scope, tuple((found[u].unit.unit_id, found[u].files) for u in part))
             for part in chunks(len(found), READ_OUT)
         ]
-        pieces = self.workers.run(_read_out, [self.recipe, readout.memory_gib, thetas, rows], jobs)
+        pieces = self._run("read-outs", _read_out, [self.recipe, readout.memory_gib, thetas, rows], jobs)
         return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
 
     def _estimated(
@@ -117,7 +122,7 @@ class Runs:
                 InfluenceJob(replicate, settings, path, sha256, count, recording)
                 for (path, sha256), count in counts.items()
             ]
-        pieces = self.workers.run(_influence, [self.recipe, rows], jobs)
+        pieces = self._run("read-outs", _influence, [self.recipe, rows], jobs)
         of_replicate = [
             np.concatenate(
                 [nats for job, (nats, _) in zip(jobs, pieces, strict=True) if job.replicate is one], axis=1
@@ -158,6 +163,10 @@ class Runs:
         with named(settings.mode):
             size = largest_part(settings, Trained(self.recipe, replicate.trajectory, replicate.steps))
         return [tuple(ranked[u] for u in part) for part in chunks(len(ranked), size)]
+
+    def _run(self, part: str, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Job]) -> list[Any]:
+        self.reporter.working(part)
+        return self.workers.run(body, shared, jobs, self.reporter.advanced)
 
     def _recording(self, index: int) -> Path | None:
         recordings = self.recipe.training.recordings

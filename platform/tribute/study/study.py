@@ -70,7 +70,8 @@ class Study(StudiedModel):
         """
         settings = chosen_settings(self.simulation, method, options)
         table = query_table(queries, self.data, ids, weights)
-        return attributed(self, table, settings)
+        with self.runs.reporter.telling("attribute"):
+            return attributed(self, table, settings)
 
     def value(self, attribution: Attribution, precision: float | None = None) -> Values:
         """Value of every source over the attributed queries, calibrated to real retraining without a few of them.
@@ -90,7 +91,8 @@ class Study(StudiedModel):
                 f"The attribution is of sources {listed(attribution.source_ids)}, the study of "
                 f"{listed(self.source_ids)}. Value it with the study that made it"
             )
-        return calibrated(self, attribution, precision)
+        with self.runs.reporter.telling("value"):
+            return calibrated(self, attribution, precision)
 
     def evaluate(
         self, queries: Any, *, method: str | None = None, seeds: int = 2, subsets: int = 50
@@ -109,4 +111,6 @@ class Study(StudiedModel):
         """
         settings = EvaluationSettings(seeds=seeds, subsets=subsets)
         table = query_table(queries, self.data, None, None)
-        return evaluated(self, table, chosen_settings(self.simulation, method, None), settings)
+        chosen = chosen_settings(self.simulation, method, None)
+        with self.runs.reporter.telling("evaluate"):
+            return evaluated(self, table, chosen, settings)

@@ -7,13 +7,20 @@ from typing import Any, Protocol
 
 import torch
 
+from tribute.cluster.plan import Job, done_of
 from tribute.config import ClusterSettings
+from tribute.progress import OnDone, ticking
+
+LOOK_S = 2.0
+"""Seconds between two looks at how far a job in this process is."""
 
 
 class Workers(Protocol):
     """Runs jobs; their order and number change no result."""
 
-    def run(self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Any]) -> list[Any]:
+    def run(
+        self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Job], on_done: OnDone
+    ) -> list[Any]:
         """`body(*shared, job)` of every job, in the order of the jobs."""
         ...
 
@@ -24,10 +31,21 @@ class InProcess:
     One thread, because the last digits of a result depend on the number of threads.
     """
 
-    def run(self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Any]) -> list[Any]:
+    def run(
+        self, body: Callable[..., Any], shared: Sequence[Any], jobs: Sequence[Job], on_done: OnDone
+    ) -> list[Any]:
         """`body(*shared, job)` of every job, in the order of the jobs."""
-        with one_thread():
-            return [body(*shared, job) for job in jobs]
+        results = list[Any]()
+
+        def look() -> None:
+            finished = len(results)
+            on_done(*done_of(jobs, range(finished), range(finished, min(finished + 1, len(jobs)))))
+
+        with one_thread(), ticking(LOOK_S, look):
+            for job in jobs:
+                results.append(body(*shared, job))
+                look()
+        return results
 
 
 @contextmanager

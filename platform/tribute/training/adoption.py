@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError, DamagedFile, SimulationError
-from tribute.training.recipe import Recipe
+from tribute.training.recipe import OnStep, Recipe
 from tribute.training.recording import SUMS, Recording, read_recording, trace
 from tribute.training.step import NORM_FLOOR, State
 from tribute.training.stored_model import StoredModel
@@ -57,7 +57,7 @@ class Drift(SimulationError):
         )
 
 
-def adopt(recipe: Recipe, folder: Path) -> Trajectory:
+def adopt(recipe: Recipe, folder: Path, on_step: OnStep | None = None) -> Trajectory:
     """Replay the recipe's recording from each recorded state to the next, and keep the states in `folder`.
 
     Every stretch starts from a recorded state, so rounding cannot accumulate over the whole run. The state kept at
@@ -77,7 +77,7 @@ def adopt(recipe: Recipe, folder: Path) -> Trajectory:
         ours.save(0, theirs.load(0))
     for first, last in pairwise(sorted({*theirs.steps(), recipe.steps})):
         if last > reached:
-            _replay(recipe, recording, ours, range(first, last))
+            _replay(recipe, recording, ours, range(first, last), on_step)
     return ours
 
 
@@ -110,7 +110,7 @@ def fitting_recording(recipe: Recipe) -> Recording:
     return recording
 
 
-def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range) -> None:
+def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range, on_step: OnStep | None) -> None:
     theirs, keep = Trajectory(recording.folder, RECORD), set(checkpoint_steps(recipe))
     start = theirs.load(steps.start, recipe.device)
     watch = _Watch(recording, start.theta)
@@ -119,6 +119,8 @@ def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range
         watch.look(step, state.theta)
         if step in keep and step < steps.stop:
             ours.save(step, state)
+        if on_step is not None:
+            on_step(step, state)
 
     everything = torch.ones(len(recipe.data.source_ids))
     end = recipe.run(start, steps, everything, after)
