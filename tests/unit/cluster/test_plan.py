@@ -1,8 +1,11 @@
 """Division of work into chunks."""
 
+from pathlib import Path
+
 import pytest
 
-from tribute.cluster.plan import chunks, owners
+from tribute.cluster import TrainJob
+from tribute.cluster.plan import ProgressFile, chunks, done_of, owners
 
 
 @pytest.mark.parametrize(("count", "largest"), [(1, 8), (8, 8), (10, 8), (20, 7), (23, 1)])
@@ -19,3 +22,23 @@ def test_owners_balance_tokens_and_own_every_source_once() -> None:
     owned = owners(["a", "b", "c", "d"], [100, 60, 50, 10], 2)
     assert owned == [["a", "d"], ["b", "c"]]
     assert owners(["a"], [5], 3) == [["a"]]
+
+
+def test_running_jobs_count_by_their_finished_part(tmp_path: Path) -> None:
+    """Two trainings of an hour each move before the first of them ends."""
+    jobs = [TrainJob(index, index, tmp_path / str(index)) for index in range(3)]
+    assert done_of(jobs, {}, [0, 1]) == (0, 3)
+    for job, part in zip(jobs, (0.5, 0.25), strict=False):
+        job.folder.mkdir()
+        job.progress_file.write(part)
+    assert done_of(jobs, {}, [0, 1]) == (0.7, 3)
+    assert done_of(jobs, {2: "row"}, [0, 1]) == (1.7, 3)
+    jobs[0].progress_file.remove()
+    assert done_of(jobs, {0: "row", 2: "row"}, [1]) == (2.2, 3)
+
+
+def test_a_progress_file_is_written_once_a_second_at_most(tmp_path: Path) -> None:
+    file = ProgressFile(tmp_path / "progress")
+    for step in range(1000):
+        file.write(step / 1000)
+    assert file.read() < 0.9
