@@ -1,9 +1,9 @@
 """The context that the stages of one run share: the project, its lake, its workers; and a stage's output."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -130,6 +130,14 @@ class Context:
             self._workers = WorkerPool(project.cluster, shard, self.manifest())
             self._stack.callback(self._workers.close)
         return self._workers
+
+    def run_jobs(
+        self, part: str, jobs: Sequence[Any], submit: Callable[[Any, Any], Any], *, tolerant: bool = False
+    ) -> list[Any]:
+        """Run jobs on the workers as a part of the stage that is told; see `WorkerPool.run`."""
+        workers = self.workers()
+        self.reporter.working(part)
+        return workers.run(jobs, submit, self.reporter.advanced, tolerant=tolerant)
 
 
 class StageOutput(NamedTuple):

@@ -67,8 +67,8 @@ class EstimatorJobs:
     def _estimate(self, parts: Sequence[Sequence[EstimateJob]], tolerant: bool) -> list[Done | TributeError]:
         """Run the jobs of several estimators together; each estimator's jobs and rows, or its first error."""
         jobs = [job for part in parts for job in part]
-        self._context.reporter.working("parts of estimators" if any(job.units for job in jobs) else "fits")
-        rows = self._workers.run(jobs, self._submit, self._context.reporter.advanced, tolerant=tolerant)
+        part = "parts of estimators" if any(job.units for job in jobs) else "fits"
+        rows = self._context.run_jobs(part, jobs, self._submit, tolerant=tolerant)
         done = iter(zip(jobs, rows, strict=True))
         by_part = [[next(done) for _ in part] for part in parts]
         return [next((rows for _, rows in pairs if isinstance(rows, TributeError)), pairs) for pairs in by_part]
@@ -94,11 +94,10 @@ class EstimatorJobs:
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Influence of units, [R, Q, U], in the estimator's unit; and the model's measurements, [Q] nats."""
         rows, jobs = self._workers.put(QueryRows.of(queries)), self._influence_jobs(run, responses)
-        self._context.reporter.working(f"read-outs by {run.settings.mode}")
-        pieces = self._workers.run(
+        pieces = self._context.run_jobs(
+            f"read-outs by {run.settings.mode}",
             jobs,
             lambda actor, job: actor.influence.remote(self._workers.data, rows, job),
-            self._context.reporter.advanced,
         )
         influence_RQU = [
             np.concatenate(
@@ -120,11 +119,10 @@ class EstimatorJobs:
             QueryRows.of(queries.take(range(min(limit, count)))) for limit in (FORWARD_QUERIES, TIMED_QUERIES)
         )
         jobs = [job for job in self._influence_jobs(run, responses) if job.replicate is self._replicates[0]]
-        self._context.reporter.working(f"timed read-outs by {run.settings.mode}")
-        timed = self._workers.run(
+        timed = self._context.run_jobs(
+            f"timed read-outs by {run.settings.mode}",
             jobs,
             lambda actor, job: actor.estimate_costs.remote(self._workers.data, probe, few, job),
-            self._context.reporter.advanced,
         )
         rows_files = [job.file.with_suffix(".json") for job in jobs]
         rows_files.append(self._job(run, self._replicates[0], ()).rows_file)

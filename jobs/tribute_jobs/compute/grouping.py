@@ -42,9 +42,9 @@ def content_tree(simulation: SimulationJobs, run: SimulationRun) -> WardTree:
     state = replicate.trajectory.load(replicate.trajectory.last_before(first))
     theta = workers.put(state.theta.numpy())
     jobs = [SketchJob(replicate.seed, chosen) for chosen in chunks(len(sources), SKETCHED)]
-    reporter = simulation.context.reporter
-    reporter.working("sketched sources")
-    pieces = workers.run(jobs, lambda actor, job: actor.sketch.remote(workers.data, theta, job), reporter.advanced)
+    pieces = simulation.context.run_jobs(
+        "sketched sources", jobs, lambda actor, job: actor.sketch.remote(workers.data, theta, job)
+    )
     tokens = np.array([source.tokens for source in sources], dtype=np.float64)
     return WardTree(ward_tree(np.concatenate(pieces), tokens))
 

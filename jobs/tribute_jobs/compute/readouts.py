@@ -51,11 +51,10 @@ class ReadOuts:
             return self.estimators.influence(run, responses, queries)
         rows = self.workers.put(QueryRows.of(queries))
         chosen = method or self.method(run, responses, queries)
-        self.context.reporter.working(f"read-outs of {len(queries.query_ids):,} queries, {run.name}")
-        pieces = self.workers.run(
+        pieces = self.context.run_jobs(
+            f"read-outs of {len(queries.query_ids):,} queries, {run.name}",
             [self._job(run, responses, chosen, part) for part in chunks(len(responses), UNITS_PER_JOB)],
             lambda actor, job: actor.read_out.remote(self._thetas, rows, job),
-            self.context.reporter.advanced,
         )
         return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
 
@@ -85,7 +84,8 @@ class ReadOuts:
         """Cost of methods for all units in one replicate, in forward passes, timed on some of the queries."""
         probe = queries.take(range(min(TIMED_QUERIES, len(queries.query_ids))))
         rows, methods = self.workers.put(QueryRows.of(probe)), tuple(names)
-        [cost] = self.workers.run(
+        [cost] = self.context.run_jobs(
+            "timed read-outs",
             [self._job(run, responses, methods[0], range(len(responses)))],
             lambda actor, job: actor.costs.remote(self._thetas, rows, job, methods),
         )

@@ -74,11 +74,8 @@ class Retrains:
         jobs = [
             ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), UNITS_PER_JOB)
         ]
-        self.context.reporter.working("read-outs of retrains")
-        pieces = self.workers.run(
-            jobs,
-            lambda actor, job: actor.read_out.remote(thetas, rows, job),
-            self.context.reporter.advanced,
+        pieces = self.context.run_jobs(
+            "read-outs of retrains", jobs, lambda actor, job: actor.read_out.remote(thetas, rows, job)
         )
         return np.concatenate([influence[0] for influence, _ in pieces], axis=1).astype(np.float64)
 
@@ -118,20 +115,16 @@ class Retrains:
         jobs = [
             TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / FULL_TRAINING) for seed in seeds
         ]
-        self.context.reporter.working("trainings")
-        return self.workers.run(
-            jobs,
-            lambda actor, job: actor.train.remote(self.workers.data, job),
-            self.context.reporter.advanced,
+        return self.context.run_jobs(
+            "trainings", jobs, lambda actor, job: actor.train.remote(self.workers.data, job)
         )
 
     def _simulate(self, jobs: Sequence[SimulateJob]) -> list[BankRow]:
         starts = {seed: self._start(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
-        self.context.reporter.working("retrains")
-        done = self.workers.run(
+        done = self.context.run_jobs(
+            "retrains",
             jobs,
             lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),
-            self.context.reporter.advanced,
         )
         return [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
 

@@ -143,11 +143,10 @@ def _feature_sums(
     workers, by_group = read_outs.workers, np.argsort(group_Q, kind="stable")
     table, groups = workers.put(queries), workers.put(group_Q)
     jobs = [FeatureJob(tuple(by_group[list(c)].tolist())) for c in chunks(len(by_group), QUERIES_PER_JOB)]
-    read_outs.context.reporter.working("queries, their features")
-    pieces = workers.run(
+    pieces = read_outs.context.run_jobs(
+        "queries, their features",
         jobs,
         lambda actor, job: actor.features.remote(read_outs.first, table, groups, GROUPS, job),
-        read_outs.context.reporter.advanced,
     )
     measurement_Q = np.zeros(len(by_group))
     measurement_Q[by_group] = np.concatenate([piece.measurement_Q for piece in pieces])

@@ -46,11 +46,10 @@ class SimulationJobs:
 
     def run(self, jobs: Sequence[SimulateJob]) -> list[Rows]:
         """Run jobs on the workers; the rows of each."""
-        self.context.reporter.working("simulations")
-        return self.workers.run(
+        return self.context.run_jobs(
+            "simulations",
             jobs,
             lambda actor, job: actor.simulate.remote(self.workers.data, *self._start(job), job),
-            self.context.reporter.advanced,
         )
 
     def _job(

@@ -135,11 +135,10 @@ class AttributedBatch:
         design: Design = self.workers.put(self._design)
         rows, values = self.workers.put(QueryRows.of(block)), self.workers.put(influence_RQU)
         jobs = [WriteJob(self.run_id, chosen) for chosen in chunks(len(names), SOURCES_PER_JOB)]
-        self.context.reporter.working("written parts of influences")
-        staged = self.workers.run(
+        staged = self.context.run_jobs(
+            "written parts of influences",
             jobs,
             lambda actor, job: actor.write.remote(rows, design, values, names, job),
-            self.context.reporter.advanced,
         )
         return [file for files in staged for file in files]
 

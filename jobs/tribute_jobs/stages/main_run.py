@@ -143,11 +143,10 @@ class MainRun:
         state = first.trajectory.load(first.steps)
         arrays = workers.put([state.theta.numpy(), *(slot.numpy() for slot in state.slots)])
         rows = workers.put(QueryRows.of(self.queries))
-        self.context.reporter.working("tail patches")
-        pieces = workers.run(
+        pieces = self.context.run_jobs(
+            "tail patches",
             [PatchJob(first.seed, chosen) for chosen in chunks(len(self.units), SOURCES)],
             lambda actor, job: actor.patch.remote(workers.data, arrays, rows, job),
-            self.context.reporter.advanced,
         )
         gain_QU, top_Q = np.concatenate(pieces, axis=1), self.mean(self.influence_RQU).argmax(1)
         return TailPatchFigures(

@@ -47,8 +47,7 @@ def train_replicates(context: Context, replicates: Iterable[int]) -> list[dict[s
         for replicate in replicates
     ]
     workers = context.workers()
-    context.reporter.working("trainings")
-    return workers.run(jobs, lambda actor, job: actor.train.remote(workers.data, job), context.reporter.advanced)
+    return context.run_jobs("trainings", jobs, lambda actor, job: actor.train.remote(workers.data, job))
 
 
 def make_trainings_again(context: Context) -> bool:
