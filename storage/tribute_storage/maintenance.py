@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -82,6 +82,21 @@ def retain(lake: Lake, table: str, days: float, dry_run: bool) -> list[str]:
     return [lake.location.path(f"{table}/{name}") for name in old]
 
 
+def newer_files(lake: Lake) -> Iterator[str]:
+    """Paths of committed files whose schema has a later version than this release knows."""
+    for table in SCHEMAS:
+        for path in lake.files(table):
+            if _newer(table, StagedFile(path.rpartition("/")[2], 0, 0)):
+                yield path
+
+
+def newest_commit(lake: Lake) -> int | None:
+    """Time of the newest commit to any table, in milliseconds since 1970; None if there is none."""
+    snapshots = filter(None, (TableLog(lake.location, table).snapshot() for table in SCHEMAS))
+    times = [each["timestamp"] for snapshot in snapshots for each in snapshot.history(1) if "timestamp" in each]
+    return max(times, default=None)
+
+
 def orphans(lake: Lake, older_than: timedelta = timedelta()) -> list[str]:
     """Paths of files that no version of their table names and that have not changed for a while.
 
@@ -89,6 +104,12 @@ def orphans(lake: Lake, older_than: timedelta = timedelta()) -> list[str]:
     """
     before = datetime.now(UTC) - older_than
     return [lake.location.path(f"{table}/{name}") for table in SCHEMAS for name in _orphans(lake, table, before)]
+
+
+def delete_orphans(lake: Lake, paths: Collection[str]) -> None:
+    """Delete some of the `orphans`, unless a version names one by now."""
+    named = set(paths) & set(orphans(lake))
+    _delete(lake, [path.removeprefix(f"{lake.root}/") for path in sorted(named)])
 
 
 def clear_orphans(lake: Lake, older_than: timedelta) -> list[str]:

@@ -74,8 +74,10 @@ def test_upkeep_changes_no_answer(tribute: Tribute, folder: Path) -> None:
     question = f'tribute sql {PROJECT} "from influence order by all" --format csv'
     lake = Lake(folder / "tribute-demo" / "tribute-data" / "lake")
     before = tribute(question)
-    (folder / "tribute-demo" / "tribute-data" / "lake" / "influence" / ".half-written").touch()
-    assert "1 files of interrupted runs deleted" in tribute(f"tribute doctor {PROJECT} --clear-orphans --hours 0")
+    left = folder / "tribute-demo" / "tribute-data" / "lake" / "influence" / ".half-written"
+    left.touch()
+    assert f"delete {left}" in tribute(f"tribute doctor {PROJECT} --repair --yes --hours 0")
+    assert not left.exists()
     for command in ("compact", "checkpoint", "retain --days 0"):
         assert "influence" in tribute(f"tribute lake {command} {PROJECT}")
     assert tribute(question) == before

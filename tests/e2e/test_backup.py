@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tribute_jobs.inquiries.doctor import examine
 
 from tests.e2e.closing import everything
 from tests.e2e.conftest import PERIOD
@@ -13,7 +14,6 @@ from tests.unit.jobs.backup.small import quietly, restored
 from tribute.config import Project, load_project
 from tribute.royalty.proof import verify_statement
 from tribute_jobs.inquiries.audit import verdict_with_project
-from tribute_jobs.inquiries.doctor import examine
 from tribute_jobs.period.statements import statement_folder
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter

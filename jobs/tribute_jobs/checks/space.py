@@ -37,7 +37,7 @@ def check_memory(subject: Subject) -> Passed | None:
     text = f"{chunk} sources at once in each worker, {needed:.2f} GiB at least"
     if project.cluster.address != "local" or torch.cuda.is_available():
         return Passed(text)
-    return enough_memory(text, needed, project.cluster.workers, project.simulation.memory_gib, _memory_gib())
+    return enough_memory(text, needed, project.cluster.workers, project.simulation.memory_gib, memory_gib())
 
 
 def enough_memory(text: str, needed: float, workers: int, allowed: float, memory: float) -> Passed:
@@ -150,7 +150,8 @@ def _snapshot_bytes(subject: Subject) -> int:
     return sum(values.nbytes for _, columns in subject.examples() for values in columns.values())
 
 
-def _memory_gib() -> float:
+def memory_gib() -> float:
+    """Memory of this machine, GiB."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
 
 

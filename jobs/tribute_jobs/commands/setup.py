@@ -5,13 +5,18 @@ import sys
 from contextlib import redirect_stdout
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tribute.errors import ConfigError
 from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
 from tribute_jobs.commands.run import run_to
+from tribute_jobs.exit_codes import ExitCode
+from tribute_jobs.printing import printable
+
+if TYPE_CHECKING:
+    from tribute_jobs.doctor.fault import Section
 
 app = typer.Typer()
 PANEL = "Set up"
@@ -44,30 +49,71 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folde
 @app.command(rich_help_panel=PANEL)
 def doctor(
     project: Annotated[
-        Path | None, typer.Argument(metavar="[PROJECT.yaml]", help="Check this project too.")
+        Path | None, typer.Argument(metavar="[PROJECT.yaml]", help="Examine this project too.")
     ] = None,
     as_json: AsJson = False,
-    clear: Annotated[
-        bool, typer.Option("--clear-orphans", help="Delete files that interrupted runs left in the lake.")
-    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Do what is safe, after listing it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --repair: do not ask.")] = False,
     hours: Annotated[
-        float, typer.Option(help="With --clear-orphans: delete files of at least this age, in hours.", min=0)
+        float, typer.Option(help="What nobody names is left over from this age, in hours.", min=0)
     ] = 24.0,
 ) -> None:
-    """Check this machine, a project, and the files that its runs made. The exit code is 1 if a check fails.
+    """Name everything that is wrong with this machine and a project, each with its remedy.
+
+    It compares every file that a run made with the recorded SHA-256, looks for what interrupted commands left
+    behind, and tells whether the next run has room. BAD is a fault, note is for you to judge. Exit code 1: a
+    fault.
+
+    --repair lists what is safe, and does it after a question, or at once with --yes. It deletes damaged files that
+    a command makes again to the same bytes, orphans and temporary files. It lets records name the folder after a
+    move, and restores a trashed MLflow experiment. It changes no recorded digest, and deletes nothing that a
+    statement rests on.
 
     Of a month, `tribute check` looks at queries and rights too.
 
-    Example: tribute doctor project.yaml
+    Example: tribute doctor project.yaml --repair
     """
-    from tribute_jobs.checks import print_results
-    from tribute_jobs.inquiries.doctor import examine
+    from tribute_jobs.doctor.machine import machine_sections
+    from tribute_jobs.doctor.printing import print_sections
 
-    with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
-        results = examine(project, hours if clear else None)
-    print_results(results, as_json)
-    if any(not each.fine for each in results):
-        raise typer.Exit(1)
+    if repair and project is None:
+        raise ConfigError("--repair needs a project: tribute doctor PROJECT.yaml --repair")
+    if repair and project is not None:
+        fine = repaired(project, hours, as_json=as_json, yes=yes)
+    else:
+        with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
+            sections = [*machine_sections(), *(examined(project, hours) if project else ())]
+        print_sections(sections, as_json)
+        fine = all(section.fine for section in sections)
+    if not fine:
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def examined(project: Path, hours: float) -> "list[Section]":
+    """Everything that is wrong with a project."""
+    from tribute_jobs.doctor.examination import examine
+
+    return examine(project, hours)
+
+
+def repaired(project: Path, hours: float, *, as_json: bool, yes: bool) -> bool:
+    """List what a repair of a project does, ask, and do it; whether every step was done."""
+    from tribute_jobs.context import locked
+    from tribute_jobs.doctor.repair import planned, print_done, repair
+
+    with locked(opened(project)):
+        with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
+            sections = examined(project, hours)
+        steps = planned(sections)
+        for step in steps if not as_json else ():
+            print(f"  {printable(step)}")
+        if steps and not yes:
+            if as_json or not sys.stdin.isatty():
+                raise ConfigError(f"{len(steps)} steps of a repair are not done. Add --yes to do them")
+            typer.confirm("Do all of this?", abort=True)
+        done = repair(sections)
+    print_done(done, as_json)
+    return all(each.problem is None for each in done)
 
 
 @app.command(rich_help_panel=PANEL)

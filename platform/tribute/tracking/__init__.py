@@ -7,7 +7,7 @@ of the same command tracks it. MLflow is imported when there is something to wri
 from tribute.config import Project
 from tribute.tracking.record import TrackedRun
 
-__all__ = ["TrackedRun", "track", "tracking_uri"]
+__all__ = ["TrackedRun", "restore_experiment", "track", "tracking_uri"]
 
 
 def tracking_uri(project: Project) -> str:
@@ -34,3 +34,10 @@ def track(project: Project, record: TrackedRun) -> str | None:
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
     return None
+
+
+def restore_experiment(project: Project) -> None:
+    """Take the project's experiment out of MLflow's trash, if it is there."""
+    from tribute.tracking.mlflow_runs import restore_experiment as restore  # noqa: PLC0415  (as above)
+
+    restore(project, tracking_uri(project))

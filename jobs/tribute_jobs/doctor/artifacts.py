@@ -1,0 +1,106 @@
+"""Files of corpus snapshots, trainings, simulations and the bank of retrains, against their recorded SHA-256."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from rich.progress import track
+
+from tribute.catalog import RecordedArtifact, recorded_artifacts, retrain_bank
+from tribute.corpus.snapshot import MANIFEST, READ, snapshot_files
+from tribute.errors import TributeError
+from tribute.files.sealed import MAKE, SUFFIX, damage, intact, problem_of, remove_sealed, sealed_by
+from tribute_jobs.compute.retrains import MAKE as RETRAIN
+from tribute_jobs.doctor.fault import Fault, Repair
+from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.printing import terminal
+
+T = TypeVar("T")
+RESTORE = "Restore it from a backup"
+EARLIER = "It is of an earlier run, and nothing is computed from it today. Restore it from a backup if you need it"
+MOVED = "Its path is absolute, and the folder moved. Link the old folder to the new one: ln -s NEW OLD"
+MADE_AGAIN = {"trajectories": MAKE, "simulations": MAKE, "retrains": RETRAIN}
+"""The remedy for the artifacts of each table that can be computed again."""
+
+
+def examine_artifacts(patient: Patient) -> Iterator[Fault]:
+    """Every artifact that is missing or not what was written."""
+    yield from _snapshot(patient)
+    seen = set[Path]()
+    recorded = [each for each in recorded_artifacts(patient.project) if each.table in MADE_AGAIN]
+    for each in _watched(recorded):
+        if each.path not in seen:
+            seen.add(each.path)
+            yield from _recorded(patient, each)
+    seals = sorted(patient.project.artifacts.rglob(f"*{SUFFIX}"))
+    for seal in _watched(seals):
+        if (path := sealed_by(seal)) not in seen and path.name != MANIFEST and path.is_file() and not intact(path):
+            yield _removable(path, "is damaged: its SHA-256 is not the recorded one", MAKE)
+
+
+def _snapshot(patient: Patient) -> Iterator[Fault]:
+    """The snapshot of the project's corpus, if it was read."""
+    runs = patient.runs
+    if runs is None or not patient.lake.committed("corpus_sources", runs.corpus_run):
+        return
+    folder = patient.project.artifacts / runs.corpus_run
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        yield Fault(f"{manifest} is missing", READ)
+    elif not intact(manifest):
+        yield _removable(manifest, "is damaged: its SHA-256 is not the recorded one", READ)
+    else:
+        for path, sha256 in _watched(list(snapshot_files(folder).items())):
+            problem = problem_of(path, *filter(None, [sha256]))
+            if problem:
+                yield _removable(path, problem, READ)
+
+
+def _recorded(patient: Patient, each: RecordedArtifact) -> Iterator[Fault]:
+    problem = problem_of(each.path, each.sha256)
+    if problem is None:
+        return
+    if not _current(patient, each):
+        if each.path.is_file():
+            yield Fault(f"{each.path} {problem}", EARLIER, grave=False)
+    elif Path(each.uri).is_absolute() and not each.path.is_file():
+        yield Fault(f"{each.path} {problem}, and table {each.table} names it", MOVED)
+    elif each.table == "retrains" and not _in_batch(each.path):
+        yield Fault(f"{each.path} {problem}", RESTORE)
+    else:
+        yield _removable(each.path, problem, MADE_AGAIN[each.table])
+
+
+def _current(patient: Patient, each: RecordedArtifact) -> bool:
+    """Whether the project as it stands computes from an artifact."""
+    if each.table == "retrains":
+        return each.path.is_relative_to(patient.project.artifacts / (_bank(patient) or "none"))
+    runs = {run.run_id for run in patient.simulations}
+    return each.run_id in runs | ({patient.runs.train_run} if patient.runs else set())
+
+
+def _bank(patient: Patient) -> str | None:
+    try:
+        return retrain_bank(patient.project) if patient.runs else None
+    except TributeError:
+        return None
+
+
+def _in_batch(path: Path) -> bool:
+    """Whether a retrain's batch is known, so that it can be made again; a whole training needs none."""
+    return path.name.startswith("step-") or intact(path.parent / f"{path.parent.name}.json")
+
+
+def _removable(path: Path, problem: str, remedy: str) -> Fault:
+    """A file that a command makes again once it is gone."""
+    repair = Repair(f"delete {path}: {remedy}", partial(remove_sealed, path)) if path.is_file() else None
+    return Fault(
+        f"{path} {problem}", damage(path, problem, remedy).removeprefix(f"{path} {problem}. "), repair=repair
+    )
+
+
+def _watched(files: Sequence[T]) -> Iterable[T]:
+    """The files, with a bar on a terminal: reading many gigabytes takes minutes."""
+    return track(files, "files", console=terminal(stderr=True), transient=True, disable=not sys.stderr.isatty())

@@ -1,0 +1,53 @@
+"""Tables of the lake: damage, files of a newer version, orphans, the clock of its commits."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from tribute_jobs.doctor.fault import Fault, Repair
+from tribute_jobs.doctor.subject import Patient
+from tribute_storage import SCHEMAS, orphans
+from tribute_storage.maintenance import delete_orphans, newer_files, newest_commit
+
+UPDATE = "Install the release of tribute that wrote it, or a later one: pip install --upgrade tribute"
+CLEAR = "Harmless to readers, but it takes room. Delete it: tribute doctor PROJECT.yaml --repair"
+CLOCK = "Correct this machine's clock: commits and months are told apart by time"
+AHEAD_S = 120
+"""How far clocks may differ, seconds."""
+
+
+def examine_lake(patient: Patient) -> Iterator[Fault]:
+    """What a newer release wrote, and orphans."""
+    lake = patient.lake
+    for path in newer_files(lake):
+        yield Fault(f"{path} was written by a newer version of tribute", UPDATE)
+    if not lake.location.remote:
+        known = {*SCHEMAS}
+        folders = sorted(each for each in Path(lake.root).glob("*") if each.is_dir() and each.name[0] not in "._")
+        for folder in (each for each in folders if each.name not in known and (each / "_delta_log").is_dir()):
+            yield Fault(f"{folder} is a table that this version does not know", UPDATE)
+    for path in orphans(lake, patient.age):
+        step = Repair(f"delete {path}, which no version of its table names", partial(delete_orphans, lake, [path]))
+        yield Fault(f"{path} is named by no version of its table: an interrupted run left it", CLEAR, False, step)
+
+
+def examine_clock(patient: Patient) -> Iterator[Fault]:
+    """Commits and files of the future: the clock went back since, or was wrong then."""
+    now = time.time()
+    commit = newest_commit(patient.lake)
+    if commit is not None and commit > (now + AHEAD_S) * 1000:
+        what = f"the newest commit of {patient.lake.root} is of {_moment(commit / 1000)}, in the future"
+        yield Fault(what, CLOCK)
+    if now < datetime(2025, 1, 1, tzinfo=UTC).timestamp():
+        yield Fault(f"this machine's clock says {_moment(now)}", CLOCK)
+    folders = (patient.project.artifacts, patient.project.workdir / "statements")
+    ahead = [path for folder in folders for path in folder.rglob("*") if path.lstat().st_mtime > now + AHEAD_S]
+    if ahead:
+        text = f"{len(ahead):,} files, such as {min(ahead)}, changed in the future by this machine's clock"
+        yield Fault(text, CLOCK, grave=False)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

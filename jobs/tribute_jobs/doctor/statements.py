@@ -1,0 +1,114 @@
+"""Months and their files: half-closed months, signed bundles, copies of settled files, statements as files."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from tribute.catalog import recorded_artifacts
+from tribute.files.digests import file_sha256
+from tribute.files.sealed import problem_of
+from tribute_jobs.doctor.artifacts import RESTORE
+from tribute_jobs.doctor.fault import Fault, Repair
+from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.period.files import file_names, recorded_sums
+from tribute_jobs.period.statements import statement_folder
+from tribute_jobs.reversal import double_finals
+from tribute_storage import open_tables
+from tribute_storage.atomic import write_atomically
+
+BUNDLE = (
+    "Put the signed file back from a copy, which publishers and auditors have; or move it away, and sign the same "
+    "bytes again: tribute close PROJECT.yaml --period {month}"
+)
+UNKNOWN = (
+    "No version of the lake has it. Restore the lake from a backup, or delete the folder if nobody was sent it"
+)
+
+
+def examine_statements(patient: Patient) -> Iterator[Fault]:
+    """Months that are half closed, and files that are missing or not what was written."""
+    yield from (Fault(each.problem, "") for each in double_finals(patient.project))
+    yield from _half_closed(patient)
+    yield from _bundles(patient)
+    yield from _copies(patient)
+    yield from _files(patient)
+
+
+def _half_closed(patient: Patient) -> Iterator[Fault]:
+    with open_tables(patient.project.lake_root, "statements", "bundles") as connection:
+        rows = connection.execute(
+            "select distinct s.period, s.statement_version from statements s anti join bundles b "
+            "using (period, statement_version) where s.status = 'final' order by all"
+        ).fetchall()
+    for month, version in rows:
+        what = f"version {version} of {month} is final, and was not signed: its closing was interrupted"
+        yield Fault(what, f"Complete it: tribute close PROJECT.yaml --period {month}")
+
+
+def _bundles(patient: Patient) -> Iterator[Fault]:
+    for each in recorded_artifacts(patient.project):
+        if each.table == "bundles" and (problem := problem_of(each.path, each.sha256)):
+            month = each.path.parent.name.rpartition("-v")[0]
+            yield Fault(f"{each.path} {problem}", BUNDLE.format(month=month))
+
+
+def _copies(patient: Patient) -> Iterator[Fault]:
+    """Copies of the files that statements rest on. The project's own file restores one if it has not changed."""
+    own: dict[str, Path] | None = None
+    for each in recorded_artifacts(patient.project):
+        if each.table != "settled_files" or (problem := problem_of(each.path, each.sha256)) is None:
+            continue
+        own = _own_files(patient) if own is None else own
+        source = own.get(each.sha256)
+        if source is None:
+            yield Fault(f"{each.path} {problem}, and statements rest on it", RESTORE)
+            continue
+        step = Repair(
+            f"copy {source} to {each.path}: it has the recorded SHA-256", partial(_copy, source, each.path)
+        )
+        remedy = (
+            "Copy the project's file again, which has the recorded SHA-256: tribute doctor PROJECT.yaml --repair"
+        )
+        yield Fault(f"{each.path} {problem}, and statements rest on it", remedy, repair=step)
+
+
+def _own_files(patient: Patient) -> dict[str, Path]:
+    settings = (patient.project.money.fees, patient.project.rights.agreements, patient.project.rights.terms)
+    return {file_sha256(path): path for path in settings if path is not None and path.is_file()}
+
+
+def _copy(source: Path, copy: Path) -> None:
+    write_atomically(copy, source.read_bytes())
+
+
+def _files(patient: Patient) -> Iterator[Fault]:
+    """The files of every version that people read. They are written from the lake's statements."""
+    project, known = patient.project, set[Path]()
+    with open_tables(project.lake_root, "statements") as connection:
+        rows = connection.execute(
+            "select period, statement_version, bool_or(status = 'final'), "
+            "statement_version = max(statement_version) over (partition by period), "
+            "list((publisher_id, currency)) from statements group by period, statement_version order by 1, 2"
+        ).fetchall()
+    for month, number, final, newest, accounts in rows:
+        folder = statement_folder(project, month, number)
+        known.add(folder)
+        if final or newest:  # other drafts were replaced
+            command = "close" if final else "run"
+            remedy = f"tribute {command} PROJECT.yaml --period {month} writes it again from the lake"
+            yield from _of_version(folder, file_names(accounts), remedy)
+    for folder in sorted((project.workdir / "statements").glob("*-v*")):
+        if folder.is_dir() and folder not in known:
+            yield Fault(f"{folder} is of no version of its month", UNKNOWN, grave=False)
+
+
+def _of_version(folder: Path, names: list[str], remedy: str) -> Iterator[Fault]:
+    sums = recorded_sums(folder)
+    for name in dict.fromkeys([*names, *sums]):
+        path = folder / name
+        if not path.is_file():
+            yield Fault(f"{path} is missing", remedy)
+        elif name in sums and (problem := problem_of(path, sums[name])):
+            step = Repair(f"delete {path}: {remedy}", path.unlink)
+            first = "Remove it: tribute doctor PROJECT.yaml --repair. Then "
+            yield Fault(f"{path} {problem}", first + remedy, repair=step)

@@ -1,0 +1,50 @@
+"""The project that is examined."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from tribute.catalog import Lineage, SimulationRun, lineage, simulation_runs
+from tribute.config import Project
+from tribute.errors import TributeError
+from tribute_storage import Lake
+
+HOURS = 24.0
+"""Age from which what nobody names is taken for left over: a run at work has younger files."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A project, and the age in hours from which its temporary files and orphans are left over."""
+
+    project: Project
+    hours: float = HOURS
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The project's lake."""
+        return Lake(self.project.lake_root)
+
+    @cached_property
+    def runs(self) -> Lineage | None:
+        """The run ids; None where what they are made of cannot be read, which other checks report."""
+        try:
+            return lineage(self.project)
+        except TributeError:
+            return None
+
+    @cached_property
+    def simulations(self) -> list[SimulationRun]:
+        """The simulations of the project as it stands."""
+        return [] if self.runs is None else simulation_runs(self.project)
+
+    @property
+    def age(self) -> timedelta:
+        """The age in hours, as a span of time."""
+        return timedelta(hours=self.hours)
+
+    def old(self, path: Path) -> bool:
+        """Whether a file has not changed for that long."""
+        changed = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+        return datetime.now(UTC) - changed >= self.age
