@@ -10,7 +10,7 @@ WORKERS ?= 2
 SEEDS ?= 100
 START ?= 0
 
-.PHONY: demo test check docs bench fuzz test-slow lint setup
+.PHONY: demo test check docs bench fuzz chaos test-slow lint setup
 
 demo: setup
 	$(BIN)/tribute demo
@@ -39,6 +39,11 @@ bench: setup
 # Draws projects, and stops with code 1 where one ends neither right nor refused. SEEDS=1 START=k replays seed k.
 fuzz: setup
 	$(BIN)/python tests/fuzz/run.py $(SEEDS) $(START)
+
+# Lets faults hit the commands of two months, and stops with code 1 where a row is lost or doubled, or a message is not
+# plain. SEEDS=1 START=k replays seed k.
+chaos: setup
+	$(BIN)/python tests/chaos/run.py $(SEEDS) $(START)
 
 setup: $(VENV)/.ready
 

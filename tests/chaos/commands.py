@@ -3,8 +3,10 @@
 Every command needs a process of its own, and imports take seconds, so one process imports everything and forks.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tribute.cluster
+import tribute.evaluation
+import tribute.royalty
+import tribute_jobs
+from tests.chaos import points
+from tribute_jobs.cli import main
 
 ROOT = Path(__file__).parents[2]
 MARK = "TRIBUTE_FAULTS"
@@ -84,8 +93,8 @@ class Commands:
         Args:
             at: point where it acts or something happens to it; see `points.Watch`.
             act: what it does there.
-            meanwhile: called with the process id while the command waits at its point, or, without a point, once it
-                runs. It goes on afterwards.
+            meanwhile: called with the process id while the command waits at its point, which it leaves afterwards; or,
+                without a point, once it runs.
             settings: `clock`: seconds that its clock is off; `user`: id of the user it runs as; `environment`.
         """
         self._number += 1
@@ -158,8 +167,6 @@ def become(
     environment: Mapping[str, str] | None = None,
 ) -> None:
     """Be a command, and end with it as a process of its own would."""
-    from tests.chaos import points  # noqa: PLC0415
-
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(environment or {})
@@ -179,9 +186,9 @@ def become(
 
 if __name__ == "__main__":
     import mlflow  # noqa: F401  (the commands import it later)
-    import ray  # noqa: F401
 
-    from tribute_jobs import pipeline  # noqa: F401
-    from tribute_jobs.cli import main
-
+    for package in (tribute_jobs, tribute.cluster, tribute.evaluation, tribute.royalty):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     fork_for_each_request()

@@ -1,4 +1,4 @@
-"""Faults that are drawn for a command: each lets it run, takes itself away again, and says how it may have ended."""
+"""Faults that hit a command: each lets it run, and takes itself away again."""
 
 import shutil
 import threading
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.commands import Commands, Ended
-from tests.chaos.disk import can_mount, empty, fill, read_only
+from tests.chaos.commands import Ended
 from tests.chaos.plain import KILLED
-from tests.chaos.ray_cluster import OwnRay
-from tests.chaos.script import SCRIPT, Reference, change_settings
+from tests.chaos.script import SCRIPT, change_settings
+from tests.chaos.world import World
+from tests.faults import fill, read_only
 from tests.fuzz.chance import Chance
 from tribute_jobs.exit_codes import ExitCode
 
@@ -22,34 +22,27 @@ NOBODY = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
-class World:
-    """What the commands of a seed need.
+class Attempt:
+    """A command of the script that a fault is to hit.
 
     Attributes:
-        disk: a small one, on which the project lies; None: it lies anywhere.
+        place: the point where; None: it is drawn.
     """
-
-    commands: Commands
-    ray: OwnRay
-    reference: Reference
-    disk: Path | None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A command of the script that a fault is to hit."""
 
     world: World
     number: int
     folder: Path
     chance: Chance
+    place: str | None = None
 
     def run(self, **injected: Any) -> Ended:
         """Run it; `injected`: as in `Commands.run`."""
         return self.world.commands.run(*SCRIPT[self.number].arguments(self.folder), **injected)
 
     def point(self, *kinds: str) -> str:
-        """A drawn point that the command passes, of some kinds, or any."""
+        """A point that the command passes, drawn from those of some kinds, or from all."""
+        if self.place is not None:
+            return self.place
         points = self.world.reference.points[self.number]
         return self.chance.of([each for each in points if not kinds or each.startswith(kinds)])
 
@@ -109,13 +102,13 @@ def full_disk(attempt: Attempt) -> Ended:
     try:
         return attempt.run(at=attempt.point(), meanwhile=lambda _: fill(disk, left))
     finally:
-        empty(disk)
+        (disk / "ballast").unlink(missing_ok=True)
 
 
-def read_only_folder(attempt: Attempt) -> Ended:
-    """Nothing can be written from the start."""
-    attempt.workdir.mkdir(exist_ok=True)
-    with read_only(attempt.workdir):
+def read_only_disk(attempt: Attempt) -> Ended:
+    """The disk can only be read, from the start."""
+    assert attempt.world.disk is not None
+    with read_only(attempt.world.disk):
         return attempt.run()
 
 
@@ -132,7 +125,9 @@ def vanished_folder(attempt: Attempt) -> Ended:
 def actor_killed(attempt: Attempt) -> Ended:
     """The worker that computes dies by kill -9."""
     wait_s = attempt.chance.of([0.0, 0.3, 1.0])
-    return attempt.run(at=attempt.point("start"), meanwhile=_soon(lambda: attempt.world.ray.kill_worker(True, 20, wait_s)))
+    return attempt.run(
+        at=attempt.point("start"), meanwhile=_soon(lambda: attempt.world.ray.kill_worker(True, 20, wait_s))
+    )
 
 
 def worker_killed(attempt: Attempt) -> Ended:
@@ -192,7 +187,7 @@ EXPECTED: dict[Fault, tuple[int, ...]] = {
     refused_write: (MACHINE,),
     slow_writes: (OK,),
     full_disk: (MACHINE,),
-    read_only_folder: (MACHINE,),
+    read_only_disk: (MACHINE,),
     vanished_folder: (MACHINE, DAMAGED),
     actor_killed: (OK,),
     worker_killed: (OK,),
@@ -203,7 +198,7 @@ EXPECTED: dict[Fault, tuple[int, ...]] = {
 }
 """Exit codes that a command may have which a fault hits."""
 ON_RAY = (actor_killed, worker_killed, raylet_killed, gcs_killed)
-MOUNTED = (full_disk, read_only_folder)
+MOUNTED = (full_disk, read_only_disk)
 WITH_RAY = ("train", "simulate", "attribute", "second month")
 """Steps that need workers."""
 
@@ -220,8 +215,3 @@ def fitting(step: str, mounts: bool) -> Sequence[Fault]:
 def name_of(fault: Fault) -> str:
     """The fault in words."""
     return fault.__name__.replace("_", " ")
-
-
-def disks() -> bool:
-    """Whether there can be a small disk here."""
-    return can_mount()

@@ -3,12 +3,12 @@
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.chaos.commands import Ended
-from tests.chaos.faults import EXPECTED, MOUNTED, Attempt, Fault, World, fitting, lost_flush, name_of
+from tests.chaos.faults import EXPECTED, MOUNTED, Attempt, Fault, fitting, lost_flush, name_of
 from tests.chaos.plain import faults_of, innards
 from tests.chaos.script import NAMES, SCRIPT, Everything, change_rights, everything
+from tests.chaos.world import World
 from tests.fuzz.chance import Chance
 from tribute_jobs.exit_codes import ExitCode
 
@@ -58,18 +58,16 @@ def drawn_plan(seed: int, mounts: bool) -> Plan:
     """One or two faults for each command. Which faults a machine allows does not change what others are drawn."""
     chance = Chance(seed, 1)
     first = chance.whole(0, len(SCRIPT) - STEPS)
-    drawn = [
-        tuple(chance.some(fitting(name, True), chance.whole(1, 2))) for name in NAMES[first : first + STEPS]
-    ]
+    drawn = [tuple(chance.some(fitting(name, True), chance.whole(1, 2))) for name in NAMES[first : first + STEPS]]
     if not mounts:
         drawn = [tuple(fault for fault in faults if fault not in MOUNTED) for faults in drawn]
     return Plan(first, tuple(drawn))
 
 
-def judged(seed: int, world: World, root: Path, plan: Plan | None = None) -> Outcome:
-    """Run a seed's commands under faults, in a new folder under `root`, and compare with the run without any."""
+def judged(seed: int, world: World, plan: Plan | None = None) -> Outcome:
+    """Run a seed's commands under faults, in a folder of its own, and compare with the run without any."""
     plan = plan or drawn_plan(seed, world.disk is not None)
-    outcome, folder = Outcome(seed), root / f"seed-{seed}"
+    outcome, folder = Outcome(seed), world.root / f"seed-{seed}"
     world.ray.start()
     world.reference.copy(plan.first, folder, world.ray.address)
     try:

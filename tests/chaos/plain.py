@@ -11,9 +11,9 @@ INNARDS = (
     "[2026-", "File \"",
 )  # fmt: skip
 """Traces of libraries and of the interpreter."""
-REMEDY = re.compile(
-    r"again|restore|free|make room|set |start|mount|give|put|copy|remove|delete|choose|mend|repair|doctor|wait|change|"
-    r"lower|correct|use ",
+REMEDIES = re.compile(
+    r"again|restore|free|make room|\b(set|start|mount|give|put|copy|remove|delete|choose|mend|repair|doctor|wait|"
+    r"change|lower|correct|use)\b",
     re.IGNORECASE,
 )
 MOST_LINES, MOST_CHARACTERS = 5, 700
@@ -43,6 +43,6 @@ def faults_of(ended: Ended, *expected: int) -> list[str]:
         found.append("says nothing")
     if len(lines) > MOST_LINES or len(ended.errors) > MOST_CHARACTERS:
         found.append(f"says {len(lines)} lines, {len(ended.errors)} characters")
-    if lines and not REMEDY.search(ended.errors):
+    if lines and not REMEDIES.search(ended.errors):
         found.append("names no remedy")
     return found

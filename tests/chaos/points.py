@@ -29,9 +29,12 @@ class Watch:
     Args:
         log: file of the names, a line each.
         at: name or number (from 0) of the point; None: none.
-        act: a signal's name; `pause`: wait until a file LOG.go is there; `torn`: die with half of a file written;
-            `unflushed`: die, and the file is cut that was committed last (LOG.cut names it, LOG.whole is a copy); `full` and `broken`: the call fails
-            as on a full disk, or a broken one; `slow`: every call from here on takes longer.
+        act: a signal's name, or one of
+            `pause`: wait until a file LOG.go is there;
+            `torn`: die when half of a file is written that has no name yet;
+            `unflushed`: die after a commit, of which half is lost: LOG.cut names its file, LOG.whole is a copy;
+            `full`, `broken`: the call fails as on a full disk, or a broken one;
+            `slow`: every call from here on takes longer.
     """
 
     def __init__(self, log: Path, at: str | int | None, act: str) -> None:

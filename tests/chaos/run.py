@@ -10,8 +10,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,24 +19,17 @@ sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 from tests.benchmarks.results import write_results  # noqa: E402
-from tests.chaos.commands import Commands  # noqa: E402
-from tests.chaos.disk import can_mount, small_disk  # noqa: E402
-from tests.chaos.faults import World  # noqa: E402
 from tests.chaos.judging import ENDS, Outcome, judged  # noqa: E402
-from tests.chaos.ray_cluster import OwnRay  # noqa: E402
-from tests.chaos.script import Reference, reference  # noqa: E402
-
-LOST_RAY_S = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-"""Environment in which a command does not wait for a minute for a head of Ray that is gone."""
+from tests.chaos.world import made_world  # noqa: E402
 
 
 def main() -> None:
     seeds, start = (int(argument) for argument in (*sys.argv[1:], "100", "0")[:2])
     begun, outcomes = time.monotonic(), list[Outcome]()
-    with tempfile.TemporaryDirectory(prefix="chaos-") as root, world(Path(root)) as made:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as root, made_world(Path(root)) as world:
         print(f"the run without a fault took {time.monotonic() - begun:.0f} s", flush=True)
         for seed in range(start, start + seeds):
-            outcome = judged(seed, made, made.disk or Path(root))
+            outcome = judged(seed, world)
             outcomes.append(outcome)
             ends = Counter(each.end for each in outcomes)
             told = ", ".join(f"{ends[end]} {end}" for end in ENDS)
@@ -48,23 +39,6 @@ def main() -> None:
     figures = figures_of(outcomes, time.monotonic() - begun)
     write_results("chaos", figures)
     sys.exit(1 if figures["failures"] else 0)
-
-
-@contextmanager
-def world(root: Path, made: Reference | None = None) -> Iterator[World]:
-    """Ray, commands, a small disk, and the run without a fault.
-
-    Args:
-        made: the run without a fault, if there was one.
-    """
-    with ExitStack() as stack:
-        ray = OwnRay()
-        stack.callback(ray.close)
-        ray.start()
-        commands = Commands(root / "streams", LOST_RAY_S)
-        stack.callback(commands.close)
-        disk = stack.enter_context(small_disk(root / "disk")) if can_mount() else None
-        yield World(commands, ray, made or reference(root / "reference", commands, ray.address), disk)
 
 
 def figures_of(outcomes: list[Outcome], seconds: float) -> dict[str, Any]:

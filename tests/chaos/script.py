@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from tests.chaos.commands import Commands, Ended
+from tests.chaos.ray_cluster import OwnRay
 from tests.projects import SOURCES_CSV, settings, write_corpus, write_usage
 from tribute.config import load_project
 from tribute.royalty.proof import new_key
@@ -22,7 +23,7 @@ FILE, POINTS = "project.yaml", "points.json"
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the script, as arguments of `tribute` around the project file; `other_rights`: they change first."""
+    """A command of the script: its options follow the project file; `other_rights`: the rights change before it."""
 
     name: str
     command: str
@@ -57,7 +58,7 @@ Everything = tuple[dict[str, Counter[str]], dict[str, str]]
 
 
 def write_start(folder: Path, address: str) -> Path:
-    """The project before its first command: two sources' publishers share one, and a retrain checks the simulation."""
+    """The project before its first command: three sources, one of two publishers, and one retrain."""
     folder.mkdir(parents=True)
     write_corpus(folder / "corpus.jsonl", {"daily": 5, "recipes": 4, "sports": 3})
     rows = [
@@ -91,7 +92,9 @@ def change_settings(folder: Path, section: str, **values: Any) -> None:
 def change_rights(folder: Path) -> None:
     """Of the recipes, Kitchen gets two thirds instead of one."""
     path = folder / "sources.csv"
-    rows = path.read_text().replace("kitchen,1/3", "kitchen,2/3").replace("recipes,planet,2/3", "recipes,planet,1/3")
+    rows = (
+        path.read_text().replace("kitchen,1/3", "kitchen,2/3").replace("recipes,planet,2/3", "recipes,planet,1/3")
+    )
     path.write_text(rows)
 
 
@@ -139,16 +142,17 @@ class Reference:
         return everything(self.root / str(number + 1))
 
 
-def reference(root: Path, commands: Commands, address: str) -> Reference:
-    """Run the script, and copy the project before each step."""
+def reference(root: Path, commands: Commands, ray: OwnRay, steps: int) -> Reference:
+    """Run the first steps of the script, and copy the project before each."""
     folder, points = root / "project", list[tuple[str, ...]]()
-    write_start(folder, address)
-    for number, step in enumerate(SCRIPT):
+    ray.start()
+    write_start(folder, ray.address)
+    for number, step in enumerate(SCRIPT[:steps]):
         if step.other_rights:
             change_rights(folder)
         shutil.copytree(folder, root / str(number))
         points.append(require_done(commands.run(*step.arguments(folder))).points)
-    folder.rename(root / str(len(SCRIPT)))
+    folder.rename(root / str(steps))
     (root / POINTS).write_text(json.dumps(points))
     return Reference.of(root)
 
@@ -157,4 +161,3 @@ def require_done(ended: Ended) -> Ended:
     """The end of a command that nothing happens to; raises AssertionError where it fails."""
     assert ended.code == 0, ended
     return ended
-
