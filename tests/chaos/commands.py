@@ -93,8 +93,8 @@ class Commands:
         Args:
             at: point where it acts or something happens to it; see `points.Watch`.
             act: what it does there.
-            meanwhile: called with the process id while the command waits at its point, which it leaves afterwards; or,
-                without a point, once it runs.
+            meanwhile: called with the process id while the command waits at its point, which it leaves afterwards;
+                without a point, as soon as it runs.
             settings: `clock`: seconds that its clock is off; `user`: id of the user it runs as; `environment`.
         """
         self._number += 1

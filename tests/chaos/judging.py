@@ -1,13 +1,12 @@
 """A seed: some commands of the script, each hit by drawn faults, and what became of the tables."""
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.chaos.commands import Ended
 from tests.chaos.faults import EXPECTED, MOUNTED, Attempt, Fault, fitting, lost_flush, name_of
 from tests.chaos.plain import faults_of, innards
-from tests.chaos.script import NAMES, SCRIPT, Everything, change_rights, everything
+from tests.chaos.script import NAMES, SCRIPT, change_rights, difference, everything
 from tests.chaos.world import World
 from tests.fuzz.chance import Chance
 from tribute_jobs.exit_codes import ExitCode
@@ -77,7 +76,9 @@ def judged(seed: int, world: World, plan: Plan | None = None) -> Outcome:
                 change_rights(folder)
             if not _run(Attempt(world, number, folder, Chance(seed, 2, place)), faults, outcome):
                 break
-        _compare(outcome, everything(folder), world.reference.after(plan.first + len(plan.faults) - 1))
+        found = difference(everything(folder), world.reference.after(plan.first + len(plan.faults) - 1))
+        outcome.lost, outcome.doubled = found.lost, found.doubled
+        outcome.problems += [{"found": place} for place in found.places]
     except Exception as error:  # tables that cannot be read are lost
         outcome.problems.append({"found": f"the tables cannot be read: {error}"})
         outcome.lost += sum(sum(rows.values()) for rows in world.reference.after(plan.first)[0].values())
@@ -121,16 +122,3 @@ def _note(outcome: Outcome, attempt: Attempt, fault: Fault | None, ended: Ended,
     if wrong:
         said = ended.said if innards(ended) else ended.errors
         outcome.problems.append({"step": step, "fault": name, "found": wrong, "said": said[-2000:]})
-
-
-def _compare(outcome: Outcome, found: Everything, expected: Everything) -> None:
-    for table, rows in expected[0].items():
-        lost, more = rows - found[0][table], found[0][table] - rows
-        outcome.lost += sum(lost.values())
-        outcome.doubled += sum(more.values())
-        if lost or more:
-            shown = Counter(missing=sum(lost.values()), more=sum(more.values()))
-            outcome.problems.append({"table": table, "found": dict(shown)})
-    files = sorted(name for name, _ in set(found[1].items()) ^ set(expected[1].items()))
-    if files:
-        outcome.problems.append({"found": f"files of statements differ: {sorted(set(files))[:5]}"})

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,7 +23,7 @@ FILE, POINTS = "project.yaml", "points.json"
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the script: its options follow the project file; `other_rights`: the rights change before it."""
+    """A command: its options follow the project file; `other_rights`: the rights change before it."""
 
     name: str
     command: str
@@ -50,6 +50,7 @@ SCRIPT = (
     Step("restate", *of_month("restate", FIRST, "--reason", "a contract was overlooked"), other_rights=True),
     Step("second month again", *of_month("run", SECOND)),
     Step("second close", *of_month("close", SECOND)),
+    Step("evaluate", *of_month("evaluate", SECOND)),
 )
 NAMES = tuple(step.name for step in SCRIPT)
 
@@ -75,6 +76,7 @@ def write_start(folder: Path, address: str) -> Path:
         calibration={"spot_sources": 1},
         valuation={"resamples": 100},
         money={"signing_key": "key.pem"},
+        evaluation={"seeds": 1, "subsets": 10, "brittle_queries": 0, "resamples": 100},
         cluster={"workers": 1, "address": address},
     )
     path.write_text(yaml.safe_dump(small))
@@ -112,6 +114,25 @@ def everything(folder: Path) -> Everything:
         if path.is_file() and not path.name.startswith(".")  # what a killed process left of a file is hidden
     }
     return found, files
+
+
+class Difference(NamedTuple):
+    """What two projects' tables and files differ in: rows that are missing, rows too many, and where."""
+
+    lost: int
+    doubled: int
+    places: list[str]
+
+
+def difference(found: Everything, expected: Everything) -> Difference:
+    """What is found and not expected, and the other way round."""
+    lost, doubled, places = 0, 0, list[str]()
+    for table, rows in expected[0].items():
+        missing, more = (rows - found[0][table]).total(), (found[0][table] - rows).total()
+        lost, doubled = lost + missing, doubled + more
+        places += [f"{table}: {missing} rows missing, {more} too many"] if missing or more else []
+    files = {name for name, _ in set(found[1].items()) ^ set(expected[1].items())}
+    return Difference(lost, doubled, [*places, *(f"file {name}" for name in sorted(files))])
 
 
 @dataclass(frozen=True)
