@@ -49,7 +49,7 @@ HIDDEN = {
     "bundles": ("artifact_uri",),
 }
 OWN = ("publishers", "rights", "valuations", "statements", "statement_lines", "disputes")
-EVERYONES = ("evaluations", "certificates", "policies", "bundles")
+EVERYONES = ("evaluations", "certificates", "policies", "bundles", "reversals")
 Book = Sequence[tuple[str, str, date | None, date | None]]
 
 
