@@ -1,4 +1,4 @@
-"""Two commands that take turns, one step of the lake at a time, in an order that a seed decides.
+"""Two commands that take turns, one step of the lake at a time, in an order that a seed decides; two that race.
 
 A step is a reading of a table's log, or a commit to it: another process may come between any two of them. Each
 command runs in a thread of its own, and only one of them runs at any time, so a seed always gives one schedule.
@@ -7,10 +7,19 @@ command runs in a thread of its own, and only one of them runs at any time, so a
 import random
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.statements import statements
+from tribute.config import load_project
+from tribute_jobs.period.settlement import Settlement, commit
+from tribute_jobs.period.statements import Version, read_period
+from tribute_storage import Lake, LakeConflict
 from tribute_storage.log import TableLog
 
 
@@ -83,3 +92,18 @@ def interleave(
         for thread in threads:
             thread.join()
     return raised
+
+
+def issue_rounds(together: Barrier, outcomes: SimpleQueue, projects: Sequence[str], name: str) -> None:
+    """In a process of its own: issue the month of each project, from the same moment on as the other process.
+
+    Puts into `outcomes`, for each project, the name of this process if its run was committed.
+    """
+    for path in projects:
+        project = load_project(Path(path))
+        period = read_period(project, "2026-10")
+        made = Version(f"settle-{name}", tuple(statements("2026-10", (name,), 1)))
+        together.wait()
+        with suppress(LakeConflict):
+            commit(Lake(project.lake_root), Settlement(made), period.basis)
+            outcomes.put((path, name))

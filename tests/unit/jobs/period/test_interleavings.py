@@ -4,6 +4,7 @@ One of them issues each version. The other one is told, and ends well when its c
 """
 
 import io
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,8 @@ import pytest
 from rich.console import Console
 
 from tests.projects import write_project
+from tests.statements import statements
+from tests.unit.jobs.period import interleaved
 from tests.unit.jobs.period.interleaved import interleave
 from tests.unit.storage.rows import any_rows
 from tribute.catalog import Valuation, lineage, read_valuation
@@ -26,13 +29,14 @@ from tribute_jobs.context import open_context
 from tribute_jobs.period import closing
 from tribute_jobs.period.ledger import read_ledger
 from tribute_jobs.period.sequence import require_order
-from tribute_jobs.period.settlement import commit, settlement
-from tribute_jobs.period.statements import read_period
+from tribute_jobs.period.settlement import Settlement, commit, settlement
+from tribute_jobs.period.statements import Version, read_period
 from tribute_jobs.progress import PeopleReporter
 from tribute_jobs.reversal import double_finals
 from tribute_storage import SCHEMAS, Lake, LakeConflict, connect
 
 FIRST, LATER = "2026-10", "2026-11"
+POOL, OTHER, ANOTHER = "1000.01", "2000.02", "3000.05"
 PAID = (("planet", "daily"), ("kitchen", "recipes"), ("arena", "sports"))
 Command = Callable[[Project], object]
 
@@ -72,22 +76,24 @@ def restate(month: str) -> Command:
 
 
 class Race(NamedTuple):
-    """What was done before, in the first folder; what both do at once; whether their pools differ."""
+    """What was done before, in the first folder and with `POOL`; what both do at once, and with which pools."""
 
     before: tuple[Command, ...]
     here: Command
     there: Command
-    pools_differ: bool
+    pools: tuple[str, str] = (POOL, POOL)
 
 
 CLOSED = (settle(FIRST), close(FIRST))
 RACES = {
-    "first drafts": Race((), settle(FIRST), settle(FIRST), True),
-    "closing the first month": Race((settle(FIRST),), close(FIRST), close(FIRST), False),
-    "closing a later month": Race((*CLOSED, settle(LATER)), close(LATER), close(LATER), False),
-    "restating": Race(CLOSED, restate(FIRST), restate(FIRST), True),
-    "a new draft while closing": Race((settle(FIRST),), close(FIRST), settle(FIRST), True),
-    "restating while the next month is closed": Race((*CLOSED, settle(LATER)), close(LATER), restate(FIRST), True),
+    "first drafts": Race((), settle(FIRST), settle(FIRST), (POOL, OTHER)),
+    "closing the first month": Race((settle(FIRST),), close(FIRST), close(FIRST)),
+    "closing a later month": Race((*CLOSED, settle(LATER)), close(LATER), close(LATER)),
+    "restating": Race(CLOSED, restate(FIRST), restate(FIRST), (OTHER, ANOTHER)),
+    "a new draft while closing": Race((settle(FIRST),), close(FIRST), settle(FIRST), (POOL, OTHER)),
+    "restating while the next month is closed": Race(
+        (*CLOSED, settle(LATER)), close(LATER), restate(FIRST), (POOL, OTHER)
+    ),
 }
 
 
@@ -125,14 +131,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return load_project(write_project(tmp_path_factory.mktemp("template"), name="press"))
 
 
-def folder(template: Project, root: Path, name: str, race: Race) -> Project:
-    """A folder on the lake under `root`; a month that is settled in `there` rests on a file of another name."""
+def folder(template: Project, root: Path, name: str, amount: str = POOL) -> Project:
+    """A folder on the lake under `root`; what is settled in it rests on a file that is named after it."""
     fees = root / name / f"fees-{name}.csv"
     fees.parent.mkdir(parents=True, exist_ok=True)
     fees.write_text("customer_id,fee\nsomebody,1\n")
-    pool = template.pool.model_copy(
-        update={"amount": "2000.02" if name == "there" and race.pools_differ else "1000.01"}
-    )
+    pool = template.pool.model_copy(update={"amount": amount})
     changes = {"workdir": root / name, "lake": str(root / "lake"), "pool": pool}
     return template.model_copy(update=changes | {"money": template.money.model_copy(update={"fees": fees})})
 
@@ -143,7 +147,7 @@ def prepared(template: Project, tmp_path_factory: pytest.TempPathFactory) -> dic
     found = {}
     for name, race in RACES.items():
         root = tmp_path_factory.mktemp("race")
-        here, there = (folder(template, root, each, race) for each in ("here", "there"))
+        here, there = (folder(template, root, each) for each in ("here", "there"))
         valued(Lake(here.lake_root), here)
         if race.before[1:]:
             pem = new_key()[0]
@@ -208,7 +212,7 @@ def test_of_two_folders_one_issues_a_version_and_the_other_is_told(
     for seed in seeds:
         root = tmp_path / str(seed)
         shutil.copytree(prepared[name], root)
-        folders = [folder(template, root, each, race) for each in ("here", "there")]
+        folders = [folder(template, root, *each) for each in zip(("here", "there"), race.pools, strict=True)]
         commands = [(race.here, folders[0]), (race.there, folders[1])]
         raised = interleave(seed, [lambda c=c, f=f: c(f) for c, f in commands], monkeypatch)
         assert None in raised, f"seed {seed}: both were refused: {raised}"
@@ -219,3 +223,27 @@ def test_of_two_folders_one_issues_a_version_and_the_other_is_told(
                     command(project)
         require_whole(folders[0])
         shutil.rmtree(root)
+
+
+def test_of_two_processes_that_race_one_issues_a_version(tmp_path: Path) -> None:
+    """The month of three projects, at the same moment: the first ever, and one whose draft both have read."""
+    paths = [str(write_project(tmp_path / str(number))) for number in range(3)]
+    for path in paths[1:]:
+        project = load_project(Path(path))
+        drafts = [each.model_copy(update={"status": "draft"}) for each in statements(FIRST, ("a",), 1)]
+        commit(Lake(project.lake_root), Settlement(Version("settle-draft", tuple(drafts))))
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload([interleaved.__name__])
+    together, outcomes = forking.Barrier(2), forking.SimpleQueue()
+    racing = [
+        forking.Process(target=interleaved.issue_rounds, args=(together, outcomes, paths, name)) for name in "xy"
+    ]
+    for process in racing:
+        process.start()
+    for process in racing:
+        process.join()
+    winners = [outcomes.get() for _ in paths]
+    assert [process.exitcode for process in racing] == [0, 0] and outcomes.empty()
+    for path, name in winners:
+        versions = read_period(load_project(Path(path)), FIRST).own_final_versions
+        assert [each.run_id for each in versions] == [f"settle-{name}"]
