@@ -13,6 +13,7 @@ from tribute.royalty.exact.calendar import period_days
 from tribute_jobs import stages
 from tribute_jobs.checks import PAID, QUERIED, check_project
 from tribute_jobs.context import Context, Inputs, StageOutput, open_context
+from tribute_jobs.faults import stage_at_work
 from tribute_jobs.period.terms import register_policy
 from tribute_jobs.progress import Reporter
 
@@ -55,12 +56,10 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
         wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
         _explain(context, (*wanted, "calibrate") if "simulate" in wanted else wanted)
         for stage in (*wanted, last) if last in AFTER else wanted:
-            if stage == "corpus":
-                outputs[stage] = stages.corpus(context)
-                if paid_period is not None:
-                    register_policy(project, context.lake, paid_period)
-            else:
+            with stage_at_work(stage):
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
+                if stage == "corpus" and paid_period is not None:
+                    register_policy(project, context.lake, paid_period)
             if stage == last and last in ("train", "simulate") and stages.make_again(context):
                 outputs[stage] = outputs[stage]._replace(new=True)
             context.reporter.finished(stage, *outputs[stage])
@@ -102,6 +101,8 @@ def _identities(context: Context) -> dict[str, tuple[Identity, bool]]:
 def _run_stage(
     stage: str, context: Context, period: str, before: dict[str, StageOutput], reason: str
 ) -> StageOutput:
+    if stage == "corpus":
+        return stages.corpus(context)
     if stage == "attribute":
         return stages.attribute(context, period)
     if stage == "value":

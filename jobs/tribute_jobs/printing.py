@@ -34,6 +34,14 @@ class Heading(NamedTuple):
     spare: int | None = None
 
 
+class _Output(Console):
+    """A console that does not end the process where nobody reads any more, but says so to its caller."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich caught."""
+        raise BrokenPipeError
+
+
 def terminal(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Standard output, or standard error: as wide as its window, and without limit where it is a pipe or a file.
 
@@ -41,7 +49,7 @@ def terminal(*, stderr: bool = False, quiet: bool = False) -> Console:
     """
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPED
-    return Console(stderr=stderr, quiet=quiet, width=width, markup=False, emoji=False, highlight=False)
+    return _Output(stderr=stderr, quiet=quiet, width=width, markup=False, emoji=False, highlight=False)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:

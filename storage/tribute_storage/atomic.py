@@ -19,6 +19,9 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         _flush_folder(path.parent)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names none, and a temporary name says nothing
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -13,7 +13,8 @@ from tribute.cluster.train import TrainJob
 from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
-    from tribute.cluster.coordinate import WorkerPool, ray_session
+    from tribute.cluster.coordinate import WorkerPool
+    from tribute.cluster.session import ray_session
     from tribute.cluster.shards import ShardSettings
 
 __all__ = [
@@ -33,4 +34,6 @@ __all__ = [
     "ray_session",
 ]
 
-__getattr__ = first_use(__name__, {"coordinate": ["WorkerPool", "ray_session"], "shards": ["ShardSettings"]})
+__getattr__ = first_use(
+    __name__, {"coordinate": ["WorkerPool"], "session": ["ray_session"], "shards": ["ShardSettings"]}
+)

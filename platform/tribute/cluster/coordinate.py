@@ -1,24 +1,20 @@
-"""The driver of the cluster: starts Ray, places the shards, hands out jobs, repeats those of dead workers."""
+"""The driver of the cluster: places the shards, hands out jobs, repeats those of dead workers."""
 
-import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tribute.cluster.plan import Job, done_of, owners
+from tribute.cluster.session import SHUTDOWN_S, ray_lives, require_ray, within
 from tribute.cluster.shards import ReadJob, ShardSettings, SourceShard, assemble
 from tribute.config import ClusterSettings
 from tribute.corpus import Manifest
-from tribute.errors import SimulationError, TributeError
+from tribute.errors import MachineError, TributeError
 from tribute.progress import OnDone
 from tribute.training import TrainingSet
 from tribute_storage import LakeError
@@ -26,43 +22,6 @@ from tribute_storage import LakeError
 J = TypeVar("J", bound=Job)
 ATTEMPTS = 5
 """Times that a job may lose its worker without progress."""
-
-
-@contextmanager
-def ray_session(settings: ClusterSettings) -> Iterator[None]:
-    """A Ray cluster for the length of a block: a new local one, or the one at `cluster.address`.
-
-    Joins a session that the process already has, and leaves that session running.
-
-    Raises:
-        SimulationError: no cluster answers, or the folder for temporary files cannot hold Ray's sockets.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    options: dict[str, Any] = {
-        "address": settings.address,
-        "log_to_driver": False,
-        "logging_level": "error",
-    }
-    if settings.address == "local":
-        options |= {"num_cpus": max(settings.workers, os.cpu_count() or 1), "include_dashboard": False}
-    try:
-        ray.init(**options)
-    except (ConnectionError, ValueError) as error:
-        raise SimulationError(
-            f"No Ray cluster answers at cluster.address {settings.address!r}: {error}. "
-            "Start one, or set `address: local`"
-        ) from error
-    except OSError as error:
-        raise SimulationError(
-            f"Ray cannot start in the folder for temporary files, {tempfile.gettempdir()}: {error}. Set TMPDIR to "
-            "a short path of a folder that can be written to, such as /tmp"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 class WorkerPool:
@@ -108,7 +67,7 @@ class WorkerPool:
 
         Raises:
             TributeError: raised by a job, if not tolerant.
-            SimulationError: a job lost its worker `ATTEMPTS` times without progress, or no worker came back.
+            MachineError: a job lost its worker `ATTEMPTS` times without progress, or no worker came back.
         """
         return JobQueue(self._actors, jobs, submit, on_done, self._patience, tolerant).run()
 
@@ -144,6 +103,7 @@ class JobQueue(Generic[J]):
                 index, actor = self._waiting.pop(), self._free.pop(0)
                 self._running[self._submit(actor, self._jobs[index])] = (index, actor)
             ready, _ = ray.wait([*self._running, *self._restarting], num_returns=1, timeout=0.5)
+            require_ray()
             for reference in ready:
                 self._settle(reference)
             self._require_a_worker()
@@ -154,7 +114,7 @@ class JobQueue(Generic[J]):
         if self._running or self._free:
             self._busy = time.monotonic()
         elif time.monotonic() - self._busy > self._patience:
-            raise SimulationError(
+            raise MachineError(
                 f"All workers were lost, and none restarted within {self._patience:.0f} s "
                 "(cluster.start_timeout_s). Finished work is kept: repair the cluster and run the same command "
                 "again"
@@ -173,7 +133,8 @@ class JobQueue(Generic[J]):
                 raise
             self._free.append(actor)
             self._fail(index, error.cause)
-        except RayActorError as error:
+        except (RayActorError, OutOfMemoryError) as error:
+            require_ray()
             self._restarting[actor.pid.remote()] = actor
             self._lose(index, error)
 
@@ -191,7 +152,7 @@ class JobQueue(Generic[J]):
             time.sleep(0.2)
             self._restarting[actor.pid.remote()] = actor
 
-    def _lose(self, index: int, error: RayActorError) -> None:
+    def _lose(self, index: int, error: RayActorError | OutOfMemoryError) -> None:
         """Repeat a job whose worker died, unless it made no progress in `ATTEMPTS` tries."""
         progress = self._jobs[index].kept()
         losses, before = self._lost.get(index, (0, -1.0))
@@ -203,7 +164,7 @@ class JobQueue(Generic[J]):
             f"A worker died {ATTEMPTS} times at the same point of a job ({error}). If it ran out of memory, lower "
             "simulation.memory_gib or cluster.workers. Finished work is kept: run the same command again"
         )
-        self._fail(index, SimulationError(message))
+        self._fail(index, MachineError(message))
 
     def _report(self) -> None:
         if self._on_done is None:
@@ -239,9 +200,14 @@ def start_actors(settings: ClusterSettings, gpus: float, worker: type, *options:
 
 def end_actors(group: Any, actors: Sequence[Any]) -> None:
     """End actors and give back the room of their placement group."""
-    for actor in actors:
-        ray.kill(actor)
-    remove_placement_group(group)
+
+    def end() -> None:
+        for actor in actors:
+            ray.kill(actor)
+        remove_placement_group(group)
+
+    if ray_lives():  # a dead session has taken them along, and answers nobody
+        within(SHUTDOWN_S, end)
 
 
 def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -> None:
@@ -249,7 +215,7 @@ def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -
         ray.get(group.ready(), timeout=settings.start_timeout_s)
     except GetTimeoutError:
         remove_placement_group(group)
-        raise SimulationError(
+        raise MachineError(
             f"The cluster had no room for {settings.workers} workers with {bundle} each within "
             f"{settings.start_timeout_s:.0f} s; it has {ray.cluster_resources()}. Lower cluster.workers or "
             "cluster.gpus_per_worker, or add nodes"

@@ -65,11 +65,11 @@ def named(estimator: str) -> Iterator[None]:
     """Name the estimator in any exception of its code.
 
     Raises:
-        SimulationError: in place of an exception that is not a TributeError.
+        SimulationError: in place of an exception that is neither a TributeError nor the machine's.
     """
     try:
         yield
-    except TributeError:
+    except (TributeError, OSError, MemoryError):  # the last two are the machine's
         raise
     except Exception as error:
         raise SimulationError(

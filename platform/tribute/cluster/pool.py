@@ -6,8 +6,9 @@ from typing import Any
 
 import ray
 
-from tribute.cluster.coordinate import JobQueue, end_actors, gpus_per_worker, ray_session, start_actors
+from tribute.cluster.coordinate import JobQueue, end_actors, gpus_per_worker, start_actors
 from tribute.cluster.process import prepare_process
+from tribute.cluster.session import ray_session
 from tribute.config import ClusterSettings
 from tribute.progress import OnDone
 

@@ -8,11 +8,11 @@ from pathlib import Path
 START = """
 from tribute.cluster import ray_session
 from tribute.config import ClusterSettings
-from tribute.errors import SimulationError
+from tribute.errors import MachineError
 try:
     with ray_session(ClusterSettings(workers=1)):
         print("started")
-except SimulationError as error:
+except MachineError as error:
     print(error)
 """
 

@@ -1,0 +1,58 @@
+"""`tribute`: all commands, and the entry that runs one."""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from tribute.errors import TributeError
+from tribute_jobs.commands import backup, ingest, lake, look, money, prove, run, serve, setup
+from tribute_jobs.exit_codes import ExitCode, code_of
+from tribute_jobs.faults import Commands, OutputClosed
+from tribute_jobs.interruption import Interruption
+from tribute_jobs.printing import printable, terminal
+from tribute_storage.errors import LakeError
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+for room in (setup, run, ingest, look, money, prove, serve, lake, backup):
+    app.add_typer(room.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tribute {version('tribute')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tribute(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Measure what each source of a training corpus contributed to a model's answers, and pay its publisher.
+
+    First steps: `tribute demo` runs everything on text that this computer already has.
+    `tribute init my-project` writes a project file for your own corpus and model.
+    `tribute COMMAND --help` explains a command.
+    """
+
+
+def run_command(interruption: Interruption) -> int:
+    """Run the command of `sys.argv`: its exit code. A fault is printed as one message; a defect raises."""
+    try:
+        app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.DONE
+    except OutputClosed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more
+        return ExitCode.CLOSED
+    except (TributeError, LakeError) as error:
+        if interruption.signal is not None:  # what the signal made of the work is no fault
+            raise
+        terminal(stderr=True).print("error: ", style="bold red", end="")
+        print("\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
+        return code_of(error)
+    return ExitCode.DONE
