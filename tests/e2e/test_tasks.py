@@ -12,7 +12,10 @@ import yaml
 
 from tests.projects import settings
 from tests.unit.tasks.contract.wild import COLUMNS
+from tribute.config import load_project
 from tribute_jobs.cli import main
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
 
 WILD = "tests.unit.tasks.contract.wild:wrong"
 
@@ -92,3 +95,27 @@ def test_labels_outside_the_classes_are_refused_with_their_row(
     message = " ".join(capsys.readouterr().err.split())
     assert "training_loss fails for source 'b', row" in message
     assert "labels 7" in message
+
+
+BESIDE = """
+from torch import nn
+
+class Mean:
+    def build(self):
+        return nn.Linear(6, 1)
+
+    def training_loss(self, model, batch):
+        return (model(batch["features"])[:, 0] - batch["labels"].float()) ** 2
+
+    def measurement(self, model, queries):
+        return -self.training_loss(model, queries)
+"""
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_task_in_a_file_beside_the_project_is_trained_by_workers(tmp_path: Path) -> None:
+    """Workers are processes of their own, which nobody told where the file is."""
+    path = write_arrays(tmp_path, {"name": "task_beside_the_project:Mean"})
+    (tmp_path / "task_beside_the_project.py").write_text(BESIDE)
+    trained = run(load_project(path), "2026-10", JsonReporter(), "train").outputs["train"]
+    assert trained.new and trained.summary.startswith("2 trainings of ")

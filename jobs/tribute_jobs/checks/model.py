@@ -4,6 +4,7 @@ from tribute.catalog import attribution, compared_estimators, retrain_bank, retr
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError, TributeError
 from tribute.estimators import build_estimator
+from tribute.files.local_modules import unused_file
 from tribute.simulation import drawn_units
 from tribute.study.check import checked, query_examples
 from tribute.tasks import build_task
@@ -27,7 +28,10 @@ def check_task(subject: Subject) -> Passed:
         project.task, subject.examples(), project.training, simulations, queries, readout=project.readout
     )
     report.refuse()
-    return Passed(report.title, tuple(f"Task {report.task}: {finding.text}" for finding in report.findings))
+    module, own, _ = project.task.name.partition(":")
+    unused = unused_file(module, project.task.folder) if own else ""
+    found = [f"Task {report.task}: {finding.text}" for finding in report.findings]
+    return Passed(report.title, (*found, *filter(None, [unused])))
 
 
 def _is_known(settings: SimulationSettings) -> bool:

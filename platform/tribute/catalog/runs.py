@@ -21,6 +21,7 @@ from tribute.config import Project, Settings, SimulationSettings, TaskSettings, 
 from tribute.corpus import READER, corpus_content
 from tribute.errors import ConfigError
 from tribute.files.digests import RememberedDigests
+from tribute.files.local_modules import search_beside
 
 RELEASES = {"train": "1", "simulate": "1", "attribute": "1", "value": "1"}
 """Raised with every release that computes other numbers in a stage from the same inputs."""
@@ -191,6 +192,7 @@ def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, st
         parts[f"file {name}"] = sha256(path)
     if ":" not in task.name:
         return parts  # the code and the initial model of built-in tasks are the release's
+    search_beside(task.folder)
     code = task_code(task.name.partition(":")[0], sha256)
     found = tuple(sorted((parts | code).items()))
     model = _model_sha256(task.model_dump_json(), training.model_dump_json(), found)

@@ -40,7 +40,9 @@ def load_project(path: Path) -> Project:
     except ValidationError as error:
         problems = [_explain(item, raw) for item in error.errors()]
         raise ConfigError(itemised(f"{path} has {len(problems)} problem(s):", problems)) from None
-    resolved: Project = _resolve(project, path.resolve().parent)
+    folder = path.resolve().parent
+    resolved: Project = _resolve(project, folder)
+    resolved = resolved.model_copy(update={"task": resolved.task.beside(folder)})
     misplaced = [*_misplaced("workdir", resolved.workdir)]
     if resolved.lake is not None and "://" not in resolved.lake:
         misplaced += _misplaced("lake", Path(resolved.lake))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
 
 from tribute.config.section import Settings
 from tribute.ids import excerpt, short
@@ -14,6 +14,18 @@ class TaskSettings(Settings):
 
     name: str = Field("byte_lm", description="byte_lm, classifier, or package.module:factory")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
+    _folder: Path | None = PrivateAttr(None)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of `project.yaml`, where `package.module` may lie; no setting, and it changes no run id."""
+        return self._folder
+
+    def beside(self, folder: Path) -> Self:
+        """The same task, of a `project.yaml` in this folder."""
+        task = self.model_copy()
+        task._folder = folder
+        return task
 
 
 class TrainingSettings(Settings):

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map
 from tribute.config import TaskSettings
 from tribute.errors import ConfigError
 from tribute.files import nearest_name
+from tribute.files.local_modules import search_beside
 from tribute.ids import listed
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
@@ -226,6 +227,7 @@ def build_task(settings: TaskSettings | Task, precision: str = "float32") -> Fla
     """
     if not isinstance(settings, TaskSettings):
         return FlatTask(settings, precision)
+    search_beside(settings.folder)
     factory = BUILT_IN.get(settings.name) or _import_factory(settings.name)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.options.items()}
     try:
@@ -249,20 +251,26 @@ def _import_factory(name: str) -> Any:
             f"Task {name!r} is unknown. Use a built-in task ({', '.join(BUILT_IN)}) or your own: "
             "package.module:factory"
         )
+    if module_name == "__main__":
+        raise ConfigError(
+            f"Task {name!r} is of a notebook or a program, which workers cannot import. Write it to a file beside "
+            f"project.yaml, such as mytask.py, and name it mytask:{attribute}; or give the class to tribute.Study"
+        )
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         problem = f"{type(error).__name__}: {str(error)[:300]}"
         raise ConfigError(f"Task {name!r} cannot be imported ({problem}). {_import_remedy(error)}") from error
     if not hasattr(module, attribute):
+        file = f" The module is {module.__file__}" if getattr(module, "__file__", None) else ""
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
-        raise ConfigError(f"Task {name!r}: {module_name} has no {attribute}. {nearest_name(attribute, own)}")
+        raise ConfigError(f"Task {name!r}: {module_name} has no {attribute}. {nearest_name(attribute, own)}{file}")
     return getattr(module, attribute)
 
 
 def _import_remedy(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return "Install its package, or put its folder on PYTHONPATH"
+        return "Install its package, or put its file beside project.yaml"
     if isinstance(error, SystemExit):
         return 'A module of a task only defines: put what runs as a program under `if __name__ == "__main__":`'
     return "Correct the module"

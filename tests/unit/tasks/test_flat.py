@@ -29,7 +29,7 @@ def test_a_users_own_factory_is_a_task() -> None:
     ("name", "options", "message"),
     [
         ("gpt5", {}, "Task 'gpt5' is unknown. Use a built-in task .byte_lm, classifier"),
-        ("nowhere.at_all:task", {}, "cannot be imported .* put its folder on PYTHONPATH"),
+        ("nowhere.at_all:task", {}, "cannot be imported .* put its file beside project.yaml"),
         ("tests.unit.tasks.own_task:with_bufer", {}, "own_task has no with_bufer. Did you mean with_buffer?"),
         ("tests.unit.tasks.own_task:ending", {}, "cannot be built: SystemExit: 0. Correct the task"),
         ("classifier", {"widht": 3}, "options do not fit task 'classifier'.*It takes: features, hidden"),
