@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
-    from tribute_storage.errors import LakeConflict, LakeDamaged, LakeError, LakeUnavailable
+    from tribute_storage.errors import Damage, LakeConflict, LakeDamaged, LakeError, LakeUnavailable
+    from tribute_storage.integrity.examination import damage, require_sound
     from tribute_storage.lake import Basis, Lake
     from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
     from tribute_storage.owner import claim, require_own
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMAS",
     "Basis",
+    "Damage",
     "Ingested",
     "Lake",
     "LakeConflict",
@@ -38,6 +40,7 @@ __all__ = [
     "clear_orphans",
     "compact",
     "connect",
+    "damage",
     "describe",
     "ingest",
     "open_tables",
@@ -46,13 +49,15 @@ __all__ = [
     "query",
     "query_published",
     "require_own",
+    "require_sound",
     "retain",
 ]
 
 __getattr__ = first_use(
     __name__,
     {
-        "errors": ["LakeConflict", "LakeDamaged", "LakeError", "LakeUnavailable"],
+        "errors": ["Damage", "LakeConflict", "LakeDamaged", "LakeError", "LakeUnavailable"],
+        "integrity.examination": ["damage", "require_sound"],
         "lake": ["Basis", "Lake"],
         "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
         "owner": ["claim", "require_own"],

@@ -5,10 +5,13 @@ import uuid
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Write `content` to `path` so that a crash at any moment leaves the old file, the new one, or none.
 
     The bytes go to a temporary file in the same folder, are flushed to disk, and replace the file in one rename.
+
+    Args:
+        lasting: wait until the disk has it, so that it outlasts a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -16,9 +19,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         temporary.replace(path)
-        _flush_folder(path.parent)
+        if lasting:
+            _flush_folder(path.parent)
     except OSError as error:
         error.filename = str(path)  # a full disk names none, and a temporary name says nothing
         raise

@@ -2,17 +2,20 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from tribute_storage.errors import LakeConflict, LakeError
+from tribute_storage.errors import Damage, LakeConflict, LakeDamaged, LakeError
+from tribute_storage.integrity.faults import fault
+from tribute_storage.integrity.files import misfits
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog, files_of
 from tribute_storage.staging import StagedFile, stage
@@ -91,10 +94,9 @@ class Lake:
             except (DeltaError, OSError) as error:
                 failure = error
                 time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 40)))
-        raise LakeError(
-            f"Could not commit run {run_id} to table {table} in {ATTEMPTS} attempts: {failure}. "
-            "Nothing of it is visible; run the stage again."
-        ) from failure
+        assert failure is not None
+        what = f"Could not commit run {run_id} to table {table} of {self.root} in {ATTEMPTS} attempts"
+        raise fault(what, failure, "Nothing of it is visible; run the stage again.") from failure
 
     def append(self, table: str, run_id: str, rows: pa.Table, *, basis: Basis | None = None) -> bool:
         """Stage and commit a small table at once; False if the run was committed before.
@@ -127,19 +129,32 @@ class Lake:
         """Paths of the committed files, now or at a version or moment, in an order that depends on their content.
 
         Raises:
-            LakeError: no such version, or a file of it was deleted since.
+            LakeDamaged: a file is missing, or has another size than was written.
+            LakeError: no such version, or a file of an older one was deleted since.
         """
-        snapshot = TableLog(self.location, table).snapshot(at)
+        log = TableLog(self.location, table)
+        snapshot = log.snapshot(at)
         if snapshot is None and isinstance(at, int):
             raise LakeError(f"Table {table} of {self.root} has no version {at}: nothing was committed to it yet.")
-        names = sorted(files_of(snapshot))
-        gone = set(names) - {each.name for each in self.location.files(table)} if at is not None else set()
-        if gone:
-            raise LakeError(
-                f"Table {table} of {self.root} cannot be read at {at}: {len(gone)} of its {len(names)} files were "
-                "deleted since, as lake retention allows. Ask for a later version."
-            )
-        return [self.location.path(f"{table}/{name}") for name in names]
+        while found := misfits(self.location, table, files_of(snapshot)):
+            newer = log.snapshot()
+            if at is not None or newer is None or snapshot is None or newer.version() == snapshot.version():
+                self._raise_misfits(found, at, len(files_of(snapshot)), files_of(newer))
+            snapshot = newer  # a compaction replaced the files, and they were deleted meanwhile
+        return [self.location.path(f"{table}/{name}") for name in sorted(files_of(snapshot))]
+
+    def _raise_misfits(
+        self, found: list[Damage], at: int | datetime | None, of: int, current: Mapping[str, StagedFile]
+    ) -> NoReturn:
+        """Of an older version only what retention may not delete is damage: what the table still has."""
+        damaged = [each for each in found if at is None or each.file.partition("/")[2] in current]
+        if damaged:
+            raise LakeDamaged.of(self.root, damaged)
+        table = found[0].table
+        raise LakeError(
+            f"Table {table} of {self.root} cannot be read at {at}: {len(found)} of its {of} files were deleted "
+            "since, as lake retention allows. Ask for a later version."
+        )
 
 
 def _require_unchanged(log: TableLog, snapshot: DeltaTable | None, run_id: str, basis: Basis) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -21,16 +22,20 @@ from deltalake.transaction import (
     create_table_with_add_actions,
 )
 
-from tribute_storage.errors import LakeError
+from tribute_storage.errors import LakeDamaged, LakeError
+from tribute_storage.integrity.commits import FOLDER, damaged_log, empty_commits, entries
+from tribute_storage.integrity.faults import fault, refusal, said
+from tribute_storage.integrity.register import Mark, gone, mark, taken_back
+from tribute_storage.integrity.remedies import remedy
 from tribute_storage.location import Location
-from tribute_storage.schemas import doc_of, schema_of
+from tribute_storage.schemas import columns_at, doc_of, schema_of
 from tribute_storage.staging import StagedFile
 
-FOLDER = "_delta_log"
 COMMIT = re.compile(r"\d{20}\.json")
 COMPACTION = "tribute compaction"
 UNTIMED = 1
 """The number of every run's transaction in version 1 of the lake; today it is the time."""
+_ERRORS = (DeltaError, OSError)
 KEPT = {"delta.logRetentionDuration": "interval 3650 days"}
 """Commits are kept as long as accounting records are."""
 
@@ -51,21 +56,61 @@ class TableLog:
         """The table now, in a version or at a moment; None where it did not exist.
 
         Raises:
-            LakeError: the log cannot be read, or has no such version.
+            LakeDamaged: its log is gone, cut, or that of another table.
+            LakeUnavailable: the disk or the store refuses.
+            LakeError: there is no such version, or a later release wrote the table.
         """
+        snapshot = self._newest()
+        if snapshot is None or at is None:
+            return snapshot
         try:
-            snapshot = DeltaTable(self._uri)
             version = _version_at(snapshot, at) if isinstance(at, datetime) else at
             if version is not None:
                 snapshot.load_as_version(version)
+        except (*_ERRORS, ValueError, OverflowError) as error:
+            what = f"Table {self.table} of {self.location.uri} cannot be read of version {at}"
+            raise fault(what, error, f"Its newest version is {snapshot.version()}.") from error
+        return None if version is None else snapshot
+
+    def _newest(self) -> DeltaTable | None:
+        try:
+            snapshot = DeltaTable(self._uri)
+            damaged = taken_back(self.location, self.table, snapshot)
+            found = [damaged] if damaged else empty_commits(self.location, self.table)
         except TableNotFoundError:
+            self._require_new()
             return None
-        except (DeltaError, ValueError, OverflowError, OSError) as error:
-            where = f" of version {at}" if at is not None else ""
-            raise LakeError(
-                f"Table {self.table} of {self.location.uri} cannot be read{where}: {error}."
-            ) from error
-        return None if isinstance(at, datetime) and version is None else snapshot
+        except _ERRORS as error:
+            raise self._unreadable(error) from error
+        if found:
+            raise LakeDamaged.of(self.location.uri, found)
+        _require_known(self.table, self.location.uri, snapshot)
+        return snapshot
+
+    def _require_new(self) -> None:
+        try:
+            damage = gone(self.location, self.table)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if damage:
+            raise LakeDamaged.of(self.location.uri, [damage])
+
+    def _unreadable(self, error: BaseException) -> LakeError:
+        """What keeps the log from being read: the machine, a file of the log, or a later release's format."""
+        what = f"Table {self.table} of {self.location.uri} cannot be read"
+        if refusal(error):
+            return fault(what, error, "")
+        try:
+            found = damaged_log(self.location, self.table)
+        except OSError as problem:
+            error, found = problem, []
+        if refusal(error):
+            return fault(what, error, "")
+        if found:
+            return LakeDamaged.of(self.location.uri, found)
+        if "nsupported" in str(error):
+            return LakeError(f"{what}: {said(error)}. Use the release of tribute that wrote it.")
+        return LakeDamaged(f"{what}: {said(error)}. {remedy(self.table)}")
 
     def committed_at(self, run_id: str, snapshot: DeltaTable | None = None) -> int | None:
         """When a run was committed, in milliseconds since 1970; None if it was not (in `snapshot`, if given)."""
@@ -89,8 +134,10 @@ class TableLog:
         unchecked = CommitProperties(app_transactions=once)
         checked = CommitProperties(app_transactions=once, max_commit_retries=0)
         if snapshot is not None:
+            before = snapshot.version()
             properties = checked if alone else unchecked
             snapshot.create_write_transaction(list(additions), "append", schema, commit_properties=properties)
+            self._mark(before + 1, snapshot)
             return
         create_table_with_add_actions(
             self._uri,
@@ -101,6 +148,11 @@ class TableLog:
             configuration=KEPT,
             commit_properties=checked,
         )
+        with suppress(*_ERRORS):  # a mark that is missing is made by the next commit
+            self._mark(0, DeltaTable(self._uri))
+
+    def _mark(self, version: int, snapshot: DeltaTable) -> None:
+        mark(self.location, self.table, Mark(version, str(snapshot.metadata().id)))
 
     def replace(self, snapshot: DeltaTable, old: Mapping[str, int], files: Sequence[StagedFile]) -> None:
         """Replace files by others that hold the same rows; raises DeltaError if anything came between.
@@ -170,7 +222,13 @@ class TableLog:
         folder = f"{self.table}/{FOLDER}"
         for file in self.location.files(folder):
             if COMMIT.fullmatch(file.name) and int(file.name.partition(".")[0]) > after:
-                yield [json.loads(line) for line in self.location.read(f"{folder}/{file.name}").splitlines()]
+                yield self._entries(f"{folder}/{file.name}")
+
+    def _entries(self, name: str) -> list[dict[str, Any]]:
+        try:
+            return entries(self.location.read(name))
+        except (OSError, ValueError) as error:
+            raise self._unreadable(error) from error
 
     def _addition(self, file: StagedFile, new_rows: bool) -> AddAction:
         folder, _, name = file.path.partition("/")
@@ -182,6 +240,25 @@ class TableLog:
             )
         modified_ms = int(info.modified.timestamp() * 1000)
         return AddAction(name, file.size, {}, modified_ms, new_rows, json.dumps({"numRecords": file.rows}))
+
+
+def _require_known(table: str, root: str, snapshot: DeltaTable) -> None:
+    """Refuse a table of other columns: a later release's, of which this one would drop some, or a foreign one."""
+    expected = {field.name: str(field.type) for field in Schema.from_arrow(schema_of(table)).fields}
+    found = {field.name: str(field.type) for field in snapshot.schema().fields}
+    missing = columns_at(table, 1) - found.keys()
+    others = {name for name in expected.keys() & found.keys() if expected[name] != found[name]}
+    if missing or others:
+        raise LakeDamaged(
+            f"Table {table} of {root} is damaged: another table is in its place, whose columns are "
+            f"{', '.join(found)} (missing or of another type: {', '.join(sorted(missing | others))}). "
+            f"Move it away. {remedy(table)}"
+        )
+    if unknown := sorted(found.keys() - expected.keys()):
+        raise LakeError(
+            f"Table {table} of {root} was written by a later release of tribute: this one does not know its "
+            f"column {', '.join(unknown)}. Use the release that wrote it."
+        )
 
 
 def _version_at(snapshot: DeltaTable, moment: datetime) -> int | None:

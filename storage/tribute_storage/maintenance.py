@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
-from tribute_storage.errors import LakeError
+from tribute_storage.integrity.commits import FOLDER
+from tribute_storage.integrity.faults import fault
+from tribute_storage.integrity.files import content_of, unreadable
 from tribute_storage.lake import Lake
-from tribute_storage.log import FOLDER, TableLog, files_of
+from tribute_storage.log import TableLog, files_of
 from tribute_storage.schemas import SCHEMAS, version_of
 from tribute_storage.staging import NAME, StagedFile
 
@@ -60,9 +62,8 @@ def checkpoint(lake: Lake, table: str) -> int | None:
     try:
         snapshot.create_checkpoint()
     except (DeltaError, OSError) as error:
-        raise LakeError(
-            f"Could not write a checkpoint of table {table} under {lake.root}: {error}. Nothing was changed."
-        ) from error
+        what = f"Could not write a checkpoint of table {table} under {lake.root}"
+        raise fault(what, error, "Nothing was changed. Run the same command again.") from error
     return snapshot.version()
 
 
@@ -126,7 +127,7 @@ def _delete(lake: Lake, names: list[str]) -> None:
         except FileNotFoundError:
             continue  # someone else cleared it
         except OSError as error:
-            raise LakeError(f"Could not delete {name} under {lake.root}: {error}. Try again.") from error
+            raise fault(f"Could not delete {name} under {lake.root}", error, "Try again.") from error
 
 
 def _orphans(lake: Lake, table: str, before: datetime) -> Iterator[str]:
@@ -143,7 +144,7 @@ def _groups(table: str, files: dict[str, StagedFile], target_rows: int) -> Itera
     """Runs of files to be joined: small ones, and those of an older schema, alone if need be."""
     group: list[StagedFile] = []
     for file in sorted(files.values(), key=lambda each: each.path):
-        if _newer(table, file) or (file.rows >= target_rows / 2 and not _outdated(table, file)):
+        if file.rows >= target_rows / 2 and not _outdated(table, file):
             continue
         if group and sum(each.rows for each in group) + file.rows > target_rows:
             yield from _worthwhile(table, group)
@@ -160,12 +161,6 @@ def _worthwhile(table: str, group: list[StagedFile]) -> Iterator[list[StagedFile
 def _outdated(table: str, file: StagedFile) -> bool:
     named = NAME.fullmatch(file.path)
     return named is None or int(named[1] or 1) < version_of(table)
-
-
-def _newer(table: str, file: StagedFile) -> bool:
-    """Whether a later release wrote the file. This release would drop its new columns."""
-    named = NAME.fullmatch(file.path)
-    return named is not None and int(named[1] or 1) > version_of(table)
 
 
 def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
@@ -188,9 +183,8 @@ def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
             if (alone or time.monotonic() > deadline) and not log.holds([joined]):
                 _delete(lake, [joined.path])
                 why = "" if alone else f" within {PATIENCE_S} s, since others kept committing"
-                raise LakeError(
-                    f"Could not compact table {log.table}{why}: {error}. Nothing was changed; try again."
-                ) from error
+                what = f"Could not compact table {log.table} of {lake.root}{why}"
+                raise fault(what, error, "Nothing was changed; try again.") from error
             time.sleep(random.uniform(0, 0.01))
         else:
             snapshot = log.snapshot()
@@ -205,11 +199,9 @@ def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
 def _rows(log: TableLog, file: StagedFile) -> pa.Table:
     """A file's rows with all columns of today's schema."""
     try:
-        found = pq.read_table(pa.BufferReader(log.location.read(f"{log.table}/{file.path}")))
+        found = pq.read_table(pa.BufferReader(content_of(log.location, log.table, file)))
     except (OSError, pa.ArrowException) as error:
-        raise LakeError(
-            f"File {file.path} of table {log.table} under {log.location.uri} cannot be read: {error}."
-        ) from error
+        raise unreadable(log.location, log.table, [file], error) from error
     for field in log.schema:
         if field.name not in found.column_names:
             found = found.append_column(field, pa.nulls(found.num_rows, field.type))

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tribute_storage.errors import LakeError
+from tribute_storage.integrity.faults import fault
 from tribute_storage.layout import parquet
 from tribute_storage.location import Location
 from tribute_storage.schemas import schema_of, version_of
 
-NAME = re.compile(r"(?:v(\d+)-)?[0-9a-f]{16}-[0-9a-f]{16}\.parquet")
+NAME = re.compile(r"(?:v(\d+)-)?([0-9a-f]{16})-[0-9a-f]{16}\.parquet")
 """A staged file's name: version of the schema (none: 1), half of the content's hash, a random half."""
 
 
@@ -49,10 +50,11 @@ def stage(location: Location, table: str, rows: pa.Table) -> StagedFile:
     try:
         location.write(f"{table}/{name}", content)
     except OSError as error:
-        raise LakeError(
-            f"Could not write {rows.num_rows} rows of table {table} under {location.uri}: {error}. "
-            "Nothing was committed; make room or change the lake's folder, then run the stage again."
-        ) from error
+        what = f"Could not write {rows.num_rows} rows of table {table} under {location.uri}"
+        remedy = (
+            "Nothing was committed. Make the lake's folder one that can be written to, then run the stage again."
+        )
+        raise fault(what, error, remedy) from error
     return StagedFile(f"{table}/{name}", len(content), rows.num_rows)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import duckdb
 
 from tribute_storage.errors import LakeError
+from tribute_storage.integrity.examination import explained, require_sound
+from tribute_storage.integrity.faults import fault
 from tribute_storage.lake import Lake
 from tribute_storage.publishing.file import build, building_in, file_name, install
 from tribute_storage.publishing.rows import known_periods, known_publishers, prepare, turn_to
@@ -39,14 +41,16 @@ def publish(
         advanced: called with the number of written tables and their total.
 
     Raises:
+        LakeDamaged: a file of the lake is not what was written.
         LakeError: the lake has no rows, a publisher or the period is unknown, another process publishes to the
             folder, or a file cannot be written.
     """
+    require_sound(Lake(root))
     files = committed_files(root)
     if not any(files.values()):
         raise LakeError(f"Nothing to publish: the lake {root} has no rows. Make some: tribute run PROJECT.yaml")
     try:
-        with open_files(root, files) as connection:
+        with explained(str(root), list(files)), open_files(root, files) as connection:
             readers = _readers(connection, publishers, operator)
             _check_period(connection, period)
             step = _stepper(len(readers) * len(SCHEMAS), advanced)
@@ -55,9 +59,8 @@ def publish(
                 prepare(connection, Lake(root), period)
                 return [_written(connection, folder, building, reader, period, step) for reader in readers]
     except (duckdb.Error, OSError) as error:
-        raise LakeError(
-            f"Could not publish to {folder}: {error}. Every file there is complete, old or new; publish again."
-        ) from error
+        remedy = "Every file there is complete, old or new; publish again."
+        raise fault(f"Could not publish to {folder}", error, remedy) from error
 
 
 def _readers(

@@ -9,6 +9,7 @@ import importlib
 import json
 import math
 import os
+import re
 import resource
 import selectors
 import signal
@@ -36,14 +37,21 @@ COMMAND = [sys.executable, "-P", "-c", "from tribute_storage.querying.sandbox im
 CHUNK_BYTES = 2**20
 COMPLAINT_BYTES = 64 * 2**10
 BATCH_ROWS = 2**16
-REFUSED, OUT_OF_MEMORY = 3, 4
+REFUSED, OUT_OF_MEMORY, FAILED = 3, 4, 5
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF, LANDLOCK_VERSION = 444, 446, 1
 # Landlock's rights that change files: execute, write, remove, make every kind; from its 2nd and 3rd version on
 # also link across folders and truncate. Reading a file or a folder (bits 2 and 3) stays free.
 CHANGES = 0b111_1111_1111_0011
 
+OF_FILES = re.compile(r"parquet|out of buffer|TProtocol|IO Error", re.IGNORECASE)
+"""In errors of DuckDB about the files that it reads."""
+
 Opener = Callable[..., duckdb.DuckDBPyConnection]
+
+
+class ReadingFailed(LakeError):
+    """A query failed at a file, maybe: the message is DuckDB's."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,8 @@ def _complain(error: Exception) -> NoReturn:
     )
     with suppress(OSError):
         os.write(2, b"\0" + message.encode(errors="replace")[: COMPLAINT_BYTES // 2])
-    os._exit(OUT_OF_MEMORY if full else REFUSED)
+    of_files = not isinstance(error, LakeError) and OF_FILES.search(message)
+    os._exit(OUT_OF_MEMORY if full else FAILED if of_files else REFUSED)
 
 
 def _die_with_parent() -> None:
@@ -273,6 +282,8 @@ def _table(answer: bytearray) -> pa.Table:
 def _explain(code: int, complaint: str, limits: Limits) -> NoReturn:
     if code == REFUSED:
         raise LakeError(complaint.partition("\0")[2])
+    if code == FAILED:
+        raise ReadingFailed(complaint.partition("\0")[2])
     if code == OUT_OF_MEMORY:
         raise limits.too_much
     if code == -signal.SIGXCPU:

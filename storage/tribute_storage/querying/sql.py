@@ -5,10 +5,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from tribute_storage.integrity.examination import explanation
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog
 from tribute_storage.querying.literals import literals
-from tribute_storage.querying.sandbox import Limits, fence, run
+from tribute_storage.querying.sandbox import Limits, ReadingFailed, fence, run
 from tribute_storage.querying.views import committed_files, connect_files, document
 from tribute_storage.schemas import SCHEMAS
 
@@ -27,13 +28,20 @@ def query(root: Path | str, sql: str, *, limits: Limits = DEFAULTS, as_of: str |
         as_of: see `views.committed_files`; None: now.
 
     Raises:
+        LakeDamaged: a file of the lake is missing, cut, or not what was written.
         LakeError: the statement is refused or fails, with DuckDB's own message, or it was stopped at a limit.
     """
     place = Location.of(root).uri
     files = committed_files(place) if as_of is None else committed_files(place, as_of)
     # The macro as_of reads older versions. Their files are allowed when it may be called, not for every query.
     older = _older_files(place) if "as_of" in sql.lower() else []
-    return run(open_lake, [place, files, older], sql, limits)
+    try:
+        return run(open_lake, [place, files, older], sql, limits)
+    except ReadingFailed as error:
+        problem = explanation(place, list(SCHEMAS), error)
+        if problem is None:
+            raise
+        raise problem from error
 
 
 def open_lake(

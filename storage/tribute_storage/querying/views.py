@@ -3,7 +3,8 @@
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tribute_storage.errors import LakeError
+from tribute_storage.integrity.examination import explained
 from tribute_storage.lake import Lake
 from tribute_storage.location import Location
 from tribute_storage.querying.current import create_current, current_comments
@@ -31,7 +33,9 @@ def connect(root: Path | str, as_of: str | None = None) -> duckdb.DuckDBPyConnec
     Args:
         as_of: see `committed_files`.
     """
-    connection = connect_files(root, committed_files(root, as_of))
+    files = committed_files(root, as_of)
+    with explained(str(root), list(files)):
+        connection = connect_files(root, files)
     _spill(connection)
     return connection
 
@@ -45,29 +49,41 @@ REVERSIBLE = {
 """Tables whose runs a row of `reversals` makes void, and the column that names the run."""
 
 
-def open_tables(root: Path | str, *tables: str, as_of: str | None = None) -> duckdb.DuckDBPyConnection:
+def open_tables(
+    root: Path | str, *tables: str, as_of: str | None = None
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """An in-memory DuckDB connection with the tables themselves, for code that names the runs that it reads.
 
     Rows of runs that were reversed are left out; `history` of `connect` has them.
+
+    It is closed at the end of its `with`. What fails in there because of a file is raised as the lake's own error.
 
     Args:
         tables: only these, with `runs` and `usage` over them and the macro `as_of`. Opening a few takes a third of
             the time of opening all, so code that knows its tables names them. None named: all.
         as_of: see `committed_files`.
+
+    Raises:
+        LakeDamaged: a file of these tables is missing, cut, or not what was written.
+        LakeUnavailable: the disk or the store refuses.
     """
     named = tables or tuple(SCHEMAS)
     if REVERSIBLE.keys() & set(named):
         named = tuple({*named, "reversals"})
-    files = committed_files(root, as_of, named)
-    connection = open_files(root, files)
-    for table in REVERSIBLE.keys() & files.keys() if files.get("reversals") else ():
-        connection.execute(f'ALTER VIEW "{table}" RENAME TO "ever_{table}"')
-        connection.execute(
-            f'CREATE VIEW "{table}" AS SELECT t.* FROM "ever_{table}" t '
-            f"ANTI JOIN reversals v ON v.{REVERSIBLE[table]} = t.run_id"
-        )
-    _spill(connection)
-    return connection
+    return _opened(root, committed_files(root, as_of, named))
+
+
+@contextmanager
+def _opened(root: Path | str, files: dict[str, list[str]]) -> Iterator[duckdb.DuckDBPyConnection]:
+    with explained(str(root), list(files)), open_files(root, files) as connection:
+        for table in REVERSIBLE.keys() & files.keys() if files.get("reversals") else ():
+            connection.execute(f'ALTER VIEW "{table}" RENAME TO "ever_{table}"')
+            connection.execute(
+                f'CREATE VIEW "{table}" AS SELECT t.* FROM "ever_{table}" t '
+                f"ANTI JOIN reversals v ON v.{REVERSIBLE[table]} = t.run_id"
+            )
+        _spill(connection)
+        yield connection
 
 
 def committed_files(
