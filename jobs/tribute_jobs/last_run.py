@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tribute.catalog import Identity
 from tribute.ids import short
+from tribute_storage import LakeDamaged
 from tribute_storage.atomic import write_atomically
 
 SHOWN = 3
@@ -15,7 +16,7 @@ VALUES = ("torch", "reader", "period", "customer_cap")
 
 
 class LastRun:
-    """Identities of the stages that ran last, kept in the working folder. Only messages depend on them."""
+    """Identities of the stages that ran last, kept in the working folder. No result depends on them."""
 
     def __init__(self, workdir: Path) -> None:
         self._path = workdir / "last_run.json"
@@ -29,6 +30,18 @@ class LastRun:
         """Why a stage is not the one that ran last; None if it is, or if none ran."""
         last = self._stages.get(stage)
         return None if last is None or last.run_id == identity.run_id else changes(last.parts, identity.parts)
+
+    def require_none(self, lake: str) -> None:
+        """Check that no stage ran in this working folder, before an empty lake is taken for a new one.
+
+        Raises:
+            LakeDamaged: one did, so the lake was emptied, or it is not mounted.
+        """
+        if self._stages:
+            raise LakeDamaged(
+                f"The lake {lake} is empty, though {self._path} says that stages ran. Mount its folder, or "
+                f"restore it from a backup. To begin with an empty lake, delete {self._path.name}."
+            )
 
     def remember(self, stage: str, identity: Identity) -> None:
         """Keep the identity of a stage that has finished."""

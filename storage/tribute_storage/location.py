@@ -86,7 +86,10 @@ class Location:
         """Every file under a folder, by name relative to it; none if the folder is not there."""
         base = self._key(folder)
         chosen = arrow.FileSelector(base, recursive=True, allow_not_found=True)
-        infos = [info for info in self._store.get_file_info(chosen) if info.type == arrow.FileType.File]
+        try:
+            infos = [info for info in self._store.get_file_info(chosen) if info.type == arrow.FileType.File]
+        except NotADirectoryError:  # something else is in its place
+            return []
         return sorted(_file_info(info.path.removeprefix(base).lstrip("/"), info) for info in infos)
 
     def sizes(self, folder: str, names: Iterable[str]) -> dict[str, int | None]:

@@ -22,7 +22,7 @@ from deltalake.transaction import (
     create_table_with_add_actions,
 )
 
-from tribute_storage.errors import LakeDamaged, LakeError
+from tribute_storage.errors import Damage, LakeDamaged, LakeError
 from tribute_storage.integrity.commits import FOLDER, damaged_log, empty_commits, entries
 from tribute_storage.integrity.faults import fault, refusal, said
 from tribute_storage.integrity.register import Mark, gone, mark, taken_back
@@ -110,7 +110,8 @@ class TableLog:
             return LakeDamaged.of(self.location.uri, found)
         if "nsupported" in str(error):
             return LakeError(f"{what}: {said(error)}. Use the release of tribute that wrote it.")
-        return LakeDamaged(f"{what}: {said(error)}. {remedy(self.table)}")
+        damage = Damage(self.table, f"{self.table}/{FOLDER}", f"cannot be read: {said(error)}", remedy(self.table))
+        return LakeDamaged.of(self.location.uri, [damage])
 
     def committed_at(self, run_id: str, snapshot: DeltaTable | None = None) -> int | None:
         """When a run was committed, in milliseconds since 1970; None if it was not (in `snapshot`, if given)."""
@@ -249,11 +250,9 @@ def _require_known(table: str, root: str, snapshot: DeltaTable) -> None:
     missing = columns_at(table, 1) - found.keys()
     others = {name for name in expected.keys() & found.keys() if expected[name] != found[name]}
     if missing or others:
-        raise LakeDamaged(
-            f"Table {table} of {root} is damaged: another table is in its place, whose columns are "
-            f"{', '.join(found)} (missing or of another type: {', '.join(sorted(missing | others))}). "
-            f"Move it away. {remedy(table)}"
-        )
+        wrong = ", ".join(sorted(missing | others))
+        what = f"is another table, of columns {', '.join(found)} (missing or of another type: {wrong})"
+        raise LakeDamaged.of(root, [Damage(table, table, what, f"Move it away. {remedy(table)}")])
     if unknown := sorted(found.keys() - expected.keys()):
         raise LakeError(
             f"Table {table} of {root} was written by a later release of tribute: this one does not know its "

@@ -133,8 +133,6 @@ def _delete(lake: Lake, names: list[str]) -> None:
 def _orphans(lake: Lake, table: str, before: datetime) -> Iterator[str]:
     # The log is read after the folder: a commit between the two must not make an orphan.
     found = [each for each in lake.location.files(table) if not LOGGED.fullmatch(each.name)]
-    if not found:
-        return
     log = TableLog(lake.location, table)
     known = set(files_of(log.snapshot())) | log.logged()
     yield from (each.name for each in found if each.name not in known and each.modified <= before)

@@ -164,6 +164,12 @@ def test_what_comes_later_changes_no_input_and_a_lost_bundle_is_written_again_as
     assert everything(project)[1] == files
 
 
+def take_out(project: Project, table: str) -> None:
+    """A forger's beginning: a table goes, and the lake no longer knows that it had one."""
+    shutil.rmtree(Path(project.lake_root) / table)
+    (Path(project.lake_root) / "_tables" / table).unlink()
+
+
 def test_rows_slipped_into_signed_runs_are_named(project: Project) -> None:
     forged = {}
     for index, each in enumerate(json.loads(bundle_file(project).read_bytes())["inputs"]):
@@ -180,7 +186,7 @@ def test_rows_slipped_into_signed_runs_are_named(project: Project) -> None:
 def test_a_changed_influence_is_named(project: Project) -> None:
     rows = rows_of(project, "influence")
     rows[7]["influence_nats"] += 2.0**-20
-    shutil.rmtree(Path(project.lake_root) / "influence")
+    take_out(project, "influence")
     add(project, "influence", "rewritten", rows)
     [place] = places(project)
     assert json.loads(bundle_file(project).read_bytes())["inputs"][int(place[7:-1])]["table"] == "influence"
@@ -197,7 +203,7 @@ def test_a_copy_of_a_file_that_was_changed_or_lost_is_named(project: Project) ->
 
 def test_a_ledger_that_was_rewritten_is_named_though_its_chain_holds(project: Project) -> None:
     statements = latest_statements(project, PERIOD)
-    shutil.rmtree(Path(project.lake_root) / "ledger")
+    take_out(project, "ledger")
     assert places(project) == ["ledger"]
     at, paid = next((at, each) for at, each in enumerate(statements) if each.balance.royalty_earned_minor)
     statements[at] = revised(paid, {"balance.royalty_earned_minor": paid.balance.royalty_earned_minor + 1})
@@ -208,7 +214,7 @@ def test_a_ledger_that_was_rewritten_is_named_though_its_chain_holds(project: Pr
 
 def test_another_statement_in_the_lake_is_named(project: Project) -> None:
     rows = rows_of(project, "statements")
-    shutil.rmtree(Path(project.lake_root) / "statements")
+    take_out(project, "statements")
     final = max(row["statement_version"] for row in rows)
     for row in rows:
         row["sha256"] = (
@@ -268,7 +274,7 @@ def signed_anew(project: Project, **changes: Any) -> None:
     path.write_bytes(build_bundle(facts, typed(old["statements"]), key).canonical())
     new = json.loads(path.read_bytes())
     rows = rows_of(project, "bundles")
-    shutil.rmtree(Path(project.lake_root) / "bundles")
+    take_out(project, "bundles")
     for row in rows:
         row |= {"root": new["root"], "artifact_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     add(project, "bundles", "rewritten", rows)
@@ -301,7 +307,7 @@ def test_a_statement_of_the_version_that_the_bundle_leaves_out_is_named(project:
 def test_an_uncommitted_bundle_that_lies_there_is_not_trusted(project: Project, lying: bytes) -> None:
     path = bundle_file(project)
     signed, files = path.read_bytes(), everything(project)[1]
-    shutil.rmtree(Path(project.lake_root) / "bundles")
+    take_out(project, "bundles")
     path.write_bytes(lying)
     path.with_name("arena.json").write_bytes(b"{}")
     work(project, PERIOD, "close")

@@ -347,6 +347,7 @@ def test_gathering_that_was_cut_off_goes_on_from_what_was_fitted(vary) -> None:
     lost.unlink()
     lost.with_suffix(".safetensors").unlink()
     shutil.rmtree(found.project.lake_root)
+    (found.project.workdir / "last_run.json").unlink()
     again = vary(**settings)
     assert "simulate" in again.new
     assert again.rows(gathered) == before

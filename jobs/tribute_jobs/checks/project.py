@@ -1,8 +1,10 @@
 """The list of checks of a project."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tribute.catalog import lineage
+from tribute.files.digests import RememberedDigests
 from tribute_jobs.checks.checklist import Checklist, Passed
 from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
 from tribute_jobs.checks.model import check_evaluation, check_methods, check_model, check_task
@@ -21,7 +23,8 @@ from tribute_jobs.checks.money import (
 from tribute_jobs.checks.space import check_disk, check_memory
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.context import Inputs
-from tribute_storage import require_own
+from tribute_jobs.last_run import LastRun
+from tribute_storage import require_own, require_sound
 
 Check = Callable[[Subject], Passed | None]
 
@@ -72,8 +75,13 @@ def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, ag
 
 
 def _check_lake(subject: Subject) -> None:
-    """The lake can be opened."""
-    subject.lake.version("corpus_sources")
+    """The lake is there, and its files are as they were written. What a store holds is not read for that."""
+    digests = RememberedDigests(subject.project.workdir / "lake_digests.json")
+    local = not subject.lake.location.remote
+    require_sound(subject.lake, lambda path: digests.sha256(Path(path)) if local else None)
+    digests.remember()
+    if subject.lake.version("corpus_sources") is None:
+        LastRun(subject.project.workdir).require_none(subject.lake.root)
 
 
 def _check_owner(subject: Subject) -> None:

@@ -31,6 +31,7 @@ def damage(lake: Lake, *tables: str, hashed: Hashed | None = None) -> list[Damag
 
     Raises:
         LakeUnavailable: the disk or the store refuses.
+        LakeError: a later release wrote a table.
     """
     return [each for table in tables or SCHEMAS for each in _damage(lake, table, hashed)]
 
@@ -48,12 +49,7 @@ def _damage(lake: Lake, table: str, hashed: Hashed | None) -> Iterator[Damage]:
     except LakeUnavailable:
         raise
     except LakeDamaged as error:
-        if error.found:
-            yield from (each for each in error.found if each not in found)
-        elif not found:
-            yield Damage(table, table, f"cannot be read: {said(error)}", "")
-    except LakeError as error:  # a later release wrote it
-        yield Damage(table, table, f"cannot be read: {said(error)}", "")
+        yield from (each for each in error.found if each not in found)
     else:
         yield from damaged_files(lake.location, table, files_of(snapshot), hashed)
         if snapshot is not None:

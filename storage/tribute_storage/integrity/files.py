@@ -66,7 +66,8 @@ def unreadable(location: Location, table: str, files: Sequence[StagedFile], erro
     found = list(damaged_files(location, table, {each.path: each for each in files}))
     if found:
         return LakeDamaged.of(location.uri, found)
-    return LakeDamaged(f"Table {table} of {location.uri} cannot be read: {said(error)}. {remedy(table)}")
+    damage = Damage(table, f"{table}/{files[0].path}", f"cannot be read: {said(error)}", remedy(table))
+    return LakeDamaged.of(location.uri, [damage])
 
 
 def _problem(location: Location, table: str, file: StagedFile, hashed: Hashed | None) -> str | None:
