@@ -195,6 +195,7 @@ def test_a_disk_that_stays_full_is_named(case: str, every: int, tmp_path: Path, 
     root = tmp_path / "lake"
     made(root, case)
     targets = [point for point in points(run, root, KINDS[case]) if point.call == "write"]
+    targets = [point for point in targets if "/_tables/" not in point.path]  # a mark may wait for the next commit
     for point in targets[::every]:
         lake = made(root, case)
         how = f"inject=write:{FAULTS['disk full'].format('1+')}"
