@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import (
     AddAction,
     CommitProperties,
@@ -22,13 +22,13 @@ from deltalake.transaction import (
     create_table_with_add_actions,
 )
 
-from tribute_storage.errors import Damage, LakeDamaged, LakeError
-from tribute_storage.integrity.commits import FOLDER, damaged_log, empty_commits, entries
-from tribute_storage.integrity.faults import fault, refusal, said
-from tribute_storage.integrity.register import Mark, gone, mark, taken_back
-from tribute_storage.integrity.remedies import remedy
+from tribute_storage.errors import LakeError
+from tribute_storage.integrity.commits import FOLDER, entries
+from tribute_storage.integrity.faults import fault
+from tribute_storage.integrity.opening import open_log, unreadable_log
+from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.location import Location
-from tribute_storage.schemas import columns_at, doc_of, schema_of
+from tribute_storage.schemas import doc_of, schema_of
 from tribute_storage.staging import StagedFile
 
 COMMIT = re.compile(r"\d{20}\.json")
@@ -60,7 +60,7 @@ class TableLog:
             LakeUnavailable: the disk or the store refuses.
             LakeError: there is no such version, or a later release wrote the table.
         """
-        snapshot = self._newest()
+        snapshot = open_log(self.location, self.table)
         if snapshot is None or at is None:
             return snapshot
         try:
@@ -71,47 +71,6 @@ class TableLog:
             what = f"Table {self.table} of {self.location.uri} cannot be read of version {at}"
             raise fault(what, error, f"Its newest version is {snapshot.version()}.") from error
         return None if version is None else snapshot
-
-    def _newest(self) -> DeltaTable | None:
-        try:
-            snapshot = DeltaTable(self._uri)
-            damaged = taken_back(self.location, self.table, snapshot)
-            found = [damaged] if damaged else empty_commits(self.location, self.table)
-        except TableNotFoundError:
-            self._require_new()
-            return None
-        except _ERRORS as error:
-            raise self._unreadable(error) from error
-        if found:
-            raise LakeDamaged.of(self.location.uri, found)
-        _require_known(self.table, self.location.uri, snapshot)
-        return snapshot
-
-    def _require_new(self) -> None:
-        try:
-            damage = gone(self.location, self.table)
-        except OSError as error:
-            raise self._unreadable(error) from error
-        if damage:
-            raise LakeDamaged.of(self.location.uri, [damage])
-
-    def _unreadable(self, error: BaseException) -> LakeError:
-        """What keeps the log from being read: the machine, a file of the log, or a later release's format."""
-        what = f"Table {self.table} of {self.location.uri} cannot be read"
-        if refusal(error):
-            return fault(what, error, "")
-        try:
-            found = damaged_log(self.location, self.table)
-        except OSError as problem:
-            error, found = problem, []
-        if refusal(error):
-            return fault(what, error, "")
-        if found:
-            return LakeDamaged.of(self.location.uri, found)
-        if "nsupported" in str(error):
-            return LakeError(f"{what}: {said(error)}. Use the release of tribute that wrote it.")
-        damage = Damage(self.table, f"{self.table}/{FOLDER}", f"cannot be read: {said(error)}", remedy(self.table))
-        return LakeDamaged.of(self.location.uri, [damage])
 
     def committed_at(self, run_id: str, snapshot: DeltaTable | None = None) -> int | None:
         """When a run was committed, in milliseconds since 1970; None if it was not (in `snapshot`, if given)."""
@@ -129,7 +88,7 @@ class TableLog:
         Args:
             alone: whether any commit after `snapshot` is in its way; otherwise only one of the same run.
         """
-        additions = [self._addition(file, True) for file in files]
+        additions = [_addition(self.location, self.table, file, True) for file in files]
         schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, time.time_ns() // 1_000_000)]
         # A retry inside deltalake checks nothing: it writes a lost race for version 0 again as version 1.
         unchecked = CommitProperties(app_transactions=once)
@@ -165,7 +124,7 @@ class TableLog:
         removals = [RemoveAction(name, False, now, size, {}) for name, size in old.items()]
         alone = CommitProperties(app_transactions=[Transaction(COMPACTION, now)], max_commit_retries=0)
         snapshot.create_write_transaction(
-            [*removals, *(self._addition(file, False) for file in files)],
+            [*removals, *(_addition(self.location, self.table, file, False) for file in files)],
             "append",
             Schema.from_arrow(self.schema),
             commit_properties=alone,
@@ -223,41 +182,22 @@ class TableLog:
         folder = f"{self.table}/{FOLDER}"
         for file in self.location.files(folder):
             if COMMIT.fullmatch(file.name) and int(file.name.partition(".")[0]) > after:
-                yield self._entries(f"{folder}/{file.name}")
-
-    def _entries(self, name: str) -> list[dict[str, Any]]:
-        try:
-            return entries(self.location.read(name))
-        except (OSError, ValueError) as error:
-            raise self._unreadable(error) from error
-
-    def _addition(self, file: StagedFile, new_rows: bool) -> AddAction:
-        folder, _, name = file.path.partition("/")
-        info = self.location.info(file.path)
-        if folder != self.table or info is None or info.size != file.size:
-            raise LakeError(
-                f"Staged file {file.path} ({file.size} bytes) is not in table {self.table} of "
-                f"{self.location.uri} as it was written. Nothing was committed; run the stage again."
-            )
-        modified_ms = int(info.modified.timestamp() * 1000)
-        return AddAction(name, file.size, {}, modified_ms, new_rows, json.dumps({"numRecords": file.rows}))
+                try:
+                    yield entries(self.location.read(f"{folder}/{file.name}"))
+                except (OSError, ValueError) as error:
+                    raise unreadable_log(self.location, self.table, error) from error
 
 
-def _require_known(table: str, root: str, snapshot: DeltaTable) -> None:
-    """Refuse a table of other columns: a later release's, of which this one would drop some, or a foreign one."""
-    expected = {field.name: str(field.type) for field in Schema.from_arrow(schema_of(table)).fields}
-    found = {field.name: str(field.type) for field in snapshot.schema().fields}
-    missing = columns_at(table, 1) - found.keys()
-    others = {name for name in expected.keys() & found.keys() if expected[name] != found[name]}
-    if missing or others:
-        wrong = ", ".join(sorted(missing | others))
-        what = f"is another table, of columns {', '.join(found)} (missing or of another type: {wrong})"
-        raise LakeDamaged.of(root, [Damage(table, table, what, f"Move it away. {remedy(table)}")])
-    if unknown := sorted(found.keys() - expected.keys()):
+def _addition(location: Location, table: str, file: StagedFile, new_rows: bool) -> AddAction:
+    folder, _, name = file.path.partition("/")
+    info = location.info(file.path)
+    if folder != table or info is None or info.size != file.size:
         raise LakeError(
-            f"Table {table} of {root} was written by a later release of tribute: this one does not know its "
-            f"column {', '.join(unknown)}. Use the release that wrote it."
+            f"Staged file {file.path} ({file.size} bytes) is not in table {table} of "
+            f"{location.uri} as it was written. Nothing was committed; run the stage again."
         )
+    modified_ms = int(info.modified.timestamp() * 1000)
+    return AddAction(name, file.size, {}, modified_ms, new_rows, json.dumps({"numRecords": file.rows}))
 
 
 def _version_at(snapshot: DeltaTable, moment: datetime) -> int | None:

@@ -40,26 +40,21 @@ def mark(location: Location, table: str, now: Mark) -> None:
         return
 
 
-def gone(location: Location, table: str) -> Damage | None:
-    """The damage of a table that has no log, if it ever had one; raises OSError."""
-    if marked(location, table) is None:
-        return None
+def gone(location: Location, table: str) -> list[Damage]:
+    """The damage of a table that has a mark and no log; raises OSError."""
     files = location.files(table)
     left = f"{len(files):,} files of the table are left" if files else "no file of the table is left"
     what = f"is gone or empty, though rows were committed: {left}"
-    return Damage(table, f"{table}/_delta_log", what, remedy(table))
+    return [Damage(table, f"{table}/_delta_log", what, remedy(table))]
 
 
-def taken_back(location: Location, table: str, snapshot: DeltaTable) -> Damage | None:
-    """The damage of a log that has lost its newest commits, or is that of another table; raises OSError."""
-    known = marked(location, table)
-    if known is None or known.version < 0:
-        return None
+def taken_back(table: str, snapshot: DeltaTable, known: Mark) -> list[Damage]:
+    """The damage of a log that has lost its newest commits, or is that of another table, against an older mark."""
+    if known.id and str(snapshot.metadata().id) != known.id:
+        other = "is the log of another table, which was put in the place of this lake's own"
+        return [Damage(table, f"{table}/_delta_log", other, remedy(table))]
     if snapshot.version() < known.version:
         lost = f"has lost its newest commits: it ends with version {snapshot.version()}, and had {known.version}"
         accept = f" To go on without them, delete {REGISTER}/{table}: what they held is lost."
-        return Damage(table, f"{table}/_delta_log", lost, remedy(table) + accept)
-    if str(snapshot.metadata().id) != known.id:
-        other = "is the log of another table, which was put in the place of this lake's own"
-        return Damage(table, f"{table}/_delta_log", other, remedy(table))
-    return None
+        return [Damage(table, f"{table}/_delta_log", lost, remedy(table) + accept)]
+    return []
