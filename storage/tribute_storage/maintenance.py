@@ -142,7 +142,7 @@ def _groups(table: str, files: dict[str, StagedFile], target_rows: int) -> Itera
     """Runs of files to be joined: small ones, and those of an older schema, alone if need be."""
     group: list[StagedFile] = []
     for file in sorted(files.values(), key=lambda each: each.path):
-        if file.rows >= target_rows / 2 and not _outdated(table, file):
+        if _newer(table, file) or (file.rows >= target_rows / 2 and not _outdated(table, file)):
             continue
         if group and sum(each.rows for each in group) + file.rows > target_rows:
             yield from _worthwhile(table, group)
@@ -159,6 +159,12 @@ def _worthwhile(table: str, group: list[StagedFile]) -> Iterator[list[StagedFile
 def _outdated(table: str, file: StagedFile) -> bool:
     named = NAME.fullmatch(file.path)
     return named is None or int(named[1] or 1) < version_of(table)
+
+
+def _newer(table: str, file: StagedFile) -> bool:
+    """Whether a later release wrote the file. This release would drop its new columns."""
+    named = NAME.fullmatch(file.path)
+    return named is not None and int(named[1] or 1) > version_of(table)
 
 
 def _replace(lake: Lake, log: TableLog, group: list[StagedFile]) -> bool:
