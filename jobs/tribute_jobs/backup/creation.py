@@ -57,14 +57,14 @@ def back_up(file: Path, project: Project, target: Target, reporter: Reporter, pa
     before, lake = target.written, Lake(project.lake_root)
     for _ in range(ATTEMPTS):
         manifest, problems = _made(file, project, store, reporter)
-        if not problems:
+        if not problems and not target.lost(manifest):
             digests.remember()
             if (
                 newest is not None and manifest.time <= newest.time
             ):  # ids are in the order of time, whatever the clock
                 manifest = manifest.model_copy(update={"time": newest.time + timedelta(seconds=1)})
             return Made(target.add(manifest), manifest, target.written - before)
-        if table_versions(lake) == manifest.tables:
+        if problems and table_versions(lake) == manifest.tables:
             raise DamagedFile(
                 itemised(
                     f"{project.name} has {len(problems)} damaged files, and no backup was made. Put them back "
@@ -73,7 +73,9 @@ def back_up(file: Path, project: Project, target: Target, reporter: Reporter, pa
                     len(problems),
                 )
             )
-    raise BusyError(f"Files of {lake.root} are deleted while they are read. Run the same command again later")
+    raise BusyError(
+        f"Files of {lake.root} or {target.uri} are deleted while they are needed. Run the same command again later"
+    )
 
 
 def _require_own(project: Project, target: Target) -> BackupManifest | None:

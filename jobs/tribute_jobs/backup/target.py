@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from tribute.errors import ConfigError, DamagedFile, MachineError
@@ -97,6 +98,34 @@ class Target:
         with self._trouble("read"):
             content = self._location.read(name)
         return fitting[0], read_manifest(f"{self.uri}/{name}", fitting[0], content)
+
+    def lost(self, manifest: BackupManifest) -> bool:
+        """Whether objects of a manifest are gone, as when another machine pruned meanwhile. Lists them anew."""
+        self.__dict__.pop("objects", None)
+        return any(name not in self.objects for file in manifest.files for name in file.objects)
+
+    def prune(self, keep: int, older_than: timedelta = timedelta(days=1)) -> list[str]:
+        """Delete all but the newest backups, and objects that none of those names; ids of the deleted ones.
+
+        Args:
+            keep: how many to keep, 1 or more.
+            older_than: age of objects that are deleted; younger ones may belong to a backup that is being made.
+
+        Raises:
+            DamagedFile: a manifest that is kept is not what was written. Nothing was deleted.
+        """
+        ids = self.ids()
+        kept = [self.manifest(each)[1] for each in ids[-keep:]]
+        needed = {name for manifest in kept for file in manifest.files for name in file.objects}
+        before = datetime.now(UTC) - older_than
+        with self._trouble("pruned"):
+            for each in ids[:-keep]:
+                self._location.delete(f"{MANIFESTS}/{each}.json")
+            for found in self._location.files(OBJECTS):
+                name = _OBJECT.fullmatch(found.name)
+                if found.modified <= before and (name is None or name[1] not in needed):
+                    self._location.delete(f"{OBJECTS}/{found.name}")
+        return ids[:-keep]
 
     @contextmanager
     def _trouble(self, done: str) -> Iterator[None]:

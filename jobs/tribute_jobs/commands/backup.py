@@ -26,6 +26,10 @@ def backup(
         typer.Argument(metavar="PROJECT.yaml URI", help="The project, and a folder or s3://bucket/backups."),
     ],
     listed: Annotated[bool, typer.Option("--list", help="List the backups of URI instead.")] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(help="Then delete all but the newest N, and what only they hold.", metavar="N", min=1),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Store a project with all it made: the lake, checkpoints, statements, and the files that it reads.
@@ -54,15 +58,24 @@ def backup(
     reporter = JsonReporter(sys.stdout) if as_json else PeopleReporter(terminal())
     with redirect_stdout(sys.stderr) if as_json else nullcontext():  # what a task's own code prints is no JSON
         made = back_up(Path(places[0]), project, target, reporter)
-    summary = f"{_contents(made.manifest)}; {_size(made.written)} were new"
+    summary = f"{_contents(made.manifest)}; {_size(made.written)} were new; without the signing key"
     reporter.finished("backup", made.backup_id, True, summary)
-    for note in (
-        *made.manifest.notes,
-        f"The signing key {made.manifest.signing_key} is not in it: keep it elsewhere",
-    ):
+    for note in made.manifest.notes:
         reporter.warned(note)
+    deleted = target.prune(keep) if keep else []
+    if deleted:
+        reporter.finished("prune", target.uri, True, f"{len(deleted)} older backups deleted: {', '.join(deleted)}")
     if as_json:
-        print(json.dumps({"event": "ended", **_fields(made.backup_id, made.manifest), "written": made.written}))
+        print(
+            json.dumps(
+                {
+                    "event": "ended",
+                    **_fields(made.backup_id, made.manifest),
+                    "written": made.written,
+                    "deleted": deleted,
+                }
+            )
+        )
 
 
 @app.command(rich_help_panel=PANEL)

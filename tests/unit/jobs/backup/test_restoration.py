@@ -112,7 +112,9 @@ def test_what_lay_elsewhere_lies_in_the_folder_and_the_settings_say_so(tmp_path:
 def test_the_commands_print_what_was_done_and_what_is_missing(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "backups"
     made = tribute("backup", path, target)
-    assert made.code == 0 and "were new" in made.text and "signing-key.pem is not in it" in made.text
+    assert made.code == 0 and "were new; without the signing key" in made.text
+    kept = tribute("backup", path, target, "--keep", 1)
+    assert kept.code == 0 and "1 older backups deleted: 2" in kept.text and len(Target(str(target)).ids()) == 1
     listed = tribute("backup", "--list", target)
     assert listed.code == 0 and "press" in listed.text
     back = tribute("restore", target, tmp_path / "restored")
