@@ -12,6 +12,7 @@ from tribute.config import Project
 from tribute.errors import BusyError, ConfigError, DamagedFile, itemised
 from tribute.files import yaml_value
 from tribute.files.digests import RememberedDigests, file_record
+from tribute.progress import OnDone
 from tribute_jobs.backup.inputs import project_inputs
 from tribute_jobs.backup.items import Item, file_item, lake_items, made_items
 from tribute_jobs.backup.manifest import BackupFile, BackupManifest
@@ -20,7 +21,6 @@ from tribute_jobs.backup.places import Places
 from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
 from tribute_jobs.period.proof import key_file
-from tribute_jobs.progress import Reporter
 from tribute_storage import Lake
 from tribute_storage.capture import table_versions
 
@@ -37,11 +37,12 @@ class Made(NamedTuple):
     written: int
 
 
-def back_up(file: Path, project: Project, target: Target, reporter: Reporter, part: int = PART) -> Made:
+def back_up(file: Path, project: Project, target: Target, advanced: OnDone, part: int = PART) -> Made:
     """Store everything that a project made and reads, as of one moment. Runs go on meanwhile.
 
     Args:
         file: the project's project.yaml.
+        advanced: called with the number of files that are stored, and of all.
         part: see `PART`.
 
     Raises:
@@ -53,10 +54,9 @@ def back_up(file: Path, project: Project, target: Target, reporter: Reporter, pa
     newest = _require_own(project, target)
     digests = RememberedDigests(project.workdir / "backup-digests.json", smallest=0)
     store = Store(target, key_file(project), digests, newest, part)
-    reporter.started("backup", target.uri)
     before, lake = target.written, Lake(project.lake_root)
     for _ in range(ATTEMPTS):
-        manifest, problems = _made(file, project, store, reporter)
+        manifest, problems = _made(file, project, store, advanced)
         if not problems and not target.lost(manifest):
             digests.remember()
             if (
@@ -96,7 +96,7 @@ def _require_own(project: Project, target: Target) -> BackupManifest | None:
     return newest
 
 
-def _made(file: Path, project: Project, store: "Store", reporter: Reporter) -> tuple[BackupManifest, list[str]]:
+def _made(file: Path, project: Project, store: "Store", advanced: OnDone) -> tuple[BackupManifest, list[str]]:
     """The manifest of a backup whose objects are stored, and the problems of its files."""
     root, lake = file.resolve().parent, Lake(project.lake_root)
     places = Places(project, yaml_value(file.read_bytes()), root)
@@ -117,7 +117,7 @@ def _made(file: Path, project: Project, store: "Store", reporter: Reporter) -> t
             problems += [problem] if problem else []
             if stored is not None:
                 files[stored.path] = stored
-            reporter.advanced(number, len(items))
+            advanced(number, len(items))
     key = key_file(project)
     manifest = BackupManifest(
         format=1,

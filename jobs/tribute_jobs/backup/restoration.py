@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError, DamagedFile, MachineError, itemised
+from tribute.progress import OnDone
 from tribute.tracking.places import database, move_places, moved_places
 from tribute_jobs.backup.manifest import BackupFile, BackupManifest
 from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
-from tribute_jobs.progress import Reporter
 
 
 class Restored(NamedTuple):
@@ -24,11 +24,12 @@ class Restored(NamedTuple):
     project_file: Path
 
 
-def restore(target: Target, folder: Path, reporter: Reporter, chosen: str | None = None) -> Restored:
+def restore(target: Target, folder: Path, advanced: OnDone, chosen: str | None = None) -> Restored:
     """Put a project together in a folder. It gets its name when everything is there and has its recorded SHA-256.
 
     Args:
         folder: a new one, or an empty one.
+        advanced: called with the number of files that are written, and of all.
         chosen: id of the backup, or its beginning; None: the newest.
 
     Raises:
@@ -40,7 +41,6 @@ def restore(target: Target, folder: Path, reporter: Reporter, chosen: str | None
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already. Restore into a new folder, or an empty one")
-    reporter.started("restore", backup_id)
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def restore(target: Target, folder: Path, reporter: Reporter, chosen: str | None
                 f"{folder.parent} has {free:,} bytes free, and the backup has {manifest.size:,}. Free some, or "
                 "restore to another disk"
             )
-        _write_all(target, manifest, building, reporter)
+        _write_all(target, manifest, building, advanced)
         (building / manifest.workdir).mkdir(parents=True, exist_ok=True)
         if manifest.settings:
             edited = building / manifest.project_file
@@ -74,7 +74,7 @@ def _move_tracking(project: Project) -> None:
         move_places(path, moved_places(project, path))
 
 
-def _write_all(target: Target, manifest: BackupManifest, building: Path, reporter: Reporter) -> None:
+def _write_all(target: Target, manifest: BackupManifest, building: Path, advanced: OnDone) -> None:
     """Write every file, and name all that cannot be."""
     problems = []
     for number, file in enumerate(manifest.files, 1):
@@ -82,7 +82,7 @@ def _write_all(target: Target, manifest: BackupManifest, building: Path, reporte
             _write(target, building, file)
         except DamagedFile as problem:
             problems.append(f"{file.path}: {problem}")
-        reporter.advanced(number, len(manifest.files))
+        advanced(number, len(manifest.files))
     if problems:
         headline = (
             f"{len(problems)} files of the backup are damaged, and nothing was restored. Restore another one "

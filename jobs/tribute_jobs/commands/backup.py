@@ -2,7 +2,8 @@
 
 import json
 import sys
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,34 +49,22 @@ def backup(
 
     from tribute_jobs.backup.creation import back_up
     from tribute_jobs.backup.target import Target
-    from tribute_jobs.printing import terminal
-    from tribute_jobs.progress import JsonReporter, PeopleReporter
+    from tribute_jobs.progress import long_step
 
     target = Target(places[-1])
     if project is None:
         _print_list(target, as_json)
         return
-    reporter = JsonReporter(sys.stdout) if as_json else PeopleReporter(terminal())
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():  # what a task's own code prints is no JSON
-        made = back_up(Path(places[0]), project, target, reporter)
-    summary = f"{_contents(made.manifest)}; {_size(made.written)} were new; without the signing key"
-    reporter.finished("backup", made.backup_id, True, summary)
-    for note in made.manifest.notes:
-        reporter.warned(note)
+    with (
+        long_step("backup") as advanced,
+        redirect_stdout(sys.stderr),
+    ):  # what a task's own code prints is no result
+        made = back_up(Path(places[0]), project, target, advanced)
     deleted = target.prune(keep) if keep else []
-    if deleted:
-        reporter.finished("prune", target.uri, True, f"{len(deleted)} older backups deleted: {', '.join(deleted)}")
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "event": "ended",
-                    **_fields(made.backup_id, made.manifest),
-                    "written": made.written,
-                    "deleted": deleted,
-                }
-            )
-        )
+    fields = {"new_bytes": made.written, "deleted": deleted}
+    lines = [f"{_size(made.written)} were new; without the signing key"]
+    lines += [f"{len(deleted)} older backups were deleted: {', '.join(deleted)}"] if deleted else []
+    _print(made.backup_id, made.manifest, as_json, lines, fields)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -98,22 +87,35 @@ def restore(
     """
     from tribute_jobs.backup.restoration import restore as put_together
     from tribute_jobs.backup.target import Target
-    from tribute_jobs.printing import terminal
-    from tribute_jobs.progress import JsonReporter, PeopleReporter
+    from tribute_jobs.progress import long_step
 
-    reporter = JsonReporter() if as_json else PeopleReporter(terminal())
-    restored = put_together(Target(uri), folder, reporter, chosen)
+    with long_step("restore") as advanced:
+        restored = put_together(Target(uri), folder, advanced, chosen)
     manifest = restored.manifest
-    reporter.finished("restore", restored.backup_id, True, f"{_contents(manifest)}, in {folder}")
-    for each in manifest.settings:
-        reporter.warned(f"{each.key} was {each.was}, and is now {each.now}")
-    for note in manifest.notes:
-        reporter.warned(note)
-    reporter.warned(f"Closing a month needs the signing key: put it to {folder / manifest.signing_key}")
+    key = folder / manifest.signing_key
+    lines = [f"restored to {folder}"]
+    lines += [f"{each.key} was {each.was}, and is {each.now} now" for each in manifest.settings]
+    lines += [] if key.exists() else [f"Closing a month needs the signing key: put it to {key}"]
+    lines += [f"Check everything: tribute doctor {restored.project_file}"]
+    fields = {"project_file": str(restored.project_file), "settings": {e.key: e.now for e in manifest.settings}}
+    _print(restored.backup_id, manifest, as_json, lines, fields)
+
+
+def _print(
+    backup_id: str, manifest: "BackupManifest", as_json: bool, lines: Sequence[str], fields: Mapping[str, object]
+) -> None:
+    """What was done with a backup: lines for people, or one JSON object."""
+    from tribute_jobs.printing import styled, terminal
+
     if as_json:
-        print(json.dumps({"event": "ended", **_fields(restored.backup_id, manifest)}))
-    else:
-        terminal().print(f"Check it: tribute doctor {restored.project_file}", soft_wrap=True)
+        print(json.dumps(_fields(backup_id, manifest) | dict(fields)))
+        return
+    console = terminal()
+    console.print(f"Backup {backup_id}: {len(manifest.files):,} files, {_size(manifest.size)}", soft_wrap=True)
+    for line in lines:
+        console.print(styled(f"  {line}"), soft_wrap=True)
+    for note in manifest.notes:
+        console.print(styled("  ", ("note", "yellow"), f" {note}"), soft_wrap=True)
 
 
 def _print_list(target: "Target", as_json: bool) -> None:
@@ -154,11 +156,8 @@ def _fields(backup_id: str, manifest: "BackupManifest") -> dict[str, object]:
         "files": len(manifest.files),
         "bytes": manifest.size,
         "signing_key": manifest.signing_key,
+        "notes": list(manifest.notes),
     }
-
-
-def _contents(manifest: "BackupManifest") -> str:
-    return f"{len(manifest.files):,} files, {_size(manifest.size)}"
 
 
 def _size(size: int) -> str:

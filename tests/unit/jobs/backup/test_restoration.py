@@ -114,7 +114,9 @@ def test_the_commands_print_what_was_done_and_what_is_missing(path: Path, tmp_pa
     made = tribute("backup", path, target)
     assert made.code == 0 and "were new; without the signing key" in made.text
     kept = tribute("backup", path, target, "--keep", 1)
-    assert kept.code == 0 and "1 older backups deleted: 2" in kept.text and len(Target(str(target)).ids()) == 1
+    assert (
+        kept.code == 0 and "1 older backups were deleted: 2" in kept.text and len(Target(str(target)).ids()) == 1
+    )
     listed = tribute("backup", "--list", target)
     assert listed.code == 0 and "press" in listed.text
     back = tribute("restore", target, tmp_path / "restored")
