@@ -148,11 +148,17 @@ def test_a_second_evaluation_changes_nothing_and_retrains_nothing(once: tuple[Pr
 def test_the_bank_serves_another_simulation_of_the_same_training(once: tuple[Project, str]) -> None:
     simulation = settings()["simulation"] | {"horizon": 0.5}
     small = EVALUATION | {"seeds": 1, "estimators": ["nearest"]}
+    [bank] = once[0].artifacts.glob("retrains-*")
+    kept = {path: path.read_bytes() for path in bank.rglob("*.safetensors")}
+    for path in kept:
+        path.unlink()  # all that is needed is made again, in the batches that it was made in
     project, run_id, new = evaluated(copied_with(once, simulation=simulation, evaluation=small))
     retrains = figures(project, run_id)["retrains"]
     assert new and run_id != once[1]
     assert retrains["new"] <= 4  # brittle sets follow the simulation's own ranking
     assert retrains["banked"] >= 20
+    again = [path for path in kept if path.exists()]
+    assert len(again) >= 20 and [path for path in again if path.read_bytes() != kept[path]] == []
     assert figures(project, run_id)["headline"]["ceiling"] is None  # one seed cannot be judged by another
 
 

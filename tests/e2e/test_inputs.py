@@ -19,7 +19,7 @@ from tests.unit.royalty.proof.forger import typed
 from tests.unit.storage.rows import any_rows
 from tribute.catalog import lineage
 from tribute.config import Project, load_project
-from tribute.errors import ProofError
+from tribute.errors import DamagedFile
 from tribute.royalty.document import BundleFacts
 from tribute.royalty.proof import build_bundle, new_key
 from tribute_jobs.inquiries.policy import register
@@ -229,7 +229,7 @@ def test_a_bundle_that_was_changed_is_not_proof_of_anything(project: Project) ->
     signed = path.read_bytes()
     path.write_bytes(signed.replace(b"tribute.bundle/2", b"tribute.bundle/9"))
     with pytest.raises(
-        ProofError, match=r"bundle.json was changed after it was signed .*Put the signed file back"
+        DamagedFile, match=r"bundle.json was changed after it was signed .*Put the signed file back"
     ):
         work(project, PERIOD, "close")
     assert verified(project).text.startswith("DOES NOT HOLD")
@@ -241,7 +241,7 @@ def test_a_lost_bundle_is_not_signed_anew_under_another_key(project: Project) ->
     path = bundle_file(project)
     path.unlink()
     (project.workdir / "signing-key.pem").write_text(new_key()[0])
-    with pytest.raises(ProofError, match="is gone, and signing anew would give another one"):
+    with pytest.raises(DamagedFile, match="is gone, and signing anew would give another one"):
         work(project, PERIOD, "close")
     assert not path.exists()
 
@@ -313,5 +313,5 @@ def test_an_uncommitted_bundle_that_lies_there_is_not_trusted(project: Project, 
     work(project, PERIOD, "close")
     assert path.read_bytes() == signed and everything(project)[1] == files
     path.write_bytes(signed[:100])
-    with pytest.raises(ProofError, match="was changed after it was signed"):
+    with pytest.raises(DamagedFile, match="was changed after it was signed"):
         work(project, PERIOD, "close")

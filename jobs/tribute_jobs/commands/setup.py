@@ -92,8 +92,10 @@ def doctor(
 def examined(project: Path, hours: float) -> "list[Section]":
     """Everything that is wrong with a project."""
     from tribute_jobs.doctor.examination import examine
+    from tribute_jobs.progress import long_step
 
-    return examine(project, hours)
+    with long_step("doctor") as advanced:
+        return examine(project, hours, advanced)
 
 
 def repaired(project: Path, hours: float, *, as_json: bool, yes: bool) -> bool:

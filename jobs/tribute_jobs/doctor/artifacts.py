@@ -1,12 +1,8 @@
 """Files of corpus snapshots, trainings, simulations and the bank of retrains, against their recorded SHA-256."""
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
-
-from rich.progress import track
 
 from tribute.catalog import RecordedArtifact, recorded_artifacts, retrain_bank
 from tribute.corpus.snapshot import MANIFEST, READ, snapshot_files
@@ -15,9 +11,9 @@ from tribute.files.sealed import MAKE, SUFFIX, damage, intact, problem_of, remov
 from tribute_jobs.compute.retrains import MAKE as RETRAIN
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
-from tribute_jobs.printing import terminal
 
-T = TypeVar("T")
+Check = Callable[[], Iterator[Fault]]
+DAMAGED = "is damaged: its SHA-256 is not the recorded one"
 RESTORE = "Restore it from a backup"
 EARLIER = "It is of an earlier run, and nothing is computed from it today. Restore it from a backup if you need it"
 MOVED = "Its path is absolute, and the folder moved. Link the old folder to the new one: ln -s NEW OLD"
@@ -26,36 +22,47 @@ MADE_AGAIN = {"trajectories": MAKE, "simulations": MAKE, "retrains": RETRAIN}
 
 
 def examine_artifacts(patient: Patient) -> Iterator[Fault]:
-    """Every artifact that is missing or not what was written."""
-    yield from _snapshot(patient)
-    seen = set[Path]()
-    recorded = [each for each in recorded_artifacts(patient.project) if each.table in MADE_AGAIN]
-    for each in _watched(recorded):
-        if each.path not in seen:
-            seen.add(each.path)
-            yield from _recorded(patient, each)
+    """Every artifact that is missing or not what was written. Reading many gigabytes takes minutes."""
+    recorded = {each.path: each for each in recorded_artifacts(patient.project) if each.table in MADE_AGAIN}
     seals = sorted(patient.project.artifacts.rglob(f"*{SUFFIX}"))
-    for seal in _watched(seals):
-        if (path := sealed_by(seal)) not in seen and path.name != MANIFEST and path.is_file() and not intact(path):
-            yield _removable(path, "is damaged: its SHA-256 is not the recorded one", MAKE)
+    sealed = [path for path in map(sealed_by, seals) if path not in recorded and path.name != MANIFEST]
+    checks: list[Check] = [
+        *_snapshot(patient),
+        *(partial(_recorded, patient, each) for each in recorded.values()),
+        *(partial(_sealed, path) for path in sealed),
+    ]
+    for done, check in enumerate(checks, 1):
+        yield from check()
+        patient.advanced(done, len(checks))
 
 
-def _snapshot(patient: Patient) -> Iterator[Fault]:
-    """The snapshot of the project's corpus, if it was read."""
+def _snapshot(patient: Patient) -> Iterator[Check]:
+    """The checks of the snapshot of the project's corpus, if it was read."""
     runs = patient.runs
     if runs is None or not patient.lake.committed("corpus_sources", runs.corpus_run):
         return
     folder = patient.project.artifacts / runs.corpus_run
     manifest = folder / MANIFEST
     if not manifest.is_file():
-        yield Fault(f"{manifest} is missing", READ)
+        yield lambda: iter([Fault(f"{manifest} is missing", READ)])
     elif not intact(manifest):
-        yield _removable(manifest, "is damaged: its SHA-256 is not the recorded one", READ)
+        yield lambda: iter([_removable(manifest, DAMAGED, READ)])
     else:
-        for path, sha256 in _watched(list(snapshot_files(folder).items())):
-            problem = problem_of(path, *filter(None, [sha256]))
-            if problem:
-                yield _removable(path, problem, READ)
+        for path, sha256 in snapshot_files(folder).items():
+            yield partial(_of_snapshot, path, sha256)
+
+
+def _of_snapshot(path: Path, sha256: str | None) -> Iterator[Fault]:
+    if problem := problem_of(path, *filter(None, [sha256])):
+        yield _removable(path, problem, READ)
+
+
+def _sealed(path: Path) -> Iterator[Fault]:
+    """A file whose SHA-256 stands beside it. Without its file, a digest only matters to a training."""
+    if path.is_file() and not intact(path):
+        yield _removable(path, DAMAGED, MAKE)
+    elif path.name.startswith("step-") and not path.is_file():
+        yield Fault(f"{path} is missing", MAKE)
 
 
 def _recorded(patient: Patient, each: RecordedArtifact) -> Iterator[Fault]:
@@ -99,8 +106,3 @@ def _removable(path: Path, problem: str, remedy: str) -> Fault:
     return Fault(
         f"{path} {problem}", damage(path, problem, remedy).removeprefix(f"{path} {problem}. "), repair=repair
     )
-
-
-def _watched(files: Sequence[T]) -> Iterable[T]:
-    """The files, with a bar on a terminal: reading many gigabytes takes minutes."""
-    return track(files, "files", console=terminal(stderr=True), transient=True, disable=not sys.stderr.isatty())

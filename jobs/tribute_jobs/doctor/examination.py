@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tribute.config import load_project
 from tribute.errors import TributeError
+from tribute.progress import OnDone
 from tribute_jobs.checks import check_project
 from tribute_jobs.context import Inputs
 from tribute_jobs.doctor.artifacts import examine_artifacts
@@ -31,11 +32,12 @@ SUBJECTS: dict[str, tuple[Examination, str]] = {
 """What is looked at in a project besides the checks of a run, and what to say where nothing is wrong."""
 
 
-def examine(path: Path, hours: float) -> list[Section]:
+def examine(path: Path, hours: float, advanced: OnDone) -> list[Section]:
     """Look at a project. A subject that cannot be examined is a fault of its own, and stops none of the others.
 
     Args:
         hours: age from which what no record names is left over.
+        advanced: called with the number of artifacts that are examined, and of all.
     """
     try:
         project = load_project(path)
@@ -50,7 +52,7 @@ def examine(path: Path, hours: float) -> list[Section]:
             else Section(each.name, "", (Fault(each.detail, ""),))
             for each in checks
         ),
-        *sections(Patient(project, hours)),
+        *sections(Patient(project, hours, advanced)),
     ]
 
 

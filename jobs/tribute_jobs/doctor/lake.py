@@ -13,6 +13,9 @@ from tribute_storage.maintenance import delete_orphans, newer_files, newest_comm
 
 UPDATE = "Install the release of tribute that wrote it, or a later one: pip install --upgrade tribute"
 CLEAR = "Harmless to readers, but it takes room. Delete it: tribute doctor PROJECT.yaml --repair"
+LOGLESS = (
+    "It is no empty table. Restore its folder _delta_log from a backup; or delete the folder if no run ever ended"
+)
 CLOCK = "Correct this machine's clock: commits and months are told apart by time"
 AHEAD_S = 120
 """How far clocks may differ, seconds."""
@@ -28,7 +31,13 @@ def examine_lake(patient: Patient) -> Iterator[Fault]:
         folders = sorted(each for each in Path(lake.root).glob("*") if each.is_dir() and each.name[0] not in "._")
         for folder in (each for each in folders if each.name not in known and (each / "_delta_log").is_dir()):
             yield Fault(f"{folder} is a table that this version does not know", UPDATE)
+    logless = {table for table in SCHEMAS if lake.version(table) is None}
+    for table in sorted(logless):
+        if count := len(lake.location.files(table)):
+            yield Fault(f"{lake.location.path(table)} holds {count:,} files and no log", LOGLESS)
     for path in orphans(lake, patient.age):
+        if path.removeprefix(f"{lake.root}/").partition("/")[0] in logless:
+            continue
         step = Repair(f"delete {path}, which no version of its table names", partial(delete_orphans, lake, [path]))
         yield Fault(f"{path} is named by no version of its table: an interrupted run left it", CLEAR, False, step)
 

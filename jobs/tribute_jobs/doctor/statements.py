@@ -1,16 +1,19 @@
 """Months and their files: half-closed months, signed bundles, copies of settled files, statements as files."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 from pathlib import Path
 
 from tribute.catalog import recorded_artifacts
+from tribute.errors import ProofError
 from tribute.files.digests import file_sha256
 from tribute.files.sealed import problem_of
+from tribute.royalty.proof import public_key
 from tribute_jobs.doctor.artifacts import RESTORE
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
 from tribute_jobs.period.files import file_names, recorded_sums
+from tribute_jobs.period.proof import key_file, read_key
 from tribute_jobs.period.statements import statement_folder
 from tribute_jobs.reversal import double_finals
 from tribute_storage import open_tables
@@ -26,18 +29,38 @@ UNKNOWN = (
 
 
 def examine_statements(patient: Patient) -> Iterator[Fault]:
-    """Months that are half closed, and files that are missing or not what was written."""
+    """Months that are half closed, and files that are missing or not what was written.
+
+    The files of a version that another folder on this lake signed are in that folder.
+    """
+    elsewhere = frozenset(_signed_elsewhere(patient))
     yield from (Fault(each.problem, "") for each in double_finals(patient.project))
     yield from _half_closed(patient)
-    yield from _bundles(patient)
-    yield from _copies(patient)
-    yield from _files(patient)
+    yield from _bundles(patient, elsewhere)
+    yield from _copies(patient, elsewhere)
+    yield from _files(patient, elsewhere)
+
+
+def _signed_elsewhere(patient: Patient) -> Iterator[Path]:
+    """Folders of versions that are not here, and were signed with another key than this folder's."""
+    project, key = patient.project, key_file(patient.project)
+    try:
+        own = public_key(read_key(key)) if key.exists() else None
+    except ProofError:  # another check reports it
+        own = None
+    with open_tables(project.lake_root, "bundles") as connection:
+        rows = connection.execute("select period, statement_version, public_key from bundles").fetchall()
+    for month, version, signer in rows:
+        folder = statement_folder(project, month, version)
+        if signer != own and not folder.is_dir():
+            yield folder
 
 
 def _half_closed(patient: Patient) -> Iterator[Fault]:
-    with open_tables(patient.project.lake_root, "statements", "bundles") as connection:
+    with open_tables(patient.project.lake_root, "statements", "bundles", "reversals") as connection:
         rows = connection.execute(
-            "select distinct s.period, s.statement_version from statements s anti join bundles b "
+            "select distinct s.period, s.statement_version from statements s anti join (from bundles where run_id "
+            "not in (select reversed_bundle from reversals where reversed_bundle is not null)) b "
             "using (period, statement_version) where s.status = 'final' order by all"
         ).fetchall()
     for month, version in rows:
@@ -45,18 +68,27 @@ def _half_closed(patient: Patient) -> Iterator[Fault]:
         yield Fault(what, f"Complete it: tribute close PROJECT.yaml --period {month}")
 
 
-def _bundles(patient: Patient) -> Iterator[Fault]:
+def _bundles(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
+    with open_tables(patient.project.lake_root, "reversals") as connection:
+        void = {run_id for (run_id,) in connection.execute("select reversed_bundle from reversals").fetchall()}
     for each in recorded_artifacts(patient.project):
-        if each.table == "bundles" and (problem := problem_of(each.path, each.sha256)):
+        if each.table != "bundles" or each.run_id in void or each.path.parent in elsewhere:
+            continue
+        if problem := problem_of(each.path, each.sha256):
             month = each.path.parent.name.rpartition("-v")[0]
             yield Fault(f"{each.path} {problem}", BUNDLE.format(month=month))
 
 
-def _copies(patient: Patient) -> Iterator[Fault]:
+def _copies(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
     """Copies of the files that statements rest on. The project's own file restores one if it has not changed."""
     own: dict[str, Path] | None = None
+    with open_tables(patient.project.lake_root, "statements") as connection:
+        rows = connection.execute("select distinct run_id, period, statement_version from statements").fetchall()
+    absent = {run_id for run_id, month, n in rows if statement_folder(patient.project, month, n) in elsewhere}
     for each in recorded_artifacts(patient.project):
         if each.table != "settled_files" or (problem := problem_of(each.path, each.sha256)) is None:
+            continue
+        if each.run_id in absent and not each.path.is_file():
             continue
         own = _own_files(patient) if own is None else own
         source = own.get(each.sha256)
@@ -81,7 +113,7 @@ def _copy(source: Path, copy: Path) -> None:
     write_atomically(copy, source.read_bytes())
 
 
-def _files(patient: Patient) -> Iterator[Fault]:
+def _files(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
     """The files of every version that people read. They are written from the lake's statements."""
     project, known = patient.project, set[Path]()
     with open_tables(project.lake_root, "statements") as connection:
@@ -93,16 +125,19 @@ def _files(patient: Patient) -> Iterator[Fault]:
     for month, number, final, newest, accounts in rows:
         folder = statement_folder(project, month, number)
         known.add(folder)
-        if final or newest:  # other drafts were replaced
+        if (final or newest) and folder not in elsewhere:  # other drafts were replaced
             command = "close" if final else "run"
             remedy = f"tribute {command} PROJECT.yaml --period {month} writes it again from the lake"
             yield from _of_version(folder, file_names(accounts), remedy)
     for folder in sorted((project.workdir / "statements").glob("*-v*")):
-        if folder.is_dir() and folder not in known:
+        if folder.is_dir() and folder not in known and "-reversed-" not in folder.name:
             yield Fault(f"{folder} is of no version of its month", UNKNOWN, grave=False)
 
 
 def _of_version(folder: Path, names: list[str], remedy: str) -> Iterator[Fault]:
+    if not folder.is_dir():
+        yield Fault(f"{folder} is missing", remedy.replace("writes it", "writes its files"))
+        return
     sums = recorded_sums(folder)
     for name in dict.fromkeys([*names, *sums]):
         path = folder / name

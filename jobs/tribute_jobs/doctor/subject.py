@@ -1,6 +1,6 @@
 """The project that is examined."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from tribute.catalog import Lineage, SimulationRun, lineage, simulation_runs
 from tribute.config import Project
 from tribute.errors import TributeError
+from tribute.progress import OnDone
 from tribute_storage import Lake
 
 HOURS = 24.0
@@ -20,6 +21,8 @@ class Patient:
 
     project: Project
     hours: float = HOURS
+    advanced: OnDone = field(default=lambda _done, _total: None, compare=False)
+    """Called with the number of artifacts that are examined, and of all."""
 
     @cached_property
     def lake(self) -> Lake:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tribute.config import Project
-from tribute.errors import ProofError
+from tribute.errors import DamagedFile, ProofError
 from tribute.royalty.document import BUNDLE_SCHEMA, Bundle, BundleFacts
 from tribute.royalty.proof import build_bundle, merkle_root, new_key, public_key, with_proofs
 from tribute_jobs.context import Context
@@ -34,7 +34,7 @@ def prove(context: Context, version: Version) -> None:
     built, and if the folder holds another one, all files of the folder are written again.
 
     Raises:
-        ProofError: the bundle is committed, and its file, or what would be written in its place, differs.
+        DamagedFile: the bundle is committed, and its file, or what would be written in its place, differs.
     """
     project = context.project
     path = statement_folder(project, version.month, version.number) / BUNDLE
@@ -201,7 +201,7 @@ def _content(project: Project, version: Version, path: Path, committed: str | No
         if there
         else "is gone, and signing anew would give another one: key, version of tribute or lake have changed"
     )
-    raise ProofError(
+    raise DamagedFile(
         f"{path} {what} (sha256 {_sha256(content)}; signed and committed: {committed}). Put the signed file back "
         "from a copy: publishers and auditors have it"
     )

@@ -47,8 +47,8 @@ def attribute(context: Context, period: str) -> StageOutput:
     if new:
         if why := context.last_run.why(f"attribute {period}", identity):
             context.reporter.planned([], {"attribute": why})
-        context.reporter.started("attribute", run_id)
         make_again(context)
+        context.reporter.started("attribute", run_id)
         AttributedBatch(context, queries, run_id).run(period)
     context.last_run.remember(f"attribute {period}", identity)
     with open_tables(context.lake.root, "queries") as connection:

@@ -11,7 +11,7 @@ from tests.projects import write_project
 from tests.statements import statements
 from tests.unit.storage.rows import any_rows
 from tribute.config import Project, load_project
-from tribute.errors import ProofError
+from tribute.errors import DamagedFile, ProofError
 from tribute.royalty.document import read_statement
 from tribute.royalty.proof import new_key, verify_bundle, verify_statement
 from tribute_jobs.checks.money import check_key
@@ -68,7 +68,7 @@ def test_a_bundle_that_changed_after_it_was_signed_is_refused(project: Project) 
     completed(project)
     path = statement_folder(project, MONTH, 1) / "bundle.json"
     path.write_bytes(path.read_bytes().replace(b'"rows":0', b'"rows":1', 1))
-    with pytest.raises(ProofError, match="was changed after it was signed"):
+    with pytest.raises(DamagedFile, match="was changed after it was signed"):
         completed(project)
 
 

@@ -1,0 +1,62 @@
+"""What a project is told before its next run, and who holds its lock."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.projects import write_project
+from tribute.catalog import lineage
+from tribute.config import Project, load_project
+from tribute_jobs.doctor.lake import examine_lake
+from tribute_jobs.doctor.leftovers import examine_leftovers
+from tribute_jobs.doctor.next_run import examine_next_run
+from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.last_run import LastRun
+
+
+def small(folder: Path, **sections: object) -> Project:
+    project = load_project(write_project(folder, **sections))
+    project.workdir.mkdir()
+    return project
+
+
+def test_another_version_of_a_library_is_named_before_it_trains_anew(tmp_path: Path) -> None:
+    project = small(tmp_path)
+    LastRun(project.workdir).remember("train", lineage(project).train)
+    assert list(examine_next_run(Patient(project))) == []
+    path = project.workdir / "last_run.json"
+    kept = json.loads(path.read_text())
+    kept["train"] = {"run_id": "train-1", "parts": kept["train"]["parts"] | {"torch": "2.0.0"}}
+    path.write_text(json.dumps(kept))
+    [fault] = examine_next_run(Patient(project))
+    assert fault.what.startswith("the next run does stage train again: torch 2.0.0 -> ") and not fault.grave
+
+
+def test_the_memory_of_a_read_out_is_compared_with_the_machine_s(tmp_path: Path) -> None:
+    project = small(tmp_path, readout={"memory_gib": 10_000.0}, cluster={"workers": 3})
+    [fault] = examine_next_run(Patient(project))
+    assert fault.what.startswith("3 workers take 30000.0 GiB to read out, of ")
+
+
+def test_the_process_that_holds_the_lock_is_named(tmp_path: Path) -> None:
+    project = small(tmp_path)
+    lock = project.workdir / ".lock"
+    lock.touch()
+    assert list(examine_leftovers(Patient(project))) == []
+    command = ["flock", str(lock), "sh", "-c", "echo held; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+            [fault] = examine_leftovers(Patient(project))
+            assert fault.what == f"process {holder.pid} is at work in {project.workdir}" and not fault.grave
+        finally:
+            holder.kill()
+
+
+def test_a_table_without_its_log_is_not_a_table_of_orphans(tmp_path: Path) -> None:
+    project = small(tmp_path)
+    folder = Path(project.lake_root) / "influence"
+    folder.mkdir(parents=True)
+    (folder / "v1-x.parquet").touch()
+    [fault] = examine_lake(Patient(project, 0.0))
+    assert fault.what == f"{folder} holds 1 files and no log" and fault.repair is None
