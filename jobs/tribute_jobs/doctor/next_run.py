@@ -28,7 +28,7 @@ def examine_next_run(patient: Patient) -> Iterator[Fault]:
         needed = project.cluster.workers * project.readout.memory_gib
         if needed > memory_gib():
             what = (
-                f"{project.cluster.workers} workers read out in {needed:.1f} GiB, of {memory_gib():.1f} GiB here"
+                f"{project.cluster.workers} workers take {needed:.1f} GiB to read out, of {memory_gib():.1f} GiB"
             )
             yield Fault(what, MEMORY, grave=False)
     if patient.runs is not None:
