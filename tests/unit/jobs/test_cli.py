@@ -12,7 +12,7 @@ PANELS = {
     "Set up": {"demo", "init", "check", "doctor"},
     "Run": {"run", "train", "simulate", "attribute", "value", "settle", "ingest"},
     "Look": {"status", "report", "statement", "sql", "examples", "estimators"},
-    "Money": {"policy", "whatif", "close", "restate", "diff", "ledger", "dispute"},
+    "Money": {"policy", "whatif", "close", "restate", "reverse", "diff", "ledger", "dispute"},
     "Prove": {"evaluate", "explain", "verify"},
     "Serve and share": {"serve", "publish", "lake"},
     "Back up": {"backup", "restore"},
