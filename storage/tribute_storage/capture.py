@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tribute_storage.errors import LakeDamaged
+from tribute_storage.integrity.commits import FOLDER, damaged_log, entries
+from tribute_storage.integrity.files import misfits
 from tribute_storage.lake import Lake
-from tribute_storage.log import FOLDER, TableLog, files_of
+from tribute_storage.log import TableLog, files_of
 from tribute_storage.schemas import SCHEMAS
 
 COMMIT = re.compile(rf"{FOLDER}/(\d{{20}})\.json")
@@ -40,23 +42,16 @@ def files_of_version(lake: Lake, table: str, version: int) -> list[LakeFile]:
     Others may commit meanwhile.
 
     Raises:
-        LakeDamaged: files of the version, or of its log, are missing or cut; names all of them.
+        LakeDamaged: files of the version, or of the log, are missing, cut or unreadable; lists all of them.
     """
-    needed = {name: file.size for name, file in files_of(TableLog(lake.location, table).snapshot(version)).items()}
+    needed = files_of(TableLog(lake.location, table).snapshot(version))
     there = {file.name: file.size for file in lake.location.files(table)}
-    logs, gaps = _log(lake, table, version, there)
-    wrong = {name: "is missing" for name in (*gaps, *needed) if name not in there}
-    for name, size in needed.items():
-        if there.get(name, size) != size:
-            wrong[name] = f"has {there[name]:,} bytes, {size:,} were committed"
-    named, unreadable = _named_files(lake, table, logs)
-    if wrong | unreadable:
-        listed = "; ".join(f"{table}/{name} {text}" for name, text in (wrong | unreadable).items())
-        raise LakeDamaged(
-            f"Table {table} of {lake.root} is not whole in version {version}: {listed}. Put these files back from "
-            "a backup."
-        )
-    return [_file(table, name, there[name]) for name in (*sorted(named & there.keys() | needed.keys()), *logs)]
+    found = [*damaged_log(lake.location, table), *misfits(lake.location, table, needed)]
+    if found:
+        raise LakeDamaged.of(lake.root, found)
+    logs = _log(lake, table, version, there)
+    named = _named_files(lake, table, logs) & there.keys() | needed.keys()
+    return [_file(table, name, there[name]) for name in (*sorted(named), *logs)]
 
 
 def named_artifacts(lake: Lake, versions: Mapping[str, int]) -> dict[str, str]:
@@ -78,16 +73,13 @@ def named_artifacts(lake: Lake, versions: Mapping[str, int]) -> dict[str, str]:
     return found
 
 
-def _log(lake: Lake, table: str, version: int, there: Collection[str]) -> tuple[list[str], list[str]]:
-    """Files of the log up to a version, and those that it lacks."""
-    commits = {int(found[1]) for name in there if (found := COMMIT.fullmatch(name))}
-    checkpoints = {name: int(found[1]) for name in there if (found := CHECKPOINT.fullmatch(name))}
-    kept = {name: number for name, number in checkpoints.items() if number <= version}
-    start = max(kept.values(), default=-1) + 1
-    names = [_commit(number) for number in sorted(commits) if number <= version] + sorted(kept)
-    if LAST_CHECKPOINT in there and _last_checkpoint(lake, table) in kept.values():
-        names.append(LAST_CHECKPOINT)
-    return names, [_commit(number) for number in range(start, version + 1) if number not in commits]
+def _log(lake: Lake, table: str, version: int, there: Collection[str]) -> list[str]:
+    """Files of the log up to a version."""
+    commits = [name for name in sorted(there) if (found := COMMIT.fullmatch(name)) and int(found[1]) <= version]
+    checkpoints = {name: int(found[1]) for name in sorted(there) if (found := CHECKPOINT.fullmatch(name))}
+    names = commits + [name for name, number in checkpoints.items() if number <= version]
+    newest = _last_checkpoint(lake, table) if LAST_CHECKPOINT in there else None
+    return names if newest is None or newest > version else [*names, LAST_CHECKPOINT]
 
 
 def _last_checkpoint(lake: Lake, table: str) -> int | None:
@@ -99,20 +91,12 @@ def _last_checkpoint(lake: Lake, table: str) -> int | None:
     return version if isinstance(version, int) else None
 
 
-def _named_files(lake: Lake, table: str, logs: Collection[str]) -> tuple[set[str], dict[str, str]]:
-    """Files that commits of the log added or removed; and commits that are not as they were written."""
-    named, wrong = set[str](), dict[str, str]()
-    for name in filter(COMMIT.fullmatch, logs):
-        try:
-            entries = [json.loads(line) for line in lake.location.read(f"{table}/{name}").splitlines()]
-            named |= {entry[key]["path"] for entry in entries for key in ("add", "remove") if key in entry}
-        except (ValueError, KeyError, TypeError):
-            wrong[name] = "is not a commit of Delta"
-    return named, wrong
-
-
-def _commit(number: int) -> str:
-    return f"{FOLDER}/{number:020}.json"
+def _named_files(lake: Lake, table: str, logs: Collection[str]) -> set[str]:
+    """Files that commits of the log added or removed."""
+    commits = [entries(lake.location.read(f"{table}/{name}")) for name in logs if COMMIT.fullmatch(name)]
+    return {
+        entry[key]["path"] for commit in commits for entry in commit for key in ("add", "remove") if key in entry
+    }
 
 
 def _file(table: str, name: str, size: int) -> LakeFile:

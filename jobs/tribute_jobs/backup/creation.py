@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import stat
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +15,14 @@ from tribute.files import yaml_value
 from tribute.files.digests import RememberedDigests, file_record
 from tribute.progress import OnDone
 from tribute_jobs.backup.inputs import project_inputs
-from tribute_jobs.backup.items import Item, file_item, lake_items, made_items
+from tribute_jobs.backup.items import Item, damages, file_item, lake_items, made_items
 from tribute_jobs.backup.manifest import BackupFile, BackupManifest
 from tribute_jobs.backup.moment import DATABASE, copy_database, moment
 from tribute_jobs.backup.places import Places
 from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
 from tribute_jobs.period.proof import key_file
-from tribute_storage import Lake
+from tribute_storage import Lake, LakeDamaged, damage
 from tribute_storage.capture import table_versions
 
 PART = 64 * 2**20
@@ -56,7 +57,10 @@ def back_up(file: Path, project: Project, target: Target, advanced: OnDone, part
     store = Store(target, key_file(project), digests, newest, part)
     before, lake = target.written, Lake(project.lake_root)
     for _ in range(ATTEMPTS):
-        manifest, problems = _made(file, project, store, advanced)
+        try:
+            manifest, problems = _made(file, project, store, advanced)
+        except LakeDamaged:  # a log cannot be read, so there is no version of its table
+            raise _damaged(project, damages(lake, damage(lake))) from None
         if not problems and not target.lost(manifest):
             digests.remember()
             if (
@@ -65,17 +69,18 @@ def back_up(file: Path, project: Project, target: Target, advanced: OnDone, part
                 manifest = manifest.model_copy(update={"time": newest.time + timedelta(seconds=1)})
             return Made(target.add(manifest), manifest, target.written - before)
         if problems and table_versions(lake) == manifest.tables:
-            raise DamagedFile(
-                itemised(
-                    f"{project.name} has {len(problems)} damaged files, and no backup was made. Put them back "
-                    "from an earlier one; tribute doctor says what else makes them again:",
-                    problems,
-                    len(problems),
-                )
-            )
+            raise _damaged(project, problems)
     raise BusyError(
         f"Files of {lake.root} or {target.uri} are deleted while they are needed. Run the same command again later"
     )
+
+
+def _damaged(project: Project, problems: Sequence[str]) -> DamagedFile:
+    headline = (
+        f"{project.name} has {len(problems)} damaged files, and no backup was made. Put them back from an earlier "
+        "one; tribute doctor says what else makes them again:"
+    )
+    return DamagedFile(itemised(headline, problems, len(problems)))
 
 
 def _require_own(project: Project, target: Target) -> BackupManifest | None:
@@ -126,6 +131,7 @@ def _made(file: Path, project: Project, store: "Store", advanced: OnDone) -> tup
         time=datetime.now(UTC).replace(microsecond=0),
         project_file=file.name,
         workdir=places.workdir,
+        lake=places.lake,
         signing_key=places.of(key) or str(key),
         tables=dict(now.versions),
         settings=tuple(places.settings),

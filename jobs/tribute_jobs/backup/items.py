@@ -1,6 +1,6 @@
 """The files of a backup: where each is read, where it is restored, and what its content has to be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,11 +13,11 @@ from tribute.files.sealed import SUFFIX, recorded_digests, sealed_by
 from tribute_jobs.backup.moment import IN_PROGRESS, MADE, TRACKED, Moment, files_below
 from tribute_jobs.backup.places import Places
 from tribute_jobs.period.files import SUMS, recorded_sums
-from tribute_storage import Lake, LakeError
+from tribute_storage import Lake, LakeDamaged, LakeError
 from tribute_storage.capture import files_of_version, named_artifacts
+from tribute_storage.errors import Damage
 
-ALONE = ("last_run.json", "signing-key.pub")
-"""Further files of the working folder."""
+LAST_RUN, PUBLIC_KEY = "last_run.json", "signing-key.pub"
 
 
 class Item(NamedTuple):
@@ -55,9 +55,14 @@ def lake_items(lake: Lake, places: Places, now: Moment) -> Collected:
                 found.items.append(
                     Item(f"{places.lake}/{file.name}", _opener(lake, file.name), local, (file.sha256,))
                 )
-        except LakeError as problem:
-            found.problems.append(str(problem))
+        except LakeDamaged as problem:
+            found.problems.extend(damages(lake, problem.found))
     return found
+
+
+def damages(lake: Lake, found: Sequence[Damage]) -> list[str]:
+    """Damaged files of the lake, each in one line."""
+    return [f"{lake.root}/{each.file} {each.what}. {each.remedy}" for each in found]
 
 
 def made_items(project: Project, lake: Lake, places: Places, now: Moment) -> Collected:
@@ -68,7 +73,9 @@ def made_items(project: Project, lake: Lake, places: Places, now: Moment) -> Col
             named |= named_artifacts(lake, {table: version})
         except (LakeError, OSError, pa.ArrowException) as problem:
             problems.append(f"Table {table} of {lake.root} cannot be read: {problem}")
-    below = {path.relative_to(project.workdir).as_posix() for path in _loose(project)} - now.files.keys()
+    alone = [PUBLIC_KEY, *([LAST_RUN] if "corpus_sources" in now.versions else [])]
+    loose_files = [*_loose(project), *(project.workdir / name for name in alone)]
+    below = {path.relative_to(project.workdir).as_posix() for path in loose_files} - now.files.keys()
     absent = sorted(named.keys() - now.files.keys() - below)
     problems += [f"{project.workdir / name} is missing" for name in absent]
     recorded = dict[str, tuple[str, ...]]()
@@ -114,8 +121,7 @@ def _opener(lake: Lake, name: str) -> Callable[[], BinaryIO]:
 
 
 def _loose(project: Project) -> Iterator[Path]:
-    """Files that may change meanwhile: counts of steps, MLflow's artifacts, notes of the last run."""
+    """Files that may change meanwhile: counts of steps, checkpoints of jobs, MLflow's artifacts."""
     for name in MADE:
         yield from (path for path in files_below(project.workdir / name) if path.name.endswith(IN_PROGRESS))
     yield from files_below(project.workdir / TRACKED)
-    yield from (path for name in ALONE if (path := project.workdir / name).is_file())

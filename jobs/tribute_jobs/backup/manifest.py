@@ -64,6 +64,7 @@ class BackupManifest(BaseModel):
     time: datetime
     project_file: str
     workdir: str
+    lake: str
     signing_key: str
     tables: dict[str, int]
     settings: tuple[ChangedSetting, ...]

@@ -14,6 +14,7 @@ from tribute.tracking.places import database, move_places, moved_places
 from tribute_jobs.backup.manifest import BackupFile, BackupManifest
 from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
+from tribute_storage import Lake, require_sound
 
 
 class Restored(NamedTuple):
@@ -55,6 +56,9 @@ def restore(target: Target, folder: Path, advanced: OnDone, chosen: str | None =
         if manifest.settings:
             edited = building / manifest.project_file
             edited.write_bytes(with_settings(edited.read_bytes(), manifest.settings))
+        require_sound(
+            Lake(building / manifest.lake), lambda _: None
+        )  # it is checked already; this marks its tables
         building.replace(folder)
     except OSError as error:
         raise MachineError(

@@ -215,6 +215,18 @@ def test_files_that_retention_deletes_meanwhile_are_taken_from_the_newer_version
         assert tables.execute("select count(*) from publishers").fetchone() == (4,)
 
 
+@pytest.mark.parametrize("log", ["gone", "cut"])
+def test_a_table_whose_log_is_gone_or_cut_is_damage(path: Path, tmp_path: Path, log: str) -> None:
+    tables = path.parent / "tribute-data/lake"
+    for table in ("publishers", "settled_files"):
+        commit = tables / table / "_delta_log" / f"{0:020}.json"
+        commit.unlink() if log == "gone" else commit.write_bytes(commit.read_bytes()[:50])
+    with pytest.raises(DamagedFile, match=r"damaged files, and no backup was made") as told:
+        quietly(path, tmp_path / "backups")
+    assert "publishers/_delta_log" in str(told.value) and "settled_files/_delta_log" in str(told.value)
+    assert Target(str(tmp_path / "backups")).ids() == []
+
+
 @pytest.mark.parametrize("how", ["a flipped bit", "missing"])
 def test_a_damaged_state_is_no_backup_and_every_damaged_file_is_named(
     path: Path, tmp_path: Path, how: str
