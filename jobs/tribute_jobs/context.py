@@ -1,5 +1,6 @@
 """The context that the stages of one run share: the project, its lake, its workers; and a stage's output."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from tribute.corpus import (
     read_corpus,
     read_manifest,
 )
-from tribute.errors import BusyError, CorpusError
+from tribute.errors import BusyError, CorpusError, MachineError
 from tribute.training import build_model
 from tribute_jobs.last_run import LastRun
 from tribute_jobs.progress import Reporter, Reporters
@@ -178,5 +179,20 @@ def locked(project: Project) -> Iterator[None]:
             f"Another tribute command is running in {project.workdir}. Wait for it, or give this project its own "
             "`workdir`"
         ) from None
-    with lock:
+    with lock, _staying(project.workdir):
         yield
+
+
+@contextmanager
+def _staying(folder: Path) -> Iterator[None]:
+    """What fails after a folder was moved or deleted has failed for that reason."""
+    before = folder.stat()
+    try:
+        yield
+    except Exception as error:
+        if not folder.exists() or not os.path.samestat(folder.stat(), before):
+            raise MachineError(
+                f"Folder {folder} was moved or deleted while the command was at work. Put it back, or mount its "
+                "disk again, then run the same command again: finished work that is in it is kept"
+            ) from error
+        raise

@@ -18,11 +18,12 @@ os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "86400")
 import ray
 from ray import _raylet
 from ray._private import utils as ray_utils
-from ray._private import worker as ray_worker
+from ray._private import worker
 
 from tribute.config import ClusterSettings
 from tribute.errors import MachineError
 
+ray_worker: Any = worker
 AGAIN = "then run the same command again: finished work is kept"
 SHUTDOWN_S = 15.0
 """How long a session may take to end before it is left to the end of the process."""
@@ -106,7 +107,7 @@ def _start(settings: ClusterSettings, over: threading.Event) -> None:
     seconds, began = settings.start_timeout_s, time.monotonic()
     try:
         _await_port(settings.address, seconds)
-        with _own_signals():
+        with _quiet_start():
             started = within(began + seconds - time.monotonic(), lambda: ray.init(**options), over)
     except (Exception, SystemExit) as error:  # Ray raises many kinds, and exits on some
         raise _not_started(settings, error) from error
@@ -153,13 +154,15 @@ def _await_port(address: str, seconds: float) -> None:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Leave signals to this process: Ray takes SIGTERM twice, in Python and in C++, where it prints a stack.
+def _quiet_start() -> Iterator[None]:
+    """Leave signals and standard output to this process while Ray starts.
 
-    Its C++ handler is installed once for a process: it is done here, and undone at once.
+    Ray takes SIGTERM twice, in Python and in C++, where it prints a stack. The C++ handler is installed once for a
+    process: it is done here, and undone at once. A thread would print the log of a node that died.
     """
     mine = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    take, ray_utils.set_sigterm_handler = ray_utils.set_sigterm_handler, lambda handler: None  # noqa: ARG005
+    take, listen = ray_utils.set_sigterm_handler, ray_worker.listen_error_messages
+    ray_utils.set_sigterm_handler, ray_worker.listen_error_messages = _nothing, _nothing
     with suppress(AttributeError, OSError):  # another build of Ray, which then prints its stack
         install = ctypes.CDLL(_raylet.__file__)._ZN3ray6RayLog27InstallFailureSignalHandlerEPKcb
         install.argtypes = [ctypes.c_char_p, ctypes.c_bool]
@@ -168,8 +171,12 @@ def _own_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        ray_utils.set_sigterm_handler = take
+        ray_utils.set_sigterm_handler, ray_worker.listen_error_messages = take, listen
         _restore(mine)
+
+
+def _nothing(*_: object) -> None:
+    """In place of what Ray would do."""
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:

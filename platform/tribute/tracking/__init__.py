@@ -6,6 +6,7 @@ of the same command tracks it. MLflow is imported when there is something to wri
 
 from tribute.config import Project
 from tribute.tracking.record import TrackedRun
+from tribute.tracking.refusals import refusal, require_answer
 
 __all__ = ["TrackedRun", "restore_experiment", "track", "tracking_uri"]
 
@@ -19,7 +20,7 @@ def track(project: Project, record: TrackedRun) -> str | None:
     """Write `record` to the MLflow run of its valuation, and create that run if there is none.
 
     Returns:
-        None, or the reason why MLflow did not take the record.
+        None, or why MLflow did not take the record and how it gets it later.
     """
     marker = project.artifacts / "tracked" / f"{record.run_id}-{record.part}"
     if not project.tracking.enabled or marker.exists():
@@ -28,9 +29,13 @@ def track(project: Project, record: TrackedRun) -> str | None:
 
     uri = tracking_uri(project)
     try:
+        require_answer(uri)
         write_run(project, uri, record)
     except Exception as error:  # whatever the tracking server does, the valuation stands
-        return f"MLflow at {uri} did not take {record.run_id}: {error}"
+        return (
+            f"MLflow at {uri} did not take {record.run_id}, which stands all the same: {refusal(error, uri)}, and "
+            "run the same command again to track it"
+        )
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
     return None

@@ -22,7 +22,7 @@ from tribute.tracking.record import TrackedRun
 def write_run(project: Project, uri: str, record: TrackedRun) -> None:
     """Add a record to the MLflow run of its valuation."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL + 1)  # what it logs as an error, it raises too
     mlflow.set_tracking_uri(uri)
     experiment_id = _experiment(project)
     known = _find(experiment_id, record.run_id)
