@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -83,12 +83,9 @@ def retain(lake: Lake, table: str, days: float, dry_run: bool) -> list[str]:
     return [lake.location.path(f"{table}/{name}") for name in old]
 
 
-def newer_files(lake: Lake) -> Iterator[str]:
-    """Paths of committed files whose schema has a later version than this release knows."""
-    for table in SCHEMAS:
-        for path in lake.files(table):
-            if _newer(table, StagedFile(path.rpartition("/")[2], 0, 0)):
-                yield path
+def newer_files(lake: Lake, table: str) -> list[str]:
+    """Paths of a table's committed files whose schema has a later version than this release knows."""
+    return [path for path in lake.files(table) if _newer(table, StagedFile(path.rpartition("/")[2], 0, 0))]
 
 
 def newest_commit(lake: Lake) -> int | None:
@@ -98,24 +95,23 @@ def newest_commit(lake: Lake) -> int | None:
     return max(times, default=None)
 
 
-def orphans(lake: Lake, older_than: timedelta = timedelta()) -> list[str]:
+def orphans(lake: Lake, older_than: timedelta = timedelta(), *tables: str) -> list[str]:
     """Paths of files that no version of their table names and that have not changed for a while.
 
-    A killed or failed worker leaves them; so does, for a moment, one that is still at work.
+    A killed or failed worker leaves them; so does, for a moment, one that is still at work. The rows of a table
+    whose log is damaged may be among them.
+
+    Args:
+        tables: only these; none named: all.
     """
     before = datetime.now(UTC) - older_than
-    return [lake.location.path(f"{table}/{name}") for table in SCHEMAS for name in _orphans(lake, table, before)]
+    names = (f"{table}/{name}" for table in tables or SCHEMAS for name in _orphans(lake, table, before))
+    return [lake.location.path(name) for name in names]
 
 
-def delete_orphans(lake: Lake, paths: Collection[str]) -> None:
-    """Delete some of the `orphans`, unless a version names one by now."""
-    named = set(paths) & set(orphans(lake))
-    _delete(lake, [path.removeprefix(f"{lake.root}/") for path in sorted(named)])
-
-
-def clear_orphans(lake: Lake, older_than: timedelta) -> list[str]:
+def clear_orphans(lake: Lake, older_than: timedelta, *tables: str) -> list[str]:
     """Delete `orphans`; a writer that took longer than `older_than` between staging and commit fails cleanly."""
-    found = orphans(lake, older_than)
+    found = orphans(lake, older_than, *tables)
     _delete(lake, [path.removeprefix(f"{lake.root}/") for path in found])
     return found
 

@@ -11,6 +11,7 @@ from tribute.files.sealed import MAKE, SUFFIX, damage, intact, problem_of, remov
 from tribute_jobs.compute.retrains import MAKE as RETRAIN
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
+from tribute_storage import LakeDamaged
 
 Check = Callable[[], Iterator[Fault]]
 DAMAGED = "is damaged: its SHA-256 is not the recorded one"
@@ -23,7 +24,7 @@ MADE_AGAIN = {"trajectories": MAKE, "simulations": MAKE, "retrains": RETRAIN}
 
 def examine_artifacts(patient: Patient) -> Iterator[Fault]:
     """Every artifact that is missing or not what was written. Reading many gigabytes takes minutes."""
-    recorded = {each.path: each for each in recorded_artifacts(patient.project) if each.table in MADE_AGAIN}
+    recorded = {each.path: each for table in MADE_AGAIN for each in _of_table(patient, table)}
     seals = sorted(patient.project.artifacts.rglob(f"*{SUFFIX}"))
     sealed = [path for path in map(sealed_by, seals) if path not in recorded and path.name != MANIFEST]
     checks: list[Check] = [
@@ -34,6 +35,14 @@ def examine_artifacts(patient: Patient) -> Iterator[Fault]:
     for done, check in enumerate(checks, 1):
         yield from check()
         patient.advanced(done, len(checks))
+
+
+def _of_table(patient: Patient, table: str) -> list[RecordedArtifact]:
+    """The artifacts of a table; none of a damaged one, which is a fault of its own."""
+    try:
+        return list(recorded_artifacts(patient.project, table))
+    except LakeDamaged:
+        return []
 
 
 def _snapshot(patient: Patient) -> Iterator[Check]:

@@ -16,12 +16,13 @@ from tribute_jobs.doctor.next_run import examine_next_run
 from tribute_jobs.doctor.statements import examine_statements
 from tribute_jobs.doctor.subject import Patient
 from tribute_jobs.doctor.tracking import examine_tracking
-from tribute_storage import LakeError
+from tribute_storage import LakeDamaged, LakeError
 
+FIRST = "Restore the tables first, then examine the project again"
 Examination = Callable[[Patient], Iterator[Fault]]
 
 SUBJECTS: dict[str, tuple[Examination, str]] = {
-    "tables": (examine_lake, "no file of a newer release, no orphans"),
+    "tables": (examine_lake, "every file is what was written, and a version names it"),
     "artifacts": (examine_artifacts, "every checkpoint, response and snapshot has its recorded SHA-256"),
     "months": (examine_statements, "every closed month is signed, and its files are what was written"),
     "tracking": (examine_tracking, "MLflow has the project's experiment where it is looked for"),
@@ -62,6 +63,11 @@ def sections(patient: Patient) -> Iterator[Section]:
         faults = list[Fault]()
         try:
             faults.extend(examination(patient))
+        except LakeDamaged as error:
+            tables = ", ".join(sorted({each.table for each in error.found})) or str(error)
+            faults.append(
+                Fault(f"this was not examined, because of damage to the lake: {tables}", FIRST, grave=False)
+            )
         except (TributeError, LakeError) as error:
             faults.append(Fault(str(error), ""))
         yield Section(name, text, tuple(faults))

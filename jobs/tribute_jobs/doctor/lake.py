@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
-from tribute_storage import SCHEMAS, orphans
-from tribute_storage.maintenance import delete_orphans, newer_files, newest_commit
+from tribute_storage import SCHEMAS, LakeError, LakeUnavailable, clear_orphans, damage, orphans
+from tribute_storage.maintenance import newer_files, newest_commit
 
 UPDATE = "Install the release of tribute that wrote it, or a later one: pip install --upgrade tribute"
 CLEAR = "Harmless to readers, but it takes room. Delete it: tribute doctor PROJECT.yaml --repair"
@@ -22,23 +22,36 @@ AHEAD_S = 120
 
 
 def examine_lake(patient: Patient) -> Iterator[Fault]:
-    """What a newer release wrote, and orphans."""
+    """Damage, what a newer release wrote, and orphans, table by table."""
     lake = patient.lake
-    for path in newer_files(lake):
-        yield Fault(f"{path} was written by a newer version of tribute", UPDATE)
     if not lake.location.remote:
-        known = {*SCHEMAS}
-        folders = sorted(each for each in Path(lake.root).glob("*") if each.is_dir() and each.name[0] not in "._")
-        for folder in (each for each in folders if each.name not in known and (each / "_delta_log").is_dir()):
+        folders = sorted(each for each in Path(lake.root).glob("*") if (each / "_delta_log").is_dir())
+        for folder in (each for each in folders if each.name not in SCHEMAS):
             yield Fault(f"{folder} is a table that this version does not know", UPDATE)
-    logless = {table for table in SCHEMAS if lake.version(table) is None}
-    for table in sorted(logless):
+    for table in SCHEMAS:
+        try:
+            yield from _of_table(patient, table)
+        except LakeUnavailable:
+            raise  # the same for all tables
+        except LakeError as error:
+            yield Fault(str(error), "")
+
+
+def _of_table(patient: Patient, table: str) -> Iterator[Fault]:
+    lake = patient.lake
+    found = damage(lake, table)
+    yield from (Fault(f"{lake.location.path(each.file)} {each.what}", each.remedy) for each in found)
+    if found:
+        return  # what no version names may be rows of the table
+    for path in newer_files(lake, table):
+        yield Fault(f"{path} was written by a newer version of tribute", UPDATE)
+    if lake.version(table) is None:
         if count := len(lake.location.files(table)):
             yield Fault(f"{lake.location.path(table)} holds {count:,} files and no log", LOGLESS)
-    for path in orphans(lake, patient.age):
-        if path.removeprefix(f"{lake.root}/").partition("/")[0] in logless:
-            continue
-        step = Repair(f"delete {path}, which no version of its table names", partial(delete_orphans, lake, [path]))
+        return
+    clear = partial(clear_orphans, lake, patient.age, table)
+    for path in orphans(lake, patient.age, table):
+        step = Repair(f"delete {path}, which no version of its table names", clear)
         yield Fault(f"{path} is named by no version of its table: an interrupted run left it", CLEAR, False, step)
 
 

@@ -71,8 +71,8 @@ def _half_closed(patient: Patient) -> Iterator[Fault]:
 def _bundles(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
     with open_tables(patient.project.lake_root, "reversals") as connection:
         void = {run_id for (run_id,) in connection.execute("select reversed_bundle from reversals").fetchall()}
-    for each in recorded_artifacts(patient.project):
-        if each.table != "bundles" or each.run_id in void or each.path.parent in elsewhere:
+    for each in recorded_artifacts(patient.project, "bundles"):
+        if each.run_id in void or each.path.parent in elsewhere:
             continue
         if problem := problem_of(each.path, each.sha256):
             month = each.path.parent.name.rpartition("-v")[0]
@@ -85,8 +85,8 @@ def _copies(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
     with open_tables(patient.project.lake_root, "statements") as connection:
         rows = connection.execute("select distinct run_id, period, statement_version from statements").fetchall()
     absent = {run_id for run_id, month, n in rows if statement_folder(patient.project, month, n) in elsewhere}
-    for each in recorded_artifacts(patient.project):
-        if each.table != "settled_files" or (problem := problem_of(each.path, each.sha256)) is None:
+    for each in recorded_artifacts(patient.project, "settled_files"):
+        if (problem := problem_of(each.path, each.sha256)) is None:
             continue
         if each.run_id in absent and not each.path.is_file():
             continue

@@ -21,13 +21,17 @@ class RecordedArtifact(NamedTuple):
     sha256: str
 
 
-def recorded_artifacts(project: Project) -> Iterator[RecordedArtifact]:
-    """All files that the lake names, of every run that was ever made, each once in a table and run."""
-    with open_tables(project.lake_root, *TABLES) as connection:
-        for table in TABLES:
+def recorded_artifacts(project: Project, *tables: str) -> Iterator[RecordedArtifact]:
+    """All files that the lake names, of every run that was ever made, each once in a table and run.
+
+    Args:
+        tables: only these; none named: all of `TABLES`.
+    """
+    for table in tables or TABLES:
+        with open_tables(project.lake_root, table) as connection:
             rows = connection.execute(
                 f"select distinct run_id, artifact_uri, artifact_sha256 from {table} "
                 "where artifact_uri is not null order by all"
             ).fetchall()
-            for run_id, uri, sha256 in rows:
-                yield RecordedArtifact(table, run_id, uri, project.workdir / uri, sha256)
+        for run_id, uri, sha256 in rows:
+            yield RecordedArtifact(table, run_id, uri, project.workdir / uri, sha256)

@@ -4,14 +4,19 @@ import json
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
+
 from tests.projects import write_project
 from tribute.catalog import lineage
 from tribute.config import Project, load_project
+from tribute_jobs.doctor.examination import sections
 from tribute_jobs.doctor.lake import examine_lake
 from tribute_jobs.doctor.leftovers import examine_leftovers
 from tribute_jobs.doctor.next_run import examine_next_run
+from tribute_jobs.doctor.repair import planned
 from tribute_jobs.doctor.subject import Patient
 from tribute_jobs.last_run import LastRun
+from tribute_storage import SCHEMAS, Lake
 
 
 def small(folder: Path, **sections: object) -> Project:
@@ -51,6 +56,24 @@ def test_the_process_that_holds_the_lock_is_named(tmp_path: Path) -> None:
             assert fault.what == f"process {holder.pid} is at work in {project.workdir}" and not fault.grave
         finally:
             holder.kill()
+
+
+def test_damage_to_one_table_hides_nothing_of_the_others(tmp_path: Path) -> None:
+    project = small(tmp_path)
+    lake = Lake(project.lake_root)
+    rows = pa.table({"run_id": ["r1"], "project": ["press"]}, schema=SCHEMAS["projects"])
+    lake.append("projects", "r1", rows)
+    stray, log = lake.stage("projects", rows), Path(project.lake_root) / "projects" / "_delta_log"
+    for commit in log.iterdir():
+        commit.write_bytes(commit.read_bytes()[:40])
+    left = Path(project.lake_root) / "publishers"
+    left.mkdir()
+    (left / "v1-x.parquet").touch()
+    found = {fault.what: fault for each in sections(Patient(project, 0.0)) for fault in each.faults}
+    damaged = [fault for what, fault in found.items() if what.startswith(str(log))]
+    assert damaged and all(fault.grave and "Restore it" in fault.remedy for fault in damaged)
+    assert f"{left} holds 1 files and no log" in found
+    assert planned(list(sections(Patient(project, 0.0)))) == [] and lake.location.info(stray.path)
 
 
 def test_a_table_without_its_log_is_not_a_table_of_orphans(tmp_path: Path) -> None:
