@@ -21,6 +21,7 @@ from tribute.corpus import (
     read_manifest,
 )
 from tribute.errors import BusyError, CorpusError, MachineError
+from tribute.progress import OnDone, unheard
 from tribute.training import build_model
 from tribute_jobs.last_run import LastRun
 from tribute_jobs.progress import Reporter, Reporters
@@ -37,8 +38,8 @@ MOMENT_S = 0.2
 class Inputs:
     """The corpus and the queries of a project, each read once: by the check of a run, for its stages."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, on_done: OnDone = unheard) -> None:
+        self.project, self._on_done = project, on_done
         self._corpus: Corpus | CorpusError | None = None
         self._queries = dict[str, QueryTable]()
 
@@ -46,7 +47,7 @@ class Inputs:
         """The corpus as its files have it now; raises what `read_corpus` does."""
         if self._corpus is None:
             try:
-                self._corpus = read_corpus(self.project.corpus)
+                self._corpus = read_corpus(self.project.corpus, self._on_done)
             except CorpusError as problem:
                 self._corpus = problem.with_traceback(None)
         if isinstance(self._corpus, CorpusError):

@@ -44,7 +44,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
         TributeError: bad input, all of it with the remedies, before anything is written.
     """
     period_days(period)  # refuses a text that is no month
-    inputs, paid_period = Inputs(project), period if last in PAID else None
+    inputs, paid_period = Inputs(project, reporter.advanced), period if last in PAID else None
     with closing(reporter):
         reporter.started("check", "")
         checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)

@@ -105,8 +105,9 @@ class JsonReporter(TimedReporter):
         self._print(event="planned", kept=list(kept), again=dict(again))
 
     def started(self, stage: str, run_id: str) -> None:
-        """`{"event": "started", ...}`."""
-        self._print(event="started", stage=stage, run_id=run_id)
+        """`{"event": "started", ...}`; nothing of work that makes no run, such as the check before."""
+        if run_id:
+            self._print(event="started", stage=stage, run_id=run_id)
         super().started(stage, run_id)
 
     def tell(self, figures: ProgressFigures) -> None:

@@ -10,17 +10,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import psutil
 
 OnDone = Callable[[float, int], None]
 """Called with the finished and the total size of some work."""
 
+Item = TypeVar("Item")
+
 EVERY_S = 30.0
 """Seconds between two lines about long work, where no terminal shows a bar."""
 WINDOW_S = 300.0
 """The rate is that of the last minutes: work that was found finished at the start says nothing of the rest."""
+
+SAMPLE_S = 1.0
+"""Seconds between the counts that the rate is taken from."""
 
 
 class Reporter(Protocol):
@@ -106,6 +111,18 @@ def memory_bytes() -> int:
     return total
 
 
+def unheard(done: float, total: int) -> None:
+    """An `OnDone` that nobody listens to."""
+
+
+def counted(items: Sequence[Item], on_done: OnDone) -> Iterator[Item]:
+    """The items; tells how many of them were taken and done with."""
+    for done, item in enumerate(items):
+        on_done(done, len(items))
+        yield item
+    on_done(len(items), len(items))
+
+
 class Ticker:
     """Calls a function every `every_s` seconds, in a thread of its own, until it is closed."""
 
@@ -174,6 +191,8 @@ class TimedReporter:
             if self._counted is not None and (total != self._counted[1] or done < self._counted[0]):
                 self._samples.clear()
             self._counted = done, total
+            if len(self._samples) > 1 and now - self._samples[-2][0] < SAMPLE_S:
+                self._samples.pop()
             self._samples.append((now, done))
             while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW_S:
                 self._samples.popleft()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.statements import statements
+from tests.unit.jobs.commanding import project_with
+
 VERIFIER = {"cryptography", "iso4217", "pydantic", "tribute"}
 """What the verifier imports, and below what these import themselves."""
 OF_ITS_LIBRARIES = {
@@ -41,7 +44,34 @@ def test_a_printed_report_loads_neither_the_science_nor_plots() -> None:
     assert loaded("tribute_jobs.inquiries.report", libraries) == []
 
 
-@pytest.mark.parametrize("module", ["tribute_jobs.cli", "tribute.config"])
+LOOKS = [
+    ["status", "{project}"],
+    ["diff", "{project}", "2026-10", "2026-10"],
+    ["statement", "{project}", "aurora", "--period", "2026-10"],
+    ["dispute", "list", "{project}"],
+    ["sql", "{project}", "from statements"],
+    ["report", "{project}", "--period", "2026-10"],
+]
+WATCH = """
+import sys
+from tribute_jobs.commands.app import app
+for arguments in {commands}:
+    app(arguments, standalone_mode=False)
+    print("loaded", arguments[0], *[name for name in {heavy} if name in sys.modules])
+"""
+
+
+def test_looking_at_results_loads_neither_the_science_nor_plots(tmp_path: Path) -> None:
+    """The commands themselves, since some imports wait until they are needed."""
+    project = str(project_with(tmp_path, {"settle-1": statements("2026-10")}))
+    commands = [[word.format(project=project) for word in words] for words in LOOKS]
+    code = WATCH.format(commands=commands, heavy=["torch", "ray", "mlflow", "pandas", "matplotlib", "reportlab"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = [line for line in done.stdout.splitlines() if line.startswith("loaded ")]
+    assert found == [f"loaded {words[0]}" for words in LOOKS], done.stderr
+
+
+@pytest.mark.parametrize("module", ["tribute_jobs.cli", "tribute_jobs.commands.app", "tribute.config"])
 def test_a_refused_argument_or_project_loads_no_lake(module: str) -> None:
     assert loaded(module, ["duckdb", "deltalake", "fsspec", "numpy", "pyarrow", "torch"]) == []
 

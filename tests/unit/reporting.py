@@ -1,12 +1,11 @@
 """A reporter that notes what it is told."""
 
 import time
-from collections.abc import Mapping, Sequence
 
-from tribute.progress import ProgressFigures, TimedReporter
+from tribute.progress import LateLines, ProgressFigures
 
 
-class Noted(TimedReporter):
+class Noted(LateLines):
     """Keeps the figures, the parts of the work, and how far each came."""
 
     def __init__(self, every_s: float = 60.0) -> None:
@@ -23,12 +22,6 @@ class Noted(TimedReporter):
     def advanced(self, done: float, total: int) -> None:
         super().advanced(done, total)
         self.parts.setdefault(self.figures().part, []).append((done, total))
-
-    def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:
-        pass
-
-    def warned(self, message: str) -> None:
-        pass
 
     def wait(self, count: int) -> None:
         """Until so many figures were told."""

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.unit.reporting import Noted
-from tribute.progress import LateLines, ProgressFigures, memory_bytes, ticking
+from tribute.progress import LateLines, ProgressFigures, counted, memory_bytes, ticking
 
 GIB = 2**30
 
@@ -96,3 +96,20 @@ def test_memory_grows_with_what_the_process_holds() -> None:
     before = memory_bytes()
     held = bytearray(b"x" * 2**27)
     assert memory_bytes() - before > 0.9 * len(held)
+
+
+def test_counted_items_are_told_when_they_are_done_with() -> None:
+    told = []
+    for _ in counted("abc", lambda done, total: told.append((done, total))):
+        pass
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_a_million_counts_are_few_samples() -> None:
+    noted = LateLines()
+    noted.started("corpus", "")
+    for done in range(100_000):
+        noted.advanced(done, 100_000)
+    figures = noted.figures()
+    noted.close()
+    assert len(noted._samples) <= 10 and figures.done == 99_999 and figures.per_minute is not None

@@ -1,7 +1,9 @@
 """`tribute`: all commands, and the entry that runs one."""
 
+import json
 import os
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Annotated
 
@@ -52,7 +54,15 @@ def run_command(interruption: Interruption) -> int:
     except (TributeError, LakeError) as error:
         if interruption.signal is not None:  # what the signal made of the work is no fault
             raise
-        terminal(stderr=True).print("error: ", style="bold red", end="")
-        print("\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
-        return code_of(error)
+        return _print_fault("\n".join(map(printable, str(error).split("\n"))), code_of(error))
     return ExitCode.DONE
+
+
+def _print_fault(message: str, code: ExitCode) -> ExitCode:
+    """The message on standard error; with --json also as an event on standard output."""
+    terminal(stderr=True).print("error: ", style="bold red", end="")
+    print(message, file=sys.stderr)
+    if "--json" in sys.argv:
+        with suppress(BrokenPipeError):
+            print(json.dumps({"event": "error", "message": message, "code": int(code)}), flush=True)
+    return code

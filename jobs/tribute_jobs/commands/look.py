@@ -60,6 +60,7 @@ def statement(
     publisher: Annotated[str, typer.Argument(help="A publisher, as `tribute report` names it.")],
     period: Period = THIS_MONTH,
     output: Annotated[str, typer.Option("--format", help="text, json, html or pdf.")] = "text",
+    as_json: AsJson = False,
 ) -> None:
     """Print a publisher's latest statement of a month.
 
@@ -68,7 +69,8 @@ def statement(
     settings = opened(project)
     from tribute_jobs.inquiries.report import statement_bytes
 
-    sys.stdout.buffer.write(statement_bytes(settings, publisher, period, output))
+    content = statement_bytes(settings, publisher, period, "json" if as_json else output)
+    sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 
@@ -95,6 +97,7 @@ def sql(
     schema: Annotated[
         bool, typer.Option("--schema", help="List tables, macros and columns with their meaning.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Query the lake with SQL: every table that the stages have written. A query can only read.
 
@@ -104,7 +107,7 @@ def sql(
     """
     from tribute_jobs.inquiries.sql import answer, write_rows
 
-    write_rows(answer(target, query, file, as_of, timeout, memory, schema), output, to)
+    write_rows(answer(target, query, file, as_of, timeout, memory, schema), "json" if as_json else output, to)
 
 
 @app.command(rich_help_panel=PANEL)

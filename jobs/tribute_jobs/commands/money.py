@@ -1,5 +1,7 @@
 """Commands that decide what is paid: policies, closing and restating a month, the ledger, disputes."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -120,13 +122,18 @@ def check(project: ProjectFile, as_json: AsJson = False) -> None:
 
 
 @ledger.command()
-def export(project: ProjectFile) -> None:
-    """Print the ledger as beancount text."""
+def export(project: ProjectFile, as_json: AsJson = False) -> None:
+    """Print the ledger as beancount text, or its entries as JSON lines."""
     settings = opened(project)
     from tribute.royalty.account import beancount
     from tribute_jobs.period.ledger import read_ledger
 
-    print(beancount(read_ledger(settings)), end="")
+    ledger = read_ledger(settings)
+    if as_json:
+        for entry in ledger:
+            print(json.dumps(asdict(entry)))
+    else:
+        print(beancount(ledger), end="")
 
 
 @dispute.command("open")

@@ -1,5 +1,6 @@
 """Commands that set a project up."""
 
+import json
 import re
 import sys
 from contextlib import redirect_stdout
@@ -37,13 +38,19 @@ def demo(
 
 
 @app.command(rich_help_panel=PANEL)
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, or an empty one.")],
+    as_json: AsJson = False,
+) -> None:
     """Write a commented project.yaml that runs as it is. Then edit it for your corpus and model.
 
     Example: tribute init my-project
     """
     path = write_starter(folder)
-    print(f"Wrote {path}. Try it: tribute run {path} --period {THIS_MONTH}")
+    if as_json:
+        print(json.dumps({"event": "written", "path": str(path)}))
+    else:
+        print(f"Wrote {path}. Try it: tribute run {path} --period {THIS_MONTH}")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -133,8 +140,8 @@ def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = F
     from tribute_jobs.context import Inputs
     from tribute_jobs.progress import long_step
 
-    with long_step("check"), redirect_stdout(sys.stderr):  # what a task's own code prints is no result
-        checklist = check_project(Inputs(settings), period)
+    with long_step("check") as advanced, redirect_stdout(sys.stderr):  # what a task's own code prints is no result
+        checklist = check_project(Inputs(settings, advanced), period)
     print_results(checklist.results, as_json)
     if not checklist.fine:
         raise typer.Exit(1)

@@ -32,10 +32,14 @@ from tribute.corpus.sources import (
 )
 from tribute.errors import CorpusError, joined
 from tribute.ids import excerpt, listed
+from tribute.progress import OnDone, unheard
 
 
-def read_corpus(settings: CorpusSettings) -> Corpus:
+def read_corpus(settings: CorpusSettings, on_done: OnDone = unheard) -> Corpus:
     """Read and check a whole corpus.
+
+    Args:
+        on_done: told how many documents were compared with the others.
 
     Raises:
         CorpusError: a file, row, column or source is invalid; names it and the remedy.
@@ -59,7 +63,7 @@ def read_corpus(settings: CorpusSettings) -> Corpus:
         described = {source_id: Source(source_id, source_id, source_id) for source_id in texts}
     duplicates = ()
     if settings.duplicates.credit != "off":
-        texts, duplicates = credit_once(texts, dates)
+        texts, duplicates = credit_once(texts, dates, on_done)
     copied = {each.source_id for each in duplicates if each.credited_source_id != each.source_id}
     read = {
         source_id: _text_source(described[source_id], texts[source_id], settings) for source_id in sorted(texts)

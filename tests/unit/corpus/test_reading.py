@@ -150,3 +150,11 @@ def test_a_file_outside_any_source_and_bad_utf8_are_refused(tmp_path: Path) -> N
     (root / "daily" / "0.txt").write_bytes(b"ab\xff")
     with pytest.raises(CorpusError, match=r"0\.txt, line 1: byte 0xff is not UTF-8"):
         read_corpus(text(root))
+
+
+def test_the_search_for_copies_tells_how_far_it_is(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus.jsonl", {"daily": 4, "sports": 3})
+    told = list[tuple[float, int]]()
+    settings = TextCorpusSettings(kind="text", path=tmp_path / "corpus.jsonl", window=33)
+    read_corpus(settings, lambda done, total: told.append((done, total)))
+    assert told == 2 * [(done, 7) for done in range(8)]

@@ -1,6 +1,7 @@
 """From examples to shares in one process: results, resumption, and error messages for misuse."""
 
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import tribute
+from tests.unit.reporting import Noted
 from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
 from tribute.training import Trajectory
@@ -157,3 +159,15 @@ def test_an_attribution_of_another_study_is_refused(attribution: tribute.Attribu
     other = {f"{source}-2": columns for source, columns in BY_SOURCE.items()}
     with pytest.raises(ConfigError, match="attribution is of sources a, b, c, the study of a-2"):
         tribute.Study(TASK, other, training=TRAINING).value(attribution)
+
+
+def test_every_part_of_a_study_tells_how_far_it_is(tmp_path: Path) -> None:
+    study = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
+    noted = Noted()
+    study.runs = replace(study.runs, reporter=noted)
+    study.train()
+    study.value(study.attribute(QUERIES))
+    study.attribute(QUERIES, method="gradient_dot")
+    parts = {name: counts[-1] for name, counts in noted.parts.items() if counts}
+    assert parts.keys() == {"trainings", "simulations", "read-outs", "fits", "units"}
+    assert all(done == total > 0 for done, total in parts.values())

@@ -43,6 +43,7 @@ from tribute.corpus.crediting.word_runs import (
     word_runs,
 )
 from tribute.corpus.sources import Document, Duplicates
+from tribute.progress import OnDone, counted, unheard
 
 MIN_PASSAGE_WORDS = 50
 MIN_REPEATED_WORDS = 200
@@ -115,7 +116,9 @@ class ClaimedDocument:
 
 
 def credit_once(
-    documents: Mapping[str, Sequence[Document]], dates: Mapping[str, date] | None = None
+    documents: Mapping[str, Sequence[Document]],
+    dates: Mapping[str, date] | None = None,
+    on_done: OnDone = unheard,
 ) -> tuple[dict[str, list[Document]], tuple[Duplicates, ...]]:
     """Remove claimed text from all documents; returns the documents by source and the duplicates.
 
@@ -125,6 +128,7 @@ def credit_once(
 
     Args:
         dates: claim dates of sources, for documents without their own; None: dates are ignored.
+        on_done: told how many of the documents were looked at, in each of two passes.
     """
     names = sorted(documents)
     number = {source_id: index for index, source_id in enumerate(names)}
@@ -132,8 +136,9 @@ def credit_once(
     credited: Counter[tuple[str, str, str]] = Counter()
     whole: dict[bytes, str] = {}
     ordered = in_order(documents, dates)
-    claims = _Claims([normal_words(document.text) for _, document in ordered])
-    for place, (source_id, document) in enumerate(ordered):
+    words_D = [normal_words(document.text) for _, document in counted(ordered, on_done)]
+    claims = _Claims(words_D)
+    for place, (source_id, document) in enumerate(counted(ordered, on_done)):
         digest = claims.digest(place, document)
         if digest in whole:
             credited[source_id, whole[digest], "exact"] += 1
