@@ -54,6 +54,10 @@ MEMORY = (
     "Memory ran out. End other programs, or lower cluster.workers, simulation.memory_gib and readout.memory_gib, "
     f"{AGAIN}"
 )
+NO_TEMPORARY = (
+    "No folder for temporary files can be written to. Make room in /tmp, or set TMPDIR to a folder that this user "
+    f"can write to, {AGAIN}"
+)
 WORDS = {
     "database or disk is full": errno.ENOSPC,
     "readonly database": errno.EROFS,
@@ -125,6 +129,8 @@ def machine_error(error: BaseException) -> MachineError | None:
             return each
         if isinstance(each, MemoryError):
             return MachineError(MEMORY)
+        if "No usable temporary directory" in str(each):
+            return MachineError(NO_TEMPORARY)
         if (number := _number(each)) is not None:
             return MachineError(_sentence(number, each, stage_of(error)))
         if type(each).__module__ == "ray.exceptions" and not hasattr(each, "cause"):
@@ -162,7 +168,7 @@ def _place(number: int, error: BaseException) -> str:
     """The path of the error; where it names none, the disks that are full, or what the library said."""
     if isinstance(error, OSError) and error.filename is not None:
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name not in (None, -1)]
-        return " or ".join(map(str, names))
+        return " or ".join(dict.fromkeys(map(str, names)))
     if found := _PATH.search(str(error)):
         return found[1].strip()
     full = [str(folder) for folder in _folders() if shutil.disk_usage(folder).free < 2**20]

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -28,7 +29,8 @@ def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> Non
         error.filename = str(path)  # a full disk names none, and a temporary name says nothing
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or its disk can only be read by now
+            temporary.unlink()
 
 
 def _flush_folder(folder: Path) -> None:
