@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.unit.training.small import small_recipe
-from tribute.training import NonFinite, checkpoint_steps, record
+from tribute.errors import DamagedFile
+from tribute.training import NonFinite, Trajectory, checkpoint_steps, record
 
 
 class Killed(Exception):
@@ -52,3 +53,25 @@ def test_replaying_from_any_checkpoint_arrives_at_the_recorded_end(tmp_path) -> 
     for step in trajectory.steps():
         replayed = recipe.run(trajectory.load(step), range(step, recipe.steps), torch.ones(3))
         assert torch.equal(replayed.theta, final)
+
+
+@pytest.mark.parametrize("lost", [[0], [-1], [2], [0, -1], [1, 2]])
+def test_lost_and_damaged_states_are_made_again_to_the_same_bits(tmp_path, lost: list[int]) -> None:
+    trajectory = record(small_recipe(optimizer="adamw"), tmp_path)
+    whole, steps = bits(trajectory), trajectory.steps()
+    for number, place in enumerate(lost):
+        path = trajectory.path(steps[place])
+        if number % 2:
+            path.write_bytes(path.read_bytes()[:-1] + b"x")
+            with pytest.raises(DamagedFile, match="is damaged"):
+                trajectory.load(steps[place])
+        else:
+            path.unlink()
+            assert not trajectory.whole(steps[-1])
+    assert bits(record(small_recipe(optimizer="adamw"), tmp_path)) == whole
+    assert trajectory.whole(steps[-1])
+
+
+def test_no_state_before_the_horizon_is_a_lost_file(tmp_path) -> None:
+    with pytest.raises(DamagedFile, match=r"step-00000000.safetensors is missing\. tribute simulate"):
+        Trajectory(tmp_path).last_before(3)
