@@ -10,6 +10,7 @@ from tribute.config import IdxQueriesSettings, InstalledDocsSettings, Project, U
 from tribute.corpus import corpus_content
 from tribute.corpus.readers.usage import usage_files
 from tribute.errors import CorpusError
+from tribute.files.local_modules import search_beside
 from tribute_jobs.backup.places import Places
 
 INSTALLED = ("site-packages", "dist-packages")
@@ -66,9 +67,9 @@ def _named(project: Project, notes: list[str]) -> Iterator[Path]:
     )
     if isinstance(queries, IdxQueriesSettings):
         yield from (queries.images, queries.labels)
-    if isinstance(queries, UsageQueriesSettings):
+    for path in queries.path if isinstance(queries, UsageQueriesSettings) else ():
         try:
-            yield from usage_files(queries.path)
+            yield from usage_files([path])
         except CorpusError as problem:
             notes.append(f"{problem}. It is not in the backup")
     yield from (path for _, path in adopted_files(training) if path == training.checkpoint)
@@ -93,6 +94,7 @@ def _add_options(project: Project, places: Places, found: ProjectInputs) -> None
 def _add_code(project: Project, places: Places, found: ProjectInputs) -> None:
     """The user's own modules, beside project.yaml where they lay elsewhere."""
     module, own, _ = project.task.name.partition(":")
+    search_beside(project.task.folder)
     modules = _Asked()
     names = task_code(module, modules) if own else {}
     for path in modules.paths:

@@ -29,18 +29,19 @@ class Places:
         self._root = root
         self.workdir = self._inside(project.workdir) or WORKDIR
         self.settings = list[ChangedSetting]()
-        self._folders: dict[Path, str] = {project.workdir: self.workdir}
+        self._folders: dict[Path, str] = {_plain(project.workdir): self.workdir}
         self._set("workdir", raw.get("workdir"), self.workdir)
         local = "://" not in project.lake_root
         self.lake = (self._inside(Path(project.lake_root)) if local else None) or f"{self.workdir}/lake"
         self._set("lake", raw.get("lake"), self.lake)
-        for key, path, written in _paths(project, raw):
+        named = [(key, _plain(root / path), written) for key, path, written in _paths(project, raw)]
+        for key, path, written in sorted(named, key=lambda each: len(each[1].parts)):  # a folder before its files
             if key not in ("workdir", "money.signing_key"):
                 self._place(key, path, written)
 
     def of(self, path: Path) -> str | None:
         """The restored path of a file; None: nothing that was named holds it."""
-        within = self._inside(path)
+        path, within = _plain(self._root / path), self._inside(path)
         if within is not None:
             return within
         folders = [each for each in self._folders if path.is_relative_to(each)]
@@ -52,9 +53,9 @@ class Places:
 
     def keep(self, key: str, path: Path) -> str:
         """Give a file or folder that a setting names its place, and leave the setting as it is; the place."""
-        place = self._inside(path)
+        place = self.of(path)
         if place is None:
-            self._folders[path] = place = f"{ELSEWHERE}/{key}" + ("" if path.is_dir() else f"/{path.name}")
+            self._folders[_plain(path)] = place = f"{ELSEWHERE}/{key}" + ("" if path.is_dir() else f"/{path.name}")
         return place
 
     def _place(self, key: str, path: Path, written: object) -> None:
@@ -70,8 +71,13 @@ class Places:
 
     def _inside(self, path: Path) -> str | None:
         """A path relative to the project's folder; None: it leads out of it."""
-        plain = Path(os.path.normpath(self._root / path))
+        plain = _plain(self._root / path)
         return plain.relative_to(self._root).as_posix() if plain.is_relative_to(self._root) else None
+
+
+def _plain(path: Path) -> Path:
+    """A path without the steps back in it."""
+    return Path(os.path.normpath(path))
 
 
 def _paths(section: Settings, raw: object, prefix: str = "") -> Iterator[tuple[str, Path, object]]:
