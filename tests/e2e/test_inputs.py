@@ -77,7 +77,7 @@ def project(closed: Project, tmp_path: Path) -> Project:
 
 
 def bundle_file(project: Project) -> Path:
-    version = latest_statements(project, PERIOD)[0].statement_version
+    version = max(row["statement_version"] for row in rows_of(project, "statements"))
     return statement_folder(project, PERIOD, version) / "bundle.json"
 
 

@@ -4,6 +4,8 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +14,9 @@ from ray import serve
 from tests.e2e.conftest import PERIOD
 from tribute.catalog import valuation_report
 from tribute.config import Project, ServingSettings, load_project
-from tribute.serving import start
+from tribute.serving import attributor, start
+from tribute.serving.attributor import Attributor
+from tribute.serving.schemas import Query
 from tribute_jobs.inquiries.report import latest_valuation
 from tribute_storage import open_tables
 
@@ -134,3 +138,25 @@ def test_a_report_on_nothing_says_why(service: httpx.Client, period: str, messag
     answer = service.post("/v1/reports", json={"period": period})
     assert answer.status_code == 422
     assert message in answer.json()["detail"]
+
+
+def test_of_two_services_that_record_a_use_at_once_one_counts_it(
+    finished: Project, usage: list[dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second service is asked for one of the uses just before the first one commits them."""
+    shutil.copytree(finished.workdir.parent, tmp_path / "press")
+    services = [Attributor(load_project(tmp_path / "press" / "project.yaml")) for _ in range(2)]
+    asked = [Query(**(row | {"time": row["time"].replace(PERIOD, OTHER)})) for row in usage[:3]]
+    unrecorded = attributor._unrecorded
+
+    def overtaken(*given: Any) -> list[int]:
+        fresh = unrecorded(*given)
+        monkeypatch.setattr(attributor, "_unrecorded", unrecorded)
+        assert services[1].attribute(asked[:1]).recorded == 1
+        return fresh
+
+    monkeypatch.setattr(attributor, "_unrecorded", overtaken)
+    assert services[0].attribute(asked).recorded == 2
+    with open_tables(services[0]._lake.root, "queries") as lake:
+        found = lake.execute("select query_id, count(*) from queries where period = $1 group by 1", [OTHER])
+        assert sorted(found.fetchall()) == [(query.query_id, 1) for query in asked]

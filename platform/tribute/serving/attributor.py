@@ -6,10 +6,12 @@ Legend: P parameters, S sources, Q queries, R replicates.
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ from tribute.readout import QueryRows, ReadOut, influence_rows
 from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
 from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
 from tribute.simulation import Design, design_of
-from tribute_storage import Lake, claim, open_tables
+from tribute_storage import Basis, Lake, LakeConflict, claim, open_tables
 
 Value = TypeVar("Value")
 
@@ -134,36 +136,32 @@ class Attributor:
         distribution: OutOfDistribution,
     ) -> int:
         """Commit the queries that are not recorded yet; the number of these."""
-        with self._record_lock:
-            fresh = self._fresh(table, period)
-            if not fresh:
-                return 0
-            chosen = table.take(fresh)
-            values_RQS = np.stack([replicate.influence_QS[fresh] for replicate in influences])
-            errors_RQS = np.stack([replicate.error_QS[fresh] for replicate in influences])
-            run_id = attribution(self._project, chosen, period, "service").run_id
-            rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
-            self._lake.append("influence", run_id, rows)
-            nats_Q = influences[0].measurement_Q[fresh]
-            usage = query_rows(self._project, chosen, period, "service", nats_Q, distribution.take(fresh))
-            self._lake.append("queries", run_id, usage)
-            return len(fresh)
+        while True:
+            with self._record_lock, suppress(LakeConflict):  # another service recorded one of them meanwhile
+                return self._record_fresh(table, period, influences, distribution)
 
-    def _fresh(self, table: QueryTable, period: str) -> list[int]:
-        with open_tables(self._lake.root, "queries") as connection:
-            known = dict(
-                connection.execute(
-                    "select query_id, content_sha256 from queries where simulate_run = $1 and period = $2 "
-                    "and origin = 'service' and list_contains($3, query_id)",
-                    [lineage(self._project).simulate_run, period, list(table.query_ids)],
-                ).fetchall()
-            )
-        for query_id, digest in zip(table.query_ids, table.digests, strict=True):
-            if known.get(query_id, digest) != digest:
-                raise ConfigError(
-                    f"Query {excerpt(query_id)} was recorded before with other content. Give it a new id"
-                )
-        return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
+    def _record_fresh(
+        self,
+        table: QueryTable,
+        period: str,
+        influences: Sequence[Influences],
+        distribution: OutOfDistribution,
+    ) -> int:
+        recorded = (pc.field("origin") == "service") & pc.field("query_id").isin(list(table.query_ids))
+        basis = Basis(self._lake.version("queries"), recorded)
+        fresh = _unrecorded(self._lake, lineage(self._project).simulate_run, table, period)
+        if not fresh:
+            return 0
+        chosen = table.take(fresh)
+        values_RQS = np.stack([replicate.influence_QS[fresh] for replicate in influences])
+        errors_RQS = np.stack([replicate.error_QS[fresh] for replicate in influences])
+        run_id = attribution(self._project, chosen, period, "service").run_id
+        rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
+        self._lake.append("influence", run_id, rows)
+        nats_Q = influences[0].measurement_Q[fresh]
+        usage = query_rows(self._project, chosen, period, "service", nats_Q, distribution.take(fresh))
+        self._lake.append("queries", run_id, usage, basis=basis)
+        return len(fresh)
 
     def _answers(
         self,
@@ -206,3 +204,21 @@ def _given(value: Value | None, name: str, query_id: str) -> Value:
     if value is None:
         raise ConfigError(f"Query {excerpt(query_id)} has no `{name}`, which this model needs")
     return value
+
+
+def _unrecorded(lake: Lake, simulate_run: str, table: QueryTable, period: str) -> list[int]:
+    """Indices of the queries that no service has recorded in their month."""
+    with open_tables(lake.root, "queries") as connection:
+        known = dict(
+            connection.execute(
+                "select query_id, content_sha256 from queries where simulate_run = $1 and period = $2 "
+                "and origin = 'service' and list_contains($3, query_id)",
+                [simulate_run, period, list(table.query_ids)],
+            ).fetchall()
+        )
+    for query_id, digest in zip(table.query_ids, table.digests, strict=True):
+        if known.get(query_id, digest) != digest:
+            raise ConfigError(
+                f"Query {excerpt(query_id)} was recorded before with other content. Give it a new id"
+            )
+    return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]
