@@ -82,7 +82,7 @@ class Lake:
         for attempt in range(ATTEMPTS):
             # One snapshot for the check and the commit: a commit between the two is then a conflict.
             snapshot = log.snapshot()
-            if snapshot is not None and snapshot.transaction_version(run_id) is not None:
+            if log.committed_at(run_id, snapshot) is not None:
                 return failure is not None and log.holds(files)  # the commit may have failed after it was done
             if basis is not None:
                 _require_unchanged(log, snapshot, run_id, basis)

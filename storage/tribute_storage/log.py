@@ -25,7 +25,7 @@ from deltalake.transaction import (
 from tribute_storage.errors import LakeError
 from tribute_storage.integrity.commits import FOLDER, entries
 from tribute_storage.integrity.faults import fault
-from tribute_storage.integrity.opening import open_log, unreadable_log
+from tribute_storage.integrity.opening import log_errors, log_errors_of, open_log, unreadable_log
 from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.location import Location
 from tribute_storage.schemas import doc_of, schema_of
@@ -75,7 +75,8 @@ class TableLog:
     def committed_at(self, run_id: str, snapshot: DeltaTable | None = None) -> int | None:
         """When a run was committed, in milliseconds since 1970; None if it was not (in `snapshot`, if given)."""
         snapshot = snapshot or self.snapshot()
-        number = None if snapshot is None else snapshot.transaction_version(run_id)
+        with log_errors(self.location, self.table):
+            number = None if snapshot is None else snapshot.transaction_version(run_id)
         return self._times.get(run_id, number) if number == UNTIMED else number
 
     def append(
@@ -164,6 +165,15 @@ class TableLog:
         entries = [entry for commit in self._commits() for entry in commit]
         return {entry[key]["path"] for entry in entries for key in ("add", "remove") if key in entry}
 
+    def run_of_file(self) -> dict[str, str]:
+        """The run that committed a file's rows; none for a file that a compaction made."""
+        return {
+            entry["add"]["path"]: run
+            for commit in self._commits()
+            for entry in commit
+            if entry.get("add", {}).get("dataChange") and (run := _run_of(commit)) is not None
+        }
+
     def removed(self) -> dict[str, int]:
         """Files that a version took out of the table, and when: milliseconds since 1970."""
         removals = [entry["remove"] for commit in self._commits() for entry in commit if "remove" in entry]
@@ -219,6 +229,7 @@ def files_of(snapshot: DeltaTable | None) -> dict[str, StagedFile]:
     if snapshot is None:
         return {}
     # Not pa.table: it imports pandas to find out whether it was handed a data frame.
-    actions = pa.RecordBatchReader.from_stream(snapshot.get_add_actions()).read_all()
+    with log_errors_of(snapshot):
+        actions = pa.RecordBatchReader.from_stream(snapshot.get_add_actions()).read_all()
     rows = actions.select(["path", "size_bytes", "num_records"]).to_pylist()
     return {row["path"]: StagedFile(row["path"], row["size_bytes"], row["num_records"] or 0) for row in rows}

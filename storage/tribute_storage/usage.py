@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tribute_storage.integrity.examination import explained
 from tribute_storage.lake import Lake
 from tribute_storage.querying.literals import literals
 from tribute_storage.schemas import schema_of
@@ -151,7 +152,7 @@ def _in_lake(lake: Lake, events: pa.Table) -> _Seen:
     """
     files = lake.files("usage_events")
     table = f"FROM read_parquet({literals(files)}, hive_partitioning = false)" if files else NO_EVENTS
-    with duckdb.connect() as connection:
+    with explained(lake.root, ["usage_events"]), duckdb.connect() as connection:
         lake.location.open_to(connection)
         named = events.select(["query_id", "content_sha256"])
         connection.register("incoming", named.append_column("period", pc.strftime(events["time"], "%Y-%m")))

@@ -18,6 +18,8 @@ FOLDER = "_delta_log"
 OURS = {"WRITE", "CREATE TABLE"}
 """Operations of the lake's own commits of rows, which end with the run that they are of."""
 
+NEEDED = (("commitInfo", "timestamp"), ("add", "path"), ("add", "size"), ("remove", "path"), ("txn", "appId"))
+
 
 def damaged_log(location: Location, table: str) -> list[Damage]:
     """Every damaged file of a table's log; raises OSError."""
@@ -50,6 +52,9 @@ def entries(content: bytes) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in content.splitlines() if line.strip()]
     if not all(isinstance(each, dict) for each in found):
         raise ValueError("it holds something that is no action")
+    for kind, name in NEEDED:
+        if any(kind in each and name not in (each[kind] or {}) for each in found):
+            raise ValueError(f"its action {kind} has no {name}")
     return found
 
 

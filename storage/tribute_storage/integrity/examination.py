@@ -42,6 +42,7 @@ def _damage(lake: Lake, table: str, hashed: Hashed | None) -> Iterator[Damage]:
         found = damaged_log(lake.location, table)
         yield from found
         snapshot = log.snapshot()
+        files, runs = files_of(snapshot), log.run_of_file() if hashed is None else {}
     except OSError as error:
         if refusal(error):
             raise fault(f"Table {table} of {lake.root} cannot be read", error, "") from error
@@ -51,7 +52,7 @@ def _damage(lake: Lake, table: str, hashed: Hashed | None) -> Iterator[Damage]:
     except LakeDamaged as error:
         yield from (each for each in error.found if each not in found)
     else:
-        yield from damaged_files(lake.location, table, files_of(snapshot), hashed)
+        yield from damaged_files(lake.location, table, files, hashed, runs)
         if snapshot is not None:
             mark(lake.location, table, Mark(snapshot.version(), str(snapshot.metadata().id)))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,21 +33,30 @@ def misfits(location: Location, table: str, files: Mapping[str, StagedFile]) -> 
 
 
 def damaged_files(
-    location: Location, table: str, files: Mapping[str, StagedFile], hashed: Hashed | None = None
+    location: Location,
+    table: str,
+    files: Mapping[str, StagedFile],
+    hashed: Hashed | None = None,
+    runs: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Damage]:
     """Every file that is not as it was written: missing, cut, with other bytes or other rows.
 
     A file's name holds half of its content's SHA-256. Files of another program are read instead.
 
     Args:
-        hashed: how a file's content is hashed; None: it is read here.
+        hashed: how a file's content is hashed; None: it is read here, and its rows are looked at.
+        runs: the run that the log names for a file, where it names one.
 
     Raises:
         LakeUnavailable: the disk or the store refuses.
     """
     misfitting = {each.file.partition("/")[2]: each for each in misfits(location, table, files)}
     for name in sorted(files):
-        what = misfitting[name].what if name in misfitting else _problem(location, table, files[name], hashed)
+        what = (
+            misfitting[name].what
+            if name in misfitting
+            else _problem(location, table, files[name], hashed, runs.get(name))
+        )
         if what is not None:
             yield Damage(table, f"{table}/{name}", what, remedy(table))
 
@@ -70,7 +80,9 @@ def unreadable(location: Location, table: str, files: Sequence[StagedFile], erro
     return LakeDamaged.of(location.uri, [damage])
 
 
-def _problem(location: Location, table: str, file: StagedFile, hashed: Hashed | None) -> str | None:
+def _problem(
+    location: Location, table: str, file: StagedFile, hashed: Hashed | None, run: str | None
+) -> str | None:
     named = NAME.fullmatch(file.path)
     place = f"{table}/{file.path}"
     try:
@@ -84,7 +96,7 @@ def _problem(location: Location, table: str, file: StagedFile, hashed: Hashed | 
                 f"has other content than was written: its SHA-256 begins with {sha256[:16]}, expected {named[2]}"
             )
         if content:
-            return _other_rows(table, file, content, int(named[1] or 1) if named else None)
+            return _other_rows(table, file, content, int(named[1] or 1) if named else None, run)
     except pa.ArrowException as error:
         return f"cannot be read as Parquet: {said(error)}"
     except FileNotFoundError:
@@ -96,14 +108,17 @@ def _problem(location: Location, table: str, file: StagedFile, hashed: Hashed | 
     return None
 
 
-def _other_rows(table: str, file: StagedFile, content: bytes, version: int | None) -> str | None:
-    """What is wrong with the rows of a file: other columns than its table's, or another number than committed."""
+def _other_rows(table: str, file: StagedFile, content: bytes, version: int | None, run: str | None) -> str | None:
+    """What is wrong with the rows of a file: other columns than its table's, or other rows than were committed."""
     read = pq.ParquetFile(pa.BufferReader(content))
     missing = sorted(columns_at(table, version or 1) - set(read.schema_arrow.names))
     if missing:
         return f"holds other columns than table {table}: {', '.join(missing)} are missing"
     if read.metadata.num_rows != file.rows:
         return f"has {read.metadata.num_rows:,} rows, the log says {file.rows:,}"
+    runs = set(read.read(["run_id"])["run_id"].to_pylist()) if run is not None else set()
+    if runs - {run}:
+        return f"holds rows of run {min(runs - {run})}, the log says of run {run}"
     if version is None:  # another program wrote it: no hash vouches for its bytes
         read.read()
     return None

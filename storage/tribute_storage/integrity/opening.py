@@ -1,5 +1,8 @@
 """Opens a table's log: the table, no table, or what is wrong with it. A table that had a commit is never empty."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -20,7 +23,7 @@ def open_log(location: Location, table: str) -> DeltaTable | None:
         LakeUnavailable: the disk or the store refuses.
         LakeError: a later release wrote the table.
     """
-    try:
+    with log_errors(location, table):
         mark = marked(location, table)  # before the log, which may only be newer then
         try:
             snapshot = DeltaTable(location.path(table))
@@ -29,12 +32,29 @@ def open_log(location: Location, table: str) -> DeltaTable | None:
                 return None
             raise LakeDamaged.of(location.uri, gone(location, table)) from None
         found = (taken_back(table, snapshot, mark) if mark else []) or empty_commits(location, table)
-    except (DeltaError, OSError) as error:
-        raise unreadable_log(location, table, error) from error
     if found:
         raise LakeDamaged.of(location.uri, found)
     _require_known(location, table, snapshot)
     return snapshot
+
+
+@contextmanager
+def log_errors(location: Location, table: str) -> Iterator[None]:
+    """Says what is wrong where a log cannot be read: the machine, or a file of it. Raises what `open_log` does."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise unreadable_log(location, table, error) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of Rust, which Python knows as no Exception
+            raise
+        raise unreadable_log(location, table, error) from error
+
+
+def log_errors_of(snapshot: DeltaTable) -> AbstractContextManager[None]:
+    """`log_errors` of the table of a snapshot, whose log is read on as it is asked."""
+    root, _, table = snapshot.table_uri.rstrip("/").rpartition("/")
+    return log_errors(Location.of(root), table)
 
 
 def unreadable_log(location: Location, table: str, error: BaseException) -> LakeError:

@@ -227,6 +227,22 @@ def test_a_commit_that_is_cut_between_two_lines_is_found(lake: Lake) -> None:
     assert [each.what for each in damage(lake)] == ["is cut: actions at its end are missing"]
 
 
+def test_a_commit_that_names_another_run_is_found(lake: Lake) -> None:
+    """The run would be committed once more, and its rows would count twice."""
+    path = commit_file(Path(lake.root), 1)
+    path.write_bytes(path.read_bytes().replace(b'"appId":"r1"', b'"appId":"s1"'))
+    [found] = damage(lake)
+    assert found.what == "holds rows of run r1, the log says of run s1"
+
+
+def test_a_commit_of_actions_that_do_not_fit_is_refused(lake: Lake) -> None:
+    path = commit_file(Path(lake.root), 2)
+    path.write_bytes(path.read_bytes().replace(b'"appId":"r2"', b'"appIe":"r2"'))
+    refused(lambda lake: lake.committed("publishers", "r0"), lake)
+    refused(lambda lake: lake.append("publishers", "r9", publisher_rows("r9", ["P"])), lake)
+    assert damage(lake)
+
+
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_commit_cut_anywhere_is_found(
