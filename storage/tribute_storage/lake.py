@@ -14,13 +14,14 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from tribute_storage.errors import Damage, LakeConflict, LakeDamaged, LakeError
-from tribute_storage.integrity.faults import fault
+from tribute_storage.integrity.faults import fault, refusal
 from tribute_storage.integrity.files import misfits
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog, files_of
 from tribute_storage.staging import StagedFile, stage
 
-ATTEMPTS = 60
+ATTEMPTS, REFUSED_ATTEMPTS = 60, 10
+"""Tries of a commit against other writers, and against a disk or a store that refuses."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,11 @@ class Lake:
                 return True
             except (DeltaError, OSError) as error:
                 failure = error
+                if attempt + 1 >= REFUSED_ATTEMPTS and refusal(error):
+                    break
                 time.sleep(random.uniform(0, 0.005 * min(attempt + 1, 40)))
         assert failure is not None
-        what = f"Could not commit run {run_id} to table {table} of {self.root} in {ATTEMPTS} attempts"
+        what = f"Could not commit run {run_id} to table {table} of {self.root} in {attempt + 1} attempts"
         raise fault(what, failure, "Nothing of it is visible; run the stage again.") from failure
 
     def append(self, table: str, run_id: str, rows: pa.Table, *, basis: Basis | None = None) -> bool:

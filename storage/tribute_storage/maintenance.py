@@ -14,6 +14,7 @@ from deltalake.exceptions import DeltaError
 from tribute_storage.integrity.commits import FOLDER
 from tribute_storage.integrity.faults import fault
 from tribute_storage.integrity.files import content_of, unreadable
+from tribute_storage.integrity.opening import log_errors
 from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog, files_of
 from tribute_storage.schemas import SCHEMAS, version_of
@@ -128,7 +129,8 @@ def _delete(lake: Lake, names: list[str]) -> None:
 
 def _orphans(lake: Lake, table: str, before: datetime) -> Iterator[str]:
     # The log is read after the folder: a commit between the two must not make an orphan.
-    found = [each for each in lake.location.files(table) if not LOGGED.fullmatch(each.name)]
+    with log_errors(lake.location, table):
+        found = [each for each in lake.location.files(table) if not LOGGED.fullmatch(each.name)]
     log = TableLog(lake.location, table)
     known = set(files_of(log.snapshot())) | log.logged()
     yield from (each.name for each in found if each.name not in known and each.modified <= before)
