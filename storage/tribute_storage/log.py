@@ -25,7 +25,7 @@ from deltalake.transaction import (
 from tribute_storage.errors import LakeError
 from tribute_storage.integrity.commits import FOLDER, entries
 from tribute_storage.integrity.faults import fault
-from tribute_storage.integrity.opening import log_errors, log_errors_of, open_log, unreadable_log
+from tribute_storage.integrity.opening import log_errors, log_errors_of, open_log
 from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.location import Location
 from tribute_storage.schemas import doc_of, schema_of
@@ -167,12 +167,8 @@ class TableLog:
 
     def run_of_file(self) -> dict[str, str]:
         """The run that committed a file's rows; none for a file that a compaction made."""
-        return {
-            entry["add"]["path"]: run
-            for commit in self._commits()
-            for entry in commit
-            if entry.get("add", {}).get("dataChange") and (run := _run_of(commit)) is not None
-        }
+        added = [(entry.get("add", {}), _run_of(commit)) for commit in self._commits() for entry in commit]
+        return {add["path"]: run for add, run in added if run and add.get("dataChange")}
 
     def removed(self) -> dict[str, int]:
         """Files that a version took out of the table, and when: milliseconds since 1970."""
@@ -192,10 +188,9 @@ class TableLog:
         folder = f"{self.table}/{FOLDER}"
         for file in self.location.files(folder):
             if COMMIT.fullmatch(file.name) and int(file.name.partition(".")[0]) > after:
-                try:
-                    yield entries(self.location.read(f"{folder}/{file.name}"))
-                except (OSError, ValueError) as error:
-                    raise unreadable_log(self.location, self.table, error) from error
+                with log_errors(self.location, self.table):
+                    found = entries(self.location.read(f"{folder}/{file.name}"))
+                yield found
 
 
 def _addition(location: Location, table: str, file: StagedFile, new_rows: bool) -> AddAction:

@@ -43,7 +43,7 @@ def log_errors(location: Location, table: str) -> Iterator[None]:
     """Says what is wrong where a log cannot be read: the machine, or a file of it. Raises what `open_log` does."""
     try:
         yield
-    except (DeltaError, OSError) as error:
+    except (DeltaError, OSError, ValueError) as error:
         raise unreadable_log(location, table, error) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of Rust, which Python knows as no Exception
