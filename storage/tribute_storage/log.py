@@ -95,10 +95,9 @@ class TableLog:
         unchecked = CommitProperties(app_transactions=once)
         checked = CommitProperties(app_transactions=once, max_commit_retries=0)
         if snapshot is not None:
-            before = snapshot.version()
-            properties = checked if alone else unchecked
+            least, properties = snapshot.version() + 1, checked if alone else unchecked
             snapshot.create_write_transaction(list(additions), "append", schema, commit_properties=properties)
-            self._mark(before + 1, snapshot)
+            self._mark(snapshot.metadata().id, least)
             return
         create_table_with_add_actions(
             self._uri,
@@ -110,10 +109,10 @@ class TableLog:
             commit_properties=checked,
         )
         with suppress(*_ERRORS):  # a mark that is missing is made by the next commit
-            self._mark(0, DeltaTable(self._uri))
+            self._mark(DeltaTable(self._uri).metadata().id, 0)
 
-    def _mark(self, version: int, snapshot: DeltaTable) -> None:
-        mark(self.location, self.table, Mark(version, str(snapshot.metadata().id)))
+    def _mark(self, table_id: object, version: int) -> None:
+        mark(self.location, self.table, Mark(version, str(table_id)))
 
     def replace(self, snapshot: DeltaTable, old: Mapping[str, int], files: Sequence[StagedFile]) -> None:
         """Replace files by others that hold the same rows; raises DeltaError if anything came between.
@@ -172,8 +171,8 @@ class TableLog:
 
     def removed(self) -> dict[str, int]:
         """Files that a version took out of the table, and when: milliseconds since 1970."""
-        removals = [entry["remove"] for commit in self._commits() for entry in commit if "remove" in entry]
-        return {removal["path"]: removal.get("deletionTimestamp", 0) for removal in removals}
+        found = [entry["remove"] for commit in self._commits() for entry in commit if "remove" in entry]
+        return {each["path"]: each.get("deletionTimestamp", 0) for each in found}
 
     def holds(self, files: Sequence[StagedFile]) -> bool:
         """Whether these files were committed; tells whether an error came before or after the commit."""
