@@ -14,6 +14,7 @@ from tests.projects import write_project
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import STAGES, run
 from tribute_jobs.progress import JsonReporter
+from tribute_jobs.running import running_stage
 from tribute_storage import open_tables
 
 
@@ -81,7 +82,11 @@ def test_killed_in_every_stage_it_ends_with_the_same_tables(
     path = write_project(tmp_path / "killed", cluster=running)
     command = ("run", path, "--period", PERIOD, "--json")
     assert [stage for stage in STAGES if dying.killed_before(stage, *command)] == list(STAGES)
+    assert dying.killed_before("statements", *command)
+    stopped = running_stage(load_project(path).workdir)
+    assert stopped is not None and stopped.figures.stage == "settle" and stopped.text().startswith("stopped at ")
     run(load_project(path), PERIOD, JsonReporter())
+    assert running_stage(load_project(path).workdir) is None
     assert fingerprints(load_project(path).lake_root) == fingerprints(finished.lake_root)
 
 

@@ -92,6 +92,7 @@ def _certificate(context: Context, period: str, queries: QueryTable, evaluate_ru
     retrains.complete({key: [main.unit(chosen) for chosen in each] for key, each in sets.items()})
     truth = _ground_truth(retrains, main, plan, seed, other_seeds)
     study, values = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed), main.values()
+    context.reporter.working("scores")
     paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
     rows = [*_paid_rows(main, paid.pool), *MethodRows(main, others, study).rows()]
     warnings = evaluation_warnings(paid.pool, values.token_weight, settings.seeds)
