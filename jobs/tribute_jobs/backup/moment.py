@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tribute.config import Project
-from tribute.errors import BusyError
+from tribute.errors import BusyError, MachineError
 from tribute_storage import Lake
 from tribute_storage.capture import table_versions
 
@@ -58,10 +58,21 @@ def moment(project: Project, lake: Lake, patience_s: float = 60.0) -> Moment:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The files below a folder, without unfinished ones, whose names begin with a dot."""
-    for place, folders, names in os.walk(folder):
+    """The files below a folder, without unfinished ones, whose names begin with a dot. Links are followed.
+
+    Raises:
+        MachineError: a folder cannot be read.
+    """
+    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
         folders.sort()
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise MachineError(
+            f"{error.filename} cannot be read: {error.strerror}. Mend that, and run the same command again"
+        ) from error
 
 
 def copy_database(database: Path, copy: Path) -> None:

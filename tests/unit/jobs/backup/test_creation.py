@@ -1,5 +1,6 @@
 """Backups are whole, of one moment, without the key; a second one stores only what is new."""
 
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.projects import write_project
 from tests.unit.jobs.backup.small import COPY, add_artifact, contents, quietly, restored, small_project, write
 from tests.unit.storage.rows import any_rows, publisher_rows
 from tribute.config import load_project
@@ -16,7 +18,7 @@ from tribute.files.digests import RememberedDigests, file_sha256
 from tribute.files.sealed import write_sealed
 from tribute_jobs.backup.creation import Store
 from tribute_jobs.backup.items import Item, file_item
-from tribute_jobs.backup.moment import moment
+from tribute_jobs.backup.moment import _unreadable, moment
 from tribute_jobs.backup.target import Target
 from tribute_storage import Lake, open_tables
 from tribute_storage.location import Location
@@ -39,6 +41,29 @@ def test_everything_but_the_key_comes_back_elsewhere(path: Path, tmp_path: Path)
     assert found.manifest.signing_key == KEY
     assert not any(key in content for content in contents(tmp_path / "backups").values())
     assert made.written >= sum(map(len, set(after.values())))
+
+
+def test_artifacts_on_another_disk_are_reached_by_their_link(path: Path, tmp_path: Path) -> None:
+    (path.parent / "tribute-data/artifacts").rename(tmp_path / "disk")
+    (path.parent / "tribute-data/artifacts").symlink_to(tmp_path / "disk")
+    write(tmp_path / "large/train-1/state", b"state")
+    (tmp_path / "disk/train-1").symlink_to(tmp_path / "large/train-1")
+    quietly(path, tmp_path / "backups")
+    folder = restored(tmp_path / "backups", tmp_path / "restored").project_file.parent
+    assert (folder / "tribute-data/artifacts/train-1/state").read_bytes() == b"state"
+    assert (folder / "tribute-data" / COPY).is_file() and not (folder / "tribute-data/artifacts").is_symlink()
+
+
+def test_a_folder_that_cannot_be_read_is_said() -> None:
+    with pytest.raises(MachineError, match=r"/artifacts cannot be read: Permission denied"):
+        _unreadable(PermissionError(errno.EACCES, "Permission denied", "/artifacts"))
+
+
+def test_a_project_that_never_ran_is_backed_up(tmp_path: Path) -> None:
+    path = write_project(tmp_path / "project")
+    assert quietly(path, tmp_path / "backups").manifest.tables == {}
+    restored(tmp_path / "backups", tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(path.parent)
 
 
 def test_a_copy_of_the_key_under_another_name_is_left_out(path: Path, tmp_path: Path) -> None:
