@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.storage.market import BETA, BOOK, commit, market, visible
 from tests.unit.storage.rows import publisher_rows, varied_rows
-from tribute_storage import Lake, Limits, ingest, open_tables, publish, query
+from tribute_storage import Lake, LakeDamaged, Limits, damage, ingest, open_tables, publish, query
 from tribute_storage.publishing.file import file_name
 from tribute_storage.querying.sql import open_lake
 from tribute_storage.querying.views import committed_files
@@ -74,6 +74,24 @@ def test_a_publisher_gets_its_file(lake: Lake, tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / file_name(BETA), read_only=True) as file:
         for table, expected in visible(tables, BOOK, BETA).items():
             assert file.execute(f"SELECT count(*) FROM history.{table}").fetchall() == [(len(expected),)], table
+
+
+def test_damage_is_named_and_a_log_that_is_gone_is_no_empty_table(lake: Lake) -> None:
+    for run_id in ("r1", "r2"):
+        lake.append("publishers", run_id, publisher_rows(run_id, [run_id]))
+    first, second = (path.removeprefix(f"{lake.root}/") for path in lake.files("publishers"))
+    content = lake.location.read(first)
+    lake.location.write(first, content[:-1] + b"?")
+    lake.location.delete(second)
+    assert sorted(each.file for each in damage(lake, "publishers")) == sorted([first, second])
+    with pytest.raises(LakeDamaged, match=f"{second} is missing"):
+        committed_rows(lake)
+    lake.location.delete(f"publishers/_delta_log/{1:020}.json")
+    with pytest.raises(LakeDamaged, match="has lost its newest commits"):
+        committed_rows(lake)
+    lake.location.delete(f"publishers/_delta_log/{0:020}.json")
+    with pytest.raises(LakeDamaged, match="_delta_log is gone or empty"):
+        lake.committed("publishers", "r1")
 
 
 def test_events_of_use_are_ingested_once(lake: Lake) -> None:

@@ -8,7 +8,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from tests.unit.storage.rows import publisher_rows
-from tribute_storage import Basis, Lake, LakeConflict, LakeError, StagedFile, open_tables
+from tribute_storage import Basis, Lake, LakeConflict, LakeError, log, open_tables
 from tribute_storage.log import TableLog
 from tribute_storage.maintenance import compact, orphans, retain
 
@@ -41,14 +41,14 @@ def test_a_commit_between_check_and_commit_is_a_conflict_not_a_second_copy(tmp_p
     lake = Lake(tmp_path)
     lake.append("publishers", "r0", publisher_rows("r0", ["p0"]))
     staged = lake.stage("publishers", publisher_rows("r1", ["late"]))
-    once = TableLog._addition
+    once = log._addition
 
-    def overtaken(self: TableLog, file: StagedFile, new_rows: bool) -> AddAction:
-        monkeypatch.setattr(TableLog, "_addition", once)  # the rival is not overtaken itself
+    def overtaken(*arguments: Any) -> AddAction:
+        monkeypatch.setattr(log, "_addition", once)  # the rival is not overtaken itself
         assert Lake(tmp_path).append("publishers", "r1", publisher_rows("r1", ["early"]))
-        return once(self, file, new_rows)
+        return once(*arguments)
 
-    monkeypatch.setattr(TableLog, "_addition", overtaken)  # the only moment between check and commit
+    monkeypatch.setattr(log, "_addition", overtaken)  # the only moment between check and commit
     assert not lake.commit("publishers", "r1", [staged])
     assert committed_rows(tmp_path) == [("r0", "p0"), ("r1", "early")]
 
