@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,11 +32,12 @@ class Basis:
 
     Args:
         version: of the table when it was read (`Lake.version`); None: it did not exist.
-        conflicting: which rows, if they were committed since, are in the way; None: all.
+        conflicting: which rows, if they were committed since, are in the way; None: all. It is called only where
+            something was committed, since the first expression of a process is slow to make.
     """
 
     version: int | None
-    conflicting: pc.Expression | None = None
+    conflicting: Callable[[], pc.Expression] | None = None
 
 
 class Lake:
@@ -163,7 +164,8 @@ class Lake:
 def _require_unchanged(log: TableLog, snapshot: DeltaTable | None, run_id: str, basis: Basis) -> None:
     if snapshot is None or snapshot.version() == basis.version:
         return
-    for winner, committed_ms in log.runs_since(basis.version, basis.conflicting):
+    conflicting = basis.conflicting and basis.conflicting()
+    for winner, committed_ms in log.runs_since(basis.version, conflicting):
         moment = datetime.fromtimestamp(committed_ms / 1000, UTC)
         raise LakeConflict(
             f"Nothing of run {run_id} was committed to table {log.table}: another process committed {winner} at "

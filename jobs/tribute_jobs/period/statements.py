@@ -99,8 +99,10 @@ def read_period(project: Project, month: str) -> Period:
     Raises:
         MoneyError: a statement in the lake is of another schema, or two runs issued one version as final.
     """
-    changing = (pc.field("period") == month) | (pc.field("status") == "final")
-    basis = Basis(Lake(project.lake_root).version("statements"), changing)
+    basis = Basis(
+        Lake(project.lake_root).version("statements"),
+        lambda: (pc.field("period") == month) | (pc.field("status") == "final"),
+    )
     with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select period, statement_version, run_id, reason, json from statements "

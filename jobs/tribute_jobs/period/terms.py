@@ -105,7 +105,7 @@ def register_policy(project: Project, lake: Lake, period: str, reason: str = "")
         PolicyError: another policy is registered, and no reason is given for changing it.
         LakeConflict: another process registered a policy for the period meanwhile.
     """
-    basis = Basis(lake.version("policies"), pc.field("period") == period)
+    basis = Basis(lake.version("policies"), lambda: pc.field("period") == period)
     rule, registered = registered_policy(project, lake, period, reason)
     if registered:
         return False

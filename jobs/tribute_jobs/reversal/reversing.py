@@ -52,7 +52,7 @@ def reverse(project: Project, period: str, run_id: str, reason: str) -> Reversal
     with locked(project):
         lake = Lake(project.lake_root)
         require_own(lake, project.name)
-        basis = Basis(lake.version("reversals"), pc.field("period") == period)
+        basis = Basis(lake.version("reversals"), lambda: pc.field("period") == period)
         double = _double_of(project, period, run_id)
         standing, *rest = double.runs
         if run_id == standing.run_id:

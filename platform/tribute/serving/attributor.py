@@ -147,8 +147,11 @@ class Attributor:
         influences: Sequence[Influences],
         distribution: OutOfDistribution,
     ) -> int:
-        recorded = (pc.field("origin") == "service") & pc.field("query_id").isin(list(table.query_ids))
-        basis = Basis(self._lake.version("queries"), recorded)
+        ids = list(table.query_ids)
+        basis = Basis(
+            self._lake.version("queries"),
+            lambda: (pc.field("origin") == "service") & pc.field("query_id").isin(ids),
+        )
         fresh = _unrecorded(self._lake, lineage(self._project).simulate_run, table, period)
         if not fresh:
             return 0
