@@ -7,6 +7,7 @@ from pathlib import Path
 from tribute.catalog import RecordedArtifact, recorded_artifacts, retrain_bank
 from tribute.corpus.snapshot import MANIFEST, READ, snapshot_files
 from tribute.errors import TributeError
+from tribute.estimators import FITTED
 from tribute.files.sealed import MAKE, SUFFIX, damage, intact, problem_of, remove_sealed, sealed_by
 from tribute_jobs.compute.retrains import MAKE as RETRAIN
 from tribute_jobs.doctor.fault import Fault, Repair
@@ -61,16 +62,21 @@ def _snapshot(patient: Patient) -> Iterator[Check]:
             yield partial(_of_snapshot, path, sha256)
 
 
+def needed(path: Path) -> bool:
+    """Whether a file whose SHA-256 is there is missed: a state of a training, or an estimator's fit."""
+    return path.name.startswith("step-") or path.name == FITTED
+
+
 def _of_snapshot(path: Path, sha256: str | None) -> Iterator[Fault]:
     if problem := problem_of(path, *filter(None, [sha256])):
         yield _removable(path, problem, READ)
 
 
 def _sealed(path: Path) -> Iterator[Fault]:
-    """A file whose SHA-256 stands beside it. Without its file, a digest only matters to a training."""
+    """A file whose SHA-256 stands beside it."""
     if path.is_file() and not intact(path):
         yield _removable(path, DAMAGED, MAKE)
-    elif path.name.startswith("step-") and not path.is_file():
+    elif needed(path) and not path.is_file():
         yield Fault(f"{path} is missing", MAKE)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from tribute.files.sealed import SUFFIX, sealed_by
+from tribute_jobs.doctor.artifacts import needed
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
 
@@ -45,9 +46,8 @@ def _left(path: Path, what: str) -> Fault:
 
 
 def _needed(seal: Path) -> bool:
-    """Whether a digest has its file, or tells that a state of a training is lost."""
-    file = sealed_by(seal)
-    return file.exists() or file.name.startswith("step-")
+    """Whether a digest has its file, or tells that one is lost."""
+    return sealed_by(seal).exists() or needed(sealed_by(seal))
 
 
 def _readable(path: Path) -> bool:

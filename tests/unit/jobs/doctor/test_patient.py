@@ -9,6 +9,7 @@ import pyarrow as pa
 from tests.projects import write_project
 from tribute.catalog import lineage
 from tribute.config import Project, load_project
+from tribute.files.sealed import write_sealed
 from tribute_jobs.doctor.examination import sections
 from tribute_jobs.doctor.lake import examine_lake
 from tribute_jobs.doctor.leftovers import examine_leftovers
@@ -74,6 +75,21 @@ def test_damage_to_one_table_hides_nothing_of_the_others(tmp_path: Path) -> None
     assert damaged and all(fault.grave and "Restore it" in fault.remedy for fault in damaged)
     assert f"{left} holds 1 files and no log" in found
     assert planned(list(sections(Patient(project, 0.0)))) == [] and lake.location.info(stray.path)
+
+
+def test_a_digest_without_its_file_is_a_lost_state_or_fit_or_left_over(tmp_path: Path) -> None:
+    project = small(tmp_path)
+    folder = project.artifacts / "simulate-1"
+    for name in ("step-00000004.safetensors", "fitted.safetensors", "chunk.stack.safetensors"):
+        write_sealed(folder / name, b"content")
+        (folder / name).unlink()
+    found = {f.what: f for each in sections(Patient(project, 0.0)) for f in each.faults}
+    assert found.keys() == {
+        f"{folder / 'step-00000004.safetensors'} is missing",
+        f"{folder / 'fitted.safetensors'} is missing",
+        f"{folder / 'chunk.stack.safetensors.sha256'} is the digest of a file that is not there",
+    }
+    assert [fault.repair is not None for fault in found.values()] == [not fault.grave for fault in found.values()]
 
 
 def test_a_table_without_its_log_is_not_a_table_of_orphans(tmp_path: Path) -> None:
