@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,10 @@ import tribute.evaluation
 import tribute.royalty
 import tribute_jobs
 from tests.chaos import points
+from tests.chaos.planted import PLANTED
 from tribute_jobs.cli import main
 
 ROOT = Path(__file__).parents[2]
-MARK = "TRIBUTE_FAULTS"
-"""Environment variable that the processes which a command starts inherit: they are found by it."""
 PATIENCE_S = 240.0
 """A command that takes longer hangs."""
 
@@ -64,20 +62,22 @@ class Commands:
 
     Args:
         folder: for the streams of the commands.
+        environment: of the commands.
+        plant: a mistake in the product; see `planted`.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.folder, self.mark = folder, uuid.uuid4().hex
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, plant: str = "") -> None:
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._number = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, plant],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=os.environ | {MARK: self.mark} | dict(environment or {}),
+            env=os.environ | dict(environment or {}),
         )
 
     def run(
@@ -95,7 +95,7 @@ class Commands:
             act: what it does there.
             meanwhile: called with the process id while the command waits at its point, which it leaves afterwards;
                 without a point, as soon as it runs.
-            settings: `clock`: seconds that its clock is off; `user`: id of the user it runs as; `environment`.
+            settings: `clock`: seconds that its clock is off; `environment`: more of it.
         """
         self._number += 1
         stem = self.folder / f"{self._number:04d}"
@@ -163,7 +163,6 @@ def become(
     at: str | int | None,
     act: str,
     clock: float = 0,
-    user: int = 0,
     environment: Mapping[str, str] | None = None,
 ) -> None:
     """Be a command, and end with it as a process of its own would."""
@@ -176,9 +175,6 @@ def become(
     points.watch(points.Watch(Path(stem + ".points"), at, act))
     if clock:
         points.turn_clock(clock)
-    if user:
-        os.setgid(user)
-        os.setuid(user)
     sys.argv = ["tribute", *arguments]
     main()
     sys.exit(0)
@@ -191,4 +187,6 @@ if __name__ == "__main__":
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    if sys.argv[1]:
+        PLANTED[sys.argv[1]]()
     fork_for_each_request()

@@ -197,9 +197,11 @@ EXPECTED: dict[Fault, tuple[int, ...]] = {
     clock_jump: (OK,),
 }
 """Exit codes that a command may have which a fault hits."""
+ENDING = (killed, interrupted, terminated, torn_write, lost_flush)
+"""Faults that end every command which they hit."""
 ON_RAY = (actor_killed, worker_killed, raylet_killed, gcs_killed)
 MOUNTED = (full_disk, read_only_disk)
-WITH_RAY = ("train", "simulate", "attribute", "second month")
+WITH_RAY = ("train", "simulate", "attribute", "second month", "evaluate")
 """Steps that need workers."""
 
 

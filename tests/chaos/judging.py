@@ -4,14 +4,14 @@ import shutil
 from dataclasses import dataclass, field
 
 from tests.chaos.commands import Ended
-from tests.chaos.faults import EXPECTED, MOUNTED, Attempt, Fault, fitting, lost_flush, name_of
+from tests.chaos.faults import ENDING, EXPECTED, MOUNTED, WITH_RAY, Attempt, Fault, fitting, lost_flush, name_of
 from tests.chaos.plain import faults_of, innards
 from tests.chaos.script import NAMES, SCRIPT, change_rights, difference, everything
 from tests.chaos.world import World
 from tests.fuzz.chance import Chance
 from tribute_jobs.exit_codes import ExitCode
 
-STEPS = 3
+STEPS = 2
 """Commands of a seed."""
 FURTHER = 3
 """Times that a command is run without a fault before it counts as stuck."""
@@ -67,7 +67,8 @@ def judged(seed: int, world: World, plan: Plan | None = None) -> Outcome:
     """Run a seed's commands under faults, in a folder of its own, and compare with the run without any."""
     plan = plan or drawn_plan(seed, world.disk is not None)
     outcome, folder = Outcome(seed), world.root / f"seed-{seed}"
-    world.ray.start()
+    if set(NAMES[plan.first : plan.first + len(plan.faults)]) & set(WITH_RAY):
+        world.ray.start()
     world.reference.copy(plan.first, folder, world.ray.address)
     try:
         for place, faults in enumerate(plan.faults):
@@ -92,7 +93,7 @@ def _run(attempt: Attempt, faults: tuple[Fault, ...], outcome: Outcome) -> bool:
     before: tuple[Fault, Ended] | None = None
     for fault in (*faults, *[None] * FURTHER):
         ended = fault(attempt) if fault else attempt.run()
-        expected = (*EXPECTED[fault], int(ExitCode.DONE)) if fault else (int(ExitCode.DONE),)
+        expected = expected_codes(fault, ended)
         if before is not None and before[0] is lost_flush and ended.code == ExitCode.DAMAGED:
             expected = (*expected, int(ExitCode.DAMAGED))
             restore(before[1])
@@ -106,6 +107,13 @@ def _run(attempt: Attempt, faults: tuple[Fault, ...], outcome: Outcome) -> bool:
     return False
 
 
+def expected_codes(fault: Fault | None, ended: Ended) -> tuple[int, ...]:
+    """Exit codes that a command may have: one that the fault did not reach, or did not need, ends well."""
+    if fault is None or not ended.reached:
+        return (int(ExitCode.DONE),)
+    return EXPECTED[fault] if fault in ENDING else (*EXPECTED[fault], int(ExitCode.DONE))
+
+
 def restore(ended: Ended) -> None:
     """Put the file that lost its half back, as from a copy."""
     place = ended.stem.with_suffix(".cut")
@@ -115,7 +123,7 @@ def restore(ended: Ended) -> None:
 
 def _note(outcome: Outcome, attempt: Attempt, fault: Fault | None, ended: Ended, wrong: list[str]) -> None:
     step, name = NAMES[attempt.number], name_of(fault) if fault else "afterwards"
-    if fault is not None:
+    if fault is not None and ended.reached:
         outcome.hit.append(f"{name}: {step}")
     outcome.tracebacks += bool(innards(ended))
     outcome.refusals += ended.code > 0

@@ -31,7 +31,13 @@ class OwnRay:
             "gcs_server_port": self._port,
             "object_store_memory": 100 * 2**20,
         }
-        self._cluster = Cluster(initialize_head=True, head_node_args=arguments, shutdown_at_exit=True)
+        for last in (False, False, True):  # a busy machine may need longer than Ray waits
+            try:
+                self._cluster = Cluster(initialize_head=True, head_node_args=arguments, shutdown_at_exit=True)
+                return
+            except Exception:
+                if last:
+                    raise
 
     def kill(self, name: str) -> None:
         """Kill its process of a name: raylet or gcs_server."""

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +66,7 @@ def write_start(folder: Path, address: str) -> Path:
     rows = [
         row | {"query_id": f"{row['query_id']}-{month}"}
         for month in (FIRST, SECOND)
-        for row in write_usage(folder / "usage.jsonl", month, 8)
+        for row in write_usage(folder / "usage.jsonl", month, 20)
     ]
     (folder / "usage.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "sources.csv").write_text(SOURCES_CSV.replace("weather,arena,1,2020-01-01,\n", ""))
@@ -158,6 +159,7 @@ class Reference:
         change_settings(folder, "cluster", address=address)
         return folder
 
+    @cache  # noqa: B019  (a reference lives as long as the tests)
     def after(self, number: int) -> Everything:
         """What the project has made after a step."""
         return everything(self.root / str(number + 1))

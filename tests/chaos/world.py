@@ -1,18 +1,23 @@
 """What commands under faults need: Ray, a process that forks them, a small disk, the script without a fault."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.commands import Commands
 from tests.chaos.ray_cluster import OwnRay
-from tests.chaos.script import SCRIPT, Reference, reference
+from tests.chaos.script import NAMES, SCRIPT, Reference, reference
 from tests.faults import may_mount, small_disk
+from tests.shared import made_once
 
 LOST_RAY = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 """Environment in which a command does not wait for a minute for a head of Ray that is gone."""
 DISK = "64m"
+QUICK_STEPS = NAMES.index("close") + 1
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,16 @@ class World:
 
 
 @contextmanager
-def made_world(root: Path, steps: int = len(SCRIPT), made: Path | None = None) -> Iterator[World]:
+def made_world(root: Path, steps: int = len(SCRIPT), made: Path | None = None, plant: str = "") -> Iterator[World]:
     """A world in a folder.
 
     Args:
         steps: of the script.
         made: the folder of a reference that was made before; Ray starts when it is needed.
+        plant: a mistake in the product; see `planted`.
     """
     with ExitStack() as stack:
-        ray, commands = OwnRay(), Commands(root / "streams", LOST_RAY)
+        ray, commands = OwnRay(), Commands(root / "streams", LOST_RAY, plant)
         stack.callback(ray.close)
         stack.callback(commands.close)
         found = Reference.of(made) if made else reference(root / "reference", commands, ray, steps)
@@ -49,3 +55,18 @@ def made_world(root: Path, steps: int = len(SCRIPT), made: Path | None = None) -
         place.mkdir()
         disk = stack.enter_context(small_disk(place, DISK)) if may_mount() else None
         yield World(place, disk, commands, ray, found)
+
+
+def made_script(factory: pytest.TempPathFactory, steps: int) -> Path:
+    """The folder of a reference, made once for all tests of a run."""
+
+    def make(folder: Path) -> None:
+        with made_world(folder / "making", steps) as making:
+            shutil.copytree(making.reference.root, folder / "reference")
+
+    return made_once(factory, f"script-{steps}", make) / "reference"
+
+
+def steps_of(request: pytest.FixtureRequest) -> int:
+    """The steps that tests need: those up to closing, or all where slow tests were asked for."""
+    return QUICK_STEPS if request.config.getoption("-m") == "not slow" else len(SCRIPT)
