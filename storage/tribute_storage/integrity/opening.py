@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from urllib.parse import unquote
 
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -53,7 +54,7 @@ def log_errors(location: Location, table: str) -> Iterator[None]:
 
 def log_errors_of(snapshot: DeltaTable) -> AbstractContextManager[None]:
     """`log_errors` of the table of a snapshot, whose log is read on as it is asked."""
-    root, _, table = snapshot.table_uri.rstrip("/").rpartition("/")
+    root, _, table = unquote(snapshot.table_uri).rstrip("/").rpartition("/")
     return log_errors(Location.of(root), table)
 
 
