@@ -34,6 +34,7 @@ class Killer(JsonReporter):
     """Reports as usual, and kills workers while the simulation runs."""
 
     def __init__(self, cluster: Cluster, extra_node: object, every_s: float) -> None:
+        super().__init__()
         self.kills, self.lost_jobs, self.node_removed = 0, 0, False
         self._stop = threading.Event()
         self._cluster, self._extra, self._every = cluster, extra_node, every_s

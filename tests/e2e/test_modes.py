@@ -36,6 +36,7 @@ class Listener(JsonReporter):
     """A reporter that keeps the warnings."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.warnings: list[str] = []
 
     def warned(self, message: str) -> None:

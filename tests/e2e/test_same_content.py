@@ -22,6 +22,7 @@ class Listener(JsonReporter):
     """Keeps what was planned."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.again: dict[str, str] = {}
 
     def planned(self, kept, again):
