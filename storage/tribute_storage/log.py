@@ -2,11 +2,11 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from tribute_storage.integrity.faults import fault
 from tribute_storage.integrity.opening import log_errors, log_errors_of, open_log
 from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.location import Location
+from tribute_storage.moments import TOGETHER, last_moment, now_ms
 from tribute_storage.schemas import doc_of, schema_of
 from tribute_storage.staging import StagedFile
 
@@ -84,13 +85,14 @@ class TableLog:
     ) -> None:
         """Add files as the one transaction of a run; raises DeltaError where another commit is in its way.
 
-        The transaction's number is the time of the commit in milliseconds.
+        The transaction's number is the time of the commit in milliseconds, or what follows the one before it if
+        the clock went backwards: the order of commits is that of their times.
 
         Args:
             alone: whether any commit after `snapshot` is in its way; otherwise only one of the same run.
         """
         additions = [_addition(self.location, self.table, file, True) for file in files]
-        schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, time.time_ns() // 1_000_000)]
+        schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, self._moment(snapshot))]
         # A retry inside deltalake checks nothing: it writes a lost race for version 0 again as version 1.
         unchecked = CommitProperties(app_transactions=once)
         checked = CommitProperties(app_transactions=once, max_commit_retries=0)
@@ -111,6 +113,16 @@ class TableLog:
         with suppress(*_ERRORS):  # a mark that is missing is made by the next commit
             self._mark(DeltaTable(self._uri).metadata().id, 0)
 
+    def _moment(self, snapshot: DeltaTable | None) -> int:
+        moments = [now_ms()]
+        if snapshot is not None:
+            moments.append(last_moment(self.location, self.table, snapshot.version()) + 1)
+        if (other := TOGETHER.get(self.table)) and (
+            beside := TableLog(self.location, other).snapshot()
+        ) is not None:
+            moments.append(last_moment(self.location, other, beside.version()) + 1)
+        return max(moments)
+
     def _mark(self, table_id: object, version: int) -> None:
         mark(self.location, self.table, Mark(version, str(table_id)))
 
@@ -120,7 +132,7 @@ class TableLog:
         deltalake lets two commits remove the same file, which would double its rows: so it may not retry, and
         all compactions share one transaction name.
         """
-        now = time.time_ns() // 1_000_000
+        now = self._moment(snapshot)
         removals = [RemoveAction(name, False, now, size, {}) for name, size in old.items()]
         alone = CommitProperties(app_transactions=[Transaction(COMPACTION, now)], max_commit_retries=0)
         snapshot.create_write_transaction(
@@ -205,8 +217,15 @@ def _addition(location: Location, table: str, file: StagedFile, new_rows: bool) 
 
 
 def _version_at(snapshot: DeltaTable, moment: datetime) -> int | None:
-    """The version by the times of commits, not of files, which change when a lake is copied."""
-    before = [each["version"] for each in snapshot.history() if each["timestamp"] <= moment.timestamp() * 1000]
+    """The version by the times of commits, not of files, which change when a lake is copied.
+
+    A version is never older than the one before it, though a clock may have gone backwards between the two.
+    """
+    history = sorted((each["version"], each["timestamp"]) for each in snapshot.history())
+    times = accumulate((timestamp for _, timestamp in history), max)
+    before = [
+        version for (version, _), time in zip(history, times, strict=True) if time <= moment.timestamp() * 1000
+    ]
     return max(before, default=None)
 
 
