@@ -8,11 +8,18 @@ from typing import Any
 import typer
 
 from tribute_jobs.cli import app
+from tribute_jobs.exit_codes import ExitCode
 
 INTRODUCTION = """# Command line
 
-Every command prints a table for people, or JSON with `--json`. Exit code 0: done. 1: a check failed. 2: bad input;
-one message on standard error says what was wrong and how to mend it.
+Every command prints a table for people, or JSON with `--json`. A command that does not do its work says why in one
+message on standard error, with the remedy. [When it stops](../how-to/when-it-stops.md) lists the faults.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+{codes}
 
 """
 
@@ -23,7 +30,8 @@ def command_line_page() -> str:
     groups: dict[str, list[tuple[str, Any]]] = {}
     for name, command in _commands("tribute", group):
         groups.setdefault(getattr(command, "rich_help_panel", None) or "", []).append((name, command))
-    parts = [INTRODUCTION]
+    codes = "\n".join(f"| {int(code)} | {code.doc} |" for code in sorted(ExitCode))
+    parts = [INTRODUCTION.format(codes=codes)]
     for title, commands in groups.items():
         parts += [f"## {_plain(title)}\n"] if title and isinstance(title, str) else []
         parts += ["\n".join(_command(name, command)) for name, command in commands]

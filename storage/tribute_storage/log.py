@@ -25,10 +25,10 @@ from deltalake.transaction import (
 from tribute_storage.errors import LakeError
 from tribute_storage.integrity.commits import FOLDER, entries
 from tribute_storage.integrity.faults import fault
+from tribute_storage.integrity.moments import TOGETHER, last_moment, now_ms
 from tribute_storage.integrity.opening import log_errors, log_errors_of, open_log
 from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.location import Location
-from tribute_storage.moments import TOGETHER, last_moment, now_ms
 from tribute_storage.schemas import doc_of, schema_of
 from tribute_storage.staging import StagedFile
 
@@ -85,14 +85,13 @@ class TableLog:
     ) -> None:
         """Add files as the one transaction of a run; raises DeltaError where another commit is in its way.
 
-        The transaction's number is the time of the commit in milliseconds, or what follows the one before it if
-        the clock went backwards: the order of commits is that of their times.
+        The transaction's number is the moment of the commit, later than that of the one before it.
 
         Args:
             alone: whether any commit after `snapshot` is in its way; otherwise only one of the same run.
         """
         additions = [_addition(self.location, self.table, file, True) for file in files]
-        schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, self._moment(snapshot))]
+        schema, once = Schema.from_arrow(self.schema), [Transaction(run_id, _moment(self, snapshot))]
         # A retry inside deltalake checks nothing: it writes a lost race for version 0 again as version 1.
         unchecked = CommitProperties(app_transactions=once)
         checked = CommitProperties(app_transactions=once, max_commit_retries=0)
@@ -113,16 +112,6 @@ class TableLog:
         with suppress(*_ERRORS):  # a mark that is missing is made by the next commit
             self._mark(DeltaTable(self._uri).metadata().id, 0)
 
-    def _moment(self, snapshot: DeltaTable | None) -> int:
-        moments = [now_ms()]
-        if snapshot is not None:
-            moments.append(last_moment(self.location, self.table, snapshot.version()) + 1)
-        if (other := TOGETHER.get(self.table)) and (
-            beside := TableLog(self.location, other).snapshot()
-        ) is not None:
-            moments.append(last_moment(self.location, other, beside.version()) + 1)
-        return max(moments)
-
     def _mark(self, table_id: object, version: int) -> None:
         mark(self.location, self.table, Mark(version, str(table_id)))
 
@@ -132,7 +121,7 @@ class TableLog:
         deltalake lets two commits remove the same file, which would double its rows: so it may not retry, and
         all compactions share one transaction name.
         """
-        now = self._moment(snapshot)
+        now = _moment(self, snapshot)
         removals = [RemoveAction(name, False, now, size, {}) for name, size in old.items()]
         alone = CommitProperties(app_transactions=[Transaction(COMPACTION, now)], max_commit_retries=0)
         snapshot.create_write_transaction(
@@ -214,6 +203,17 @@ def _addition(location: Location, table: str, file: StagedFile, new_rows: bool) 
         )
     modified_ms = int(info.modified.timestamp() * 1000)
     return AddAction(name, file.size, {}, modified_ms, new_rows, json.dumps({"numRecords": file.rows}))
+
+
+def _moment(log: TableLog, snapshot: DeltaTable | None) -> int:
+    """Now, in milliseconds since 1970; or what follows the commit before, if the clock went backwards."""
+    moments = [now_ms()]
+    if snapshot is not None:
+        moments.append(last_moment(log.location, log.table, snapshot.version()) + 1)
+    beside = TOGETHER.get(log.table)
+    if beside is not None and (other := TableLog(log.location, beside).snapshot()) is not None:
+        moments.append(last_moment(log.location, beside, other.version()) + 1)
+    return max(moments)
 
 
 def _version_at(snapshot: DeltaTable, moment: datetime) -> int | None:

@@ -1,5 +1,7 @@
 """Reference pages name everything that the code has."""
 
+from pathlib import Path
+
 import typer
 from docs.generate.charts import estimators_chart, misallocation_chart
 from docs.generate.command_line_page import command_line_page
@@ -10,6 +12,8 @@ from docs.generate.tables_page import tables_page
 
 from tribute.config import Project, Settings
 from tribute_jobs.cli import app
+from tribute_jobs.exit_codes import ExitCode
+from tribute_jobs.faults import REFUSALS
 from tribute_storage.schemas import SCHEMAS
 
 
@@ -60,3 +64,15 @@ def test_diagrams_are_the_same_bytes_each_time_and_hold_every_room() -> None:
 
 def test_a_doctest_ends_at_the_blank_line_after_its_output() -> None:
     assert fenced("Adds.\n\n>>> 1 + 1\n2\n\nMore.") == "Adds.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nMore."
+
+
+def test_every_exit_code_has_a_row_with_its_meaning() -> None:
+    page = command_line_page()
+    assert [code for code in ExitCode if f"| {int(code)} | {code.doc} |" not in page] == []
+
+
+def test_the_page_of_faults_has_a_row_for_every_refusal_of_the_machine() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "when-it-stops.md").read_text()
+    elsewhere = {"{user}", "a part of this path", "it is a folder", "connect", "answer", "reached", "memory"}
+    said = [what for what, _ in REFUSALS.values() if not any(part in what for part in elsewhere)]
+    assert [what for what in said if what.partition(" in this")[0].partition(" on this")[0] not in page] == []

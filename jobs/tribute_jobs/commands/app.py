@@ -39,6 +39,10 @@ def tribute(
     First steps: `tribute demo` runs everything on text that this computer already has.
     `tribute init my-project` writes a project file for your own corpus and model.
     `tribute COMMAND --help` explains a command.
+
+    Exit codes: 0 done, 1 a check found a problem, 2 bad input, 3 a month without queries, 4 a damaged file,
+    5 the machine refuses, 6 another command is at work, 130 and 143 stopped by a signal. After 5, 6, 130 and 143
+    the same command goes on where it stopped.
     """
 
 
