@@ -99,5 +99,5 @@ def read_manifest(place: str, backup_id: str, content: bytes) -> BackupManifest:
         return BackupManifest.model_validate_json(content)
     except ValidationError:
         raise ConfigError(
-            f"{place} was written by a later version of tribute: this one reads format 1. Install that one"
+            f"{place} was written by a later version of tribute: this one reads format 1. Restore with that one"
         ) from None
