@@ -1,9 +1,13 @@
 """Atomic writes: a file is complete, or not there."""
 
 import os
+import re
 import uuid
 from contextlib import suppress
 from pathlib import Path
+
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
+"""Names of files that are being written, or that a killed process left."""
 
 
 def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:

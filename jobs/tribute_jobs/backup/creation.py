@@ -14,10 +14,11 @@ from tribute.errors import BusyError, ConfigError, DamagedFile, itemised
 from tribute.files import yaml_value
 from tribute.files.digests import RememberedDigests, file_record
 from tribute.progress import OnDone
+from tribute.tracking.places import DATABASE
 from tribute_jobs.backup.inputs import project_inputs
 from tribute_jobs.backup.items import Item, damages, file_item, lake_items, made_items
 from tribute_jobs.backup.manifest import BackupFile, BackupManifest
-from tribute_jobs.backup.moment import DATABASE, copy_database, moment
+from tribute_jobs.backup.moment import copy_database, moment
 from tribute_jobs.backup.places import Places
 from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
@@ -53,7 +54,7 @@ def back_up(file: Path, project: Project, target: Target, advanced: OnDone, part
         ConfigError: the target holds backups of another project, or lies in the working folder.
     """
     newest = _require_own(project, target)
-    digests = RememberedDigests(project.workdir / "backup-digests.json", smallest=0)
+    digests = RememberedDigests(project.workdir / "backup_digests.json", smallest=0)
     store = Store(target, key_file(project), digests, newest, part)
     before, lake = target.written, Lake(project.lake_root)
     for _ in range(ATTEMPTS):
@@ -63,15 +64,13 @@ def back_up(file: Path, project: Project, target: Target, advanced: OnDone, part
             raise _damaged(project, damages(lake, damage(lake))) from None
         if not problems and not target.lost(manifest):
             digests.remember()
-            if (
-                newest is not None and manifest.time <= newest.time
-            ):  # ids are in the order of time, whatever the clock
+            if newest is not None and manifest.time <= newest.time:  # the clock went back: ids follow each other
                 manifest = manifest.model_copy(update={"time": newest.time + timedelta(seconds=1)})
             return Made(target.add(manifest), manifest, target.written - before)
         if problems and table_versions(lake) == manifest.tables:
             raise _damaged(project, problems)
     raise BusyError(
-        f"Files of {lake.root} or {target.uri} are deleted while they are needed. Run the same command again later"
+        f"Files of {lake.root} or {target.uri} are deleted while they are needed. Run the same command later"
     )
 
 

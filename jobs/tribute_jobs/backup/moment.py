@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from tribute.config import Project
 from tribute.errors import BusyError, MachineError
+from tribute.tracking.places import read_only
 from tribute_storage import Lake
 from tribute_storage.capture import table_versions
 
 MADE = ("artifacts", "statements")
 """Folders of the working folder whose files are written once; each is complete, or not there."""
 TRACKED = "mlflow"
-DATABASE = "mlflow.db"
 IN_PROGRESS = (".steps", ".stack.safetensors", ".stack.safetensors.sha256")
 """Names of files that change while a job is at work end like this. A job that resumes needs none of them."""
 FED = "usage_events"
@@ -78,7 +78,7 @@ def _unreadable(error: OSError) -> None:
 def copy_database(database: Path, copy: Path) -> None:
     """Copy MLflow's store as a whole, whoever writes to it meanwhile."""
     with (
-        closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+        closing(read_only(database)) as source,
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)

@@ -56,9 +56,8 @@ def restore(target: Target, folder: Path, advanced: OnDone, chosen: str | None =
         if manifest.settings:
             edited = building / manifest.project_file
             edited.write_bytes(with_settings(edited.read_bytes(), manifest.settings))
-        require_sound(
-            Lake(building / manifest.lake), lambda _: None
-        )  # it is checked already; this marks its tables
+        # Its files were checked one by one; this marks its tables.
+        require_sound(Lake(building / manifest.lake), lambda _: None)
         building.replace(folder)
     except OSError as error:
         raise MachineError(

@@ -45,6 +45,8 @@ def backup(
     if len(places) != (1 if listed else 2):
         wanted = "--list URI" if listed else "PROJECT.yaml URI"
         raise typer.BadParameter(f"expected {wanted}, got {' '.join(places)}")
+    if listed and keep:
+        raise typer.BadParameter("--keep goes with a backup, not with --list")
     project = None if listed else opened(Path(places[0]))
 
     from tribute_jobs.backup.creation import back_up
@@ -55,10 +57,7 @@ def backup(
     if project is None:
         _print_list(target, as_json)
         return
-    with (
-        long_step("backup") as advanced,
-        redirect_stdout(sys.stderr),
-    ):  # what a task's own code prints is no result
+    with long_step("backup") as advanced, redirect_stdout(sys.stderr):  # a task's own code may print
         made = back_up(Path(places[0]), project, target, advanced)
     deleted = target.prune(keep) if keep else []
     fields = {"new_bytes": made.written, "deleted": deleted}

@@ -7,6 +7,7 @@ import typer
 
 from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
 from tribute_jobs.commands.run import run_to
+from tribute_jobs.exit_codes import ExitCode
 
 app = typer.Typer()
 PANEL = "Prove"
@@ -85,4 +86,4 @@ def verify(
             found = verdict_with_project(file, key, settings)
     print(found.as_json() if as_json else found.as_text())
     if found.problems:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FOUND)

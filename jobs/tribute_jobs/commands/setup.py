@@ -88,8 +88,7 @@ def doctor(
     if repair and project is not None:
         fine = repaired(project, hours, as_json=as_json, yes=yes)
     else:
-        with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
-            sections = [*machine_sections(), *(examined(project, hours) if project else ())]
+        sections = [*machine_sections(), *(examined(project, hours) if project else ())]
         print_sections(sections, as_json)
         fine = all(section.fine for section in sections)
     if not fine:
@@ -101,7 +100,7 @@ def examined(project: Path, hours: float) -> "list[Section]":
     from tribute_jobs.doctor.examination import examine
     from tribute_jobs.progress import long_step
 
-    with long_step("doctor") as advanced:
+    with long_step("doctor") as advanced, redirect_stdout(sys.stderr):  # a task's own code may print
         return examine(project, hours, advanced)
 
 
@@ -111,8 +110,7 @@ def repaired(project: Path, hours: float, *, as_json: bool, yes: bool) -> bool:
     from tribute_jobs.doctor.repair import planned, print_done, repair
 
     with locked(opened(project)):
-        with redirect_stdout(sys.stderr):  # what a task's own code prints is no result
-            sections = examined(project, hours)
+        sections = examined(project, hours)
         steps = planned(sections)
         for step in steps if not as_json else ():
             print(f"  {printable(step)}")
@@ -144,7 +142,7 @@ def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = F
         checklist = check_project(Inputs(settings, advanced), period)
     print_results(checklist.results, as_json)
     if not checklist.fine:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FOUND)
 
 
 def write_starter(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -12,18 +11,18 @@ from tribute.files.sealed import SUFFIX, sealed_by
 from tribute_jobs.doctor.artifacts import needed
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.running import LOCK
+from tribute_storage.atomic import TEMPORARY
 
-TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
-"""The name of a file that was being written atomically."""
 DELETE = "Delete it: tribute doctor PROJECT.yaml --repair"
-CACHES = ("last_run.json", "digests.json")
+CACHES = ("last_run.json", "digests.json", "lake_digests.json", "backup_digests.json")
 HELD = "Wait for it, or end that process; a lock that no process holds never stops a command"
 
 
 def examine_leftovers(patient: Patient) -> Iterator[Fault]:
     """Temporary files of killed commands, digests without a file, unreadable caches; and who holds the lock."""
-    yield from _held(patient.project.workdir / ".lock")
     workdir, lake = patient.project.workdir, Path(patient.lake.root)
+    yield from _held(workdir / LOCK)
     for path in sorted(workdir.rglob("*")):
         if path.is_relative_to(lake) or not path.is_file():
             continue  # the lake's own are among its orphans
@@ -33,7 +32,7 @@ def examine_leftovers(patient: Patient) -> Iterator[Fault]:
             yield _left(path, "is the digest of a file that is not there")
     for building in sorted(workdir.rglob(".publishing")):
         if patient.old(building):
-            step = Repair(f"delete the folder {building}", partial(shutil.rmtree, building, ignore_errors=True))
+            step = Repair(f"delete the folder {building}", partial(shutil.rmtree, building))
             yield Fault(f"{building} is a publication that was interrupted", DELETE, grave=False, repair=step)
     for path in (workdir / name for name in CACHES):
         if path.is_file() and not _readable(path):

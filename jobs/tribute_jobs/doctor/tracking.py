@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tribute.tracking import restore_experiment
+from tribute.tracking import restore_experiment, tracked
 from tribute.tracking.places import database, experiment_name, move_places, moved_places, stored_experiment
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
@@ -26,7 +26,7 @@ UNREADABLE = (
 
 def examine_tracking(patient: Patient) -> Iterator[Fault]:
     """A trashed or deleted experiment, and places that a move has broken; a tracking server is not asked."""
-    project, markers = patient.project, sorted((patient.project.artifacts / "tracked").glob("*"))
+    project, markers = patient.project, sorted(tracked(patient.project).glob("*"))
     if not project.tracking.enabled or project.tracking.uri:
         return
     path, name = database(project), experiment_name(project)

@@ -4,16 +4,24 @@ Tracking comes after the lake has committed. An outage of MLflow is reported and
 of the same command tracks it. MLflow is imported when there is something to write.
 """
 
+from pathlib import Path
+
 from tribute.config import Project
+from tribute.tracking.places import DATABASE
 from tribute.tracking.record import TrackedRun
 from tribute.tracking.refusals import refusal, require_answer
 
-__all__ = ["TrackedRun", "restore_experiment", "track", "tracking_uri"]
+__all__ = ["TrackedRun", "restore_experiment", "track", "tracked", "tracking_uri"]
 
 
 def tracking_uri(project: Project) -> str:
     """`tracking.uri`, or SQLite in the working folder."""
-    return project.tracking.uri or f"sqlite:///{project.workdir / 'mlflow.db'}"
+    return project.tracking.uri or f"sqlite:///{project.workdir / DATABASE}"
+
+
+def tracked(project: Project) -> Path:
+    """The folder with a file for every record that MLflow took."""
+    return project.artifacts / "tracked"
 
 
 def track(project: Project, record: TrackedRun) -> str | None:
@@ -22,7 +30,7 @@ def track(project: Project, record: TrackedRun) -> str | None:
     Returns:
         None, or why MLflow did not take the record and how it gets it later.
     """
-    marker = project.artifacts / "tracked" / f"{record.run_id}-{record.part}"
+    marker = tracked(project) / f"{record.run_id}-{record.part}"
     if not project.tracking.enabled or marker.exists():
         return None
     from tribute.tracking.mlflow_runs import write_run  # noqa: PLC0415  (MLflow takes seconds to import)

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlparse
 
 from tribute.config import Project
 
+DATABASE = "mlflow.db"
+"""The database, in the working folder."""
 COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -34,8 +36,13 @@ def experiment_name(project: Project) -> str:
 
 def database(project: Project) -> Path | None:
     """The project's own MLflow database, if there is one; a tracking server has its own."""
-    path = project.workdir / "mlflow.db"
+    path = project.workdir / DATABASE
     return path if project.tracking.uri is None and path.is_file() else None
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection to the database that cannot change it."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def place(project: Project) -> str:
@@ -45,7 +52,7 @@ def place(project: Project) -> str:
 
 def stored_experiment(project: Project, path: Path) -> Experiment | None:
     """The project's experiment; None if the database has none. Raises sqlite3.Error where it cannot be read."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(read_only(path)) as connection:
         found = connection.execute(
             "select experiment_id, lifecycle_stage from experiments where name = ?", [experiment_name(project)]
         ).fetchone()
@@ -54,7 +61,7 @@ def stored_experiment(project: Project, path: Path) -> Experiment | None:
 
 def moved_places(project: Project, path: Path) -> dict[str, str]:
     """Places that a move has broken, and where their content is now: those of the working folder's old places."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(read_only(path)) as connection:
         known = {value for table, column in COLUMNS for value in _values(connection, table, column)}
     return dict(sorted(_moved(known, place(project))))
 

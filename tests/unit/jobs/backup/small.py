@@ -62,7 +62,7 @@ def restored(target: Path | str, folder: Path, chosen: str | None = None) -> Res
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, but for locks, marks of tables and what stays with its machine."""
-    left = (".lock", "backup-digests.json")
+    left = (".lock", "backup_digests.json")
     paths = (path for path in folder.rglob("*") if path.is_file() and path.name not in left)
     paths = (path for path in paths if path.parent.name != "_tables")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
