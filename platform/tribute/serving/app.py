@@ -1,7 +1,6 @@
 """The Ray Serve application: ingress, attributor, reporter. Every Serve call of tribute is in this file."""
 
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -122,10 +121,9 @@ def serve_forever(project: Project) -> None:
     """Serve until interrupted."""
     with ray_session(project.cluster):
         url = start(project)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"Serving {project.name} at {url}: try {url}/docs. Stop with Ctrl-C.", flush=True)
         try:
             while True:
                 time.sleep(3600)
-        except KeyboardInterrupt:
+        finally:
             serve.shutdown()
