@@ -6,6 +6,7 @@ import pytest
 
 from tribute.catalog import Identity
 from tribute_jobs.last_run import LastRun, changes
+from tribute_storage import LakeDamaged
 
 
 def test_why_a_stage_runs_again(tmp_path: Path) -> None:
@@ -35,3 +36,14 @@ def test_a_record_that_cannot_be_read_is_none(tmp_path: Path, content: str) -> N
     assert last.why("train", now) is None
     last.remember("train", now)
     assert LastRun(tmp_path).why("train", now) is None
+
+
+def test_an_emptied_lake_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    LastRun(tmp_path).require_none("/mnt/lake")
+    LastRun(tmp_path).remember("corpus", Identity("corpus-1", {}))
+    with pytest.raises(
+        LakeDamaged, match=r"The lake /mnt/lake is empty, though .*last_run.json says .* Mount its"
+    ):
+        LastRun(tmp_path).require_none("/mnt/lake")
+    (tmp_path / "last_run.json").unlink()
+    LastRun(tmp_path).require_none("/mnt/lake")
