@@ -7,7 +7,7 @@ from tribute_jobs.exit_codes import ExitCode
 
 INNARDS = (
     "Traceback (most recent call last)", "*** SIG", "panicked", "Fatal Python error", "C++", "core dumped",
-    "duckdb.", "deltalake", "pyarrow.lib", "RayTaskError", "core_worker", "raylet.cc", "Exception ignored",
+    "duckdb.", "deltalake.", "DeltaError", "pyarrow.lib", "RayTaskError", "core_worker", "raylet.cc", "Exception ignored",
     "[2026-", "File \"",
 )  # fmt: skip
 """Traces of libraries and of the interpreter."""
