@@ -7,8 +7,8 @@ from tribute_jobs.exit_codes import ExitCode
 
 INNARDS = (
     "Traceback (most recent call last)", "*** SIG", "panicked", "Fatal Python error", "C++", "core dumped",
-    "duckdb.", "deltalake.", "DeltaError", "pyarrow.lib", "RayTaskError", "core_worker", "raylet.cc", "Exception ignored",
-    "[2026-", "File \"",
+    "duckdb.", "deltalake.", "DeltaError", "pyarrow.lib", "RayTaskError", "core_worker", "raylet.cc",
+    "Exception ignored", "[2026-", "File \"",
 )  # fmt: skip
 """Traces of libraries and of the interpreter."""
 REMEDIES = re.compile(
