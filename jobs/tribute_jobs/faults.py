@@ -18,24 +18,13 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from tribute.errors import MachineError
+from tribute.errors import AGAIN, MachineError
+from tribute_storage import refusals
 
-AGAIN = "then run the same command again: finished work is kept"
-REFUSALS = {
-    errno.ENOSPC: ("there is no room left on the disk", "Make room there"),
-    errno.EDQUOT: ("the disk quota is used up", "Make room there, or ask for a larger quota"),
-    errno.EFBIG: ("the file would be larger than this machine allows", "Raise the limit (`ulimit -f`)"),
-    errno.EROFS: ("the disk can only be read", "Mount it for writing, or choose another folder"),
-    errno.EACCES: ("user {user} has no permission", "Give this user the right to read and write there"),
-    errno.EPERM: ("user {user} is not allowed to", "Give this user the right to read and write there"),
+REFUSALS = refusals.REFUSALS | {
     errno.ENOENT: ("it is not there", "Put it back, or mount its disk again"),
     errno.ENOTDIR: ("a part of this path is a file, not a folder", "Move that file away"),
     errno.EISDIR: ("it is a folder, not a file", "Move that folder away"),
-    errno.ESTALE: ("the network folder was lost", "Mount it again"),
-    errno.ENOTCONN: ("the network folder was lost", "Mount it again"),
-    errno.EIO: ("the disk failed", "Look at the system's log, and mend or replace the disk"),
-    errno.EMFILE: ("too many files are open in this process", "Raise the limit (`ulimit -n`)"),
-    errno.ENFILE: ("too many files are open on this machine", "End other programs"),
     errno.EAGAIN: (
         "no more processes or threads can start",
         "End other programs, or raise the limit (`ulimit -u`)",
@@ -49,11 +38,11 @@ REFUSALS = {
     errno.EHOSTUNREACH: ("the host cannot be reached", "Mend the network"),
     errno.ENETUNREACH: ("the network cannot be reached", "Mend the network"),
 }
-"""What an error number of the system means, and its remedy."""
-MEMORY = (
-    "Memory ran out. End other programs, or lower cluster.workers, simulation.memory_gib and readout.memory_gib, "
-    f"{AGAIN}"
+"""What an error number of the system means, and its remedy: those of the lake's disk, and more."""
+MORE_MEMORY = (
+    f"End other programs, or lower cluster.workers, simulation.memory_gib and readout.memory_gib, {AGAIN}"
 )
+MEMORY = f"Memory ran out. {MORE_MEMORY}"
 NO_TEMPORARY = (
     "No folder for temporary files can be written to. Make room in /tmp, or set TMPDIR to a folder that this user "
     f"can write to, {AGAIN}"
@@ -189,7 +178,7 @@ def _folders() -> list[Path]:
 def _ray(error: BaseException, stage: str) -> str:
     where = f" in stage {stage}" if stage else ""
     if "OutOfMemory" in type(error).__name__ or "OOM" in str(error):
-        return f"A worker{where} was ended because memory ran out. {MEMORY.partition('. ')[2]}"
+        return f"A worker{where} was ended because memory ran out. {MORE_MEMORY}"
     said = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
     return (
         f"Ray stopped working{where} ({type(error).__name__}: {said[:200].rstrip('. ')}). Look at the memory and "

@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+AGAIN = "then run the same command again: finished work is kept"
+"""The end of a remedy of a fault that a run survives."""
+
+
 class TributeError(Exception):
     """Invalid input or a broken contract. The message says what was found, what was expected and the remedy.
 

@@ -9,9 +9,7 @@ from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute_storage.errors import Damage, LakeConflict, LakeDamaged, LakeError, LakeUnavailable
-    from tribute_storage.integrity.examination import damage, require_sound
     from tribute_storage.lake import Basis, Lake
-    from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
     from tribute_storage.owner import claim, require_own
     from tribute_storage.publishing.opened import query_published
     from tribute_storage.publishing.publish import publish
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from tribute_storage.querying.views import connect, open_tables
     from tribute_storage.schemas import SCHEMAS
     from tribute_storage.staging import StagedFile
+    from tribute_storage.upkeep.examination import damage, require_sound
+    from tribute_storage.upkeep.maintenance import checkpoint, clear_orphans, compact, orphans, retain
     from tribute_storage.usage import Ingested, ingest
 
 __all__ = [
@@ -57,9 +57,9 @@ __getattr__ = first_use(
     __name__,
     {
         "errors": ["Damage", "LakeConflict", "LakeDamaged", "LakeError", "LakeUnavailable"],
-        "integrity.examination": ["damage", "require_sound"],
+        "upkeep.examination": ["damage", "require_sound"],
         "lake": ["Basis", "Lake"],
-        "maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
+        "upkeep.maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
         "owner": ["claim", "require_own"],
         "publishing.opened": ["query_published"],
         "publishing.publish": ["publish"],

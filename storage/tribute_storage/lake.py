@@ -14,10 +14,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from tribute_storage.errors import Damage, LakeConflict, LakeDamaged, LakeError
-from tribute_storage.integrity.faults import fault, refusal
 from tribute_storage.integrity.files import misfits
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog, files_of
+from tribute_storage.refusals import fault, refusal
 from tribute_storage.staging import StagedFile, stage
 
 ATTEMPTS, REFUSED_ATTEMPTS = 60, 10

@@ -1,7 +1,6 @@
 """The Delta log of one table: which files are in which version, and which run put them there."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -23,16 +22,15 @@ from deltalake.transaction import (
 )
 
 from tribute_storage.errors import LakeError
-from tribute_storage.integrity.commits import FOLDER, entries
-from tribute_storage.integrity.faults import fault
+from tribute_storage.integrity.commits import COMMIT, FOLDER, entries
 from tribute_storage.integrity.moments import TOGETHER, last_moment, now_ms
 from tribute_storage.integrity.opening import log_errors, log_errors_of, open_log
 from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.location import Location
+from tribute_storage.refusals import fault
 from tribute_storage.schemas import doc_of, schema_of
 from tribute_storage.staging import StagedFile
 
-COMMIT = re.compile(r"\d{20}\.json")
 COMPACTION = "tribute compaction"
 UNTIMED = 1
 """The number of every run's transaction in version 1 of the lake; today it is the time."""
@@ -155,14 +153,14 @@ class TableLog:
                 yield _run_of(commit) or "a run without a name", _timestamp(commit)
 
     def _has_row(self, name: str, chosen: pc.Expression | None) -> bool:
-        rows = self.schema.empty_table()
         with self.location.open(f"{self.table}/{name}") as file:
-            rows = pa.concat_tables([rows, pq.read_table(file)], promote_options="permissive")
+            both = [self.schema.empty_table(), pq.read_table(file)]
+        rows = pa.concat_tables(both, promote_options="permissive")
         return bool((rows if chosen is None else rows.filter(chosen)).num_rows)
 
-    def logged(self) -> set[str]:
-        """Every file that a version in the log added or removed, so also those of older versions."""
-        entries = [entry for commit in self._commits() for entry in commit]
+    def logged(self, version: int | None = None) -> set[str]:
+        """Every file that a version up to this one (None: the newest) added or removed, so also older ones."""
+        entries = [entry for commit in self._commits(until=version) for entry in commit]
         return {entry[key]["path"] for entry in entries for key in ("add", "remove") if key in entry}
 
     def run_of_file(self) -> dict[str, str]:
@@ -183,11 +181,11 @@ class TableLog:
     def _times(self) -> dict[str | None, int]:
         return {_run_of(commit): _timestamp(commit) for commit in self._commits()}
 
-    def _commits(self, after: int = -1) -> Iterator[list[dict[str, Any]]]:
-        """The entries of every commit after a version, in order."""
-        folder = f"{self.table}/{FOLDER}"
-        for file in self.location.files(folder):
-            if COMMIT.fullmatch(file.name) and int(file.name.partition(".")[0]) > after:
+    def _commits(self, after: int = -1, until: int | None = None) -> Iterator[list[dict[str, Any]]]:
+        """The entries of every commit after a version and up to another one, in order."""
+        for file in self.location.files(folder := f"{self.table}/{FOLDER}"):
+            named = COMMIT.fullmatch(file.name)
+            if named and after < int(named[1]) and (until is None or int(named[1]) <= until):
                 with log_errors(self.location, self.table):
                     found = entries(self.location.read(f"{folder}/{file.name}"))
                 yield found

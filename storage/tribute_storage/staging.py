@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tribute_storage.errors import LakeError
-from tribute_storage.integrity.faults import fault
 from tribute_storage.layout import parquet
 from tribute_storage.location import Location
+from tribute_storage.refusals import fault
 from tribute_storage.schemas import schema_of, version_of
 
 NAME = re.compile(r"(?:v(\d+)-)?([0-9a-f]{16})-[0-9a-f]{16}\.parquet")

@@ -16,10 +16,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tribute_storage.integrity.examination import explained
 from tribute_storage.lake import Lake
 from tribute_storage.querying.literals import literals
 from tribute_storage.schemas import schema_of
+from tribute_storage.upkeep.examination import explained
 
 NO_EVENTS = "SELECT '' AS query_id, '' AS content_sha256, '' AS period WHERE false"
 BATCH = 10_000

@@ -28,7 +28,7 @@ from tests.benchmarks.results import write_results
 from tribute.cluster import chunks
 from tribute.readout import influence_rows
 from tribute_storage import Lake, StagedFile, open_tables
-from tribute_storage.maintenance import compact
+from tribute_storage.upkeep.maintenance import compact
 
 SIZES, CHUNK, WRITERS = (200, 1_000, SOURCES), 64, 2
 THREADS, MEMORY = 2, "1.5GB"

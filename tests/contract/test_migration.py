@@ -13,8 +13,8 @@ from tests.unit.storage.rows import any_rows, bag, varied_rows
 from tribute_storage import SCHEMAS, Lake, LakeError, open_tables
 from tribute_storage.columns import TEXT, optional, since_of, table
 from tribute_storage.log import KEPT, TableLog
-from tribute_storage.maintenance import compact, orphans
 from tribute_storage.schemas import doc_of, order_of, tile_of, version_of
+from tribute_storage.upkeep.maintenance import compact, orphans
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "lake_v1"
 OLD_TABLES = sorted(path.name for path in GOLDEN.iterdir())

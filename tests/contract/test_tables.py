@@ -11,10 +11,10 @@ import pytest
 
 from tests.unit.storage.rows import any_rows, bag, varied_rows
 from tribute_storage import SCHEMAS, Lake, LakeError, connect, open_tables
-from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
 from tribute_storage.querying.current import current_columns
 from tribute_storage.querying.views import document
 from tribute_storage.schemas import doc_of, order_of, tile_of, version_of
+from tribute_storage.upkeep.maintenance import checkpoint, clear_orphans, compact, orphans, retain
 
 RUNS = ("r1", "r2", "r3")
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import Lake, LakeError, StagedFile, open_tables
-from tribute_storage.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+from tribute_storage.upkeep.maintenance import checkpoint, clear_orphans, compact, orphans, retain
 
 RUNS = st.sampled_from(["r1", "r2", "it's", "é %20"])
 IDS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3), max_size=4)

@@ -24,7 +24,7 @@ from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
 from tribute_jobs.period.proof import key_file
 from tribute_storage import Lake, LakeDamaged, damage
-from tribute_storage.capture import table_versions
+from tribute_storage.upkeep.capture import table_versions
 
 PART = 64 * 2**20
 """Bytes of the parts that a large file is cut into. One of them is in memory at a time."""

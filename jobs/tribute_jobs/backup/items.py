@@ -14,8 +14,8 @@ from tribute_jobs.backup.moment import IN_PROGRESS, MADE, TRACKED, Moment, files
 from tribute_jobs.backup.places import Places
 from tribute_jobs.period.files import SUMS, recorded_sums
 from tribute_storage import Lake, LakeDamaged, LakeError
-from tribute_storage.capture import files_of_version, named_artifacts
 from tribute_storage.errors import Damage
+from tribute_storage.upkeep.capture import files_of_version, named_artifacts
 
 LAST_RUN, PUBLIC_KEY = "last_run.json", "signing-key.pub"
 

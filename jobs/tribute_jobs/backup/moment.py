@@ -12,7 +12,7 @@ from tribute.config import Project
 from tribute.errors import BusyError, MachineError
 from tribute.tracking.places import read_only
 from tribute_storage import Lake
-from tribute_storage.capture import table_versions
+from tribute_storage.upkeep.capture import table_versions
 
 MADE = ("artifacts", "statements")
 """Folders of the working folder whose files are written once; each is complete, or not there."""

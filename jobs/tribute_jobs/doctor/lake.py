@@ -9,7 +9,7 @@ from pathlib import Path
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
 from tribute_storage import SCHEMAS, LakeError, LakeUnavailable, clear_orphans, damage, orphans
-from tribute_storage.maintenance import newer_files, newest_commit
+from tribute_storage.upkeep.maintenance import newer_files, newest_commit
 
 UPDATE = "Install the release of tribute that wrote it, or a later one: pip install --upgrade tribute"
 CLEAR = "Harmless to readers, but it takes room. Delete it: tribute doctor PROJECT.yaml --repair"

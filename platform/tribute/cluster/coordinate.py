@@ -14,7 +14,7 @@ from tribute.cluster.session import SHUTDOWN_S, ray_lives, require_ray, within
 from tribute.cluster.shards import ReadJob, ShardSettings, SourceShard, assemble
 from tribute.config import ClusterSettings
 from tribute.corpus import Manifest
-from tribute.errors import MachineError, TributeError
+from tribute.errors import AGAIN, MachineError, TributeError
 from tribute.progress import OnDone
 from tribute.training import TrainingSet
 from tribute_storage import LakeError
@@ -116,8 +116,7 @@ class JobQueue(Generic[J]):
         elif time.monotonic() - self._busy > self._patience:
             raise MachineError(
                 f"All workers were lost, and none restarted within {self._patience:.0f} s "
-                "(cluster.start_timeout_s). Finished work is kept: repair the cluster and run the same command "
-                "again"
+                f"(cluster.start_timeout_s). Repair the cluster, {AGAIN}"
             )
 
     def _settle(self, reference: Any) -> None:

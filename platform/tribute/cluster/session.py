@@ -21,10 +21,9 @@ from ray._private import utils as ray_utils
 from ray._private import worker
 
 from tribute.config import ClusterSettings
-from tribute.errors import MachineError
+from tribute.errors import AGAIN, MachineError
 
 ray_worker: Any = worker
-AGAIN = "then run the same command again: finished work is kept"
 SHUTDOWN_S = 15.0
 """How long a session may take to end before it is left to the end of the process."""
 

@@ -1,1 +1,1 @@
-"""Damage to the lake's own files, and machines that refuse: found, and said in one message with its remedy."""
+"""Damage to the lake's own files: found where they are read, and said in one message with its remedy."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -10,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tribute_storage.errors import Damage
-from tribute_storage.integrity.faults import said
 from tribute_storage.integrity.remedies import REGISTER, remedy
 from tribute_storage.location import FileInfo, Location
+from tribute_storage.refusals import said
 
 FOLDER = "_delta_log"
+COMMIT = re.compile(r"(\d{20})\.json")
+CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d+\.\d+)?\.parquet")
+LAST_CHECKPOINT = "_last_checkpoint"
 OURS = {"WRITE", "CREATE TABLE"}
 """Operations of the lake's own commits of rows, which end with the run that they are of."""
 
@@ -25,7 +29,7 @@ def damaged_log(location: Location, table: str) -> list[Damage]:
     """Every damaged file of a table's log; raises OSError."""
     folder = f"{table}/{FOLDER}"
     files = {each.name: each for each in location.files(folder)}
-    commits = {int(name[:20]): each for name, each in files.items() if _is_commit(name)}
+    commits = {int(name[:20]): each for name, each in files.items() if COMMIT.fullmatch(name)}
     whole = {number: each for number, each in commits.items() if each.size}
     found = [*_gaps(table, files, commits)]
     for number, each in sorted(commits.items()):
@@ -70,8 +74,12 @@ def commit_problem(content: bytes) -> str | None:
     return None
 
 
-def _is_commit(name: str) -> bool:
-    return len(name) == 25 and name.endswith(".json") and name[:20].isdecimal()
+def last_checkpoint(location: Location, table: str) -> int | None:
+    """The version of the checkpoint that readers start from; None where Delta looks for it itself."""
+    try:
+        return int(json.loads(location.read(f"{table}/{FOLDER}/{LAST_CHECKPOINT}"))["version"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _gaps(table: str, files: Mapping[str, FileInfo], commits: Mapping[int, FileInfo]) -> Iterator[Damage]:
@@ -87,23 +95,18 @@ def _checkpoints(
     location: Location, table: str, files: Mapping[str, FileInfo], complete: bool
 ) -> Iterator[Damage]:
     """Checkpoints hold what the commits say, so they may go where the commits are complete."""
-    mended = f"Delete it and {FOLDER}/_last_checkpoint: the commits hold the same." if complete else remedy(table)
+    mended = f"Delete it and {FOLDER}/{LAST_CHECKPOINT}: the commits hold the same." if complete else remedy(table)
     for name in sorted(files):
         if name.endswith(".checkpoint.parquet"):
             try:
                 pq.read_table(pa.BufferReader(location.read(f"{table}/{FOLDER}/{name}")))
             except (pa.ArrowException, OSError) as error:
                 yield Damage(table, f"{table}/{FOLDER}/{name}", f"cannot be read: {said(error)}", mended)
-    if "_last_checkpoint" not in files:
-        return
-    try:
-        named = int(json.loads(location.read(f"{table}/{FOLDER}/_last_checkpoint"))["version"])
-    except (ValueError, KeyError, TypeError):
-        return  # Delta then looks for checkpoints itself
-    if not any(name.startswith(f"{named:020}.checkpoint") for name in files):
-        mended = f"Delete {FOLDER}/_last_checkpoint: the commits hold the same." if complete else remedy(table)
+    named = last_checkpoint(location, table)
+    if named is not None and not any(name.startswith(f"{named:020}.checkpoint") for name in files):
+        mended = f"Delete {FOLDER}/{LAST_CHECKPOINT}: the commits hold the same." if complete else remedy(table)
         what = f"names the checkpoint of version {named}, which is missing"
-        yield Damage(table, f"{table}/{FOLDER}/_last_checkpoint", what, mended)
+        yield Damage(table, f"{table}/{FOLDER}/{LAST_CHECKPOINT}", what, mended)
 
 
 def _remedy(table: str, newest: bool) -> str:

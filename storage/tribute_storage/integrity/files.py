@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tribute_storage.errors import Damage, LakeDamaged, LakeError
-from tribute_storage.integrity.faults import fault, refusal, said
 from tribute_storage.integrity.remedies import remedy
 from tribute_storage.location import Location
+from tribute_storage.refusals import fault, refusal, said
 from tribute_storage.schemas import columns_at
 from tribute_storage.staging import NAME, StagedFile
 

@@ -3,6 +3,7 @@
 import json
 import time
 
+from tribute_storage.integrity.commits import FOLDER
 from tribute_storage.location import Location
 
 TOGETHER = {"statements": "policies", "policies": "statements"}
@@ -18,7 +19,7 @@ def last_moment(location: Location, table: str, version: int) -> int:
     """The moment of the newest run or compaction up to a version of a table; 0: its log has none."""
     for number in range(version, -1, -1):
         try:
-            lines = location.read(f"{table}/_delta_log/{number:020}.json").splitlines()
+            lines = location.read(f"{table}/{FOLDER}/{number:020}.json").splitlines()
         except FileNotFoundError:
             return 0
         entries = [json.loads(line) for line in lines if b'"txn"' in line]

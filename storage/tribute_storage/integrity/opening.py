@@ -9,10 +9,10 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from tribute_storage.errors import Damage, LakeDamaged, LakeError
 from tribute_storage.integrity.commits import FOLDER, damaged_log, empty_commits
-from tribute_storage.integrity.faults import fault, refusal, said
 from tribute_storage.integrity.register import gone, marked, taken_back
 from tribute_storage.integrity.remedies import remedy
 from tribute_storage.location import Location
+from tribute_storage.refusals import fault, refusal, said
 from tribute_storage.schemas import columns_at, schema_of
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from deltalake import DeltaTable
 
 from tribute_storage.errors import Damage
+from tribute_storage.integrity.commits import FOLDER
 from tribute_storage.integrity.remedies import REGISTER, remedy
 from tribute_storage.location import Location
 
@@ -45,16 +46,16 @@ def gone(location: Location, table: str) -> list[Damage]:
     files = location.files(table)
     left = f"{len(files):,} files of the table are left" if files else "no file of the table is left"
     what = f"is gone or empty, though rows were committed: {left}"
-    return [Damage(table, f"{table}/_delta_log", what, remedy(table))]
+    return [Damage(table, f"{table}/{FOLDER}", what, remedy(table))]
 
 
 def taken_back(table: str, snapshot: DeltaTable, known: Mark) -> list[Damage]:
     """The damage of a log that has lost its newest commits, or is that of another table, against an older mark."""
     if known.id and str(snapshot.metadata().id) != known.id:
         other = "is the log of another table, which was put in the place of this lake's own"
-        return [Damage(table, f"{table}/_delta_log", other, remedy(table))]
+        return [Damage(table, f"{table}/{FOLDER}", other, remedy(table))]
     if snapshot.version() < known.version:
         lost = f"has lost its newest commits: it ends with version {snapshot.version()}, and had {known.version}"
         accept = f" To go on without them, delete {REGISTER}/{table}: what they held is lost."
-        return [Damage(table, f"{table}/_delta_log", lost, remedy(table) + accept)]
+        return [Damage(table, f"{table}/{FOLDER}", lost, remedy(table) + accept)]
     return []

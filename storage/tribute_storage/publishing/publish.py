@@ -7,14 +7,14 @@ from pathlib import Path
 import duckdb
 
 from tribute_storage.errors import LakeError
-from tribute_storage.integrity.examination import explained, require_sound
-from tribute_storage.integrity.faults import fault
 from tribute_storage.lake import Lake
 from tribute_storage.publishing.file import build, building_in, file_name, install
 from tribute_storage.publishing.rows import known_periods, known_publishers, prepare, turn_to
 from tribute_storage.querying.literals import literal
 from tribute_storage.querying.views import committed_files, open_files
+from tribute_storage.refusals import fault
 from tribute_storage.schemas import SCHEMAS
+from tribute_storage.upkeep.examination import explained, require_sound
 
 MEMORY = "1GiB"
 NAMED, SHOWN = 20, 80

@@ -5,13 +5,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from tribute_storage.integrity.examination import explanation
 from tribute_storage.location import Location
 from tribute_storage.log import TableLog
 from tribute_storage.querying.literals import literals
 from tribute_storage.querying.sandbox import Limits, ReadingFailed, fence, run
 from tribute_storage.querying.views import committed_files, connect_files, document
 from tribute_storage.schemas import SCHEMAS
+from tribute_storage.upkeep.examination import explanation
 
 DEFAULTS = Limits()
 

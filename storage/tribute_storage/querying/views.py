@@ -12,7 +12,6 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tribute_storage.errors import LakeError
-from tribute_storage.integrity.examination import explained
 from tribute_storage.lake import Lake
 from tribute_storage.location import Location
 from tribute_storage.querying.current import create_current, current_comments
@@ -20,6 +19,7 @@ from tribute_storage.querying.literals import literal, literals
 from tribute_storage.querying.macros import MACROS, RUNS, create_functions, create_macros
 from tribute_storage.schemas import SCHEMAS, SQL_TYPES, columns_at, doc_of, schema_of
 from tribute_storage.staging import NAME
+from tribute_storage.upkeep.examination import explained
 
 
 def connect(root: Path | str, as_of: str | None = None) -> duckdb.DuckDBPyConnection:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import Lake, open_tables
-from tribute_storage.maintenance import compact
+from tribute_storage.upkeep.maintenance import compact
 
 FILES = 3
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import SCHEMAS, Lake, LakeError
 from tribute_storage.columns import TEXT, optional, table
-from tribute_storage.maintenance import checkpoint, compact, retain
+from tribute_storage.upkeep.maintenance import checkpoint, compact, retain
 
 NEW = ["n1", "n2"]
 WIDER: pa.Schema = table(

@@ -21,7 +21,7 @@ from tests.unit.storage import faulty
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import SCHEMAS, Lake
 from tribute_storage.log import TableLog
-from tribute_storage.maintenance import clear_orphans, compact, orphans
+from tribute_storage.upkeep.maintenance import clear_orphans, compact, orphans
 
 ROOT = Path(__file__).parents[3]
 STRACE = shutil.which("strace")

@@ -10,7 +10,7 @@ from deltalake.transaction import AddAction
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import Basis, Lake, LakeConflict, LakeError, log, open_tables
 from tribute_storage.log import TableLog
-from tribute_storage.maintenance import compact, orphans, retain
+from tribute_storage.upkeep.maintenance import compact, orphans, retain
 
 
 def committed_rows(root: Path) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.storage.rows import publisher_rows
 from tribute_storage import SCHEMAS, Lake, query
 from tribute_storage.log import TableLog
-from tribute_storage.maintenance import compact
+from tribute_storage.upkeep.maintenance import compact
 
 NOON = 1_700_000_000_000
 """Milliseconds since 1970."""

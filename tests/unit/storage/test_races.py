@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.storage import committer
 from tribute_storage import Lake, open_tables
-from tribute_storage.maintenance import orphans
+from tribute_storage.upkeep.maintenance import orphans
 
 WORKER = tuple[str, int, str]
 """Stamp, commits and mode of a process."""

@@ -22,7 +22,7 @@ from tribute_jobs.backup.moment import _unreadable, moment
 from tribute_jobs.backup.target import Target
 from tribute_storage import Lake, open_tables
 from tribute_storage.location import Location
-from tribute_storage.maintenance import checkpoint, compact, retain
+from tribute_storage.upkeep.maintenance import checkpoint, compact, retain
 
 KEY = "tribute-data/signing-key.pem"
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from tribute_storage.errors import Damage, LakeDamaged, LakeError, LakeUnavailable
 from tribute_storage.integrity.commits import FOLDER, damaged_log
-from tribute_storage.integrity.faults import fault, refusal, said
 from tribute_storage.integrity.files import Hashed, damaged_files
 from tribute_storage.integrity.register import Mark, mark
 from tribute_storage.integrity.remedies import remedy
 from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog, files_of
+from tribute_storage.refusals import fault, refusal, said
 from tribute_storage.schemas import SCHEMAS
 
 MISTAKES = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException)

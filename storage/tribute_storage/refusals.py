@@ -1,4 +1,4 @@
-"""What an error of a file system, an object store, Delta, Arrow or DuckDB means for the one who asked."""
+"""What an error of a file system, an object store, Delta, Arrow or DuckDB means, and its remedy."""
 
 import errno
 import os
@@ -6,9 +6,27 @@ import re
 
 from tribute_storage.errors import LakeError, LakeUnavailable
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
-BROKEN = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE}
+REFUSALS = {
+    errno.ENOSPC: ("there is no room left on the disk", "Make room there"),
+    errno.EDQUOT: ("the disk quota is used up", "Make room there, or ask for a larger quota"),
+    errno.EFBIG: ("the file would be larger than this machine allows", "Raise the limit (`ulimit -f`)"),
+    errno.EROFS: ("the disk can only be read", "Mount it for writing, or choose another folder"),
+    errno.EACCES: ("user {user} has no permission", "Give this user the right to read and write there"),
+    errno.EPERM: ("user {user} is not allowed to", "Give this user the right to read and write there"),
+    errno.EIO: ("the disk failed", "Look at the system's log, and mend or replace the disk"),
+    errno.ENODEV: ("the device is gone", "Connect the disk, and mount it again"),
+    errno.ENXIO: ("the device is gone", "Connect the disk, and mount it again"),
+    errno.ESTALE: ("the network folder was lost", "Mount it again"),
+    errno.ENOTCONN: ("the network folder was lost", "Mount it again"),
+    errno.EMFILE: ("too many files are open in this process", "Raise the limit (`ulimit -n`)"),
+    errno.ENFILE: ("too many files are open on this machine", "End other programs"),
+}
+"""What an error number of a disk means, and its remedy. That a file is missing is no refusal: it is damage."""
+STORE = (
+    "Check the network, AWS_ENDPOINT_URL, AWS_REGION, the bucket's name and the credentials (AWS_ACCESS_KEY_ID, "
+    "AWS_SECRET_ACCESS_KEY)"
+)
+AGAIN = "then run the same command again"
 _NUMBER = re.compile(r"(?:os error|errno:?) (\d+)", re.IGNORECASE)
 _STORE = re.compile(
     r"generic (?!local)\w+ error|aws error|error sending request|dispatch failure|network_connection|timed? ?out|"
@@ -32,19 +50,12 @@ def refusal(error: BaseException) -> str | None:
     """What to do about an error of the machine or the store; None if it is none."""
     text, numbers = str(error), {error.errno} if isinstance(error, OSError) else set()
     numbers |= {int(number) for number in _NUMBER.findall(text)}
-    numbers |= {number for number in FULL | FORBIDDEN | BROKEN if os.strerror(number) in text}
-    if numbers & FULL:
-        return "Make room there, then run the same command again."
-    if numbers & FORBIDDEN:
-        return "Let this user read and write there, then run the same command again."
-    if numbers & BROKEN:
-        return "Mend the disk or the mount, then run the same command again."
+    remedies = [
+        remedy for number, (_, remedy) in REFUSALS.items() if number in numbers or os.strerror(number) in text
+    ]
     if not isinstance(error, FileNotFoundError) and _STORE.search(text):
-        return (
-            "Check the network, AWS_ENDPOINT_URL, AWS_REGION, the bucket's name and the credentials "
-            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), then run the same command again."
-        )
-    return None
+        remedies.append(STORE)
+    return f"{remedies[0]}, {AGAIN}." if remedies else None
 
 
 def fault(what: str, error: BaseException, remedy: str) -> LakeError:

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
 from tribute_storage.integrity.commits import FOLDER
-from tribute_storage.integrity.faults import fault
 from tribute_storage.integrity.files import content_of, unreadable
 from tribute_storage.integrity.opening import log_errors
 from tribute_storage.lake import Lake
 from tribute_storage.log import TableLog, files_of
+from tribute_storage.refusals import fault
 from tribute_storage.schemas import SCHEMAS, version_of
 from tribute_storage.staging import NAME, StagedFile
 

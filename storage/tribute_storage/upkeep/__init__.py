@@ -1,0 +1,1 @@
+"""What is done to a lake as a whole: examined, kept small, and listed for a copy."""
