@@ -17,7 +17,7 @@ from tribute.catalog import recorded_replicates, retrain_bank, run_id, whole_ret
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
 from tribute.evaluation import FULL_TRAINING
-from tribute.files.sealed import require_sealed
+from tribute.files.sealed import Remedy, require_sealed
 from tribute.readout import QueryRows
 from tribute.simulation import ResponseFile, Unit, largest_chunk
 from tribute.training import Recipe, Trajectory
@@ -28,8 +28,10 @@ from tribute_storage import SCHEMAS, open_tables
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
 UNITS_PER_JOB = 8
-MAKE = "tribute evaluate PROJECT.yaml makes it again, to the same bytes"
-"""The remedy for a file of the bank."""
+MAKE = Remedy("tribute evaluate PROJECT.yaml makes it again, to the same bytes")
+"""For a file of the bank."""
+RESTORE = Remedy("Restore it from a backup, or evaluate under another evaluation.first_seed", again=False)
+"""For a file of the bank that names what was retrained."""
 BankRow = tuple[int, str, dict[str, Any]]
 """Seed and unit id of a retrain, and its row of `simulations`."""
 
@@ -189,7 +191,7 @@ class Retrains:
 def _batch(folder: Path, source_ids: Sequence[str]) -> tuple[Unit, ...]:
     """The units that were retrained together, with their files in a folder."""
     rows_file = folder / f"{folder.name}.json"
-    require_sealed(rows_file, "Restore it from a backup, or evaluate under another evaluation.first_seed")
+    require_sealed(rows_file, RESTORE)
     position = {name: index for index, name in enumerate(source_ids)}
     rows = json.loads(rows_file.read_text())
     return tuple(Unit(row["unit_id"], tuple(position[name] for name in row["removed"])) for row in rows)

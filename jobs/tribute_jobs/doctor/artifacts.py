@@ -8,7 +8,7 @@ from tribute.catalog import RecordedArtifact, recorded_artifacts, retrain_bank
 from tribute.corpus.snapshot import MANIFEST, READ, snapshot_files
 from tribute.errors import TributeError
 from tribute.estimators import FITTED
-from tribute.files.sealed import MAKE, SUFFIX, damage, intact, problem_of, remove_sealed, sealed_by
+from tribute.files.sealed import ABSENT, MAKE, SUFFIX, Remedy, intact, problem_of, remove_sealed, sealed_by
 from tribute_jobs.compute.retrains import MAKE as RETRAIN
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import Patient
@@ -54,7 +54,7 @@ def _snapshot(patient: Patient) -> Iterator[Check]:
     folder = patient.project.artifacts / runs.corpus_run
     manifest = folder / MANIFEST
     if not manifest.is_file():
-        yield lambda: iter([Fault(f"{manifest} is missing", READ)])
+        yield lambda: iter([Fault(f"{manifest} {ABSENT}", READ.text)])
     elif not intact(manifest):
         yield lambda: iter([_removable(manifest, DAMAGED, READ)])
     else:
@@ -77,7 +77,7 @@ def _sealed(path: Path) -> Iterator[Fault]:
     if path.is_file() and not intact(path):
         yield _removable(path, DAMAGED, MAKE)
     elif needed(path) and not path.is_file():
-        yield Fault(f"{path} is missing", MAKE)
+        yield Fault(f"{path} {ABSENT}", MAKE.text)
 
 
 def _recorded(patient: Patient, each: RecordedArtifact) -> Iterator[Fault]:
@@ -115,9 +115,7 @@ def _in_batch(path: Path) -> bool:
     return path.name.startswith("step-") or intact(path.parent / f"{path.parent.name}.json")
 
 
-def _removable(path: Path, problem: str, remedy: str) -> Fault:
+def _removable(path: Path, problem: str, remedy: Remedy) -> Fault:
     """A file that a command makes again once it is gone."""
-    repair = Repair(f"delete {path}: {remedy}", partial(remove_sealed, path)) if path.is_file() else None
-    return Fault(
-        f"{path} {problem}", damage(path, problem, remedy).removeprefix(f"{path} {problem}. "), repair=repair
-    )
+    repair = Repair(f"delete {path}: {remedy.text}", partial(remove_sealed, path)) if path.is_file() else None
+    return Fault(f"{path} {problem}", remedy.of(problem), repair=repair)

@@ -126,17 +126,17 @@ def _files(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
         folder = statement_folder(project, month, number)
         known.add(folder)
         if (final or newest) and folder not in elsewhere:  # other drafts were replaced
-            command = "close" if final else "run"
-            remedy = f"tribute {command} PROJECT.yaml --period {month} writes it again from the lake"
-            yield from _of_version(folder, file_names(accounts), remedy)
+            command = f"tribute {'close' if final else 'run'} PROJECT.yaml --period {month}"
+            yield from _of_version(folder, file_names(accounts), command)
     for folder in sorted((project.workdir / "statements").glob("*-v*")):
         if folder.is_dir() and folder not in known and "-reversed-" not in folder.name:
             yield Fault(f"{folder} is of no version of its month", UNKNOWN, grave=False)
 
 
-def _of_version(folder: Path, names: list[str], remedy: str) -> Iterator[Fault]:
+def _of_version(folder: Path, names: list[str], command: str) -> Iterator[Fault]:
+    remedy = f"{command} writes it again from the lake"
     if not folder.is_dir():
-        yield Fault(f"{folder} is missing", remedy.replace("writes it", "writes its files"))
+        yield Fault(f"{folder} is missing", f"{command} writes its files again from the lake")
         return
     sums = recorded_sums(folder)
     for name in dict.fromkeys([*names, *sums]):

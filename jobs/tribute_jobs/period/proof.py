@@ -42,7 +42,8 @@ def prove(context: Context, version: Version) -> None:
     committed = _committed(project, run_id)
     _set_reversed_aside(project, version, path)
     if committed is not None and _signed_elsewhere(project, path, committed):
-        shutil.rmtree(path.parent, ignore_errors=True)
+        if path.parent.exists():
+            shutil.rmtree(path.parent)
         return
     content = _content(project, version, path, committed and committed.sha256)
     if path.exists() and path.read_bytes() != content:

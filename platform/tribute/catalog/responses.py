@@ -28,8 +28,8 @@ def recorded_replicates(project: Project) -> list[Replicate]:
     absent = [replicate.file for replicate in replicates if not replicate.file.is_file()]
     if absent:
         raise DamagedFile(
-            f"{absent[0]} is not there, and the lake holds its training. {MAKE}; or copy the folder artifacts "
-            "from the working folder that trained, or from a backup"
+            f"{absent[0]} is not there, and the lake holds its training. {MAKE.text}; or copy the folder "
+            "artifacts from the working folder that trained, or from a backup"
         )
     return replicates
 

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from tribute.corpus.out_of_distribution import OutOfDistributionDetector
 from tribute.corpus.sources import Columns, Corpus
 from tribute.errors import CorpusError
-from tribute.files.sealed import intact, require_recorded, require_sealed, write_sealed
+from tribute.files.sealed import Remedy, intact, require_recorded, require_sealed, write_sealed
 from tribute_storage.atomic import write_atomically
 
 MANIFEST = "manifest.json"
 PARTS = ("train", "held_out")
-READ = "tribute train PROJECT.yaml makes it again from the corpus"
+READ = Remedy("tribute train PROJECT.yaml makes it again from the corpus")
 """The remedy for a snapshot that is missing or damaged."""
 
 

@@ -7,16 +7,32 @@ crash at any moment leaves a whole file. A file without it, as earlier releases 
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from tribute.errors import DamagedFile
 from tribute.files.digests import MISSING, file_sha256
 from tribute_storage.atomic import write_atomically
 
 SUFFIX = ".sha256"
-MAKE = "tribute simulate PROJECT.yaml makes it again, to the same bytes"
-"""The remedy for files of trainings and simulations."""
-REMOVE = "tribute doctor PROJECT.yaml --repair"
-"""The command that removes damaged files that another one makes again."""
+ABSENT = "is missing"
+
+
+class Remedy(NamedTuple):
+    """What brings a file back. `again`: a command makes it again, once a damaged one is removed."""
+
+    text: str
+    again: bool = True
+
+    def of(self, problem: str) -> str:
+        """The remedy for a file with this problem, see `problem_of`, in whole sentences."""
+        removed = (
+            "" if problem == ABSENT or not self.again else "Remove it: tribute doctor PROJECT.yaml --repair. Then "
+        )
+        return removed + self.text
+
+
+MAKE = Remedy("tribute simulate PROJECT.yaml makes it again, to the same bytes")
+"""For files of trainings and simulations."""
 
 
 def seal_of(path: Path) -> Path:
@@ -49,39 +65,30 @@ def intact(path: Path) -> bool:
     return path.is_file() and problem_of(path, *recorded_digests(path)) is None
 
 
-def require_sealed(path: Path, remedy: str = MAKE) -> None:
+def require_sealed(path: Path, remedy: Remedy = MAKE) -> None:
     """Check a file against the SHA-256 beside it; see `require_recorded`."""
     require_recorded(path, *recorded_digests(path), remedy=remedy)
 
 
-def require_recorded(path: Path, *sha256: str, remedy: str = MAKE) -> None:
+def require_recorded(path: Path, *sha256: str, remedy: Remedy = MAKE) -> None:
     """Check that a file is there and has one of the recorded digests; none: any content will do.
-
-    Args:
-        remedy: what makes the file again, as a clause; or how to restore it, as a sentence of its own.
 
     Raises:
         DamagedFile: the file is missing, or its SHA-256 differs.
     """
     problem = problem_of(path, *sha256)
     if problem is not None:
-        raise DamagedFile(damage(path, problem, remedy))
+        raise DamagedFile(f"{path} {problem}. {remedy.of(problem)}")
 
 
 def problem_of(path: Path, *sha256: str) -> str | None:
     """What is wrong with a file that has to have one of these digests, in words; None: nothing."""
     if not path.is_file():
-        return "is missing"
+        return ABSENT
     found = file_sha256(path) if sha256 else MISSING
     if not sha256 or found in sha256:
         return None
     return f"is damaged: its SHA-256 is {found[:12]}…, and {sha256[0][:12]}… was recorded"
-
-
-def damage(path: Path, problem: str, remedy: str) -> str:
-    """The message on a damaged file: a file that is made again has to be removed first, unless it is missing."""
-    first = "" if problem == "is missing" or " makes " not in remedy else f"Remove it: {REMOVE}. Then "
-    return f"{path} {problem}. {first}{remedy}"
 
 
 def recorded_digests(path: Path) -> list[str]:

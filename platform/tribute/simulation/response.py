@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tribute.files.sealed import MAKE, require_recorded
+from tribute.files.sealed import MAKE, Remedy, require_recorded
 from tribute.training import MicroBatch, Recipe, State, advance
 from tribute_storage.atomic import write_atomically
 
@@ -25,7 +25,7 @@ class ResponseFile:
     replicate: int
     path: Path
     sha256: str
-    remedy: str = MAKE
+    remedy: Remedy = MAKE
     """For a file that is missing or damaged."""
 
     def verify(self) -> None:

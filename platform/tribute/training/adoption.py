@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError, DamagedFile, SimulationError
+from tribute.files.sealed import Remedy
 from tribute.training.recipe import OnStep, Recipe
 from tribute.training.recording import SUMS, Recording, read_recording, trace
 from tribute.training.step import NORM_FLOOR, State
@@ -28,7 +29,7 @@ SAME_DIRECTION = 2e-2
 """Largest relative difference of a step from a multiple of another, if both have one direction."""
 ROUNDING = 1e-6
 """Deviations below this fraction of the norm of the parameters count as rounding."""
-RECORD = "Restore it from a backup, or record the training again"
+RECORD = Remedy("Restore it from a backup, or record the training again", again=False)
 """The remedy for a damaged recording."""
 
 

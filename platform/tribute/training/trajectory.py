@@ -14,7 +14,7 @@ import torch
 
 from tribute.errors import DamagedFile, SimulationError
 from tribute.files.digests import file_sha256
-from tribute.files.sealed import MAKE, damage, intact, require_sealed, sealed_by, write_sealed
+from tribute.files.sealed import ABSENT, MAKE, SUFFIX, Remedy, intact, require_sealed, sealed_by, write_sealed
 from tribute.tasks import Frozen
 from tribute.training.recipe import CPU, OnStep, Recipe
 from tribute.training.recording import FROZEN
@@ -33,7 +33,7 @@ class Trajectory:
     """The saved states of one replicate."""
 
     folder: Path
-    remedy: str = MAKE
+    remedy: Remedy = MAKE
     """For a state that is missing or damaged."""
 
     def path(self, step: int) -> Path:
@@ -46,14 +46,14 @@ class Trajectory:
 
     def whole(self, last: int) -> bool:
         """Whether the first and the last state are there, and every other one that was ever saved."""
-        needed = {self.path(0), self.path(last), *map(sealed_by, self.folder.glob("step-*.safetensors.sha256"))}
+        needed = {self.path(0), self.path(last), *map(sealed_by, self.folder.glob(f"step-*.safetensors{SUFFIX}"))}
         return all(path.is_file() for path in needed)
 
     def last_before(self, step: int) -> int:
         """Step of the last saved state, at most `step`; raises DamagedFile where there is none."""
         kept = max((kept for kept in self.steps() if kept <= step), default=None)
         if kept is None:
-            raise DamagedFile(damage(self.path(0), "is missing", self.remedy))
+            raise DamagedFile(f"{self.path(0)} {ABSENT}. {self.remedy.of(ABSENT)}")
         return kept
 
     def reached(self, steps: Iterable[int]) -> int | None:
