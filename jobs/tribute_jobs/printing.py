@@ -1,5 +1,6 @@
 """Text of unknown origin on a terminal, and tables that never lose who gets what."""
 
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -13,11 +14,13 @@ from rich.text import Text
 
 from tribute.royalty.exact.text import printable
 
-__all__ = ["WIDTH", "Heading", "print_table", "printable", "styled", "terminal", "wrapped"]
+__all__ = ["WIDTH", "Heading", "copyable", "print_table", "printable", "styled", "terminal", "wrapped"]
 
 WIDTH = 100
 PIPED = 100_000
 """Columns of a file or a pipe: nothing is folded there."""
+PLACEHOLDER = "PROJECT.yaml"
+"""What a remedy calls the project file."""
 NARROWEST = 20
 """Columns that the first column of a table keeps, before others are left out."""
 PADDING = 2
@@ -55,6 +58,13 @@ def terminal(*, stderr: bool = False, quiet: bool = False) -> Console:
 def styled(*parts: str | tuple[str, str]) -> Text:
     """A line of plain text and (text, style) pairs; an id in it is printed to the letter, on this line."""
     return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
+
+
+def copyable(text: str) -> str:
+    """A text whose commands name the project file of this command line, so that they can be copied."""
+    words = (word.rpartition("=")[2] for word in sys.argv[1:])
+    file = next((word for word in words if word.endswith((".yaml", ".yml"))), PLACEHOLDER)
+    return text.replace(PLACEHOLDER, shlex.quote(file))
 
 
 def print_table(

@@ -124,5 +124,10 @@ def test_the_command_lists_first_asks_and_changes_nothing_without_a_yes(project:
     assert done.code == 0 and f"delete {left}" in done.text and "done" in done.text and not Path(left).exists()
     listed = tribute("doctor", path, "--json")
     assert listed.code == 0
+    again = tribute("doctor", path, "--repair", "--yes")
+    assert (again.code, again.text.strip()) == (0, "Nothing to repair.")
+    flip(final(project) / "bundle.json")
+    lost = tribute("doctor", path, "--repair", "--yes")
+    assert lost.code == 1 and "BAD" in lost.text and "bundle.json" in lost.text
     named = {each["name"] for each in json.loads(listed.text)}
     assert named >= {"artifacts", "months", "tracking", "times", "temporary"}

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 from tribute.errors import TributeError, itemised
-from tribute_jobs.printing import styled, terminal
+from tribute_jobs.printing import copyable, styled, terminal
 from tribute_storage import LakeError
 
 
@@ -75,6 +75,7 @@ class Checklist:
 
 def print_results(results: Sequence[CheckResult], as_json: bool) -> None:
     """A line per result, further lines of its detail and its warnings below it; or a JSON list."""
+    results = [replace(r, detail=copyable(r.detail), warnings=tuple(map(copyable, r.warnings))) for r in results]
     if as_json:
         print(json.dumps([asdict(each) for each in results], indent=2))
         return

@@ -14,7 +14,7 @@ from tribute_jobs.commands import backup, ingest, lake, look, money, prove, run,
 from tribute_jobs.exit_codes import ExitCode, code_of
 from tribute_jobs.faults import Commands, OutputClosed
 from tribute_jobs.interruption import Interruption
-from tribute_jobs.printing import printable, terminal
+from tribute_jobs.printing import copyable, printable, terminal
 from tribute_storage.errors import LakeError
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -58,7 +58,7 @@ def run_command(interruption: Interruption) -> int:
     except (TributeError, LakeError) as error:
         if interruption.signal is not None:  # what the signal made of the work is no fault
             raise
-        return _print_fault("\n".join(map(printable, str(error).split("\n"))), code_of(error))
+        return _print_fault("\n".join(map(printable, copyable(str(error)).split("\n"))), code_of(error))
     return ExitCode.DONE
 
 

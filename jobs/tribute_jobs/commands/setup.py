@@ -14,7 +14,7 @@ from tribute.errors import ConfigError
 from tribute_jobs.commands.arguments import THIS_MONTH, AsJson, Period, ProjectFile, opened
 from tribute_jobs.commands.run import run_to
 from tribute_jobs.exit_codes import ExitCode
-from tribute_jobs.printing import printable
+from tribute_jobs.printing import copyable, printable
 
 if TYPE_CHECKING:
     from tribute_jobs.doctor.fault import Section
@@ -76,6 +76,8 @@ def doctor(
     move, and restores a trashed MLflow experiment. It changes no recorded digest, and deletes nothing that a
     statement rests on.
 
+    What is not safe is left, with its remedy, and the exit code is 1.
+
     Of a month, `tribute check` looks at queries and rights too.
 
     Example: tribute doctor project.yaml --repair
@@ -105,20 +107,20 @@ def examined(project: Path, hours: float) -> "list[Section]":
 
 
 def repaired(project: Path, hours: float, *, as_json: bool, yes: bool) -> bool:
-    """List what a repair of a project does, ask, and do it; whether every step was done."""
+    """List what a repair of a project does, ask, and do it; whether no fault is left."""
     from tribute_jobs.context import locked
-    from tribute_jobs.doctor.repair import planned, print_done, repair
+    from tribute_jobs.doctor.repair import planned, print_done, repair, unmended
 
     with locked(opened(project)):
         sections = examined(project, hours)
         steps = planned(sections)
         for step in steps if not as_json else ():
-            print(f"  {printable(step)}")
+            print(f"  {printable(copyable(step))}")
         if steps and not yes:
             if as_json or not sys.stdin.isatty():
                 raise ConfigError(f"{len(steps)} steps of a repair are not done. Add --yes to do them")
             typer.confirm("Do all of this?", abort=True)
-        done = repair(sections)
+        done = [*repair(sections), *unmended(sections)]
     print_done(done, as_json)
     return all(each.problem is None for each in done)
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from tribute.errors import itemised
 from tribute_jobs.checks.checklist import CheckResult, print_results
 from tribute_jobs.doctor.fault import Fault, Section
+from tribute_jobs.printing import copyable
 
 
 def print_sections(sections: Sequence[Section], as_json: bool) -> None:
@@ -19,17 +20,15 @@ def print_sections(sections: Sequence[Section], as_json: bool) -> None:
 
 def _result(section: Section) -> CheckResult:
     grave, notes = ([fault for fault in section.faults if fault.grave is kind] for kind in (True, False))
-    detail = "\n".join(_kinds(grave)) or ("nothing that stops a run" if notes else section.text)
-    return CheckResult(section.name, not grave, detail, (*section.warnings, *_kinds(notes)))
+    detail = "\n".join(kinds(grave)) or ("nothing that stops a run" if notes else section.text)
+    return CheckResult(section.name, not grave, detail, (*section.warnings, *kinds(notes)))
 
 
-def _kinds(faults: Sequence[Fault]) -> list[str]:
+def kinds(faults: Sequence[Fault]) -> list[str]:
     """A text for the faults of each kind: what they are, then the remedy that they share."""
     ranked = sorted(faults, key=lambda fault: fault.remedy)
-    kinds = [
-        (remedy, [fault.what for fault in group]) for remedy, group in groupby(ranked, key=lambda f: f.remedy)
-    ]
-    return [_text(whats, remedy) for remedy, whats in kinds]
+    groups = groupby(ranked, key=lambda fault: fault.remedy)
+    return [_text([fault.what for fault in group], remedy) for remedy, group in groups]
 
 
 def _text(whats: Sequence[str], remedy: str) -> str:
@@ -44,7 +43,7 @@ def _plain(section: Section) -> dict[str, object]:
     faults = [
         {
             "what": fault.what,
-            "remedy": fault.remedy,
+            "remedy": copyable(fault.remedy),
             "grave": fault.grave,
             "repair": fault.repair.doing if fault.repair else None,
         }

@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from tribute.errors import TributeError
 from tribute_jobs.doctor.fault import Section
-from tribute_jobs.printing import styled, terminal
+from tribute_jobs.doctor.printing import kinds
+from tribute_jobs.printing import copyable, styled, terminal
 from tribute_storage import LakeError
 
 
 class Done(NamedTuple):
-    """A step of a repair, and why it failed; None if it did not."""
+    """A step of a repair and why it failed, None if it did not; or no step, and a fault that none mends."""
 
-    doing: str
+    doing: str | None
     problem: str | None
 
 
@@ -40,13 +41,24 @@ def repair(sections: Sequence[Section]) -> list[Done]:
     return done
 
 
+def unmended(sections: Sequence[Section]) -> list[Done]:
+    """The faults for which no step is safe: a text of each kind, with its remedy."""
+    left = [fault for section in sections for fault in section.faults if fault.grave and fault.repair is None]
+    return [Done(None, text) for text in kinds(left)]
+
+
 def print_done(done: Sequence[Done], as_json: bool) -> None:
-    """A line per step, or a JSON list."""
+    """A line per step and per fault that is left, or a JSON list."""
+    done = [Done(*(text and copyable(text) for text in each)) for each in done]
     if as_json:
         print(json.dumps([each._asdict() for each in done], indent=2))
         return
+    if not done:
+        print("  Nothing to repair.")
     console = terminal()
     for each in done:
         mark = ("done", "green") if each.problem is None else ("BAD ", "red")
-        text = each.doing if each.problem is None else f"{each.doing}: {each.problem}"
-        console.print(styled("  ", mark, f" {text}"), soft_wrap=True)
+        first, *more = ": ".join(filter(None, each)).split("\n")
+        console.print(styled("  ", mark, f" {first}"), soft_wrap=True)
+        for line in more:
+            console.print(styled(f"{'':<7}{line.strip()}"), soft_wrap=True)

@@ -1,6 +1,7 @@
 """Tables on terminals of every width, and in pipes."""
 
 import io
+import sys
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tribute_jobs.inquiries.report import HEADINGS
-from tribute_jobs.printing import PIPED, Heading, print_table
+from tribute_jobs.printing import PIPED, Heading, copyable, print_table
 
 ROW = ["a-publisher-with-a-long-name-of-its-own", "-1234.5", "-2345.6 to 3456.7", "12.3%", "45.67%"]
 ROWS = [[*ROW, "3,331.33 JPY", "2,093.00 JPY"], [*ROW, "1,000.001 KWD", "950.001 KWD"]]
@@ -52,3 +53,18 @@ def test_text_is_never_markup_and_breaks_no_table(names: list[str], width: int) 
     )
     assert text.count("1.00 EUR") == len(names)
     assert "[/]" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["run", "press/project.yaml", "--period", "2026-10"], "press/project.yaml"),
+        (["verify", "bundle.json", "--project=our press/p.yml"], "'our press/p.yml'"),
+        (["backup", "--list", "backups"], "PROJECT.yaml"),
+    ],
+)
+def test_the_commands_of_a_remedy_name_the_project_of_this_command(
+    words: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tribute", *words])
+    assert copyable("Run: tribute train PROJECT.yaml") == f"Run: tribute train {shown}"
