@@ -12,7 +12,10 @@ REFUSALS = {
     errno.EFBIG: ("the file would be larger than this machine allows", "Raise the limit (`ulimit -f`)"),
     errno.EROFS: ("the disk can only be read", "Mount it for writing, or choose another folder"),
     errno.EACCES: ("user {user} has no permission", "Give this user the right to read and write there"),
-    errno.EPERM: ("user {user} is not allowed to", "Give this user the right to read and write there"),
+    errno.EPERM: (
+        "user {user} is not allowed to change it",
+        "Give this user the right to read and write there, or lift the protection that lsattr shows",
+    ),
     errno.EIO: ("the disk failed", "Look at the system's log, and mend or replace the disk"),
     errno.ENODEV: ("the device is gone", "Connect the disk, and mount it again"),
     errno.ENXIO: ("the device is gone", "Connect the disk, and mount it again"),

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def opened(path: Path) -> "Project":
-    """The project of a project.yaml; see `tribute.config.load_project` for what it raises."""
-    from tribute.config import load_project
+    """The project of a project.yaml; see `tribute_jobs.opening.open_project` for what it raises."""
+    from tribute_jobs.opening import open_project
 
-    return load_project(path)
+    return open_project(path)
 
 
 def _month(text: str | None) -> str | None:

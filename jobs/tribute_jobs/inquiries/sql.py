@@ -14,9 +14,9 @@ import pyarrow.parquet
 from rich.table import Table
 from rich.text import Text
 
-from tribute.config import load_project
 from tribute.errors import ConfigError
 from tribute.royalty.exact.text import inert
+from tribute_jobs.opening import open_project
 from tribute_jobs.printing import Heading, print_table, printable, terminal
 from tribute_storage import Limits, describe, query, query_published
 from tribute_storage.atomic import write_atomically
@@ -51,7 +51,7 @@ def answer(
     published = target.suffix == ".duckdb"
     if published and as_of is not None:
         raise ConfigError("--as-of needs a project: a published file holds one moment only")
-    root = None if published else load_project(target).lake_root
+    root = None if published else open_project(target).lake_root
     asked = PUBLISHED_SCHEMA if published and schema else _query(text, file)
     limits = Limits(seconds, memory_gib)
     if root is None:

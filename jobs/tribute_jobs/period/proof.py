@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -99,16 +100,20 @@ def signing_key(project: Project) -> str:
         ProofError: the key is not there, and has signed before; or it is none.
     """
     path = key_file(project)
-    if not path.exists():
+    if missing := not path.exists():
         require_no_other_key(project)
-        pem, public = new_key()
+        pem, _ = new_key()
         before = os.umask(0o077)
         try:
             write_atomically(path, pem.encode())
         finally:
             os.umask(before)
-        write_atomically(path.with_suffix(".pub"), f"{public}\n".encode())
-    return read_key(path)
+    pem, public_file = read_key(path), path.with_suffix(".pub")
+    public = f"{public_key(pem)}\n".encode()
+    known = public_file.is_file() and public_file.read_bytes() == public
+    if missing or (project.money.signing_key is None and not known):
+        write_atomically(public_file, public)
+    return pem
 
 
 def require_no_other_key(project: Project) -> None:
@@ -122,10 +127,11 @@ def require_no_other_key(project: Project) -> None:
             "select period, public_key from bundles order by period desc, statement_version desc limit 1"
         ).fetchone()
     if signed is not None:
+        path = key_file(project)
         raise ProofError(
-            f"The signing key {key_file(project)} is not there, and it signed {signed[0]} (public key "
-            f"{signed[1]}). Put it back; no backup of tribute holds it. If it is lost, make another one (openssl "
-            "genpkey -algorithm ed25519), and give publishers its public key"
+            f"The signing key {path} is not there, and it signed {signed[0]} (public key "
+            f"{signed[1]}). Put it back; no backup of tribute holds it. If it is lost, make another one, "
+            f"and give publishers its public key: openssl genpkey -algorithm ed25519 -out {shlex.quote(str(path))}"
         )
 
 
@@ -202,9 +208,12 @@ def _content(project: Project, version: Version, path: Path, committed: str | No
         if there
         else "is gone, and signing anew would give another one: key, version of tribute or lake have changed"
     )
+    again = (
+        f"; or move it away, and sign the same bytes again: tribute close PROJECT.yaml --period {version.month}"
+    )
     raise DamagedFile(
         f"{path} {what} (sha256 {_sha256(content)}; signed and committed: {committed}). Put the signed file back "
-        "from a copy: publishers and auditors have it"
+        f"from a copy, which publishers and auditors have{again if there else ''}"
     )
 
 

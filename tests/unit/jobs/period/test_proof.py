@@ -111,5 +111,8 @@ def test_a_key_that_signed_and_is_gone_is_not_replaced_in_silence(project: Proje
     assert checked is not None and checked.text == "no month can be closed" and len(checked.warnings) == 1
     with pytest.raises(ProofError, match=r"Put it back"):
         check_key(Subject(Inputs(project), MONTH, "close", True))
-    key.write_text(content)
-    assert signing_key(project) == content
+    other, public = new_key()
+    for pem in (other, content):
+        key.write_text(pem)
+        assert signing_key(project) == pem
+        assert (key.with_suffix(".pub").read_text() == f"{public}\n") == (pem == other)
