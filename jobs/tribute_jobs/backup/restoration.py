@@ -89,7 +89,8 @@ def _write_all(target: Target, manifest: BackupManifest, building: Path, advance
     if problems:
         headline = (
             f"{len(problems)} files of the backup are damaged, and nothing was restored. Restore another one "
-            f"(tribute backup --list {target.uri}), or make a new one where the project is whole:"
+            f"(tribute backup --list {target.uri}). Or, where the project is whole, delete the damaged objects "
+            f"and make a new one (tribute backup PROJECT.yaml {target.uri}), which stores them again:"
         )
         raise DamagedFile(itemised(headline, problems, len(problems)))
 

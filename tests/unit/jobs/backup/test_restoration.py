@@ -32,6 +32,13 @@ def test_every_damaged_object_is_named_and_nothing_is_half_restored(path: Path, 
         restored(target, tmp_path / "new" / "restored")
     assert [files[each.name] for each in damaged if files[each.name] not in str(told.value)] == []
     assert not any((tmp_path / "new").iterdir())
+    assert f"tribute backup PROJECT.yaml {target}" in str(told.value)
+    first = quietly(path, target).backup_id
+    for each in damaged:
+        each.unlink(missing_ok=True)
+    assert quietly(path, target).backup_id != first
+    for number, backup in enumerate((first, "")):
+        restored(target, tmp_path / f"new {number}", *filter(None, [backup]))
 
 
 def test_a_damaged_manifest_is_refused_and_an_older_backup_serves(path: Path, tmp_path: Path) -> None:
