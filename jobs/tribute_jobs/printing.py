@@ -144,7 +144,7 @@ def _print_lines(
 def wrapped(text: str, indent: str = "  ") -> Iterable[str]:
     """A paragraph in lines that fit a terminal. Ids are not broken."""
     return textwrap.wrap(
-        printable(text),
+        printable(copyable(text)),
         WIDTH,
         initial_indent=indent,
         subsequent_indent=indent,

@@ -27,6 +27,8 @@ UNREADABLE = (
 def examine_tracking(patient: Patient) -> Iterator[Fault]:
     """A trashed or deleted experiment, and places that a move has broken; a tracking server is not asked."""
     project, markers = patient.project, sorted(tracked(patient.project).glob("*"))
+    if project.tracking.enabled and project.tracking.uri:
+        yield Fault(f"{project.tracking.uri} was not asked", "A run warns of what it refuses", grave=False)
     if not project.tracking.enabled or project.tracking.uri:
         return
     path, name = database(project), experiment_name(project)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tribute_jobs.inquiries.report import HEADINGS
-from tribute_jobs.printing import PIPED, Heading, copyable, print_table
+from tribute_jobs.printing import PIPED, Heading, copyable, print_table, wrapped
 
 ROW = ["a-publisher-with-a-long-name-of-its-own", "-1234.5", "-2345.6 to 3456.7", "12.3%", "45.67%"]
 ROWS = [[*ROW, "3,331.33 JPY", "2,093.00 JPY"], [*ROW, "1,000.001 KWD", "950.001 KWD"]]
@@ -68,3 +68,4 @@ def test_the_commands_of_a_remedy_name_the_project_of_this_command(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["tribute", *words])
     assert copyable("Run: tribute train PROJECT.yaml") == f"Run: tribute train {shown}"
+    assert " ".join(wrapped("Run: tribute train PROJECT.yaml", "")) == f"Run: tribute train {shown}"

@@ -16,6 +16,7 @@ from tribute_jobs.doctor.leftovers import examine_leftovers
 from tribute_jobs.doctor.next_run import examine_next_run
 from tribute_jobs.doctor.repair import planned
 from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.tracking import examine_tracking
 from tribute_jobs.last_run import LastRun
 from tribute_storage import SCHEMAS, Lake
 
@@ -99,3 +100,9 @@ def test_a_table_without_its_log_is_not_a_table_of_orphans(tmp_path: Path) -> No
     (folder / "v1-x.parquet").touch()
     [fault] = examine_lake(Patient(project, 0.0))
     assert fault.what == f"{folder} holds 1 files and no log" and fault.repair is None
+
+
+def test_a_tracking_server_is_not_called_sound_without_being_asked(tmp_path: Path) -> None:
+    project = load_project(write_project(tmp_path, tracking={"uri": "http://127.0.0.1:9"}))
+    [note] = examine_tracking(Patient(project))
+    assert note.what == "http://127.0.0.1:9 was not asked" and not note.grave
