@@ -109,11 +109,12 @@ def _made(file: Path, project: Project, store: "Store", advanced: OnDone) -> tup
         now = moment(project, lake)
         inputs = project_inputs(project, places)
         items = [file_item(file.name, file), *(file_item(*each) for each in inputs.files.items())]
-        if (project.workdir / DATABASE).is_file():
-            copy_database(project.workdir / DATABASE, Path(scratch, DATABASE))
-            items.append(file_item(f"{places.workdir}/{DATABASE}", Path(scratch, DATABASE)))
         made, tables = made_items(project, lake, places, now), lake_items(lake, places, now)
         problems = [*tables.problems, *made.problems]
+        if (project.workdir / DATABASE).is_file():
+            problem = copy_database(project.workdir / DATABASE, Path(scratch, DATABASE))
+            problems += [problem] if problem else []
+            items.append(file_item(f"{places.workdir}/{DATABASE}", Path(scratch, DATABASE)))
         files = dict[str, BackupFile]()
         items += [*made.items, *tables.items]
         for number, item in enumerate(items, 1):

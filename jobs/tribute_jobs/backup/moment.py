@@ -75,13 +75,17 @@ def _unreadable(error: OSError) -> None:
         ) from error
 
 
-def copy_database(database: Path, copy: Path) -> None:
-    """Copy MLflow's store as a whole, whoever writes to it meanwhile."""
-    with (
-        closing(read_only(database)) as source,
-        closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)
+def copy_database(database: Path, copy: Path) -> str | None:
+    """Copy MLflow's store as a whole, whoever writes to it meanwhile; what is wrong with it, or None."""
+    try:
+        with closing(read_only(database)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+            [(found,), *_] = target.execute("pragma quick_check")
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found == "ok":
+        return None
+    return f"{database} is no whole SQLite database: {found}. Without a copy, move it away: MLflow makes another"
 
 
 def _reading(project: Project, lake: Lake) -> Moment:

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import shutil
+import sqlite3
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,7 +76,8 @@ def _move_tracking(project: Project) -> None:
     """Let MLflow's own records lead to the restored folder."""
     path = database(project)
     if path is not None:
-        move_places(path, moved_places(project, path))
+        with suppress(sqlite3.OperationalError):  # MLflow was still making its tables
+            move_places(path, moved_places(project, path))
 
 
 def _write_all(target: Target, manifest: BackupManifest, building: Path, advanced: OnDone) -> None:

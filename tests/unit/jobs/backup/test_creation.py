@@ -303,6 +303,20 @@ def test_mlflow_s_store_is_copied_while_it_is_written_and_finds_its_artifacts(pa
     assert found == [((tmp_path / "restored/tribute-data/mlflow/r/artifacts").as_uri(),)]
 
 
+def test_a_damaged_store_of_mlflow_is_named_and_one_without_tables_is_kept(path: Path, tmp_path: Path) -> None:
+    store = path.parent / "tribute-data" / "mlflow.db"
+    for damaged in (b"no database at all" * 100, b"SQLite format 3\0" + b"\x10\0" * 4000):
+        write(store, damaged)
+        with pytest.raises(DamagedFile, match=r"mlflow\.db is no whole SQLite database: .*move it away"):
+            quietly(path, tmp_path / "backups")
+    store.unlink()
+    with closing(sqlite3.connect(store)) as writer:
+        writer.execute("create table experiments (name text)")
+    quietly(path, tmp_path / "backups")
+    restored(tmp_path / "backups", tmp_path / "restored")
+    assert (tmp_path / "restored/tribute-data/mlflow.db").read_bytes() == store.read_bytes()
+
+
 def test_ids_are_in_the_order_of_backups_although_the_clock_went_back(path: Path, tmp_path: Path) -> None:
     target = Target(str(tmp_path / "backups"))
     made = [quietly(path, target).backup_id for _ in range(3)]
