@@ -20,7 +20,7 @@ from tribute.config import Project, load_project
 from tribute_jobs.doctor.examination import sections
 from tribute_jobs.doctor.fault import Fault
 from tribute_jobs.doctor.repair import planned, repair
-from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_jobs.inquiries.audit import verdict_with_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
@@ -47,7 +47,7 @@ def copy_of(closed: Path, folder: Path) -> Project:
 
 
 def faults(project: Project, hours: float = 24.0) -> dict[str, Fault]:
-    return {fault.what: fault for each in sections(Patient(project, hours)) for fault in each.faults}
+    return {fault.what: fault for each in sections(ExaminedProject(project, hours)) for fault in each.faults}
 
 
 def relied_on(project: Project) -> dict[str, str]:
@@ -68,8 +68,8 @@ def test_every_fault_is_named_with_its_remedy_and_repaired_where_that_is_safe(pr
         assert FAULTS[name].remedy in fault.remedy, (name, fault)
         assert (fault.repair is not None) is FAULTS[name].repaired, (name, fault)
     assert len(found) == len(told) + len(moved)
-    patient = Patient(project)
-    assert [each for each in repair(list(sections(patient))) if each.problem] == []
+    examined = ExaminedProject(project)
+    assert [each for each in repair(list(sections(examined))) if each.problem] == []
     left = faults(project)
     gone = {words for name, words in told.items() if FAULTS[name].repaired}
     again = [what for what in left if what.endswith("is missing")]
@@ -92,12 +92,12 @@ def test_a_repair_leaves_what_statements_rest_on(closed: Path, tmp_path: Path, c
     before = relied_on(project)
     for name in sorted(chosen):
         FAULTS[name].make(project)
-    done = repair(list(sections(Patient(project, 0.0))))
+    done = repair(list(sections(ExaminedProject(project, 0.0))))
     assert [each for each in done if each.problem] == []
     assert relied_on(project) == before
     found = verdict_with_project(final(project) / "bundle.json", None, project)
     assert (found.problems, found.compared) == ([], True)
-    assert planned(list(sections(Patient(project, 0.0)))) == []
+    assert planned(list(sections(ExaminedProject(project, 0.0)))) == []
 
 
 def test_a_half_closed_month_a_newer_lake_and_a_clock_that_went_back_are_named(tmp_path: Path) -> None:

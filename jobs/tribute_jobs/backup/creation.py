@@ -76,8 +76,8 @@ def back_up(file: Path, project: Project, target: Target, advanced: OnDone, part
 
 def _damaged(project: Project, problems: Sequence[str]) -> DamagedFile:
     headline = (
-        f"{project.name} has {len(problems)} damaged files, and no backup was made. Put them back from an earlier "
-        "one; tribute doctor says what else makes them again:"
+        f"{project.name} has damaged files ({len(problems)}), and no backup was made. Put them back from an "
+        "earlier one; tribute doctor says what else makes them again:"
     )
     return DamagedFile(itemised(headline, problems, len(problems)))
 

@@ -91,7 +91,7 @@ def _write_all(target: Target, manifest: BackupManifest, building: Path, advance
         advanced(number, len(manifest.files))
     if problems:
         headline = (
-            f"{len(problems)} files of the backup are damaged, and nothing was restored. Restore another one "
+            f"The backup has damaged files ({len(problems)}), and nothing was restored. Restore another one "
             f"(tribute backup --list {target.uri}). Or, where the project is whole, delete the damaged objects "
             f"and make a new one (tribute backup PROJECT.yaml {target.uri}), which stores them again:"
         )

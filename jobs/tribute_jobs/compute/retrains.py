@@ -141,7 +141,7 @@ class Retrains:
         gone = {key: file.path for key, file in known.items() if file.path in lost}
         if not gone:
             return
-        self.context.reporter.warned(f"{len(gone):,} files of the bank of retrains are gone: made again")
+        self.context.reporter.warned(f"Files of the bank of retrains are gone ({len(gone):,}): made again")
         self._run_trainings([seed for seed, key in gone if key == FULL_TRAINING])
         batches = {path.parent: seed for (seed, key), path in gone.items() if key != FULL_TRAINING}
         names = self.context.source_ids()

@@ -11,7 +11,7 @@ from tribute.estimators import FITTED
 from tribute.files.sealed import ABSENT, MAKE, SUFFIX, Remedy, intact, problem_of, remove_sealed, sealed_by
 from tribute_jobs.compute.retrains import MAKE as RETRAIN
 from tribute_jobs.doctor.fault import Fault, Repair
-from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_storage import LakeDamaged
 
 Check = Callable[[], Iterator[Fault]]
@@ -23,35 +23,35 @@ MADE_AGAIN = {"trajectories": MAKE, "simulations": MAKE, "retrains": RETRAIN}
 """The remedy for the artifacts of each table that can be computed again."""
 
 
-def examine_artifacts(patient: Patient) -> Iterator[Fault]:
+def examine_artifacts(examined: ExaminedProject) -> Iterator[Fault]:
     """Every artifact that is missing or not what was written. Reading many gigabytes takes minutes."""
-    recorded = {each.path: each for table in MADE_AGAIN for each in _of_table(patient, table)}
-    seals = sorted(patient.project.artifacts.rglob(f"*{SUFFIX}"))
+    recorded = {each.path: each for table in MADE_AGAIN for each in _of_table(examined, table)}
+    seals = sorted(examined.project.artifacts.rglob(f"*{SUFFIX}"))
     sealed = [path for path in map(sealed_by, seals) if path not in recorded and path.name != MANIFEST]
     checks: list[Check] = [
-        *_snapshot(patient),
-        *(partial(_recorded, patient, each) for each in recorded.values()),
+        *_snapshot(examined),
+        *(partial(_recorded, examined, each) for each in recorded.values()),
         *(partial(_sealed, path) for path in sealed),
     ]
     for done, check in enumerate(checks, 1):
         yield from check()
-        patient.advanced(done, len(checks))
+        examined.advanced(done, len(checks))
 
 
-def _of_table(patient: Patient, table: str) -> list[RecordedArtifact]:
+def _of_table(examined: ExaminedProject, table: str) -> list[RecordedArtifact]:
     """The artifacts of a table; none of a damaged one, which is a fault of its own."""
     try:
-        return list(recorded_artifacts(patient.project, table))
+        return list(recorded_artifacts(examined.project, table))
     except LakeDamaged:
         return []
 
 
-def _snapshot(patient: Patient) -> Iterator[Check]:
+def _snapshot(examined: ExaminedProject) -> Iterator[Check]:
     """The checks of the snapshot of the project's corpus, if it was read."""
-    runs = patient.runs
-    if runs is None or not patient.lake.committed("corpus_sources", runs.corpus_run):
+    runs = examined.runs
+    if runs is None or not examined.lake.committed("corpus_sources", runs.corpus_run):
         return
-    folder = patient.project.artifacts / runs.corpus_run
+    folder = examined.project.artifacts / runs.corpus_run
     manifest = folder / MANIFEST
     if not manifest.is_file():
         yield lambda: iter([Fault(f"{manifest} {ABSENT}", READ.text)])
@@ -80,11 +80,11 @@ def _sealed(path: Path) -> Iterator[Fault]:
         yield Fault(f"{path} {ABSENT}", MAKE.text)
 
 
-def _recorded(patient: Patient, each: RecordedArtifact) -> Iterator[Fault]:
+def _recorded(examined: ExaminedProject, each: RecordedArtifact) -> Iterator[Fault]:
     problem = problem_of(each.path, each.sha256)
     if problem is None:
         return
-    if not _current(patient, each):
+    if not _current(examined, each):
         if each.path.is_file():
             yield Fault(f"{each.path} {problem}", EARLIER, grave=False)
     elif Path(each.uri).is_absolute() and not each.path.is_file():
@@ -95,17 +95,17 @@ def _recorded(patient: Patient, each: RecordedArtifact) -> Iterator[Fault]:
         yield _removable(each.path, problem, MADE_AGAIN[each.table])
 
 
-def _current(patient: Patient, each: RecordedArtifact) -> bool:
+def _current(examined: ExaminedProject, each: RecordedArtifact) -> bool:
     """Whether the project as it stands computes from an artifact."""
     if each.table == "retrains":
-        return each.path.is_relative_to(patient.project.artifacts / (_bank(patient) or "none"))
-    runs = {run.run_id for run in patient.simulations}
-    return each.run_id in runs | ({patient.runs.train_run} if patient.runs else set())
+        return each.path.is_relative_to(examined.project.artifacts / (_bank(examined) or "none"))
+    runs = {run.run_id for run in examined.simulations}
+    return each.run_id in runs | ({examined.runs.train_run} if examined.runs else set())
 
 
-def _bank(patient: Patient) -> str | None:
+def _bank(examined: ExaminedProject) -> str | None:
     try:
-        return retrain_bank(patient.project) if patient.runs else None
+        return retrain_bank(examined.project) if examined.runs else None
     except TributeError:
         return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tribute.files.sealed import SUFFIX, sealed_by
 from tribute_jobs.doctor.artifacts import needed
 from tribute_jobs.doctor.fault import Fault, Repair
-from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_jobs.running import LOCK
 from tribute_storage.atomic import TEMPORARY
 
@@ -19,19 +19,19 @@ CACHES = ("last_run.json", "digests.json", "lake_digests.json", "backup_digests.
 HELD = "Wait for it, or end that process; a lock that no process holds never stops a command"
 
 
-def examine_leftovers(patient: Patient) -> Iterator[Fault]:
+def examine_leftovers(examined: ExaminedProject) -> Iterator[Fault]:
     """Temporary files of killed commands, digests without a file, unreadable caches; and who holds the lock."""
-    workdir, lake = patient.project.workdir, Path(patient.lake.root)
+    workdir, lake = examined.project.workdir, Path(examined.lake.root)
     yield from _held(workdir / LOCK)
     for path in sorted(workdir.rglob("*")):
         if path.is_relative_to(lake) or not path.is_file():
             continue  # the lake's own are among its orphans
-        if TEMPORARY.fullmatch(path.name) and patient.old(path):
+        if TEMPORARY.fullmatch(path.name) and examined.old(path):
             yield _left(path, "was being written when a command was stopped")
-        elif path.name.endswith(SUFFIX) and not _needed(path) and patient.old(path):
+        elif path.name.endswith(SUFFIX) and not _needed(path) and examined.old(path):
             yield _left(path, "is the digest of a file that is not there")
     for building in sorted(workdir.rglob(".publishing")):
-        if patient.old(building):
+        if examined.old(building):
             step = Repair(f"delete the folder {building}", partial(shutil.rmtree, building))
             yield Fault(f"{building} is a publication that was interrupted", DELETE, grave=False, repair=step)
     for path in (workdir / name for name in CACHES):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tribute_jobs.checks.space import GIB, memory_gib
 from tribute_jobs.doctor.fault import Fault
-from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_jobs.last_run import LastRun
 from tribute_storage import open_tables
 
@@ -15,10 +15,10 @@ MEMORY = "Lower cluster.workers or readout.memory_gib, or close other programs"
 CHANGED = "That is right if you changed it on purpose. Else restore what it was, and everything is kept"
 
 
-def examine_next_run(patient: Patient) -> Iterator[Fault]:
+def examine_next_run(examined: ExaminedProject) -> Iterator[Fault]:
     """A month like the largest so far, on this machine as it is now; and stages that would run again."""
-    project, lake = patient.project, patient.lake
-    if not lake.location.remote and (size := _month_bytes(patient)):
+    project, lake = examined.project, examined.lake
+    if not lake.location.remote and (size := _month_bytes(examined)):
         existing = next(each for each in (project.workdir, *project.workdir.absolute().parents) if each.is_dir())
         free = shutil.disk_usage(existing).free
         if size > free:
@@ -31,8 +31,8 @@ def examine_next_run(patient: Patient) -> Iterator[Fault]:
                 f"{project.cluster.workers} workers take {needed:.1f} GiB to read out, of {memory_gib():.1f} GiB"
             )
             yield Fault(what, MEMORY, grave=False)
-    if patient.runs is not None:
-        last, runs = LastRun(project.workdir), patient.runs
+    if examined.runs is not None:
+        last, runs = LastRun(project.workdir), examined.runs
         stages = {"corpus": runs.corpus, "train": runs.train, "simulate": runs.simulate}
         for stage, identity in stages.items():
             if why := last.why(stage, identity):
@@ -40,9 +40,9 @@ def examine_next_run(patient: Patient) -> Iterator[Fault]:
                 return
 
 
-def _month_bytes(patient: Patient) -> int:
+def _month_bytes(examined: ExaminedProject) -> int:
     """Bytes that an attributed month took in the lake, on average."""
-    with open_tables(patient.project.lake_root, "queries") as connection:
+    with open_tables(examined.project.lake_root, "queries") as connection:
         [(months,)] = connection.execute("select count(distinct run_id) from queries").fetchall()
-    sizes = sum(path.stat().st_size for path in map(Path, patient.lake.files("influence")) if path.exists())
+    sizes = sum(path.stat().st_size for path in map(Path, examined.lake.files("influence")) if path.exists())
     return sizes // months if months else 0

@@ -11,7 +11,7 @@ from tribute.files.sealed import problem_of
 from tribute.royalty.proof import public_key
 from tribute_jobs.doctor.artifacts import RESTORE
 from tribute_jobs.doctor.fault import Fault, Repair
-from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_jobs.period.files import file_names, recorded_sums
 from tribute_jobs.period.proof import key_file, read_key
 from tribute_jobs.period.statements import statement_folder
@@ -28,22 +28,22 @@ UNKNOWN = (
 )
 
 
-def examine_statements(patient: Patient) -> Iterator[Fault]:
+def examine_statements(examined: ExaminedProject) -> Iterator[Fault]:
     """Months that are half closed, and files that are missing or not what was written.
 
     The files of a version that another folder on this lake signed are in that folder.
     """
-    elsewhere = frozenset(_signed_elsewhere(patient))
-    yield from (Fault(each.problem, "") for each in double_finals(patient.project))
-    yield from _half_closed(patient)
-    yield from _bundles(patient, elsewhere)
-    yield from _copies(patient, elsewhere)
-    yield from _files(patient, elsewhere)
+    elsewhere = frozenset(_signed_elsewhere(examined))
+    yield from (Fault(each.problem, "") for each in double_finals(examined.project))
+    yield from _half_closed(examined)
+    yield from _bundles(examined, elsewhere)
+    yield from _copies(examined, elsewhere)
+    yield from _files(examined, elsewhere)
 
 
-def _signed_elsewhere(patient: Patient) -> Iterator[Path]:
+def _signed_elsewhere(examined: ExaminedProject) -> Iterator[Path]:
     """Folders of versions that are not here, and were signed with another key than this folder's."""
-    project, key = patient.project, key_file(patient.project)
+    project, key = examined.project, key_file(examined.project)
     try:
         own = public_key(read_key(key)) if key.exists() else None
     except ProofError:  # another check reports it
@@ -56,8 +56,8 @@ def _signed_elsewhere(patient: Patient) -> Iterator[Path]:
             yield folder
 
 
-def _half_closed(patient: Patient) -> Iterator[Fault]:
-    with open_tables(patient.project.lake_root, "statements", "bundles", "reversals") as connection:
+def _half_closed(examined: ExaminedProject) -> Iterator[Fault]:
+    with open_tables(examined.project.lake_root, "statements", "bundles", "reversals") as connection:
         rows = connection.execute(
             "select distinct s.period, s.statement_version from statements s anti join (from bundles where run_id "
             "not in (select reversed_bundle from reversals where reversed_bundle is not null)) b "
@@ -68,10 +68,10 @@ def _half_closed(patient: Patient) -> Iterator[Fault]:
         yield Fault(what, f"Complete it: tribute close PROJECT.yaml --period {month}")
 
 
-def _bundles(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
-    with open_tables(patient.project.lake_root, "reversals") as connection:
+def _bundles(examined: ExaminedProject, elsewhere: Container[Path]) -> Iterator[Fault]:
+    with open_tables(examined.project.lake_root, "reversals") as connection:
         void = {run_id for (run_id,) in connection.execute("select reversed_bundle from reversals").fetchall()}
-    for each in recorded_artifacts(patient.project, "bundles"):
+    for each in recorded_artifacts(examined.project, "bundles"):
         if each.run_id in void or each.path.parent in elsewhere:
             continue
         if problem := problem_of(each.path, each.sha256):
@@ -79,18 +79,18 @@ def _bundles(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
             yield Fault(f"{each.path} {problem}", BUNDLE.format(month=month))
 
 
-def _copies(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
+def _copies(examined: ExaminedProject, elsewhere: Container[Path]) -> Iterator[Fault]:
     """Copies of the files that statements rest on. The project's own file restores one if it has not changed."""
     own: dict[str, Path] | None = None
-    with open_tables(patient.project.lake_root, "statements") as connection:
+    with open_tables(examined.project.lake_root, "statements") as connection:
         rows = connection.execute("select distinct run_id, period, statement_version from statements").fetchall()
-    absent = {run_id for run_id, month, n in rows if statement_folder(patient.project, month, n) in elsewhere}
-    for each in recorded_artifacts(patient.project, "settled_files"):
+    absent = {run_id for run_id, month, n in rows if statement_folder(examined.project, month, n) in elsewhere}
+    for each in recorded_artifacts(examined.project, "settled_files"):
         if (problem := problem_of(each.path, each.sha256)) is None:
             continue
         if each.run_id in absent and not each.path.is_file():
             continue
-        own = _own_files(patient) if own is None else own
+        own = _own_files(examined) if own is None else own
         source = own.get(each.sha256)
         if source is None:
             yield Fault(f"{each.path} {problem}, and statements rest on it", RESTORE)
@@ -104,8 +104,8 @@ def _copies(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
         yield Fault(f"{each.path} {problem}, and statements rest on it", remedy, repair=step)
 
 
-def _own_files(patient: Patient) -> dict[str, Path]:
-    settings = (patient.project.money.fees, patient.project.rights.agreements, patient.project.rights.terms)
+def _own_files(examined: ExaminedProject) -> dict[str, Path]:
+    settings = (examined.project.money.fees, examined.project.rights.agreements, examined.project.rights.terms)
     return {file_sha256(path): path for path in settings if path is not None and path.is_file()}
 
 
@@ -113,9 +113,9 @@ def _copy(source: Path, copy: Path) -> None:
     write_atomically(copy, source.read_bytes())
 
 
-def _files(patient: Patient, elsewhere: Container[Path]) -> Iterator[Fault]:
+def _files(examined: ExaminedProject, elsewhere: Container[Path]) -> Iterator[Fault]:
     """The files of every version that people read. They are written from the lake's statements."""
-    project, known = patient.project, set[Path]()
+    project, known = examined.project, set[Path]()
     with open_tables(project.lake_root, "statements") as connection:
         rows = connection.execute(
             "select period, statement_version, bool_or(status = 'final'), "

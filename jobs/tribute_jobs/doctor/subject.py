@@ -16,7 +16,7 @@ HOURS = 24.0
 
 
 @dataclass(frozen=True)
-class Patient:
+class ExaminedProject:
     """A project, and the age in hours from which its temporary files and orphans are left over."""
 
     project: Project

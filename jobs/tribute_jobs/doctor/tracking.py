@@ -8,7 +8,7 @@ from pathlib import Path
 from tribute.tracking import restore_experiment, tracked
 from tribute.tracking.places import database, experiment_name, move_places, moved_places, stored_experiment
 from tribute_jobs.doctor.fault import Fault, Repair
-from tribute_jobs.doctor.subject import Patient
+from tribute_jobs.doctor.subject import ExaminedProject
 
 MOVED = "The next run corrects them. To do it now: tribute doctor PROJECT.yaml --repair"
 TRASHED = (
@@ -24,9 +24,9 @@ UNREADABLE = (
 )
 
 
-def examine_tracking(patient: Patient) -> Iterator[Fault]:
+def examine_tracking(examined: ExaminedProject) -> Iterator[Fault]:
     """A trashed or deleted experiment, and places that a move has broken; a tracking server is not asked."""
-    project, markers = patient.project, sorted(tracked(patient.project).glob("*"))
+    project, markers = examined.project, sorted(tracked(examined.project).glob("*"))
     if project.tracking.enabled and project.tracking.uri:
         yield Fault(f"{project.tracking.uri} was not asked", "A run warns of what it refuses", grave=False)
     if not project.tracking.enabled or project.tracking.uri:

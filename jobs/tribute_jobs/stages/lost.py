@@ -23,7 +23,7 @@ def make_again(context: Context) -> bool:
             lost[run.run_id] = run, files
     if lost:
         count, workdir = sum(len(files) for _, files in lost.values()), context.project.workdir
-        context.reporter.warned(f"{count:,} files of simulations are gone from {workdir}: made again")
+        context.reporter.warned(f"Files of simulations are gone from {workdir} ({count:,}): made again")
         context.reporter.started("simulate", context.runs.simulate_run)
         Simulations(context).run([run for run, _ in lost.values()])
         require_same({path: sha256 for _, files in lost.values() for path, sha256 in files.items()})

@@ -59,7 +59,7 @@ def make_trainings_again(context: Context) -> bool:
     replicates, workdir = recorded_trainings(context.project), context.project.workdir
     lost = [each for each in replicates if not each.trajectory.whole(each.steps)]
     if lost:
-        context.reporter.warned(f"{len(lost)} trainings are gone from {workdir}: made again")
+        context.reporter.warned(f"Files of trainings are gone from {workdir} ({len(lost)}): made again")
         context.reporter.started("train", context.runs.train_run)
         train_replicates(context, [each.index for each in lost])
         require_same({each.file: each.sha256 for each in lost})

@@ -44,7 +44,7 @@ def mark(location: Location, table: str, now: Mark) -> None:
 def gone(location: Location, table: str) -> list[Damage]:
     """The damage of a table that has a mark and no log; raises OSError."""
     files = location.files(table)
-    left = f"{len(files):,} files of the table are left" if files else "no file of the table is left"
+    left = f"of its files, {len(files):,} are left" if files else "no file of the table is left"
     what = f"is gone or empty, though rows were committed: {left}"
     return [Damage(table, f"{table}/{FOLDER}", what, remedy(table))]
 

@@ -28,7 +28,7 @@ def test_every_damaged_object_is_named_and_nothing_is_half_restored(path: Path, 
     for each in damaged:
         content = each.read_bytes()
         each.unlink() if how == "missing" else each.write_bytes(content[:-1] + (b"~" if how == "changed" else b""))
-    with pytest.raises(DamagedFile, match=r"files of the backup are damaged, and nothing was restored") as told:
+    with pytest.raises(DamagedFile, match=r"has damaged files \(\d+\), and nothing was restored") as told:
         restored(target, tmp_path / "new" / "restored")
     assert [files[each.name] for each in damaged if files[each.name] not in str(told.value)] == []
     assert not any((tmp_path / "new").iterdir())
