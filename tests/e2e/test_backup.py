@@ -59,6 +59,7 @@ def bundle(project: Project) -> Path:
     return statement_folder(project, PERIOD, 2) / "bundle.json"
 
 
+@pytest.mark.slow
 def test_every_backup_of_a_run_at_work_verifies_elsewhere(
     closed: Path, backups: tuple[Path, list[str]], tmp_path: Path
 ) -> None:

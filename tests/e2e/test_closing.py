@@ -100,6 +100,7 @@ def test_a_closed_month_stays_as_it_is_when_rights_change(closed: Project, tmp_p
     assert read_ledger(project) == entries
 
 
+@pytest.mark.slow
 def test_killed_anywhere_in_closing_it_ends_with_the_same_bytes(
     settled: Project, closed: Project, tmp_path: Path, dying: Dying
 ) -> None:
@@ -179,6 +180,7 @@ def change(project: Project, what: str) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_what_changed_since_the_draft_is_settled_again_before_it_is_closed(
     settled: Project, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_the_period_is_valued_by_the_difference_estimator(project: Project) -> N
         assert found[unit] == pytest.approx(nats.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_finer_precision_reads_out_more_and_a_very_fine_one_all(project: Project) -> None:
     chances = []
     for precision in (0.2, 0.1, 0.001):

@@ -146,6 +146,7 @@ def test_a_second_evaluation_changes_nothing_and_retrains_nothing(once: tuple[Pr
     assert sha256 == hashlib.sha256(before).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_bank_serves_another_simulation_of_the_same_training(once: tuple[Project, str]) -> None:
     simulation = settings()["simulation"] | {"horizon": 0.5}
     small = EVALUATION | {"seeds": 1, "estimators": ["nearest"]}
@@ -193,7 +194,10 @@ def test_statements_of_a_simulation_that_was_not_judged_say_so(finished: Project
 
 @pytest.mark.parametrize(
     ("simulation", "payees"),
-    [({"notion": "banzhaf", "coalitions": 8, "horizon": 0.3}, 3), ({"groups": 2, "horizon": 0.3}, 2)],
+    [
+        ({"notion": "banzhaf", "coalitions": 8, "horizon": 0.3}, 3),
+        pytest.param({"groups": 2, "horizon": 0.3}, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_coalitions_and_groups_are_judged_too(once: tuple[Project, str], simulation: dict, payees: int) -> None:
     small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["for_value"]}

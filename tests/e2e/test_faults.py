@@ -199,14 +199,9 @@ ARTIFACTS = {
 """Kinds of artifacts: a step that reads them, and where they lie."""
 
 
-@pytest.mark.parametrize(
-    ("kind", "harm"),
-    [
-        pytest.param(kind, harm, marks=[] if (kind, harm) == ("response", damage.flipped) else [pytest.mark.slow])
-        for kind in ARTIFACTS
-        for harm in (damage.flipped, damage.cut, damage.missing)
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ARTIFACTS)
+@pytest.mark.parametrize("harm", [damage.flipped, damage.cut, damage.missing])
 def test_a_damaged_artifact_is_refused_or_made_again(kind: str, harm: Damage, world: World, folder: Path) -> None:
     step, pattern = ARTIFACTS[kind]
     attempt = begun(world, step, folder)

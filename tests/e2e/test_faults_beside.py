@@ -63,10 +63,8 @@ def test_a_query_that_takes_long_is_stopped_by_a_signal(number: int, commands: C
     assert faults_of(ended, SIGNALS[number]) == [], ended
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [damage.cut, *(pytest.param(each, marks=pytest.mark.slow) for each in (damage.missing, damage.foreign))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [damage.cut, damage.missing, damage.foreign])
 def test_sql_and_publish_refuse_a_damaged_table(harm: damage.Damage, commands: Commands, project: Path) -> None:
     place = parquet_of(project / "tribute-data" / "lake", "statements")
     asked = (("sql", project / FILE, "select count(*) from statements"), ("publish", project / FILE))

@@ -259,6 +259,7 @@ WHOLE = (
 )
 
 
+@pytest.mark.slow
 def test_tangents_beside_other_estimates_are_calibrated_on_real_retraining(vary) -> None:
     found = vary(
         simulation=simulation(mode="tangent"),
@@ -356,6 +357,7 @@ def test_gathering_that_was_cut_off_goes_on_from_what_was_fitted(vary) -> None:
 
 
 @pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.slow
 def test_a_source_that_explodes_is_named_and_everybody_is_paid(tmp_path: Path) -> None:
     sections = {
         "corpus": {"kind": "arrays", "path": "examples.parquet"},

@@ -64,6 +64,7 @@ def accounts(project: Project, period: str) -> dict[str, AccountBalance]:
     return {each.publisher_id: each.balance for each in latest_statements(project, period)}
 
 
+@pytest.mark.slow
 def test_every_publisher_gets_a_statement_of_no_usage(quarter: Project) -> None:
     statements = latest_statements(quarter, QUIET)
     assert {each.publisher_id for each in statements} == {"arena", "kitchen", "planet"}

@@ -5,6 +5,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
 import ray
 
 from tests.e2e.conftest import PERIOD
@@ -69,6 +70,7 @@ def test_a_second_run_changes_nothing(finished: Project) -> None:
     assert fingerprints(finished.lake_root) == before
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_bit(finished: Project, tmp_path: Path) -> None:
     project = load_project(write_project(tmp_path / "one", cluster={"workers": 1}))
     run(project, PERIOD, JsonReporter())

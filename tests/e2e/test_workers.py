@@ -107,6 +107,7 @@ def computed_steps(project: Project) -> dict[Path, int]:
     return {path.relative_to(project.artifacts): path.stat().st_size for path in files}
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_training_is_replaced_and_the_tables_are_the_same(
     finished: Project, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from tests.projects import article, write_usage
 from tests.unit.catalog.test_queries import attributed
 from tests.unit.jobs.checks.checking import MONTH, spoiled, subject
 from tribute.errors import ConfigError, CorpusChanged, CorpusError
+from tribute.files.sealed import write_sealed
 from tribute_jobs.checks import check_project
 from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
 from tribute_jobs.checks.subject import Subject
@@ -36,7 +37,7 @@ def test_a_change_that_sizes_and_times_do_not_show_is_refused(tmp_path: Path) ->
     manifest = looked.snapshot / "manifest.json"
     content = json.loads(manifest.read_text())
     content["inputs"]["file corpus.path (.jsonl)"] = "0" * 64
-    manifest.write_text(json.dumps(content))
+    write_sealed(manifest, json.dumps(content).encode())
     with pytest.raises(
         CorpusChanged, match=r"files did not: corpus\.path \(\.jsonl\) changed\. Restore it, or delete"
     ):
