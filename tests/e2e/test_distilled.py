@@ -54,6 +54,7 @@ def attribute_run(project: Project) -> str:
     return run(project, PERIOD, JsonReporter(), last="attribute").outputs["attribute"].run_id
 
 
+@pytest.mark.slow
 def test_a_sample_tells_the_totals_of_all_queries(project: Project) -> None:
     exact, estimated = totals(project, "simulated"), totals(sampled(project), "simulated")
     assert exact.keys() == estimated.keys()

@@ -338,6 +338,7 @@ def test_more_sources_than_groups_are_not_simulated_beside_an_estimator(vary) ->
         vary(**few, calibration={"estimates": [{"mode": "paired"}]})
 
 
+@pytest.mark.slow
 def test_gathering_that_was_cut_off_goes_on_from_what_was_fitted(vary) -> None:
     settings = {"attribution": {"method": "ekfac"}, "simulation": {"chunk": 2}, "calibration": {"spot_sources": 0}}
     gathered = "select unit_id, replicate, artifact_sha256 from simulations where run_id = $simulate order by all"

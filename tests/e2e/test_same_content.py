@@ -82,6 +82,7 @@ def test_a_copied_and_moved_project_goes_on(path: Path) -> None:
     assert not list(path.parent.parent.glob("copy"))
 
 
+@pytest.mark.slow
 def test_other_content_under_another_or_the_same_name_is_read(path: Path) -> None:
     before = load_project(path)
     write_corpus(path.parent / "corpus2.jsonl", {"daily": 9, "recipes": 6, "sports": 5})
