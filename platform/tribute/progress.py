@@ -7,6 +7,7 @@ Whoever receives this tells it at its own pace, also where the work itself says 
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -155,7 +156,7 @@ def ticking(every_s: float, call: Callable[[], None]) -> Iterator[None]:
         ticker.close()
 
 
-class TimedReporter:
+class TimedReporter(ABC):
     """The clock of a reporter: `tell` receives the figures of the stage at work every `every_s` seconds."""
 
     def __init__(self, every_s: float = EVERY_S) -> None:
@@ -166,9 +167,9 @@ class TimedReporter:
         self._samples = deque[tuple[float, float]]()
         self._lock = threading.Lock()
 
+    @abstractmethod
     def tell(self, figures: ProgressFigures) -> None:
         """Pass the figures on."""
-        raise NotImplementedError
 
     def started(self, stage: str, run_id: str) -> None:
         """Begin to tell the stage's figures."""

@@ -35,7 +35,7 @@ class OwnRay:
             try:
                 self._cluster = Cluster(initialize_head=True, head_node_args=arguments, shutdown_at_exit=True)
                 return
-            except Exception:
+            except Exception:  # Ray raises many kinds when it is slow to start
                 if last:
                     raise
 

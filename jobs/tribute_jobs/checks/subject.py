@@ -32,6 +32,14 @@ class CheckedSource(NamedTuple):
     tokens: int
 
 
+def readable_runs(project: Project) -> Lineage | None:
+    """The run ids of a project; None while what they are made of cannot be read, which the checks say."""
+    try:
+        return lineage(project)
+    except TributeError:
+        return None
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is checked, and for what.
@@ -59,11 +67,8 @@ class Subject:
 
     @cached_property
     def runs(self) -> Lineage | None:
-        """The run ids; None while what they are made of cannot be read, which the checks say."""
-        try:
-            return lineage(self.project)
-        except TributeError:
-            return None
+        """See `readable_runs`."""
+        return readable_runs(self.project)
 
     @cached_property
     def snapshot(self) -> Path | None:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from tribute.catalog import Lineage, SimulationRun, lineage, simulation_runs
+from tribute.catalog import Lineage, SimulationRun, simulation_runs
 from tribute.config import Project
-from tribute.errors import TributeError
 from tribute.progress import OnDone
+from tribute_jobs.checks.subject import readable_runs
 from tribute_storage import Lake
 
 HOURS = 24.0
@@ -31,11 +31,8 @@ class ExaminedProject:
 
     @cached_property
     def runs(self) -> Lineage | None:
-        """The run ids; None where what they are made of cannot be read, which other checks report."""
-        try:
-            return lineage(self.project)
-        except TributeError:
-            return None
+        """See `readable_runs`."""
+        return readable_runs(self.project)
 
     @cached_property
     def simulations(self) -> list[SimulationRun]:

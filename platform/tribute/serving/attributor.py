@@ -5,9 +5,10 @@ Legend: P parameters, S sources, Q queries, R replicates.
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -108,7 +109,7 @@ class Attributor:
             with self._read_lock:  # a read-out changes the module's parameters while it runs
                 read = self._reading.read(QueryRows.of(table))
             influences = [Influences.of(self._design, replicate) for replicate in read]
-            recorded += self._record(table, period, influences, distribution)
+            recorded += self._alone(partial(self._record, table, period, influences, distribution))
             answers += self._answers(table, period, influences, distribution)
         return AttributionAnswer(
             simulate_run=lineage(self._project).simulate_run, recorded=recorded, queries=answers
@@ -128,6 +129,12 @@ class Attributor:
         features = [_given(q.features, "features", i) for q, i in named]
         return array_queries(ids, features, [_given(q.label, "label", i) for q, i in named], accounting)
 
+    def _alone(self, record: Callable[[], int]) -> int:
+        """The result of `record`, which begins anew where another service was faster."""
+        while True:
+            with self._record_lock, suppress(LakeConflict):
+                return record()
+
     def _record(
         self,
         table: QueryTable,
@@ -135,18 +142,11 @@ class Attributor:
         influences: Sequence[Influences],
         distribution: OutOfDistribution,
     ) -> int:
-        """Commit the queries that are not recorded yet; the number of these."""
-        while True:
-            with self._record_lock, suppress(LakeConflict):  # another service recorded one of them meanwhile
-                return self._record_fresh(table, period, influences, distribution)
+        """Commit the queries that are not recorded yet; the number of these.
 
-    def _record_fresh(
-        self,
-        table: QueryTable,
-        period: str,
-        influences: Sequence[Influences],
-        distribution: OutOfDistribution,
-    ) -> int:
+        Raises:
+            LakeConflict: another service recorded one of them meanwhile.
+        """
         ids = list(table.query_ids)
         basis = Basis(
             self._lake.version("queries"),

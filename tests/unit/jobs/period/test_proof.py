@@ -103,7 +103,7 @@ def test_a_key_that_signed_and_is_gone_is_not_replaced_in_silence(project: Proje
     content = key.read_text()
     key.unlink()
     with pytest.raises(
-        ProofError, match=rf"{key.name} is not there, and it signed {MONTH} \(public key [0-9a-f]+\)"
+        ProofError, match=rf"{key.name} is not there, and {MONTH} is signed \(public key [0-9a-f]+\)"
     ):
         signing_key(project)
     assert not key.exists()
