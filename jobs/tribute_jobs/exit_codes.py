@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     MACHINE = 5, "Disk, folder, memory, Ray or a store refuses. Mend that, then run the same command again."
     BUSY = 6, "Another command is at work, or came first. Run the same command later."
     INTERRUPTED = 130, "Stopped by Ctrl-C (SIGINT). Finished work is kept: run the same command again."
+    KILLED = 137, "Killed (SIGKILL), mostly because memory ran out. Make room, then run the same command again."
     CLOSED = 141, "The program that read the output closed it. Finished work is kept: run the same command again."
     TERMINATED = 143, "Stopped by SIGTERM. Finished work is kept: run the same command again."
 

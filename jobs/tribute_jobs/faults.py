@@ -9,6 +9,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -99,6 +100,21 @@ class Commands(TyperGroup):
             if (plain := machine_error(error)) is not None:
                 raise plain from error
             raise
+
+
+def silent_end(ended: int) -> str:
+    """What ended a process that could not say so.
+
+    Args:
+        ended: exit code, negative for a signal.
+    """
+    if ended == -signal.SIGKILL:
+        return f"The command was killed (SIGKILL), mostly because memory ran out. {MORE_MEMORY}"
+    how = f"signal {signal.Signals(-ended).name}" if ended < 0 else f"exit code {ended}"
+    return (
+        f"Ray or another library ended the command at once ({how}). Look at the Ray cluster, the memory, the disk "
+        f"and /dev/shm, {AGAIN}"
+    )
 
 
 def _output_is_closed() -> bool:

@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tribute.cluster
 import tribute.evaluation
@@ -23,7 +24,8 @@ import tribute.royalty
 import tribute_jobs
 from tests.chaos import points
 from tests.chaos.planted import PLANTED
-from tribute_jobs.cli import main
+from tribute_jobs.cli import main, tell
+from tribute_jobs.watcher import watched
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
@@ -139,11 +141,9 @@ class Commands:
 
 
 def end_session(pid: int) -> None:
-    """Kill a command that hangs, with the processes of its group."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    """Kill a command that hangs: it dies with the process that watches it."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def fork_for_each_request() -> None:
@@ -164,20 +164,23 @@ def become(
     act: str,
     clock: float = 0,
     environment: Mapping[str, str] | None = None,
-) -> None:
+) -> NoReturn:
     """Be a command, and end with it as a process of its own would."""
-    os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(environment or {})
     for descriptor, end in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(stem + end, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    points.watch(points.Watch(Path(stem + ".points"), at, act))
-    if clock:
-        points.turn_clock(clock)
     sys.argv = ["tribute", *arguments]
-    main()
-    sys.exit(0)
+
+    def command() -> None:
+        os.setsid()
+        points.watch(points.Watch(Path(stem + ".points"), at, act))
+        if clock:
+            points.turn_clock(clock)
+        main()
+
+    watched(command, tell)
 
 
 if __name__ == "__main__":

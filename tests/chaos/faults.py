@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.commands import Ended
-from tests.chaos.plain import KILLED
 from tests.chaos.script import SCRIPT, change_settings
 from tests.chaos.world import World
 from tests.faults import fill, read_only
@@ -177,6 +176,7 @@ def _soon(strike: Callable[[], object]) -> Callable[[int], None]:
 
 
 OK, DAMAGED, MACHINE = int(ExitCode.DONE), int(ExitCode.DAMAGED), int(ExitCode.MACHINE)
+KILLED = int(ExitCode.KILLED)
 EXPECTED: dict[Fault, tuple[int, ...]] = {
     killed: (KILLED,),
     interrupted: (int(ExitCode.INTERRUPTED),),

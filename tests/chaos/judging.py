@@ -126,7 +126,7 @@ def _note(outcome: Outcome, attempt: Attempt, fault: Fault | None, ended: Ended,
     if fault is not None and ended.reached:
         outcome.hit.append(f"{name}: {step}")
     outcome.tracebacks += bool(innards(ended))
-    outcome.refusals += ended.code > 0
+    outcome.refusals += ended.code not in (ExitCode.DONE, ExitCode.KILLED)
     if wrong:
         said = ended.said if innards(ended) else ended.errors
         outcome.problems.append({"step": step, "fault": name, "found": wrong, "said": said[-2000:]})

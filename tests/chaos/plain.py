@@ -17,7 +17,6 @@ REMEDIES = re.compile(
     re.IGNORECASE,
 )
 MOST_LINES, MOST_CHARACTERS = 5, 700
-KILLED = -9
 
 
 def innards(ended: Ended) -> list[str]:
@@ -36,7 +35,7 @@ def faults_of(ended: Ended, *expected: int) -> list[str]:
         found.append(f"exit code {ended.code}, expected {' or '.join(map(str, expected))}")
     if ended.hung:
         found.append("hangs")
-    if ended.code in (KILLED, ExitCode.DONE, ExitCode.NO_QUERIES):
+    if ended.code in (ExitCode.DONE, ExitCode.NO_QUERIES):
         return found
     if ended.code == ExitCode.FOUND and ended.out:  # a check tells what it found where it tells what it looked at
         return found

@@ -66,6 +66,7 @@ class OwnRay:
     def close(self) -> None:
         """End all its processes."""
         if self._cluster is not None:
+            self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
             self._cluster.shutdown()
             self._cluster = None
 
@@ -75,13 +76,13 @@ class OwnRay:
 
     def _alive(self, name: str) -> bool:
         assert self._cluster is not None
-        return all(each.process.poll() is None for each in self._cluster.head_node.all_processes[name])
+        return any(each.process.poll() is None for each in self._cluster.head_node.all_processes.get(name, ()))
 
 
 def title(process: psutil.Process) -> str:
     """The command line of a process; empty where it is gone."""
     try:
-        return " ".join(process.cmdline())
+        return " ".join(process.cmdline()).strip()  # a title is padded
     except psutil.Error:
         return ""
 

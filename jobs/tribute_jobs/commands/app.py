@@ -41,8 +41,8 @@ def tribute(
     `tribute COMMAND --help` explains a command.
 
     Exit codes: 0 done, 1 a check found a problem, 2 bad input, 3 a month without queries, 4 a damaged file,
-    5 the machine refuses, 6 another command is at work, 130 and 143 stopped by a signal. After 5, 6, 130 and 143
-    the same command goes on where it stopped.
+    5 the machine refuses, 6 another command is at work, 130, 137 and 143 stopped by a signal, 141 nobody reads the
+    output. After 5, 6 and these four the same command goes on where it stopped.
     """
 
 
@@ -58,11 +58,11 @@ def run_command(interruption: Interruption) -> int:
     except (TributeError, LakeError) as error:
         if interruption.signal is not None:  # what the signal made of the work is no fault
             raise
-        return _print_fault("\n".join(map(printable, copyable(str(error)).split("\n"))), code_of(error))
+        return print_fault("\n".join(map(printable, copyable(str(error)).split("\n"))), code_of(error))
     return ExitCode.DONE
 
 
-def _print_fault(message: str, code: ExitCode) -> ExitCode:
+def print_fault(message: str, code: ExitCode) -> ExitCode:
     """The message on standard error; with --json also as an event on standard output."""
     terminal(stderr=True).print("error: ", style="bold red", end="")
     print(message, file=sys.stderr)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -210,15 +210,16 @@ def end_actors(group: Any, actors: Sequence[Any]) -> None:
 
 
 def _wait_for(group: Any, settings: ClusterSettings, bundle: dict[str, float]) -> None:
-    try:
-        ray.get(group.ready(), timeout=settings.start_timeout_s)
-    except GetTimeoutError:
-        remove_placement_group(group)
-        raise MachineError(
-            f"The cluster had no room for {settings.workers} workers with {bundle} each within "
-            f"{settings.start_timeout_s:.0f} s; it has {ray.cluster_resources()}. Lower cluster.workers or "
-            "cluster.gpus_per_worker, or add nodes"
-        ) from None
+    ready, until = group.ready(), time.monotonic() + settings.start_timeout_s
+    while not ray.wait([ready], timeout=0.5)[0]:
+        require_ray()
+        if time.monotonic() > until:
+            remove_placement_group(group)
+            raise MachineError(
+                f"The cluster had no room for {settings.workers} workers with {bundle} each within "
+                f"{settings.start_timeout_s:.0f} s; it has {ray.cluster_resources()}. Lower cluster.workers or "
+                "cluster.gpus_per_worker, or add nodes"
+            )
 
 
 def gpus_per_worker(settings: ClusterSettings) -> float:

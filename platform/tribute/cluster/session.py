@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Ray would end this process, with a line of C++, a minute after its head is lost. `require_ray` sees that sooner.
-os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "86400")
 
+import psutil
 import ray
 from ray import _raylet
 from ray._private import utils as ray_utils
@@ -51,7 +51,9 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
 
 
 def require_ray() -> None:
-    """Check that the session's own processes are alive, as far as they are on this machine.
+    """Check that the processes of Ray that serve this one are alive, as far as they are on this machine.
+
+    A raylet ends by itself a minute after the head of its cluster is lost.
 
     Raises:
         MachineError: one of them has ended.
@@ -64,7 +66,7 @@ def require_ray() -> None:
 
 
 def ray_lives() -> bool:
-    """Whether the session's own processes are alive, as far as they are on this machine."""
+    """Whether the processes of Ray that serve this one are alive, as far as they are on this machine."""
     return not _dead()
 
 
@@ -94,9 +96,29 @@ def within(seconds: float, call: Callable[[], Any], over: threading.Event | None
 
 def _dead() -> list[str]:
     node = ray_worker._global_node
-    return (
-        [] if node is None else sorted({str(kind) for kind, _ in node.dead_processes()} & {"raylet", "gcs_server"})
-    )
+    if node is None:
+        return []
+    dead = {str(kind) for kind, _ in node.dead_processes()} & {"raylet", "gcs_server"}
+    raylet = _raylet_at(node.raylet_socket_name)
+    return sorted(dead | ({"raylet"} if raylet and not _runs(raylet) else set()))
+
+
+@lru_cache(maxsize=1)
+def _raylet_at(socket_name: str) -> psutil.Process | None:
+    """The raylet of this machine that listens there: it may be another session's; None: it cannot be seen."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "raylet" and f"--raylet_socket_name={socket_name}" in (
+            process.info["cmdline"] or ()
+        ):
+            return process
+    return None
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _start(settings: ClusterSettings, over: threading.Event) -> None:
@@ -108,6 +130,7 @@ def _start(settings: ClusterSettings, over: threading.Event) -> None:
         _await_port(settings.address, seconds)
         with _quiet_start():
             started = within(began + seconds - time.monotonic(), lambda: ray.init(**options), over)
+        ray_lives()  # finds the raylet while it lives
     except (Exception, SystemExit) as error:  # Ray raises many kinds, and exits on some
         raise _not_started(settings, error) from error
     if not started:
