@@ -102,8 +102,8 @@ def change_rights(folder: Path) -> None:
     path.write_text(rows)
 
 
-TIMED = re.compile(r"((?:query_in_forwards|prepare_in_trainings)\W+(?:value\W+)?)[\d.e+-]+")
-"""A cost in a row of `evaluations`, or in a certificate's JSON."""
+TIMED = re.compile(r"((?:query_in_forwards|prepare_in_trainings|\"banked\"|\"new\")\W+(?:value\W+)?)[\d.e+-]+")
+"""A cost in a row of `evaluations` or in a certificate's JSON; there also how many retrains this run needed."""
 
 
 def everything(folder: Path) -> Everything:

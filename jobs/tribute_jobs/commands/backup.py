@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tribute_jobs.commands.arguments import AsJson, opened
+from tribute_jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from tribute_jobs.backup.manifest import BackupManifest
@@ -27,6 +28,9 @@ def backup(
         typer.Argument(metavar="PROJECT.yaml URI", help="The project, and a folder or s3://bucket/backups."),
     ],
     listed: Annotated[bool, typer.Option("--list", help="List the backups of URI instead.")] = False,
+    checked: Annotated[
+        bool, typer.Option("--check", help="Read all backups of URI instead, and name what is damaged.")
+    ] = False,
     keep: Annotated[
         int | None,
         typer.Option(help="Then delete all but the newest N, and what only they hold.", metavar="N", min=1),
@@ -41,21 +45,27 @@ def backup(
     Example: tribute backup project.yaml s3://bucket/backups
 
     Example: tribute backup --list s3://bucket/backups
+
+    Example: tribute backup --check s3://bucket/backups
     """
-    if len(places) != (1 if listed else 2):
-        wanted = "--list URI" if listed else "PROJECT.yaml URI"
+    instead = "--list" if listed else "--check" if checked else ""
+    if len(places) != (1 if instead else 2):
+        wanted = f"{instead} URI" if instead else "PROJECT.yaml URI"
         raise typer.BadParameter(f"expected {wanted}, got {' '.join(places)}")
-    if listed and keep:
-        raise typer.BadParameter("--keep goes with a backup, not with --list")
-    project = None if listed else opened(Path(places[0]))
+    if (instead and keep) or (listed and checked):
+        raise typer.BadParameter(f"{'--keep' if keep else '--check'} does not go with {instead}")
+    project = None if instead else opened(Path(places[0]))
 
     from tribute_jobs.backup.creation import back_up
     from tribute_jobs.backup.target import Target
     from tribute_jobs.progress import long_step
 
     target = Target(places[-1])
-    if project is None:
+    if listed:
         _print_list(target, as_json)
+        return
+    if project is None:
+        _check(target, as_json)
         return
     with long_step("backup") as advanced, redirect_stdout(sys.stderr):  # a task's own code may print
         made = back_up(Path(places[0]), project, target, advanced)
@@ -145,6 +155,25 @@ def _print_list(target: "Target", as_json: bool) -> None:
         ],
         rows,
     )
+
+
+def _check(target: "Target", as_json: bool) -> None:
+    """Print what is damaged; exit code 1 if anything is."""
+    from tribute_jobs.backup.verification import damages
+    from tribute_jobs.progress import long_step
+
+    with long_step("check") as advanced:
+        found = damages(target, advanced)
+    if as_json:
+        print(json.dumps({"backups": len(target.ids()), "damaged": found}))
+    else:
+        print("\n".join(found or [f"{target.uri}: {len(target.ids())} backups, all whole"]))
+        if found:
+            print(
+                "Delete these files. The next backup of a whole project stores them again: "
+                f"tribute backup PROJECT.yaml {target.uri}"
+            )
+    raise typer.Exit(ExitCode.FOUND if found else ExitCode.DONE)
 
 
 def _fields(backup_id: str, manifest: "BackupManifest") -> dict[str, object]:
