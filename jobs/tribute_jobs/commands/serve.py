@@ -38,8 +38,10 @@ def publish(
     from tribute.ids import nfc
     from tribute_jobs.printing import terminal
     from tribute_jobs.progress import long_step
+    from tribute_jobs.reversal import require_single_finals
     from tribute_storage import publish as write_files
 
+    require_single_finals(settings)
     with long_step("publish") as advanced:
         files = write_files(
             settings.lake_root,

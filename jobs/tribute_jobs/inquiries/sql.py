@@ -18,6 +18,7 @@ from tribute.errors import ConfigError
 from tribute.royalty.exact.text import inert
 from tribute_jobs.opening import open_project
 from tribute_jobs.printing import Heading, print_table, printable, terminal
+from tribute_jobs.reversal import double_finals
 from tribute_storage import Limits, describe, query, query_published
 from tribute_storage.atomic import write_atomically
 
@@ -51,12 +52,17 @@ def answer(
     published = target.suffix == ".duckdb"
     if published and as_of is not None:
         raise ConfigError("--as-of needs a project: a published file holds one moment only")
-    root = None if published else open_project(target).lake_root
+    project = None if published else open_project(target)
     asked = PUBLISHED_SCHEMA if published and schema else _query(text, file)
     limits = Limits(seconds, memory_gib)
-    if root is None:
+    if project is None:
         return query_published(target, asked or PUBLISHED_SCHEMA, limits=limits)
-    return describe() if schema or not asked else query(root, asked, limits=limits, as_of=as_of)
+    if schema or not asked:
+        return describe()
+    for double in double_finals(project):
+        shown = f"warning: {double.problem}. Until then, views show the run that was committed last"
+        print(printable(shown), file=sys.stderr)
+    return query(project.lake_root, asked, limits=limits, as_of=as_of)
 
 
 def write_rows(rows: pa.Table, output: str, path: Path | None) -> None:

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from tribute.config import Project
+from tribute.errors import MoneyError
 from tribute.royalty.account import GENESIS, Entry, entries
 from tribute.royalty.document import Statement, read_statement
 from tribute.royalty.proof import merkle_root
@@ -83,6 +84,18 @@ def double_finals(project: Project) -> list[DoubleFinal]:
         ranked = sorted(own, key=lambda each: (not each.posted, each.bundle_run is None, each.committed))
         found.append(DoubleFinal(period, version, tuple(ranked)))
     return found
+
+
+def require_single_finals(project: Project) -> None:
+    """Refuse a lake in which several runs issued a version as final.
+
+    Raises:
+        MoneyError: one was, and no reversal has repaired it.
+        LedgerError: the ledger's chain does not hold.
+    """
+    if doubles := double_finals(project):
+        problem = doubles[0].problem
+        raise MoneyError(f"{problem[0].upper()}{problem[1:]}")
 
 
 def _final_run(

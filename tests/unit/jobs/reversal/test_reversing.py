@@ -191,11 +191,16 @@ def test_the_command_shows_what_it_would_do_then_does_it_once(doubled: Path) -> 
     assert "issued once" in tribute("reverse", doubled, "--period", MONTH).text
 
 
-@pytest.mark.parametrize("command", [("ledger", "check"), ("diff",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("ledger", "check"), ("diff",), ("publish",)], ids=" ".join)
 def test_commands_on_such_a_lake_name_the_remedy(doubled: Path, command: tuple[str, ...]) -> None:
     sides = (f"{MONTH}:v1", MONTH) if command == ("diff",) else ()
     found = tribute(*command, doubled, *sides)
     assert found.code == 2 and "tribute reverse PROJECT.yaml --period 2026-10" in found.text
+
+
+def test_a_query_is_answered_with_a_warning(doubled: Path) -> None:
+    asked = tribute("sql", doubled, "select count(distinct run_id) from history.statements")
+    assert asked.code == 0 and "2" in asked.text and "tribute reverse PROJECT.yaml --period 2026-10" in asked.text
 
 
 def refusal(act: Callable[[], object]) -> str:
