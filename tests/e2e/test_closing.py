@@ -112,6 +112,7 @@ def test_killed_anywhere_in_closing_it_ends_with_the_same_bytes(
     assert everything(project) == everything(closed)
 
 
+@pytest.mark.slow
 def test_killed_in_restating_it_is_completed_by_the_same_command(
     closed: Project, tmp_path: Path, dying: Dying
 ) -> None:

@@ -77,6 +77,7 @@ def test_the_number_of_workers_changes_no_bit(finished: Project, tmp_path: Path)
     assert fingerprints(project.lake_root) == fingerprints(finished.lake_root)
 
 
+@pytest.mark.slow
 def test_killed_in_every_stage_it_ends_with_the_same_tables(
     finished: Project, tmp_path: Path, dying: Dying
 ) -> None:

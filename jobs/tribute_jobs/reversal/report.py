@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tribute.config import Project
 from tribute.royalty.exact import Money
 from tribute_jobs.printing import Heading, print_table, terminal, wrapped
-from tribute_jobs.reversal.double_finals import double_finals
+from tribute_jobs.reversal.doubles import double_finals
 from tribute_jobs.reversal.reversing import Reversal, reverse, reversed_because
 
 

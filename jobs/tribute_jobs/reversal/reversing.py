@@ -10,7 +10,7 @@ from tribute.config import Project
 from tribute.errors import MoneyError
 from tribute.royalty.account import by_publisher
 from tribute_jobs.context import locked
-from tribute_jobs.reversal.double_finals import DoubleFinal, FinalRun, double_finals, why_it_stands
+from tribute_jobs.reversal.doubles import DoubleFinal, FinalRun, double_finals, why_it_stands
 from tribute_storage import SCHEMAS, Basis, Lake, open_tables, require_own
 
 
