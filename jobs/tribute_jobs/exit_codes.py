@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
         return member
 
     DONE = 0, "Done, or nothing to do."
-    FOUND = 1, "A check found a problem: check, doctor, verify, ledger check."
+    FOUND = 1, "A check found a problem: check, doctor, verify, ledger check, backup --check."
     INPUT = 2, "A file, setting or option cannot be used. Correct it, then run the same command again."
     NO_QUERIES = 3, "The month is settled, but it has no queries."
     DAMAGED = 4, "A file that tribute wrote is missing or not what was written. Run doctor, and restore the file."

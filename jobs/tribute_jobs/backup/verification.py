@@ -2,28 +2,25 @@
 
 from collections import defaultdict
 
-from tribute.errors import ConfigError, DamagedFile
+from tribute.errors import DamagedFile
 from tribute.progress import OnDone
 from tribute_jobs.backup.target import Target
 
 
 def damages(target: Target, advanced: OnDone) -> list[str]:
-    """Every damaged manifest and object of a place, with the files that need it, and what to do; empty: none.
+    """Every damaged manifest and object of a place, with the files that need it; empty: none.
 
     Args:
         advanced: called with the number of objects that were read, and of all.
 
     Raises:
-        ConfigError: the place holds no backup.
+        ConfigError: the place holds no backup, or one of a later version of tribute.
     """
     found, users = list[str](), defaultdict[str, list[str]](list)
-    ids = target.ids()
-    if not ids:
-        target.manifest()
-    for backup_id in ids:
+    for backup_id in target.ids() or [target.manifest()[0]]:
         try:
             manifest = target.manifest(backup_id)[1]
-        except (DamagedFile, ConfigError) as problem:
+        except DamagedFile as problem:
             found.append(str(problem))
             continue
         for file in manifest.files:
