@@ -26,6 +26,11 @@ class LastRun:
         except (OSError, ValueError, TypeError, AttributeError):  # none yet, or not as it was written
             self._stages = {}
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that ran."""
+        return tuple(self._stages)
+
     def why(self, stage: str, identity: Identity) -> str | None:
         """Why a stage is not the one that ran last; None if it is, or if none ran."""
         last = self._stages.get(stage)
