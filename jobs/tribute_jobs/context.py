@@ -180,20 +180,28 @@ def locked(project: Project) -> Iterator[None]:
             f"Another tribute command is running in {project.workdir}. Wait for it, or give this project its own "
             "`workdir`"
         ) from None
-    with lock, _staying(project.workdir):
+    with lock, _staying(project.workdir), _staying(Path(project.lake_root)):
         yield
 
 
 @contextmanager
 def _staying(folder: Path) -> Iterator[None]:
-    """What fails after a folder was moved or deleted has failed for that reason."""
-    before = folder.stat()
-    try:
-        yield
-    except Exception as error:
-        if not folder.exists() or not os.path.samestat(folder.stat(), before):
+    """What ends after a folder was moved or deleted has failed for that reason, also where it seems to be done.
+
+    Only a folder that is there at first can go; a lake's URI is none.
+    """
+    before = folder.stat() if folder.is_dir() else None
+
+    def require_there(error: Exception | None) -> None:
+        if before is not None and not (folder.exists() and os.path.samestat(folder.stat(), before)):
             raise MachineError(
                 f"Folder {folder} was moved or deleted while the command was at work. Put it back, or mount its "
                 "disk again, then run the same command again: finished work that is in it is kept"
             ) from error
+
+    try:
+        yield
+    except Exception as error:
+        require_there(error)
         raise
+    require_there(None)

@@ -112,6 +112,20 @@ def test_a_folder_that_vanishes_under_a_command_is_named(tmp_path: Path) -> None
         raise ConfigError("The lake holds no corpus")
 
 
+@pytest.mark.parametrize("name", ["work", "lake"])
+def test_what_seems_to_be_done_in_a_folder_that_took_its_place_has_failed(name: str, tmp_path: Path) -> None:
+    """A first commit to a table would make the folder anew, and be gone once the disk is there again."""
+    folders = {each: tmp_path / "disks" / each for each in ("work", "lake")}
+    project = load_project(write_project(tmp_path, workdir=str(folders["work"]), lake=str(folders["lake"])))
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    with pytest.raises(MachineError, match=f"Folder {folders[name]} was moved or deleted"), locked(project):
+        folders[name].rename(tmp_path / "elsewhere")
+        folders[name].mkdir()
+    with locked(project):
+        pass
+
+
 def test_a_command_on_a_full_disk_is_refused_as_the_machine_s(disk: Path) -> None:
     path = write_project(disk)
     fill(disk)
