@@ -180,12 +180,12 @@ def locked(project: Project) -> Iterator[None]:
             f"Another tribute command is running in {project.workdir}. Wait for it, or give this project its own "
             "`workdir`"
         ) from None
-    with lock, _staying(project.workdir), _staying(Path(project.lake_root)):
+    with lock, staying(project.workdir), staying(Path(project.lake_root)):
         yield
 
 
 @contextmanager
-def _staying(folder: Path) -> Iterator[None]:
+def staying(folder: Path) -> Iterator[None]:
     """What ends after a folder was moved or deleted has failed for that reason, also where it seems to be done.
 
     Only a folder that is there at first can go; a lake's URI is none.

@@ -12,7 +12,7 @@ from tribute.config import Project
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs import stages
 from tribute_jobs.checks import PAID, QUERIED, check_project
-from tribute_jobs.context import Context, Inputs, StageOutput, open_context
+from tribute_jobs.context import Context, Inputs, StageOutput, open_context, staying
 from tribute_jobs.faults import stage_at_work
 from tribute_jobs.period.terms import register_policy
 from tribute_jobs.progress import Reporter
@@ -45,7 +45,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     """
     period_days(period)  # refuses a text that is no month
     inputs, paid_period = Inputs(project, reporter.advanced), period if last in PAID else None
-    with closing(reporter):
+    with staying(project.workdir), closing(reporter):
         reporter.started("check", "")
         checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)
     checklist.refuse(project.name)

@@ -121,8 +121,7 @@ def test_a_fault_in_a_stage(stage: str, fault: Fault, world: World, folder: Path
 
 
 TABLES = {
-    "train": ("corpus_sources",),
-    "simulate": ("trajectories",),
+    "simulate": ("corpus_sources", "trajectories"),
     "attribute": ("simulations",),
     "value": ("influence", "estimates", "queries"),
     "settle": ("valuations", "rights"),
