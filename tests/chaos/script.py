@@ -60,6 +60,10 @@ Everything = tuple[dict[str, Counter[str]], dict[str, str]]
 """The rows of every table, each as text, and the hashes of the statements' files."""
 
 
+START_S = 90.0
+"""How long a command waits for a Ray that does not answer."""
+
+
 def write_start(folder: Path, address: str) -> Path:
     """The project before its first command: three sources, one of two publishers, and one retrain."""
     folder.mkdir(parents=True)
@@ -79,7 +83,7 @@ def write_start(folder: Path, address: str) -> Path:
         valuation={"resamples": 100},
         money={"signing_key": "key.pem"},
         evaluation={"seeds": 1, "subsets": 10, "brittle_queries": 0, "resamples": 100},
-        cluster={"workers": 1, "address": address},
+        cluster={"workers": 1, "address": address, "start_timeout_s": START_S},
     )
     path.write_text(yaml.safe_dump(small))
     return path

@@ -32,7 +32,7 @@ from tests.chaos.faults import (
     vanished_folder,
 )
 from tests.chaos.plain import faults_of
-from tests.chaos.script import FIRST, NAMES, change_settings, difference, everything
+from tests.chaos.script import FIRST, NAMES, START_S, change_settings, difference, everything
 from tests.chaos.world import World, made_script, made_world, steps_of
 from tests.fuzz.chance import Chance
 from tribute_jobs.exit_codes import ExitCode
@@ -238,7 +238,7 @@ def restored(attempt: Attempt) -> Ended:
         return attempt.run()
     finally:
         change_settings(
-            attempt.folder, "cluster", address=attempt.world.ray.address, workers=1, start_timeout_s=300.0
+            attempt.folder, "cluster", address=attempt.world.ray.address, workers=1, start_timeout_s=START_S
         )
 
 
