@@ -124,8 +124,11 @@ def test_killed_in_restating_it_is_completed_by_the_same_command(
     work(project, FIRST, "restate", REASON)
     assert verify_bundle((folder_of(project, FIRST) / "bundle.json").read_bytes()) == []
     assert latest_statements(project, FIRST)[0].statement_version == 3
+    before = everything(project)
+    work(project, FIRST, "restate", REASON)
+    assert everything(project) == before, "the same command once more is done already"
     with pytest.raises(MoneyError, match="would change no amount of version 3"):
-        work(project, FIRST, "restate", REASON)
+        work(project, FIRST, "restate", "another reason")
 
 
 def test_a_month_that_was_closed_by_half_is_posted_before_it_is_restated(

@@ -16,7 +16,7 @@ import pytest
 from tests.chaos import damage
 from tests.chaos.commands import Commands
 from tests.chaos.damage import damaged, parquet_of
-from tests.chaos.plain import faults_of
+from tests.chaos.plain import faults_of, innards
 from tests.chaos.ray_cluster import free_port
 from tests.chaos.script import FILE, change_settings
 from tests.e2e.tables import fingerprints
@@ -154,11 +154,16 @@ def test_a_service_ends_at_a_signal(number: int, commands: Commands, project: Pa
 
 
 @pytest.mark.slow
-def test_a_service_refuses_a_damaged_lake_and_an_absent_ray(commands: Commands, project: Path) -> None:
+def test_a_service_refuses_a_damaged_lake_or_response_and_an_absent_ray(commands: Commands, project: Path) -> None:
     place = parquet_of(project / "tribute-data" / "lake", "simulations")
     with damaged(place, damage.cut, project):
         refused = commands.run("serve", project / FILE)
         assert faults_of(refused, ExitCode.DAMAGED) == [], refused
+    for response in (project / "tribute-data" / "artifacts").glob("simulate-*/**/daily.safetensors"):
+        response.write_bytes(response.read_bytes()[:-1])
+    refused = commands.run("serve", project / FILE)
+    assert (refused.code, innards(refused)) == (ExitCode.MACHINE, []), refused
+    assert "did not start: /" in refused.errors and "daily.safetensors is damaged" in refused.errors, refused
     change_settings(project, "cluster", address="127.0.0.1:9", start_timeout_s=3.0)
     absent = commands.run("serve", project / FILE)
     assert faults_of(absent, ExitCode.MACHINE) == [], absent

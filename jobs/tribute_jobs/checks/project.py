@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tribute.catalog import lineage
+from tribute.config import Project
 from tribute.files.digests import RememberedDigests
 from tribute_jobs.checks.checklist import Checklist, Passed
 from tribute_jobs.checks.content import check_claims, check_corpus, check_queries
@@ -24,7 +25,7 @@ from tribute_jobs.checks.space import check_disk, check_memory
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.context import Inputs
 from tribute_jobs.last_run import LastRun
-from tribute_storage import require_own, require_sound
+from tribute_storage import Lake, require_own, require_sound
 
 Check = Callable[[Subject], Passed | None]
 
@@ -74,12 +75,20 @@ def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, ag
     return checklist
 
 
-def _check_lake(subject: Subject) -> None:
-    """The lake is there, and its files are as they were written. What a store holds is not read for that."""
-    digests = RememberedDigests(subject.project.workdir / "lake_digests.json")
-    local = not subject.lake.location.remote
-    require_sound(subject.lake, lambda path: digests.sha256(Path(path)) if local else None)
+def require_sound_lake(project: Project) -> None:
+    """Check that the lake's files are as they were written. What a store holds is not read for that.
+
+    Raises:
+        LakeDamaged: one is not; says which, and how many more there are.
+    """
+    lake, digests = Lake(project.lake_root), RememberedDigests(project.workdir / "lake_digests.json")
+    require_sound(lake, lambda path: None if lake.location.remote else digests.sha256(Path(path)))
     digests.remember()
+
+
+def _check_lake(subject: Subject) -> None:
+    """The lake is there, and its files are as they were written."""
+    require_sound_lake(subject.project)
     if subject.lake.version("corpus_sources") is None:
         LastRun(subject.project.workdir).require_none(subject.lake.root)
 

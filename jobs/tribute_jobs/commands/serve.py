@@ -17,7 +17,9 @@ def serve(project: ProjectFile) -> None:
     """Serve attributions and reports over HTTP, with Ray Serve."""
     settings = opened(project)
     from tribute.serving import serve_forever
+    from tribute_jobs.checks.project import require_sound_lake
 
+    require_sound_lake(settings)
     serve_forever(settings)
 
 

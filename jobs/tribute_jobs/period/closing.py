@@ -45,7 +45,7 @@ def close(context: Context, period: Period, value_run: str) -> Version:
 def restate(context: Context, period: Period, value_run: str, reason: str) -> Version:
     """Issue a closed period again as its next version; the difference is an adjustment of the next settled period.
 
-    After an interruption, the same call completes the version that was begun.
+    After an interruption, the same call completes the version that was begun. Once more, it changes nothing.
 
     Raises:
         MoneyError: the period is not closed, nothing would change, or there is no reason.
@@ -61,7 +61,7 @@ def restate(context: Context, period: Period, value_run: str, reason: str) -> Ve
     _complete(context, period)
     settled = settlement(period, _valuation(context, period, value_run), final=True, reason=reason)
     again = settled.version.number == newest.number
-    if interrupted and restated and again:
+    if restated and again and (interrupted or newest.reason == reason):
         return settled.version
     if again or not moves(period.final_statements(), period.statements, settled.version):
         raise MoneyError(

@@ -16,7 +16,7 @@ from ray.serve.handle import DeploymentHandle
 
 from tribute.cluster import ray_session
 from tribute.config import Project, load_project
-from tribute.errors import TributeError
+from tribute.errors import AGAIN, MachineError, TributeError
 from tribute.serving.requests import WrittenRoute
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, ReportRequest
 from tribute_storage import LakeError
@@ -113,12 +113,27 @@ def start(project: Project) -> str:
     settings = project.serving
     options = {"host": settings.host, "port": settings.port, "request_timeout_s": settings.request_timeout_s}
     serve.start(http_options=options)
-    serve.run(application(project), name=project.name)
+    try:
+        serve.run(application(project), name=project.name)
+    except RuntimeError as error:
+        raise MachineError(f"The service did not start: {_why_not(project.name)}") from error
     return f"http://{settings.host}:{settings.port}"
 
 
+def _why_not(name: str) -> str:
+    """What a deployment that failed says in its last line, which is an exception's; our own name the remedy."""
+    deployments = serve.status().applications[name].deployments.values()
+    said = "\n".join(each.message for each in deployments if each.status != "HEALTHY").strip()
+    kind, _, words = said.rpartition("\n")[2].strip().partition(": ")
+    return words if kind.startswith("tribute") else f"{kind}: {words}. Look at the log of Ray Serve, {AGAIN}"
+
+
 def serve_forever(project: Project) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted.
+
+    Raises:
+        MachineError: Ray or the application does not start.
+    """
     with ray_session(project.cluster):
         url = start(project)
         print(f"Serving {project.name} at {url}: try {url}/docs. Stop with Ctrl-C.", flush=True)
