@@ -76,6 +76,7 @@ def test_every_backup_of_a_run_at_work_verifies_elsewhere(
     assert query(project.lake_root, ask).equals(query(load_project(closed).lake_root, ask))
 
 
+@pytest.mark.slow
 def test_the_next_month_runs_to_the_same_tables_wherever_the_run_was(
     closed: Path, backups: tuple[Path, list[str]], tmp_path: Path
 ) -> None:

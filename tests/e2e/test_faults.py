@@ -64,8 +64,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield found
 
 
-def cell(stage: str, fault: object, quick: bool = False) -> object:
-    marks = [] if quick or (stage, fault) in QUICK else [pytest.mark.slow]
+def cell(stage: str, fault: object) -> object:
+    marks = [] if (stage, fault) in QUICK else [pytest.mark.slow]
     return pytest.param(stage, fault, marks=marks, id=f"{stage}-{getattr(fault, '__name__', fault)}")
 
 
@@ -172,13 +172,10 @@ def test_a_damaged_log_of_a_table(step: str, table: str, kind: Damage, world: Wo
     require_refused(attempt, log_of(attempt.workdir / "lake", table), kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "table"),
-    [
-        pytest.param(step, table, marks=[] if table == "statements" else [pytest.mark.slow])
-        for step, tables in TABLES.items()
-        for table in tables
-    ],
+    [(step, table) for step, tables in TABLES.items() for table in tables],
 )
 def test_a_deleted_log_or_table(step: str, table: str, world: World, folder: Path) -> None:
     attempt = begun(world, step, folder)
@@ -244,12 +241,7 @@ def restored(attempt: Attempt) -> Ended:
 
 @pytest.mark.parametrize(
     ("stage", "fault"),
-    [
-        cell(stage, fault, quick=(stage, fault) == ("attribute", absent_ray))
-        for stage in RAY_STAGES
-        if stage != "calibrate"
-        for fault in (absent_ray, slow_ray)
-    ],
+    [cell(stage, fault) for stage in RAY_STAGES if stage != "calibrate" for fault in (absent_ray, slow_ray)],
 )
 def test_ray_that_does_not_come(stage: str, fault: Callable[[Attempt], Ended], world: World, folder: Path) -> None:
     attempt = begun(world, STAGES[stage][0], folder)

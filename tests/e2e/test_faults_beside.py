@@ -91,6 +91,7 @@ def test_publishing_that_is_stopped_is_done_by_the_same_command(
     assert {"publisher-planet.duckdb", "operator.duckdb"} <= {path.name for path in files.iterdir()}
 
 
+@pytest.mark.slow
 def test_publishing_to_a_full_disk_is_refused(commands: Commands, project: Path, tmp_path: Path) -> None:
     if not may_mount():
         pytest.skip("this machine lets nobody mount a disk")

@@ -102,7 +102,8 @@ def test_other_content_under_another_or_the_same_name_is_read(path: Path) -> Non
     assert sources(before, again(path, "train")[0].outputs["corpus"].run_id) >= {"weather"}
 
 
-@pytest.mark.parametrize("changed", [{"seed": 5}, pytest.param({"spot_sources": 2}, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", [{"seed": 5}, {"spot_sources": 2}])
 def test_another_calibration_calibrates_anew(path: Path, changed: dict[str, int]) -> None:
     change(path, calibration=changed)
     outcome, why = again(path, "value")

@@ -109,7 +109,7 @@ def test_a_key_that_signed_and_is_gone_is_not_replaced_in_silence(project: Proje
     assert not key.exists()
     checked = check_key(Subject(Inputs(project), MONTH, "settle", True))
     assert checked is not None and checked.text == "no month can be closed" and len(checked.warnings) == 1
-    with pytest.raises(ProofError, match=r"Put it back"):
+    with pytest.raises(ProofError, match=r"Put that key there"):
         check_key(Subject(Inputs(project), MONTH, "close", True))
     other, public = new_key()
     for pem in (other, content):
