@@ -113,7 +113,7 @@ TIMED = re.compile(r"((?:query_in_forwards|prepare_in_trainings|\"banked\"|\"new
 def everything(folder: Path) -> Everything:
     """What a project has made, whatever the order of rows and the names of files; `repr` of a float is exact.
 
-    Leaves out the costs that `evaluate` measures with a clock.
+    Leaves out the costs that `evaluate` measures with a clock, and how many retrains it found in the bank.
     """
     project, found = load_project(folder / FILE), dict[str, Counter[str]]()
     with open_tables(project.lake_root) as connection:

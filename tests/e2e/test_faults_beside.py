@@ -163,7 +163,7 @@ def test_a_service_refuses_a_damaged_lake_or_response_and_an_absent_ray(commands
     for response in (project / "tribute-data" / "artifacts").glob("simulate-*/**/daily.safetensors"):
         response.write_bytes(response.read_bytes()[:-1])
     refused = commands.run("serve", project / FILE)
-    assert (refused.code, innards(refused)) == (ExitCode.MACHINE, []), refused
+    assert (refused.code, innards(refused)) == (ExitCode.DAMAGED, []), refused
     assert "did not start: /" in refused.errors and "daily.safetensors is damaged" in refused.errors, refused
     change_settings(project, "cluster", address="127.0.0.1:9", start_timeout_s=3.0)
     absent = commands.run("serve", project / FILE)

@@ -1,7 +1,9 @@
 """The Ray Serve application: ingress, attributor, reporter. Every Serve call of tribute is in this file."""
 
 import os
+import re
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from tribute.errors import AGAIN, MachineError, TributeError
 from tribute.serving.requests import WrittenRoute
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, ReportRequest
 from tribute_storage import LakeError
+
+_RAISED = re.compile(r"^(tribute(?:_storage)?\.errors)\.(\w+): ", re.MULTILINE)
+"""An exception of ours in the text of a traceback."""
 
 api = FastAPI(
     title="tribute",
@@ -116,28 +121,34 @@ def start(project: Project) -> str:
     try:
         serve.run(application(project), name=project.name)
     except RuntimeError as error:
-        raise MachineError(f"The service did not start: {_why_not(project.name)}") from error
+        raise _refusal(project.name, error) from error
     return f"http://{settings.host}:{settings.port}"
 
 
-def _why_not(name: str) -> str:
-    """What a deployment that failed says in its last line, which is an exception's; our own name the remedy."""
-    deployments = serve.status().applications[name].deployments.values()
-    said = "\n".join(each.message for each in deployments if each.status != "HEALTHY").strip()
-    kind, _, words = said.rpartition("\n")[2].strip().partition(": ")
-    return words if kind.startswith("tribute") else f"{kind}: {words}. Look at the log of Ray Serve, {AGAIN}"
+def _refusal(name: str, error: RuntimeError) -> TributeError | LakeError:
+    """Why an application did not start. Serve has only the text of what a replica raised: its last lines."""
+    applications = serve.status().applications
+    deployments = applications[name].deployments.values() if name in applications else ()
+    said = "\n".join(each.message for each in deployments if each.status != "HEALTHY").strip() or str(error)
+    for found in reversed([*_RAISED.finditer(said)]):
+        kind = getattr(import_module(found[1]), found[2], None)
+        if isinstance(kind, type) and issubclass(kind, TributeError | LakeError):
+            return kind(f"The service did not start: {said[found.end() :]}")
+    last = said.rpartition("\n")[2].strip().rstrip(".")
+    return MachineError(f"The service did not start: {last}. Look at the log of Ray Serve, {AGAIN}")
 
 
 def serve_forever(project: Project) -> None:
     """Serve until interrupted.
 
     Raises:
-        MachineError: Ray or the application does not start.
+        TributeError: the project cannot be served as it stands, or Ray does not start.
+        LakeError: its lake cannot be read.
     """
     with ray_session(project.cluster):
-        url = start(project)
-        print(f"Serving {project.name} at {url}: try {url}/docs. Stop with Ctrl-C.", flush=True)
         try:
+            url = start(project)
+            print(f"Serving {project.name} at {url}: try {url}/docs. Stop with Ctrl-C.", flush=True)
             while True:
                 time.sleep(3600)
         finally:

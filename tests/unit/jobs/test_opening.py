@@ -28,6 +28,9 @@ def test_a_working_folder_whose_disk_is_not_mounted_is_refused_until_it_is_there
         (workdir / "lake" / "runs").mkdir(parents=True)
         open_project(path)
         assert mark.read_text() == str(workdir)
+        mark.write_text(str(tmp_path / "before"))
+        open_project(path)
+        assert mark.read_text() == str(workdir), "it was moved to this disk"
     for folder in (None, workdir):
         if folder is not None:
             folder.mkdir()
@@ -36,6 +39,8 @@ def test_a_working_folder_whose_disk_is_not_mounted_is_refused_until_it_is_there
         ):
             open_project(path)
     assert "Mount that disk" in tribute("status", path).text
+    mark.write_text(str(tmp_path / "before"))
+    open_project(path)  # another folder was in use
     mark.unlink()
     open_project(path)
 
