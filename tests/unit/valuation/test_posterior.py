@@ -1,0 +1,165 @@
+"""The posterior against dense algebra, against its own prior, and on worlds with a known answer."""
+
+import numpy as np
+import pytest
+
+from tribute.valuation import posterior as module
+from tribute.valuation.posterior import OWN_RANGES, Terms, Trainings, expected_misallocation, posterior, shares
+
+SOURCES = 6
+
+
+def drawn(seed: int, sources: int = 12, trainings: int = 16) -> tuple[dict, np.ndarray, Trainings, np.ndarray]:
+    """Estimates, token shares, trainings and true values, drawn from the prior."""
+    rng = np.random.default_rng([11, seed])
+    share_S, estimate_S = rng.dirichlet(np.full(sources, 2.0)), rng.normal(1, 1, sources)
+    column_SJ = np.stack([share_S, estimate_S], 1)
+    mean_J = np.array([module.TOKEN_MEAN, 1 - module.TOKEN_MEAN])
+    terms = Terms(column_SJ / np.sqrt(np.square(column_SJ).mean(0)), mean_J, (sources * share_S + 0.1) / 1.1)
+    [variance_I] = module._variances(rng.random((1, 2 + len(OWN_RANGES))))
+    removed_KS = (rng.random((trainings, sources)) < 0.2).astype(float)
+    removed_KS[:sources] = np.eye(sources)
+    removed_KS = removed_KS[removed_KS.any(1)]
+    seed_K = np.arange(len(removed_KS)) % 3
+    value_S = terms.feature_SJ @ (mean_J + np.sqrt(variance_I[:2]) * rng.standard_normal(2))
+    value_S += np.sqrt(variance_I[2] * terms.size_S) * rng.standard_normal(sources)
+    noise_KK = np.tensordot(variance_I[3:], terms.covariances(removed_KS, seed_K)[3:], 1)
+    lost_K = removed_KS @ value_S + np.linalg.cholesky(noise_KK) @ rng.standard_normal(len(removed_KS))
+    return {"simulated": estimate_S[None]}, share_S, Trainings(removed_KS, seed_K, lost_K), value_S
+
+
+def ranks(worlds: range) -> np.ndarray:
+    """Where the true values stand among the draws, 0 to 1."""
+    found = []
+    for world in worlds:
+        estimates, share_S, trainings, value_S = drawn(world)
+        found.append((posterior(estimates, share_S, trainings, seed=world).draws_NS < value_S).mean(0))
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("worlds", [range(12), pytest.param(range(12, 400), marks=pytest.mark.slow)])
+def test_ranks_of_true_values_among_the_draws_are_uniform(worlds: range) -> None:
+    """Simulation-based calibration: worlds are drawn from the prior (Talts et al., arXiv 1804.06788)."""
+    rank_X = np.sort(ranks(worlds))
+    distance = np.abs(rank_X - (np.arange(len(rank_X)) + 0.5) / len(rank_X)).max()
+    assert distance < 2.0 / np.sqrt(len(worlds))  # values of one world depend on each other
+
+
+def test_covariances_are_those_of_the_model_term_by_term() -> None:
+    rng = np.random.default_rng(0)
+    removed_KS = (rng.random((9, SOURCES)) < 0.5).astype(float)
+    seed_K = np.array([0, 0, 1, 1, 1, 2, 2, 0, 1])
+    size_S, feature_SJ = rng.random(SOURCES) + 0.5, rng.normal(size=(SOURCES, 2))
+    found_IKK = Terms(feature_SJ, np.ones(2), size_S).covariances(removed_KS, seed_K)
+    for k, one in enumerate(removed_KS):
+        for other, two in enumerate(removed_KS):
+            both, alike = [s for s in range(SOURCES) if one[s] and two[s]], seed_K[k] == seed_K[other]
+            own = sum(size_S[s] for s in both)
+            pairs = sum(size_S[s] * size_S[t] for s in both for t in both if s < t)
+            square_one, square_two = (
+                sum(
+                    size_S[s] * size_S[t]
+                    for s in range(SOURCES)
+                    for t in range(SOURCES)
+                    if s != t and z[s] and z[t]
+                )
+                for z in (one, two)
+            )
+            wanted = [
+                *[(one @ column) * (two @ column) for column in feature_SJ.T],
+                own,
+                own * alike,
+                float(k == other) + float(alike),
+                square_one * square_two,
+                pairs,
+            ]
+            np.testing.assert_allclose(found_IKK[:, k, other], wanted, atol=1e-12)
+
+
+def test_conditioning_equals_dense_algebra() -> None:
+    estimates, share_S, trainings, _ = drawn(3, SOURCES, 8)
+    rng, column_SJ = np.random.default_rng(1), np.stack([share_S, estimates["simulated"][0]], 1)
+    terms = Terms(column_SJ, np.array([0.3, 0.7]), np.ones(SOURCES))
+    variance_I, scale = rng.random(2 + len(OWN_RANGES)) + 0.1, module.SCALES[45]
+    weight_1U = np.isclose(module.SCALES, scale)[None].astype(float)
+    mean_S, draws_NS, gamma_J, scale_1 = module._conditioned(
+        terms, trainings, variance_I[None], weight_1U, 1.0, 40_000, rng
+    )
+    prior_SS = column_SJ @ np.diag(variance_I[:2]) @ column_SJ.T + variance_I[2] * np.eye(SOURCES)
+    removed_KS = trainings.removed_KS
+    loss_KK = np.tensordot(variance_I, terms.covariances(removed_KS, trainings.seed_K), 1)
+    gain_SK = prior_SS @ removed_KS.T @ np.linalg.inv(loss_KK)
+    prior_S = column_SJ @ terms.mean_J
+    wanted_S = scale * (prior_S + gain_SK @ (trainings.lost_K / scale - removed_KS @ prior_S))
+    left_SS = scale**2 * (prior_SS - gain_SK @ removed_KS @ prior_SS)
+    np.testing.assert_allclose(mean_S, wanted_S, atol=1e-10)
+    np.testing.assert_allclose(draws_NS.mean(0), wanted_S, atol=0.03 * scale)
+    np.testing.assert_allclose(np.cov(draws_NS.T), left_SS, atol=0.05 * scale**2)
+    assert scale_1[0] == pytest.approx(scale) and len(gamma_J) == 2
+
+
+def test_values_do_not_depend_on_units() -> None:
+    """Losses in other units scale the values, an estimate's own unit changes nothing."""
+    estimates, share_S, trainings, _ = drawn(5)
+    one = posterior(estimates, share_S, trainings)
+    other = posterior(
+        {"simulated": 1e6 * estimates["simulated"]},
+        77 * share_S,
+        trainings._replace(lost_K=1e-3 * trainings.lost_K),
+    )
+    np.testing.assert_allclose(other.mean_S, 1e-3 * one.mean_S, rtol=1e-6)
+    np.testing.assert_allclose(other.draws_NS, 1e-3 * one.draws_NS, rtol=1e-6, atol=1e-9)
+
+
+def test_many_trainings_overrule_a_wrong_estimate() -> None:
+    rng = np.random.default_rng(2)
+    value_S = np.array([5.0, 4, 3, 2, 1, -3, 0.5, 1])
+    removed_KS = np.tile(np.eye(8), (4, 1))
+    trainings = Trainings(
+        removed_KS, np.repeat(np.arange(4), 8), removed_KS @ value_S + 0.05 * rng.normal(size=32)
+    )
+    found = posterior({"simulated": -value_S[None]}, np.ones(8), trainings)
+    np.testing.assert_allclose(found.mean_S, value_S, atol=0.3)
+    assert found.mean_S[5] < 0
+    assert expected_misallocation(found.draws_NS, found.mean_S) < 0.05
+
+
+def test_a_source_that_hurts_more_than_the_others_help_stays_measured() -> None:
+    """Losses that sum to less than nothing are measurements, too."""
+    estimate_S = np.array([3.0, 4, 5, 4, 3, 2, 4, 5, 3, -20])
+    removed_KS = np.eye(10)[[9, 9, 9, 0, 1, 2]]
+    trainings = Trainings(removed_KS, np.array([0, 1, 2, 0, 1, 2]), np.array([-61.0, -58, -63, 7, 9, 12]))
+    found = posterior({"simulated": estimate_S[None]}, np.ones(10), trainings)
+    assert found.mean_S[9] < -50
+    assert found.mean_S[:9].min() > 0
+    assert shares(found.mean_S)[9] == 0
+
+
+def test_without_trainings_values_are_the_estimates_and_wide() -> None:
+    estimate_S = np.array([1.0, 2, 3, 4])
+    found = posterior({"simulated": estimate_S[None]}, np.ones(4), Trainings.none(4))
+    assert (np.diff(found.mean_S) > 0).all()
+    assert 0.1 < expected_misallocation(found.draws_NS, found.mean_S) < 0.5
+
+
+def test_a_failed_replicate_is_filled_in() -> None:
+    estimate_RS = np.array([[1.0, 2, 3, 4], [1, 2, np.nan, 4]])
+    found = posterior({"simulated": estimate_RS}, np.ones(4), Trainings.none(4))
+    assert np.isfinite(found.draws_NS).all()
+
+
+@pytest.mark.parametrize(
+    ("removed", "lost", "words"),
+    [(np.ones((1, 3)), [1.0], "all need the same sources"), (np.ones((1, 4)), [np.nan], "leave out trainings")],
+)
+def test_what_does_not_fit_is_refused(removed: np.ndarray, lost: list[float], words: str) -> None:
+    trainings = Trainings(removed, np.zeros(1, dtype=int), np.array(lost))
+    with pytest.raises(ValueError, match=words):
+        posterior({"simulated": np.ones((1, 4))}, np.ones(4), trainings)
+
+
+def test_the_expected_misallocation_is_that_of_the_draws_by_payee() -> None:
+    draws_NS = np.array([[1.0, 1, 2], [2, -5, 2]])
+    assert expected_misallocation(draws_NS, np.array([1.0, 1, 2])) == pytest.approx((0 + 0.25) / 2)
+    payee_SP = np.array([[1.0, 0], [1, 0], [0, 1]])
+    assert expected_misallocation(draws_NS, np.array([1.0, 1, 2]), payee_SP) == pytest.approx((0 + 0.5) / 2)
