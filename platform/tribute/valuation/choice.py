@@ -28,7 +28,7 @@ HALF_NORMAL = np.sqrt(2 / np.pi)
 """Mean absolute value of a standard normal variable."""
 
 
-class Candidate(NamedTuple):
+class LeftOut(NamedTuple):
     """A training that leaves out some sources under a seed."""
 
     removed: tuple[int, ...]
@@ -79,7 +79,7 @@ class Chooser:
         cost_C = np.array([1 + (each.seed in self._new) for each in self.candidates])
         return np.asarray(np.mean([self._gains(*state) for state in self._state], 0) / cost_C)
 
-    def pick(self) -> Candidate:
+    def pick(self) -> LeftOut:
         """The candidate with the largest gain; it counts as run from now on."""
         best = int(self.gains().argmax())
         for var_P, with_PC, among_CC in self._state:
@@ -131,7 +131,7 @@ def _slope(value_S: Array, part_SP: Array) -> Array:
     return np.asarray((paid_PS - np.outer(shares(value_P), paid_PS.sum(0))) / total)
 
 
-def _candidates(found: Posterior, seeds: Sequence[int], rng: np.random.Generator) -> list[Candidate]:
+def _candidates(found: Posterior, seeds: Sequence[int], rng: np.random.Generator) -> list[LeftOut]:
     sources, known = len(found.mean_S), found.trainings
     done = {(tuple(np.flatnonzero(row)), seed) for row, seed in zip(known.removed_KS, known.seed_K, strict=True)}
     singles = [(source,) for source in range(sources)]
@@ -146,10 +146,10 @@ def _candidates(found: Posterior, seeds: Sequence[int], rng: np.random.Generator
     if len(every) > SINGLES:
         every = [(single, int(rng.choice(list(seeds)))) for single in singles]
     every += [(chosen, int(rng.choice(list(seeds)))) for chosen in (*pairs, *groups)]
-    return [Candidate(*each) for each in dict.fromkeys(every) if each not in done]
+    return [LeftOut(*each) for each in dict.fromkeys(every) if each not in done]
 
 
-def _matrix(candidates: Sequence[Candidate], sources: int) -> Array:
+def _matrix(candidates: Sequence[LeftOut], sources: int) -> Array:
     removed_CS = np.zeros((len(candidates), sources))
     for row, each in zip(removed_CS, candidates, strict=True):
         row[list(each.removed)] = 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.valuation.test_posterior import drawn
-from tribute.valuation.choice import Candidate, Chooser, Payees
+from tribute.valuation.choice import Chooser, LeftOut, Payees
 from tribute.valuation.posterior import Posterior, Trainings, posterior
 
 
@@ -15,7 +15,7 @@ def found(seed: int = 1, trainings: int = 14) -> Posterior:
     return posterior(estimates, share_S, known)
 
 
-def variance_of_shares(given: Posterior, particle: int, extra: list[Candidate]) -> float:
+def variance_of_shares(given: Posterior, particle: int, extra: list[LeftOut]) -> float:
     """Sum of the standard deviations of linearised shares, by dense algebra."""
     terms, known, variance_I = given.terms, given.trainings, given.variance_HI[particle]
     rows = [np.isin(np.arange(8), each.removed).astype(float) for each in extra]
@@ -38,7 +38,7 @@ def test_gains_are_those_of_dense_algebra_also_after_a_pick() -> None:
     given = found()
     one = replace(given, variance_HI=given.variance_HI[:1], scale_H=given.scale_H[:1])
     chooser = Chooser(one, [0, 1, 2], np.random.default_rng(0))
-    picked: list[Candidate] = []
+    picked: list[LeftOut] = []
     for _ in range(3):
         before = variance_of_shares(one, 0, picked)
         gain_C = [
