@@ -79,9 +79,12 @@ class Chooser:
         cost_C = np.array([1 + (each.seed in self._new) for each in self.candidates])
         return np.asarray(np.mean([self._gains(*state) for state in self._state], 0) / cost_C)
 
-    def pick(self) -> LeftOut:
-        """The candidate with the largest gain; it counts as run from now on."""
-        best = int(self.gains().argmax())
+    def pick(self) -> LeftOut | None:
+        """The candidate with the largest gain, which counts as run from now on; None if none tells more."""
+        gain_C = self.gains()
+        if not (gain_C > 0).any():
+            return None
+        best = int(gain_C.argmax())
         for var_P, with_PC, among_CC in self._state:
             variance, told_C = among_CC[best, best], among_CC[best] / among_CC[best, best]
             var_P -= np.square(with_PC[:, best]) / variance
@@ -96,7 +99,7 @@ class Chooser:
 
     def _gains(self, var_P: Array, with_PC: Array, among_CC: Array) -> Array:
         variance_C = np.diagonal(among_CC)
-        usable_C = variance_C > 1e-9 * variance_C.max()
+        usable_C = variance_C > 1e-9 * variance_C.max(initial=0)
         saved_PC = np.square(with_PC) / np.where(usable_C, variance_C, 1)
         left_PC = np.sqrt(np.clip(var_P[:, None] - saved_PC, 0, None))
         gain_C = self._payees.weight_P @ (np.sqrt(var_P)[:, None] - left_PC)
@@ -134,8 +137,8 @@ def _slope(value_S: Array, part_SP: Array) -> Array:
 def _candidates(found: Posterior, seeds: Sequence[int], rng: np.random.Generator) -> list[LeftOut]:
     sources, known = len(found.mean_S), found.trainings
     done = {(tuple(np.flatnonzero(row)), seed) for row, seed in zip(known.removed_KS, known.seed_K, strict=True)}
-    singles = [(source,) for source in range(sources)]
-    pairs = list(combinations(range(sources), 2))
+    singles = [(source,) for source in range(sources) if sources > 1]
+    pairs = list(combinations(range(sources), 2)) if sources > 2 else []
     pairs = [pairs[index] for index in rng.permutation(len(pairs))[:PAIRS]]
     groups = [
         tuple(sorted(rng.choice(sources, max(3, round(part * sources)), replace=False).tolist()))
