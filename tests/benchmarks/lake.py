@@ -49,7 +49,7 @@ FROM per_source s JOIN rights r ON r.source_id = s.source_id GROUP BY r.publishe
 TOP = f"""
 SELECT i.source_id, avg(i.influence_nats) AS influence_nats,
     sqrt(coalesce(var_samp(i.influence_nats), 0) / count(*)
-        + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats, any_value(i.run_id) AS run_id
+        + max(i.std_error_nats::DOUBLE) ** 2) AS std_error_nats, any_value(i.run_id) AS run_id
 FROM influence i
 WHERE i.query_id = '{ASKED}' AND i.run_id = (SELECT max(q.run_id) FROM queries q WHERE q.query_id = '{ASKED}')
 GROUP BY i.source_id ORDER BY influence_nats DESC, i.source_id LIMIT 10

@@ -17,7 +17,8 @@ import yaml
 from tests.e2e.cliff_task import ANCHOR, OTHERS, write_examples
 from tests.e2e.conftest import PERIOD
 from tests.projects import WORDS, settings, write_corpus, write_project
-from tribute.catalog import period_queries, recorded_replicates
+from tribute.catalog import corpus_tokens, period_queries, recorded_replicates
+from tribute.catalog.sums import coalition_errors, source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
 from tribute.readout import QueryRows
@@ -119,6 +120,12 @@ def test_semivalues_are_valued_from_coalitions(vary, notion: str, coalitions: in
     [(least, count)] = found.rows("select min(std_error_nats), count(*) from influence where run_id = $attribute")
     assert least == 0 if exact else least > 0
     assert count == 4 * 2 * 12
+    parts_PS, bound_PS = sampling_errors(found)
+    assert len(parts_PS) == (0 if exact else coalitions // 2)
+    if notion == "banzhaf":
+        error_S = np.sqrt(np.square(parts_PS).sum(0))
+        np.testing.assert_allclose(error_S, error_of_pairs(found), rtol=1e-6)
+        assert (bound_PS.sum(0) > error_S).all()
     if notion == "shapley":
         summed = found.rows(
             "select sum(influence_nats::double) from influence where run_id = $attribute "
@@ -127,6 +134,24 @@ def test_semivalues_are_valued_from_coalitions(vary, notion: str, coalitions: in
         nothing = np.concatenate([influence_of(found, "all-sources", replicate) for replicate in range(2)])
         assert np.abs(nothing).max() > 0.1
         np.testing.assert_allclose([nats for (nats,) in summed], nothing, rtol=1e-4, atol=1e-4)
+
+
+def sampling_errors(found: Finished) -> list[np.ndarray]:
+    """Errors of the month's sums from sampled coalitions, by its own batch, and without any batch."""
+    lake, (names, _), run = found.project.lake_root, corpus_tokens(found.project), found.runs["attribute"]
+    with open_tables(lake) as connection:
+        sums = source_sums(connection, found.runs["simulate"], PERIOD, [run], names)
+        return [coalition_errors(connection, found.project, batch, sums, [run]) for batch in (run, None)]
+
+
+def error_of_pairs(found: Finished) -> np.ndarray:
+    """Standard error of a mean of half of the pairs, from the totals of the coalitions themselves, [S]."""
+    order = "where run_id = {} group by unit_id order by unit_id"
+    nats_P2 = np.array(found.rows(f"select avg(nats) from estimates {order.format('$attribute')}")).reshape(-1, 2)
+    removed = found.rows(f"select any_value(removed) from simulations {order.format('$simulate')}")[::2]
+    lacks_PS = np.array([[name in names for name in corpus_tokens(found.project)[0]] for (names,) in removed])
+    each_PS = (nats_P2[:, 1:] - nats_P2[:, :1]) * np.where(lacks_PS, -1, 1)
+    return np.sqrt((1 - 1 / 2) * each_PS.var(0, ddof=1) / len(each_PS))
 
 
 def influence_of(found: Finished, unit_id: str, replicate: int) -> np.ndarray:

@@ -97,6 +97,8 @@ class MainRun:
         project = self.context.project
         read = [self._design.influence(q) for q in self.influence_RQU.astype(np.float64)]
         sums = SourceSums.of_queries(self.source_ids, np.stack(read), self.queries, self._cap)
+        total_U = self.uses_Q @ self.influence_RQU.mean(0, dtype=np.float64)
+        sums = sums._replace(coalitions_PS=self._design.sampling_errors(total_U))
         return source_values(project.valuation, sums, self.tokens_S, self._estimates(), project.training.seed)
 
     def _estimates(self) -> Estimates | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tribute.catalog.estimates import estimates_run, read_estimates
 from tribute.catalog.report import Valuation, read_valuation
 from tribute.catalog.runs import RELEASES, lineage, run_id
-from tribute.catalog.sums import attribution_runs, source_sums
+from tribute.catalog.sums import attribution_runs, coalition_batch, coalition_errors, source_sums
 from tribute.catalog.uses import customer_cap
 from tribute.config import Project
 from tribute.errors import ValuationError
@@ -50,12 +50,16 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
             attributed = [_empty_batch(lake, period, batch_run)]
         settings, cap = project.valuation.fingerprint(), customer_cap(project)
         limits = [] if cap is None else [str(cap)]
+        sampled_in = coalition_batch(connection, project, batch_run)
+        limits += [sampled_in] if sampled_in and sampled_in not in attributed else []
         made = RELEASES["value"], version("numpy")
         value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits, made)
         new = not lake.committed("valuations", value_run)
         if new:
             splits = period_splits(book, period, corpus.source_ids)
             sums = source_sums(connection, runs.simulate_run, period, attributed, corpus.source_ids, cap)
+            errors_PS = coalition_errors(connection, project, sampled_in, sums, attributed)
+            sums = sums._replace(coalitions_PS=errors_PS)
             estimates = calibrated_on and read_estimates(connection, project, calibrated_on, corpus.source_ids)
             tokens_S = np.array(corpus.tokens, dtype=np.float64)
             seed = int(value_run[-8:], 16)

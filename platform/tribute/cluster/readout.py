@@ -5,7 +5,6 @@ Legend: P parameters, p of the scope, U units of the job, Q queries, R replicate
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from tribute.training import Recipe, State
 from tribute_storage import Lake, StagedFile
 
 QUERY_BLOCK = 4096
-"""Queries whose units are added up at once: the jackknife needs `JACKKNIFE_GROUPS` times their memory."""
+"""Queries whose units are added up at once, to bound the memory."""
 
 
 @dataclass(frozen=True)
@@ -152,23 +151,16 @@ def write_chunk(
     lake: Lake, queries: QueryRows, design: Design, influence_RQU: NDArray, names: Sequence[str], job: WriteJob
 ) -> list[StagedFile]:
     """Add the units up to the job's sources, and stage one Parquet file of their influence rows."""
-    columns, replicates, total = list(job.sources), *influence_RQU.shape[:2]
-    chosen, used_U = _of_sources(design, columns)
+    columns, replicates, total = job.sources, *influence_RQU.shape[:2]
     influence_RQS = np.empty((replicates, total, len(columns)), np.float32)
-    error_RQS = np.empty_like(influence_RQS)
-    for replicate, begin in product(range(replicates), range(0, total, QUERY_BLOCK)):
-        block = replicate, slice(begin, begin + QUERY_BLOCK)
-        influence_QU = influence_RQU[block][:, used_U]
-        influence_RQS[block] = chosen.influence(influence_QU)
-        error_RQS[block] = chosen.standard_error(influence_QU)
+    error_RQS = np.zeros_like(influence_RQS)
+    for begin in range(0, total, QUERY_BLOCK):
+        block = slice(begin, begin + QUERY_BLOCK)
+        for replicate in range(replicates):
+            influence_RQS[replicate, block] = design.influence(influence_RQU[replicate, block], columns)
+        if design.sampled is not None:
+            mean_QU = influence_RQU[:, block].mean(0, dtype=np.float64)
+            error_RQS[:, block] = design.standard_error(mean_QU, columns)
     source_ids = [names[source] for source in columns]
     rows = influence_rows(job.run_id, source_ids, queries.query_ids, influence_RQS, error_RQS)
     return [lake.stage("influence", rows)]
-
-
-def _of_sources(design: Design, columns: list[int]) -> tuple[Design, NDArray[np.intp]]:
-    """The part of a design that some sources depend on, and the units in it."""
-    allocation_US, jackknife_JUS = design.allocation_US[:, columns], design.jackknife_JUS[:, :, columns]
-    used_U = np.flatnonzero((allocation_US != 0).any(1) | (jackknife_JUS != 0).any((0, 2)))
-    units = tuple(design.units[unit] for unit in used_U)
-    return Design(units, allocation_US[used_U], jackknife_JUS[:, used_U]), used_U

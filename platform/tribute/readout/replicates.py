@@ -56,7 +56,7 @@ def influence_rows(
 
     Args:
         influence_RQS: influences, nats.
-        error_RQS: read-out errors, nats.
+        error_RQS: standard errors from sampled coalitions, nats.
     """
     replicates, queries, sources = influence_RQS.shape
     nats_N = _by_source(influence_RQS)

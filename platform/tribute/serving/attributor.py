@@ -45,18 +45,22 @@ Value = TypeVar("Value")
 
 
 class Influences(NamedTuple):
-    """Influences of sources in one replicate, [Q, S], their sampling errors, and measurements, [Q]; all nats."""
+    """Influences of sources by replicate, [R, Q, S]; error of their mean from sampled coalitions, [Q, S]; nats.
 
-    influence_QS: NDArray[np.float64]
+    `measurement_Q`: what the first replicate's model itself measures, [Q] nats.
+    """
+
+    influence_RQS: NDArray[np.float64]
     error_QS: NDArray[np.float64]
     measurement_Q: NDArray[np.float64]
 
     @classmethod
-    def of(cls, design: Design, read: ReadOut) -> "Influences":
+    def of(cls, design: Design, read: Sequence[ReadOut]) -> "Influences":
         """Influences of units, added up to sources."""
-        influence_QU = read.influence_QS.double().cpu().numpy()
-        measured_Q = read.measurement_Q.double().cpu().numpy()
-        return cls(design.influence(influence_QU), design.standard_error(influence_QU), measured_Q)
+        influence_RQU = np.stack([replicate.influence_QS.double().cpu().numpy() for replicate in read])
+        influence_RQS = np.stack([design.influence(influence_QU) for influence_QU in influence_RQU])
+        measured_Q = read[0].measurement_Q.double().cpu().numpy()
+        return cls(influence_RQS, design.standard_error(influence_RQU.mean(0)), measured_Q)
 
 
 class Attributor:
@@ -108,7 +112,7 @@ class Attributor:
             distribution = self._ood_detector.assess(table)
             with self._read_lock:  # a read-out changes the module's parameters while it runs
                 read = self._reading.read(QueryRows.of(table))
-            influences = [Influences.of(self._design, replicate) for replicate in read]
+            influences = Influences.of(self._design, read)
             recorded += self._alone(partial(self._record, table, period, influences, distribution))
             answers += self._answers(table, period, influences, distribution)
         return AttributionAnswer(
@@ -139,7 +143,7 @@ class Attributor:
         self,
         table: QueryTable,
         period: str,
-        influences: Sequence[Influences],
+        influences: Influences,
         distribution: OutOfDistribution,
     ) -> int:
         """Commit the queries that are not recorded yet; the number of these.
@@ -156,12 +160,12 @@ class Attributor:
         if not fresh:
             return 0
         chosen = table.take(fresh)
-        values_RQS = np.stack([replicate.influence_QS[fresh] for replicate in influences])
-        errors_RQS = np.stack([replicate.error_QS[fresh] for replicate in influences])
+        values_RQS = influences.influence_RQS[:, fresh]
+        errors_RQS = np.broadcast_to(influences.error_QS[fresh], values_RQS.shape)
         run_id = attribution(self._project, chosen, period, "service").run_id
         rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
         self._lake.append("influence", run_id, rows)
-        nats_Q = influences[0].measurement_Q[fresh]
+        nats_Q = influences.measurement_Q[fresh]
         usage = query_rows(self._project, chosen, period, "service", nats_Q, distribution.take(fresh))
         self._lake.append("queries", run_id, usage, basis=basis)
         return len(fresh)
@@ -170,23 +174,20 @@ class Attributor:
         self,
         table: QueryTable,
         period: str,
-        influences: Sequence[Influences],
+        influences: Influences,
         distribution: OutOfDistribution,
     ) -> list[QueryAttribution]:
-        influence_RQS = np.stack([replicate.influence_QS for replicate in influences])
+        influence_RQS = influences.influence_RQS
         counted = np.isfinite(influence_RQS).sum(0)
         mean_QS = np.nansum(influence_RQS, 0) / counted.clip(1)
         spread_QS = np.nansum(np.square(influence_RQS - mean_QS), 0) / (counted - 1).clip(1)
-        sampling_QS = (
-            np.nansum(np.square([replicate.error_QS for replicate in influences]), 0) / counted.clip(1) ** 2
-        )
-        error_QS = np.sqrt(spread_QS / counted.clip(1) + sampling_QS)
+        error_QS = np.sqrt(spread_QS / counted.clip(1) + np.square(influences.error_QS))
         error_QS *= distribution.widening_Q[:, None]
         return [
             QueryAttribution(
                 query_id=query_id,
                 period=period,
-                measurement_nats=float(influences[0].measurement_Q[index]),
+                measurement_nats=float(influences.measurement_Q[index]),
                 similarity=float(distribution.similarity_Q[index]),
                 unlike_corpus=bool(distribution.is_ood_Q[index]),
                 sources=[

@@ -71,7 +71,7 @@ class SourceInfluence(BaseModel):
         "the estimator in attribution.method"
     )
     std_error_nats: float = Field(
-        description="standard error of the mean, from the disagreement of the replicates"
+        description="standard error of the mean: disagreement of the replicates, and sampled coalitions"
     )
 
 

@@ -1,52 +1,103 @@
 """Allocation of units to sources: I[q, s] = sum_u I[q, u] allocation[u, s].
 
-With D_c = v(everything) - v(coalition c), Banzhaf and Shapley values are both linear in D.
+Coalitions come in complementary pairs. With D_c = v(everything) - v(coalition c), Banzhaf and Shapley values are
+both linear in the differences v(coalition) - v(complement), so also in D.
 
-Legend: U units, C coalitions, S sources, Q queries, J jackknife samples.
+Legend: U units, C coalitions, P pairs, S sources, Q queries.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import SimulationSettings
-from tribute.simulation.units import Unit, banzhaf_units, change_matrix, leave_one_out_units, shapley_units
+from tribute.simulation.units import (
+    Unit,
+    banzhaf_units,
+    change_matrix,
+    leave_one_out_units,
+    pair_sizes,
+    shapley_units,
+)
 
-JACKKNIFE_GROUPS = 32
-"""Groups of complementary pairs; the jackknife leaves out one group at a time."""
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SampledPairs:
+    """Pairs of coalitions that stand for others, too: their units, and how much each adds to the errors of values.
+
+    A pair adds `error_PS` times its residual, which is v(coalition) - v(complement) minus the prediction of the
+    values, values times `predicted_SP`.
+    """
+
+    members_P2: NDArray[np.intp]
+    predicted_SP: Array
+    error_PS: Array
+
+    def residual(self, influence_QU: Array, influence_QS: Array) -> Array:
+        """Residual of every pair, [Q, P] nats."""
+        first_P, second_P = self.members_P2.T
+        return np.asarray(influence_QU[:, second_P] - influence_QU[:, first_P] - influence_QS @ self.predicted_SP)
 
 
 @dataclass(frozen=True)
 class Design:
-    """Units and their allocation to sources, [U, S].
+    """Units and their allocation to sources, [U, S]; and the sampled pairs of coalitions.
 
-    `jackknife_JUS` holds the allocations that leave out one of `JACKKNIFE_GROUPS` groups of coalition pairs. It is
-    empty if the units are not a sample: for leave-one-out, and if every coalition is there.
+    `sampled` is None if the units are not a sample: for leave-one-out, and if every coalition is there.
     """
 
     units: tuple[Unit, ...]
-    allocation_US: NDArray[np.float64]
-    jackknife_JUS: NDArray[np.float64]
+    allocation_US: Array
+    sampled: SampledPairs | None = None
 
-    def influence(self, influence_QU: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Influences of the sources, [Q, S], nats; NaN if a unit with a nonzero allocation failed (is NaN)."""
-        failed_QU = np.isnan(influence_QU)
+    def influence(self, influence_QU: NDArray[np.floating], columns: Sequence[int] | None = None) -> Array:
+        """Influences of the sources, [Q, S], nats; NaN if a unit with a nonzero allocation failed (is NaN).
+
+        Args:
+            columns: the sources to compute; None: all.
+        """
+        allocation_US = self.allocation_US if columns is None else self.allocation_US[:, list(columns)]
+        used_U = (allocation_US != 0).any(1)
+        allocation_US, used_QU = allocation_US[used_U], influence_QU[:, used_U].astype(np.float64)
+        failed_QU = np.isnan(used_QU)
         if not failed_QU.any():
-            return influence_QU @ self.allocation_US
-        influence_QS = np.where(failed_QU, 0, influence_QU) @ self.allocation_US
-        return np.where(failed_QU.astype(float) @ (self.allocation_US != 0) > 0, np.nan, influence_QS)
+            return np.asarray(used_QU @ allocation_US)
+        influence_QS = np.where(failed_QU, 0, used_QU) @ allocation_US
+        return np.where(failed_QU.astype(float) @ (allocation_US != 0) > 0, np.nan, influence_QS)
 
-    def standard_error(self, influence_QU: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Jackknife error of the influences from sampling coalitions, [Q, S], nats; 0 without sampling."""
-        count, _, sources = self.jackknife_JUS.shape
-        if not count:
-            return np.zeros((len(influence_QU), sources))
-        left_out_JQS = np.nan_to_num(influence_QU) @ self.jackknife_JUS
-        spread: NDArray[np.float64] = np.sqrt((count - 1) * left_out_JQS.var(0))
-        return spread
+    def standard_error(self, influence_QU: NDArray[np.floating], columns: Sequence[int] | None = None) -> Array:
+        """Standard error of the influences from sampling coalitions, [Q, S], nats; 0 without sampling.
+
+        All queries and replicates have the same coalitions: the error of a sum of influences is that of the
+        summed units, and not the root of a sum of squares.
+        """
+        chosen = list(range(self.allocation_US.shape[1]) if columns is None else columns)
+        if self.sampled is None:
+            return np.zeros((len(influence_QU), len(chosen)))
+        nats_QU, error_PS = np.nan_to_num(influence_QU.astype(np.float64)), self.sampled.error_PS[:, chosen]
+        residual_QP = self.sampled.residual(nats_QU, self.influence(nats_QU))
+        square_QS = np.square(residual_QP) @ np.square(error_PS)
+        square_QS -= np.square(residual_QP @ error_PS) / len(error_PS)
+        return np.sqrt(square_QS.clip(0))
+
+    def sampling_errors(self, influence_U: Array) -> Array:
+        """Errors of the sources' influences from sampling coalitions: an independent part per pair, [P, S] nats.
+
+        Their sum of squares is the square of `standard_error`. Without sampling there are no pairs.
+
+        Args:
+            influence_U: influences of the units on a query, or summed over queries, [U] nats.
+        """
+        if self.sampled is None:
+            return np.zeros((0, self.allocation_US.shape[1]))
+        nats_QU = np.nan_to_num(influence_U[None])
+        [residual_P] = self.sampled.residual(nats_QU, self.influence(nats_QU))
+        part_PS = self.sampled.error_PS * residual_P[:, None]
+        return np.asarray(part_PS - part_PS.mean(0))
 
 
 def drawn_units(settings: SimulationSettings, source_ids: Sequence[str], seed: int) -> list[Unit]:
@@ -58,91 +109,90 @@ def drawn_units(settings: SimulationSettings, source_ids: Sequence[str], seed: i
     return leave_one_out_units(source_ids)
 
 
-def design_of(
-    notion: str, units: Sequence[Unit], tokens_S: NDArray[np.float64], failed: Sequence[bool] = ()
-) -> Design:
+def design_of(notion: str, units: Sequence[Unit], tokens_S: Array, failed: Sequence[bool] = ()) -> Design:
     """Allocation of units to sources: by tokens within groups, by the notion's formula for coalitions.
 
     Args:
         notion: `leave_one_out`, `banzhaf` or `shapley`.
         tokens_S: training tokens of each source.
-        failed: whether the simulation of each unit failed. A failed coalition is left out with its complement.
+        failed: whether the simulation of each unit failed. A failed coalition is left out with its complement; if
+            too few pairs are left, every value is NaN.
     """
-    removed_US = change_matrix(units, len(tokens_S))
+    removed_US = change_matrix(units, len(tokens_S)).astype(np.float64)
     if notion == "leave_one_out":
         tokens_US = removed_US * tokens_S
-        allocation = tokens_US / tokens_US.sum(1, keepdims=True)
-        return Design(tuple(units), allocation, np.zeros((0, len(units), len(tokens_S))))
-    allocate, removed, first = ALLOCATIONS[notion], removed_US.astype(bool), len(units) % 2
-    pairs = np.arange(first, len(units)).reshape(-1, 2)
-    alive_U = ~np.array(failed or [False] * len(units))
-    alive_U[pairs[~alive_U[pairs].all(1)]] = False
-    if alive_U.all() and _complete(removed[first:]):
-        return Design(tuple(units), allocate(removed, alive_U), np.zeros((0, *removed.shape)))
-    chosen = [alive_U.copy() for _ in range(max(1, min(len(pairs), JACKKNIFE_GROUPS)))]
-    for row_U, left_out in zip(chosen, np.array_split(pairs, len(chosen)), strict=True):
-        row_U[left_out] = False
-    jackknife = np.stack([allocate(removed, row_U) for row_U in chosen])
-    return Design(tuple(units), allocate(removed, alive_U), jackknife)
+        return Design(tuple(units), tokens_US / tokens_US.sum(1, keepdims=True))
+    pairs_P2 = _distinct_pairs(removed_US.astype(bool), np.array(failed or [False] * len(units)))
+    sign_PS = 1.0 - 2.0 * removed_US[pairs_P2[:, 0]]
+    found = (_shapley if notion == "shapley" else _banzhaf)(sign_PS)
+    if found is None:
+        return Design(tuple(units), np.full(removed_US.shape, np.nan))
+    value_PS, error_PS, everything_S = found
+    allocation_US: Array = np.zeros(removed_US.shape)
+    allocation_US[pairs_P2[:, 0]], allocation_US[pairs_P2[:, 1]] = -value_PS, value_PS
+    allocation_US[0] += everything_S
+    inexact_P = error_PS.any(1)
+    if not inexact_P.any():
+        return Design(tuple(units), allocation_US)
+    predicted_SP = sign_PS.T * (notion == "shapley")
+    sampled = SampledPairs(pairs_P2[inexact_P], predicted_SP[:, inexact_P], error_PS[inexact_P])
+    return Design(tuple(units), allocation_US, sampled)
 
 
-def _complete(removed_CS: NDArray[np.bool_]) -> bool:
-    """Whether every coalition is there once, apart from the empty and the whole one."""
-    count, sources = removed_CS.shape
-    inner_CS = removed_CS[removed_CS.any(1) & ~removed_CS.all(1)]
-    return count <= 2**sources and len(inner_CS) == len(np.unique(inner_CS, axis=0)) == 2**sources - 2
+def _distinct_pairs(removed_US: NDArray[np.bool_], failed_U: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Units of every complementary pair without a failure, [P, 2]; a pair that was drawn again counts once."""
+    pairs_P2 = np.arange(len(removed_US) % 2, len(removed_US)).reshape(-1, 2)
+    pairs_P2 = pairs_P2[~failed_U[pairs_P2].any(1)]
+    first_PS = removed_US[pairs_P2[:, 0]]
+    _, kept = np.unique(first_PS ^ first_PS[:, :1], axis=0, return_index=True)
+    return np.asarray(pairs_P2[np.sort(kept)])
 
 
-def banzhaf_allocation(removed_CS: NDArray[np.bool_], chosen_C: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean of v over coalitions with s minus the mean over those without, as weights of D, [C, S].
+def _banzhaf(sign_PS: Array) -> tuple[Array, Array, Array] | None:
+    """Means over the pairs, with the error of a mean under sampling without replacement from all 2^(S - 1) pairs.
 
-    Args:
-        removed_CS: the sources that each coalition lacks.
-        chosen_C: the coalitions to use.
+    Returns:
+        As weights: [P, S] of v(coalition) - v(complement), [P, S] of the errors, and [S] of v(everything) -
+        v(nothing). None: too few pairs.
 
     Source: maximum sample reuse, Wang & Jia (arXiv 2205.15466).
     """
-    outside, inside = removed_CS & chosen_C[:, None], ~removed_CS & chosen_C[:, None]
-    allocation: NDArray[np.float64] = outside / outside.sum(0).clip(1) - inside / inside.sum(0).clip(1)
-    return allocation
+    count, sources = sign_PS.shape
+    drawn = count / 2.0 ** (sources - 1)
+    if drawn < 1 and count < 2:
+        return None
+    value_PS = sign_PS / count
+    return value_PS, value_PS * np.sqrt((1 - drawn) * count / max(count - 1, 1)), np.zeros(sources)
 
 
-def shapley_allocation(removed_CS: NDArray[np.bool_], chosen_C: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Least squares over the coalitions, as weights of D, [C, S].
+def _shapley(sign_PS: Array) -> tuple[Array, Array, Array] | None:
+    """Weighted least squares over the pairs whose values sum to v(everything) - v(nothing).
 
-    phi = A^-1 (b - 1 (1' A^-1 b - D_none) / (1' A^-1 1)) with A = mean z z' and b = mean z (D_none - D_c), so that
-    the values sum to D_none = v(everything) - v(nothing). If every coalition is there once, the means weigh a
-    coalition of size k by the kernel (S - 1) / (C(S, k) k (S - k)), and phi is exact.
+    A pair of coalitions of k and S - k sources weighs as much as the Shapley kernel gives all pairs of this size,
+    divided by the number of them that were drawn. With every pair the values are exact. The error is that of a
+    regression estimator under sampling without replacement within sizes; residuals are divided by 1 - leverage.
 
-    Args:
-        removed_CS: the sources that each coalition lacks; the first row must lack all of them.
-        chosen_C: the coalitions to use.
+    Returns:
+        What `_banzhaf` does.
 
     Source: KernelSHAP, Covert & Lee (arXiv 2012.01536).
     """
-    drawn = chosen_C.copy()
-    drawn[0] = False
-    if removed_CS.shape[1] == 1:
-        return np.eye(len(removed_CS), 1)
-    z_CS = (~removed_CS[drawn]).astype(np.float64)
-    sources = z_CS.shape[1]
-    chance_C = _kernel(z_CS) if _complete(removed_CS[drawn]) else np.full(len(z_CS), 1 / len(z_CS))
-    of_b_SC = np.zeros((sources, len(removed_CS)))
-    of_b_SC[:, drawn] = -z_CS.T * chance_C
-    of_b_SC[:, 0] = chance_C @ z_CS
-    inverse = np.linalg.pinv(z_CS.T * chance_C @ z_CS)
-    solved, ones = inverse @ of_b_SC, inverse.sum(1)
-    excess = solved.sum(0)
-    excess[0] -= 1
-    allocation: NDArray[np.float64] = (solved - np.outer(ones / ones.sum(), excess)).T
-    return allocation
-
-
-def _kernel(z_CS: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shapley kernel of each coalition, [C], with sum 1."""
-    sources, size_C = z_CS.shape[1], z_CS.sum(1).astype(int)
-    weight_C = np.array([1 / (comb(sources, k) * k * (sources - k)) for k in size_C.tolist()])
-    return weight_C / weight_C.sum()
-
-
-ALLOCATIONS = {"banzhaf": banzhaf_allocation, "shapley": shapley_allocation}
+    count, sources = sign_PS.shape
+    if sources == 1:
+        return np.zeros((count, 1)), np.zeros((count, 1)), np.ones(1)
+    total_K, mass_K = pair_sizes(sources)
+    kept_P = (sign_PS > 0).sum(1)
+    size_P = np.minimum(kept_P, sources - kept_P) - 1
+    drawn_K = np.bincount(size_P, minlength=len(total_K))
+    weight_P = mass_K[size_P] / drawn_K[size_P]
+    square_SS = sign_PS.T * weight_P @ sign_PS + 1
+    enough = count == total_K.sum() or count >= sources == np.linalg.matrix_rank(square_SS)
+    if not enough:
+        return None
+    inverse_SS = np.linalg.inv(square_SS)
+    everything_S = inverse_SS.sum(1) / inverse_SS.sum()
+    value_PS = weight_P[:, None] * (sign_PS @ (inverse_SS - np.outer(everything_S, inverse_SS.sum(0))))
+    leverage_P = (value_PS * sign_PS).sum(1)
+    drawn_P = drawn_K[size_P] / total_K[size_P] * drawn_K.all()  # the other sizes stand for one without a pair
+    error_PS = value_PS * (np.sqrt(1 - drawn_P) / (1 - leverage_P).clip(1e-6))[:, None]
+    return value_PS, error_PS, everything_S

@@ -22,6 +22,7 @@ from tribute.readout import QueryRows
 from tribute.simulation import Simulated, design_of, drawn_units
 from tribute.study.plots import heat_map
 from tribute.study.table import Result, Row
+from tribute.valuation import query_uses
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +70,16 @@ class Attribution(Result):
         counted_QS = np.isfinite(self.influence_RQS).sum(0)
         total_QS = np.nan_to_num(self.influence_RQS.astype(np.float64)).sum(0)
         return np.where(counted_QS > 0, total_QS / counted_QS.clip(1), np.nan)
+
+    @property
+    def coalitions_PS(self) -> NDArray[np.float64]:
+        """Errors of the sums over the queries from sampled coalitions, as independent parts, [P, S]."""
+        failed = [each.failed for each in self.units]
+        tokens_S = np.ones(len(self.source_ids))  # of no effect on coalitions
+        design = design_of(self.settings.notion, [each.unit for each in self.units], tokens_S, failed)
+        return design.sampling_errors(
+            query_uses(self.queries, None) @ self.influence_RQU.mean(0, dtype=np.float64)
+        )
 
     @property
     def title(self) -> str:

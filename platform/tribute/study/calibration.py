@@ -44,6 +44,7 @@ def _valued(study: "StudiedModel", attribution: Attribution, units: list[Unit], 
     tokens_S = np.array(study.tokens, dtype=np.float64)
     nats_RQS = attribution.influence_RQS.astype(np.float64)
     sums = SourceSums.of_queries(study.source_ids, nats_RQS, attribution.queries)
+    sums = sums._replace(coalitions_PS=attribution.coalitions_PS)
     estimates = _estimates(study, attribution, units, spots) if spots else None
     values = source_values(study.valuation, sums, tokens_S, estimates, _seed(study, attribution))
     return Values(study.source_ids, study.tokens, values, _cost(study, attribution, spots))
@@ -56,6 +57,7 @@ def transferred(study: "StudiedModel", tuning: Attribution, attribution: Attribu
     estimates = _estimates(study, tuning, units, spots) if spots else None
     tokens_S, nats_RQS = np.array(study.tokens, dtype=np.float64), attribution.influence_RQS.astype(np.float64)
     sums = SourceSums.of_queries(study.source_ids, nats_RQS, attribution.queries)
+    sums = sums._replace(coalitions_PS=attribution.coalitions_PS)
     return source_values(study.valuation, sums, tokens_S, estimates, _seed(study, attribution))
 
 

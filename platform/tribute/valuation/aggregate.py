@@ -1,6 +1,6 @@
 """Usage-weighted sums of influence: of a period by source, and of a batch of queries by every simulation.
 
-Legend: R replicates, G groups of queries, U units, S sources.
+Legend: R replicates, G groups of queries, U units, P pairs of coalitions, S sources.
 """
 
 import hashlib
@@ -25,7 +25,8 @@ class SourceSums(NamedTuple):
     """Usage-weighted influence of a period by source, replicate and group of queries, nats; NaN: failed.
 
     `residual_GS`: influence of sampled queries minus its prediction, 0 where every query was read out. `ood_S`:
-    influence of queries unlike the corpus. Both are means over replicates, nats.
+    influence of queries unlike the corpus. `coalitions_PS`: errors from sampled coalitions, as independent parts
+    (see `Design.sampling_errors`); no rows where nothing was sampled. All are of means over replicates, nats.
     """
 
     source_ids: tuple[str, ...]
@@ -34,6 +35,7 @@ class SourceSums(NamedTuple):
     ood_S: NDArray[np.float64]
     queries: int
     uses: float
+    coalitions_PS: NDArray[np.float64] = np.zeros((0, 0))
 
     @classmethod
     def of_nothing(cls, source_ids: Sequence[str]) -> "SourceSums":

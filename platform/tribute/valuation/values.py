@@ -63,12 +63,19 @@ def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
 
 
 def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:
-    """Errors of the sums, [N, S] nats: as large as the influence of queries unlike the corpus; and of sampling."""
+    """Errors of the sums, [N, S] nats: as large as the influence of queries unlike the corpus; and of sampling.
+
+    Few sampled coalitions tell little of their own error, so it is drawn from Student's t.
+    """
     rng = np.random.default_rng([seed, 2])
     doubt_NS = rng.standard_normal((resamples, len(sums.ood_S))) * np.abs(sums.ood_S)
     if sampling and sums.residual_GS.any():
         drawn_NG = rng.standard_normal((resamples, len(sums.residual_GS)))
         doubt_NS += drawn_NG @ (sums.residual_GS - sums.residual_GS.mean(0))
+    if pairs := len(sums.coalitions_PS):
+        drawn_NP = rng.standard_normal((resamples, pairs))
+        drawn_NP /= np.sqrt(rng.chisquare(pairs - 1, (resamples, 1)) / (pairs - 1))
+        doubt_NS += drawn_NP @ sums.coalitions_PS
     return doubt_NS
 
 
@@ -85,7 +92,11 @@ def _shrunk(
     doubt_NS = (1 - kappa) * _doubt(
         sums, settings.resamples, seed, sampling=False
     )  # resampling covers the sampling error
-    note = {"calibrated": False, "token_weight": kappa, "intervals": "queries, replicates and unknown bias"}
+    note = {
+        "calibrated": False,
+        "token_weight": kappa,
+        "intervals": "queries, replicates, sampled coalitions and unknown bias",
+    }
     return SourceValues(
         total_S,
         shrink(total_S, share_S, kappa),

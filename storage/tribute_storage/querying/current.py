@@ -17,9 +17,12 @@ USES = "q.weight / q.inclusion_probability / q.readout_probability AS uses"
 MEAN_OVER_REPLICATES = """
 any_value(q.uses) * avg(i.influence_nats::DOUBLE ORDER BY i.replicate) AS influence_nats,
 any_value(q.uses) * sqrt(coalesce(var_samp(i.influence_nats ORDER BY i.replicate), 0) / count(*)
-    + sum(i.std_error_nats::DOUBLE ** 2) / count(*) ** 2) AS std_error_nats
+    + max(i.std_error_nats::DOUBLE) ** 2) AS std_error_nats
 """
-"""Of influences `i` of a source on the uses of a query `q`, in a fixed order, so always the same bits."""
+"""Of influences `i` of a source on the uses of a query `q`, in a fixed order, so always the same bits.
+
+All replicates have the same coalitions, so their mean is no surer of what other coalitions would tell.
+"""
 _LATEST = """
 SELECT t.* FROM history.{table} t SEMI JOIN (
     SELECT run_id FROM {{runs}} ORDER BY committed_at DESC, run_id DESC LIMIT 1
@@ -125,7 +128,12 @@ CURRENT = {
         columns=("run_id", "source_id", "query_id"),
         added=(
             Column("influence_nats", "DOUBLE", "mean over replicates, times uses, nats; above 0: it helped"),
-            Column("std_error_nats", "DOUBLE", "its standard error: spread of the replicates and of the read-out"),
+            Column(
+                "std_error_nats",
+                "DOUBLE",
+                "its standard error: spread of the replicates, and sampled coalitions; all queries have the same "
+                "ones, so errors of sums do not add up like independent ones",
+            ),
             Column("period", "VARCHAR", "the month of the query, as YYYY-MM"),
             Column("uses", "DOUBLE", "uses that the query stands for; influence_nats / uses is that of one use"),
             Column("replicates", "BIGINT", "trainings that the mean is over"),

@@ -55,7 +55,7 @@ MACROS = (
         (
             "source_id VARCHAR the source",
             "influence_nats DOUBLE mean over replicates, times the query's uses, nats; above 0: it helped",
-            "std_error_nats DOUBLE of that mean: the replicates' spread and the read-outs' own errors, nats",
+            "std_error_nats DOUBLE of that mean: the replicates' spread and the sampled coalitions' error, nats",
             "run_id VARCHAR the attribution it is from",
         ),
         f"""

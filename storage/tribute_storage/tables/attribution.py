@@ -32,7 +32,8 @@ TABLES: dict[str, pa.Schema] = {
         column(
             "std_error_nats",
             pa.float32(),
-            "standard error of the read-out itself, rounded up to 8 significant bits, nats; 0: exact",
+            "standard error of the mean over replicates that sampled coalitions cause, nats, rounded up to 8 "
+            "significant bits; 0: exact",
             bits=8,
         ),
         sort_by=("source_id", "replicate", "query_id"),

@@ -123,6 +123,25 @@ def test_doubt_widens_the_intervals_of_its_sources_alone(shrinkage: str | float,
     np.testing.assert_allclose(np.delete(wider, 2), 1, rtol=1e-9)
 
 
+def test_sampled_coalitions_widen_the_intervals_by_their_error() -> None:
+    """Sources in proportion to their errors, with their correlations, and few coalitions by more than many."""
+    settings, rng = ValuationSettings(resamples=4000), np.random.default_rng(1)
+    few_PS, many_PS = (rng.normal(size=(pairs, 6)) @ np.diag([1, 2, 3, 4, 5, 0]) for pairs in (6, 60))
+    plain = sums(simulated())
+    without = source_values(settings, plain, TOKENS, None, 7)
+    heavy = []
+    for parts_PS in (few_PS, many_PS):
+        found = source_values(settings, plain._replace(coalitions_PS=parts_PS), TOKENS, None, 7)
+        np.testing.assert_array_equal(found.value_S, without.value_S)
+        added_NS = found.draws_NS - without.draws_NS
+        half_S, error_S = np.quantile(added_NS, 0.975, axis=0), np.sqrt(np.square(parts_PS).sum(0))
+        assert half_S[5] == 0 and np.ptp(half_S[:5] / error_S[:5]) < 0.15 * half_S[0] / error_S[0]
+        cosine = (parts_PS.T @ parts_PS)[0, 1] / error_S[0] / error_S[1]
+        assert np.corrcoef(added_NS[:, :2].T)[0, 1] == pytest.approx(cosine, abs=0.1)
+        heavy.append((half_S[:5] / error_S[:5]).mean())
+    assert heavy[0] / heavy[1] == pytest.approx(2.571 / 2.001, rel=0.1)
+
+
 @pytest.mark.parametrize("shrinkage", ["auto", 0.3])
 def test_without_queries_everything_is_worth_nothing_for_sure(shrinkage: str | float) -> None:
     nothing, settings = (
