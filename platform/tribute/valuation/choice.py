@@ -66,7 +66,11 @@ class Chooser:
         sources = len(found.mean_S)
         self._payees, self._new = payees or Payees.sources(sources), set(new_seeds)
         self.candidates = _candidates(found, seeds, rng)
-        self._state = [self._of(found, particle) for particle in _spread(len(found.variance_HI))]
+        removed_XS = np.vstack([found.trainings.removed_KS, _matrix(self.candidates, sources)])
+        seed_X = np.concatenate([found.trainings.seed_K, [each.seed for each in self.candidates]])
+        among_IXX = found.terms.covariances(removed_XS, seed_X)
+        chosen = _spread(len(found.variance_HI))
+        self._state = [self._of(found, particle, removed_XS, among_IXX) for particle in chosen]
         start = expected_misallocation(found.draws_NS, found.mean_S, self._payees.part_SP)
         self._factor = start / max(self._linear(), 1e-300)
 
@@ -105,13 +109,17 @@ class Chooser:
         gain_C = self._payees.weight_P @ (np.sqrt(var_P)[:, None] - left_PC)
         return np.asarray(np.where(usable_C, gain_C, 0.0))
 
-    def _of(self, found: Posterior, particle: int) -> tuple[Array, Array, Array]:
-        """Variances of shares [P], covariances with candidates' losses [P, C] and among them [C, C]."""
-        terms, known, variance_I = found.terms, found.trainings, found.variance_HI[particle]
-        features, count = len(terms.mean_J), len(known.lost_K)
-        removed_XS = np.vstack([known.removed_KS, _matrix(self.candidates, len(found.mean_S))])
-        seed_X = np.concatenate([known.seed_K, [each.seed for each in self.candidates]])
-        among_XX = np.tensordot(variance_I, terms.covariances(removed_XS, seed_X), 1)
+    def _of(
+        self, found: Posterior, particle: int, removed_XS: Array, among_IXX: Array
+    ) -> tuple[Array, Array, Array]:
+        """Variances of shares [P], covariances with candidates' losses [P, C] and among them [C, C].
+
+        Args:
+            removed_XS: what known trainings leave out, then what candidates do.
+        """
+        terms, variance_I = found.terms, found.variance_HI[particle]
+        features, count = len(terms.mean_J), len(found.trainings.lost_K)
+        among_XX = np.tensordot(variance_I, among_IXX, 1)
         feature_SJ = terms.feature_SJ * np.sqrt(variance_I[:features])
         own_S = variance_I[features] * terms.size_S
         slope_PS = _slope(found.mean_S / found.scale_H[particle], self._payees.part_SP)

@@ -7,73 +7,21 @@ A training without a set of sources loses the values of its members, their seed'
 
 F holds the token shares and the estimates, each divided by its root mean square. All terms are Gaussian given the
 hyper-parameters. Their priors are log-uniform; they are integrated by sequential Monte Carlo, and the scale u on a
-grid. Legend: S sources, K trainings, R replicates, J features, H particles, I terms, U scales,
-N draws, P payees.
+grid. Legend: S sources, K trainings, R replicates, J features, H particles, I terms, U scales, N draws, P payees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tribute.valuation.aggregate import filled
 from tribute.valuation.tempering import PARTICLES, log_sum, sample
+from tribute.valuation.terms import Terms, Trainings
 
 Array = NDArray[np.float64]
-TOKENS = "tokens"
-TOKEN_MEAN = 0.2
-"""Prior mean of the token shares' coefficient; the estimates' have the rest in equal parts."""
-TOKEN_RANGE, ESTIMATE_RANGE = (0.1, 2.0), (0.03, 2.0)
-OWN_RANGES = {
-    "own": (0.03, 2.0),
-    "seed": (0.05, 3.0),
-    "noise": (0.03, 3.0),
-    "all": (0.002, 0.1),
-    "pair": (0.003, 0.5),
-}
-"""Standard deviations, in an average source's effect: delta, eta / delta, e, kappa, a pair's own interaction."""
 SCALES = np.concatenate([np.geomspace(1 / 30, 1, 41), np.geomspace(1, 10, 28)[1:]])
 """Multiples of the first guess of the scale."""
-
-
-class Trainings(NamedTuple):
-    """Real trainings without sets of sources, none of them a full training.
-
-    Args:
-        removed_KS: 1 where a training lacks a source, [K, S].
-        seed_K: seed of a training, [K].
-        lost_K: total of the queries by the seed's full training minus that by this one, [K] nats.
-    """
-
-    removed_KS: Array
-    seed_K: NDArray[np.int64]
-    lost_K: Array
-
-    @classmethod
-    def none(cls, sources: int) -> "Trainings":
-        """No training."""
-        return cls(np.zeros((0, sources)), np.zeros(0, dtype=np.int64), np.zeros(0))
-
-
-class Terms(NamedTuple):
-    """What all covariances are made of: features F [S, J], their prior means [J], and sizes [S]."""
-
-    feature_SJ: Array
-    mean_J: Array
-    size_S: Array
-
-    def covariances(self, removed_KS: Array, seed_K: NDArray[np.int64]) -> Array:
-        """The covariance of the losses of trainings, by term at unit variance, [I, K, K]."""
-        part_KS = removed_KS * self.size_S
-        same_KK = (seed_K[:, None] == seed_K).astype(np.float64)
-        column_KJ, own_KK = removed_KS @ self.feature_SJ, part_KS @ removed_KS.T
-        square_K = part_KS.sum(1) ** 2 - (part_KS**2).sum(1)
-        pair_KK = (np.square(own_KK) - (part_KS * self.size_S) @ removed_KS.T) / 2
-        features_JKK = np.einsum("kj,lj->jkl", column_KJ, column_KJ)
-        others = [own_KK, own_KK * same_KK, np.eye(len(seed_K)) + same_KK, np.outer(square_K, square_K), pair_KK]
-        return np.concatenate([features_JKK, np.stack(others)])
 
 
 @dataclass(frozen=True)
@@ -100,6 +48,7 @@ def posterior(
     tokens_S: ArrayLike,
     trainings: Trainings,
     *,
+    seeds: Sequence[int] = (),
     draws: int = 1000,
     seed: int = 0,
 ) -> Posterior:
@@ -108,29 +57,22 @@ def posterior(
     Args:
         estimates: totals of the queries by every estimate, [R, S], each in a unit of its own; NaN: it failed.
         tokens_S: token counts, [S].
+        seeds: seeds of the replicates, [R], as `trainings` has them; empty: they are no seeds of trainings.
 
     Raises:
         ValueError: shapes do not fit, or a loss is not finite.
     """
-    share_S = np.asarray(tokens_S, dtype=float) / np.sum(tokens_S)
-    columns = {TOKENS: share_S} | {name: _mean(np.asarray(nats), share_S) for name, nats in estimates.items()}
-    if trainings.removed_KS.shape != (len(trainings.lost_K), len(share_S)) or any(
-        len(each) != len(share_S) for each in columns.values()
-    ):
+    sources = {len(np.atleast_1d(tokens_S)), *(np.shape(nats)[-1] for nats in estimates.values())}
+    if sources != {trainings.removed_KS.shape[1]} or len(trainings.removed_KS) != len(trainings.lost_K):
         raise ValueError(
-            f"the posterior got {len(share_S)} token counts, trainings of shape {trainings.removed_KS.shape}, "
-            f"and estimates of {[len(each) for each in columns.values()][1:]} sources; all need the same sources"
+            f"the posterior got token counts and estimates of {sorted(sources)} sources, and "
+            f"{len(trainings.lost_K)} losses of trainings of shape {trainings.removed_KS.shape}; all need the "
+            "same sources"
         )
     if not np.isfinite(trainings.lost_K).all():
         raise ValueError("a training's loss is not finite; leave out trainings that diverged")
-    columns = {name: column for name, column in columns.items() if column.any()}
-    rms_J = np.array([np.sqrt(np.square(column).mean()) for column in columns.values()])
-    others = len(columns) - 1
-    mean_J = np.array([TOKEN_MEAN, *[(1 - TOKEN_MEAN) / others] * others]) if others else np.ones(1)
-    size_S = (len(share_S) * share_S + 0.1) / 1.1
-    terms = Terms(np.stack(list(columns.values()), 1) / rms_J, mean_J, size_S)
-    rng = np.random.default_rng(seed)
-    unit = _unit(terms, trainings) if len(trainings.lost_K) else float(rms_J[-1] if others else 1.0)
+    terms, rng = Terms.of(estimates, tokens_S, seeds), np.random.default_rng(seed)
+    unit = _unit(terms, trainings)
     scaled = trainings._replace(lost_K=trainings.lost_K / unit)
     variance_HI, weight_HU = _particles(terms, scaled, rng)
     mean_S, draws_NS, gamma_J, scale_H = _conditioned(terms, scaled, variance_HI, weight_HU, unit, draws, rng)
@@ -138,7 +80,7 @@ def posterior(
     return Posterior(
         mean_S,
         draws_NS,
-        {name: float(nats) for name, nats in zip(columns, gamma_J / rms_J, strict=True)},
+        {name: float(nats / rms) for (name, rms), nats in zip(terms.columns.items(), gamma_J, strict=True)},
         float(np.clip(by_tokens, 0, 1)),
         terms,
         trainings,
@@ -161,40 +103,27 @@ def shares(value_XP: Array) -> Array:
     return np.asarray(np.where(total_X1 > 0, positive_XP / np.where(total_X1 > 0, total_X1, 1), equal))
 
 
-def _mean(nats_RS: Array, token_share_S: Array) -> Array:
-    """Mean over replicates, with failures filled in, [S]."""
-    return np.asarray(filled(nats_RS[:, None].astype(float), token_share_S)[:, 0].mean(0))
-
-
 def _unit(terms: Terms, trainings: Trainings) -> float:
-    """A first guess of an average source's effect, nats: the losses per removed size."""
+    """A first guess of an average source's effect, nats: losses by removed size, else the last estimate's."""
+    if not trainings.lost_K.any():
+        return list(terms.columns.values())[-1]
     size_K = trainings.removed_KS @ terms.size_S
-    return float(np.sqrt(np.square(trainings.lost_K).sum() / np.square(size_K).sum())) or 1.0
-
-
-def _variances(place_HI: Array) -> Array:
-    """Variances of terms at places in the unit cube, [H, I]; eta's deviation is a multiple of delta's."""
-    features = place_HI.shape[1] - len(OWN_RANGES)
-    estimate = np.array(ESTIMATE_RANGE) / np.sqrt(max(features - 1, 1))
-    low_I, high_I = np.log(np.array([TOKEN_RANGE, *[estimate] * (features - 1), *OWN_RANGES.values()])).T
-    deviation_HI = np.exp(low_I + (high_I - low_I) * place_HI)
-    deviation_HI[:, features + 1] *= deviation_HI[:, features]
-    return np.asarray(np.square(deviation_HI))
+    return float(np.sqrt(np.square(trainings.lost_K).sum() / np.square(size_K).sum()))
 
 
 def _particles(terms: Terms, trainings: Trainings, rng: np.random.Generator) -> tuple[Array, Array]:
     """Equally weighted particles of the variances, [H, I], and the weights of their scales, [H, U]."""
-    count = len(terms.mean_J) + len(OWN_RANGES)
     if not len(trainings.lost_K):
-        return _variances(rng.random((PARTICLES, count))), np.tile((SCALES == 1.0) * 1.0, (PARTICLES, 1))
+        place_HI = rng.random((PARTICLES, terms.terms))
+        return terms.variances(place_HI), np.tile((SCALES == 1.0) * 1.0, (PARTICLES, 1))
     covariance_IKK = terms.covariances(trainings.removed_KS, trainings.seed_K)
     expected_K = trainings.removed_KS @ (terms.feature_SJ @ terms.mean_J)
-    place_HI, fit_HU = sample(
-        lambda at_HI: _likelihood(covariance_IKK, expected_K, trainings.lost_K, _variances(at_HI)),
-        count,
-        rng,
-    )
-    return _variances(place_HI), np.exp(fit_HU - log_sum(fit_HU)[:, None])
+
+    def fit(place_HI: Array) -> Array:
+        return _likelihood(covariance_IKK, expected_K, trainings.lost_K, terms.variances(place_HI))
+
+    place_HI, fit_HU = sample(fit, terms.terms, rng)
+    return terms.variances(place_HI), np.exp(fit_HU - log_sum(fit_HU)[:, None])
 
 
 def _likelihood(covariance_IKK: Array, expected_K: Array, lost_K: Array, variance_HI: Array) -> Array:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.valuation.test_posterior import drawn
 from tribute.valuation.choice import Chooser, LeftOut, Payees
-from tribute.valuation.posterior import Posterior, Trainings, posterior
+from tribute.valuation.posterior import Posterior, posterior
+from tribute.valuation.terms import Trainings
 
 
 def found(seed: int = 1, trainings: int = 14) -> Posterior:

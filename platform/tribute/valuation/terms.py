@@ -1,0 +1,129 @@
+"""What the losses of trainings are made of, as covariances of Gaussian terms, and the ranges of their variances.
+
+A feature is a column of token shares or of an estimate, divided by its root mean square. The replicates' estimates
+also say how their seeds' trainings differ: a training under the seed of a replicate loses a part of what that
+replicate's estimate is above the replicates' mean, of which the mean of all seeds is not known either.
+Legend: S sources, K trainings, R replicates, J features, H particles, I terms.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tribute.valuation.aggregate import filled
+
+Array = NDArray[np.float64]
+TOKENS = "tokens"
+TOKEN_MEAN = 0.2
+"""Prior mean of the token shares' coefficient; the estimates' have the rest in equal parts."""
+TOKEN_RANGE, ESTIMATE_RANGE = (0.1, 2.0), (0.03, 2.0)
+RANGES = {
+    "own": (0.15, 2.0),
+    "seed": (0.05, 3.0),
+    "noise": (0.03, 3.0),
+    "all": (0.002, 0.1),
+    "pair": (0.003, 0.5),
+    "replicate": (0.03, 2.0),
+}
+"""Standard deviations, in an average source's effect. `own`: what no feature says of a source; `seed`: how that
+differs between seeds, as a multiple of it; `noise`: of a training; `all`: of every pair of removed sources alike;
+`pair`: of each pair; `replicate`: the part of a replicate's own estimate that its seed's trainings share."""
+
+
+class Trainings(NamedTuple):
+    """Real trainings without sets of sources, none of them a full training.
+
+    Args:
+        removed_KS: 1 where a training lacks a source, [K, S].
+        seed_K: seed of a training, [K].
+        lost_K: total of the queries by the seed's full training minus that by this one, [K] nats.
+    """
+
+    removed_KS: Array
+    seed_K: NDArray[np.int64]
+    lost_K: Array
+
+    @classmethod
+    def none(cls, sources: int) -> "Trainings":
+        """No training."""
+        return cls(np.zeros((0, sources)), np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all covariances are made of.
+
+    ``columns``: features and their root mean squares. ``feature_SJ``, ``mean_J``: features, and the prior means of
+    their coefficients. ``size_S``: S times the token share, moved towards 1 by a tenth. ``apart``: by seed, a
+    replicate's features minus the replicates' mean, [S, J]. ``doubt_S``: variance of that mean.
+    """
+
+    columns: dict[str, float]
+    feature_SJ: Array
+    mean_J: Array
+    size_S: Array
+    apart: dict[int, Array]
+    doubt_S: Array
+
+    @classmethod
+    def of(cls, estimates: Mapping[str, ArrayLike], tokens_S: ArrayLike, seeds: Sequence[int]) -> "Terms":
+        """The terms of estimates [R, S] by name, NaN: failed, and of token counts [S].
+
+        Args:
+            seeds: the seeds of the replicates, [R]; empty: they are no seeds of trainings.
+        """
+        share_S = np.asarray(tokens_S, dtype=float) / np.sum(tokens_S)
+        read = {name: filled(np.asarray(nats, float)[:, None], share_S)[:, 0] for name, nats in estimates.items()}
+        read = {TOKENS: share_S[None]} | {name: nats_RS for name, nats_RS in read.items() if nats_RS.mean(0).any()}
+        rms = {name: float(np.sqrt(np.square(nats_RS.mean(0)).mean())) for name, nats_RS in read.items()}
+        others, size_S = len(read) - 1, (len(share_S) * share_S + 0.1) / 1.1
+        mean_J = np.array([TOKEN_MEAN, *[(1 - TOKEN_MEAN) / others] * others]) if others else np.ones(1)
+        spread = [(nats_RS - nats_RS.mean(0)) / rms[name] for name, nats_RS in read.items()]
+        apart, doubt_S = dict[int, Array](), np.zeros(len(share_S))
+        for replicate, seed in enumerate(seeds):
+            rows = [
+                each_RS[replicate] if len(each_RS) == len(seeds) else np.zeros_like(share_S) for each_RS in spread
+            ]
+            apart[seed] = np.stack(rows, 1)
+        for each_RS in spread:
+            if len(each_RS) == len(seeds) > 1:
+                variance_S = each_RS.var(0, ddof=1) / len(each_RS)
+                doubt_S += (variance_S + variance_S.mean() * size_S / size_S.mean()) / 2
+        features = [nats_RS.mean(0) / rms[name] for name, nats_RS in read.items()]
+        return cls(rms, np.stack(features, 1), mean_J, size_S, apart, doubt_S)
+
+    def covariances(self, removed_KS: Array, seed_K: NDArray[np.int64]) -> Array:
+        """The covariance of the losses of trainings, by term at unit variance, [I, K, K]."""
+        part_KS = removed_KS * self.size_S
+        same_KK = (seed_K[:, None] == seed_K).astype(np.float64)
+        column_KJ, own_KK = removed_KS @ self.feature_SJ, part_KS @ removed_KS.T
+        square_K = part_KS.sum(1) ** 2 - (part_KS**2).sum(1)
+        pair_KK = (np.square(own_KK) - (part_KS * self.size_S) @ removed_KS.T) / 2
+        known_KS = removed_KS * np.isin(seed_K, list(self.apart))[:, None]
+        none_SJ = np.zeros_like(self.feature_SJ)
+        apart_KSJ = np.stack([self.apart.get(seed, none_SJ) for seed in seed_K.tolist()] or [none_SJ])[
+            : len(seed_K)
+        ]
+        apart_KJ = np.einsum("ks,ksj->kj", removed_KS, apart_KSJ)
+        replicate_KK = apart_KJ @ apart_KJ.T + (known_KS * self.doubt_S) @ known_KS.T
+        features_JKK = np.einsum("kj,lj->jkl", column_KJ, column_KJ)
+        noise_KK, all_KK = np.eye(len(seed_K)) + same_KK, np.outer(square_K, square_K)
+        others = [own_KK, own_KK * same_KK, noise_KK, all_KK, pair_KK, replicate_KK]
+        return np.concatenate([features_JKK, np.stack(others)])
+
+    def variances(self, place_HI: Array) -> Array:
+        """Variances of terms at places in the unit cube, [H, I]; `seed` is a multiple of `own`."""
+        features = len(self.mean_J)
+        estimate = np.array(ESTIMATE_RANGE) / np.sqrt(max(features - 1, 1))
+        low_I, high_I = np.log(np.array([TOKEN_RANGE, *[estimate] * (features - 1), *RANGES.values()])).T
+        deviation_HI = np.exp(low_I + (high_I - low_I) * place_HI)
+        deviation_HI[:, features + 1] *= deviation_HI[:, features]
+        return np.asarray(np.square(deviation_HI))
+
+    @property
+    def terms(self) -> int:
+        """How many there are, I."""
+        return len(self.mean_J) + len(RANGES)
