@@ -123,7 +123,9 @@ class SimulationSettings(Settings):
     scope: str = Field("all", description="parameters that respond: all, last_block, head, lora, or a regex")
     curvature: Literal["hessian", "gauss_newton"] = Field("hessian", description="tangent only")
     notion: Literal["leave_one_out", "banzhaf", "shapley"] = "leave_one_out"
-    coalitions: StrictInt = Field(64, ge=4, description="banzhaf, shapley (10 a source): sampled coalitions")
+    coalitions: StrictInt = Field(
+        64, ge=4, description="banzhaf, shapley (10 a source): largest number of coalitions; all of them: exact"
+    )
     groups: StrictInt = Field(
         64,
         ge=2,

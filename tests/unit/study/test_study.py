@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import tribute
+from tests.digits import digits
 from tests.unit.reporting import Noted
 from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
@@ -27,6 +28,22 @@ def test_influence_is_what_the_model_loses_without_the_source(tmp_path: Path) ->
     batch = {name: torch.from_numpy(values) for name, values in QUERIES.items()}
     lost_Q = recipe.task.measure(replicate.final(), batch) - recipe.task.measure(without, batch)
     np.testing.assert_allclose(study.attribute(QUERIES).influence_QS[:, 1], lost_Q.detach(), atol=1e-4)
+
+
+def test_sampled_coalitions_state_how_far_they_are_from_all(tmp_path: Path) -> None:
+    by_source, totals, parts = digits(dict.fromkeys("abcde", 16)), [], []
+    for coalitions in (12, 32):
+        settings = tribute.SimulationSettings(notion="banzhaf", coalitions=coalitions, horizon=1.0)
+        study = tribute.Study(TASK, by_source, training=TRAINING, simulation=settings, folder=tmp_path)
+        study.train()
+        attribution = study.attribute(QUERIES)
+        totals.append(attribution.influence_QS.sum(0))
+        parts.append(attribution.coalitions_PS)
+    few_PS, all_PS = parts
+    assert few_PS.shape == (6, 5) and all_PS.shape == (0, 5)
+    distance = np.abs(totals[0] - totals[1]) / np.sqrt(np.square(few_PS).sum(0))
+    assert (distance < 6).all(), "Student's t of 5 degrees exceeds it in one case of 500"
+    assert (distance > 0).all()
 
 
 def test_shares_are_exact_and_divide_the_pool(study: tribute.Study, attribution: tribute.Attribution) -> None:
