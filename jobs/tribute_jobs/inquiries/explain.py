@@ -33,8 +33,12 @@ select run_id, corpus_run, corpus_sha256, replicate, seed, steps, parameters, fi
 from trajectories where run_id = $train order by replicate
 """
 _SOURCE = """
-select run_id, source_id, title, version, license, documents, tokens, sha256 from corpus_sources
+select run_id, source_id, title, version, license, documents, tokens, eligible_tokens, sha256 from corpus_sources
 where run_id = (select any_value(corpus_run) from trajectories where run_id = $train) and source_id = $source
+"""
+_LEARNT = """
+select replicate, examples, loss_before_nats, loss_after_nats from learning
+where run_id = $train and source_id = $source order by replicate
 """
 
 
@@ -59,6 +63,7 @@ def explain(project: Project, line_id: str, customers: bool = False) -> Row:
         simulated = _rows(connection, _SIMULATED, chosen, "simulate", "source") if line.source_id else []
         trained = _rows(connection, _TRAINED, chosen, "train")
         sources = _rows(connection, _SOURCE, chosen, "train", "source")
+        learnt = _rows(connection, _LEARNT, chosen, "train", "source")
     return {
         "line": _plain(line),
         "statement": _statement(issued),
@@ -67,6 +72,7 @@ def explain(project: Project, line_id: str, customers: bool = False) -> Row:
         "queries": queries,
         "simulations": simulated,
         "training": trained,
+        "learning": learnt,
         "corpus": sources,
     }
 

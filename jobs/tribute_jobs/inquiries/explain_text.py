@@ -185,6 +185,9 @@ def _training(found: Row) -> Iterator[str]:
         name = f"replicate {each['replicate']}, seed {each['seed']}"
         yield f"  {name}: {size}, final loss {each['final_loss_nats']:.4f} nats"
         yield f"    sha256 {each['artifact_sha256']}"
+    for each in found["learning"]:
+        before, after = each["loss_before_nats"], each["loss_after_nats"]
+        yield f"  replicate {each['replicate']}: loss on the source {before:.4f} nats before, {after:.4f} after"
     yield f"  {found['statement']['train_run']}"
     if found["training"]:
         first = found["training"][0]
@@ -194,6 +197,9 @@ def _training(found: Row) -> Iterator[str]:
         size = f"{source['documents']:,} documents, {source['tokens']:,} tokens"
         described = ", ".join([source["title"], *version, source["license"], size])
         yield from wrapped(f"Source {source['source_id']}: {described}")
+        if source["eligible_tokens"] is not None:
+            part = source["eligible_tokens"] / max(source["tokens"], 1)
+            yield f"    {part:.0%} of its words are new to it and in an order that makes sense"
         yield f"    sha256 {source['sha256']}"
 
 

@@ -71,7 +71,8 @@ def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests
     corpus = _ids(connection, _CORPUS, train=train)
     for table in ("corpus_sources", "corpus_documents", "corpus_duplicates"):
         yield table, corpus
-    yield "trajectories", [train]
+    for table in ("trajectories", "learning"):
+        yield table, [train]
     yield "simulations", _ids(connection, _SIMULATED, simulate=simulate, estimates=estimates)
     if reported := _ids(connection, _REPORTED, attribute=attribute):
         yield "usage_events", reported

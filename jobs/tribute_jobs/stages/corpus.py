@@ -131,6 +131,7 @@ def _source_row(examples: SourceExamples) -> dict[str, object]:
         "held_out_documents": sum(document.held_out for document in examples.documents),
         "bytes": sum(document.bytes for document in examples.documents),
         "tokens": examples.tokens,
+        "eligible_tokens": examples.eligible_tokens,
         "examples": counts[0],
         "held_out_examples": counts[1],
         "sha256": examples.sha256,

@@ -13,7 +13,7 @@ from tribute_storage import SCHEMAS, open_tables
 
 
 def train(context: Context) -> StageOutput:
-    """Train the replicates on the cluster and commit `trajectories`. A killed training resumes."""
+    """Train the replicates on the cluster and commit `learning` and `trajectories`. A killed training resumes."""
     run_id = context.runs.train_run
     new = not context.lake.committed("trajectories", run_id)
     if new:
@@ -25,6 +25,8 @@ def train(context: Context) -> StageOutput:
         }
         trained = train_replicates(context, range(context.project.training.replicates))
         rows = [row | common | {"artifact_uri": context.uri(row["artifact_uri"])} for row in trained]
+        learning = [row | {"run_id": run_id} for each in trained for row in each["learning"]]
+        context.lake.append("learning", run_id, pa.Table.from_pylist(learning, SCHEMAS["learning"]))
         context.lake.append("trajectories", run_id, pa.Table.from_pylist(rows, SCHEMAS["trajectories"]))
     with open_tables(context.lake.root, "trajectories") as connection:
         [(replicates, steps, loss)] = connection.execute(

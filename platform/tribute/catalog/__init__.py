@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tribute.catalog.record import valuation_record
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import (
+        corpus_learnt_tokens,
         corpus_tokens,
         recorded_replicates,
         recorded_trainings,
@@ -52,6 +53,7 @@ __all__ = [
     "attribution",
     "calibration",
     "compared_estimators",
+    "corpus_learnt_tokens",
     "corpus_tokens",
     "customer_cap",
     "customer_uses",
@@ -97,7 +99,13 @@ __getattr__ = first_use(
         "queries": ["attribution", "months_with_queries", "period_queries", "query_rows", "used_before"],
         "record": ["valuation_record"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
-        "responses": ["corpus_tokens", "recorded_replicates", "recorded_trainings", "simulated_responses"],
+        "responses": [
+            "corpus_learnt_tokens",
+            "corpus_tokens",
+            "recorded_replicates",
+            "recorded_trainings",
+            "simulated_responses",
+        ],
         "runs": [
             "Identity",
             "Lineage",

@@ -1,6 +1,6 @@
 """Training jobs.
 
-Legend: P parameters, N training examples.
+Legend: P parameters, N training examples, S sources.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, ProgressFile
 from tribute.errors import SimulationError
@@ -17,6 +18,8 @@ from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
 
 LOSS_EXAMPLES = 2048
 """Training examples behind the reported final loss, at most."""
+SOURCE_EXAMPLES, FEWEST_OF_SOURCE, MOST_OF_SOURCE = 4096, 16, 64
+"""Training examples that measure what was learnt of the sources: of all, and of each at least and at most."""
 COMPARED_EXAMPLES = 256
 """Training examples on which the losses before and after the training are compared, at most."""
 LEAST_GAIN = 1e-4
@@ -49,7 +52,7 @@ class TrainJob(Job):
 
 
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
-    """Train (or adopt) and record one replicate; its row of `trajectories`."""
+    """Train (or adopt) and record one replicate; its row of `trajectories` with its rows of `learning`."""
     Trajectory(job.folder).keep_frozen(recipe.task.frozen)
     steps, computed = recipe.steps, job.progress_file
     if recipe.training.checkpoint is not None:
@@ -61,8 +64,11 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
         trajectory = record(recipe, job.folder, lambda step, _: computed.write(step / steps))
     computed.remove()
     theta_P = trajectory.load(steps, recipe.device).theta
-    _require_learning(recipe, trajectory.load(0, recipe.device).theta, theta_P)
+    adopted = recipe.training.checkpoint is not None
+    first_P = (recipe.initial() if adopted else trajectory.load(0, recipe.device)).theta
+    _require_learning(recipe, first_P, theta_P)
     return {
+        "learning": _learning(recipe, first_P, theta_P, job.replicate),
         "replicate": job.replicate,
         "seed": job.seed,
         "steps": steps,
@@ -80,7 +86,6 @@ def _require_learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tenso
         SimulationError: it diverged, or learned nothing; or a checkpoint is worse than a fresh model.
     """
     adopted = recipe.training.checkpoint
-    first_P = recipe.initial().theta if adopted else first_P
     before, after = (
         _mean_loss(recipe, recipe.task.evaluated, theta_P, COMPARED_EXAMPLES) for theta_P in (first_P, last_P)
     )
@@ -102,12 +107,33 @@ def _require_learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tenso
         )
 
 
+def _learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tensor, replicate: int) -> list[dict[str, Any]]:
+    """Mean losses of a sample of each source's examples before and after the training: rows of `learning`."""
+    counts_S, task = recipe.data.counts, recipe.task.evaluated
+    most = int(np.clip(SOURCE_EXAMPLES // len(counts_S), FEWEST_OF_SOURCE, MOST_OF_SOURCE))
+    drawn = [np.unique(np.linspace(0, count - 1, most, dtype=np.int64)) for count in counts_S]
+    sizes, offsets_S = [len(each) for each in drawn], np.cumsum(counts_S) - counts_S
+    chosen = np.concatenate([offset + each for offset, each in zip(offsets_S, drawn, strict=True)])
+    before, after = (
+        [float(part.mean()) for part in _losses(recipe, task, theta_P, chosen).split(sizes)]
+        for theta_P in (first_P, last_P)
+    )
+    columns = zip(recipe.data.source_ids, sizes, before, after, strict=True)
+    names = ("source_id", "examples", "loss_before_nats", "loss_after_nats")
+    return [{"replicate": replicate} | dict(zip(names, row, strict=True)) for row in columns]
+
+
 def _mean_loss(recipe: Recipe, task: FlatTask, theta_P: torch.Tensor, examples: int) -> float:
     """Mean training loss over at most so many examples, evenly spaced over the training set."""
     chosen = np.unique(np.linspace(0, len(recipe.data) - 1, examples, dtype=np.int64))
+    return float(_losses(recipe, task, theta_P, chosen).mean())
+
+
+def _losses(recipe: Recipe, task: FlatTask, theta_P: torch.Tensor, chosen: NDArray[np.int64]) -> torch.Tensor:
+    """Training losses of the chosen examples, nats."""
     losses = []
     with torch.no_grad():
         for part in np.array_split(chosen, -(-len(chosen) // 256)):
             batch, _ = recipe.data.batch(part, recipe.device)
             losses.append(task.losses(theta_P, batch).double())
-    return float(torch.cat(losses).mean())
+    return torch.cat(losses)

@@ -15,6 +15,7 @@ from tribute.corpus.content import corpus_content
 from tribute.corpus.crediting.claims import read_claims
 from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.corpus.crediting.duplicates import credit_once
+from tribute.corpus.eligibility import eligible_parts
 from tribute.corpus.held_out import split_documents
 from tribute.corpus.readers.array_files import hold_out, read_arrays, read_idx_corpus
 from tribute.corpus.readers.installed_docs import read_installed_docs
@@ -65,8 +66,10 @@ def read_corpus(settings: CorpusSettings, on_done: OnDone = unheard) -> Corpus:
     if settings.duplicates.credit != "off":
         texts, duplicates = credit_once(texts, dates, on_done)
     copied = {each.source_id for each in duplicates if each.credited_source_id != each.source_id}
+    eligible = eligible_parts(texts)
     read = {
-        source_id: _text_source(described[source_id], texts[source_id], settings) for source_id in sorted(texts)
+        source_id: _text_source(described[source_id], texts[source_id], settings, eligible[source_id])
+        for source_id in sorted(texts)
     }
     empty = [
         f"Source {excerpt(source_id)} is empty: after removing duplicates and held-out text, less than one window "
@@ -88,7 +91,10 @@ def _claim_dates(settings: CreditingSettings) -> dict[str, date] | None:
 
 
 def _text_source(
-    source: Source, documents: Sequence[Document], settings: TextCorpusSettings | InstalledDocsSettings
+    source: Source,
+    documents: Sequence[Document],
+    settings: TextCorpusSettings | InstalledDocsSettings,
+    eligible: float,
 ) -> SourceExamples:
     train, held_out = split_documents(documents, settings.held_out, settings.window)
     examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
@@ -97,7 +103,7 @@ def _text_source(
         DocumentRecord(d.document_id, text_sha256([d.text]), len(d.text.encode()), d.document_id in held)
         for d in (*train, *held_out)
     )
-    return SourceExamples(source, examples[0], examples[1], records)
+    return SourceExamples(source, examples[0], examples[1], records, eligible)
 
 
 def _array_source(source_id: str, columns: Columns, part: float) -> SourceExamples:

@@ -69,6 +69,13 @@ class SourceExamples:
     train: Columns
     held_out: Columns
     documents: tuple[DocumentRecord, ...]
+    eligible: float | None = None
+    """Part of the source's words that is new to it and makes sense; None: not text."""
+
+    @property
+    def eligible_tokens(self) -> int | None:
+        """Training tokens that count as content; None: not text."""
+        return None if self.eligible is None else round(self.tokens * self.eligible)
 
     @property
     def tokens(self) -> int:

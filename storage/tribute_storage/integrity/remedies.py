@@ -2,7 +2,7 @@
 
 TOGETHER = (
     ("corpus_sources", "corpus_documents", "corpus_duplicates"),
-    ("trajectories",),
+    ("trajectories", "learning"),
     ("simulations",),
     ("retrains",),
     ("influence", "predicted", "estimates", "queries"),

@@ -51,6 +51,7 @@ RULES: dict[str, PublishingRule] = {
                 "empty where it is not the reader's own name: a shared source may name another publisher",
             )
         },
+        examined=2,
     ),
     "corpus_documents": PublishingRule(SOURCE, "documents of sources in which the publisher holds a right"),
     "corpus_duplicates": PublishingRule(
@@ -64,6 +65,7 @@ RULES: dict[str, PublishingRule] = {
         },
     ),
     "trajectories": PublishingRule(NO_ROWS, "no rows: trainings are of the operator's model as a whole"),
+    "learning": PublishingRule(SOURCE, "what trainings learnt of sources in which the publisher holds a right"),
     "simulations": PublishingRule(
         f"{SOURCE} AND t.removed = [t.source_id]",
         "simulations of one source in which the publisher holds a right; groups name other sources",

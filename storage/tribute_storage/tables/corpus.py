@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from tribute_storage.columns import COUNT, LICENSE, SOURCE, TEXT, VERSION, column, table
+from tribute_storage.columns import COUNT, LICENSE, SOURCE, TEXT, VERSION, column, optional, table
 
 TABLES: dict[str, pa.Schema] = {
     "projects": table(
@@ -24,6 +24,13 @@ TABLES: dict[str, pa.Schema] = {
         column("examples", COUNT, "training examples"),
         column("held_out_examples", COUNT, "held-out examples"),
         column("sha256", TEXT, "SHA-256 over the source's content, hexadecimal"),
+        optional(
+            "eligible_tokens",
+            COUNT,
+            "training tokens in words new to the source and in an order that makes sense; empty: not text, or "
+            "read by an earlier release",
+            since=2,
+        ),
         sort_by=("source_id",),
     ),
     "corpus_documents": table(

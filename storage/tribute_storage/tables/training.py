@@ -8,6 +8,7 @@ from tribute_storage.columns import (
     COUNT,
     REAL,
     REPLICATE,
+    SOURCE,
     TEXT,
     column,
     optional,
@@ -27,6 +28,17 @@ TABLES: dict[str, pa.Schema] = {
         ARTIFACT_URI,
         ARTIFACT_SHA256,
         sort_by=("replicate",),
+    ),
+    "learning": table(
+        "What every training learnt of each source: one row per source and replicate.",
+        REPLICATE,
+        SOURCE,
+        column("examples", COUNT, "training examples of the source that were measured, evenly spaced"),
+        column(
+            "loss_before_nats", REAL, "their mean training loss before the first step, nats per token or example"
+        ),
+        column("loss_after_nats", REAL, "the same at the final parameters, nats per token or example"),
+        sort_by=("source_id", "replicate"),
     ),
     "simulations": table(
         "One row per simulated response, or simulation that failed, or unit that an estimator gathered.",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -50,6 +51,27 @@ def test_a_checkpoint_that_is_worse_than_a_fresh_model_stops(tmp_path: Path) -> 
     safetensors.torch.save_file({name: 100 * value for name, value in named.items()}, path)
     with pytest.raises(SimulationError, match=r"model.safetensors does not know the corpus: the mean loss"):
         trained(adopted, tmp_path / "wild")
+
+
+def labelled(recipe: Recipe, *, shuffled: bool) -> Recipe:
+    """The sign of the first feature as labels; those of the first source at random."""
+    labels, own = (recipe.data.columns["features"][:, 0] > 0).astype(np.int64), recipe.data.source_N == 0
+    if shuffled:
+        labels[own] = np.random.default_rng(1).permutation(labels[own])
+    return replace(recipe, data=replace(recipe.data, columns={**recipe.data.columns, "labels": labels}))
+
+
+def test_a_training_tells_what_it_learnt_of_each_source_and_little_of_labels_at_random(tmp_path: Path) -> None:
+    recipe, falls = small_recipe(epochs=20, learning_rate=0.3), []
+    for shuffled in (False, True):
+        given = labelled(recipe, shuffled=shuffled)
+        rows = trained(given, tmp_path / str(shuffled))["learning"]
+        assert [(row["source_id"], row["examples"]) for row in rows] == [("alpha", 20), ("beta", 13), ("gamma", 7)]
+        batch, _ = given.data.batch(np.arange(20), torch.device("cpu"))
+        before = given.task.losses(given.initial().theta, batch).mean()
+        assert rows[0]["loss_before_nats"] == pytest.approx(float(before), rel=1e-5)
+        falls.append(rows[0]["loss_before_nats"] - rows[0]["loss_after_nats"])
+    assert falls[1] < falls[0] / 2
 
 
 def test_frozen_features_are_kept_beside_the_training_and_may_not_change(tmp_path: Path) -> None:

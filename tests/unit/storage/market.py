@@ -96,7 +96,7 @@ def visible(tables: Tables, book: Book, publisher: str, period: str | None = Non
             source, run = each.get("source_id"), each["run_id"]
             if table in OWN:
                 shown = each["publisher_id"] == publisher
-            elif table in ("corpus_sources", "corpus_documents", "corpus_duplicates"):
+            elif table in ("corpus_sources", "corpus_documents", "corpus_duplicates", "learning"):
                 shown = source in mine
             elif table == "simulations":
                 shown = source in mine and len(each["removed"]) == 1
@@ -168,6 +168,7 @@ def _corpus(sources: list[str]) -> Tables:
         + [row("simulations", "simulate", unit_id=s, removed=sources, source_id=s) for s in sources[:1]],
         "retrains": [row("retrains", "bank", removed=[s, "EVERYBODYQ"]) for s in sources],
         "trajectories": [row("trajectories", "train", artifact_uri="EVERYBODYQ")],
+        "learning": [row("learning", "train", source_id=s) for s in sources],
     }
 
 
