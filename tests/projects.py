@@ -64,10 +64,9 @@ def settings(**sections: object) -> dict:
         "task": {"name": "byte_lm", "options": {"context": 32, "width": 16, "heads": 2, "layers": 1}},
         "training": {"learning_rate": 0.01, "batch_size": 8, "epochs": 2, "replicates": 2},
         "simulation": {"horizon": 0.3, "chunk": 2, "checkpoint_every": 4},
-        "calibration": {"spot_sources": 3},
         "queries": {"kind": "usage", "path": "usage.jsonl"},
         "pool": {"amount": "1000.01", "currency": "EUR"},
-        "valuation": {"resamples": 200},
+        "valuation": {"budget": 3, "resamples": 200},
         "tracking": {"enabled": False},
         "cluster": {"workers": 1},  # starts soonest
     } | sections

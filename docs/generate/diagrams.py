@@ -16,7 +16,8 @@ FLOW = (
     ("train", "one training per replicate, recorded", "trajectories"),
     ("simulate", "the last steps again, without each source", "simulations, responses"),
     ("attribute", "each query, with and without each source", "influence, queries"),
-    ("value", "sum, calibrate to retrains, add intervals", "estimates, valuations"),
+    ("retrain", "without chosen sources, until precise enough", "retrains, measurements"),
+    ("value", "sum by publisher, add intervals", "valuations"),
     ("settle", "divide the pool to the cent", "statements, statement_lines"),
     ("close", "post, sign, make final", "ledger, bundle.json"),
 )

@@ -1,4 +1,4 @@
-"""The stages of a valuation in order: corpus, train, simulate, attribute, value, settle.
+"""The stages of a valuation in order: corpus, train, simulate, attribute, retrain, value, settle.
 
 Everything that they read is checked first. A rerun keeps committed stages and runs the others.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from tribute.catalog import Identity, calibration, simulation_runs
+from tribute.catalog import Identity, further_estimates, simulation_runs
 from tribute.config import Project
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs import stages
@@ -17,7 +17,7 @@ from tribute_jobs.faults import stage_at_work
 from tribute_jobs.period.terms import register_policy
 from tribute_jobs.progress import Reporter
 
-STAGES = ("corpus", "train", "simulate", "attribute", "value", "settle")
+STAGES = ("corpus", "train", "simulate", "attribute", "retrain", "value", "settle")
 AFTER = {"evaluate": "value", "close": "value", "restate": "value"}
 """Stages outside the line, each with its own command, and the stage that they follow."""
 
@@ -54,7 +54,7 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     outputs: dict[str, StageOutput] = {}
     with open_context(project, reporter, inputs) as context:
         wanted = STAGES[: STAGES.index(AFTER.get(last, last)) + 1]
-        _explain(context, (*wanted, "calibrate") if "simulate" in wanted else wanted)
+        _explain(context, (*wanted, "estimates") if "simulate" in wanted else wanted)
         for stage in (*wanted, last) if last in AFTER else wanted:
             with stage_at_work(stage):
                 outputs[stage] = _run_stage(stage, context, period, outputs, reason)
@@ -86,15 +86,15 @@ def _remember(context: Context, stage: str) -> None:
 
 def _identities(context: Context) -> dict[str, tuple[Identity, bool]]:
     """What does not depend on the period, and whether it is committed."""
-    runs, calibrated = context.runs, calibration(context.project)
+    runs, estimates = context.runs, further_estimates(context.project)
     found = {
         "corpus": (runs.corpus, context.committed("corpus_sources", runs.corpus_run)),
         "train": (runs.train, context.committed("trajectories", runs.train_run)),
         "simulate": (runs.simulate, context.committed("simulations", runs.simulate_run)),
     }
-    if calibrated is not None:
+    if estimates is not None:
         further = simulation_runs(context.project)[1:]
-        found["calibrate"] = calibrated, all(context.committed("simulations", run.run_id) for run in further)
+        found["estimates"] = estimates, all(context.committed("simulations", run.run_id) for run in further)
     return found
 
 
@@ -105,8 +105,9 @@ def _run_stage(
         return stages.corpus(context)
     if stage == "attribute":
         return stages.attribute(context, period)
-    if stage == "value":
-        return stages.value(context, period, before["attribute"].run_id)
+    if stage in ("retrain", "value"):
+        valuing = {"retrain": stages.retrain, "value": stages.value}
+        return valuing[stage](context, period, before["attribute"].run_id)
     if stage == "restate":
         return stages.restate(context, period, before["value"].run_id, reason)
     if stage in ("evaluate", "settle", "close"):

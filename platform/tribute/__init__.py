@@ -20,7 +20,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tribute.config import CalibrationSettings, SimulationSettings, TrainingSettings
+    from tribute.config import SimulationSettings, TrainingSettings, ValuationSettings
     from tribute.errors import TributeError
     from tribute.study import (
         Attribution,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Attribution",
     "ByteLm",
-    "CalibrationSettings",
     "Classifier",
     "EvaluationReport",
     "Payout",
@@ -48,13 +47,14 @@ __all__ = [
     "TaskReport",
     "TrainingSettings",
     "TributeError",
+    "ValuationSettings",
     "Values",
     "__version__",
     "check_task",
 ]
 
 _ROOMS = {
-    "tribute.config": ("CalibrationSettings", "SimulationSettings", "TrainingSettings"),
+    "tribute.config": ("SimulationSettings", "TrainingSettings", "ValuationSettings"),
     "tribute.errors": ("TributeError",),
     "tribute.study": (
         *("Attribution", "EvaluationReport", "Payout", "Shares", "Study", "TaskReport", "Values"),

@@ -8,7 +8,7 @@ import pytest
 
 import tribute
 
-SETTINGS = ("CalibrationSettings", "SimulationSettings", "TrainingSettings")
+SETTINGS = ("SimulationSettings", "TrainingSettings", "ValuationSettings")
 TAKE_ARRAYS = ("Attribution", "ByteLm", "Classifier", "EvaluationReport", "Study", "Task", "Values", "check_task")
 OTHERS = ("Payout", "Shares", "TaskReport", "TributeError")
 NAMES = sorted([*SETTINGS, *TAKE_ARRAYS, *OTHERS])

@@ -114,7 +114,7 @@ def _settings(world: World, seed: int) -> dict[str, object]:
         "rights": {"sources": f"sources-{world.accounts}.csv"},
         "task": {"name": "byte_lm", "options": {"context": 32, "width": 16, "heads": 2, "layers": 1}},
         "training": {"seed": seed, "learning_rate": 0.01, "batch_size": 64, "epochs": 2, "replicates": 2},
-        "calibration": {"spot_sources": 0},
+        "valuation": {"budget": 0},
         "queries": {"kind": "usage", "path": _usage_file(world)},
         "pool": {"amount": "100000.00", "currency": "EUR"},
         "tracking": {"enabled": False},

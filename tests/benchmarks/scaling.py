@@ -164,7 +164,7 @@ def seconds_of_workers(folder: Path) -> dict[str, float]:
                 0.5,
                 sources=48,
                 simulation={"horizon": 0.5, "chunk": 12, "smoothness_sources": 0},
-                calibration={"spot_sources": 0},
+                valuation={"budget": 0},
                 cluster={"workers": workers},
             )
             run(load_project(path), PERIOD, JsonReporter(), last="train")

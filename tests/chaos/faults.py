@@ -201,7 +201,7 @@ ENDING = (killed, interrupted, terminated, torn_write, lost_flush)
 """Faults that end every command which they hit."""
 ON_RAY = (actor_killed, worker_killed, raylet_killed, gcs_killed)
 MOUNTED = (full_disk, read_only_disk)
-WITH_RAY = ("train", "simulate", "attribute", "second month", "evaluate")
+WITH_RAY = ("train", "simulate", "attribute", "value", "second month", "evaluate")
 """Steps that need workers."""
 
 

@@ -79,8 +79,7 @@ def write_start(folder: Path, address: str) -> Path:
     path = folder / FILE
     small = settings(
         training={"learning_rate": 0.01, "batch_size": 8, "epochs": 1, "replicates": 1},
-        calibration={"spot_sources": 1},
-        valuation={"resamples": 100},
+        valuation={"budget": 1, "resamples": 100},
         money={"signing_key": "key.pem"},
         evaluation={"seeds": 1, "subsets": 10, "brittle_queries": 0, "resamples": 100},
         cluster={"workers": 1, "address": address, "start_timeout_s": START_S},

@@ -57,7 +57,6 @@ def damaged(project: Project) -> dict[str, tuple[Path, str]]:
         "final": (first.file, "simulate"),
         "state": (first.trajectory.path(first.trajectory.steps()[1]), "simulate"),
         "response": (next(responses(project)), "simulate"),
-        "retrain": (next(responses(project, "retrained")), "simulate"),
         "snapshot": (snapshot / "source-00001.train.parquet", "train"),
         "held out": (snapshot / "source-00000.held_out.parquet", "train"),
         "manifest": (snapshot / "manifest.json", "train"),

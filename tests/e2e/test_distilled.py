@@ -50,6 +50,11 @@ def totals(project: Project, name: str) -> dict[str, np.ndarray]:
     return {unit: np.array(nats) for unit, nats in rows}
 
 
+def means(totals: dict[str, np.ndarray]) -> dict[str, float]:
+    """Mean over replicates."""
+    return {unit: float(nats.mean()) for unit, nats in totals.items()}
+
+
 def attribute_run(project: Project) -> str:
     return run(project, PERIOD, JsonReporter(), last="attribute").outputs["attribute"].run_id
 
@@ -62,8 +67,6 @@ def test_a_sample_tells_the_totals_of_all_queries(project: Project) -> None:
     for unit, nats in exact.items():
         assert abs(estimated[unit].mean() - nats.mean()) < 2 * 0.2 * worth  # twice half a 95% interval
         assert estimated[unit].mean() != nats.mean()
-    retrained = totals(sampled(project), "retrained")
-    assert retrained.keys() == totals(project, "retrained").keys()
 
 
 def test_the_lake_says_which_queries_were_read_out_and_how_likely_that_was(project: Project) -> None:
@@ -96,8 +99,9 @@ def test_the_period_is_valued_by_the_difference_estimator(project: Project) -> N
                 [value_run],
             ).fetchall()
         )
-    for unit, nats in totals(month, "simulated").items():
-        assert found[unit] == pytest.approx(nats.mean(), rel=1e-5)
+    exact, drawn = totals(project, "simulated"), totals(month, "simulated")
+    wrong, wrong_drawn = (sum(abs(each[u] - exact[u].mean()) for u in exact) for each in (found, means(drawn)))
+    assert 0 < wrong < wrong_drawn, "predictions of all queries correct the sample's sums"
 
 
 @pytest.mark.slow

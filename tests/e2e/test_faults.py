@@ -41,8 +41,8 @@ STAGES = {
     "corpus": ("train", "start:corpus"),
     "train": ("train", "start:train"),
     "simulate": ("simulate", "start:simulate"),
-    "calibrate": ("simulate", "commit:simulations#2"),
     "attribute": ("attribute", "start:attribute"),
+    "retrain": ("value", "start:retrain"),
     "value": ("value", "start:value"),
     "settle": ("settle", "start:settle"),
     "close": ("close", "start:close"),
@@ -52,7 +52,7 @@ STAGES = {
 """Each stage's step of the script, and the point at which it is reached."""
 QUICK = {("value", interrupted), ("settle", terminated), ("close", full_disk), ("settle", vanished_folder)}
 """Cells that are no slow tests; the quick seeds of `tests/chaos` hold others."""
-RAY_STAGES = ("train", "simulate", "calibrate", "attribute", "evaluate")
+RAY_STAGES = ("train", "simulate", "attribute", "retrain", "evaluate")
 TRACKED = ("value", "evaluate")
 
 
@@ -241,7 +241,7 @@ def restored(attempt: Attempt) -> Ended:
 
 @pytest.mark.parametrize(
     ("stage", "fault"),
-    [cell(stage, fault) for stage in RAY_STAGES if stage != "calibrate" for fault in (absent_ray, slow_ray)],
+    [cell(stage, fault) for stage in RAY_STAGES for fault in (absent_ray, slow_ray)],
 )
 def test_ray_that_does_not_come(stage: str, fault: Callable[[Attempt], Ended], world: World, folder: Path) -> None:
     attempt = begun(world, STAGES[stage][0], folder)

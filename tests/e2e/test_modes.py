@@ -66,8 +66,8 @@ class Finished(NamedTuple):
         ]
         return sums == [1, 1] and all(np.isfinite(value) for _, _, value in rows)
 
-    def calibration(self) -> dict:
-        """How the values were calibrated."""
+    def note(self) -> dict:
+        """What the values rest on."""
         [(note,)] = self.rows("select distinct calibration from valuations where run_id = $value")
         return json.loads(note)
 
@@ -108,10 +108,10 @@ TOTALS = (
 def test_semivalues_are_valued_from_coalitions(vary, notion: str, coalitions: int) -> None:
     several = {"notion": notion, "coalitions": coalitions, "chunk": 20, "smoothness_sources": 0}
     found = vary(simulation=simulation(**several))
-    assert found.new == ["simulate", "attribute", "value"]
+    assert found.new == ["simulate", "attribute", "value"]  # semivalues learn from no training
     assert found.rows("select distinct notion from valuations where run_id = $value") == [(notion,)]
     assert found.paid_in_full()
-    assert found.calibration()["calibrated"] is False
+    assert found.note()["trainings"] == []
     [(units, rows)] = found.rows(
         "select count(distinct unit_id), count(*) from simulations where run_id = $simulate"
     )
@@ -260,13 +260,18 @@ def test_a_loop_of_the_users_own_is_taken_over_from_its_recordings(tmp_path: Pat
     )
     assert 0 <= drift < 1e-5
     assert damping == pytest.approx((1 - 0.9) / (0.1 * 7))  # a horizon of a third of 20 equal steps
-    assert found.calibration()["calibrated"] is True
+    assert len(found.note()["trainings"]) == 3
     assert found.paid_in_full()
 
 
 def test_a_narrow_scope_moves_only_its_own_parameters(vary, finished: Project) -> None:
     found = vary(simulation=simulation(scope="head"))
-    assert found.new == ["simulate", "attribute", "value"]  # though the folder has moved since it was trained
+    assert found.new == [
+        "simulate",
+        "attribute",
+        "retrain",
+        "value",
+    ]  # though the folder has moved
     responses = found.rows("select artifact_uri from simulations where run_id = $simulate")
     sizes = [safetensors.torch.load_file(found.project.workdir / uri)["response"].shape for (uri,) in responses]
     assert sizes == [(2 * 16,)] * 8  # weight and bias of the last normalisation
@@ -285,15 +290,15 @@ WHOLE = (
 
 
 @pytest.mark.slow
-def test_tangents_beside_other_estimates_are_calibrated_on_real_retraining(vary) -> None:
+def test_tangents_beside_other_estimates_are_weighed_by_real_trainings(vary) -> None:
     found = vary(
         simulation=simulation(mode="tangent"),
-        calibration={"spot_sources": 3, "estimates": [{"mode": "paired"}, {"horizon": 0.6}]},
+        valuation={"budget": 3, "estimates": [{"mode": "paired"}, {"horizon": 0.6}]},
     )
     counted = found.rows(
         "select name, count(*) from estimates where run_id = $attribute group by name order by name"
     )
-    assert counted == [("estimate 0", 8), ("estimate 1", 8), ("retrained", 6), ("simulated", 8)]
+    assert counted == [("estimate 0", 8), ("estimate 1", 8), ("simulated", 8)]
     smooth = found.rows(
         "select unit_id, smoothness from simulations where run_id = $simulate and smoothness is not null"
     )
@@ -305,8 +310,8 @@ def test_tangents_beside_other_estimates_are_calibrated_on_real_retraining(vary)
     longer = found.rows("select max(horizon_steps) from simulations where mode = 'tangent' and horizon = 0.6")
     [(steps,)] = found.rows("select max(horizon_steps) from simulations where run_id = $simulate")
     assert longer[0][0] > steps
-    note = found.calibration()
-    assert note["calibrated"] is True
+    note = found.note()
+    assert len(note["trainings"]) == 3
     assert {"simulated", "estimate 0", "estimate 1", "tokens"} <= note["coefficients"].keys()
     assert found.paid_in_full()
 
@@ -315,9 +320,9 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
     found = vary(
         attribution={"method": "gradient_cosine"},
         simulation={"chunk": 3},
-        calibration={"spot_sources": 3, "estimates": [{"mode": "paired"}, {"method": "for_value"}]},
+        valuation={"budget": 3, "estimates": [{"mode": "paired"}, {"method": "for_value"}]},
     )
-    assert found.new == ["simulate", "attribute", "value"]
+    assert found.new == ["simulate", "attribute", "retrain", "value"]
     gathered = found.rows(
         "select unit_id, artifact_uri from simulations where run_id = $simulate and replicate = 1 order by all"
     )
@@ -328,8 +333,8 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
     counted = found.rows(
         "select name, count(*) from estimates where run_id = $attribute group by name order by name"
     )
-    assert counted == [("estimate 0", 8), ("estimate 1", 8), ("retrained", 6), ("simulated", 8)]
-    assert {"simulated", "estimate 0", "estimate 1", "tokens"} <= found.calibration()["coefficients"].keys()
+    assert counted == [("estimate 0", 8), ("estimate 1", 8), ("simulated", 8)]
+    assert {"simulated", "estimate 0", "estimate 1", "tokens"} <= found.note()["coefficients"].keys()
     assert found.paid_in_full()
     rows = found.rows(
         "select query_id, source_id, avg(influence_nats::double) from influence where run_id = $attribute "
@@ -360,12 +365,12 @@ def test_an_estimator_that_nobody_knows_is_refused_before_any_work(vary) -> None
 def test_more_sources_than_groups_are_not_simulated_beside_an_estimator(vary) -> None:
     few = {"attribution": {"method": "gradient_dot"}, "simulation": {"groups": 2}}
     with pytest.raises(ConfigError, match=r"would simulate each of 4 sources.*simulation.groups \(2\) to 4"):
-        vary(**few, calibration={"estimates": [{"mode": "paired"}]})
+        vary(**few, valuation={"estimates": [{"mode": "paired"}]})
 
 
 @pytest.mark.slow
 def test_gathering_that_was_cut_off_goes_on_from_what_was_fitted(vary) -> None:
-    settings = {"attribution": {"method": "ekfac"}, "simulation": {"chunk": 2}, "calibration": {"spot_sources": 0}}
+    settings = {"attribution": {"method": "ekfac"}, "simulation": {"chunk": 2}, "valuation": {"budget": 0}}
     gathered = "select unit_id, replicate, artifact_sha256 from simulations where run_id = $simulate order by all"
     found = vary(**settings)
     before, folder = found.rows(gathered), found.project.artifacts / found.runs["simulate"]
@@ -394,8 +399,8 @@ def test_a_source_that_explodes_is_named_and_everybody_is_paid(tmp_path: Path) -
         "simulation": {"horizon": 1.0, "smoothness_sources": 2},
         "queries": {"kind": "held_out", "per_source": 4},
     }
-    for spots in (0, 5):
-        path = write_project(tmp_path / str(spots), **sections, calibration={"spot_sources": spots})
+    for budget in (0, 5):
+        path = write_project(tmp_path / str(budget), **sections, valuation={"budget": budget})
         write_examples(path.parent / "examples.parquet")
         found = valued(path)
         failed = found.rows(
@@ -411,7 +416,7 @@ def test_a_source_that_explodes_is_named_and_everybody_is_paid(tmp_path: Path) -
             "select distinct source_id from influence where run_id = $attribute order by all"
         )
         assert valued_sources == [(source,) for source in OTHERS]
-        assert found.calibration()["calibrated"] is (spots > 0)
+        assert bool(found.note()["trainings"]) is (budget > 0)
         assert found.paid_in_full()
         paid = found.rows("select publisher_id from valuations where run_id = $value and level = 'publisher'")
         assert {publisher for (publisher,) in paid} == {ANCHOR, *OTHERS}

@@ -24,7 +24,7 @@ USES = ["../q", "[/]", "q" * 1024, "e\u0301"]
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("odd") / "one" / "two" / "project"
     training = {"learning_rate": 0.01, "batch_size": 8, "epochs": 1, "replicates": 1}
-    path = write_project(folder, training=training, calibration={"spot_sources": 0})
+    path = write_project(folder, training=training, valuation={"budget": 0})
     rows = [
         {"source": source, "text": article(kind, number)}
         for source, kind in zip(SOURCES, WORDS, strict=True)

@@ -1,10 +1,12 @@
 """The whole chain: exact money, idempotence, and a kill at every stage."""
 
+import json
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 
@@ -12,7 +14,9 @@ from tests.e2e.conftest import PERIOD
 from tests.e2e.dying import Dying
 from tests.e2e.tables import fingerprints
 from tests.projects import write_project
-from tribute.config import Project, load_project
+from tribute.config import Project, ValuationSettings, load_project
+from tribute.errors import ValuationError
+from tribute_jobs.inquiries.plan import COUNTS, print_plan
 from tribute_jobs.pipeline import STAGES, run
 from tribute_jobs.progress import JsonReporter
 from tribute_jobs.running import running_stage
@@ -46,6 +50,9 @@ def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Projec
                 "estimates",
                 "influence",
                 "queries",
+                "retrains",
+                "measurements",
+                "precisions",
                 "statements",
             )
         }
@@ -53,10 +60,13 @@ def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Projec
     assert counts == {
         "corpus_sources": 4,
         "trajectories": 2,
-        "simulations": 4 * 2 + 3 * 2,
-        "estimates": 4 * 2 + 3 * 2,
+        "simulations": 4 * 2,
+        "estimates": 4 * 2,
         "influence": 4 * 2 * 12,
         "queries": 12,
+        "retrains": 3,
+        "measurements": 3,
+        "precisions": 2,
         "statements": 3,
     }
     assert drift < 1e-4
@@ -91,6 +101,28 @@ def test_killed_in_every_stage_it_ends_with_the_same_tables(
     run(load_project(path), PERIOD, JsonReporter())
     assert running_stage(load_project(path).workdir) is None
     assert fingerprints(load_project(path).lake_root) == fingerprints(finished.lake_root)
+
+
+def test_a_plan_says_what_trainings_buy_before_and_after_the_simulation(
+    finished: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh = load_project(write_project(tmp_path / "fresh"))
+    told = []
+    for project in (fresh, finished):
+        print_plan(project, PERIOD, as_json=True)
+        told.append(json.loads(capsys.readouterr().out))
+    assert [plan["simulated"] for plan in told] == [False, True]
+    assert [plan["known_trainings"] for plan in told] == [0, 3]
+    for plan in told:
+        assert [row["trainings"] for row in plan["plan"]] == list(COUNTS)
+        assert (np.diff([row["expected_misallocation"] for row in plan["plan"]]) <= 0).all()
+    print_plan(fresh.model_copy(update={"valuation": ValuationSettings()}), PERIOD, as_json=False)
+    text = capsys.readouterr().out
+    assert "5.0% asked for: " in text and "token counts alone let expect" in text
+    assert not fresh.workdir.exists()
+    with pytest.raises(ValuationError, match="neither semivalues nor the values of a checkpoint"):
+        semivalues = fresh.simulation.model_copy(update={"notion": "banzhaf"})
+        print_plan(fresh.model_copy(update={"simulation": semivalues}), PERIOD, as_json=False)
 
 
 def test_stages_without_work_start_no_ray(finished: Project) -> None:

@@ -11,11 +11,12 @@ from tests.e2e.conftest import PERIOD
 from tests.projects import article, write_corpus
 from tribute.catalog import recorded_replicates
 from tribute.config import Project, load_project
-from tribute_jobs.pipeline import Outcome, run
+from tribute_jobs.pipeline import STAGES, Outcome, run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import LakeError, open_tables
 
-ALL_KEPT = dict.fromkeys(("corpus", "train", "simulate", "attribute", "value", "settle"), False)
+ALL_KEPT = dict.fromkeys(STAGES, False)
+KEPT = {name: False for name in STAGES if name != "settle"}
 
 
 class Listener(JsonReporter):
@@ -57,6 +58,20 @@ def sources(project: Project, run_id: str) -> set[str]:
     return {name for (name,) in rows}
 
 
+def trainings(path: Path, retrain_run: str | None = None) -> tuple[list[str], float]:
+    """The trainings that a valuation learnt from, and its expected misallocation; None: of the only one."""
+    with open_tables(load_project(path).lake_root) as lake:
+        [(run_id, expected)] = lake.execute(
+            "select run_id, arg_max(expected_misallocation, step) from precisions "
+            "where run_id = coalesce($1, run_id) group by run_id",
+            [retrain_run],
+        ).fetchall()
+        rows = lake.execute(
+            "select seed || ' ' || unit_id from measurements where retrain_run = $1 order by all", [run_id]
+        ).fetchall()
+    return [name for (name,) in rows], expected
+
+
 @pytest.fixture
 def path(finished_folder: Path, tmp_path: Path, ray_cluster: None) -> Path:  # noqa: ARG001
     """A copy of the finished project, in another place."""
@@ -72,13 +87,17 @@ def test_a_copied_and_moved_project_goes_on(path: Path) -> None:
     change(path, corpus={"path": "v2/other name.jsonl"})
     moved = path.parent.rename(path.parent.parent / "moved")
     outcome, why = again(moved / "project.yaml")
+    first = outcome.outputs
     assert (new(outcome), why) == (ALL_KEPT, {})
     rows = [json.loads(line) for line in (moved / "usage.jsonl").read_text().splitlines()]
     later = [row | {"query_id": f"n{row['query_id']}", "time": "2026-11-03T12:00:00Z"} for row in rows]
     (moved / "usage.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows + later))
     outcome, why = again(moved / "project.yaml", "value", "2026-11")
-    assert new(outcome) == {"corpus": False, "train": False, "simulate": False, "attribute": True, "value": True}
+    assert new(outcome) == KEPT | dict.fromkeys(("attribute", "retrain", "value"), True)
     assert why == {}, "a month that never ran does not run again"
+    before, _ = trainings(moved / "project.yaml", first["retrain"].run_id)
+    known, expected = trainings(moved / "project.yaml", outcome.outputs["retrain"].run_id)
+    assert known == before and 0 < expected < 1, "what one month learnt, the next one knows"
     assert not list(path.parent.parent.glob("copy"))
 
 
@@ -103,23 +122,34 @@ def test_other_content_under_another_or_the_same_name_is_read(path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", [{"seed": 5}, {"spot_sources": 2}])
-def test_another_calibration_calibrates_anew(path: Path, changed: dict[str, int]) -> None:
-    change(path, calibration=changed)
+def test_a_larger_budget_goes_on_with_what_was_trained(path: Path) -> None:
+    before = trainings(path)
+    change(path, valuation={"budget": 5})
     outcome, why = again(path, "value")
-    assert new(outcome) == {"corpus": False, "train": False, "simulate": True, "attribute": True, "value": True}
-    [(name, value)] = changed.items()
-    before = {"seed": 0, "spot_sources": 3}[name]
-    assert why == {"calibrate": f"calibration.{name} {before} -> {value}", "attribute": "another calibration"}
-    project = load_project(path)
-    with open_tables(project.lake_root) as lake:
-        estimates, calibrated = lake.execute(
-            "select any_value(estimates_run), any_value(calibration) from valuations where run_id = $1 and "
-            "level = 'publisher'",
-            [outcome.outputs["value"].run_id],
-        ).fetchall()[0]
-    assert estimates == outcome.outputs["attribute"].run_id
-    assert calibrated
+    assert (new(outcome), why) == (KEPT | {"retrain": True, "value": True}, {})
+    after, _ = trainings(path, outcome.outputs["retrain"].run_id)
+    assert len(after) == 5 and set(before[0]) < set(after)
+    with open_tables(load_project(path).lake_root) as lake:
+        [found] = lake.execute(
+            "select distinct estimates_run, retrain_run, expected_misallocation < $2 from valuations "
+            "where run_id = $1",
+            [outcome.outputs["value"].run_id, before[1]],
+        ).fetchall()
+    assert found == (outcome.outputs["attribute"].run_id, outcome.outputs["retrain"].run_id, True)
+    change(path, valuation={"budget": 3})
+    outcome, _ = again(path, "value")
+    assert not outcome.changed, "what was valued before is kept"
+
+
+@pytest.mark.slow
+def test_further_estimates_are_attributed_anew(path: Path) -> None:
+    change(path, valuation={"estimates": [{"horizon": 0.6}]})
+    outcome, why = again(path, "value")
+    assert new(outcome) == KEPT | dict.fromkeys(("simulate", "attribute", "retrain", "value"), True)
+    assert why == {
+        "estimates": 'valuation.estimates [] -> [{"horizon": 0.6}]',
+        "attribute": "another set of estimates",
+    }
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ QUERIES = digits({"queries": 60}, first=1400)["queries"]
 TRAINING = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 16, "epochs": 3, "replicates": 2}
 
 
-def write_project(folder: Path, spots: int) -> Project:
+def write_project(folder: Path, valuation: dict[str, object]) -> Project:
     """The same arrays and settings as a project."""
     folder.mkdir()
     columns = {"source": [], "features": [], "label": []}
@@ -42,8 +42,7 @@ def write_project(folder: Path, spots: int) -> Project:
         task={"name": "classifier", "options": {"features": 64, "hidden": [16]}},
         training=TRAINING,
         simulation={"horizon": 0.3},
-        calibration={"spot_sources": spots},
-        valuation={},
+        valuation=valuation,
         cluster={"workers": 1},
     )
     (folder / "project.yaml").write_text(yaml.safe_dump(sections))
@@ -56,20 +55,20 @@ def test_the_same_shares_as_the_command_line(tmp_path: Path) -> None:
         BY_SOURCE,
         training=tribute.TrainingSettings(**TRAINING),
         simulation=tribute.SimulationSettings(horizon=0.3),
-        calibration=tribute.CalibrationSettings(spot_sources=3),
     )
     study.train()
     influence = study.attribute(QUERIES)
-    for precision in (None, 0.05):
-        values = study.value(influence, precision)
-        assert values.calibration["calibrated"]
-        spots = values.cost.retrains // study.training.replicates
-        assert values.shares().exact == paid_by_command_line(tmp_path / str(precision), spots)
+    project = write_project(tmp_path / "project", {"budget": 3})
+    for asked in ({"budget": 3}, {"precision": 0.1, "budget": 9}):
+        values = study.value(influence, **asked)
+        valuation = project.valuation.model_copy(update={"precision": None} | asked)
+        paid = paid_by_command_line(project.model_copy(update={"valuation": valuation}))
+        assert 3 <= values.cost.retrains == len(values.calibration["trainings"])
+        assert values.shares().exact == paid
 
 
-def paid_by_command_line(folder: Path, spots: int) -> dict[str, Fraction]:
-    """Shares by `tribute run`, with this many retrained sources."""
-    project = write_project(folder, spots)
+def paid_by_command_line(project: Project) -> dict[str, Fraction]:
+    """Shares by `tribute run`."""
     value_run = run(project, PERIOD, JsonReporter(), "value").outputs["value"].run_id
     with open_tables(project.lake_root) as lake:
         paid = lake.execute(

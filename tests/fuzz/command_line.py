@@ -129,7 +129,7 @@ class WholeMonth(Part):
             },
             "training": training,
             "simulation": {"horizon": 1.0},
-            "calibration": {"spot_sources": 0},
+            "valuation": {"budget": 0},
             "queries": {"kind": "usage", "path": "uses.jsonl"},
             "pool": {"amount": self.amount},
             "tracking": {"enabled": False},

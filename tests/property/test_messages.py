@@ -145,7 +145,7 @@ SECTIONS = {
     "corpus": ["kind", "window", "held_out", "duplicates"], "task": ["name", "options"],
     "pool": ["id", "amount", "rate"],
     "training": ["optimizer", "betas", "recordings"], "simulation": ["mode"], "attribution": ["method", "options"],
-    "calibration": ["estimates"], "queries": ["kind", "path"], "money": ["alarms"], "readout": ["method"],
+    "valuation": ["estimates"], "queries": ["kind", "path"], "money": ["alarms"], "readout": ["method"],
     "evaluation": ["estimators"], "rights": ["sources"], "cluster": ["workers"],
 }  # fmt: skip
 KEYS = st.sampled_from(

@@ -1,6 +1,6 @@
 """Checks of the model: the task's contract, checkpoint and recordings, estimators, what an evaluation retrains."""
 
-from tribute.catalog import attribution, compared_estimators, retrain_bank, retrains_spots
+from tribute.catalog import attribution, compared_estimators
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError, TributeError
 from tribute.estimators import build_estimator
@@ -86,11 +86,11 @@ def check_methods(subject: Subject) -> Passed:
 def _require_few(subject: Subject, sources: int) -> None:
     """Refuse to simulate each of more than `simulation.groups` sources: estimators do not group them."""
     project, main = subject.project, subject.project.simulation
-    further = retrains_spots(project) and any(not each.estimated for each in project.further_simulations())
+    further = any(not each.estimated for each in project.further_simulations())
     if main.estimated and further and sources > main.groups:
         raise ConfigError(
-            f"calibration.estimates would simulate each of {sources} sources. To do that, raise simulation.groups "
-            f"({main.groups}) to {sources}. Otherwise use estimators alone in calibration.estimates, or pay by "
+            f"valuation.estimates would simulate each of {sources} sources. To do that, raise simulation.groups "
+            f"({main.groups}) to {sources}. Otherwise use estimators alone in valuation.estimates, or pay by "
             "attribution.method simulation, which simulates groups"
         )
 
@@ -100,7 +100,11 @@ def check_evaluation(subject: Subject) -> Passed | None:
     if subject.last != "evaluate":
         return None
     project, main, sources = subject.project, subject.project.simulation, len(subject.sources or ())
-    retrain_bank(project)
+    if project.training.checkpoint is not None or project.training.recordings:
+        raise ConfigError(
+            "Evaluation retrains the model under other seeds. A recorded training loop or a checkpoint cannot be "
+            "retrained: let tribute train the model, with the settings under `training`"
+        )
     trainings = sources * (1 + project.evaluation.seeds)
     if main.estimated and sources > main.groups:
         raise ConfigError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tribute.catalog import SimulationRun, simulation_runs
+from tribute.catalog import SimulationRun, retrain_bank, retrains, simulation_runs
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.simulation import drawn_units, largest_chunk, trajectory_bytes
@@ -27,8 +27,10 @@ TIGHT = 0.8
 def check_memory(subject: Subject) -> Passed | None:
     """That a worker can hold the trajectories of one unit, within `memory_gib` and within this machine."""
     project = subject.project
-    distinct = {(e.settings.mode, e.settings.scope, e.settings.memory_gib): e for e in _to_simulate(subject)}
-    simulated = [run.settings for run in distinct.values()]
+    every = [run.settings for run in _to_simulate(subject)]
+    if subject.runs is not None and not subject.trained and _most_retrains(subject):
+        every.append(project.simulation.retraining())
+    simulated = list({(e.mode, e.scope, e.memory_gib): e for e in every}.values())
     if not simulated:
         return None
     recipe = subject.recipe()
@@ -109,9 +111,20 @@ def _sizes(subject: Subject) -> Iterator[tuple[str, int]]:
     for run in _to_simulate(subject):
         size = Scope(recipe.task, run.settings.scope).size * vector
         whole = _units(subject, run) * replicates * size
-        responses += _remaining(whole, project.artifacts / run.folder)
+        responses += _remaining(whole, project.artifacts / run.run_id)
+    if most := _most_retrains(subject):
+        responses += _remaining(most * recipe.task.size * vector, project.artifacts / retrain_bank(project))
     if responses:
         yield "responses", responses
+
+
+def _most_retrains(subject: Subject) -> int:
+    """Trainings without some sources that the budget allows; without a budget one a source is foreseen."""
+    project = subject.project
+    if not retrains(project):
+        return 0
+    budget = project.valuation.budget
+    return len(subject.sources or ()) if budget is None else budget
 
 
 def _to_simulate(subject: Subject) -> list[SimulationRun]:
@@ -131,8 +144,6 @@ def _units(subject: Subject, run: SimulationRun) -> int:
     main: SimulationSettings = project.simulation
     grouped = main.notion == "leave_one_out" and main.groups < len(names) and not main.estimated
     units = max(2, main.groups // 2) if grouped else len(names)
-    if run.name == "retrained":
-        return min(project.calibration.spot_sources, units)
     if run.name != "simulated" or grouped:
         return units
     return len(drawn_units(main, names, project.training.seed))

@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import nullcontext, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,8 +48,25 @@ def attribute(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson
 
 
 @app.command(rich_help_panel=PANEL)
-def value(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = False) -> None:
-    """Add the month up by source and publisher, with 95% intervals. MLflow tracks the result."""
+def value(
+    project: ProjectFile,
+    period: Period = THIS_MONTH,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only print what precision how many trainings buy.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train without some sources until the month's values are precise enough, and add them up by publisher.
+
+    Values have 95% intervals; MLflow tracks them. `valuation.precision` and `valuation.budget` say what is enough.
+
+    Example: tribute value project.yaml --period 2026-10 --plan
+    """
+    if plan:
+        from tribute_jobs.inquiries.plan import print_plan
+
+        print_plan(opened(project), period, as_json)
+        return
     run_to(opened(project), period, as_json, "value")
 
 

@@ -147,7 +147,7 @@ class EstimatorJobs:
         ]
 
     def _job(self, run: SimulationRun, replicate: Replicate, units: tuple[Unit, ...]) -> EstimateJob:
-        folder = self._context.folder(run.folder) / f"replicate-{replicate.index}"
+        folder = self._context.folder(run.run_id) / f"replicate-{replicate.index}"
         digest = run_id("units", [[unit.unit_id, *unit.removed] for unit in units])
         name, recording = digest if units else FIT, self._context.recording(replicate.index)
         return EstimateJob(name, units, folder, replicate, run.settings, recording)

@@ -59,19 +59,17 @@ class ReadOuts:
         return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
 
     def method(self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable) -> str:
-        """The read-out method of a run: `difference` for retraining, else according to `readout.method`.
+        """The read-out method of a run, according to `readout.method`.
 
         If several methods give the same numbers, it is the cheapest one on this machine. The choice is kept with
         the responses, so later batches use the same method.
         """
         if run.settings.estimated:
             return run.settings.mode
-        if run.name == "retrained":
-            return "difference"
         names = candidates(self.context.project.readout, run.settings, self.whole(run.settings.scope))
         if len(names) == 1:
             return names[0]
-        kept = self.context.folder(run.folder) / f"readout-{'-'.join(names)}.json"
+        kept = self.context.folder(run.run_id) / f"readout-{'-'.join(names)}.json"
         if not intact(kept):
             cost = self.costs(run, responses, names, queries)
             best = min(names, key=cost.__getitem__)

@@ -1,6 +1,6 @@
-"""The bank of retrains: every training without some sources is computed once, and reused by later evaluations.
+"""The bank of retrains: every training without some sources is computed once, and reused by all months.
 
-Legend: Q queries, U sets of sources, P parameters.
+Legend: Q queries, U sets of sources, K trainings, P parameters.
 """
 
 import json
@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.catalog import recorded_replicates, retrain_bank, run_id, whole_retraining
+from tribute.catalog import recorded_replicates, retrain_bank, run_id
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
 from tribute.evaluation import FULL_TRAINING
@@ -28,7 +28,7 @@ from tribute_storage import SCHEMAS, open_tables
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
 UNITS_PER_JOB = 8
-MAKE = Remedy("tribute evaluate PROJECT.yaml makes it again, to the same bytes")
+MAKE = Remedy("The command that needs it, tribute run or tribute evaluate, makes it again, to the same bytes")
 """For a file of the bank."""
 RESTORE = Remedy("Restore it from a backup, or evaluate under another evaluation.first_seed", again=False)
 """For a file of the bank that names what was retrained."""
@@ -37,42 +37,37 @@ BankRow = tuple[int, str, dict[str, Any]]
 
 
 class Retrains:
-    """Trainings of the project without sets of sources, under any seed.
-
-    Raises:
-        ConfigError: the training cannot be repeated under another seed.
-    """
+    """Trainings of the project without sets of sources, under any seed; recorded loops under their own seeds."""
 
     def __init__(self, context: Context) -> None:
         self.context, self.workers = context, context.workers()
         self.bank = retrain_bank(context.project)
-        self._settings = whole_retraining(context.project).model_copy(update={"chunk": CHUNK})
-        self._files = self._known()
+        self._settings = context.project.simulation.retraining(CHUNK)
+        self._own = {each.seed: each.index for each in recorded_replicates(context.project)}
+        self.files = self._known()
         self.banked = self.new = 0
 
-    def complete(self, wanted: Mapping[int, Sequence[Unit]]) -> None:
+    def complete(self, wanted: Mapping[int, Sequence[Unit]], part: str = "retrains") -> None:
         """Retrain in parallel what the bank lacks, and commit it.
 
         Args:
             wanted: the sets of sources to leave out, by seed.
+            part: what progress calls the work.
         """
         ids = {seed: [FULL_TRAINING, *(unit.unit_id for unit in sets)] for seed, sets in wanted.items()}
         self._make_again([(seed, unit_id) for seed, each in ids.items() for unit_id in each])
-        self._train([seed for seed in wanted if (seed, FULL_TRAINING) not in self._files])
+        self._train([seed for seed in wanted if (seed, FULL_TRAINING) not in self.files])
         units = {seed: {unit.unit_id: unit for unit in sets} for seed, sets in wanted.items()}
-        missing = {
-            seed: [unit for key, unit in by_id.items() if (seed, key) not in self._files]
-            for seed, by_id in units.items()
-        }
+        missing = {s: [u for key, u in by.items() if (s, key) not in self.files] for s, by in units.items()}
         self.new = sum(map(len, missing.values()))
         self.banked = sum(map(len, units.values())) - self.new
         jobs = [job for seed, new in missing.items() for job in self._jobs(seed, new)]
-        self._commit(self._simulate(jobs))
+        self._commit(self._simulate(jobs, part))
 
     def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
         """Measurement of a seed's full training minus that without each set, [Q, U] nats; NaN: it diverged."""
         thetas, rows = self.workers.put([self.final(seed).numpy()]), self.workers.put(QueryRows.of(queries))
-        files = [(unit.unit_id, (self._files[seed, unit.unit_id],)) for unit in units]
+        files = [(unit.unit_id, (self.files[seed, unit.unit_id],)) for unit in units]
         jobs = [
             ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), UNITS_PER_JOB)
         ]
@@ -83,11 +78,10 @@ class Retrains:
 
     def final(self, seed: int) -> Tensor:
         """Final parameters of a seed's full training, [P]."""
-        file = self._files[seed, FULL_TRAINING]
+        file = self.files[seed, FULL_TRAINING]
         assert file is not None
         file.verify()
-        step = int(file.path.stem.removeprefix("step-"))
-        return Trajectory(file.path.parent).load(step).theta
+        return Trajectory(file.path.parent).load(int(file.path.stem.removeprefix("step-"))).theta
 
     def _known(self) -> dict[tuple[int, str], ResponseFile | None]:
         """The files of the bank, and of the project's own trainings, by seed and unit id."""
@@ -97,8 +91,8 @@ class Retrains:
                 "select seed, unit_id, artifact_uri, artifact_sha256 from retrains where bank = $1", [self.bank]
             ).fetchall()
         files = {
-            (seed, unit_id): ResponseFile(unit_id, 0, project.workdir / uri, sha256, MAKE) if uri else None
-            for seed, unit_id, uri, sha256 in rows
+            (seed, key): ResponseFile(key, 0, project.workdir / uri, sha256, MAKE) if uri else None
+            for seed, key, uri, sha256 in rows
         }
         for trained in recorded_replicates(project):
             path = trained.trajectory.path(trained.steps)
@@ -106,8 +100,9 @@ class Retrains:
         return files
 
     def _recipe(self, seed: int) -> Recipe:
-        project = self.context.project
-        return Recipe(project.task, project.training, self.workers.examples(), seed)
+        project, examples = self.context.project, self.workers.examples()
+        recording = self.context.recording(self._own[seed]) if seed in self._own else None
+        return Recipe(project.task, project.training, examples, seed, recording=recording)
 
     def _train(self, seeds: Sequence[int]) -> None:
         rows = self._run_trainings(seeds)
@@ -121,12 +116,11 @@ class Retrains:
             "trainings", jobs, lambda actor, job: actor.train.remote(self.workers.data, job)
         )
 
-    def _simulate(self, jobs: Sequence[SimulateJob]) -> list[BankRow]:
+    def _simulate(self, jobs: Sequence[SimulateJob], part: str = "retrains") -> list[BankRow]:
         starts = {seed: self._start(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
+        data = self.workers.data
         done = self.context.run_jobs(
-            "retrains",
-            jobs,
-            lambda actor, job: actor.simulate.remote(self.workers.data, *starts[job.seed], job),
+            part, jobs, lambda actor, job: actor.simulate.remote(data, *starts[job.seed], job)
         )
         return [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
 
@@ -136,7 +130,7 @@ class Retrains:
         Raises:
             DamagedFile: what was made differs from what the lake records, or a batch cannot be made again.
         """
-        known = {key: file for key in keys if (file := self._files.get(key)) is not None}
+        known = {key: file for key in keys if (file := self.files.get(key)) is not None}
         lost = lost_files({file.path: file.sha256 for file in known.values()})
         gone = {key: file.path for key, file in known.items() if file.path in lost}
         if not gone:
@@ -149,19 +143,21 @@ class Retrains:
         require_same(lost)
 
     def _job(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
-        return SimulateJob(folder.name, units, folder, 0, seed, self._settings, 0, self._recipe(seed).steps)
+        recipe = self._recipe(seed)
+        return SimulateJob(folder.name, units, folder, 0, seed, self._settings, 0, recipe.steps, recipe.recording)
 
     def _start(self, seed: int) -> tuple[Any, Any]:
         """The initial state and the final parameters, in the object store."""
-        state = self._recipe(seed).initial()
+        file = self.files[seed, FULL_TRAINING]
+        assert file is not None
+        state = Trajectory(file.path.parent).load(0)
         arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
         return self.workers.put(arrays), self.workers.put(self.final(seed).numpy())
 
     def _jobs(self, seed: int, units: Sequence[Unit]) -> list[SimulateJob]:
         if not units:
             return []
-        recipe = self._recipe(seed)
-        jobs = []
+        recipe, jobs = self._recipe(seed), []
         for chosen in chunks(len(units), largest_chunk(recipe, self._settings)):
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])
@@ -185,7 +181,7 @@ class Retrains:
             for seed, unit_id, row in rows
         ]
         self.context.lake.append("retrains", run, pa.Table.from_pylist(content, SCHEMAS["retrains"]))
-        self._files = self._known()
+        self.files = self._known()
 
 
 def _batch(folder: Path, source_ids: Sequence[str]) -> tuple[Unit, ...]:

@@ -15,7 +15,7 @@ from tribute.readout import Distilled, QueryRows, Sample, difference_estimate, p
 from tribute.readout.distilled import MAX_SAMPLED_SHARE, PILOT_QUERIES
 from tribute.simulation import Design, Simulated
 from tribute.training import build_model
-from tribute.valuation import GROUPS, query_groups
+from tribute.valuation import GROUPS, query_groups, query_uses
 from tribute_jobs.compute.readouts import ReadOuts
 
 QUERIES_PER_JOB = 8192
@@ -38,8 +38,12 @@ class SampledMonth:
         return len(self.queries.query_ids) / self.estimate.sample.population
 
     def totals(self) -> list[NDArray[np.float64]]:
-        """Totals over all queries of every run's units, [R, U] nats; NaN: that simulation failed."""
-        return _per_run(self.estimate.totals(), self.influence)
+        """Totals of every run's units as the sampled queries tell them, [R, U] nats; NaN: that simulation failed.
+
+        Real trainings are read out on the same queries, so both have the same sampling error.
+        """
+        uses_n = query_uses(self.queries, None) / self.probability
+        return [np.einsum("q,rqu->ru", uses_n, each.astype(np.float64)) for each in self.influence]
 
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predictions of the main run's units: over all queries, and over the scaled-up sample, [R, G, U] nats."""

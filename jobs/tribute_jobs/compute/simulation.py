@@ -56,7 +56,7 @@ class SimulationJobs:
         self, run: SimulationRun, replicate: Replicate, name: str, units: tuple[Unit, ...], probe: bool
     ) -> SimulateJob:
         settings, recipe = run.settings, self.recipe(replicate)
-        folder = self.context.folder(run.folder) / f"replicate-{replicate.index}"
+        folder = self.context.folder(run.run_id) / f"replicate-{replicate.index}"
         first = 0 if settings.base == "continue" else recipe.horizon_start(settings.horizon)
         return SimulateJob(
             name,

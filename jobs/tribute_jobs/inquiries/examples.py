@@ -60,7 +60,7 @@ def influential_examples(
     trained = Trained(recipe, first.trajectory, first.steps)
     source = data.source_ids.index(source_id)
     with named(name):
-        fitted = fit_once(run.settings, trained, project.artifacts / run.folder / f"replicate-{first.index}")
+        fitted = fit_once(run.settings, trained, project.artifacts / run.run_id / f"replicate-{first.index}")
         found = most_influential(estimator, trained, fitted, rows, source, count, run.settings.memory_gib)
     start = int(np.flatnonzero(data.source_N == source)[0])
     return [

@@ -103,17 +103,16 @@ def _value(found: Row) -> Iterator[str]:
 
 
 def _calibration(valued: Row, source_id: str | None) -> str:
-    note = valued["calibration"]
-    if not note.get("calibrated"):
+    trainings = valued["calibration"].get("trainings", [])
+    if not trainings:
         return (
-            "Not checked against real retraining: values lie between what was measured and the token count, the "
-            "nearer to the token count the more repeated trainings disagree."
+            "No training without some of the sources stands behind the values: they follow from what was "
+            "measured and from token counts."
         )
-    units = note["spot_units"]
-    own = ", this source among them" if source_id in units else ""
+    own = sum(source_id in each["without"] for each in trainings)
     return (
-        f"Checked against real retraining: the model was trained again without each of {len(units)} sources or "
-        f"groups{own}, and all values were corrected by what that showed."
+        f"Checked against real trainings: the model was trained again {len(trainings)} times without some of the "
+        f"sources, {own} times without this one, and all values were corrected by what that showed."
     )
 
 

@@ -16,11 +16,14 @@ from tribute_storage import open_tables
 
 Rests = Iterator[tuple[str, list[str]]]
 
-_VALUED = "select attribute_runs, rights_run, estimates_run from valuations where run_id = $value limit 1"
+_VALUED = """
+select attribute_runs, rights_run, estimates_run, retrain_run from valuations where run_id = $value limit 1
+"""
 _CORPUS = "select distinct corpus_run from trajectories where run_id = $train order by 1"
 _SIMULATED = """
 select $simulate union select simulate_run from estimates where run_id = $estimates order by 1
 """
+_MEASURED = "select distinct run_id from measurements where retrain_run = $retrain order by 1"
 _REGISTERED = """
 select p.run_id from policies p join runs r on r.run_id = p.run_id and r.table_name = 'policies'
 where p.period = $period and r.committed_at <= (select min(s.committed_at) from runs s
@@ -62,7 +65,7 @@ def file_inputs(project: Project, statement: Statement) -> list[BundleFile]:
 
 def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests:
     value, simulate, train = statement.value_run, statement.simulate_run, statement.train_run
-    attribute, rights, estimates = connection.execute(_VALUED, {"value": value}).fetchall()[0]
+    attribute, rights, estimates, retrain = connection.execute(_VALUED, {"value": value}).fetchall()[0]
     if attribute is None:
         raise ProofError(
             f"Valuation {value} does not list its inputs: an earlier version of tribute made it. Start a "
@@ -80,6 +83,9 @@ def _rests(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rests
         yield table, attribute
     if estimates is not None:
         yield "estimates", [estimates]
+    if retrain is not None:
+        yield "measurements", _ids(connection, _MEASURED, retrain=retrain)
+        yield "precisions", [retrain]
     for table in ("rights", "publishers"):
         yield table, [rights]
     yield "valuations", [value]

@@ -1,13 +1,14 @@
 """Stage `evaluate`: compare the project's values, and other methods, with retraining of the user's own model."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tribute.catalog import estimator_runs, run_id, simulation_runs
+from tribute.catalog import MeasuredTraining, estimator_runs, measured_trainings, run_id, simulation_runs
 from tribute.corpus import QueryTable
 from tribute.evaluation import (
     Certificate,
@@ -54,7 +55,7 @@ def evaluate(context: Context, period: str, value_run: str) -> StageOutput:
     if new:
         make_again(context)
         context.reporter.started("evaluate", evaluate_run)
-        _commit(context, _certificate(context, period, queries, evaluate_run))
+        _commit(context, _certificate(context, period, queries, evaluate_run, _learnt_from(context, value_run)))
     certificate = read_certificate(context.lake.root, evaluate_run)
     page = project.workdir / "certificates" / f"{evaluate_run}.html"
     write_atomically(page, render_certificate(certificate).encode())
@@ -80,7 +81,22 @@ def _queries(context: Context, period: str) -> QueryTable:
     return queries.take(np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int)).tolist())
 
 
-def _certificate(context: Context, period: str, queries: QueryTable, evaluate_run: str) -> Certificate:
+def _learnt_from(context: Context, value_run: str) -> list[MeasuredTraining]:
+    """The real trainings that a valuation learnt from."""
+    with open_tables(context.lake.root) as connection:
+        [(retrain_run,)] = connection.execute(
+            "select any_value(retrain_run) from valuations where run_id = $1", [value_run]
+        ).fetchall()
+        return measured_trainings(connection, retrain_run)
+
+
+def _certificate(
+    context: Context,
+    period: str,
+    queries: QueryTable,
+    evaluate_run: str,
+    trainings: Sequence[MeasuredTraining],
+) -> Certificate:
     """Fit other estimators, retrain what the bank lacks, and score every method."""
     project, settings = context.project, context.project.evaluation
     retrains, main = Retrains(context), MainRun(context, period, queries)
@@ -89,12 +105,16 @@ def _certificate(context: Context, period: str, queries: QueryTable, evaluate_ru
     influence_QU, tokens_U = main.mean(main.influence_RQU), main.tokens_S @ main.member_SU
     plan = RemovalPlan.draw(influence_QU, tokens_U, settings.subsets, settings.brittle_queries, seed)
     sets = plan.by_seed(seed, other_seeds)
+    values = main.values(retrains, trainings)
     retrains.complete({key: [main.unit(chosen) for chosen in each] for key, each in sets.items()})
     truth = _ground_truth(retrains, main, plan, seed, other_seeds)
-    study, values = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed), main.values()
+    study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
     context.reporter.working("scores")
     paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
-    rows = [*_paid_rows(main, paid.pool), *MethodRows(main, others, study).rows()]
+    rows = [
+        *_paid_rows(main, paid.pool, sum(each.cost for each in trainings)),
+        *MethodRows(main, others, study).rows(),
+    ]
     warnings = evaluation_warnings(paid.pool, values.token_weight, settings.seeds)
     return Certificate(
         evaluate_run=evaluate_run,
@@ -145,14 +165,14 @@ def _query_counts(context: Context, main: MainRun) -> QueryCounts:
     )
 
 
-def _paid_rows(main: MainRun, pool: PoolFigures) -> list[MethodFigures]:
-    """The values that the project pays by, and equal shares."""
+def _paid_rows(main: MainRun, pool: PoolFigures, trained: float) -> list[MethodFigures]:
+    """The values that the project pays by, with the trainings that they learnt from, and equal shares."""
     return [
         MethodFigures(
             method="tribute, as paid",
             kind="payment",
             misallocated_pool=pool.misallocated_pool,
-            prepare_in_trainings=main.prepared() + main.spot_trainings(),
+            prepare_in_trainings=main.prepared() + trained,
             query_in_forwards=None,
         ),
         MethodFigures(

@@ -1,6 +1,6 @@
 """The simulation that a project pays by, on the queries of an evaluation.
 
-Half of the queries tune (calibration, the distilled head); the scores come from the other half.
+Half of the queries tune (values, the distilled head); the scores come from the other half.
 
 Legend: R replicates, Q scored queries, T tuning queries, U units (sources, or groups of sources), S sources,
 P payees.
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.catalog import (
+    MeasuredTraining,
     SimulationRun,
     customer_cap,
     payees,
     recorded_replicates,
     simulated_responses,
     simulation_runs,
+    trainings_of_units,
 )
 from tribute.cluster import PatchJob, chunks
 from tribute.corpus import QueryTable
@@ -28,7 +30,9 @@ from tribute.readout import QueryRows
 from tribute.simulation import Simulated, Unit, change_matrix, design_of, leave_one_out_units
 from tribute.valuation import Estimates, SourceSums, SourceValues, query_groups, query_uses, source_values
 from tribute_jobs.compute.estimators import Costs
+from tribute_jobs.compute.measurements import measured
 from tribute_jobs.compute.readouts import ReadOuts
+from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context
 
 Array = NDArray[np.float64]
@@ -92,28 +96,32 @@ class MainRun:
         """The unit that removes a set of units together."""
         return removal([source for unit in chosen for source in self.units[unit].removed], self.source_ids)
 
-    def values(self) -> SourceValues:
-        """The values that the project would pay by if the scored queries were the month."""
+    def values(self, retrains: Retrains, trainings: Sequence[MeasuredTraining]) -> SourceValues:
+        """The values that the project would pay by if the scored queries were the month.
+
+        Args:
+            trainings: those that the month's valuation learnt from.
+        """
         project = self.context.project
         read = [self._design.influence(q) for q in self.influence_RQU.astype(np.float64)]
         sums = SourceSums.of_queries(self.source_ids, np.stack(read), self.queries, self._cap)
         total_U = self.uses_Q @ self.influence_RQU.mean(0, dtype=np.float64)
         sums = sums._replace(coalitions_PS=self._design.sampling_errors(total_U))
-        return source_values(project.valuation, sums, self.tokens_S, self._estimates(), project.training.seed)
+        return source_values(project.valuation, sums, self.tokens_S, self._estimates(retrains, trainings))
 
-    def _estimates(self) -> Estimates | None:
-        """The totals of the tuning queries that calibration compares; None if no source was retrained for it."""
-        if len(self._runs) == 1:
+    def _estimates(self, retrains: Retrains, trainings: Sequence[MeasuredTraining]) -> Estimates | None:
+        """What the tuning queries say of the units; None for semivalues."""
+        if self.run.settings.notion != "leave_one_out":
             return None
-        uses_T = query_uses(self.tuning, self._cap)
-        totals, position = {}, {response.unit.unit_id: u for u, response in enumerate(self.responses)}
-        for run, responses in self._runs:
+        uses_T, totals = query_uses(self.tuning, self._cap), dict[str, Array]()
+        for run, responses in (*self._runs[1:], self._runs[0]):
             read_RTU = self.read_outs.influence(run, responses, self.tuning)[0].astype(np.float64)
-            totals[run.name] = np.full((len(read_RTU), len(position)), np.nan)
-            columns = [position[response.unit.unit_id] for response in responses]
-            totals[run.name][:, columns] = np.einsum("t,rtu->ru", uses_T, read_RTU)
-        member_US = change_matrix([response.unit for response in self.responses], len(self.tokens_S))
-        return Estimates("tuning", totals, tuple(position), member_US.astype(np.float64))
+            totals[run.name] = np.einsum("t,rtu->ru", uses_T, read_RTU)
+        units = [response.unit for response in self.responses]
+        member_US = change_matrix(units, len(self.tokens_S)).astype(np.float64)
+        known = trainings_of_units(measured(retrains, trainings, self.tuning, uses_T), self.source_ids, member_US)
+        seeds = tuple(each.seed for each in recorded_replicates(self.context.project))
+        return Estimates("tuning", totals, tuple(unit.unit_id for unit in units), member_US, known, seeds)
 
     def prepared(self) -> float:
         """Cost of the simulation in trainings: an upper limit, for the trajectories of a chunk share work."""
@@ -123,10 +131,6 @@ class MainRun:
         first = recorded_replicates(self.context.project)[0]
         steps = settings.steps if settings.base == "continue" else first.steps * settings.horizon
         return float((1 + len(self.responses)) * steps / max(first.steps, 1) * self.replicates)
-
-    def spot_trainings(self) -> float:
-        """Cost of the spot retrains that calibrate the values, in trainings."""
-        return float(sum(len(found) for run, found in self._runs if run.name == "retrained")) * self.replicates
 
     def costs(self, run: SimulationRun, responses: Sequence[Simulated]) -> Costs:
         """The cost of an estimator, timed once."""

@@ -1,7 +1,6 @@
 """Stage `simulate`: how the parameters of every replicate change without each source.
 
-Besides the main simulation it runs the further estimates, and the real retraining of spot sources, which calibrate
-it.
+Besides the main simulation it runs the further estimates, which trainings weigh with it.
 """
 
 import json
@@ -10,7 +9,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from tribute.catalog import SimulationRun, simulated_responses, simulation_runs
@@ -18,7 +16,6 @@ from tribute.cluster import SimulateJob
 from tribute.config import Project, SimulationSettings
 from tribute.errors import TributeError
 from tribute.simulation import Unit, drawn_units, leave_one_out_units, relative_change
-from tribute.valuation import spot_sources
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
@@ -125,11 +122,7 @@ class Simulations:
         units = leave_one_out_units(names)
         if self._grouped:
             units = [each.unit for each in simulated_responses(project, self.context.runs.simulate_run)]
-        if run.name != "retrained":
-            return units
-        tokens = np.array([self._tokens(unit) for unit in units], dtype=np.float64)
-        chosen = spot_sources(tokens, min(project.calibration.spot_sources, len(units)), project.calibration.seed)
-        return [units[index] for index in chosen]
+        return units
 
     def _tokens(self, unit: Unit) -> int:
         sources = self.context.manifest().sources

@@ -17,7 +17,7 @@ def value(context: Context, period: str, attribute_run: str) -> StageOutput:
     if not publishers[0]["queries"]:
         summary = f"{len(publishers)} publishers, no queries in {period}"
         return StageOutput(valuation.run_id, valuation.new, summary)
-    kappa = publishers[0]["shrinkage"]
-    weights = f"{1 - kappa:.0%} by influence and {kappa:.0%} by token count"
-    summary = f"{len(publishers)} publishers, valued {weights}"
+    expected, tokens = publishers[0]["expected_misallocation"], publishers[0]["shrinkage"]
+    summary = f"{expected:.1%} of the pool expected in the wrong place; {len(publishers)} publishers"
+    summary += f", {tokens:.0%} of their values by token count"
     return StageOutput(valuation.run_id, valuation.new, summary)

@@ -30,7 +30,7 @@ def estimator_run(project: Project, name: str) -> SimulationRun:
     main = project.simulation
     settings = SimulationSettings(mode=name, memory_gib=main.memory_gib, chunk=main.chunk)
     estimate_run = run_id("simulate", lineage(project).train_run, RELEASES["simulate"], settings.fingerprint())
-    return SimulationRun(name, estimate_run, settings, estimate_run)
+    return SimulationRun(name, estimate_run, settings)
 
 
 def estimator_runs(project: Project) -> list[SimulationRun]:

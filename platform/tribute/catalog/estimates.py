@@ -1,36 +1,123 @@
-"""Reads the totals of a batch of queries by the simulations and by the retrains of spot sources.
+"""What the lake knows of a batch of queries: totals by the simulations, and losses of real trainings.
 
-Legend: R replicates, U units, S sources.
+Legend: R replicates, K trainings, U units, S sources.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from tribute.catalog.runs import simulation_runs
 from tribute.config import Project
-from tribute.valuation.aggregate import MAIN, RETRAINED, Estimates
+from tribute.valuation.estimates import MAIN, Estimates
+from tribute.valuation.steps import Seeds
+from tribute.valuation.terms import Trainings
+
+
+class MeasuredTraining(NamedTuple):
+    """A row of `measurements`; `nats` is NaN where the training diverged, or is not measured yet."""
+
+    step: int
+    seed: int
+    removed: tuple[str, ...]
+    nats: float
+    cost: float
+
+
+def measured_trainings(lake: duckdb.DuckDBPyConnection, retrain_run: str | None) -> list[MeasuredTraining]:
+    """All trainings that a valuation's run of real trainings has measured, step by step."""
+    rows = lake.execute(
+        "select step, seed, removed, coalesce(nats, 'nan'::double), cost from measurements where retrain_run = $1 "
+        "order by step, seed, unit_id",
+        [retrain_run],
+    ).fetchall()
+    return [MeasuredTraining(step, seed, tuple(removed), nats, cost) for step, seed, removed, nats, cost in rows]
+
+
+def measured_on(lake: duckdb.DuckDBPyConnection, attribute_run: str) -> list[MeasuredTraining]:
+    """Every training that was read out on a batch of queries, whatever precision was asked for."""
+    rows = lake.execute(
+        "select seed, any_value(removed), coalesce(any_value(nats), 'nan'::double), max(cost) from measurements "
+        "where attribute_run = $1 group by seed, unit_id order by seed, unit_id",
+        [attribute_run],
+    ).fetchall()
+    return [MeasuredTraining(0, seed, tuple(removed), nats, cost) for seed, removed, nats, cost in rows]
+
+
+def known_trainings(lake: duckdb.DuckDBPyConnection, bank: str, retrain_run: str) -> list[MeasuredTraining]:
+    """The trainings of a bank that other valuations have learnt from, to be measured anew as step 0."""
+    rows = lake.execute(
+        "select seed, any_value(removed), max(cost) from measurements where bank = $1 and retrain_run <> $2 "
+        "group by seed, unit_id order by seed, unit_id",
+        [bank, retrain_run],
+    ).fetchall()
+    return [MeasuredTraining(0, seed, tuple(removed), np.nan, cost) for seed, removed, cost in rows]
+
+
+def trainings_of_units(
+    measured: Sequence[MeasuredTraining], source_ids: Sequence[str], member_US: NDArray[np.float64]
+) -> Trainings:
+    """The trainings that left out whole units, in an order that depends on them alone.
+
+    Trainings that diverged, and those of other groups of sources, are left out.
+    """
+    position = {source_id: index for index, source_id in enumerate(source_ids)}
+    removed_KS = np.zeros((len(measured), len(position)))
+    for row_S, each in zip(removed_KS, measured, strict=True):
+        row_S[[position[name] for name in each.removed]] = 1
+    removed_KU = (removed_KS @ member_US.T == member_US.sum(1)).astype(np.float64)
+    nats_K = np.array([each.nats for each in measured])
+    kept = (removed_KU @ member_US == removed_KS).all(1) & np.isfinite(nats_K)
+    seed_K = np.array([each.seed for each in measured], dtype=np.int64)
+    return Trainings(removed_KU[kept], seed_K[kept], nats_K[kept]).ordered()
+
+
+def replicate_seeds(project: Project, replicates: int) -> tuple[int, ...]:
+    """The seeds of so many replicates."""
+    return tuple(project.training.seed + replicate for replicate in range(replicates))
+
+
+def training_seeds(project: Project, measured: Sequence[MeasuredTraining]) -> Seeds:
+    """The seeds of the replicates and of earlier trainings, and a new one.
+
+    There is no new one for a loop of the user's own, nor where those of evaluations begin.
+    """
+    training = project.training
+    own = replicate_seeds(project, training.replicates)
+    trained = tuple(dict.fromkeys([*own, *sorted({each.seed for each in measured})]))
+    new = max(trained) + 1
+    allowed = not training.recordings and new < training.seed + project.evaluation.first_seed
+    return Seeds(trained, (new,) if allowed else ())
 
 
 def estimates_run(lake: duckdb.DuckDBPyConnection, project: Project, batch_run: str | None) -> str | None:
-    """The batch that a period is calibrated on: its own, or else the latest; None if nothing was retrained.
+    """The batch that a period is valued by: its own, or else the latest; None if there is none.
 
-    A period that only the service attributed has no batch of its own.
+    A period that only the service attributed has no batch of its own. Semivalues need none.
     """
-    runs = {run.name: run.run_id for run in simulation_runs(project)}
+    if project.simulation.notion != "leave_one_out":
+        return None
+    runs = [run.run_id for run in simulation_runs(project)]
     row = lake.execute(
         "select run_id from estimates join (select distinct run_id, period from queries) using (run_id) "
-        "where simulate_run = $1 group by run_id order by run_id = $2 desc, max(period) desc, run_id limit 1",
-        [runs.get(RETRAINED), batch_run],
+        "where list_contains($1, simulate_run) group by run_id having count(distinct simulate_run) = $2 "
+        "order by run_id = $3 desc, max(period) desc, run_id limit 1",
+        [runs, len(runs), batch_run],
     ).fetchone()
     return row[0] if row else None
 
 
 def read_estimates(
-    lake: duckdb.DuckDBPyConnection, project: Project, attribute_run: str, source_ids: Sequence[str]
+    lake: duckdb.DuckDBPyConnection,
+    project: Project,
+    attribute_run: str,
+    source_ids: Sequence[str],
+    measured: Sequence[MeasuredTraining],
 ) -> Estimates:
-    """The totals of a batch of queries, by every run of the project's simulation."""
+    """The totals of a batch of queries, by every run of the project's simulation and by real trainings."""
     runs = {run.name: run.run_id for run in simulation_runs(project)}
     units = lake.execute(
         "select unit_id, any_value(removed) from simulations where run_id = $1 group by unit_id order by unit_id",
@@ -47,4 +134,6 @@ def read_estimates(
     for name, unit_id, replicate, nats in rows:
         totals[name][replicate, position[unit_id]] = nats
     member_US = np.array([[source_id in removed for source_id in source_ids] for _, removed in units], dtype=float)
-    return Estimates(attribute_run, totals, tuple(position), member_US)
+    trainings = trainings_of_units(measured, source_ids, member_US)
+    seeds = replicate_seeds(project, replicates)
+    return Estimates(attribute_run, totals, tuple(position), member_US, trainings, seeds)

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.catalog.estimates import estimates_run, read_estimates
+from tribute.catalog.estimates import estimates_run, measured_trainings, read_estimates
 from tribute.catalog.report import Valuation, read_valuation
-from tribute.catalog.runs import RELEASES, lineage, run_id
+from tribute.catalog.runs import RELEASES, lineage, retrain_run, run_id
 from tribute.catalog.sums import attribution_runs, coalition_batch, coalition_errors, source_sums
 from tribute.catalog.uses import customer_cap
 from tribute.config import Project
@@ -43,9 +43,11 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
     with open_tables(lake.root) as connection:
         corpus = _corpus(connection, runs.corpus_run)
         book = read_book(project, corpus.publishers)
-        attributed, calibrated_on = attribution_runs(connection, runs.simulate_run, period, batch_run), None
+        attributed = attribution_runs(connection, runs.simulate_run, period, batch_run)
+        batch, retrained = None, None
         if attributed:
-            calibrated_on = estimates_run(connection, project, batch_run)
+            batch = estimates_run(connection, project, batch_run)
+            retrained = batch and _finished(lake, retrain_run(project, batch))
         else:
             attributed = [_empty_batch(lake, period, batch_run)]
         settings, cap = project.valuation.fingerprint(), customer_cap(project)
@@ -53,28 +55,32 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
         sampled_in = coalition_batch(connection, project, batch_run)
         limits += [sampled_in] if sampled_in and sampled_in not in attributed else []
         made = RELEASES["value"], version("numpy")
-        value_run = run_id("value", attributed, period, book.sha256, settings, calibrated_on, *limits, made)
+        value_run = run_id("value", attributed, period, book.sha256, settings, batch, retrained, *limits, made)
         new = not lake.committed("valuations", value_run)
         if new:
             splits = period_splits(book, period, corpus.source_ids)
             sums = source_sums(connection, runs.simulate_run, period, attributed, corpus.source_ids, cap)
             errors_PS = coalition_errors(connection, project, sampled_in, sums, attributed)
             sums = sums._replace(coalitions_PS=errors_PS)
-            estimates = calibrated_on and read_estimates(connection, project, calibrated_on, corpus.source_ids)
+            measured = measured_trainings(connection, retrained)
+            estimates = batch and read_estimates(connection, project, batch, corpus.source_ids, measured)
             tokens_S = np.array(corpus.tokens, dtype=np.float64)
-            seed = int(value_run[-8:], 16)
-            values = source_values(project.valuation, sums, tokens_S, estimates or None, seed)
+            values = source_values(project.valuation, sums, tokens_S, estimates or None)
             rows = valuation_rows(corpus, splits, values)
             labels: dict[str, object] = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
             labels |= {"queries": sums.queries, "notion": project.simulation.notion}
             labels |= {"attribute_runs": attributed, "rights_run": _commit_book(lake, book)}
-            labels |= {"estimates_run": calibrated_on}
+            labels |= {"estimates_run": batch, "retrain_run": retrained}
             lake.append(
                 "valuations",
                 value_run,
                 pa.Table.from_pylist([row | labels for row in rows], SCHEMAS["valuations"]),
             )
     return Valuation(value_run, period, read_valuation(lake, value_run), new)
+
+
+def _finished(lake: Lake, retrain_run: str) -> str | None:
+    return retrain_run if lake.committed("precisions", retrain_run) else None
 
 
 def _empty_batch(lake: Lake, period: str, batch_run: str | None) -> str:

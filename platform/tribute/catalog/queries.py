@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.catalog.ingestion import ingested_queries
-from tribute.catalog.runs import RELEASES, Identity, calibration, lineage, settings_parts
+from tribute.catalog.runs import RELEASES, Identity, further_estimates, lineage, settings_parts
 from tribute.config import (
     HeldOutQueriesSettings,
     IdxQueriesSettings,
@@ -96,9 +96,9 @@ def months_with_queries(project: Project) -> list[str]:
 def attribution(project: Project, queries: QueryTable, period: str, origin: str = "batch") -> Identity:
     """Identity of the attribution of these queries.
 
-    A batch also depends on what its totals depend on: the simulations that calibrate, and the cap on customers.
+    A batch also depends on what its totals depend on: the further estimates, and the cap on customers.
     """
-    runs, calibrated = lineage(project), calibration(project)
+    runs, further = lineage(project), further_estimates(project)
     parts = {
         "simulation": runs.simulate_run,
         "release": RELEASES["attribute"],
@@ -107,7 +107,7 @@ def attribution(project: Project, queries: QueryTable, period: str, origin: str 
         "queries": queries.sha256,
     }
     if origin == "batch":
-        parts |= {"calibration": calibrated.run_id} if calibrated else {}
+        parts |= {"set of estimates": further.run_id} if further else {}
         parts |= {"customer_cap": str(cap)} if (cap := project.policy.get("customer_cap")) is not None else {}
     return Identity.of("attribute", parts, settings_parts("readout", project.readout))
 

@@ -32,6 +32,7 @@ def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
             "notion": "leave_one_out",
         },
         metrics={
+            "expected_misallocation": publishers[0]["expected_misallocation"],
             "queries": publishers[0]["queries"],
             "token_count_weight": publishers[0]["shrinkage"],
             "total_value_nats": float(total),

@@ -41,6 +41,7 @@ def valuation_report(valuation: Valuation) -> dict[str, Any]:
     return {
         "run_id": valuation.run_id,
         "period": valuation.period,
+        "expected_misallocation": publishers[0]["expected_misallocation"],
         "simulate_run": publishers[0]["simulate_run"],
         "queries": publishers[0]["queries"],
         "token_count_weight": publishers[0]["shrinkage"],

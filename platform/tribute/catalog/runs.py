@@ -23,11 +23,8 @@ from tribute.errors import ConfigError
 from tribute.files.digests import RememberedDigests
 from tribute.files.local_modules import search_beside
 
-RELEASES = {"train": "1", "simulate": "1", "attribute": "1", "value": "1"}
+RELEASES = {"train": "1", "simulate": "1", "attribute": "2", "retrain": "1", "value": "2"}
 """Raised with every release that computes other numbers in a stage from the same inputs."""
-
-SPOT_CHUNK = 4
-"""Spot sources retrained in one batch of trajectories."""
 
 
 def run_id(stage: str, *determined_by: object) -> str:
@@ -38,16 +35,11 @@ def run_id(stage: str, *determined_by: object) -> str:
 
 @dataclass(frozen=True)
 class SimulationRun:
-    """A simulation of the project: the main one, which is paid by, or one that calibrates it.
-
-    `folder` holds its responses. It is named after the run id; for retraining it is the training's bank of
-    retrains, which all simulations of the training share.
-    """
+    """A simulation of the project: the main one, which is paid by, or a further estimate."""
 
     name: str
     run_id: str
     settings: SimulationSettings
-    folder: str
 
 
 @dataclass(frozen=True)
@@ -126,62 +118,42 @@ def settings_parts(section: str, settings: Settings) -> dict[str, str]:
 
 
 def simulation_runs(project: Project) -> list[SimulationRun]:
-    """The main simulation, the further estimates, and the real retraining without the spot sources."""
-    runs, main, calibration = lineage(project), project.simulation, project.calibration
-    found = [SimulationRun("simulated", runs.simulate_run, main, runs.simulate_run)]
-    if not retrains_spots(project):
-        return found
-    for index, settings in enumerate(project.further_simulations()):
+    """The main simulation, and the further estimates; semivalues have none."""
+    runs, main = lineage(project), project.simulation
+    found = [SimulationRun("simulated", runs.simulate_run, main)]
+    for index, settings in enumerate(project.further_simulations() if main.notion == "leave_one_out" else []):
         further = settings.model_copy(update={"smoothness_sources": 0})
         further_run = run_id("simulate", runs.simulate_run, further.fingerprint())
-        found.append(SimulationRun(f"estimate {index}", further_run, further, further_run))
-    whole = whole_retraining(project).model_copy(update={"chunk": SPOT_CHUNK})
-    bank = run_id("retrain", runs.train_run, RELEASES["simulate"], whole.fingerprint())
-    retrain_run = run_id(
-        "retrain", runs.simulate_run, whole.fingerprint(), calibration.spot_sources, calibration.seed
-    )
-    return [*found, SimulationRun("retrained", retrain_run, whole, bank)]
+        found.append(SimulationRun(f"estimate {index}", further_run, further))
+    return found
 
 
 def retrain_bank(project: Project) -> str:
-    """The id of the bank of retrains: it depends on corpus, task and training, except for the seed.
-
-    Raises:
-        ConfigError: the training cannot be repeated under another seed.
-    """
-    training = project.training
-    if training.checkpoint is not None or training.recordings:
-        raise ConfigError(
-            "Evaluation retrains the model under other seeds. A recorded training loop or a checkpoint cannot be "
-            "retrained: let tribute train the model, with the settings under `training`"
-        )
-    alike = training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
+    """The id of the bank of retrains: it depends on corpus, task and training, except for the seed."""
+    alike = project.training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
     runs, precision = lineage(project), project.simulation.precision
     model = {name: part for name, part in runs.train.parts.items() if not name.startswith("training.")}
     return run_id("retrains", model, alike, precision)
 
 
-def whole_retraining(project: Project) -> SimulationSettings:
-    """The simulation that is real retraining: every step again without the source, nothing approximated."""
-    return project.simulation.retraining()
+def retrain_run(project: Project, attribute_run: str) -> str:
+    """The run that measures real trainings on a batch of queries, until the values are as asked for."""
+    return run_id("retrain", attribute_run, RELEASES["retrain"], project.valuation.fingerprint())
 
 
-def retrains_spots(project: Project) -> bool:
-    """Whether spot sources are retrained without: not for semivalues, nor for a checkpoint."""
-    return (
-        project.calibration.spot_sources > 0
-        and project.simulation.notion == "leave_one_out"
-        and project.training.checkpoint is None
-    )
+def retrains(project: Project) -> bool:
+    """Whether real trainings without sources tell their values: not semivalues, nor of a checkpoint."""
+    return project.simulation.notion == "leave_one_out" and project.training.checkpoint is None
 
 
-def calibration(project: Project) -> Identity | None:
-    """Identity of the simulations and retrains that the main one is calibrated on; None if there are none."""
+def further_estimates(project: Project) -> Identity | None:
+    """Identity of the further estimates; None if there are none."""
     further = simulation_runs(project)[1:]
     if not further:
         return None
     parts = {f"{each.name} run": each.run_id for each in further}
-    return Identity(run_id("calibrate", parts), settings_parts("calibration", project.calibration))
+    wanted = {"valuation.estimates": json.dumps(project.valuation.counted()["estimates"], sort_keys=True)}
+    return Identity(run_id("estimates", parts), wanted)
 
 
 def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, str]:

@@ -20,7 +20,6 @@ from tribute.config.corpus import (
 from tribute.config.loading import load_project
 from tribute.config.model import (
     AttributionSettings,
-    CalibrationSettings,
     EvaluationSettings,
     ReadoutSettings,
     SimulationSettings,
@@ -28,13 +27,13 @@ from tribute.config.model import (
     TrainingSettings,
 )
 from tribute.config.money import MoneySettings, PoolSettings, RightsSettings
-from tribute.config.project import ClusterSettings, Project, ServingSettings, TrackingSettings, ValuationSettings
+from tribute.config.project import ClusterSettings, Project, ServingSettings, TrackingSettings
 from tribute.config.section import Settings
+from tribute.config.valuation import ValuationSettings
 
 __all__ = [
     "ArraysCorpusSettings",
     "AttributionSettings",
-    "CalibrationSettings",
     "ClusterSettings",
     "CorpusSettings",
     "CreditingSettings",

@@ -1,12 +1,12 @@
-"""Settings of task, training, attribution, simulation, calibration, read-out and evaluation."""
+"""Settings of task, training, attribution, simulation, read-out and evaluation."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, model_validator
 
 from tribute.config.section import Settings
-from tribute.ids import excerpt, short
+from tribute.ids import short
 
 
 class TaskSettings(Settings):
@@ -130,7 +130,7 @@ class SimulationSettings(Settings):
         64,
         ge=2,
         description="leave_one_out: largest number of sources, or groups of sources, to simulate; with an "
-        "estimator: largest number of sources for `calibration.estimates` and `tribute evaluate`",
+        "estimator: largest number of sources for `valuation.estimates` and `tribute evaluate`",
     )
     steps: StrictInt = Field(200, ge=1, description="continue: number of steps")
     learning_rate: StrictFloat | None = Field(
@@ -203,47 +203,6 @@ class SimulationSettings(Settings):
     def estimated(self) -> bool:
         """Whether an estimator replaces the simulation."""
         return self.mode not in SIMULATED
-
-
-def _by_mode(keys: dict[str, Any]) -> dict[str, Any]:
-    """Store `{method: ESTIMATOR}` as the mode, as `Project` does for `attribution`."""
-    mode = keys.get("mode")
-    if mode is not None and mode not in SIMULATED:
-        raise ValueError(
-            f"mode {excerpt(mode)} is neither paired nor tangent. For an estimator, write method: "
-            f"{short(str(mode))}"
-        )
-    if "method" in keys and mode is not None:
-        raise ValueError("give method, for an estimator, or mode, for a simulation, not both")
-    return {"mode" if name == "method" else name: value for name, value in keys.items()}
-
-
-class CalibrationSettings(Settings):
-    """Retraining without a few randomly drawn sources, on which values are calibrated.
-
-    Only for leave_one_out and for trainings that can be repeated. Without calibration, values are shrunk by a
-    heuristic, and intervals are wider.
-
-    >>> tribute.CalibrationSettings(spot_sources=8).spot_sources
-    8
-    """
-
-    spot_sources: StrictInt = Field(
-        4, ge=0, description="number of sources to retrain without, in every replicate; 0 = none"
-    )
-    seed: StrictInt = Field(0, ge=0, description="seed of the draw of these sources")
-    estimates: tuple[dict[str, Any], ...] = Field(
-        (),
-        description="further estimates to calibrate on: {method: ESTIMATOR, options: ...}, or the keys that "
-        "differ from `simulation`",
-    )
-
-    @field_validator("estimates", mode="before")
-    @classmethod
-    def _estimators_by_method(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            return () if value is None else value
-        return [_by_mode(keys) if isinstance(keys, dict) else keys for keys in value]
 
 
 class ReadoutSettings(Settings):

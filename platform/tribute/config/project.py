@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from tribute.config.corpus import CorpusSettings, HeldOutQueriesSettings, QueriesSettings
 from tribute.config.model import (
     SIMULATED,
     AttributionSettings,
-    CalibrationSettings,
     EvaluationSettings,
     ReadoutSettings,
     SimulationSettings,
@@ -18,23 +17,8 @@ from tribute.config.model import (
 )
 from tribute.config.money import MoneySettings, PoolSettings, RightsSettings
 from tribute.config.section import Settings
+from tribute.config.valuation import ValuationSettings, refuse_calibration
 from tribute.ids import excerpt, short
-
-
-class ValuationSettings(Settings):
-    """Values and shares from influences."""
-
-    shrinkage: Literal["auto"] | StrictFloat = Field(
-        "auto", description="0 = attribution alone, 1 = token count alone"
-    )
-    resamples: StrictInt = Field(1000, ge=100, description="bootstrap resamples for the intervals")
-
-    @field_validator("shrinkage")
-    @classmethod
-    def _in_unit_interval(cls, value: str | float) -> str | float:
-        if isinstance(value, float) and not 0 <= value <= 1:
-            raise ValueError(f"shrinkage is {value}. Set it to auto or a number from 0 to 1")
-        return value
 
 
 class ClusterSettings(Settings):
@@ -79,7 +63,6 @@ class Project(Settings):
     training: TrainingSettings = TrainingSettings()
     attribution: AttributionSettings = AttributionSettings()
     simulation: SimulationSettings = SimulationSettings()
-    calibration: CalibrationSettings = CalibrationSettings()
     readout: ReadoutSettings = ReadoutSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     queries: QueriesSettings = HeldOutQueriesSettings()
@@ -93,6 +76,14 @@ class Project(Settings):
     cluster: ClusterSettings = ClusterSettings()
     tracking: TrackingSettings = TrackingSettings()
     serving: ServingSettings = ServingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_calibration(cls, sections: Any) -> Any:
+        """Refuse the section that `valuation` has replaced, and say what to write instead."""
+        if isinstance(sections, dict) and "calibration" in sections:
+            refuse_calibration(sections["calibration"], sections.get("training"))
+        return sections
 
     @model_validator(mode="before")
     @classmethod
@@ -160,8 +151,8 @@ class Project(Settings):
         return self.pools or (self.pool,)
 
     def further_simulations(self) -> list[SimulationSettings]:
-        """Settings of the further estimates in `calibration.estimates`."""
-        return [self.simulation.changed(keys) for keys in self.calibration.estimates]
+        """Settings of the further estimates in `valuation.estimates`."""
+        return [self.simulation.changed(keys) for keys in self.valuation.estimates]
 
     @property
     def lake_root(self) -> str:

@@ -22,6 +22,7 @@ from tribute.evaluation.removals import (
     RemovalPlan,
     random_sets,
     removal,
+    removal_id,
     set_matrix,
     top_units,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "random_sets",
     "rank_correlation",
     "removal",
+    "removal_id",
     "seed_ceiling",
     "set_matrix",
     "top_units",

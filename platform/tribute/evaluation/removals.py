@@ -30,8 +30,13 @@ UnitSet = tuple[int, ...]
 def removal(sources: Sequence[int], source_ids: Sequence[str]) -> Unit:
     """The unit that removes a set of sources. Its id depends on their names alone, and is the bank's key."""
     removed = tuple(sorted(sources))
-    names = "\n".join(source_ids[source] for source in removed)
-    return Unit(f"without-{hashlib.sha256(names.encode()).hexdigest()[:20]}", removed)
+    return Unit(removal_id([source_ids[source] for source in removed]), removed)
+
+
+def removal_id(removed: Sequence[str]) -> str:
+    """The id of a set of sources, given in the order of the training set."""
+    names = "\n".join(removed)
+    return f"without-{hashlib.sha256(names.encode()).hexdigest()[:20]}"
 
 
 def random_sets(units: int, part: float, count: int, seed: int) -> list[UnitSet]:

@@ -16,8 +16,8 @@ from tribute.errors import ConfigError
 from tribute.evaluation import EvaluationStudy, GroundTruth, RemovalPlan, Scores, ValueScores, removal
 from tribute.readout import QueryRows
 from tribute.study.attribution import attributed
-from tribute.study.calibration import transferred
 from tribute.study.plots import bars
+from tribute.study.retraining import transferred
 from tribute.study.runs import replicate_of
 from tribute.study.table import Result, Row, percent
 from tribute.valuation import query_groups, query_uses
@@ -115,7 +115,7 @@ class EvaluationReport(Result):
 def evaluated(
     study: "StudiedModel", queries: QueryTable, method: SimulationSettings, settings: EvaluationSettings
 ) -> EvaluationReport:
-    """Calibrate on one half of the queries, score the other; raises what `Study.evaluate` does."""
+    """Learn values on one half of the queries, score the other; raises what `Study.evaluate` does."""
     _check(study, queries, method)
     even = query_groups(queries.query_ids) % 2 == 0
     tuning, scored = (
@@ -163,7 +163,7 @@ def _check(study: "StudiedModel", queries: QueryTable, method: SimulationSetting
     if len(queries.query_ids) < MIN_QUERIES:
         raise ConfigError(
             f"{len(queries.query_ids)} queries are too few to evaluate on. Give at least {MIN_QUERIES}: half "
-            "calibrate, the others are scored"
+            "tell the values, the others are scored"
         )
     if method.notion != "leave_one_out":
         raise ConfigError(f"Evaluation scores leave_one_out values, not {method.notion}. Set simulation.notion")

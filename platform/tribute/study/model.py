@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tribute.config import (
-    CalibrationSettings,
     ReadoutSettings,
     SimulationSettings,
     TrainingSettings,
@@ -49,7 +48,6 @@ class StudiedModel:
         *,
         training: TrainingSettings | None = None,
         simulation: SimulationSettings | None = None,
-        calibration: CalibrationSettings | None = None,
         valuation: ValuationSettings | None = None,
         readout: ReadoutSettings | None = None,
         replicates: int | None = None,
@@ -62,7 +60,6 @@ class StudiedModel:
         self.task, self.data = task, training_set(by_source)
         self.tokens = token_counts(self.data, tokens)
         self.simulation = simulation or SimulationSettings()
-        self.calibration = calibration or CalibrationSettings()
         self.valuation, self.readout = valuation or ValuationSettings(), readout or ReadoutSettings()
         self._device, self._held = torch.device(device), ExitStack()
         finalize(self, self._held.close)
@@ -82,8 +79,8 @@ class StudiedModel:
     ) -> Self:
         """The study of a model of which only the parameters are left.
 
-        Sources are simulated by further training steps from the checkpoint, and values are not calibrated to
-        retraining.
+        Sources are simulated by further training steps from the checkpoint. It cannot be trained again without
+        sources, so values are less certain.
 
         Args:
             checkpoint: the module, its `state_dict`, or a safetensors file of the latter.

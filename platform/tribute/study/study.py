@@ -8,12 +8,12 @@ from typing import Any
 
 from tribute.config import EvaluationSettings
 from tribute.errors import ConfigError
-from tribute.ids import listed
+from tribute.ids import excerpt, listed
 from tribute.study.attribution import Attribution, attributed, chosen_settings
-from tribute.study.calibration import calibrated
 from tribute.study.evaluation import EvaluationReport, evaluated
 from tribute.study.examples import query_table
 from tribute.study.model import StudiedModel
+from tribute.study.retraining import valued
 from tribute.study.values import Values
 
 
@@ -73,33 +73,37 @@ class Study(StudiedModel):
         with self.runs.reporter.telling("attribute"):
             return attributed(self, table, settings)
 
-    def value(self, attribution: Attribution, precision: float | None = None) -> Values:
-        """Value of every source over the attributed queries, calibrated to real retraining without a few of them.
+    def value(self, attribution: Attribution, precision: float | None = None, budget: int | None = None) -> Values:
+        """Value of every source over the attributed queries, by estimates and real trainings without some sources.
+
+        Models are trained until the precision is reached or the budget is spent. What a study has trained, later
+        values learn from, too; so a finer precision goes on where a coarser one stopped.
 
         Args:
-            precision: half the widest interval that you accept, as a part of the sum of all values. The number of
-                retrained sources is doubled until intervals are that narrow, or every source was left out. By
-                default it is `calibration.spot_sources`.
+            precision: expected misallocated pool that is precise enough, as a part of the pool.
+            budget: most trainings; 0 trains nothing. Without a precision and a budget those of `valuation` count.
 
         Raises:
-            ConfigError: the precision is no part of 1, or the attribution is of another study.
+            ConfigError: the precision or the budget is none, or the attribution is of another study.
         """
         if precision is not None and not 0 < precision < 1:
             raise ConfigError(f"precision is {precision}. Give a part of 1, such as 0.05")
+        if budget is not None and (not isinstance(budget, int) or budget < 0):
+            raise ConfigError(f"budget is {excerpt(budget)}. Give a number of trainings, such as 20")
         if attribution.source_ids != self.source_ids:
             raise ConfigError(
                 f"The attribution is of sources {listed(attribution.source_ids)}, the study of "
                 f"{listed(self.source_ids)}. Value it with the study that made it"
             )
         with self.runs.reporter.telling("value"):
-            return calibrated(self, attribution, precision)
+            return valued(self, attribution, self.valuation.asked(precision, budget))
 
     def evaluate(
         self, queries: Any, *, method: str | None = None, seeds: int = 2, subsets: int = 50
     ) -> EvaluationReport:
         """How far to trust attributions and values, measured by real retraining under other seeds.
 
-        One half of the queries calibrates the values, the other half is scored.
+        One half of the queries tells the values, the other half is scored.
 
         Args:
             queries: columns by name, each [Q, ...]; at least 20 queries.

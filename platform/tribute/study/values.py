@@ -15,7 +15,7 @@ from tribute.royalty.division import DEFAULT_POLICY, Policy
 from tribute.study.plots import bars
 from tribute.study.shares import Shares, divided
 from tribute.study.table import Result, Row, percent
-from tribute.valuation import interval
+from tribute.valuation import expected_misallocation, interval
 from tribute.valuation.rows import CorpusSources
 from tribute.valuation.values import SourceValues
 
@@ -53,7 +53,7 @@ class Values(Result):
     Args:
         source_ids: [S].
         tokens: [S].
-        values: totals before and after calibration, [S] nats, and draws of the latter, [N, S].
+        values: totals as measured and as valued, [S] nats, and draws of the latter, [N, S].
         cost: what it took.
 
     >>> values = study.value(study.attribute(queries))
@@ -70,7 +70,7 @@ class Values(Result):
 
     @property
     def value_S(self) -> NDArray[np.float64]:
-        """Calibrated values, [S] nats."""
+        """Values, [S] nats."""
         return self.values.value_S
 
     def interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -79,31 +79,29 @@ class Values(Result):
 
     @property
     def calibration(self) -> dict[str, Any]:
-        """How the values were calibrated: the retrained sources, coefficients and errors."""
+        """What the values rest on: the trainings without sources, and the coefficients of the estimates."""
         found: dict[str, Any] = json.loads(self.values.note)
         return found
 
     @property
-    def width(self) -> float:
-        """Half the widest interval, as a part of the sum of all positive values."""
-        low_S, high_S = self.interval()
-        total = float(np.clip(self.value_S, 0, None).sum())
-        return float((high_S - low_S).max() / 2 / total) if total else float("inf")
+    def expected_misallocation(self) -> float:
+        """Expected part of the pool that goes to another source than by the true values, 0 to 1."""
+        return expected_misallocation(self.values.draws_NS, self.value_S)
 
     @property
     def title(self) -> str:
-        """Size, calibration and cost."""
+        """Precision, size and cost."""
         return (
-            f"Values of {len(self.source_ids)} sources, nats; token-count weight "
-            f"{percent(self.values.token_weight)}; {self.cost}"
+            f"{percent(self.expected_misallocation)} of the pool expected in the wrong place. Values of "
+            f"{len(self.source_ids)} sources, nats; {self.cost}"
         )
 
     def rows(self) -> list[Row]:
-        """A row per source: value, both ends of its interval, value before calibration, tokens."""
+        """A row per source: value, both ends of its interval, what the simulation measured, tokens."""
         low_S, high_S = self.interval()
         columns = (self.value_S, low_S, high_S, self.values.attribution_S)
         return [
-            {"source_id": name, "value": value, "low": low, "high": high, "uncalibrated": raw, "tokens": count}
+            {"source_id": name, "value": value, "low": low, "high": high, "measured": raw, "tokens": count}
             for name, count, value, low, high, raw in zip(
                 self.source_ids, self.tokens, *(each.tolist() for each in columns), strict=True
             )

@@ -1,11 +1,10 @@
-"""Usage-weighted sums of influence: of a period by source, and of a batch of queries by every simulation.
+"""Usage-weighted sums of influence of a period by source.
 
-Legend: R replicates, G groups of queries, U units, P pairs of coalitions, S sources.
+Legend: R replicates, G groups of queries, P pairs of coalitions, S sources.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -17,8 +16,6 @@ from tribute.valuation.uses import query_uses
 
 GROUPS = 128
 """Groups that queries fall into, by a hash of their id. Intervals resample groups instead of queries."""
-
-MAIN, RETRAINED = "simulated", "retrained"
 
 
 class SourceSums(NamedTuple):
@@ -62,19 +59,6 @@ class SourceSums(NamedTuple):
             np.add.at(nats_GS, group_Q, uses_Q[:, None] * influence_QS)
         zero_GS = np.zeros((GROUPS, sources))
         return cls(tuple(source_ids), nats_RGS, zero_GS, zero_GS[0], len(queries.query_ids), float(uses_Q.sum()))
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Totals of a batch of queries per unit, [R, U] nats, by simulation: `MAIN`, `RETRAINED` and others.
-
-    `member_US`: 1 where a source is in a unit, [U, S].
-    """
-
-    attribute_run: str
-    totals: dict[str, NDArray[np.float64]]
-    unit_ids: tuple[str, ...]
-    member_US: NDArray[np.float64]
 
 
 def filled(nats_RGS: NDArray[np.float64], token_share_S: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.valuation.intervals import interval
+from tribute.valuation.posterior import expected_misallocation
 from tribute.valuation.shares import exact, payable_shares
 from tribute.valuation.values import SourceValues
 
@@ -26,7 +27,7 @@ class CorpusSources(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Per column (a source, or a publisher): raw and calibrated value and interval, nats; and the token share."""
+    """Per column (a source, or a publisher): measured and final value and interval, nats; and the token share."""
 
     attribution: NDArray[np.float64]
     value: NDArray[np.float64]
@@ -55,6 +56,7 @@ def valuation_rows(corpus: CorpusSources, splits: Splits, values: SourceValues) 
     )
     shares = _shares(publisher_ids, publishers, splits, corpus)
     common: dict[str, object] = {"shrinkage": values.token_weight, "calibration": values.note}
+    common["expected_misallocation"] = expected_misallocation(values.draws_NS, values.value_S, split_SP)
     rows: list[dict[str, object]] = []
     for column, publisher in enumerate(publisher_ids):
         own = {s: (i, splits[s, publisher]) for i, s in enumerate(corpus.source_ids) if (s, publisher) in splits}

@@ -51,6 +51,11 @@ class Trainings(NamedTuple):
         """No training."""
         return cls(np.zeros((0, sources)), np.zeros(0, dtype=np.int64), np.zeros(0))
 
+    def ordered(self) -> "Trainings":
+        """The same trainings in an order that depends on them alone, so that they give the same draws."""
+        order_K = np.lexsort((*self.removed_KS.T, self.seed_K))
+        return Trainings(self.removed_KS[order_K], self.seed_K[order_K], self.lost_K[order_K])
+
 
 @dataclass(frozen=True)
 class Terms:

@@ -2,7 +2,7 @@
 
 Uses without a customer are not capped, and do not count towards the total that the cap is a part of.
 
-Legend: Q queries.
+Legend: Q queries, U units.
 """
 
 from collections import Counter
@@ -31,6 +31,12 @@ def query_uses(queries: QueryTable, cap: Fraction | None) -> NDArray[np.float64]
             total[name] += round(use * PICO)
     counts = customer_weights(total, cap)
     return uses_Q * np.array([1.0 if name is None else float(counts[name]) for name in queries.customers])
+
+
+def usage_totals(uses_Q: NDArray[np.float64], influence_QU: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Sum over the queries of uses times influence, [U]; the same bits whatever other columns there are."""
+    columns_UQ = np.ascontiguousarray(influence_QU.T, dtype=np.float64)
+    return np.array([uses_Q @ column_Q for column_Q in columns_UQ])
 
 
 def counted_customers(uses: Mapping[str, Decimal], cap: Fraction | None) -> dict[str, list]:

@@ -1,6 +1,6 @@
-"""Values of the sources of a period: calibrated to retraining if there is any, otherwise shrunk to token counts.
+"""Values of the sources of a period: the posterior of a batch of queries, carried over to the period.
 
-Legend: R replicates, G groups of queries, N draws, U units, S sources.
+Legend: R replicates, G groups of queries, N draws, U units, P pairs of coalitions, S sources.
 """
 
 import json
@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import ValuationSettings
-from tribute.valuation.aggregate import MAIN, RETRAINED, Estimates, SourceSums, filled
-from tribute.valuation.calibration import MIN_SPOT_SOURCES, Calibration, calibrate, share_of_total
-from tribute.valuation.intervals import resampled_totals
-from tribute.valuation.shrinkage import shrink, token_weight
+from tribute.valuation.aggregate import SourceSums, filled
+from tribute.valuation.estimates import MAIN, Estimates
+from tribute.valuation.posterior import Posterior
 
 Array = NDArray[np.float64]
-UNKNOWN_BIAS = 0.5
-"""Standard error of uncalibrated values, as a part of their departure from token counts."""
 
 
 @dataclass(frozen=True)
 class SourceValues:
-    """Totals of sources before and after calibration, [S] nats, and draws of the calibrated totals, [N, S]."""
+    """Totals of sources as measured and as valued, [S] nats, and joint draws of the latter, [N, S].
+
+    ``token_weight``: the part of the values that goes by token counts, 0 to 1. ``note``: what they rest on, JSON.
+    """
 
     attribution_S: Array
     value_S: Array
@@ -32,116 +32,91 @@ class SourceValues:
 
 
 def source_values(
-    settings: ValuationSettings, sums: SourceSums, tokens_S: Array, estimates: Estimates | None, seed: int
+    settings: ValuationSettings, sums: SourceSums, tokens_S: Array, estimates: Estimates | None
 ) -> SourceValues:
-    """Values of a period from its sums; calibrated if enough units were retrained without.
+    """Values of a period from its sums, and from the estimates and real trainings of a batch of queries.
 
-    Without queries every value and both ends of its interval are 0.
+    The values of the batch are scaled to the period, moved by what the simulation says of its other queries, and
+    divided within groups by tokens: v' = growth (v + beta (x' / growth - x)), where x and x' are the simulated
+    totals of the batch and of the period. Without queries every value and both ends of its interval are 0.
+
+    Args:
+        tokens_S: token counts, [S].
+        estimates: of a batch of queries; None: the period's own sums are the only estimate.
     """
     if not sums.queries:
         return _nothing(settings, len(tokens_S))
-    nats_RGS = filled(sums.nats_RGS, tokens_S / tokens_S.sum())
-    if estimates is not None and settings.shrinkage == "auto":
-        truth_RU = estimates.totals[RETRAINED]
-        spots = np.flatnonzero(np.isfinite(truth_RU).any(0))
-        if len(spots) >= MIN_SPOT_SOURCES and np.nansum(truth_RU) <= 0:
-            settings = settings.model_copy(
-                update={"shrinkage": 1.0}
-            )  # retraining shows no positive value to divide
-        elif len(spots) >= MIN_SPOT_SOURCES:
-            features = {name: nats_RU for name, nats_RU in estimates.totals.items() if name != RETRAINED}
-            tokens_U = estimates.member_US @ tokens_S
-            calibration = calibrate(features, tokens_U, spots.tolist(), truth_RU[:, spots])
-            spot_units = [estimates.unit_ids[spot] for spot in spots]
-            return _calibrated(sums, nats_RGS, estimates, calibration, tokens_S, spot_units, settings, seed)
-    return _shrunk(settings, sums, nats_RGS, tokens_S / tokens_S.sum(), seed)
+    totals_RS = filled(sums.nats_RGS, tokens_S / tokens_S.sum()).sum(1)
+    batch = estimates or Estimates.of_sources(sums.source_ids, totals_RS)
+    tokens_U = batch.member_US @ tokens_S
+    found = batch.posterior(tokens_S, settings.resamples, settings.seed)
+    growth, moved_U = _carried(batch.totals[MAIN], totals_RS @ batch.member_US.T, tokens_U, found)
+    part_US = batch.member_US * tokens_S / tokens_U[:, None]
+    draws_NS = growth * (found.draws_NS + moved_U) @ part_US
+    draws_NS += growth * division_errors(found, part_US, tokens_S, settings)
+    draws_NS += found.coefficients.get(MAIN, 0.0) * _doubt(sums, settings)
+    return SourceValues(
+        totals_RS.mean(0),
+        growth * (found.mean_S + moved_U) @ part_US,
+        draws_NS,
+        found.token_weight,
+        json.dumps(_note(batch, found)),
+    )
 
 
 def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
-    zero_S, note = np.zeros(sources), {"calibrated": False, "token_weight": 1.0, "intervals": "no queries"}
-    return SourceValues(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, json.dumps(note))
+    zero_S = np.zeros(sources)
+    note = json.dumps({"trainings": [], "coefficients": {}})
+    return SourceValues(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, note)
 
 
-def _doubt(sums: SourceSums, resamples: int, seed: int, *, sampling: bool) -> Array:
+def _carried(batch_RU: Array, period_RU: Array, tokens_U: Array, found: Posterior) -> tuple[float, Array]:
+    """How many times larger the period is than the batch; and how its values differ apart from that, [U] nats."""
+    share_U = tokens_U / tokens_U.sum()
+    batch_U, period_U = (filled(nats_RU[:, None], share_U)[:, 0].mean(0) for nats_RU in (batch_RU, period_RU))
+    before, after = (float(np.clip(nats_U, 0, None).sum()) for nats_U in (batch_U, period_U))
+    growth = after / before if before and after else 1.0
+    return growth, found.coefficients.get(MAIN, 0.0) * (period_U / growth - batch_U)
+
+
+def division_errors(found: Posterior, part_US: Array, tokens_S: Array, settings: ValuationSettings) -> Array:
+    """Errors of dividing units by token counts, [N, S] nats; they sum to 0 within each unit.
+
+    What a source's own value deviates by has a variance in proportion to its tokens, so members deviate like a
+    bridge given their unit's total. A source that is a unit of its own does not deviate.
+
+    Args:
+        part_US: parts by which units are divided among sources, [U, S].
+    """
+    own_H = np.square(found.scale_H) * found.variance_HI[:, len(found.terms.mean_J)]
+    noise_NS = np.random.default_rng([settings.seed, 1]).standard_normal((settings.resamples, len(tokens_S)))
+    noise_NS *= np.sqrt(own_H.mean() * len(part_US) * tokens_S / tokens_S.sum())
+    return np.asarray(noise_NS - noise_NS @ (part_US > 0).T @ part_US)
+
+
+def _doubt(sums: SourceSums, settings: ValuationSettings) -> Array:
     """Errors of the sums, [N, S] nats: as large as the influence of queries unlike the corpus; and of sampling.
 
     Few sampled coalitions tell little of their own error, so it is drawn from Student's t.
     """
-    rng = np.random.default_rng([seed, 2])
-    doubt_NS = rng.standard_normal((resamples, len(sums.ood_S))) * np.abs(sums.ood_S)
-    if sampling and sums.residual_GS.any():
-        drawn_NG = rng.standard_normal((resamples, len(sums.residual_GS)))
+    rng = np.random.default_rng([settings.seed, 2])
+    doubt_NS = rng.standard_normal((settings.resamples, len(sums.ood_S))) * np.abs(sums.ood_S)
+    if sums.residual_GS.any():
+        drawn_NG = rng.standard_normal((settings.resamples, len(sums.residual_GS)))
         doubt_NS += drawn_NG @ (sums.residual_GS - sums.residual_GS.mean(0))
     if pairs := len(sums.coalitions_PS):
-        drawn_NP = rng.standard_normal((resamples, pairs))
-        drawn_NP /= np.sqrt(rng.chisquare(pairs - 1, (resamples, 1)) / (pairs - 1))
+        drawn_NP = rng.standard_normal((settings.resamples, pairs))
+        drawn_NP /= np.sqrt(rng.chisquare(pairs - 1, (settings.resamples, 1)) / (pairs - 1))
         doubt_NS += drawn_NP @ sums.coalitions_PS
     return doubt_NS
 
 
-def _shrunk(
-    settings: ValuationSettings, sums: SourceSums, nats_RGS: Array, share_S: Array, seed: int
-) -> SourceValues:
-    """Values shrunk towards token counts, by the disagreement of the replicates."""
-    totals_RS = nats_RGS.sum(1)
-    total_S = totals_RS.mean(0)
-    kappa = token_weight(totals_RS, share_S) if isinstance(settings.shrinkage, str) else settings.shrinkage
-    draws_NS = shrink(resampled_totals(nats_RGS, settings.resamples, seed), share_S, kappa)
-    departure_S = np.abs(total_S - np.clip(total_S, 0, None).sum() * share_S)
-    noise_NS = np.random.default_rng([seed, 1]).standard_normal(draws_NS.shape)
-    doubt_NS = (1 - kappa) * _doubt(
-        sums, settings.resamples, seed, sampling=False
-    )  # resampling covers the sampling error
-    note = {
-        "calibrated": False,
-        "token_weight": kappa,
-        "intervals": "queries, replicates, sampled coalitions and unknown bias",
+def _note(batch: Estimates, found: Posterior) -> dict[str, object]:
+    """What the values rest on: the trainings, the estimates' coefficients, and the queries of both."""
+    removed = [[batch.unit_ids[u] for u in np.flatnonzero(row_U)] for row_U in batch.trainings.removed_KS]
+    seeds = batch.trainings.seed_K.tolist()
+    return {
+        "trainings": [{"seed": seed, "without": units} for seed, units in zip(seeds, removed, strict=True)],
+        "coefficients": found.coefficients,
+        "queries_of": batch.attribute_run,
     }
-    return SourceValues(
-        total_S,
-        shrink(total_S, share_S, kappa),
-        draws_NS + UNKNOWN_BIAS * departure_S * noise_NS + doubt_NS,
-        kappa,
-        json.dumps(note),
-    )
-
-
-def _calibrated(
-    sums: SourceSums,
-    nats_RGS: Array,
-    estimates: Estimates,
-    calibration: Calibration,
-    tokens_S: Array,
-    spot_units: list[str],
-    settings: ValuationSettings,
-    seed: int,
-) -> SourceValues:
-    """Values of the calibrated batch, scaled to all queries of the period and divided within groups.
-
-    v' = growth (v + beta (x' - x)): x and x' are the simulated shares of the batch and of the period.
-    """
-    totals_RS, resamples = nats_RGS.sum(1), settings.resamples
-    tokens_U, batch_RU = estimates.member_US @ tokens_S, estimates.totals[MAIN]
-    share_U, all_RU = tokens_U / tokens_U.sum(), totals_RS @ estimates.member_US.T
-    (before_U, batch), (after_U, period) = (share_of_total(nats_RU, share_U) for nats_RU in (batch_RU, all_RU))
-    moved_U, growth = calibration.features[MAIN] * (after_U - before_U), period / batch if batch else 1.0
-    part_US = estimates.member_US * tokens_S / tokens_U[:, None]
-    draws_NS = (calibration.draws(resamples, seed) + moved_U) @ part_US
-    draws_NS += calibration.inside(part_US, tokens_S / tokens_S.sum(), resamples, seed + 1)
-    draws_NS += calibration.features[MAIN] / (period or 1.0) * _doubt(sums, resamples, seed, sampling=True)
-    note = {
-        "calibrated": True,
-        "spot_units": spot_units,
-        "queries_of": estimates.attribute_run,
-        "coefficients": calibration.features,
-        "cross_validation_error": calibration.cv_error,
-        "degrees_of_freedom": calibration.degrees_of_freedom,
-        "intervals": "residuals of left-out spot units, Student's t; sampled queries; queries unlike the corpus",
-    }
-    return SourceValues(
-        totals_RS.mean(0),
-        growth * (calibration.value_S + moved_U) @ part_US,
-        growth * draws_NS,
-        calibration.token_weight,
-        json.dumps(note),
-    )

@@ -6,6 +6,7 @@ TOGETHER = (
     ("simulations",),
     ("retrains",),
     ("influence", "predicted", "estimates", "queries"),
+    ("measurements", "precisions"),
     ("evaluations", "certificates"),
     ("publishers", "rights"),
     ("valuations",),

@@ -100,6 +100,8 @@ RULES: dict[str, PublishingRule] = {
         "(t.run_id, t.unit_id) IN (FROM sums)",
         "totals of a source over months in all of which the publisher holds a right in it; groups name others",
     ),
+    "measurements": PublishingRule(NO_ROWS, "no rows: sets of sources, of several publishers"),
+    "precisions": PublishingRule(ALL_ROWS, "all rows: how precise a month's values are, which names nobody"),
     "evaluations": PublishingRule(
         ALL_ROWS, "all rows: figures of a method over the whole corpus, which name nobody"
     ),
@@ -113,8 +115,8 @@ RULES: dict[str, PublishingRule] = {
     "valuations": PublishingRule(
         OWN,
         "the publisher's own total and lines",
-        {"calibration": _empty("it names the sources that were retrained")},
-        examined=2,
+        {"calibration": _empty("it names the sources that were left out of trainings")},
+        examined=3,
     ),
     "statements": PublishingRule(OWN, "the publisher's own statements, every version as it was sent", examined=2),
     "statement_lines": PublishingRule(OWN, "lines of the publisher's own statements", examined=2),

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from tribute_storage.columns import (
+    COUNT,
     MOMENT,
     PERIOD,
     QUERY,
@@ -16,6 +17,9 @@ from tribute_storage.columns import (
     optional,
     table,
 )
+
+RETRAIN_RUN = column("retrain_run", TEXT, "the valuation's run of real trainings: run_id in `precisions`")
+STEP = column("step", SMALL, "0: trainings known before; then a number for each batch of new ones")
 
 TABLES: dict[str, pa.Schema] = {
     "influence": table(
@@ -78,12 +82,38 @@ TABLES: dict[str, pa.Schema] = {
         sort_by=("period", "query_id"),
     ),
     "estimates": table(
-        "What calibration compares: usage-weighted totals of a batch of queries, by simulation and by retraining.",
+        "Usage-weighted totals of a batch of queries, by simulation: where a valuation begins.",
         column("simulate_run", TEXT, "run_id of the simulations that were read out"),
-        column("name", TEXT, "simulated (what is paid by), estimate N, or retrained"),
+        column("name", TEXT, "simulated (what is paid by), or estimate N"),
         column("unit_id", TEXT, "the source or group"),
         REPLICATE,
         column("nats", REAL, "sum of uses times influence, nats; of an estimator, in its own unit"),
         sort_by=("name", "unit_id", "replicate"),
+    ),
+    "measurements": table(
+        "What real trainings without some sources lost on a batch of queries; one run a step of a valuation.",
+        RETRAIN_RUN,
+        column("attribute_run", TEXT, "run of `queries` that they were read out on"),
+        column("bank", TEXT, "where table `retrains` has the trainings"),
+        STEP,
+        column("seed", COUNT, "seed of the initial state and the batch order"),
+        column("unit_id", TEXT, "the set of sources, hashed"),
+        column("removed", pa.list_(TEXT), "the sources that were left out"),
+        optional(
+            "nats",
+            REAL,
+            "sum of uses times what the seed's full training measures above this one, nats; empty: it diverged",
+        ),
+        column("cost", REAL, "trainings that it took; 2: the first under a new seed"),
+        sort_by=("seed", "unit_id"),
+    ),
+    "precisions": table(
+        "How precise a valuation was after every step of real trainings; committed when it was as asked for.",
+        PERIOD,
+        column("attribute_run", TEXT, "run of `queries` that are valued"),
+        STEP,
+        column("trainings", REAL, "trainings that were known after the step, at their cost"),
+        column("expected_misallocation", REAL, "expected misallocated pool of what they tell, 0 to 1"),
+        sort_by=("step",),
     ),
 }

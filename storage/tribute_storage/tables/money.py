@@ -50,18 +50,25 @@ TABLES: dict[str, pa.Schema] = {
         column(
             "value_nats",
             REAL,
-            "the attribution after calibration or shrinkage, nats; where it is not calibrated, in the unit of the "
+            "mean of what estimates and real trainings tell of it, nats; without trainings, in the unit of the "
             "estimator where attribution.method names one",
         ),
         column("ci_low_nats", REAL, "lower end of the value's interval, nats"),
         column("ci_high_nats", REAL, "upper end of the value's interval, nats"),
         column("notion", TEXT, "what value means: leave_one_out, banzhaf or shapley"),
-        column("calibration", TEXT, "what the value was calibrated to, and how, JSON"),
+        column("calibration", TEXT, "the real trainings and the weights of estimates behind the values, JSON"),
         column("shrinkage", REAL, "part of the value that the token count stands for, 0 to 1"),
         column("share", TEXT, "part of the pool, an exact fraction such as 2/7"),
         optional("attribute_runs", pa.list_(TEXT), "runs of `queries` and `influence` that were summed", since=2),
         optional("rights_run", TEXT, "run of `rights` and `publishers`", since=2),
-        optional("estimates_run", TEXT, "run of `estimates`; empty: not calibrated", since=2),
+        optional("estimates_run", TEXT, "run of `estimates`; empty: the period's own sums", since=2),
+        optional("retrain_run", TEXT, "run of `precisions` and `measurements`; empty: none", since=3),
+        optional(
+            "expected_misallocation",
+            REAL,
+            "expected part of the pool that goes to another publisher than by the true values, 0 to 1",
+            since=3,
+        ),
         sort_by=("publisher_id", "source_id"),
     ),
     "statements": table(

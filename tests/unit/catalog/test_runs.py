@@ -7,10 +7,9 @@ import safetensors.torch
 import torch
 
 from tests.unit.tasks.frozen_tasks import Fourier, RandomFeatures
-from tribute.catalog import attribution, lineage, run_id
+from tribute.catalog import attribution, lineage, retrain_bank, retrain_run, run_id
 from tribute.catalog.runs import _model_sha256
 from tribute.config import (
-    CalibrationSettings,
     ClusterSettings,
     Project,
     ServingSettings,
@@ -90,7 +89,7 @@ def test_every_setting_that_changes_numbers_renews_something() -> None:
     others = {
         "training": {"seed": 5, "epochs": 2.0, "precision": "bfloat16", "weight_decay": 0.5, "replicates": 2},
         "simulation": {"horizon": 0.4, "scope": "head", "weight": 0.9, "epsilon": 0.5, "mode": "tangent"},
-        "calibration": {"seed": 3, "spot_sources": 2, "estimates": ({"mode": "tangent"},)},
+        "valuation": {"estimates": ({"mode": "tangent"},)},
         "readout": {"method": "jvp", "precision": 0.1, "seed": 4, "backward": True},
     }
     queries = text_queries(["q"], ["text"], 65, Accounting([None], [None], [1.0]))
@@ -106,10 +105,19 @@ def test_every_setting_that_changes_numbers_renews_something() -> None:
     assert attribution(memory, queries, "2026-10").run_id == before
 
 
-def test_calibration_is_of_no_use_to_what_the_service_records() -> None:
+def test_further_estimates_are_of_no_use_to_what_the_service_records() -> None:
     queries = text_queries(["q"], ["text"], 65, Accounting([None], [None], [1.0]))
-    other = BASE.model_copy(update={"calibration": CalibrationSettings(seed=3)})
+    other = BASE.model_copy(update={"valuation": ValuationSettings(estimates=({"mode": "tangent"},))})
     assert len({attribution(each, queries, "2026-10", "service").run_id for each in (BASE, other)}) == 1
+
+
+def test_another_precision_or_budget_renews_the_trainings_alone() -> None:
+    queries = text_queries(["q"], ["text"], 65, Accounting([None], [None], [1.0]))
+    changes = [{"precision": 0.01}, {"budget": 5}, {"seed": 3}, {"resamples": 500}, {}]
+    projects = [BASE.model_copy(update={"valuation": ValuationSettings(**each)}) for each in changes]
+    assert len({retrain_run(each, "attribute-1") for each in projects}) == len(changes)
+    assert len({attribution(each, queries, "2026-10").run_id for each in projects}) == 1
+    assert len({retrain_bank(each) for each in projects}) == 1
 
 
 TASK = """

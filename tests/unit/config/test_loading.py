@@ -44,7 +44,14 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
         ({"queries": {"kind": "usage", "path": []}}, "queries.path: .*at least 1 item"),
         ({"simulation": {"horizon": 1.5}}, "simulation.horizon: .*less than or equal to 1"),
         ({"corpus": {"kind": "tape"}}, "corpus.kind: 'tape' is none of 'installed_docs', 'text'"),
-        ({"valuation": {"shrinkage": 2.0}}, "shrinkage is 2.0. Set it to auto or a number from 0 to 1"),
+        ({"valuation": {"shrinkage": 2.0}}, "valuation: shrinkage is no setting any more.* Remove it"),
+        ({"valuation": {"precision": None, "budget": None}}, "both empty. Give one; budget: 0 trains nothing"),
+        ({"valuation": {"precision": 5.0}}, "valuation.precision: .*less than 1"),
+        (
+            {"calibration": {"spot_sources": 4, "seed": 1}},
+            r"write valuation: \{budget: 8, seed: \(as it was\)\}, or valuation: \{precision: 0.05\}",
+        ),
+        ({"calibration": None}, r"write valuation: \{budget: 8\}"),
         ({"name": "a/b"}, 'name: "a/b" must be of letters, digits'),
         ({"workdir": "project.yaml"}, "workdir: .*project.yaml is a file. Name a folder"),
         ({"workdir": "project.yaml/deep/er"}, "workdir: .*project.yaml is a file. Name a folder"),
@@ -56,7 +63,7 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
         ({**TRAK, "simulation": {"scope": "all", "horizon": 0.2}}, "horizon, scope would have no effect"),
         ({**TRAK, "simulation": {"mode": "paired"}}, "simulation.mode would have no effect"),
         ({"simulation": {"mode": "trak"}}, "write attribution: {method: trak}"),
-        ({"calibration": {"estimates": [{"mode": "trak"}]}}, "For an estimator, write method: trak"),
+        ({"valuation": {"estimates": [{"mode": "trak"}]}}, "For an estimator, write method: trak"),
         ({"attribution": {"methd": "trak"}}, "attribution.methd: unknown key. Did you mean method?"),
         ({"attribution": {"options": {"models": 2}}}, "options are for estimators"),
         ({"simulation": {"mode": "paired", "options": {"rank": 2}}}, "options are for estimators"),
@@ -85,7 +92,7 @@ def test_a_bad_setting_is_named_with_its_remedy(tmp_path: Path, sections: dict, 
 def test_a_further_estimate_takes_over_what_its_mode_understands(
     tmp_path: Path, main: dict, keys: dict, found: dict
 ) -> None:
-    project = load_project(write(tmp_path, **main, calibration={"estimates": [keys]}))
+    project = load_project(write(tmp_path, **main, valuation={"estimates": [keys]}))
     [further] = project.further_simulations()
     assert {name: getattr(further, name) for name in found} == found
 
@@ -174,8 +181,26 @@ def test_what_an_estimator_may_be_combined_with(tmp_path: Path) -> None:
     project = load_project(write(tmp_path, **TRAK))
     assert project.simulation == SimulationSettings(mode="trak", options={"models": 2}, memory_gib=3.0)
     load_project(write(tmp_path, **TRAK, training={"checkpoint": "model.safetensors"}))
-    calibration = {"estimates": [{"mode": "paired"}]}
-    load_project(write(tmp_path, **TRAK, calibration=calibration, readout={"method": "jvp"}))
+    valuation = {"estimates": [{"mode": "paired"}]}
+    load_project(write(tmp_path, **TRAK, valuation=valuation, readout={"method": "jvp"}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "precision", "budget"),
+    [
+        ({}, 0.05, 20),
+        ({"budget": 7}, None, 7),
+        ({"budget": 0}, None, 0),
+        ({"precision": 0.02}, 0.02, None),
+        ({"precision": 0.02, "budget": 60}, 0.02, 60),
+        ({"precision": None, "budget": 7}, None, 7),
+    ],
+)
+def test_what_is_not_asked_for_sets_no_limit(
+    tmp_path: Path, keys: dict, precision: float | None, budget: int | None
+) -> None:
+    found = load_project(write(tmp_path, valuation=keys)).valuation
+    assert (found.precision, found.budget) == (precision, budget)
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def test_a_recorded_loop_is_valued_like_a_training() -> None:
     loop(study, 0), loop(study, 1)
     assert (study.training.optimizer, study.training.momentum, len(study.replicates)) == ("sgd", 0.9, 2)
     values = study.value(study.attribute(QUERIES))
-    assert values.cost.retrains == 2 * len(BY_SOURCE)
+    trainings = values.calibration["trainings"]
+    assert values.cost.retrains == len(trainings) > len(BY_SOURCE)
+    assert {each["seed"] for each in trainings} == {each.seed for each in study.replicates}
     assert sum(values.shares().exact.values()) == 1
 
 
@@ -106,7 +108,7 @@ def test_a_checkpoint_is_continued_from(tmp_path: Path) -> None:
     influences = [study.attribute(QUERIES).influence_QS for study in found]
     assert all(np.array_equal(influences[0], influence) for influence in influences)
     values = found[0].value(found[0].attribute(QUERIES))
-    assert not values.calibration["calibrated"]
+    assert not values.calibration["trainings"]
     assert values.cost.retrains == 0
 
 

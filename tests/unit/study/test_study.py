@@ -15,6 +15,7 @@ from tests.unit.reporting import Noted
 from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
 from tribute.training import Trajectory
+from tribute.valuation.steps import BATCH
 
 
 def test_influence_is_what_the_model_loses_without_the_source(tmp_path: Path) -> None:
@@ -88,16 +89,42 @@ def test_two_numbers_of_replicates_are_refused() -> None:
         tribute.Study(TASK, BY_SOURCE, training=TRAINING, replicates=2)
 
 
-def test_precision_buys_retrains_until_all_sources_were_left_out(
-    study: tribute.Study, attribution: tribute.Attribution
-) -> None:
-    calibration = tribute.CalibrationSettings(spot_sources=1)
-    few = tribute.Study(
-        TASK, BY_SOURCE, training=TRAINING, calibration=calibration, folder=study.runs.folder.parent
+def test_trainings_are_bought_until_the_precision_is_there_and_a_finer_one_goes_on(tmp_path: Path) -> None:
+    study = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
+    study.train()
+    attribution = study.attribute(QUERIES)
+    none, two = study.value(attribution, budget=0), study.value(attribution, budget=2)
+    assert (none.cost.retrains, two.cost.retrains) == (0, 2)
+    assert two.expected_misallocation < none.expected_misallocation
+    asked = two.expected_misallocation - 0.01
+    finer = study.value(attribution, precision=asked)
+    assert finer.expected_misallocation <= asked
+    first, further = two.calibration["trainings"], finer.calibration["trainings"]
+    assert len(first) < len(further) and all(each in further for each in first)
+    again = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
+    again.train()
+    assert again.value(attribution, precision=asked).shares().exact == finer.shares().exact
+
+
+def test_a_valuation_that_stopped_on_the_way_ends_with_the_same_values(tmp_path: Path) -> None:
+    whole, stopped = (
+        tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path / name) for name in ("whole", "stopped")
     )
-    few.train()
-    assert few.value(attribution).cost.retrains == 1
-    assert few.value(attribution, precision=1e-6).cost.retrains == len(BY_SOURCE)
+    for study in (whole, stopped):
+        study.train()
+    attribution = whole.attribute(QUERIES)
+    stopped.value(attribution, budget=BATCH)
+    one, other = (study.value(attribution, budget=2 * BATCH) for study in (whole, stopped))
+    assert one.calibration == other.calibration and one.shares().exact == other.shares().exact
+
+
+@pytest.mark.parametrize("asked", [{"precision": 0}, {"precision": 1.5}, {"budget": -1}, {"budget": 2.5}])
+def test_a_precision_or_budget_that_is_none_is_refused(
+    study: tribute.Study, attribution: tribute.Attribution, asked: dict
+) -> None:
+    [name] = asked
+    with pytest.raises(ConfigError, match=f"{name} is .*Give a"):
+        study.value(attribution, **asked)
 
 
 def test_an_estimator_takes_the_place_of_the_simulation(study: tribute.Study) -> None:

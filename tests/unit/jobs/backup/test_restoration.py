@@ -113,7 +113,7 @@ def test_what_lay_elsewhere_lies_in_the_folder_and_the_settings_say_so(tmp_path:
     assert list(tmp_path.glob("restored/elsewhere/queries.path.0/*.jsonl"))
     edited = found.project_file.read_text()
     assert edited.startswith("# Restored from a backup: workdir was ") and "# uses" in edited
-    assert after.training == before.training and str(tmp_path / "disk") not in edited.partition("\ncalibration")[2]
+    assert after.training == before.training and str(tmp_path / "disk") not in edited.partition("\ncluster")[2]
 
 
 def test_the_commands_print_what_was_done_and_what_is_missing(path: Path, tmp_path: Path) -> None:

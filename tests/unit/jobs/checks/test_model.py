@@ -120,9 +120,9 @@ def test_a_recording_that_cannot_be_replayed_is_refused(
             {
                 "attribution": {"method": "trak"},
                 "simulation": {"groups": 3},
-                "calibration": {"estimates": [{"mode": "paired"}]},
+                "valuation": {"estimates": [{"mode": "paired"}]},
             },
-            "calibration.estimates would simulate each of 4 sources",
+            "valuation.estimates would simulate each of 4 sources",
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_the_read_out_is_rehearsed_as_it_is_set(tmp_path: Path, readout: dict, s
     [
         {"attribution": {"method": "magic"}, "simulation": {}},
         {"simulation": {"notion": "shapley", "coalitions": 8}},
-        {"calibration": {"estimates": [{"method": "trak", "options": {"dim": 1}}]}},
+        {"valuation": {"estimates": [{"method": "trak", "options": {"dim": 1}}]}},
     ],
 )
 def test_a_method_that_cannot_run_is_one_problem(tmp_path: Path, sections: dict) -> None:

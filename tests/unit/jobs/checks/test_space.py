@@ -43,7 +43,5 @@ def test_trajectories_larger_than_their_budget_are_refused(tmp_path: Path) -> No
 
 
 def test_estimators_are_not_sized_here(tmp_path: Path) -> None:
-    project = spoiled(
-        tmp_path, attribution={"method": "for_value"}, simulation={}, calibration={"spot_sources": 0}
-    )
+    project = spoiled(tmp_path, attribution={"method": "for_value"}, simulation={}, valuation={"budget": 0})
     assert check_memory(subject(project)) is None

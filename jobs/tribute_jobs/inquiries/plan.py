@@ -1,0 +1,118 @@
+"""What precision a valuation will have after some trainings, before any of them is run.
+
+Legend: S sources, P payees.
+"""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from tribute.catalog import (
+    attribution,
+    measured_on,
+    period_splits,
+    read_book,
+    read_estimates,
+    retrains,
+    simulation_runs,
+    training_seeds,
+)
+from tribute.config import Project
+from tribute.errors import ValuationError
+from tribute.valuation import Estimates
+from tribute.valuation.steps import ValuedBatch, predicted
+from tribute_jobs.checks.subject import CheckedSource, Subject
+from tribute_jobs.context import Inputs
+from tribute_jobs.printing import Heading, print_table, terminal
+from tribute_storage import Lake, open_tables
+
+COUNTS = (0, 5, 10, 20, 40, 80)
+"""Further trainings whose precision is told."""
+
+
+class Plan(NamedTuple):
+    """Expected misallocated pool by number of further trainings, up to the largest of `COUNTS`.
+
+    ``known``: trainings that the month's uses were read out on already, at their cost. ``simulated``: whether the
+    cheap estimates are there; without them it is what token counts alone let expect.
+    """
+
+    expected: dict[int, float]
+    known: float
+    simulated: bool
+
+    def needed(self, precision: float | None) -> int | None:
+        """Further trainings until a precision is reached, if that is foreseen."""
+        enough = [count for count, each in self.expected.items() if precision is not None and each <= precision]
+        return min(enough, default=None)
+
+
+def print_plan(project: Project, period: str, as_json: bool) -> None:
+    """Print the expected misallocated pool and the cost of 0 to 80 further trainings."""
+    plan, asked = valuation_plan(project, period), project.valuation.precision
+    needed, steps = plan.needed(asked), {count: plan.expected[count] for count in COUNTS}
+    if as_json:
+        rows = [
+            {"trainings": count, "cost": plan.known + count, "expected_misallocation": expected}
+            for count, expected in steps.items()
+        ]
+        told = {"period": period, "simulated": plan.simulated, "known_trainings": plan.known}
+        print(json.dumps(told | {"precision": asked, "needed": needed, "plan": rows}, indent=2))
+        return
+    console = terminal()
+    columns = (Heading("further trainings"), Heading("in all"), Heading("expected in the wrong place"))
+    cells = [[str(count), f"{plan.known + count:.0f}", f"{each:.1%}"] for count, each in steps.items()]
+    print_table(console, columns, cells, f"{project.name}, {period}: part of the pool")
+    if asked is not None:
+        more = f"more than {max(COUNTS)}" if needed is None else f"about {needed}"
+        console.print(f"  {asked:.1%} asked for: {more} further trainings.")
+    if not plan.simulated:
+        console.print(
+            "  The month is not attributed yet, so this is what token counts alone let expect. The simulation "
+            f"tells more: tribute attribute PROJECT.yaml --period {period}",
+            soft_wrap=True,
+        )
+
+
+def valuation_plan(project: Project, period: str) -> Plan:
+    """Predict the precision of a month's valuation from what is known of it.
+
+    Raises:
+        ValuationError: trainings do not tell these values.
+        CorpusError: the corpus or the month's queries cannot be read.
+        RightsError: the sources file does not cover the corpus or the period.
+    """
+    if not retrains(project):
+        raise ValuationError(
+            "Trainings without sources tell neither semivalues nor the values of a checkpoint, so there is "
+            "nothing to plan. Set simulation.notion to leave_one_out, and let tribute train the model"
+        )
+    inputs = Inputs(project)
+    sources = Subject(inputs, period, "value", again=False).sources
+    if sources is None:
+        inputs.corpus()  # raises what is wrong with it
+        raise ValuationError("The corpus cannot be read. Look at: tribute check PROJECT.yaml")
+    tokens_S = np.array([each.tokens for each in sources], dtype=np.float64)
+    names, split_SP = tuple(each.source_id for each in sources), _split_SP(project, period, sources)
+    estimates, known = Estimates.of_tokens(names), 0.0
+    attribute_run = attribution(project, inputs.queries(period), period).run_id
+    lake = Lake(project.lake_root)
+    committed = [lake.committed("simulations", run.run_id) for run in simulation_runs(project)]
+    simulated = all(committed) and lake.committed("queries", attribute_run)
+    seeds = training_seeds(project, [])
+    if simulated:
+        with open_tables(project.lake_root) as connection:
+            measured = measured_on(connection, attribute_run)
+            estimates = read_estimates(connection, project, attribute_run, names, measured)
+        known, seeds = sum(each.cost for each in measured), training_seeds(project, measured)
+    batch = ValuedBatch(estimates, tokens_S, split_SP)
+    return Plan(predicted(project.valuation, batch, seeds, range(max(COUNTS) + 1)), known, simulated)
+
+
+def _split_SP(project: Project, period: str, sources: list[CheckedSource]) -> np.ndarray:
+    names = [each.source_id for each in sources]
+    book = read_book(project, {each.source_id: each.publisher for each in sources})
+    splits = period_splits(book, period, names)
+    publishers = sorted({publisher for _, publisher in splits})
+    return np.array([[float(splits.get((name, each), 0)) for each in publishers] for name in names])

@@ -1,0 +1,188 @@
+"""Values of a study's sources: what estimates and real trainings without some sources tell, until it is enough.
+
+Legend: R replicates, Q queries, U units, S sources, K trainings.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.config import ReadoutSettings, SimulationSettings, ValuationSettings
+from tribute.evaluation import removal
+from tribute.readout import QueryRows
+from tribute.simulation import Replicate, change_matrix
+from tribute.study.attribution import Attribution
+from tribute.study.runs import replicate_of
+from tribute.study.values import Cost, Values
+from tribute.valuation import (
+    MAIN,
+    Estimates,
+    SourceSums,
+    SourceValues,
+    Trainings,
+    query_uses,
+    source_values,
+    usage_totals,
+)
+from tribute.valuation.steps import Seeds, ValuedBatch, next_step
+from tribute_storage.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from tribute.study.model import StudiedModel
+
+CHUNK = 10
+"""Retrains in one batch of trajectories, as in a project."""
+FILE = "trainings.json"
+"""What of a study's folder lists the trainings that its values have learnt from."""
+
+
+class Training(NamedTuple):
+    """A real training without some sources (indices), and what it cost, in trainings."""
+
+    seed: int
+    removed: tuple[int, ...]
+    cost: float
+
+
+class Learnt(NamedTuple):
+    """What is known of the sources over some queries; the trainings at their cost, and their number."""
+
+    estimates: Estimates | None
+    cost: float
+    retrains: int
+
+
+def valued(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Values:
+    """Values as precise, or as dear, as the settings ask."""
+    learnt = _learnt(study, attribution, settings)
+    values = _values(study, attribution, learnt.estimates, settings)
+    return Values(study.source_ids, study.tokens, values, _cost(study, attribution, learnt))
+
+
+def transferred(study: "StudiedModel", tuning: Attribution, attribution: Attribution) -> SourceValues:
+    """Values over the queries of one attribution, learnt on those of another, as an evaluation needs."""
+    learnt = _learnt(study, tuning, study.valuation)
+    return _values(study, attribution, learnt.estimates, study.valuation)
+
+
+def _values(
+    study: "StudiedModel", attribution: Attribution, estimates: Estimates | None, settings: ValuationSettings
+) -> SourceValues:
+    nats_RQS = attribution.influence_RQS.astype(np.float64)
+    sums = SourceSums.of_queries(study.source_ids, nats_RQS, attribution.queries)
+    sums = sums._replace(coalitions_PS=attribution.coalitions_PS)
+    return source_values(settings, sums, np.array(study.tokens, dtype=np.float64), estimates)
+
+
+def _learnt(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Learnt:
+    """Estimates of a batch of queries, and trainings until they are precise enough; of semivalues neither."""
+    if attribution.settings.notion != "leave_one_out":
+        return Learnt(None, 0.0, 0)
+    estimates = _estimates(study, attribution, settings)
+    if study.training.checkpoint is not None:
+        return Learnt(estimates, 0.0, 0)
+    known, lost = _known(study), dict[Training, float]()
+    tokens_S = np.array(study.tokens, dtype=np.float64)
+    while True:
+        lost |= _lost(study, attribution, [each for each in known if each not in lost])
+        _remember(study, known)
+        estimates = replace(estimates, trainings=_trainings(lost, len(tokens_S)))
+        batch = ValuedBatch(estimates, tokens_S, np.eye(len(tokens_S)))
+        spent, seeds = sum(each.cost for each in known), _seeds(study, known)
+        step = next_step(settings, batch, spent, seeds)
+        study.runs.reporter.working(step.text(settings))
+        if not step.chosen:
+            return Learnt(estimates, spent, len(known))
+        new = set(seeds.new)
+        for each in step.chosen:
+            known.append(Training(each.seed, each.removed, 1.0 + (each.seed in new)))
+            new.discard(each.seed)
+
+
+def _estimates(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Estimates:
+    """Totals of the simulation and of further estimates."""
+    units, replicates = [each.unit for each in attribution.units], study.replicates
+    totals, rows = dict[str, NDArray[np.float64]](), QueryRows.of(attribution.queries)
+    for index, keys in enumerate(settings.estimates):
+        further = attribution.settings.changed(keys).model_copy(update={"smoothness_sources": 0})
+        found = study.runs.simulate(replicates, further, units)
+        readout = study.readout if further.mode == attribution.settings.mode else ReadoutSettings()
+        influence_RQU, _ = study.runs.influence(replicates, further, found, rows, readout)
+        totals[f"estimate {index}"] = _totals(attribution, influence_RQU)
+    totals[MAIN] = _totals(attribution, attribution.influence_RQU)
+    member_US = change_matrix(units, len(study.source_ids)).astype(np.float64)
+    unit_ids = tuple(unit.unit_id for unit in units)
+    seeds = tuple(each.seed for each in replicates)
+    return Estimates("study", totals, unit_ids, member_US, Trainings.none(len(units)), seeds)
+
+
+def _totals(attribution: Attribution, influence_RQU: NDArray[np.float32]) -> NDArray[np.float64]:
+    uses_Q = query_uses(attribution.queries, None)
+    return np.asarray(np.einsum("q,rqu->ru", uses_Q, influence_RQU.astype(np.float64)))
+
+
+def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[Training]) -> dict[Training, float]:
+    """What trainings lost over all uses of the queries, nats; NaN: it diverged. Trains what is not there."""
+    settings, uses_Q = study.simulation.retraining(CHUNK), query_uses(attribution.queries, None)
+    readout = study.readout.model_copy(update={"method": "difference"})
+    found, rows = dict[Training, float](), QueryRows.of(attribution.queries)
+    for seed in dict.fromkeys(each.seed for each in trainings):
+        own = {removal(each.removed, study.source_ids): each for each in trainings if each.seed == seed}
+        ordered = sorted(own, key=lambda unit: unit.unit_id)
+        replicate = _replicate(study, seed)
+        units = study.runs.simulate([replicate], settings, ordered)
+        influence_RQU, _ = study.runs.influence([replicate], settings, units, rows, readout)
+        nats_U = usage_totals(uses_Q, influence_RQU[0]).tolist()
+        found |= {own[each.unit]: nats for each, nats in zip(units, nats_U, strict=True)}
+    return found
+
+
+def _replicate(study: "StudiedModel", seed: int) -> Replicate:
+    """The full training of a seed; trained first where it is a new one."""
+    own = next((each for each in study.replicates if each.seed == seed), None)
+    return own or replicate_of(study.runs.train([seed])[0])
+
+
+def _trainings(lost: dict[Training, float], sources: int) -> Trainings:
+    finite = [each for each, nats in lost.items() if np.isfinite(nats)]
+    removed_KS = np.zeros((len(finite), sources))
+    for row_S, each in zip(removed_KS, finite, strict=True):
+        row_S[list(each.removed)] = 1
+    seed_K = np.array([each.seed for each in finite], dtype=np.int64)
+    return Trainings(removed_KS, seed_K, np.array([lost[each] for each in finite])).ordered()
+
+
+def _seeds(study: "StudiedModel", known: Sequence[Training]) -> Seeds:
+    own = [each.seed for each in study.replicates]
+    trained = tuple(dict.fromkeys([*own, *sorted({each.seed for each in known})]))
+    return Seeds(trained, () if study.training.recordings else (max(trained) + 1,))
+
+
+def _known(study: "StudiedModel") -> list[Training]:
+    """The trainings that earlier values of the study, or of its folder, have learnt from."""
+    path = study.runs.folder / FILE
+    rows = json.loads(path.read_text()) if path.is_file() else []
+    return [Training(seed, tuple(removed), cost) for seed, removed, cost in rows]
+
+
+def _remember(study: "StudiedModel", known: Sequence[Training]) -> None:
+    if known:
+        write_atomically(study.runs.folder / FILE, json.dumps(known).encode())
+
+
+def _cost(study: "StudiedModel", attribution: Attribution, learnt: Learnt) -> Cost:
+    """Steps of trajectories in trainings, and forward passes a query; an estimator's own are not counted."""
+    settings: SimulationSettings = attribution.settings
+    units, replicates, simulated = len(attribution.units), len(attribution.influence_RQS), 0.0
+    if not settings.estimated:
+        recipe, further = study.runs.recipe, settings.base == "continue"
+        first = 0 if further else recipe.horizon_start(settings.horizon)
+        steps = settings.steps if further else recipe.steps - first
+        simulated = (1 + units) * steps / recipe.steps * replicates
+    forwards = replicates * (1 + units) + learnt.retrains
+    trained = 0 if study.training.checkpoint else replicates
+    return Cost(trained + simulated + learnt.cost, learnt.retrains, forwards)

@@ -1,0 +1,140 @@
+"""How precise values are, and which trainings to run next, batch by batch, until they are precise enough.
+
+A step depends on what is known before it alone, so an interrupted valuation goes on to the same values.
+Legend: S sources, U units, P payees, K trainings.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.config import ValuationSettings
+from tribute.valuation.choice import Chooser, LeftOut, Payees
+from tribute.valuation.estimates import Estimates
+from tribute.valuation.posterior import Posterior, expected_misallocation
+
+Array = NDArray[np.float64]
+BATCH = 4
+"""Trainings chosen at once. It does not depend on the workers, so that they change no result."""
+MAX_PER_UNIT = 10
+"""Trainings for each unit, at most, where no budget is set."""
+FORESEEN = 40
+"""Further trainings that a prediction looks at, at most."""
+
+
+class Seeds(NamedTuple):
+    """Seeds whose full training is there, and those that would need one."""
+
+    trained: tuple[int, ...]
+    new: tuple[int, ...] = ()
+
+
+class Step(NamedTuple):
+    """A batch of trainings to run next; none: the values are as asked for.
+
+    ``trainings``: how many there were before, at their cost. ``expected``: the expected misallocated pool that
+    these tell, 0 to 1. ``needed``: further trainings until the precision is reached, as predicted; None: more
+    than the budget, or no precision is asked for.
+    """
+
+    trainings: float
+    expected: float
+    needed: float | None
+    chosen: tuple[LeftOut, ...]
+
+    def text(self, settings: ValuationSettings) -> str:
+        """The step in one line, for people."""
+        told = f"{self.expected:.1%} of the pool expected in the wrong place after {self.trainings:.0f} trainings"
+        if settings.precision is None or not self.chosen:
+            return told
+        more = f"about {self.needed:.0f} more" if self.needed is not None else "more than the budget"
+        return f"{told}; {settings.precision:.1%} needs {more}"
+
+
+class ValuedBatch(NamedTuple):
+    """A batch of queries and who is paid for it.
+
+    Args:
+        tokens_S: token counts, [S].
+        split_SP: parts of the sources that the payees hold, [S, P].
+    """
+
+    estimates: Estimates
+    tokens_S: Array
+    split_SP: Array
+
+    def part_UP(self) -> Array:
+        """Parts of the units that payees hold, [U, P]; a unit is divided among its sources by tokens."""
+        part_US = self.estimates.member_US * self.tokens_S
+        return np.asarray(part_US / part_US.sum(1, keepdims=True) @ self.split_SP)
+
+    def posterior(self, settings: ValuationSettings) -> Posterior:
+        """The values of units."""
+        return self.estimates.posterior(self.tokens_S, settings.resamples, settings.seed)
+
+
+def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, seeds: Seeds) -> Step:
+    """How precise a batch's values are, and the trainings that make them more precise, if more are asked for.
+
+    Args:
+        spent: trainings that are there already, at their cost.
+    """
+    found, part_UP = batch.posterior(settings), batch.part_UP()
+    expected = expected_misallocation(found.draws_NS, found.mean_S, part_UP)
+    left = _most(settings, len(part_UP)) - spent
+    if left <= 0 or (settings.precision is not None and expected <= settings.precision):
+        return Step(spent, expected, None, ())
+    new = seeds.new if left > 1 else ()
+    rng = np.random.default_rng([settings.seed, int(spent)])
+    chooser = Chooser(found, [*seeds.trained, *new], rng, _payees(part_UP), new)
+    chosen, cost = list[LeftOut](), 0.0
+    while cost < min(BATCH, left) and (picked := _pick(chooser, {*new} - {e.seed for e in chosen}, left - cost)):
+        chosen.append(picked[0])
+        cost += picked[1]
+    needed = _needed(chooser, cost, left, settings.precision)
+    return Step(spent, expected, needed, tuple(chosen))
+
+
+def predicted(
+    settings: ValuationSettings, batch: ValuedBatch, seeds: Seeds, counts: Iterable[int]
+) -> dict[int, float]:
+    """The expected misallocated pool after further trainings, by their number; before any of them is run."""
+    found, part_UP = batch.posterior(settings), batch.part_UP()
+    rng = np.random.default_rng([settings.seed, 0])
+    chooser = Chooser(found, seeds.trained, rng, _payees(part_UP))
+    picked, told = 0, dict[int, float]()
+    for count in sorted(counts):
+        while picked < count and _pick(chooser, set(), 1.0):
+            picked += 1
+        told[count] = chooser.expected()
+    return told
+
+
+def _most(settings: ValuationSettings, units: int) -> float:
+    return MAX_PER_UNIT * units if settings.budget is None else settings.budget
+
+
+def _payees(part_UP: Array) -> Payees:
+    return Payees(part_UP, np.ones(part_UP.shape[1]))
+
+
+def _pick(chooser: Chooser, untrained: set[int], left: float) -> tuple[LeftOut, float] | None:
+    """The best candidate and its cost; None: none saves anything, or it costs more than is left."""
+    picked = chooser.pick()
+    if picked is None:
+        return None
+    cost = 1.0 + (picked.seed in untrained)
+    return (picked, cost) if cost <= left else None
+
+
+def _needed(chooser: Chooser, cost: float, left: float, precision: float | None) -> float | None:
+    """Trainings until the precision is reached, those of the batch included."""
+    while precision is not None and cost <= min(left, FORESEEN):
+        if chooser.expected() <= precision:
+            return cost
+        if not _pick(chooser, set(), 1.0):
+            break
+        cost += 1
+    return None
