@@ -121,7 +121,8 @@ class MainRun:
         member_US = change_matrix(units, len(self.tokens_S)).astype(np.float64)
         known = trainings_of_units(measured(retrains, trainings, self.tuning, uses_T), self.source_ids, member_US)
         seeds = tuple(each.seed for each in recorded_replicates(self.context.project))
-        return Estimates("tuning", totals, tuple(unit.unit_id for unit in units), member_US, known, seeds)
+        unit_ids, uses = tuple(unit.unit_id for unit in units), float(uses_T.sum())
+        return Estimates("tuning", totals, unit_ids, member_US, known, seeds, uses, shared=False)
 
     def prepared(self) -> float:
         """Cost of the simulation in trainings: an upper limit, for the trajectories of a chunk share work."""

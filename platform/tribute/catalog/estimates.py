@@ -136,4 +136,7 @@ def read_estimates(
     member_US = np.array([[source_id in removed for source_id in source_ids] for _, removed in units], dtype=float)
     trainings = trainings_of_units(measured, source_ids, member_US)
     seeds = replicate_seeds(project, replicates)
-    return Estimates(attribute_run, totals, tuple(position), member_US, trainings, seeds)
+    [(uses,)] = lake.execute(
+        "select sum(weight / inclusion_probability) from queries where run_id = $1", [attribute_run]
+    ).fetchall()
+    return Estimates(attribute_run, totals, tuple(position), member_US, trainings, seeds, uses or 0.0)

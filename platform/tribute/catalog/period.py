@@ -4,6 +4,7 @@ Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 
@@ -63,9 +64,11 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
             errors_PS = coalition_errors(connection, project, sampled_in, sums, attributed)
             sums = sums._replace(coalitions_PS=errors_PS)
             measured = measured_trainings(connection, retrained)
-            estimates = batch and read_estimates(connection, project, batch, corpus.source_ids, measured)
-            tokens_S = np.array(corpus.tokens, dtype=np.float64)
-            values = source_values(project.valuation, sums, tokens_S, estimates or None)
+            estimates = None
+            if batch:
+                estimates = read_estimates(connection, project, batch, corpus.source_ids, measured)
+                estimates = replace(estimates, shared=batch in attributed)
+            values = source_values(project.valuation, sums, np.array(corpus.tokens, dtype=np.float64), estimates)
             rows = valuation_rows(corpus, splits, values)
             labels: dict[str, object] = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
             labels |= {"queries": sums.queries, "notion": project.simulation.notion}

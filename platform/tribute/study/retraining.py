@@ -66,7 +66,8 @@ def valued(study: "StudiedModel", attribution: Attribution, settings: ValuationS
 def transferred(study: "StudiedModel", tuning: Attribution, attribution: Attribution) -> SourceValues:
     """Values over the queries of one attribution, learnt on those of another, as an evaluation needs."""
     learnt = _learnt(study, tuning, study.valuation)
-    return _values(study, attribution, learnt.estimates, study.valuation)
+    estimates = learnt.estimates and replace(learnt.estimates, shared=False)
+    return _values(study, attribution, estimates, study.valuation)
 
 
 def _values(
@@ -117,7 +118,8 @@ def _estimates(study: "StudiedModel", attribution: Attribution, settings: Valuat
     member_US = change_matrix(units, len(study.source_ids)).astype(np.float64)
     unit_ids = tuple(unit.unit_id for unit in units)
     seeds = tuple(each.seed for each in replicates)
-    return Estimates("study", totals, unit_ids, member_US, Trainings.none(len(units)), seeds)
+    uses = float(query_uses(attribution.queries, None).sum())
+    return Estimates("study", totals, unit_ids, member_US, Trainings.none(len(units)), seeds, uses)
 
 
 def _totals(attribution: Attribution, influence_RQU: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -26,6 +26,8 @@ class Estimates:
         member_US: 1 where a source is in a unit, [U, S].
         trainings: without some of the units, read out on the same queries.
         seeds: of the replicates, [R], as the trainings have them; empty: they are no seeds of trainings.
+        uses: of the batch's queries; 0: the period is the batch.
+        shared: whether the period has these uses among its own.
     """
 
     attribute_run: str
@@ -34,6 +36,8 @@ class Estimates:
     member_US: NDArray[np.float64]
     trainings: Trainings
     seeds: tuple[int, ...] = ()
+    uses: float = 0.0
+    shared: bool = True
 
     def posterior(self, tokens_S: NDArray[np.float64], draws: int, seed: int) -> Posterior:
         """The values of the units.

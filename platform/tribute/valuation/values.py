@@ -54,7 +54,7 @@ def source_values(
     part_US = batch.member_US * tokens_S / tokens_U[:, None]
     draws_NS = growth * (found.draws_NS + moved_U) @ part_US
     draws_NS += growth * division_errors(found, part_US, tokens_S, settings)
-    draws_NS += found.coefficients.get(MAIN, 0.0) * _doubt(sums, settings)
+    draws_NS += found.coefficients.get(MAIN, 0.0) * (_doubt(sums, settings) + _carrying(sums, batch, settings))
     return SourceValues(
         totals_RS.mean(0),
         growth * (found.mean_S + moved_U) @ part_US,
@@ -109,6 +109,20 @@ def _doubt(sums: SourceSums, settings: ValuationSettings) -> Array:
         drawn_NP /= np.sqrt(rng.chisquare(pairs - 1, (settings.resamples, 1)) / (pairs - 1))
         doubt_NS += drawn_NP @ sums.coalitions_PS
     return doubt_NS
+
+
+def _carrying(sums: SourceSums, batch: Estimates, settings: ValuationSettings) -> Array:
+    """Errors of valuing n uses by n' others, [N, S] nats: as large as those of the simulated totals themselves.
+
+    The total of n uses that no training was read out on has the variance n (1 + n / n') of one use's.
+    """
+    new = sums.uses - batch.uses if batch.shared else sums.uses
+    if not batch.uses or new <= 0:
+        return np.zeros((1, len(sums.ood_S)))
+    nats_GS = filled(sums.nats_RGS, np.full(len(sums.ood_S), 1 / len(sums.ood_S))).mean(0)
+    drawn_NG = np.random.default_rng([settings.seed, 3]).standard_normal((settings.resamples, len(nats_GS)))
+    factor = new / sums.uses * (1 + new / batch.uses)
+    return np.asarray(np.sqrt(factor) * drawn_NG @ (nats_GS - nats_GS.mean(0)))
 
 
 def _note(batch: Estimates, found: Posterior) -> dict[str, object]:

@@ -4,6 +4,7 @@ Legend: R replicates, G groups of queries, S sources.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def valued(nats_RGS: Array, batch_RGS: Array, member_US: Array | None = None) ->
 
 def test_values_are_what_the_trainings_lost() -> None:
     found = valued(simulated(), simulated())
-    np.testing.assert_allclose(found.value_S, TOKENS * WORTH, rtol=0.2)
+    np.testing.assert_allclose(found.value_S, TOKENS * WORTH, rtol=0.3)
     note = json.loads(found.note)
     assert note["trainings"][0] == {"seed": 0, "without": ["u0"]} and len(note["trainings"]) == 12
     assert note["coefficients"].keys() == {"tokens", "simulated"}
@@ -69,6 +70,19 @@ def test_usage_that_leans_on_a_source_moves_value_to_it_and_hardly_among_the_oth
     moved, same = valued(leaning_RGS, simulated()), valued(simulated(), simulated())
     assert moved.value_S[5] > 1.05 * same.value_S[5]
     np.testing.assert_allclose(moved.value_S[:5], same.value_S[:5], rtol=0.01)
+
+
+@pytest.mark.parametrize(("uses", "shared", "wider"), [(4.0, True, 0.0), (4.0, False, 2.0), (1.0, True, 3.0)])
+def test_uses_that_no_training_was_read_on_widen_the_intervals(uses: float, shared: bool, wider: float) -> None:
+    """Of 4 uses, a batch of other n' has n (1 + n / n') / 4 times the variance of the simulated totals."""
+    nats_RGS, known = simulated(), estimates(simulated())
+    exact = source_values(SETTINGS, sums(nats_RGS), TOKENS, known)
+    carried = source_values(SETTINGS, sums(nats_RGS), TOKENS, replace(known, uses=uses, shared=shared))
+    np.testing.assert_array_equal(carried.value_S, exact.value_S)
+    slope = json.loads(exact.note)["coefficients"]["simulated"]
+    nats_GS = nats_RGS.mean(0)
+    wanted_S = slope**2 * wider * np.square(nats_GS - nats_GS.mean(0)).sum(0)
+    np.testing.assert_allclose((carried.draws_NS - exact.draws_NS).var(0), wanted_S, rtol=0.3)
 
 
 def test_a_source_that_hurts_stays_negative() -> None:
