@@ -22,15 +22,18 @@ TOKEN_MEAN = 0.2
 TOKEN_RANGE, ESTIMATE_RANGE = (0.1, 2.0), (0.03, 2.0)
 RANGES = {
     "own": (0.15, 2.0),
-    "seed": (0.05, 3.0),
+    "seed": (0.25, 2.5),
     "noise": (0.03, 3.0),
     "all": (0.002, 0.1),
     "pair": (0.003, 0.5),
     "replicate": (0.03, 2.0),
 }
-"""Standard deviations, in an average source's effect. `own`: what no feature says of a source; `seed`: how that
-differs between seeds, as a multiple of it; `noise`: of a training; `all`: of every pair of removed sources alike;
-`pair`: of each pair; `replicate`: the part of a replicate's own estimate that its seed's trainings share."""
+"""Standard deviations, in an average source's effect. `own`: what no feature says of a source; `seed`: how its
+effect differs between seeds, as a multiple of how its estimates do; `noise`: of a training; `all`: of every pair
+of removed sources alike; `pair`: of each pair; `replicate`: the part of a replicate's own estimate that its seed's
+trainings share."""
+UNREPLICATED = 0.3
+"""How effects differ between seeds where no replicates tell, as a part of an average source's effect."""
 
 
 class Trainings(NamedTuple):
@@ -63,7 +66,8 @@ class Terms:
 
     ``columns``: features and their root mean squares. ``feature_SJ``, ``mean_J``: features, and the prior means of
     their coefficients. ``size_S``: S times the token share, moved towards 1 by a tenth. ``apart``: by seed, a
-    replicate's features minus the replicates' mean, [S, J]. ``doubt_S``: variance of that mean.
+    replicate's features minus the replicates' mean, [S, J]. ``doubt_S``: variance of that mean, summed over
+    features. ``seed_S``: variance of a replicate's feature, a guess of how effects differ between seeds.
     """
 
     columns: dict[str, float]
@@ -72,6 +76,7 @@ class Terms:
     size_S: Array
     apart: dict[int, Array]
     doubt_S: Array
+    seed_S: Array
 
     @classmethod
     def of(cls, estimates: Mapping[str, ArrayLike], tokens_S: ArrayLike, seeds: Sequence[int]) -> "Terms":
@@ -87,18 +92,17 @@ class Terms:
         others, size_S = len(read) - 1, (len(share_S) * share_S + 0.1) / 1.1
         mean_J = np.array([TOKEN_MEAN, *[(1 - TOKEN_MEAN) / others] * others]) if others else np.ones(1)
         spread = [(nats_RS - nats_RS.mean(0)) / rms[name] for name, nats_RS in read.items()]
-        apart, doubt_S = dict[int, Array](), np.zeros(len(share_S))
-        for replicate, seed in enumerate(seeds):
-            rows = [
-                each_RS[replicate] if len(each_RS) == len(seeds) else np.zeros_like(share_S) for each_RS in spread
-            ]
-            apart[seed] = np.stack(rows, 1)
-        for each_RS in spread:
-            if len(each_RS) == len(seeds) > 1:
-                variance_S = each_RS.var(0, ddof=1) / len(each_RS)
-                doubt_S += (variance_S + variance_S.mean() * size_S / size_S.mean()) / 2
+        replicated = [each_RS if len(each_RS) == len(seeds) > 1 else 0 * each_RS[:1] for each_RS in spread]
+        apart = {
+            seed: np.stack([each_RS[r % len(each_RS)] for each_RS in replicated], 1)
+            for r, seed in enumerate(seeds)
+        }
+        variances = [each_RS.var(0, ddof=1) for each_RS in replicated if len(each_RS) > 1]
+        variances = [(each_S + each_S.mean() * size_S / size_S.mean()) / 2 for each_S in variances]
+        seed_S = np.mean(variances, 0) if variances else UNREPLICATED**2 * size_S
+        doubt_S = np.sum(variances, 0) / len(seeds) if variances else np.zeros_like(size_S)
         features = [nats_RS.mean(0) / rms[name] for name, nats_RS in read.items()]
-        return cls(rms, np.stack(features, 1), mean_J, size_S, apart, doubt_S)
+        return cls(rms, np.stack(features, 1), mean_J, size_S, apart, doubt_S, seed_S)
 
     def covariances(self, removed_KS: Array, seed_K: NDArray[np.int64]) -> Array:
         """The covariance of the losses of trainings, by term at unit variance, [I, K, K]."""
@@ -116,17 +120,16 @@ class Terms:
         replicate_KK = apart_KJ @ apart_KJ.T + (known_KS * self.doubt_S) @ known_KS.T
         features_JKK = np.einsum("kj,lj->jkl", column_KJ, column_KJ)
         noise_KK, all_KK = np.eye(len(seed_K)) + same_KK, np.outer(square_K, square_K)
-        others = [own_KK, own_KK * same_KK, noise_KK, all_KK, pair_KK, replicate_KK]
+        seed_KK = (removed_KS * self.seed_S) @ removed_KS.T * same_KK
+        others = [own_KK, seed_KK, noise_KK, all_KK, pair_KK, replicate_KK]
         return np.concatenate([features_JKK, np.stack(others)])
 
     def variances(self, place_HI: Array) -> Array:
-        """Variances of terms at places in the unit cube, [H, I]; `seed` is a multiple of `own`."""
+        """Variances of terms at places in the unit cube, [H, I]."""
         features = len(self.mean_J)
         estimate = np.array(ESTIMATE_RANGE) / np.sqrt(max(features - 1, 1))
         low_I, high_I = np.log(np.array([TOKEN_RANGE, *[estimate] * (features - 1), *RANGES.values()])).T
-        deviation_HI = np.exp(low_I + (high_I - low_I) * place_HI)
-        deviation_HI[:, features + 1] *= deviation_HI[:, features]
-        return np.asarray(np.square(deviation_HI))
+        return np.asarray(np.exp(2 * (low_I + (high_I - low_I) * place_HI)))
 
     @property
     def terms(self) -> int:

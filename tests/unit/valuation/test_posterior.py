@@ -55,7 +55,7 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
     seed_K = np.array([0, 0, 1, 1, 1, 2, 2, 7, 7])
     estimate_RS = rng.normal(1, 1, SOURCES) + 0.3 * rng.standard_normal((3, SOURCES))
     terms = Terms.of({"simulated": estimate_RS}, rng.random(SOURCES), SEEDS)
-    size_S, doubt_S = terms.size_S, terms.doubt_S
+    size_S, doubt_S, seed_S = terms.size_S, terms.doubt_S, terms.seed_S
     found_IKK = terms.covariances(removed_KS, seed_K)
     assert len(found_IKK) == terms.terms == 2 + len(RANGES)
     for k, one in enumerate(removed_KS):
@@ -83,7 +83,7 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
             wanted = [
                 *[(one @ column) * (two @ column) for column in terms.feature_SJ.T],
                 own,
-                own * alike,
+                sum(seed_S[s] for s in both) * alike,
                 float(k == other) + float(alike),
                 square_one * square_two,
                 pairs,
