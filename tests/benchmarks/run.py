@@ -14,6 +14,7 @@ NAMES = (
     "evaluation",
     "lake",
     "adversary",
+    "valuation",
     "settle",
 )
 
