@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tests.benchmarks.markets.designs import REPLICATES, TRUTH, planned
+from tests.benchmarks.markets.designs import REPLICATES, planned, truth_seeds
 from tests.benchmarks.markets.registry import TUNING, build_world, worlds
 from tests.benchmarks.markets.simulated import ESTIMATORS, HORIZONS, estimates
 from tests.benchmarks.markets.world import World
@@ -32,6 +32,9 @@ SIDE_BY_SIDE = 50
 """Trainings that run together."""
 
 ESTIMATES = (*HORIZONS, *ESTIMATORS)
+MAIN = "paired_20"
+"""The estimate that carries values from the tuning queries to those that judge, kept by groups of queries."""
+
 TOLERANCE = 0.05
 """Difference of a training from the bank, by the mean effect of a removal: rounding grows in a rough training."""
 
@@ -127,7 +130,7 @@ class Bank:
 
     def truth(self) -> NDArray[np.float64]:
         """The singles under the seeds that judge, on the queries that judge, [R, S] nats."""
-        return self.singles(TRUTH, judging=True)
+        return self.singles(truth_seeds(len(self.size_S)), judging=True)
 
 
 def unpacked(arrays: Mapping[str, NDArray]) -> NDArray[np.uint8]:
@@ -150,7 +153,7 @@ def _rows(keys: list[Key], totals: list[NDArray[np.float64]]) -> Arrays:
 def make(name: str) -> Arrays:
     """All that a bank holds of a world."""
     world, keys, totals = build_world(name), list[Key](), list[NDArray[np.float64]]()
-    for seed in (*REPLICATES, *TRUTH):
+    for seed in (*REPLICATES, *truth_seeds(world.sources)):
         removed_KS = planned(world.sources, seed)
         for part in np.array_split(removed_KS, -(-len(removed_KS) // SIDE_BY_SIDE)):
             totals += list(world.trained(part, seed))
@@ -159,8 +162,12 @@ def make(name: str) -> Arrays:
     arrays["digest"] = np.array(world.digest)
     found = [estimates(world, seed, ESTIMATES) for seed in REPLICATES]
     for each in ESTIMATES:
-        arrays[f"estimate_{each}"] = np.array([of_seed[each].total_S for of_seed in found])
+        for part, kept in enumerate(("estimate", "judged")[: len(found[0][each].groups)]):
+            arrays[f"{kept}_{each}"] = np.array([of_seed[each].groups[part].sum(0) for of_seed in found])
         arrays[f"cost_{each}"] = np.mean([(of_seed[each].nominal, of_seed[each].measured) for of_seed in found], 0)
+    for part, kept in enumerate(("tuning", "judging")):
+        groups = [of_seed[MAIN].groups[part] for of_seed in found]
+        arrays[f"{kept}_groups"] = np.array(groups, dtype=np.float32)
     return arrays
 
 

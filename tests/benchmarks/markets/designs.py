@@ -6,14 +6,19 @@ Legend: K trainings, S sources.
 import numpy as np
 from numpy.typing import NDArray
 
-REPLICATES, TRUTH = range(3), range(1000, 1008)
-"""Seeds of the trainings that tune, and of those that judge."""
+REPLICATES, TRUTH = range(3), range(1000, 1024)
+"""Seeds of the trainings that tune, and of those that judge: a third of the latter where sources are many."""
 
 FIFTHS, TENTHS, HALVES, PAIRS = 15, 10, 6, 20
 """Random sets of each size under a seed that tunes, at most."""
 
 FEW = 10
 """Sources of a small market, of which fewer sets are made."""
+
+
+def truth_seeds(sources: int) -> range:
+    """The seeds that judge a world."""
+    return TRUTH if sources <= 10 * FEW else TRUTH[: len(TRUTH) // 3]
 
 
 def planned(sources: int, seed: int) -> NDArray[np.uint8]:

@@ -21,14 +21,16 @@ from tribute.tasks import Scope
 from tribute.training import record
 
 HORIZONS = {"paired_20": 0.2, "paired_50": 0.5}
+GROUPS = 64
 ESTIMATORS = {"cg": "conjugate_gradient", "nearest": "nearest"}
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Totals over the tuning queries, [S]; the cost in trainings, of which `nominal` counts trajectories."""
+    """Totals over groups of the tuning queries, and of those that judge for a simulation, [G, S] each; the cost
+    in trainings, of which `nominal` counts trajectories."""
 
-    total_S: NDArray[np.float64]
+    groups: list[NDArray[np.float64]]
     nominal: float
     measured: float
 
@@ -43,13 +45,18 @@ def estimates(world: World, seed: int, names: tuple[str, ...]) -> dict[str, Esti
         for name in names:
             began = time.process_time()
             work = _paired if name in HORIZONS else _estimated
-            total_S = work(world, trained, name).double().sum(0).numpy()
+            groups = [grouped(influence_QS) for influence_QS in work(world, trained, name)]
             nominal = HORIZONS.get(name, 0.0) * (world.sources + 1)
-            found[name] = Estimate(total_S, nominal, (time.process_time() - began) / training)
+            found[name] = Estimate(groups, nominal, (time.process_time() - began) / training)
     return found
 
 
-def _paired(world: World, trained: Trained, name: str) -> torch.Tensor:
+def grouped(influence_QS: torch.Tensor) -> NDArray[np.float64]:
+    """Totals over groups of queries, [G, S]: every 64th query is in one group."""
+    return np.stack([influence_QS[group::GROUPS].double().sum(0).numpy() for group in range(GROUPS)])
+
+
+def _paired(world: World, trained: Trained, name: str) -> list[torch.Tensor]:
     recipe, settings = trained.recipe, SimulationSettings(horizon=HORIZONS[name])
     schedule = build_schedule(recipe, settings, trained.theta_P)
     start = trained.state(schedule.steps.start)
@@ -58,14 +65,14 @@ def _paired(world: World, trained: Trained, name: str) -> torch.Tensor:
     found = simulate(mode, mode.begin(start), schedule.steps.start)
     response_KP = torch.where((found.failed >= 0)[:, None], torch.nan, found.response_KP)
     scope = Scope(recipe.task, settings.scope)
-    [read] = read_out("difference", scope, [trained.theta_P], [response_KP], world.tuning)
-    return read.influence_QS
+    asked = (world.tuning, world.judging)
+    return [read_out("difference", scope, [trained.theta_P], [response_KP], rows)[0].influence_QS for rows in asked]
 
 
-def _estimated(world: World, trained: Trained, name: str) -> torch.Tensor:
+def _estimated(world: World, trained: Trained, name: str) -> list[torch.Tensor]:
     estimator = build_estimator(ESTIMATORS[name], {})
     groups = Groups.of_sources(trained.data, range(world.sources))
     fitted = estimator.fit(trained)
     gathered = estimator.gather(trained, fitted, groups)
     with torch.no_grad():
-        return estimator.influence(trained, fitted, gathered, world.tuning)
+        return [estimator.influence(trained, fitted, gathered, world.tuning)]
