@@ -3,7 +3,7 @@
 From the bank of retrainings (`markets/`), so it trains only what the choice asks for beyond it. Figures are means
 over splits and repetitions, by market and setting: the pool in the wrong place, how wide the intervals are (half,
 mean over sources, in an average source's value), how often they hold the truth, what the posterior expected, and
-the cost in trainings.
+the cost in trainings. `summary` has their means over settings, and over the markets.
 """
 
 import json
@@ -15,61 +15,34 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.markets.bank import Bank
-from tests.benchmarks.markets.columns import (
-    ESTIMATES,
-    Valued,
-    chosen,
-    previous_default,
-    random_fifths,
-    simple,
-    simulation_cost,
-    valued,
-)
+from tests.benchmarks.markets.columns import learnt, previous_default, simple
+from tests.benchmarks.markets.designs import truth_seeds
 from tests.benchmarks.markets.registry import JUDGING, MARKETS, SETTINGS
 from tests.benchmarks.results import FOLDER, write_results
 from tribute.evaluation import misallocated, seed_ceiling
 
-REPETITIONS, FEWER = 3, 10
+REPETITIONS, FEWER = 2, 10
 """Repetitions of a valuation with other random numbers; and of the previous default with other spots."""
 
 BUDGETS = (10, 20, 40)
-"""Trainings, simulations at their measured cost included."""
-
-DEFAULT_PRECISION, DEFAULT_BUDGET = 0.05, 20
-"""The product's default: no further training at this expected misallocation, and at most so many."""
+POISONED_BUDGETS = (*BUDGETS, 18)
+"""Trainings, of which the estimates count six. One more, where a source hurts: twelve retrainings."""
 
 Figures = dict[str, float]
+BySetting = dict[str, dict[str, Figures]]
 
 
-def judged_world(bank: Bank) -> dict[str, list[Figures]]:
+def judged_world(bank: Bank, budgets: tuple[int, ...], repetitions: int = REPETITIONS) -> dict[str, list[Figures]]:
     """The figures of every column on a world, by repetition."""
-    truth_TS = bank.truth()
-    rows = {name: [each.judged(truth_TS)] for name, each in simple(bank).items()}
-    ceiling = seed_ceiling(list(truth_TS), misallocated)
-    rows["ceiling"] = [{"misallocated_pool": float(ceiling or 0), "cost_in_trainings": truth_TS.size / 2}]
-    rows["previous_default"] = [previous_default(bank, r).judged(truth_TS) for r in range(FEWER)]
-    simulated = round(simulation_cost(bank, ESTIMATES, 1))
-    counts = {budget: max(budget - simulated, 0) for budget in BUDGETS}
-    for repetition in range(REPETITIONS):
-        for name, each in chosen_columns(bank, repetition, counts).items():
-            rows.setdefault(name, []).append(each.judged(truth_TS))
-        for budget, count in counts.items():
-            found = valued(bank, random_fifths(bank, repetition, count))
-            rows.setdefault(f"random_fifths_{budget}", []).append(found.judged(truth_TS))
+    rows = {name: [each.judged(bank)] for name, each in simple(bank).items()}
+    ceiling = seed_ceiling(list(bank.truth()), misallocated)
+    retrains = len(truth_seeds(len(bank.size_S))) * len(bank.size_S) / 2
+    rows["ceiling"] = [{"misallocated_pool": float(ceiling or 0), "cost_in_trainings": retrains}]
+    rows["previous_default"] = [previous_default(bank, r).judged(bank) for r in range(FEWER)]
+    for repetition in range(repetitions):
+        for name, each in learnt(bank, repetition, budgets).items():
+            rows.setdefault(name, []).append(each.judged(bank))
     return rows
-
-
-def chosen_columns(bank: Bank, repetition: int, counts: dict[int, int]) -> dict[str, Valued]:
-    """The default, the budgets, and where asking for the default's precision alone stops."""
-    steps = [
-        (len(found.trainings.lost_K), valued(bank, found))
-        for found in chosen(bank, repetition, sorted({DEFAULT_BUDGET, *counts.values()}))
-    ]
-    by_count = dict(steps)
-    precise = next((each for _, each in steps if (each.predicted or 0) <= DEFAULT_PRECISION), steps[-1][1])
-    default = next(each for count, each in steps if each is precise or count >= DEFAULT_BUDGET)
-    budgets = {f"budget_{budget}": by_count[count] for budget, count in counts.items()}
-    return {"default": default, "precision_5%": precise} | budgets
 
 
 def mean(rows: Iterable[Figures]) -> Figures:
@@ -78,40 +51,50 @@ def mean(rows: Iterable[Figures]) -> Figures:
     return {key: float(np.mean([row[key] for row in listed])) for key in listed[0]}
 
 
-def judged(markets: Iterable[str]) -> dict[str, Any]:
+def judged(markets: Iterable[str]) -> dict[str, BySetting]:
     """The figures by market, setting and column; worlds that were judged already are kept in the build folder."""
-    found = dict[str, Any]()
+    found = dict[str, BySetting]()
     for market in markets:
         for setting in SETTINGS:
-            worlds = [_kept(f"{market}-{split}-{setting}") for split in JUDGING]
+            worlds = [_known(f"{market}-{split}-{setting}") for split in JUDGING]
             found.setdefault(market, {})[setting] = {
-                column: mean(row for world in worlds for row in world[column])
-                | {"misallocated_by_split": [mean(world[column])["misallocated_pool"] for world in worlds]}
-                for column in worlds[0]
+                column: mean(row for world in worlds for row in world[column]) for column in worlds[0]
             }
     return found
 
 
-def _kept(name: str) -> dict[str, list[Figures]]:
+def summary(found: dict[str, BySetting]) -> dict[str, dict[str, Figures]]:
+    """Means over settings by market; over all markets, with what was expected as a multiple of what was found."""
+    by_market = {
+        market: {column: mean(each[column] for each in by_setting.values()) for column in by_setting[SETTINGS[0]]}
+        for market, by_setting in found.items()
+    }
+    common = [column for column in by_market["quality"] if all(column in each for each in by_market.values())]
+    pooled = {column: mean(each[column] for each in by_market.values()) for column in common}
+    for row in pooled.values():
+        if "predicted_misallocation" in row:
+            row["predicted_by_found"] = row["predicted_misallocation"] / row["misallocated_pool"]
+    return by_market | {"all": pooled}
+
+
+def _known(name: str) -> dict[str, list[Figures]]:
     path = FOLDER / "valuation" / f"{name}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = judged_world(Bank.of(name))
-        path.write_text(json.dumps(rows))
+        budgets = POISONED_BUDGETS if name.startswith("poisoned") else BUDGETS
+        path.write_text(json.dumps(judged_world(Bank.of(name), budgets)))
         print(f"{name} judged", flush=True)
     return json.loads(path.read_text())
 
 
-def show(figures: dict[str, Any]) -> None:
-    """A table for each market and setting."""
-    for market, by_setting in figures.items():
-        for setting, columns in by_setting.items():
-            shown = Table(title=f"{market}, {setting}", title_justify="left")
-            for heading in ("", "misallocated", "predicted", "half-width", "coverage", "trainings", "measured"):
-                shown.add_column(heading, justify="right" if heading else "left")
-            for column, row in columns.items():
-                shown.add_row(column, *_cells(row))
-            Console(width=110).print(shown)
+def show(title: str, columns: dict[str, Figures]) -> None:
+    """A table, a row for each way to value."""
+    shown = Table(title=title, title_justify="left")
+    for heading in ("", "misallocated", "predicted", "half-width", "coverage", "trainings", "nominal", "measured"):
+        shown.add_column(heading, justify="right" if heading else "left")
+    for column, row in columns.items():
+        shown.add_row(column, *_cells(row))
+    Console(width=120).print(shown)
 
 
 def _cells(row: Figures) -> list[str]:
@@ -121,16 +104,22 @@ def _cells(row: Figures) -> list[str]:
         "half_width": ".2f",
         "coverage_95": ".0%",
         "cost_in_trainings": ".0f",
-        "measured_cost_in_trainings": ".0f",
+        "nominal_cost": ".0f",
+        "measured_cost": ".0f",
     }
     return [format(row[key], shape) if key in row else "" for key, shape in shapes.items()]
 
 
 def main() -> None:
     """All markets, into build/bench/valuation.json."""
-    figures = judged(MARKETS)
-    show(figures)
-    write_results("valuation", figures)
+    found = judged(MARKETS)
+    for market, by_setting in found.items():
+        for setting, columns in by_setting.items():
+            show(f"{market}, {setting}", columns)
+    means = summary(found)
+    for market, columns in means.items():
+        show(f"{market}, mean", columns)
+    write_results("valuation", dict[str, Any](found) | {"summary": means})
 
 
 if __name__ == "__main__":

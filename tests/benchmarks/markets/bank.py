@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +58,7 @@ class Bank:
         Raises:
             ValueError: the file is not the one that was stored.
         """
-        path = KEPT / f"{name}.npz"
-        digest, known = hashlib.sha256(path.read_bytes()).hexdigest(), _sums()[path.name]
-        if digest != known:
-            raise ValueError(f"{path} has digest {digest}, expected {known}. Restore it, or make the bank again")
-        return cls(name, dict(np.load(path)))
+        return cls(name, _kept(name))
 
     @cached_property
     def world(self) -> World:
@@ -79,6 +77,17 @@ class Bank:
         return world
 
     @property
+    def queries(self) -> tuple[int, int]:
+        """How many queries tune, and how many judge."""
+        tuning, judging = self.arrays["queries"].tolist()
+        return tuning, judging
+
+    @property
+    def planned(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """What the trainings that everybody may use leave out, [K, S], and their seeds, [K]."""
+        return unpacked(self.arrays), self.arrays["seed_K"]
+
+    @property
     def size_S(self) -> NDArray[np.float64]:
         """Examples or bytes of every source."""
         return self.arrays["size_S"]
@@ -95,32 +104,33 @@ class Bank:
     @cached_property
     def _totals(self) -> dict[Key, NDArray[np.float64]]:
         """Totals over tuning and judging queries by seed and removed sources, those made on demand as well."""
-        known, further = dict[Key, NDArray[np.float64]](), MADE / f"{self.name}-further.npz"
-        for arrays in [self.arrays, *([np.load(further)] if further.exists() else [])]:
-            totals_K2 = np.stack([arrays["tuning_K"], arrays["judging_K"]], 1)
-            for seed, row_S, total_2 in zip(arrays["seed_K"].tolist(), unpacked(arrays), totals_K2, strict=True):
-                known[seed, row_S.tobytes()] = total_2
+        known, further = dict[Key, NDArray[np.float64]](), f"{self.name}-further"
+        kept = [_kept(further)] if f"{further}.npz" in _sums() else []
+        made = [np.load(MADE / f"{further}.npz")] if (MADE / f"{further}.npz").exists() else []
+        for arrays in (*made, *kept, self.arrays):
+            totals_K2 = np.stack([arrays["tuning_K"], arrays["judging_K"]], 1).astype(np.float64)
+            known |= zip(_keys(arrays), totals_K2, strict=True)
         return known
 
     def complete(self, wanted: Iterable[tuple[NDArray, int]]) -> None:
-        """Train what is not known of some (removed sources, seed), and keep it."""
-        missing = {(int(seed), np.asarray(row, np.uint8).tobytes()) for row, seed in wanted} - self._totals.keys()
+        """Train what is not known of some (removed sources, seed), and full trainings of their seeds; keep it."""
+        asked = {(int(seed), np.asarray(row, np.uint8).tobytes()) for row, seed in wanted}
+        asked |= {(seed, bytes(len(self.size_S))) for seed, _ in asked}
+        missing = sorted(asked - self._totals.keys())
         if not missing:
             return
-        for seed in sorted({seed for seed, _ in missing}):
-            rows = sorted(row for other, row in missing if other == seed)
+        for seed, keys in groupby(missing, itemgetter(0)):
+            rows = [row for _, row in keys]
             removed_KS = np.stack([np.frombuffer(row, np.uint8) for row in rows])
             for row, total_2 in zip(rows, self.world.trained(removed_KS, seed), strict=True):
-                self._totals[seed, row] = total_2
-        stored = set(zip(self.arrays["seed_K"].tolist(), map(bytes, unpacked(self.arrays)), strict=True))
-        further = sorted(self._totals.keys() - stored)
+                self._totals[seed, row] = np.float64(np.float32(total_2))
+        further = sorted(self._totals.keys() - set(_keys(self.arrays)))
         _save(MADE / f"{self.name}-further.npz", _rows(further, [self._totals[key] for key in further]))
 
     def lost(self, removed_S: NDArray, seed: int, *, judging: bool = False) -> float:
         """By what the total of a full training is above that of one without some sources, same seed, nats."""
         self.complete([(removed_S, seed)])
-        nothing = np.zeros(len(self.size_S), np.uint8).tobytes()
-        with_all = self._totals[seed, nothing][int(judging)]
+        with_all = self._totals[seed, bytes(len(self.size_S))][int(judging)]
         return float(with_all - self._totals[seed, np.asarray(removed_S, np.uint8).tobytes()][int(judging)])
 
     def singles(self, seeds: Iterable[int], *, judging: bool = False) -> NDArray[np.float64]:
@@ -136,6 +146,10 @@ class Bank:
 def unpacked(arrays: Mapping[str, NDArray]) -> NDArray[np.uint8]:
     """The removed sources of every training, [K, S] 0 or 1."""
     return np.unpackbits(arrays["removed_packed"], axis=1, count=int(arrays["sources"]))
+
+
+def _keys(arrays: Mapping[str, NDArray]) -> list[Key]:
+    return list(zip(arrays["seed_K"].tolist(), map(bytes, unpacked(arrays)), strict=True))
 
 
 def _rows(keys: list[Key], totals: list[NDArray[np.float64]]) -> Arrays:
@@ -160,6 +174,7 @@ def make(name: str) -> Arrays:
         keys += [(seed, row_S.tobytes()) for row_S in removed_KS]
     arrays = _rows(keys, totals) | {"size_S": world.size_S, "kinds": np.array(world.kinds)}
     arrays["digest"] = np.array(world.digest)
+    arrays["queries"] = np.array([len(rows.query_ids) for rows in (world.tuning, world.judging)])
     found = [estimates(world, seed, ESTIMATES) for seed in REPLICATES]
     for each in ESTIMATES:
         for part, kept in enumerate(("estimate", "judged")[: len(found[0][each].groups)]):
@@ -178,7 +193,7 @@ def check(name: str, count: int = 6) -> None:
         ValueError: one differs by more than rounding.
     """
     bank = Bank.of(name)
-    removed_KS, seed_K = unpacked(bank.arrays), bank.arrays["seed_K"]
+    removed_KS, seed_K = bank.planned
     scale = float(np.abs(bank.truth()).mean())
     for k in np.random.default_rng().choice(len(seed_K), count, replace=False):
         [found] = bank.world.trained(removed_KS[k : k + 1], int(seed_K[k]))
@@ -196,16 +211,25 @@ def _save(path: Path, arrays: Arrays) -> None:
     beside.replace(path)
 
 
+def _kept(name: str) -> Arrays:
+    path = KEPT / f"{name}.npz"
+    digest, known = hashlib.sha256(path.read_bytes()).hexdigest(), _sums()[path.name]
+    if digest != known:
+        raise ValueError(f"{path} has digest {digest}, expected {known}. Restore it, or make the bank again")
+    return dict(np.load(path))
+
+
 def _sums() -> dict[str, str]:
     lines = (KEPT / SUMS).read_text().splitlines()
     return {name: digest for digest, name in (line.split("  ") for line in lines)}
 
 
 def store(names: Iterable[str]) -> None:
-    """Copy what was made into the repository, with digests."""
+    """Copy what was made into the repository, trainings on demand as well, with digests."""
     KEPT.mkdir(exist_ok=True)
-    for name in names:
-        shutil.copyfile(MADE / f"{name}.npz", KEPT / f"{name}.npz")
+    for path in (MADE / f"{name}{part}.npz" for name in names for part in ("", "-further")):
+        if path.exists():
+            shutil.copyfile(path, KEPT / path.name)
     paths = sorted(KEPT.glob("*.npz"))
     (KEPT / SUMS).write_text("".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in paths))
 

@@ -66,7 +66,9 @@ def _paired(world: World, trained: Trained, name: str) -> list[torch.Tensor]:
     response_KP = torch.where((found.failed >= 0)[:, None], torch.nan, found.response_KP)
     scope = Scope(recipe.task, settings.scope)
     asked = (world.tuning, world.judging)
-    return [read_out("difference", scope, [trained.theta_P], [response_KP], rows)[0].influence_QS for rows in asked]
+    return [
+        read_out("difference", scope, [trained.theta_P], [response_KP], rows)[0].influence_QS for rows in asked
+    ]
 
 
 def _estimated(world: World, trained: Trained, name: str) -> list[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""The bank of retrainings: fast trainings equal the product's, files are what was stored, rows can be made again."""
+"""The bank of retrainings: fast trainings equal the product's, files are as stored, rows can be made again."""
 
 import hashlib
 
@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.benchmarks.markets.bank import KEPT, SUMS, Bank, check, unpacked
+from tests.benchmarks.markets.bank import KEPT, SUMS, Bank, check
+from tests.benchmarks.markets.columns import HARMFUL
 from tests.benchmarks.markets.designs import REPLICATES, TRUTH, planned
+from tests.benchmarks.markets.learning import Known, Valuation, random_fifths
 from tests.benchmarks.markets.registry import build_world, worlds
 from tests.benchmarks.markets.stacked import stacked_finals
+from tribute.config import ValuationSettings
 from tribute.training import State
+from tribute.valuation.choice import LeftOut
 
 
 @pytest.mark.parametrize("setting", ["smooth", "rough"])
@@ -28,7 +32,7 @@ def test_stacked_trainings_equal_those_of_the_product(setting: str) -> None:
 def test_every_world_has_a_file_with_the_digest_that_is_stored() -> None:
     listed = dict(reversed(line.split("  ")) for line in (KEPT / SUMS).read_text().splitlines())
     assert listed == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in KEPT.glob("*.npz")}
-    assert {f"{name}.npz" for name in worlds()} <= listed.keys()
+    assert {f"{name}.npz" for name in worlds(("size", "quality", "poisoned"))} <= listed.keys()
 
 
 def test_a_changed_file_is_refused(tmp_path, monkeypatch) -> None:
@@ -42,7 +46,8 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch) -> None:
 
 def test_a_bank_holds_what_is_planned_and_its_rows_can_be_made_again() -> None:
     bank = Bank.of("poisoned-0-smooth")
-    rows = set(zip(bank.arrays["seed_K"].tolist(), map(bytes, unpacked(bank.arrays)), strict=True))
+    removed_KS, seed_K = bank.planned
+    rows = set(zip(seed_K.tolist(), map(bytes, removed_KS), strict=True))
     planned_rows = {(seed, bytes(row)) for seed in (*REPLICATES, *TRUTH) for row in planned(10, seed)}
     assert planned_rows == rows
     check("poisoned-0-smooth", count=2)
@@ -50,7 +55,38 @@ def test_a_bank_holds_what_is_planned_and_its_rows_can_be_made_again() -> None:
 
 def test_shuffled_labels_hurt_in_the_truth() -> None:
     bank = Bank.of("poisoned-0-smooth")
-    harmful = bank.arrays["kinds"] == "shuffled labels"
+    harmful = bank.arrays["kinds"] == HARMFUL
     truth_S = bank.truth().mean(0)
     assert harmful.sum() == 1
     assert truth_S[harmful].item() < 0 < np.median(truth_S[~harmful])
+
+
+def test_a_valuation_goes_on_where_another_chose_as_it_would_have() -> None:
+    bank = Bank.of("poisoned-0-smooth")
+    larger = list(Valuation(bank, ValuationSettings(budget=12, precision=None)).learnt())
+    for settings in (ValuationSettings(budget=6, precision=None), ValuationSettings(budget=16, precision=0.1)):
+        valuation = Valuation(bank, settings)
+        assert valuation.resumed(larger) == list(valuation.learnt())
+
+
+def test_a_new_seed_counts_its_full_training() -> None:
+    known = Known().after([LeftOut((1,), 3), LeftOut((2,), 3), LeftOut((2,), 0)])
+    assert known.spent == 4
+    assert known.seeds == ((0, 1, 2, 3), (4,))
+    assert known.after([LeftOut((4,), 3)]).spent == 5
+
+
+def test_random_fifths_are_of_the_bank_in_turn_by_seed() -> None:
+    found = random_fifths(Bank.of("quality-0-smooth"), 1, 7)
+    assert [each.seed for each in found.trained] == [0, 1, 2, 0, 1, 2, 0]
+    assert {len(each.removed) for each in found.trained} == {4}
+
+
+def test_trainings_on_demand_are_kept(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tests.benchmarks.markets.bank.MADE", tmp_path)
+    row_S = np.array([1, 0, 1, 0, 1, 0, 0, 0, 0, 0], np.uint8)
+    lost = Bank.of("poisoned-0-smooth").lost(row_S, seed=77)
+    bank = Bank.of("poisoned-0-smooth")
+    assert np.load(tmp_path / "poisoned-0-smooth-further.npz")["seed_K"].tolist() == [77, 77]
+    assert bank.lost(row_S, seed=77) == lost > 0
+    assert "world" not in vars(bank)
