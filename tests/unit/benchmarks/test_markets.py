@@ -1,6 +1,7 @@
 """The bank of retrainings: fast trainings equal the product's, files are as stored, rows can be made again."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,13 @@ from tests.benchmarks.markets.stacked import stacked_finals
 from tribute.config import ValuationSettings
 from tribute.training import State
 from tribute.valuation.choice import LeftOut
+
+
+@pytest.fixture(autouse=True)
+def made(tmp_path, monkeypatch) -> Path:
+    """A folder of their own for trainings on demand."""
+    monkeypatch.setattr("tests.benchmarks.markets.bank.MADE", tmp_path / "made")
+    return tmp_path / "made"
 
 
 @pytest.mark.parametrize("setting", ["smooth", "rough"])
@@ -63,8 +71,8 @@ def test_shuffled_labels_hurt_in_the_truth() -> None:
 
 def test_a_valuation_goes_on_where_another_chose_as_it_would_have() -> None:
     bank = Bank.of("poisoned-0-smooth")
-    larger = list(Valuation(bank, ValuationSettings(budget=12, precision=None)).learnt())
-    for settings in (ValuationSettings(budget=6, precision=None), ValuationSettings(budget=16, precision=0.1)):
+    larger = list(Valuation(bank, ValuationSettings(budget=9, precision=None)).learnt())
+    for settings in (ValuationSettings(budget=6, precision=None), ValuationSettings(budget=10, precision=0.2)):
         valuation = Valuation(bank, settings)
         assert valuation.resumed(larger) == list(valuation.learnt())
 
@@ -82,11 +90,10 @@ def test_random_fifths_are_of_the_bank_in_turn_by_seed() -> None:
     assert {len(each.removed) for each in found.trained} == {4}
 
 
-def test_trainings_on_demand_are_kept(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("tests.benchmarks.markets.bank.MADE", tmp_path)
+def test_trainings_on_demand_are_kept(made: Path) -> None:
     row_S = np.array([1, 0, 1, 0, 1, 0, 0, 0, 0, 0], np.uint8)
     lost = Bank.of("poisoned-0-smooth").lost(row_S, seed=77)
     bank = Bank.of("poisoned-0-smooth")
-    assert np.load(tmp_path / "poisoned-0-smooth-further.npz")["seed_K"].tolist() == [77, 77]
+    assert np.load(made / "poisoned-0-smooth-further.npz")["seed_K"].tolist() == [77, 77]
     assert bank.lost(row_S, seed=77) == lost > 0
     assert "world" not in vars(bank)
