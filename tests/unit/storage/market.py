@@ -49,7 +49,7 @@ HIDDEN = {
     "bundles": ("artifact_uri",),
 }
 OWN = ("publishers", "rights", "valuations", "statements", "statement_lines", "disputes")
-EVERYONES = ("evaluations", "certificates", "policies", "bundles", "reversals")
+EVERYONES = ("precisions", "evaluations", "certificates", "policies", "bundles", "reversals")
 Book = Sequence[tuple[str, str, date | None, date | None]]
 
 
@@ -198,6 +198,8 @@ def _whole(sources: list[str]) -> Tables:
     return {
         "predicted": [row("predicted", run, source_id=s) for run, s in product(RUNS, sources)],
         "estimates": [row("estimates", run, unit_id=u) for run, u in product(RUNS, [*sources, "EVERYBODYQ"])],
+        "measurements": [row("measurements", run, removed=[s, "EVERYBODYQ"]) for run, s in product(RUNS, sources)],
+        "precisions": [row("precisions", f"retrain-{month}", period=month) for month in PERIODS],
         "evaluations": [row("evaluations", f"evaluate-{month}", period=month) for month in PERIODS],
         "certificates": [
             row("certificates", f"evaluate-{month}", period=month, json=f"EVERYBODYQ {sources} {NAMES}")

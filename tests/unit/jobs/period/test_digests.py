@@ -168,7 +168,7 @@ def test_a_column_of_a_later_schema_that_is_empty_changes_nothing(
 ) -> None:
     lake = Lake(tmp_path / "lake")
     rows = [row | {"run_id": "r"} for row in any_rows("valuations", 3).to_pylist()]
-    later = ("attribute_runs", "rights_run", "estimates_run")
+    later = ("attribute_runs", "rights_run", "estimates_run", "retrain_run", "expected_misallocation")
     plain = [row | dict.fromkeys(later) for row in rows]
     lake.append("valuations", "r", pa.Table.from_pylist(plain, SCHEMAS["valuations"]))
     with_them = digest(lake, "valuations", "r")

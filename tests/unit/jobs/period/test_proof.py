@@ -41,7 +41,13 @@ def project(tmp_path: Path) -> Project:
     found = load_project(write_project(tmp_path, name="demo"))
     lake = Lake(found.lake_root)
     [valued, *_] = any_rows("valuations").to_pylist()
-    valued |= {"run_id": "value-1", "attribute_runs": [], "rights_run": "rights-1", "estimates_run": None}
+    valued |= {
+        "run_id": "value-1",
+        "attribute_runs": [],
+        "rights_run": "rights-1",
+        "estimates_run": None,
+        "retrain_run": None,
+    }
     lake.append("valuations", "value-1", pa.Table.from_pylist([valued], SCHEMAS["valuations"]))
     commit(lake, Settlement(Version("settle-1", tuple(statements(MONTH)))))
     return found

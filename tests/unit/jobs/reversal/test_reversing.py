@@ -69,7 +69,13 @@ def project(tmp_path: Path) -> Project:
     """The folder `here`, with an empty lake but for a valuation."""
     found = load_project(write_project(tmp_path / "here", name="demo"))
     [valued, *_] = any_rows("valuations").to_pylist()
-    valued |= {"run_id": "value-1", "attribute_runs": [], "rights_run": "rights-1", "estimates_run": None}
+    valued |= {
+        "run_id": "value-1",
+        "attribute_runs": [],
+        "rights_run": "rights-1",
+        "estimates_run": None,
+        "retrain_run": None,
+    }
     lake = Lake(found.lake_root)
     lake.append("valuations", "value-1", pa.Table.from_pylist([valued], SCHEMAS["valuations"]))
     return found
