@@ -34,6 +34,8 @@ def measured(
     Args:
         part: what progress calls the trainings.
     """
+    if not trainings:
+        return []
     names, nats_K = retrains.context.source_ids(), np.zeros(len(trainings))
     position = {name: index for index, name in enumerate(names)}
     units = [removal([position[name] for name in each.removed], names) for each in trainings]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tribute.catalog import (
     MeasuredTraining,
     customer_cap,
+    estimates_run,
     known_trainings,
     measured_trainings,
     payees,
@@ -46,6 +47,9 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
         return StageOutput(retrain_id, False, f"none: {_why_none(context)}")
     if not context.inputs.queries(period).query_ids:
         return StageOutput(retrain_id, False, f"none: no queries in {period}")
+    with open_tables(context.lake.root) as connection:
+        if estimates_run(connection, project, attribute_run) != attribute_run:
+            return StageOutput(retrain_id, False, "none: all simulations failed")
     new = not context.committed("precisions", retrain_id)
     if new:
         context.reporter.started("retrain", retrain_id)

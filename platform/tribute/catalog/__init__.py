@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tribute.catalog.customers import customer_values
     from tribute.catalog.estimates import (
         MeasuredTraining,
+        estimates_run,
         known_trainings,
         measured_on,
         measured_trainings,
@@ -67,6 +68,7 @@ __all__ = [
     "customer_cap",
     "customer_uses",
     "customer_values",
+    "estimates_run",
     "estimator_run",
     "estimator_runs",
     "further_estimates",
@@ -111,8 +113,8 @@ __getattr__ = first_use(
         "contributions": ["source_contributions"],
         "customers": ["customer_values"],
         "estimates": [
-            *("MeasuredTraining", "known_trainings", "measured_on", "measured_trainings", "read_estimates"),
-            *("training_seeds", "trainings_of_units"),
+            *("MeasuredTraining", "estimates_run", "known_trainings", "measured_on", "measured_trainings"),
+            *("read_estimates", "training_seeds", "trainings_of_units"),
         ],
         "ingestion": ["ingested_queries", "usage_events"],
         "period": ["payees", "period_splits", "read_book", "value_period"],

@@ -103,9 +103,9 @@ def estimates_run(lake: duckdb.DuckDBPyConnection, project: Project, batch_run: 
     runs = [run.run_id for run in simulation_runs(project)]
     row = lake.execute(
         "select run_id from estimates join (select distinct run_id, period from queries) using (run_id) "
-        "where list_contains($1, simulate_run) group by run_id having count(distinct simulate_run) = $2 "
-        "order by run_id = $3 desc, max(period) desc, run_id limit 1",
-        [runs, len(runs), batch_run],
+        "where list_contains($1, simulate_run) group by run_id having bool_or(simulate_run = $2) "
+        "order by run_id = $3 desc, count(distinct simulate_run) desc, max(period) desc, run_id limit 1",
+        [runs, runs[0], batch_run],
     ).fetchone()
     return row[0] if row else None
 
