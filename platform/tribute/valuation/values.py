@@ -38,8 +38,7 @@ def source_values(
 
     The values of the batch are scaled to the period, moved by what the simulation says of its other queries, and
     divided within groups by tokens: v' = growth (v + beta (x' / growth - x)), where x and x' are the simulated
-    totals of the batch and of the period. How far it moved is as uncertain as it is large. Without queries every
-    value and both ends of its interval are 0.
+    totals of the batch and of the period. Without queries every value and both ends of its interval are 0.
 
     Args:
         tokens_S: token counts, [S].
@@ -53,8 +52,7 @@ def source_values(
     found = batch.posterior(tokens_S, settings.resamples, settings.seed)
     growth, moved_U = _carried(batch.totals[MAIN], totals_RS @ batch.member_US.T, tokens_U, found)
     part_US = batch.member_US * tokens_S / tokens_U[:, None]
-    noise_NU = np.random.default_rng([settings.seed, 3]).standard_normal(found.draws_NS.shape)
-    draws_NS = growth * (found.draws_NS + moved_U * (1 + noise_NU)) @ part_US
+    draws_NS = growth * (found.draws_NS + moved_U) @ part_US
     draws_NS += growth * division_errors(found, part_US, tokens_S, settings)
     draws_NS += found.coefficients.get(MAIN, 0.0) * (_doubt(sums, settings) + _carrying(sums, batch, settings))
     return SourceValues(
