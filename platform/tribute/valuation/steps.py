@@ -4,7 +4,7 @@ A step depends on what is known before it alone, so an interrupted valuation goe
 Legend: S sources, U units, P payees, K trainings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,10 @@ from tribute.valuation.estimates import Estimates
 from tribute.valuation.posterior import Posterior, expected_misallocation
 
 Array = NDArray[np.float64]
-BATCH = 4
-"""Trainings chosen at once. It does not depend on the workers, so that they change no result."""
+BATCH = 7
+"""Trainings chosen at once, at most. It does not depend on the workers, so that they change no result."""
+SEEDS_AT_ONCE = 2
+"""Trained seeds in a batch: trainings of one seed run side by side, and share its full training."""
 MAX_PER_UNIT = 10
 """Trainings for each unit, at most, where no budget is set."""
 FORESEEN = 40
@@ -88,9 +90,13 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
         return Step(spent, expected, None, ())
     new = seeds.new if left > 1 else ()
     rng = np.random.default_rng([settings.seed, int(spent)])
-    chooser = Chooser(found, [*seeds.trained, *new], rng, _payees(part_UP), new)
-    chosen, cost = list[LeftOut](), 0.0
-    while cost < min(BATCH, left) and (picked := _pick(chooser, {*new} - {e.seed for e in chosen}, left - cost)):
+    several = [*_least_used(seeds.trained, batch.estimates), *new]
+    chooser = Chooser(found, several, rng, _payees(part_UP), new)
+    chosen, cost, most = list[LeftOut](), 0.0, min(BATCH, left)
+    while cost < most and not (chosen and _enough(chooser, settings.precision)):
+        picked = _pick(chooser, {*new} - {each.seed for each in chosen}, most - cost)
+        if picked is None:
+            break
         chosen.append(picked[0])
         cost += picked[1]
     needed = _needed(chooser, cost, left, settings.precision)
@@ -120,6 +126,16 @@ def _payees(part_UP: Array) -> Payees:
     return Payees(part_UP, np.ones(part_UP.shape[1]))
 
 
+def _least_used(trained: Sequence[int], known: Estimates) -> list[int]:
+    """The seeds of the next batch: those with the fewest trainings so far."""
+    counts = {seed: int((known.trainings.seed_K == seed).sum()) for seed in trained}
+    return sorted(trained, key=counts.__getitem__)[:SEEDS_AT_ONCE]
+
+
+def _enough(chooser: Chooser, precision: float | None) -> bool:
+    return precision is not None and chooser.expected() <= precision
+
+
 def _pick(chooser: Chooser, untrained: set[int], left: float) -> tuple[LeftOut, float] | None:
     """The best candidate and its cost; None: none saves anything, or it costs more than is left."""
     picked = chooser.pick()
@@ -132,7 +148,7 @@ def _pick(chooser: Chooser, untrained: set[int], left: float) -> tuple[LeftOut, 
 def _needed(chooser: Chooser, cost: float, left: float, precision: float | None) -> float | None:
     """Trainings until the precision is reached, those of the batch included."""
     while precision is not None and cost <= min(left, FORESEEN):
-        if chooser.expected() <= precision:
+        if _enough(chooser, precision):
             return cost
         if not _pick(chooser, set(), 1.0):
             break
