@@ -16,27 +16,35 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.adversary_padding import (
+    boilerplate,
+    other_language,
+    random_letters,
+    random_order,
+    repetition,
+)
 from tests.benchmarks.adversary_worlds import (
     ACCOUNTS,
+    PERIODS,
     Market,
     World,
     in_pieces,
     interleaved,
     retouched,
-    reworded,
     shuffled,
     write_world,
 )
 from tests.benchmarks.results import FOLDER, update_results, write_results
-from tribute.catalog import read_valuation
+from tribute.catalog import corpus_learnt_tokens, corpus_tokens, lineage, read_valuation
 from tribute.cluster import ray_session
-from tribute.config import ClusterSettings, load_project
+from tribute.config import ClusterSettings, Project, load_project
 from tribute_jobs.pipeline import run
-from tribute_storage import Lake
+from tribute_storage import Lake, open_tables
 
 TARGET = 0.02
 COPIES = (1, 2, 5)
@@ -44,6 +52,13 @@ SEEDS = (0, 1)
 FLOOD = 60
 CAP = "1/8"
 OFF = {"corpus": {"duplicates": {"credit": "off"}}}
+PADDING = {
+    "own words in random order": random_order,
+    "random letters": random_letters,
+    "boilerplate": boilerplate,
+    "templates with counters": repetition,
+    "another language": other_language,
+}
 BY_ID = {"corpus": {"duplicates": {"credit": "source_order"}}}
 
 
@@ -80,22 +95,27 @@ def main() -> None:
     market, began = Market.of_installed_docs(), time.monotonic()
     with ray_session(ClusterSettings()):
         honest = shares(root, market, World("honest"))
+        loss = honest_loss(root, market)
         figures = {world.name: Figure(world, shares(root, market, world), honest) for world in attacks(market)}
     show(market, honest, figures.values())
-    gains = {name: figure.gain for name, figure in figures.items() if not figure.world.control}
+    gains: dict[str, dict[str, float]] = {"copier": {}, "padder": {}, "control": {}}
+    for name, figure in figures.items():
+        gains[figure.world.kind][name] = figure.gain
     write_results(
         "adversary",
         {
             "seeds": list(SEEDS),
             "honest_share": honest,
             "target": TARGET,
-            "gain_of_copier": gains,
-            "gain_without_defence": {n: figure.gain for n, figure in figures.items() if figure.world.control},
+            "gain_of_copier": gains["copier"],
+            "gain_of_padder": gains["padder"],
+            "gain_without_defence": gains["control"],
+            "honest_loss_by_learnt_tokens": loss,
             "seeds_apart": {name: figure.apart for name, figure in figures.items()},
             "seconds": round(time.monotonic() - began, 1),
         },
     )
-    update_results("settle", {"gain_of_copier": {str(k): gains[f"copy x{k}"] for k in COPIES}})
+    update_results("settle", {"gain_of_copier": {str(k): gains["copier"][f"copy x{k}"] for k in COPIES}})
 
 
 @dataclass(frozen=True)
@@ -124,7 +144,7 @@ class Figure:
     @property
     def verdict(self) -> str:
         """Whether the attack stays within the target."""
-        return "control" if self.world.control else "yes" if self.gain <= TARGET else "NO"
+        return "control" if self.world.kind == "control" else "yes" if self.gain <= TARGET else "NO"
 
 
 def attacks(market: Market) -> Iterable[World]:
@@ -143,14 +163,17 @@ def attacks(market: Market) -> Iterable[World]:
         yield World(name, split, replaces_own=True)
         yield World(f"{name}, two accounts", split, 2, replaces_own=True, folder=name.replace(" ", "-"))
     yield World("own text repeated x3", {market.own: own + shuffled(own, 1) + shuffled(own, 2)})
-    yield World("padded x3 with own words in random order", {market.own: [*own, *reworded(own, 2)]})
+    others = [text for source in market.texts.keys() - {market.own} for text in market.texts[source]]
+    for name, pad in PADDING.items():
+        padding = pad(sorted(others) if pad is other_language else own, 2 * sum(map(len, own)))
+        yield World(f"padded x3 with {name}", {market.own: [*own, *padding]}, kind="padder")
     capped = {"policy": {"customer_cap": CAP}}
     yield World(f"flood of {FLOOD}, cap {CAP}", flood=FLOOD, folder="honest", settings=capped)
-    yield World(f"flood of {FLOOD}", flood=FLOOD, folder="honest", control=True)
+    yield World(f"flood of {FLOOD}", flood=FLOOD, folder="honest", kind="control")
     for k in (1, 5):
-        yield World(f"copy x{k}, off", copies("zz-copy", victim, k), settings=OFF, control=True)
-    yield World("copy x1, ids first, by id", copies("aa-copy", victim, 1), settings=BY_ID, control=True)
-    yield World("own text repeated x3, off", {market.own: [*own] * 3}, settings=OFF, control=True)
+        yield World(f"copy x{k}, off", copies("zz-copy", victim, k), settings=OFF, kind="control")
+    yield World("copy x1, ids first, by id", copies("aa-copy", victim, 1), settings=BY_ID, kind="control")
+    yield World("own text repeated x3, off", {market.own: [*own] * 3}, settings=OFF, kind="control")
 
 
 def copies(name: str, texts: list[str], count: int) -> Mapping[str, list[str]]:
@@ -162,14 +185,34 @@ def shares(root: Path, market: Market, world: World) -> list[float]:
     """What part of the pool the adversary's accounts have together, by the ordinary chain, under each seed."""
     began, found = time.monotonic(), []
     for seed in SEEDS:
-        project = load_project(write_world(root, market, world, seed))
-        done = run(project, world.period, Silent(), last="value")
-        rows = read_valuation(Lake(project.lake_root), done.outputs["value"].run_id).to_pylist()
-        publishers = [row for row in rows if row["level"] == "publisher"]
-        found.append(float(sum(Fraction(row["share"]) for row in publishers if row["publisher_id"] in ACCOUNTS)))
+        rows = publishers(load_project(write_world(root, market, world, seed)), world.period)
+        found.append(float(sum(Fraction(row["share"]) for row in rows if row["publisher_id"] in ACCOUNTS)))
     told = ", ".join(f"{share:.4f}" for share in found)
     print(f"{world.name}: {told} in {time.monotonic() - began:.0f} s", flush=True)
     return found
+
+
+def publishers(project: Project, period: str) -> list[dict[str, Any]]:
+    """The publishers' rows of a valuation by the ordinary chain."""
+    done = run(project, period, Silent(), last="value")
+    rows = read_valuation(Lake(project.lake_root), done.outputs["value"].run_id).to_pylist()
+    return [row for row in rows if row["level"] == "publisher"]
+
+
+def honest_loss(root: Path, market: Market) -> float:
+    """The most that an honest source loses as only learnt tokens count, over all seeds.
+
+    That is the fall of its part of the tokens, times the weight that the valuation gives them.
+    """
+    losses = []
+    for seed in SEEDS:
+        project = load_project(write_world(root, market, World("honest"), seed))
+        [row, *_] = publishers(project, PERIODS[0])
+        _, tokens_S = corpus_tokens(project)
+        with open_tables(project.lake_root) as connection:
+            learnt_S = corpus_learnt_tokens(connection, lineage(project))
+        losses.append(row["shrinkage"] * float((tokens_S / tokens_S.sum() - learnt_S / learnt_S.sum()).max()))
+    return max(losses)
 
 
 def show(market: Market, honest: list[float], figures: Iterable[Figure]) -> None:

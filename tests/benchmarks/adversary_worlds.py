@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -57,8 +58,8 @@ class World:
     replaces_own: bool = False
     flood: int = 0
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    control: bool = False
-    """A defence is off: what the attack would gain without it."""
+    kind: Literal["copier", "padder", "control"] = "copier"
+    """A control has a defence off: what the attack would gain without it."""
 
     folder: str = ""
     """Worlds of one folder share their training."""
@@ -193,9 +194,3 @@ def in_pieces(texts: Sequence[str], words: int, filler: Sequence[str], between: 
         pieces = [every[n : n + words] + rng.choices(vocabulary, k=between) for n in range(0, len(every), words)]
         found.append(" ".join(word for piece in pieces for word in piece))
     return found
-
-
-def reworded(texts: Sequence[str], times: int) -> list[str]:
-    """So many documents for each, of its own words in random order: new to any comparison of runs."""
-    rng = random.Random(0)
-    return [" ".join(rng.sample(text.split(), len(text.split()))) for _ in range(times) for text in texts]
