@@ -13,7 +13,7 @@ STYLE = (
 )
 FLOW = (
     ("corpus", "read, find copies, snapshot", "corpus_sources, corpus_documents"),
-    ("train", "one training per replicate, recorded", "trajectories"),
+    ("train", "one training per replicate, recorded", "trajectories, learning"),
     ("simulate", "the last steps again, without each source", "simulations, responses"),
     ("attribute", "each query, with and without each source", "influence, queries"),
     ("retrain", "without chosen sources, until precise enough", "retrains, measurements"),

@@ -32,6 +32,7 @@ TABLES = {
     "corpus_documents",
     "corpus_duplicates",
     "trajectories",
+    "learning",
     "simulations",
     "queries",
     "usage_events",

@@ -46,6 +46,7 @@ def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Projec
             for table in (
                 "corpus_sources",
                 "trajectories",
+                "learning",
                 "simulations",
                 "estimates",
                 "influence",
@@ -60,6 +61,7 @@ def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Projec
     assert counts == {
         "corpus_sources": 4,
         "trajectories": 2,
+        "learning": 4 * 2,
         "simulations": 4 * 2,
         "estimates": 4 * 2,
         "influence": 4 * 2 * 12,

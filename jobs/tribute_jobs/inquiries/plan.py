@@ -10,6 +10,8 @@ import numpy as np
 
 from tribute.catalog import (
     attribution,
+    corpus_learnt_tokens,
+    lineage,
     measured_on,
     period_splits,
     read_book,
@@ -93,7 +95,7 @@ def valuation_plan(project: Project, period: str) -> Plan:
     if sources is None:
         inputs.corpus()  # raises what is wrong with it
         raise ValuationError("The corpus cannot be read. Look at: tribute check PROJECT.yaml")
-    tokens_S = np.array([each.tokens for each in sources], dtype=np.float64)
+    tokens_S = np.array([each.tokens for each in sources], dtype=np.float64)  # before the training: all of them
     names, split_SP = tuple(each.source_id for each in sources), _split_SP(project, period, sources)
     estimates, known = Estimates.of_tokens(names), 0.0
     attribute_run = attribution(project, inputs.queries(period), period).run_id
@@ -105,6 +107,7 @@ def valuation_plan(project: Project, period: str) -> Plan:
         with open_tables(project.lake_root) as connection:
             measured = measured_on(connection, attribute_run)
             estimates = read_estimates(connection, project, attribute_run, names, measured)
+            tokens_S = corpus_learnt_tokens(connection, lineage(project))
         known, seeds = sum(each.cost for each in measured), training_seeds(project, measured)
     batch = ValuedBatch(estimates, tokens_S, split_SP)
     return Plan(predicted(project.valuation, batch, seeds, range(max(COUNTS) + 1)), known, simulated)

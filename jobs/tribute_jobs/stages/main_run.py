@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tribute.catalog import (
     MeasuredTraining,
     SimulationRun,
+    corpus_learnt_tokens,
     customer_cap,
     payees,
     recorded_replicates,
@@ -34,6 +35,7 @@ from tribute_jobs.compute.measurements import measured
 from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context
+from tribute_storage import open_tables
 
 Array = NDArray[np.float64]
 SOURCES = 16
@@ -107,7 +109,9 @@ class MainRun:
         sums = SourceSums.of_queries(self.source_ids, np.stack(read), self.queries, self._cap)
         total_U = self.uses_Q @ self.influence_RQU.mean(0, dtype=np.float64)
         sums = sums._replace(coalitions_PS=self._design.sampling_errors(total_U))
-        return source_values(project.valuation, sums, self.tokens_S, self._estimates(retrains, trainings))
+        with open_tables(project.lake_root, "corpus_sources", "learning") as connection:
+            learnt_S = corpus_learnt_tokens(connection, self.context.runs)
+        return source_values(project.valuation, sums, learnt_S, self._estimates(retrains, trainings))
 
     def _estimates(self, retrains: Retrains, trainings: Sequence[MeasuredTraining]) -> Estimates | None:
         """What the tuning queries say of the units; None for semivalues."""

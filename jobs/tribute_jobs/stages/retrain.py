@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog import (
     MeasuredTraining,
+    corpus_learnt_tokens,
     customer_cap,
     estimates_run,
     known_trainings,
@@ -79,10 +80,10 @@ class MeasuredBatch:
         self._bank, self._names = retrain_bank(self.project), context.source_ids()
         self._retrains: Retrains | None = None
         self._queries, self._uses_Q = _read_queries(context, period, attribute_run)
-        self._tokens_S = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
         self._split_SP = payees(self.project, period)[1]
         with open_tables(context.lake.root) as connection:
             self._estimates = read_estimates(connection, self.project, attribute_run, self._names, ())
+            self._learnt_S = corpus_learnt_tokens(connection, context.runs)
 
     def run(self) -> None:
         """Measure what is known, then train and measure until the values are as asked for, and commit."""
@@ -110,7 +111,7 @@ class MeasuredBatch:
     def _next(self, known: Sequence[MeasuredTraining]) -> Step:
         self.context.reporter.working("choice of trainings")
         trainings = trainings_of_units(known, self._names, self._estimates.member_US)
-        batch = ValuedBatch(replace(self._estimates, trainings=trainings), self._tokens_S, self._split_SP)
+        batch = ValuedBatch(replace(self._estimates, trainings=trainings), self._learnt_S, self._split_SP)
         spent, seeds = sum(each.cost for each in known), training_seeds(self.project, known)
         return next_step(self.project.valuation, batch, spent, seeds)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog.estimates import estimates_run, measured_trainings, read_estimates
 from tribute.catalog.report import Valuation, read_valuation
+from tribute.catalog.responses import corpus_learnt_tokens
 from tribute.catalog.runs import RELEASES, lineage, retrain_run, run_id
 from tribute.catalog.sums import attribution_runs, coalition_batch, coalition_errors, source_sums
 from tribute.catalog.uses import customer_cap
@@ -68,7 +69,7 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
             if batch:
                 estimates = read_estimates(connection, project, batch, corpus.source_ids, measured)
                 estimates = replace(estimates, shared=batch in attributed)
-            values = source_values(project.valuation, sums, np.array(corpus.tokens, dtype=np.float64), estimates)
+            values = source_values(project.valuation, sums, corpus_learnt_tokens(connection, runs), estimates)
             rows = valuation_rows(corpus, splits, values)
             labels: dict[str, object] = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
             labels |= {"queries": sums.queries, "notion": project.simulation.notion}

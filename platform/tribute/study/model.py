@@ -66,6 +66,7 @@ class StudiedModel:
         self.folder = Path(folder or self._held.enter_context(TemporaryDirectory(prefix="tribute-")))
         self._workers: Workers = on_ray(ray, self._held) if ray else InProcess()
         self._replicates: list[Replicate] | None = None
+        self.learning = list[list[dict[str, Any]]]()
         self._ray, self._kept_contracts = bool(ray), set[str]()
         self.training = _with_replicates(training or TrainingSettings(), replicates)
 
@@ -137,6 +138,7 @@ class StudiedModel:
         self.require_contract(self.simulation)
         rows = self.runs.train([self.training.seed + replicate for replicate in range(self.training.replicates)])
         self._replicates = [replicate_of(row) for row in rows]
+        self.learning = [row["learning"] for row in rows]
         return TrainingReport(tuple(rows))
 
     def require_contract(self, settings: SimulationSettings, queries: QueryTable | None = None) -> None:

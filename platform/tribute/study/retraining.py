@@ -28,6 +28,7 @@ from tribute.valuation import (
     source_values,
     usage_totals,
 )
+from tribute.valuation.learnt import learnt_tokens
 from tribute.valuation.steps import Seeds, ValuedBatch, next_step
 from tribute_storage.atomic import write_atomically
 
@@ -76,7 +77,13 @@ def _values(
     nats_RQS = attribution.influence_RQS.astype(np.float64)
     sums = SourceSums.of_queries(study.source_ids, nats_RQS, attribution.queries)
     sums = sums._replace(coalitions_PS=attribution.coalitions_PS)
-    return source_values(settings, sums, np.array(study.tokens, dtype=np.float64), estimates)
+    return source_values(settings, sums, _learnt_tokens(study), estimates)
+
+
+def _learnt_tokens(study: "StudiedModel") -> NDArray[np.float64]:
+    """Tokens of the sources as far as the trainings learnt from them, [S]."""
+    fall_RS = [[each["loss_before_nats"] - each["loss_after_nats"] for each in rows] for rows in study.learning]
+    return learnt_tokens(np.array(study.tokens, dtype=np.float64), None, np.array(fall_RS))
 
 
 def _learnt(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Learnt:
@@ -87,12 +94,12 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
     if study.training.checkpoint is not None:
         return Learnt(estimates, 0.0, 0)
     known, lost = _known(study), dict[Training, float]()
-    tokens_S = np.array(study.tokens, dtype=np.float64)
+    learnt_S = _learnt_tokens(study)
     while True:
         lost |= _lost(study, attribution, [each for each in known if each not in lost])
         _remember(study, known)
-        estimates = replace(estimates, trainings=_trainings(lost, len(tokens_S)))
-        batch = ValuedBatch(estimates, tokens_S, np.eye(len(tokens_S)))
+        estimates = replace(estimates, trainings=_trainings(lost, len(learnt_S)))
+        batch = ValuedBatch(estimates, learnt_S, np.eye(len(learnt_S)))
         spent, seeds = sum(each.cost for each in known), _seeds(study, known)
         step = next_step(settings, batch, spent, seeds)
         study.runs.reporter.working(step.text(settings))

@@ -18,12 +18,14 @@ from tribute.corpus.eligibility import part_of_usual
 Array = NDArray[np.float64]
 MARGIN = 0.1
 """Part of a source's words that counts whatever they are, so that chance decides little where all text is odd."""
+LEAST = 0.1
+"""Part of its tokens that every source keeps: a guess before measuring, and groups are divided by tokens."""
 
 
 def learnt_tokens(tokens_S: Array, eligible_S: Array | None = None, fall_RS: Array | None = None) -> Array:
     """Tokens times the parts of what is usual, [S]; never more than the tokens, which most sources have in full.
 
-    t_s min(1, (.1 + e_s / t_s) / q) min(1, f_s / q'), where q and q' are lower quartiles of the other sources.
+    t_s max(.1, min(1, (.1 + e_s / t_s) / q) min(1, f_s / q')); q and q': lower quartiles of the other sources.
 
     Args:
         eligible_S: tokens that count as content, [S]; None, or NaN for a source: not known.
@@ -35,5 +37,4 @@ def learnt_tokens(tokens_S: Array, eligible_S: Array | None = None, fall_RS: Arr
         part_S = part_S * part_of_usual(MARGIN + eligible_S / np.maximum(tokens_S, 1))
     if fall_RS is not None:
         part_S = part_S * part_of_usual(np.clip(fall_RS, 0, None).mean(0))
-    learnt_S = tokens_S * part_S
-    return np.asarray(learnt_S if learnt_S.any() else tokens_S, dtype=np.float64)
+    return np.asarray(tokens_S * np.maximum(part_S, LEAST), dtype=np.float64)
