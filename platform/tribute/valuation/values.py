@@ -38,7 +38,9 @@ def source_values(
 
     The values of the batch are scaled to the period, moved by what the simulation says of its other queries, and
     divided within groups by tokens: v' = growth (v + beta (x' / growth - x)), where x and x' are the simulated
-    totals of the batch and of the period. Without queries every value and both ends of its interval are 0.
+    totals of the batch and of the period, and beta is the simulation's coefficient. Errors of the simulated totals
+    count <v, x> / <x, x>, which is what a simulated nat is worth whatever explains it. Without queries every value
+    and both ends of its interval are 0.
 
     Args:
         tokens_S: token counts, [S].
@@ -50,11 +52,11 @@ def source_values(
     batch = estimates or Estimates.of_sources(sums.source_ids, totals_RS)
     tokens_U = batch.member_US @ tokens_S
     found = batch.posterior(tokens_S, settings.resamples, settings.seed)
-    growth, moved_U = _carried(batch.totals[MAIN], totals_RS @ batch.member_US.T, tokens_U, found)
+    growth, worth, moved_U = _carried(batch.totals[MAIN], totals_RS @ batch.member_US.T, tokens_U, found)
     part_US = batch.member_US * tokens_S / tokens_U[:, None]
     draws_NS = growth * (found.draws_NS + moved_U) @ part_US
     draws_NS += growth * division_errors(found, part_US, tokens_S, settings)
-    draws_NS += found.coefficients.get(MAIN, 0.0) * (_doubt(sums, settings) + _carrying(sums, batch, settings))
+    draws_NS += worth * (_doubt(sums, settings) + _carrying(sums, batch, settings))
     return SourceValues(
         totals_RS.mean(0),
         growth * (found.mean_S + moved_U) @ part_US,
@@ -70,13 +72,15 @@ def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
     return SourceValues(zero_S, zero_S, np.zeros((settings.resamples, sources)), 1.0, note)
 
 
-def _carried(batch_RU: Array, period_RU: Array, tokens_U: Array, found: Posterior) -> tuple[float, Array]:
-    """How many times larger the period is than the batch; and how its values differ apart from that, [U] nats."""
+def _carried(batch_RU: Array, period_RU: Array, tokens_U: Array, found: Posterior) -> tuple[float, float, Array]:
+    """How many times larger the period is than the batch, what a simulated nat is worth, at least nothing; and how
+    the period's values differ apart from its size, [U] nats."""
     share_U = tokens_U / tokens_U.sum()
     batch_U, period_U = (filled(nats_RU[:, None], share_U)[:, 0].mean(0) for nats_RU in (batch_RU, period_RU))
     before, after = (float(np.clip(nats_U, 0, None).sum()) for nats_U in (batch_U, period_U))
     growth = after / before if before and after else 1.0
-    return growth, found.coefficients.get(MAIN, 0.0) * (period_U / growth - batch_U)
+    worth = max(0.0, float(found.mean_S @ batch_U / max(batch_U @ batch_U, 1e-300)))
+    return growth, worth, found.coefficients.get(MAIN, 0.0) * (period_U / growth - batch_U)
 
 
 def division_errors(found: Posterior, part_US: Array, tokens_S: Array, settings: ValuationSettings) -> Array:
