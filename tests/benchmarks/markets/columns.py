@@ -76,6 +76,9 @@ class Valued:
             figures["half_width"] = float((high_S - low_S).mean() / 2 / truth_S.mean())
             figures["coverage_95"] = float(((low_S <= truth_S) & (truth_S <= high_S)).mean())
             figures["predicted_misallocation"] = expected_misallocation(self.draws_NS, self.value_S)
+            figures["paid_by_mean_of_shares"] = misallocated(shares(self.draws_NS).mean(0), truth_S)
+            figures["paid_by_median_of_shares"] = misallocated(np.median(shares(self.draws_NS), 0), truth_S)
+            figures["paid_by_median_of_values"] = misallocated(np.median(self.draws_NS, 0), truth_S)
         harmful_S = bank.arrays["kinds"] == HARMFUL
         if harmful_S.any():
             figures["harmful_value"] = float(self.value_S[harmful_S].mean() / np.abs(self.value_S).mean())
