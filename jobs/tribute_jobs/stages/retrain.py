@@ -137,7 +137,7 @@ class MeasuredBatch:
             common
             | {"bank": self._bank, "unit_id": removal_id(each.removed)}
             | each._asdict()
-            | {"nats": each.nats if np.isfinite(each.nats) else None}
+            | {"lost_nats": each.nats if np.isfinite(each.nats) else None}
             for each in found
         ]
         table = pa.Table.from_pylist(rows, SCHEMAS["measurements"])

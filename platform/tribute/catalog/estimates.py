@@ -30,8 +30,8 @@ class MeasuredTraining(NamedTuple):
 def measured_trainings(lake: duckdb.DuckDBPyConnection, retrain_run: str | None) -> list[MeasuredTraining]:
     """All trainings that a valuation's run of real trainings has measured, step by step."""
     rows = lake.execute(
-        "select step, seed, removed, coalesce(nats, 'nan'::double), cost from measurements where retrain_run = $1 "
-        "order by step, seed, unit_id",
+        "select step, seed, removed, coalesce(lost_nats, 'nan'::double), cost from measurements "
+        "where retrain_run = $1 order by step, seed, unit_id",
         [retrain_run],
     ).fetchall()
     return [MeasuredTraining(step, seed, tuple(removed), nats, cost) for step, seed, removed, nats, cost in rows]
@@ -40,8 +40,8 @@ def measured_trainings(lake: duckdb.DuckDBPyConnection, retrain_run: str | None)
 def measured_on(lake: duckdb.DuckDBPyConnection, attribute_run: str) -> list[MeasuredTraining]:
     """Every training that was read out on a batch of queries, whatever precision was asked for."""
     rows = lake.execute(
-        "select seed, any_value(removed), coalesce(any_value(nats), 'nan'::double), max(cost) from measurements "
-        "where attribute_run = $1 group by seed, unit_id order by seed, unit_id",
+        "select seed, any_value(removed), coalesce(any_value(lost_nats), 'nan'::double), max(cost) "
+        "from measurements where attribute_run = $1 group by seed, unit_id order by seed, unit_id",
         [attribute_run],
     ).fetchall()
     return [MeasuredTraining(0, seed, tuple(removed), nats, cost) for seed, removed, nats, cost in rows]

@@ -100,7 +100,7 @@ TABLES: dict[str, pa.Schema] = {
         column("unit_id", TEXT, "the set of sources, hashed"),
         column("removed", pa.list_(TEXT), "the sources that were left out"),
         optional(
-            "nats",
+            "lost_nats",
             REAL,
             "sum of uses times what the seed's full training measures above this one, nats; empty: it diverged",
         ),
