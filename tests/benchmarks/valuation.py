@@ -46,9 +46,10 @@ def judged_world(bank: Bank, budgets: tuple[int, ...], repetitions: int = REPETI
 
 
 def mean(rows: Iterable[Figures]) -> Figures:
-    """The mean of every figure that the rows have."""
+    """The mean of every figure over the rows that have it."""
     listed = list(rows)
-    return {key: float(np.mean([row[key] for row in listed])) for key in listed[0]}
+    keys = dict.fromkeys(key for row in listed for key in row)
+    return {key: float(np.mean([row[key] for row in listed if key in row])) for key in keys}
 
 
 def judged(markets: Iterable[str]) -> dict[str, BySetting]:
