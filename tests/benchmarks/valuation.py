@@ -36,7 +36,7 @@ def judged_world(bank: Bank, budgets: tuple[int, ...], repetitions: int = REPETI
     """The figures of every column on a world, by repetition."""
     rows = {name: [each.judged(bank)] for name, each in simple(bank).items()}
     ceiling = seed_ceiling(list(bank.truth()), misallocated)
-    retrains = len(truth_seeds(len(bank.size_S))) * len(bank.size_S) / 2
+    retrains = len(truth_seeds(bank.name)) * len(bank.size_S) / 2
     rows["ceiling"] = [{"misallocated_pool": float(ceiling or 0), "cost_in_trainings": retrains}]
     rows["previous_default"] = [previous_default(bank, r).judged(bank) for r in range(FEWER)]
     for repetition in range(repetitions):

@@ -26,6 +26,7 @@ from tests.benchmarks.markets.registry import TUNING, build_world, worlds
 from tests.benchmarks.markets.simulated import ESTIMATORS, HORIZONS, estimates
 from tests.benchmarks.markets.world import World
 from tests.benchmarks.results import FOLDER
+from tribute.valuation.learnt import learnt_tokens
 
 KEPT = Path(__file__).parent / "bank"
 MADE = FOLDER / "valuation-bank"
@@ -92,6 +93,11 @@ class Bank:
         """Examples or bytes of every source."""
         return self.arrays["size_S"]
 
+    @cached_property
+    def learnt_S(self) -> NDArray[np.float64]:
+        """Of these, as far as the model learnt from them: the token counts of the product's prior."""
+        return learnt_tokens(self.size_S, self.arrays.get("eligible_S"), self.arrays["falls"])
+
     def estimate(self, name: str) -> NDArray[np.float64]:
         """What a cheap estimate says of every source under each replicate, totals over tuning queries, [R, S]."""
         return self.arrays[f"estimate_{name}"]
@@ -140,7 +146,7 @@ class Bank:
 
     def truth(self) -> NDArray[np.float64]:
         """The singles under the seeds that judge, on the queries that judge, [R, S] nats."""
-        return self.singles(truth_seeds(len(self.size_S)), judging=True)
+        return self.singles(truth_seeds(self.name), judging=True)
 
 
 def unpacked(arrays: Mapping[str, NDArray]) -> NDArray[np.uint8]:
@@ -167,7 +173,7 @@ def _rows(keys: list[Key], totals: list[NDArray[np.float64]]) -> Arrays:
 def make(name: str) -> Arrays:
     """All that a bank holds of a world."""
     world, keys, totals = build_world(name), list[Key](), list[NDArray[np.float64]]()
-    for seed in (*REPLICATES, *truth_seeds(world.sources)):
+    for seed in (*REPLICATES, *truth_seeds(name)):
         removed_KS = planned(world.sources, seed)
         for part in np.array_split(removed_KS, -(-len(removed_KS) // SIDE_BY_SIDE)):
             totals += list(world.trained(part, seed))
@@ -175,6 +181,9 @@ def make(name: str) -> Arrays:
     arrays = _rows(keys, totals) | {"size_S": world.size_S, "kinds": np.array(world.kinds)}
     arrays["digest"] = np.array(world.digest)
     arrays["queries"] = np.array([len(rows.query_ids) for rows in (world.tuning, world.judging)])
+    if world.eligible_S is not None:
+        arrays["eligible_S"] = world.eligible_S
+    arrays["falls"] = np.array([world.falls(seed) for seed in REPLICATES])
     found = [estimates(world, seed, ESTIMATES) for seed in REPLICATES]
     for each in ESTIMATES:
         for part, kept in enumerate(("estimate", "judged")[: len(found[0][each].groups)]):

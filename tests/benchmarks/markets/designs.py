@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 REPLICATES, TRUTH = range(3), range(1000, 1024)
-"""Seeds of the trainings that tune, and of those that judge: a third of the latter where sources are many."""
+"""Seeds of the trainings that tune, and of those that judge."""
+
+FEWER = {"text": 12, "many": 8}
+"""Seeds that judge, in markets whose trainings are long."""
 
 FIFTHS, TENTHS, HALVES, PAIRS = 15, 10, 6, 20
 """Random sets of each size under a seed that tunes, at most."""
@@ -16,9 +19,9 @@ FEW = 10
 """Sources of a small market, of which fewer sets are made."""
 
 
-def truth_seeds(sources: int) -> range:
-    """The seeds that judge a world."""
-    return TRUTH if sources <= 10 * FEW else TRUTH[: len(TRUTH) // 3]
+def truth_seeds(world: str) -> range:
+    """The seeds that judge a world, MARKET-SPLIT-SETTING."""
+    return TRUTH[: FEWER.get(world.partition("-")[0])]
 
 
 def planned(sources: int, seed: int) -> NDArray[np.uint8]:

@@ -64,7 +64,7 @@ class Valuation:
         """What is known before every step, until the values are as asked for."""
         known = start or Known()
         while True:
-            batch = ValuedBatch(self._known(known), self.bank.size_S, np.eye(len(self.bank.size_S)))
+            batch = ValuedBatch(self._known(known), self.bank.learnt_S, np.eye(len(self.bank.size_S)))
             step = next_step(self.settings, batch, known.spent, known.seeds)
             yield Reached(known, step.expected)
             if not step.chosen:
@@ -86,7 +86,7 @@ class Valuation:
         nats_RGS = self.bank.arrays["judging_groups"].astype(np.float64)
         zero_GS, (_, judging) = np.zeros(nats_RGS.shape[1:]), self.bank.queries
         sums = SourceSums(self._names, nats_RGS, zero_GS, zero_GS[0], judging, float(judging))
-        return source_values(self.settings, sums, self.bank.size_S, self._known(known))
+        return source_values(self.settings, sums, self.bank.learnt_S, self._known(known))
 
     @cached_property
     def _names(self) -> tuple[str, ...]:

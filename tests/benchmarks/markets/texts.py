@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from tests.benchmarks.markets.world import World, query_rows
 from tribute.config import TaskSettings, TrainingSettings
+from tribute.corpus.eligibility import eligible_parts
 from tribute.corpus.readers.docstrings import documentation, is_documentation
+from tribute.corpus.sources import Document
 from tribute.training import TrainingSet
 
 PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "scikit-learn", "scipy", "SQLAlchemy", "sympy", "torch")
@@ -63,16 +65,19 @@ def text(split: int, setting: str) -> World:
         for part in range(2):
             chosen = "\n\n".join(pieces[part * ASKED_EVERY :: 2 * ASKED_EVERY])
             asked[part].append(windows(chosen)[:QUERIES])
-    by_source, own = dict[str, dict[str, NDArray]](), iter(packages)
+    texts, own = dict[str, str](), iter(packages)
     for s, (kind, count) in enumerate(zip(kinds, counts, strict=True)):
         content = trained[next(own)] if kind == "documentation" else made(kind, trained, packages, split)
-        by_source[f"{s:03d}"] = {"tokens": windows(content[: int(count)])}
-    data = TrainingSet.assemble(by_source)
+        texts[f"{s:03d}"] = content[: int(count)]
+    data = TrainingSet.assemble({source_id: {"tokens": windows(each)} for source_id, each in texts.items()})
     queries = [query_rows({"tokens": np.concatenate(part)}) for part in asked]
     options = {"context": CONTEXT, "width": 16, "heads": 2, "layers": 1, "vocabulary": len(LETTERS)}
     training = TrainingSettings(learning_rate=RATES[setting], batch_size=16, epochs=2.0)
     size_S = data.counts * float(CONTEXT + 1)
-    return World(f"text-{split}-{setting}", data, kinds, size_S, *queries, TaskSettings(options=options), training)
+    parts = eligible_parts({source_id: [Document(source_id, each)] for source_id, each in texts.items()})
+    eligible_S = size_S * np.array(list(parts.values()))
+    task = TaskSettings(options=options)
+    return World(f"text-{split}-{setting}", data, kinds, size_S, *queries, task, training, eligible_S)
 
 
 def made(kind: str, trained: dict[str, str], packages: Sequence[str], split: int) -> str:

@@ -33,7 +33,8 @@ def query_rows(columns: Columns) -> QueryRows:
 class World:
     """Sources' examples, the queries that tune and those that judge, and how the model is trained.
 
-    `size_S` are the sources' tokens or examples; `kinds` says of each source what it is.
+    `size_S` are the sources' tokens or examples, `eligible_S` those of a text that count as content. `kinds` says
+    what each source is.
     """
 
     name: str
@@ -44,6 +45,7 @@ class World:
     judging: QueryRows
     task: TaskSettings
     training: TrainingSettings
+    eligible_S: NDArray[np.float64] | None = None
 
     def recipe(self, seed: int) -> Recipe:
         """Its training under a seed."""
@@ -85,6 +87,18 @@ class World:
     def trained(self, removed_KS: NDArray, seed: int) -> NDArray[np.float64]:
         """What trainings without some sources measure: totals over tuning and judging queries, [K, 2] nats."""
         return self.measured(self.finals(removed_KS, seed))
+
+    def falls(self, seed: int) -> NDArray[np.float64]:
+        """By what a training lowers the mean loss of each source's examples, [S] nats."""
+        recipe = self.recipe(seed)
+        task, chosen = recipe.task.evaluated, np.arange(len(recipe.data))
+        batch, _ = recipe.data.batch(chosen, recipe.device)
+        first_P = recipe.initial().theta
+        [last_P] = self.finals(np.zeros((1, self.sources), np.uint8), seed)
+        with torch.no_grad():
+            before_N, after_N = (task.losses(theta_P, batch).double().numpy() for theta_P in (first_P, last_P))
+        fall_N = before_N - after_N
+        return np.bincount(recipe.data.source_N, fall_N, self.sources) / self.data.counts
 
 
 @torch.no_grad()

@@ -94,6 +94,6 @@ def test_trainings_on_demand_are_kept(made: Path) -> None:
     row_S = np.array([1, 0, 1, 0, 1, 0, 0, 0, 0, 0], np.uint8)
     lost = Bank.of("poisoned-0-smooth").lost(row_S, seed=77)
     bank = Bank.of("poisoned-0-smooth")
-    assert np.load(made / "poisoned-0-smooth-further.npz")["seed_K"].tolist() == [77, 77]
+    assert (np.load(made / "poisoned-0-smooth-further.npz")["seed_K"] == 77).sum() == 2
     assert bank.lost(row_S, seed=77) == lost > 0
     assert "world" not in vars(bank)
