@@ -5,12 +5,11 @@ import re
 from dataclasses import asdict, replace
 
 from tribute.config import Project
-from tribute.errors import MoneyError, PolicyError
-from tribute.royalty.division import Policy, policy_from_json
+from tribute.errors import MoneyError
 from tribute.royalty.document import Statement
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.render import comparison_text
-from tribute.royalty.statement import compare
+from tribute_jobs.period.changes import changes
 from tribute_jobs.period.statements import latest_statements, statements_of_version
 from tribute_storage import open_tables
 
@@ -24,7 +23,7 @@ def print_difference(project: Project, before: str, after: str, as_json: bool) -
         ConfigError, MoneyError: a side is not one, or is not settled.
     """
     old, new = _statements(project, before), _statements(project, after)
-    found = replace(compare(old, new, _policy(new[0])), before=_label(old[0]), after=_label(new[0]))
+    found = replace(changes(project, old, new), before=_label(old[0]), after=_label(new[0]))
     if as_json:
         content = asdict(found)
         for moves in (content["publishers"], content["lines"]):
@@ -56,14 +55,6 @@ def _versions(project: Project, period: str) -> list[int]:
             "select distinct statement_version from statements where period = $1 order by 1", [period]
         ).fetchall()
     return [version for (version,) in rows]
-
-
-def _policy(statement: Statement) -> Policy | None:
-    """The policy of a statement; None if another release of tribute words it differently."""
-    try:
-        return policy_from_json(statement.policy.model_dump(exclude={"sha256"}))
-    except PolicyError:
-        return None
 
 
 def _label(statement: Statement) -> str:

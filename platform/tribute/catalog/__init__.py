@@ -9,6 +9,7 @@ from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
     from tribute.catalog.artifacts import RecordedArtifact, recorded_artifacts
+    from tribute.catalog.changes import value_change
     from tribute.catalog.comparisons import compared_estimators, estimator_run, estimator_runs
     from tribute.catalog.contributions import source_contributions
     from tribute.catalog.customers import customer_values
@@ -101,6 +102,7 @@ __all__ = [
     "used_before",
     "valuation_record",
     "valuation_report",
+    "value_change",
     "value_period",
     "valued_runs",
 ]
@@ -109,6 +111,7 @@ __getattr__ = first_use(
     __name__,
     {
         "artifacts": ["RecordedArtifact", "recorded_artifacts"],
+        "changes": ["value_change"],
         "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
         "contributions": ["source_contributions"],
         "customers": ["customer_values"],

@@ -3,7 +3,7 @@
 Legend: R replicates, K trainings, U units, S sources.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
@@ -119,6 +119,23 @@ def read_estimates(
 ) -> Estimates:
     """The totals of a batch of queries, by every run of the project's simulation and by real trainings."""
     runs = {run.name: run.run_id for run in simulation_runs(project)}
+    return batch_estimates(lake, runs, project.training.seed, attribute_run, source_ids, measured)
+
+
+def batch_estimates(
+    lake: duckdb.DuckDBPyConnection,
+    runs: Mapping[str, str],
+    first_seed: int,
+    attribute_run: str,
+    source_ids: Sequence[str],
+    measured: Sequence[MeasuredTraining],
+) -> Estimates:
+    """The totals of a batch of queries by some runs of simulation.
+
+    Args:
+        runs: run id by name, the main one among them.
+        first_seed: of the replicates, which count up from it.
+    """
     units = lake.execute(
         "select unit_id, any_value(removed) from simulations where run_id = $1 group by unit_id order by unit_id",
         [runs[MAIN]],
@@ -135,7 +152,7 @@ def read_estimates(
         totals[name][replicate, position[unit_id]] = nats
     member_US = np.array([[source_id in removed for source_id in source_ids] for _, removed in units], dtype=float)
     trainings = trainings_of_units(measured, source_ids, member_US)
-    seeds = replicate_seeds(project, replicates)
+    seeds = tuple(range(first_seed, first_seed + replicates))
     [(uses,)] = lake.execute(
         "select sum(weight / inclusion_probability) from queries where run_id = $1", [attribute_run]
     ).fetchall()

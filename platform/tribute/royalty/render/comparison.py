@@ -10,9 +10,11 @@ _SHOWN = 10
 
 def comparison_text(comparison: Comparison) -> str:
     """Publishers with the parts of their change; lines that moved most, came and went, ten each; notes."""
-    rows: list[Sequence[str]] = [("Publisher", "Before", "After", "Change", "Pool", "Policy", "Value", "Rounding")]
+    known = comparison.causes_known
+    causes = (*(("usage", "measurements", "prior") if known else ("values",)), "terms", "rounding")
+    rows: list[Sequence[str]] = [("Publisher", "Before", "After", "Change", *(name.title() for name in causes))]
     for move in comparison.publishers:
-        changes = (move.change_minor, move.pool_minor, move.policy_minor, move.value_minor, move.rounding_minor)
+        changes = (move.change_minor, *(getattr(move, f"{cause}_minor") for cause in causes))
         amounts = [Money(minor, move.currency).text() for minor in (move.before_minor, move.after_minor)]
         rows.append((move.publisher_id, *amounts, *(_signed(minor, move.currency) for minor in changes)))
     appeared = [line for line in comparison.lines if line.before_minor is None]

@@ -1,37 +1,58 @@
-"""Comparison of two periods from their statements alone: every difference split into exact parts."""
+"""Comparison of two periods from their statements: every difference split into exact parts by cause."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
 
 from tribute.errors import MoneyError, PolicyError
+from tribute.ids import SHOWN, listed
 from tribute.royalty.account.restatement import Key, Statements, by_publisher
 from tribute.royalty.division.allocation import Claim, allocate_shares
-from tribute.royalty.division.policy import Policy
+from tribute.royalty.division.policy import Policy, policy_from_json
 from tribute.royalty.document import QualityCertificate, Statement
+from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import plain
 
-_UNSEPARATED = "The policy changed, and its part cannot be told from the values' part: both stand under policy."
+Cause = Literal["usage", "measurements", "prior"]
+Shares = Mapping[str, Fraction]
+
+_UNSEPARATED = "The values' part cannot be told from the terms' part: both stand under terms."
+
+
+@dataclass(frozen=True)
+class ValueChange:
+    """How shares got from the earlier values to the later ones under the earlier terms.
+
+    ``steps``: the shares after each change of one cause, in order; none: the causes cannot be told apart.
+    ``notes``: the reason, or what changed.
+    """
+
+    steps: tuple[tuple[Cause, Shares], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PublisherMove:
     """A publisher's amounts in one currency, minor units.
 
-    after - before = pool + policy + value + rounding, where, with P the pools and s the shares,
-    pool = (P' - P) s, policy = P' (m - s), value = P' (s' - m), and m the share of the old values under the new
-    policy, each rounded half to even; rounding is the rest, a few units at most.
+    after - before = usage + measurements + prior + values + terms + rounding. With P the pools, s the shares, and
+    m those of the later values under the earlier terms: the first four are P times the steps from s to m;
+    `values` is all of it where the causes cannot be told apart. terms = P' s' - P m: rights, policy and pool. Each
+    is rounded half to even; rounding is the rest, a few units at most.
     """
 
     publisher_id: str
     currency: str
     before_minor: int
     after_minor: int
-    pool_minor: int
-    policy_minor: int
-    value_minor: int
-    rounding_minor: int
+    usage_minor: int = 0
+    measurements_minor: int = 0
+    prior_minor: int = 0
+    values_minor: int = 0
+    terms_minor: int = 0
+    rounding_minor: int = 0
 
     @property
     def change_minor(self) -> int:
@@ -65,58 +86,59 @@ class Comparison:
     lines: tuple[LineMove, ...]
     """Lines whose amount changed, and those that appeared or vanished."""
     notes: tuple[str, ...]
-    """Other changes: policy, basis, quality, model; and parts that could not be separated."""
+    """Other changes: queries, rights, policy, pool, quality, model; and parts that could not be separated."""
+    causes_known: bool = True
+    """Whether usage, measurements and prior are told apart; otherwise their sum stands under values."""
 
 
-def compare(
-    before_statements: Statements, after_statements: Statements, policy: Policy | None = None
-) -> Comparison:
+def compare(before_statements: Statements, after_statements: Statements, change: ValueChange) -> Comparison:
     """Compare the statements of two periods.
 
     Args:
-        policy: that of the later period. Where the policy changed, it is needed to tell the policy's part from
-            the values' part; where it is missing, or the statements do not suffice to compute shares by it (the
-            basis user_centric), their sum stands under policy, and a note says so.
+        change: of the values. Without steps they are one part. Where the policy changed too and shares under the
+            earlier one do not follow from the statements (the basis user_centric), that part stands under terms,
+            and a note says so.
 
     Raises:
-        MoneyError: no statements, several periods on one side, two statements of one publisher and currency, or a
-            policy that is not the later period's.
+        MoneyError: no statements, several periods on one side, or two statements of one publisher and currency.
     """
     old, new = _period(before_statements, "earlier"), _period(after_statements, "later")
     before, after = by_publisher(before_statements), by_publisher(after_statements)
-    _check_policy(policy, after_statements)
     moves: list[PublisherMove] = []
-    changes = tuple(_notes(before_statements, after_statements))
+    notes = [*_notes(before_statements, after_statements), *change.notes]
     for currency in sorted({currency for _, currency in before.keys() | after.keys()}):
         was, now = _of_currency(before, currency), _of_currency(after, currency)
-        between = _shares_under(policy, was, now)
-        if between is None and _UNSEPARATED not in changes:
-            changes = (*changes, _UNSEPARATED)
-        moves += _publisher_moves(currency, was, now, between)
+        if _pool(was) != _pool(now):
+            money = [Money(_pool(side), currency).text() for side in (was, now)]
+            notes.append(f"Pool: {money[0]} before, {money[1]} after.")
+        steps = change.steps
+        if not steps and (valued := _later_values_under_earlier_policy(was, now)) is not None:
+            steps = (("values", valued),)
+        elif not steps and _UNSEPARATED not in notes:
+            notes.append(_UNSEPARATED)
+        moves += _publisher_moves(currency, was, now, steps)
     ranked = sorted(moves, key=lambda move: (-abs(move.change_minor), move.publisher_id, move.currency))
-    return Comparison(old, new, tuple(ranked), _line_moves(before, after), changes)
+    return Comparison(old, new, tuple(ranked), _line_moves(before, after), tuple(notes), bool(change.steps))
 
 
 def _publisher_moves(
     currency: str,
     was: Mapping[str, Statement],
     now: Mapping[str, Statement],
-    between: Mapping[str, Fraction] | None,
-) -> list[PublisherMove]:
+    steps: Sequence[tuple[str, Shares]],
+) -> Iterator[PublisherMove]:
     pool_before, pool_after = _pool(was), _pool(now)
-    moves = []
     for name in sorted(was.keys() | now.keys()):
-        share, last = _share(was.get(name)), _share(now.get(name))
-        middle = last if between is None else between.get(name, Fraction(0))
-        first_minor, last_minor = _amount(was.get(name)), _amount(now.get(name))
-        parts = (
-            round((pool_after - pool_before) * share),
-            round(pool_after * (middle - share)),
-            round(pool_after * (last - middle)),
-        )
-        rest = last_minor - first_minor - sum(parts)
-        moves.append(PublisherMove(name, currency, first_minor, last_minor, *parts, rest))
-    return moves
+        share, exact = _share(was.get(name)), dict.fromkeys(("terms", *(cause for cause, _ in steps)), Fraction(0))
+        for cause, shares in steps:
+            moved = shares.get(name, Fraction(0))
+            exact[cause] += pool_before * (moved - share)
+            share = moved
+        exact["terms"] = pool_after * _share(now.get(name)) - pool_before * share
+        parts = {f"{cause}_minor": round(part) for cause, part in exact.items()}
+        first, last = _amount(was.get(name)), _amount(now.get(name))
+        rest = last - first - sum(parts.values())
+        yield PublisherMove(name, currency, first, last, **parts, rounding_minor=rest)
 
 
 def _line_moves(before: Mapping[Key, Statement], after: Mapping[Key, Statement]) -> tuple[LineMove, ...]:
@@ -156,14 +178,6 @@ def _period(statements: Statements, which: str) -> str:
     return str(periods[0])
 
 
-def _check_policy(policy: Policy | None, statements: Sequence[Statement]) -> None:
-    if policy is not None and any(each.policy.sha256 != policy.sha256 for each in statements):
-        raise MoneyError(
-            f"Policy {policy.name} version {policy.version} is not the policy of the later period. "
-            "Pass the policy that its statements name"
-        )
-
-
 def _of_currency(statements: Mapping[Key, Statement], currency: str) -> dict[str, Statement]:
     return {name: statement for (name, code), statement in statements.items() if code == currency}
 
@@ -192,6 +206,11 @@ def _notes(before: Sequence[Statement], after: Sequence[Statement]) -> Iterator[
     for what, field in (("Model", "model_id"), ("Training run", "train_run"), ("Shrinkage", "shrinkage")):
         if getattr(old, field) != getattr(new, field):
             yield f"{what}: {getattr(old, field)} before, {getattr(new, field)} after."
+    uses = [max(statement.usage_count for statement in side) for side in (before, after)]
+    if uses[0] != uses[1]:
+        yield f"Queries: {uses[0]:,} before, {uses[1]:,} after."
+    if moved := _rights(before) ^ _rights(after):
+        yield f"Rights: other parts of {listed(sorted({source for source, *_ in moved}), characters=SHOWN)}."
     if old.quality_certificate != new.quality_certificate:
         certificates = [_quality(side.quality_certificate) for side in (old, new)]
         yield f"Quality: {certificates[0]} before, {certificates[1]} after."
@@ -199,6 +218,16 @@ def _notes(before: Sequence[Statement], after: Sequence[Statement]) -> Iterator[
     for what, some in (("New", names[1] - names[0]), ("Gone", names[0] - names[1])):
         if some:
             yield f"{what} publishers: {', '.join(sorted(some))}."
+
+
+def _rights(statements: Sequence[Statement]) -> set[tuple[str, str, Fraction]]:
+    """Source, publisher and its part, of every line."""
+    return {
+        (line.source_id, statement.publisher_id, Fraction(line.split))
+        for statement in statements
+        for line in statement.lines
+        if line.line_type == "source"
+    }
 
 
 def _policy_name(statement: Statement) -> str:
@@ -213,25 +242,34 @@ def _quality(certificate: QualityCertificate | None) -> str:
     return f"{certificate.certificate_id} ({wrong}% of the pool goes to another payee)"
 
 
-def _shares_under(
-    policy: Policy | None, before: Mapping[str, Statement], after: Mapping[str, Statement]
+def _later_values_under_earlier_policy(
+    before: Mapping[str, Statement], after: Mapping[str, Statement]
 ) -> dict[str, Fraction] | None:
-    """The earlier period's shares under the later one's policy, by publisher.
+    """The later period's shares under the earlier one's policy, by publisher.
 
-    They are the earlier shares if the policy did not change; None if they cannot be computed: without the policy,
-    by customers' fees, which no statement holds, or with limits that the earlier period cannot keep. A publisher
-    without sources takes no part.
+    They are the later shares if the policy did not change; None if they cannot be computed: with a policy that
+    another release wrote, by customers' fees, which no statement holds, or with limits that the period cannot
+    keep. A publisher without sources takes no part.
 
     Args:
         before, after: statements of one currency by publisher.
     """
     if not before or not after or _policies(before) == _policies(after):
-        return {name: Fraction(statement.share) for name, statement in before.items()}
-    if policy is None or "user_centric" in policy.weights:
+        return {name: Fraction(statement.share) for name, statement in after.items()}
+    claims = [_claim(statement) for statement in after.values() if _has_source(statement)]
+    policy = readable_policy(next(iter(before.values())))
+    if policy is None or "user_centric" in policy.weights or not claims:
         return None
-    claims = [_claim(statement) for statement in before.values() if _has_source(statement)]
     try:
-        return allocate_shares(policy, claims).shares() if claims else None
+        return allocate_shares(policy, claims).shares()
+    except PolicyError:
+        return None
+
+
+def readable_policy(statement: Statement) -> Policy | None:
+    """The policy of a statement; None if another release of tribute words it differently."""
+    try:
+        return policy_from_json(statement.policy.model_dump(exclude={"sha256"}))
     except PolicyError:
         return None
 

@@ -31,8 +31,10 @@ def test_versions_of_a_period_are_told_apart(project: Path) -> None:
     found = json.loads(tribute("diff", project, "2026-10:v1", "2026-10:v2", "--json").text)
     for move in found["publishers"]:
         assert move["change_minor"] == move["after_minor"] - move["before_minor"]
-        parts = (move[f"{name}_minor"] for name in ("pool", "policy", "value", "rounding"))
-        assert sum(parts) == move["change_minor"] and move["pool_minor"] > 0 == move["policy_minor"]
+        parts = [move[f"{name}_minor"] for name in ("usage", "measurements", "prior", "values", "terms")]
+        assert sum(parts) + move["rounding_minor"] == move["change_minor"]
+        assert move["terms_minor"] > 0 == sum(parts[:-1])
+    assert any("the lake does not hold what valuation value-1 rests on" in note for note in found["notes"])
 
 
 def test_a_period_stands_for_its_newest_version(project: Path) -> None:
