@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from tribute.config import Project
 from tribute.errors import MoneyError
@@ -23,7 +23,7 @@ def print_difference(project: Project, before: str, after: str, as_json: bool) -
         ConfigError, MoneyError: a side is not one, or is not settled.
     """
     old, new = _statements(project, before), _statements(project, after)
-    found = replace(changes(project, old, new), before=_label(old[0]), after=_label(new[0]))
+    found = changes(project, old, new)
     if as_json:
         content = asdict(found)
         for moves in (content["publishers"], content["lines"]):
@@ -55,7 +55,3 @@ def _versions(project: Project, period: str) -> list[int]:
             "select distinct statement_version from statements where period = $1 order by 1", [period]
         ).fetchall()
     return [version for (version,) in rows]
-
-
-def _label(statement: Statement) -> str:
-    return f"{statement.period} version {statement.statement_version} ({statement.status})"

@@ -14,6 +14,7 @@ from tribute.royalty.document import ExactModel, Statement, StatementLine
 from tribute.royalty.exact import Money
 from tribute_jobs.inquiries.explain_text import explanation_text
 from tribute_jobs.inquiries.lookup import Issued, find_issued
+from tribute_jobs.period.changes import change_before
 from tribute_storage import open_tables
 
 Row = dict[str, Any]
@@ -74,7 +75,17 @@ def explain(project: Project, line_id: str, customers: bool = False) -> Row:
         "training": trained,
         "learning": learnt,
         "corpus": sources,
+        "change": _change(project, statement),
     }
+
+
+def _change(project: Project, statement: Statement) -> Row | None:
+    """Why the publisher's amount is another one than in the version, or the month, before; None: there is none."""
+    found = change_before(project, statement)
+    if found is None:
+        return None
+    own = next(each for each in found.publishers if (each.publisher_id, each.currency) == statement.key)
+    return {"since": found.before} | asdict(own) | {"change_minor": own.change_minor, "notes": list(found.notes)}
 
 
 def division(statement: Statement, line: StatementLine) -> Row:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tribute.royalty.exact import Money
 from tribute.royalty.render.record import pool_name
+from tribute.royalty.render.wording import CAUSES
 from tribute_jobs.printing import printable, wrapped
 
 Row = dict[str, Any]
@@ -26,6 +27,7 @@ def explanation_text(found: Row) -> str:
         ("3. The queries that count most", _queries(found)),
         ("4. The simulation", _simulation(found)),
         ("5. The training", _training(found)),
+        ("6. What changed", _change(found)),
     )
     lines = list(_headline(found))
     for title, body in sections:
@@ -200,6 +202,21 @@ def _training(found: Row) -> Iterator[str]:
             part = source["eligible_tokens"] / max(source["tokens"], 1)
             yield f"    {part:.0%} of its words are new to it and in an order that makes sense"
         yield f"    sha256 {source['sha256']}"
+
+
+def _change(found: Row) -> Iterator[str]:
+    change = found["change"]
+    if change is None:
+        yield "  Nothing: there is no statement before this one."
+        return
+    currency = change["currency"]
+    yield f"  {Money(change['before_minor'], currency).text():>16}  for the publisher in {change['since']}"
+    for name, cause in CAUSES.items():
+        if minor := change[f"{name}_minor"]:
+            yield f"  {'+' if minor > 0 else ''}{Money(minor, currency).text()}".rjust(18) + f"  by {cause}"
+    yield f"  {Money(change['after_minor'], currency).text():>16}  for the publisher now"
+    for note in change["notes"]:
+        yield from wrapped(note)
 
 
 def _major(minor: Fraction, currency: str) -> str:

@@ -9,10 +9,11 @@ import pyarrow as pa
 from tribute.catalog import Valuation, lineage
 from tribute.catalog import run_id as make_run_id
 from tribute.royalty.account import by_publisher
-from tribute.royalty.document import Statement, StatementLine
+from tribute.royalty.document import Statement, StatementChange, StatementLine
 from tribute.royalty.statement import PeriodFacts, build_statements
 from tribute.valuation import exact
 from tribute_jobs.period.accounts import read_books
+from tribute_jobs.period.changes import changes
 from tribute_jobs.period.payees import absent_publishers, publisher_values
 from tribute_jobs.period.settled_files import SettledFile, keep_files, project_files, require_unchanged
 from tribute_jobs.period.statements import Period, Version
@@ -28,7 +29,13 @@ COPIED = (
     "currency",
     "currency_exponent",
 )
-VERSIONED = {"statement_id", "statement_version", "restates_statement_version", "supersedes_statement_id"}
+VERSIONED = {
+    "statement_id",
+    "statement_version",
+    "restates_statement_version",
+    "supersedes_statement_id",
+    "change",
+}
 LINE = ("line_id", "line_type", "pool_id", "amount_minor")
 
 
@@ -84,7 +91,27 @@ def settlement(period: Period, valuation: Valuation, final: bool = False, reason
         return Settlement(Version(period.newest.run_id, period.statements, reason))
     named = [(file.setting, file.name, file.sha256) for file in files]
     settle_run = make_run_id("settle", number, contents, named)
+    if period.closed:
+        statements = _with_changes(period, statements)
     return Settlement(Version(settle_run, tuple(statements), reason), files)
+
+
+def _with_changes(period: Period, statements: Sequence[Statement]) -> list[Statement]:
+    """Restated statements, each with what its amount changed by since the newest version."""
+    found = {
+        (move.publisher_id, move.currency): move
+        for move in changes(period.project, period.statements, statements).publishers
+    }
+    return [
+        each.model_copy(
+            update={
+                "change": StatementChange(
+                    **{name: getattr(found[each.key], name) for name in StatementChange.model_fields}
+                )
+            }
+        )
+        for each in statements
+    ]
 
 
 def commit(lake: Lake, settled: Settlement, basis: Basis | None = None) -> None:
@@ -123,7 +150,7 @@ def _append(lake: Lake, settled: Settlement, basis: Basis | None) -> bool:
 
 
 def content(statements: Sequence[Statement]) -> list[dict[str, Any]]:
-    """Content of statements without versions and ids, JSON-ready, sorted by publisher and currency."""
+    """Content of statements without versions, ids and changes, JSON-ready, sorted by publisher and currency."""
     found = []
     for each in sorted(statements, key=lambda one: one.key):
         plain = each.plain()

@@ -111,11 +111,9 @@ def _certificate(
     study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
     context.reporter.working("scores")
     paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
-    rows = [
-        *_paid_rows(main, paid.pool, sum(each.cost for each in trainings)),
-        *MethodRows(main, others, study).rows(),
-    ]
-    warnings = evaluation_warnings(paid.pool, values.token_weight, settings.seeds)
+    methods = MethodRows(main, others, study, values.value_S @ main.member_SU)
+    rows = [*_paid_rows(main, paid.pool, sum(each.cost for each in trainings)), *methods.rows()]
+    warnings = [*evaluation_warnings(paid.pool, values.token_weight, settings.seeds), *methods.warnings]
     return Certificate(
         evaluate_run=evaluate_run,
         project=project.name,

@@ -8,9 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, simulated_responses
+from tribute.catalog import (
+    SimulationRun,
+    estimator_runs,
+    recorded_replicates,
+    simulated_responses,
+    simulation_runs,
+)
 from tribute.errors import TributeError
-from tribute.evaluation import EvaluationStudy, guesses
+from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
 from tribute.evaluation.figures import MethodFigures
 from tribute.evaluation.records import method_figures
 from tribute.readout import METHODS, QueryRows, fit_head, query_features
@@ -20,6 +26,7 @@ from tribute_jobs.context import Context
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.simulate import Simulations
 
+MORE_TRAININGS = "The values weigh it already; let more trainings tell how far: raise valuation.budget"
 Responses = tuple[SimulationRun, list[Simulated]]
 
 
@@ -65,10 +72,19 @@ class OtherEstimators:
 
 
 class MethodRows:
-    """Rows of the certificate: the scores and the costs of every method."""
+    """Rows of the certificate: the scores and the costs of every method.
 
-    def __init__(self, main: MainRun, others: OtherEstimators, study: EvaluationStudy) -> None:
-        self._main, self._others, self._study = main, others, study
+    ``warnings``: the methods that are better than the values paid by.
+
+    Args:
+        paid_U: values of the units that are paid by, [U] nats.
+    """
+
+    def __init__(
+        self, main: MainRun, others: OtherEstimators, study: EvaluationStudy, paid_U: NDArray[np.float64]
+    ) -> None:
+        self._main, self._others, self._study, self._paid_U = main, others, study, paid_U
+        self.warnings = list[str]()
 
     def rows(self) -> list[MethodFigures]:
         """The simulation by every read-out (or the estimator that is paid by), other estimators, baselines."""
@@ -95,6 +111,8 @@ class MethodRows:
             for count in sorted({1, replicates}) if name == main.method else [replicates]:
                 prepared, estimate_QU = main.prepared() * count / replicates, main.mean(influence_RQU[:count])
                 rows.append(self._row(titled(name, count), "readout", estimate_QU, prepared, count * cost[name]))
+                if name == main.method and count == replicates:
+                    self._compare(titled(name, count), estimate_QU, MORE_TRAININGS)
         return [*rows, self._distilled(cost["distilled"])]
 
     def _distilled(self, cost: float) -> MethodFigures:
@@ -116,8 +134,20 @@ class MethodRows:
         order = np.argsort([position[response.unit.unit_id] for response in responses])
         estimate_QS = influence_RQS.astype(np.float64).mean(0)[:, order]
         prepared, query = (len(influence_RQS) * cost for cost in main.costs(run, responses))
-        title = titled(run.settings.mode, len(influence_RQS))
-        return self._row(title, "estimator", self._of_units(estimate_QS), prepared, query)
+        title, estimate_QU = titled(run.settings.mode, len(influence_RQS)), self._of_units(estimate_QS)
+        self._compare(title, estimate_QU, self._remedy(run))
+        return self._row(title, "estimator", estimate_QU, prepared, query)
+
+    def _compare(self, title: str, estimate_QU: NDArray[np.float64], remedy: str) -> None:
+        right = self._study.put_right(self._paid_U, estimate_QU)
+        self.warnings += better_estimate_warning(title, right, remedy)
+
+    def _remedy(self, run: SimulationRun) -> str:
+        """How values learn from an estimator: they weigh it, or they weigh it better."""
+        weighed = simulation_runs(self._main.context.project)
+        if any(each.settings.mode == run.settings.mode for each in weighed):
+            return MORE_TRAININGS
+        return f"Let the trainings weigh it: valuation: {{estimates: [{{method: {run.settings.mode}}}]}}"
 
     def _baselines(self) -> list[MethodFigures]:
         main = self._main

@@ -200,10 +200,14 @@ class _Terms:
         for (source, publisher), split in self.own.splits.items():
             tokens[publisher] += round(float(count[source] * split))
         claims = [
-            Claim(name, *(Fraction(exact(nats)) for nats in figures), Fraction(tokens[name]))
-            for name, *figures in rows
+            Claim(name, _exact(value), _exact(low), _exact(high), Fraction(tokens[name]))
+            for name, value, low, high in rows
         ]
         return allocate_shares(self.policy, claims).shares()
+
+
+def _exact(nats: float) -> Fraction:
+    return Fraction(exact(nats))
 
 
 def _change(terms: _Terms, old: _Side, new: _Side) -> ValueChange:

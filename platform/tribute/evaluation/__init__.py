@@ -26,7 +26,14 @@ from tribute.evaluation.removals import (
     set_matrix,
     top_units,
 )
-from tribute.evaluation.study import EvaluationStudy, Scores, ValueScores, brittleness, evaluation_warnings
+from tribute.evaluation.study import (
+    EvaluationStudy,
+    Scores,
+    ValueScores,
+    better_estimate_warning,
+    brittleness,
+    evaluation_warnings,
+)
 
 __all__ = [
     "FULL_TRAINING",
@@ -36,6 +43,7 @@ __all__ = [
     "RemovalPlan",
     "Scores",
     "ValueScores",
+    "better_estimate_warning",
     "bootstrapped",
     "brittleness",
     "clipped_shares",

@@ -5,7 +5,14 @@ import doctest
 import numpy as np
 import pytest
 
-from tribute.evaluation import EvaluationStudy, GroundTruth, brittleness, evaluation_warnings, study
+from tribute.evaluation import (
+    EvaluationStudy,
+    GroundTruth,
+    better_estimate_warning,
+    brittleness,
+    evaluation_warnings,
+    study,
+)
 from tribute.evaluation.figures import BrittlenessFigures, PoolFigures
 from tribute.valuation import SourceValues
 
@@ -85,3 +92,24 @@ def test_warnings_name_values_worse_than_token_counts_and_too_few_seeds() -> Non
     assert "20.0%" in worse and "30.0%" in worse and "50%" in worse
     assert "2 retraining seed" in few
     assert evaluation_warnings(pool.model_copy(update={"misallocated_pool": 0.1}), token_weight=0.5, seeds=4) == []
+
+
+def test_an_estimate_that_is_better_than_the_paid_values_is_named_with_the_remedy() -> None:
+    """The uses count 2, 1, 1, so the truth is 7.2, 8, 1.1: the estimate has it, the values pay the third alone."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(4, 3, 3))
+    scored, paid_U = study_of(truth_of(*(LOST_QU + noise))), np.array([0.0, 0.0, 1.0])
+    right = scored.put_right(paid_U, LOST_QU)
+    assert right.low < right.value < right.high
+    assert right.value == pytest.approx(15.2 / 16.3, abs=0.06)
+    [told] = better_estimate_warning("nearest, 1 replicate", right, "Set it.")
+    assert told.startswith("nearest, 1 replicate alone misallocates less") and told.endswith("Set it.")
+    assert f"by {right.value:.1%} of it (95% interval {right.low:.1%} to" in told
+
+
+def test_an_estimate_that_may_be_better_by_chance_is_not_named() -> None:
+    noise = np.random.default_rng(0).normal(scale=3.0, size=(3, 3, 3))
+    scored, truth_U = study_of(truth_of(*(LOST_QU + noise))), np.array([7.2, 8.0, 1.1])
+    near = scored.put_right(truth_U * [1.05, 1, 1], LOST_QU)
+    assert near.low < 0 < near.high and better_estimate_warning("it", near, "") == []
+    assert study_of(truth_of(LOST_QU)).put_right(truth_U[::-1], LOST_QU) is None, "one seed has no interval"
+    assert better_estimate_warning("it", None, "") == []

@@ -158,6 +158,24 @@ class UnattributedLine(ExactModel):
 StatementLine = Annotated[SourceLine | UnattributedLine, Field(discriminator="line_type")]
 
 
+class StatementChange(ExactModel):
+    """Why a restated amount is another one than in the version before: the parts sum to the difference."""
+
+    before_minor: Minor
+    """`amount_minor` of the version before; 0 if the publisher had no statement in it."""
+    usage_minor: Minor
+    """By other uses of the model."""
+    measurements_minor: Minor
+    """By further trainings without some of the sources."""
+    prior_minor: Minor
+    """By other estimates, token counts or settings of the valuation."""
+    values_minor: Minor
+    """By usage, measurements and prior together, where they cannot be told apart."""
+    terms_minor: Minor
+    """By other rights, another policy or another pool."""
+    rounding_minor: Minor
+
+
 class StatementTotals(ExactModel):
     """Check sums over the lines."""
 
@@ -227,6 +245,8 @@ class Statement(ExactModel):
     amount: str
     balance: AccountBalance
     totals: StatementTotals
+    change: Annotated[StatementChange | None, Field(exclude_if=lambda change: change is None)] = None
+    """Only on a version that restates a closed period."""
     proof: Annotated[StatementProof | None, Field(exclude_if=lambda proof: proof is None)] = None
     """Only on the statements of a closed period."""
 

@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from tribute.royalty.document import Statement
+from tribute.royalty.document import Statement, StatementChange
 from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import NatsText, one_line, percent, plain
 
@@ -90,6 +90,16 @@ def total(s: Statement) -> str:
     return money(earned if restated(s) else paid, s.currency)
 
 
+CAUSES = {
+    "usage": "other uses of the model",
+    "measurements": "further trainings without some of the sources",
+    "prior": "other estimates of the sources' values",
+    "values": "other values",
+    "terms": "other rights, policy or revenue",
+    "rounding": "rounding",
+}
+
+
 def lead(s: Statement) -> str:
     """The words under the headline."""
     if restated(s):
@@ -119,7 +129,20 @@ def notices(s: Statement) -> list[str]:
             "guaranteed minimum considered, stands as a correction of an earlier period on your statement of the "
             "next month that is settled."
         )
+    if s.change is not None:
+        sentences.append(_changed(s, s.change))
     return sentences
+
+
+def _changed(s: Statement, change: StatementChange) -> str:
+    """Why the amount is another one than in the version before."""
+    amounts = f"{money(change.before_minor, s.currency)} to {money(s.amount_minor, s.currency)}"
+    parts = [
+        f"{money(minor, s.currency)} by {cause}"
+        for name, cause in CAUSES.items()
+        if (minor := getattr(change, f"{name}_minor"))
+    ]
+    return f"Your amount went from {amounts}: {', '.join(parts)}." if parts else "Your amount is as it was."
 
 
 def allocated(s: Statement) -> str:

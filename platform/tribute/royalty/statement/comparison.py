@@ -111,7 +111,7 @@ def compare(before_statements: Statements, after_statements: Statements, change:
         if _pool(was) != _pool(now):
             money = [Money(_pool(side), currency).text() for side in (was, now)]
             notes.append(f"Pool: {money[0]} before, {money[1]} after.")
-        steps = change.steps
+        steps: Sequence[tuple[str, Shares]] = change.steps
         if not steps and (valued := _later_values_under_earlier_policy(was, now)) is not None:
             steps = (("values", valued),)
         elif not steps and _UNSEPARATED not in notes:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.statements import AURORA, alone, draft, drafts, revised
-from tribute.royalty.document import StatementProof
+from tribute.royalty.document import StatementChange, StatementProof
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.render import wording
 from tribute.royalty.render.record import records
@@ -48,6 +48,18 @@ def test_drafts_and_corrections_are_noticed() -> None:
     assert new.startswith("Version 2 of a closed period: you had no statement of version 1, which it replaces.")
     assert wording.lead(first) == wording.lead(corrected)
     assert wording.notices(draft(status="final")) == []
+
+
+def test_a_correction_tells_what_its_amount_changed_by() -> None:
+    parts = {"before": draft().amount_minor + 20, "usage": -30, "measurements": 0, "prior": 0, "values": 0}
+    parts |= {"terms": 9, "rounding": 1}
+    change = StatementChange(**{f"{name}_minor": minor for name, minor in parts.items()})
+    told = wording.notices(draft(status="final").model_copy(update={"change": change}))[-1]
+    before, after = (wording.money(minor, "EUR") for minor in (parts["before"], draft().amount_minor))
+    assert told == (
+        f"Your amount went from {before} to {after}: −0.30 EUR by other uses of the model, 0.09 EUR by other "
+        "rights, policy or revenue, 0.01 EUR by rounding."
+    )
 
 
 @pytest.mark.parametrize(

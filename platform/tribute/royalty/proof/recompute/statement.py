@@ -47,6 +47,7 @@ def statement_problems(statement: Statement, place: str = "") -> Iterator[Proble
     yield from _lines(statement, place)
     yield from _pools(statement, place)
     yield from _share(statement, place)
+    yield from _change(statement, place)
 
 
 def policy_problems(policy: PolicyRecord, place: str) -> Iterator[Problem]:
@@ -185,3 +186,14 @@ def _share(statement: Statement, place: str) -> Iterator[Problem]:
         yield Problem(within(place, "share"), f"is {shown(statement.share)}, which is not the sum of `parts`")
     at = within(place, "share_percent")
     yield from differs(at, statement.share_percent, percent(share), "the share in percent")
+
+
+def _change(statement: Statement, place: str) -> Iterator[Problem]:
+    change, at = statement.change, within(place, "change")
+    if change is None:
+        return
+    if statement.restates_statement_version is None:
+        yield Problem(at, "is there, but this version restates none")
+    parts = sum(change.plain().values())
+    if parts != statement.amount_minor:
+        yield Problem(at, f"has parts that sum to {parts}, but amount_minor is {statement.amount_minor}")

@@ -13,7 +13,7 @@ from tests.statements import EUROS, POLICY, RECOUNTED, settled, statements
 from tests.unit.royalty.proof.forger import Plain, canonical, facts_of, forged_bundle, plain
 from tribute.royalty.account.restatement import owed
 from tribute.royalty.division.policy import DEFAULT_POLICY
-from tribute.royalty.document import AccountState
+from tribute.royalty.document import AccountState, StatementChange
 from tribute.royalty.exact.canonical import canonical_json
 from tribute.royalty.proof.bundle import build_bundle
 from tribute.royalty.proof.signing import new_key
@@ -109,6 +109,7 @@ def set_line(index: int, **changes: Any) -> Callable[[Plain], None]:
 
 
 CERTIFICATE = {"certificate_id": "c", "sha256": "ab" * 32, "misallocated_pool": "0.1", "coverage_95": "0.9"}
+CHANGE = dict.fromkeys(StatementChange.model_fields, 0)
 FORGERIES: list[tuple[int, Callable[[Plain], object], str]] = [
     (0, move_between_lines, "lines[0].amount_minor"),
     (0, move_between_shares, "lines[0].share"),
@@ -197,6 +198,9 @@ FORGERIES: list[tuple[int, Callable[[Plain], object], str]] = [
     (1, lambda s: s["balance"]["account"]["reserves"].append(["2026-12"]), "balance.account.reserves[2][1]"),
     (2, lambda s: accounted(s, False, advance_recouped_minor=0), "balance.advance_recouped_minor"),
     (1, lambda s: s["agreement"].update(accounting_period="decade"), "agreement.accounting_period"),
+    (0, lambda s: s.update(change=CHANGE | {"before_minor": s["amount_minor"]}), "change"),
+    (0, lambda s: s.update(change=CHANGE, statement_version=2, restates_statement_version=1), "change"),
+    (0, lambda s: s.update(change=CHANGE | {"usage_minor": "1"}), "change.usage_minor"),
 ]  # fmt: skip
 
 
