@@ -93,7 +93,7 @@ def total(s: Statement) -> str:
 CAUSES = {
     "usage": "other uses of the model",
     "measurements": "further trainings without some of the sources",
-    "prior": "other estimates of the sources' values",
+    "prior": "other estimates or settings of the values",
     "values": "other values",
     "terms": "other rights, policy or revenue",
     "rounding": "rounding",
