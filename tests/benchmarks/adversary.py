@@ -210,7 +210,7 @@ def honest_loss(root: Path, market: Market) -> float:
         [row, *_] = publishers(project, PERIODS[0])
         _, tokens_S = corpus_tokens(project)
         with open_tables(project.lake_root) as connection:
-            learnt_S = corpus_learnt_tokens(connection, lineage(project))
+            learnt_S = corpus_learnt_tokens(connection, lineage(project).corpus_run, lineage(project).train_run)
         losses.append(row["shrinkage"] * float((tokens_S / tokens_S.sum() - learnt_S / learnt_S.sum()).max()))
     return max(losses)
 

@@ -18,7 +18,8 @@ from tests.e2e.cliff_task import ANCHOR, OTHERS, write_examples
 from tests.e2e.conftest import PERIOD
 from tests.projects import WORDS, settings, write_corpus, write_project
 from tribute.catalog import corpus_tokens, period_queries, recorded_replicates
-from tribute.catalog.sums import coalition_errors, source_sums
+from tribute.catalog.period import coalition_errors
+from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
 from tribute.readout import QueryRows

@@ -9,8 +9,7 @@ from tribute.errors import MoneyError
 from tribute.royalty.document import Statement
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.render import comparison_text
-from tribute_jobs.period.changes import changes
-from tribute_jobs.period.statements import latest_statements, statements_of_version
+from tribute_jobs.period.statements import changes, latest_statements, statements_of_version
 from tribute_storage import open_tables
 
 SIDE = re.compile(r"(?P<period>[^:]+)(?::v(?P<version>\d+))?")

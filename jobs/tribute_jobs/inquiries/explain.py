@@ -14,7 +14,7 @@ from tribute.royalty.document import ExactModel, Statement, StatementLine
 from tribute.royalty.exact import Money
 from tribute_jobs.inquiries.explain_text import explanation_text
 from tribute_jobs.inquiries.lookup import Issued, find_issued
-from tribute_jobs.period.changes import change_before
+from tribute_jobs.period.statements import change_before
 from tribute_storage import open_tables
 
 Row = dict[str, Any]

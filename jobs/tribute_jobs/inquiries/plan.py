@@ -107,7 +107,7 @@ def valuation_plan(project: Project, period: str) -> Plan:
         with open_tables(project.lake_root) as connection:
             measured = measured_on(connection, attribute_run)
             estimates = read_estimates(connection, project, attribute_run, names, measured)
-            tokens_S = corpus_learnt_tokens(connection, lineage(project))
+            tokens_S = corpus_learnt_tokens(connection, lineage(project).corpus_run, lineage(project).train_run)
         known, seeds = sum(each.cost for each in measured), training_seeds(project, measured)
     batch = ValuedBatch(estimates, tokens_S, split_SP)
     return Plan(predicted(project.valuation, batch, seeds, range(max(COUNTS) + 1)), known, simulated)

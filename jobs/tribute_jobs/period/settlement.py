@@ -13,10 +13,9 @@ from tribute.royalty.document import Statement, StatementChange, StatementLine
 from tribute.royalty.statement import PeriodFacts, build_statements
 from tribute.valuation import exact
 from tribute_jobs.period.accounts import read_books
-from tribute_jobs.period.changes import changes
 from tribute_jobs.period.payees import absent_publishers, publisher_values
 from tribute_jobs.period.settled_files import SettledFile, keep_files, project_files, require_unchanged
-from tribute_jobs.period.statements import Period, Version
+from tribute_jobs.period.statements import Period, Version, changes
 from tribute_jobs.period.terms import customer_fees, period_policy, period_pools, quality_certificate
 from tribute_storage import SCHEMAS, Basis, Lake, LakeConflict
 

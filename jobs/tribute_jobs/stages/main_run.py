@@ -110,7 +110,7 @@ class MainRun:
         total_U = self.uses_Q @ self.influence_RQU.mean(0, dtype=np.float64)
         sums = sums._replace(coalitions_PS=self._design.sampling_errors(total_U))
         with open_tables(project.lake_root, "corpus_sources", "learning") as connection:
-            learnt_S = corpus_learnt_tokens(connection, self.context.runs)
+            learnt_S = corpus_learnt_tokens(connection, self.context.runs.corpus_run, self.context.runs.train_run)
         return source_values(project.valuation, sums, learnt_S, self._estimates(retrains, trainings))
 
     def _estimates(self, retrains: Retrains, trainings: Sequence[MeasuredTraining]) -> Estimates | None:

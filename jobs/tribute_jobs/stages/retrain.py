@@ -83,7 +83,7 @@ class MeasuredBatch:
         self._split_SP = payees(self.project, period)[1]
         with open_tables(context.lake.root) as connection:
             self._estimates = read_estimates(connection, self.project, attribute_run, self._names, ())
-            self._learnt_S = corpus_learnt_tokens(connection, context.runs)
+            self._learnt_S = corpus_learnt_tokens(connection, context.runs.corpus_run, context.runs.train_run)
 
     def run(self) -> None:
         """Measure what is known, then train and measure until the values are as asked for, and commit."""

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from tribute.catalog.artifacts import RecordedArtifact, recorded_artifacts
     from tribute.catalog.changes import value_change
     from tribute.catalog.comparisons import compared_estimators, estimator_run, estimator_runs
-    from tribute.catalog.contributions import source_contributions
-    from tribute.catalog.customers import customer_values
+    from tribute.catalog.contributions import customer_values, source_contributions
     from tribute.catalog.estimates import (
         MeasuredTraining,
+        corpus_learnt_tokens,
         estimates_run,
         known_trainings,
         measured_on,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tribute.catalog.record import valuation_record
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import (
-        corpus_learnt_tokens,
         corpus_tokens,
         recorded_replicates,
         recorded_trainings,
@@ -113,11 +112,10 @@ __getattr__ = first_use(
         "artifacts": ["RecordedArtifact", "recorded_artifacts"],
         "changes": ["value_change"],
         "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
-        "contributions": ["source_contributions"],
-        "customers": ["customer_values"],
+        "contributions": ["customer_values", "source_contributions"],
         "estimates": [
-            *("MeasuredTraining", "estimates_run", "known_trainings", "measured_on", "measured_trainings"),
-            *("read_estimates", "training_seeds", "trainings_of_units"),
+            *("MeasuredTraining", "corpus_learnt_tokens", "estimates_run", "known_trainings", "measured_on"),
+            *("measured_trainings", "read_estimates", "training_seeds", "trainings_of_units"),
         ],
         "ingestion": ["ingested_queries", "usage_events"],
         "period": ["payees", "period_splits", "read_book", "value_period"],
@@ -125,7 +123,6 @@ __getattr__ = first_use(
         "record": ["valuation_record"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": [
-            "corpus_learnt_tokens",
             "corpus_tokens",
             "recorded_replicates",
             "recorded_trainings",

@@ -14,8 +14,9 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
-from tribute.catalog.estimates import MeasuredTraining, batch_estimates, measured_trainings
+from tribute.catalog.estimates import MeasuredTraining, batch_estimates, corpus_learnt_tokens, measured_trainings
 from tribute.catalog.sums import source_sums
 from tribute.config import ValuationSettings
 from tribute.errors import PolicyError, ValuationError
@@ -145,11 +146,21 @@ class _Terms:
         return policy
 
     @cached_property
+    def corpus_run(self) -> str | None:
+        [(corpus_run,)] = self.lake.execute(
+            "select any_value(corpus_run) from trajectories where run_id = $1", [self.own.statement.train_run]
+        ).fetchall()
+        return corpus_run
+
+    @cached_property
+    def learnt_S(self) -> NDArray[np.float64]:
+        return corpus_learnt_tokens(self.lake, self.corpus_run or "", self.own.statement.train_run)
+
+    @cached_property
     def corpus(self) -> CorpusSources:
         rows = self.lake.execute(
-            "select source_id, publisher, tokens from corpus_sources where run_id = "
-            "(select any_value(corpus_run) from trajectories where run_id = $1) order by source_id",
-            [self.own.statement.train_run],
+            "select source_id, publisher, tokens from corpus_sources where run_id = $1 order by source_id",
+            [self.corpus_run],
         ).fetchall()
         if {row[0] for row in rows} != self.own.values.keys():
             raise ValuationError("the lake does not hold the earlier corpus any more")
@@ -165,7 +176,7 @@ class _Terms:
 
     def computed(self, side: _Side, trainings: Collection[Training], estimates: Collection[str]) -> Shares:
         """Shares by a usage, some of its trainings, and some runs of estimates."""
-        tokens_S, batch = np.array(self.corpus.tokens, dtype=np.float64), None
+        batch = None
         if side.estimates_run is not None:
             runs = {name: run for name, run in side.estimates.items() if run in estimates}
             chosen = [each for each in side.trainings if _key(each) in trainings]
@@ -173,7 +184,7 @@ class _Terms:
                 self.lake, runs, self.first_seed, side.estimates_run, self.corpus.source_ids, chosen
             )
             batch = replace(batch, shared=side.estimates_run in side.attribute_runs)
-        values = source_values(self.settings, side.sums, tokens_S, batch)
+        values = source_values(self.settings, side.sums, self.learnt_S, batch)
         found = (r for r in valuation_rows(self.corpus, self.own.splits, values) if r["level"] == "publisher")
         return self._divided([(r["publisher_id"], *(r[name] for name in FIGURES)) for r in found])
 

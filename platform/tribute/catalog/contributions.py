@@ -1,12 +1,23 @@
-"""The queries whose influences sum to a source's attribution."""
+"""What queries and customers contributed to a valuation.
 
+A source's attribution is the sum of its queries' contributions. The values of each customer's own queries divide
+that customer's fee; they are shrunk towards token counts with the same weight as the period's valuation.
+"""
+
+from collections import defaultdict
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 import duckdb
 
-from tribute.catalog.uses import USAGE, customer_uses, valued_runs
+from tribute.catalog.report import Valuation
+from tribute.catalog.uses import USAGE, customer_cap, customer_uses, valued_runs
+from tribute.config import Project
+from tribute.errors import ValuationError
+from tribute.valuation.shares import exact
 from tribute.valuation.uses import counted_customers
+from tribute_storage import open_tables
 
 _QUERIES = f"""
 with {USAGE}
@@ -14,6 +25,20 @@ select query_id, strftime(any_value(time), '%Y-%m-%d'), any_value(customer_id), 
     sum(influence_nats::double) / any_value(replicates) as nats, any_value(unlike_corpus)
 from usage join influence using (run_id, query_id) join present using (source_id)
 where source_id = $source group by run_id, query_id order by abs(each_uses * nats) desc, query_id, run_id
+"""
+
+_SUMS = f"""
+with {USAGE}, held as (
+    select source_id, publisher_id, list_reduce(list_transform(string_split(split, '/'), lambda x: x::double),
+        lambda x, y: x / y) as part
+    from valuations where run_id = $value_run and level = 'line'
+), sums as (
+    select coalesce(customer_id, '') as customer, source_id,
+        sum((uses * influence_nats)::decimal(38, 12))::double / any_value(replicates) as nats
+    from influence join usage using (run_id, query_id) join present using (source_id) group by all
+)
+select customer, publisher_id, sum((nats * part)::decimal(38, 12))::double as nats
+from sums join held using (source_id) group by all order by all
 """
 
 
@@ -58,3 +83,43 @@ def source_contributions(
     chosen = {"simulate_run": simulate_run, "period": period, "runs": runs, "source": source_id}
     rows = lake.execute(_QUERIES, chosen | counted_customers(customers, cap)).fetchall()
     return [Contribution(*row) for row in rows]
+
+
+def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[str, Decimal]]:
+    """Signed value of each customer's queries, nats, by publisher and customer; '' for queries without a customer.
+
+    v = (1 - kappa) x + kappa T c: x is the customer's signed sum of influence over the publisher's sources (by its
+    part of each), T the sum of all publishers' positive x, c the publisher's token share, kappa the valuation's.
+
+    Summed over customers, x is the publisher's attribution, unless all simulations of one of its sources failed.
+
+    Raises:
+        ValuationError: the month was read out from a sample, which does not give single customers' values; or the
+            valuation does not list its attribution runs.
+    """
+    publishers = {row["publisher_id"]: row for row in valuation.publishers()}
+    first = next(iter(publishers.values()))
+    with open_tables(project.lake_root) as connection:
+        runs = valued_runs(connection, valuation.run_id)
+        sampled = connection.execute(
+            "select count(*) from queries where list_contains($1, run_id) and readout_probability < 1", [runs]
+        ).fetchone()
+        if sampled and sampled[0]:
+            raise ValuationError(
+                "The policy divides by each customer's values, but this month was read out from a sample. Set "
+                "readout.precision to null, or choose another basis"
+            )
+        chosen = {"simulate_run": first["simulate_run"], "period": valuation.period, "runs": runs}
+        uses = customer_uses(connection, first["simulate_run"], valuation.period, runs)
+        counted = counted_customers(uses, customer_cap(project)) | {"value_run": valuation.run_id}
+        rows = connection.execute(_SUMS, chosen | counted).fetchall()
+    by_customer: dict[str, dict[str, float]] = defaultdict(dict)
+    for customer, publisher, nats in rows:
+        by_customer[customer][publisher] = nats
+    kappa, values = first["shrinkage"], defaultdict[str, dict[str, Decimal]](dict)
+    for customer, attribution in by_customer.items():
+        total = sum(max(nats, 0.0) for nats in attribution.values())
+        for publisher, row in publishers.items():
+            value = (1 - kappa) * attribution.get(publisher, 0.0) + kappa * total * row["token_share"]
+            values[publisher][customer] = exact(value)
+    return dict(values)

@@ -1,4 +1,4 @@
-"""What the lake knows of a batch of queries: totals by the simulations, and losses of real trainings.
+"""What values follow from: totals of a batch of queries, losses of real trainings, tokens that can have taught.
 
 Legend: R replicates, K trainings, U units, S sources.
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tribute.catalog.runs import simulation_runs
 from tribute.config import Project
 from tribute.valuation.estimates import MAIN, Estimates
+from tribute.valuation.learnt import learnt_tokens
 from tribute.valuation.steps import Seeds
 from tribute.valuation.terms import Trainings
 
@@ -157,3 +158,20 @@ def batch_estimates(
         "select sum(weight / inclusion_probability) from queries where run_id = $1", [attribute_run]
     ).fetchall()
     return Estimates(attribute_run, totals, tuple(position), member_US, trainings, seeds, uses or 0.0)
+
+
+def corpus_learnt_tokens(
+    connection: duckdb.DuckDBPyConnection, corpus_run: str, train_run: str
+) -> NDArray[np.float64]:
+    """The tokens of every source that its text and the trainings let count, [S]: see `valuation.learnt`."""
+    tokens = connection.execute(
+        "select tokens, eligible_tokens from corpus_sources where run_id = $1 order by source_id",
+        [corpus_run],
+    ).fetchall()
+    tokens_S, eligible_S = np.array(tokens, dtype=np.float64).T
+    falls = connection.execute(
+        "select loss_before_nats - loss_after_nats from learning where run_id = $1 order by replicate, source_id",
+        [train_run],
+    ).fetchall()
+    fall_RS = np.array(falls, dtype=np.float64).reshape(-1, len(tokens_S)) if falls else None
+    return learnt_tokens(tokens_S, eligible_S, fall_RS)

@@ -1,9 +1,9 @@
 """The valuation of a period, for the stage `value` and for the service.
 
-Legend: R replicates, G groups of queries, N resamples, S sources, P publishers.
+Legend: U units, S sources; P publishers, or pairs of coalitions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -13,16 +13,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.catalog.estimates import estimates_run, measured_trainings, read_estimates
+from tribute.catalog.estimates import corpus_learnt_tokens, estimates_run, measured_trainings, read_estimates
 from tribute.catalog.report import Valuation, read_valuation
-from tribute.catalog.responses import corpus_learnt_tokens
+from tribute.catalog.responses import corpus_tokens, simulated_responses
 from tribute.catalog.runs import RELEASES, lineage, retrain_run, run_id
-from tribute.catalog.sums import attribution_runs, coalition_batch, coalition_errors, source_sums
+from tribute.catalog.sums import attribution_runs, source_sums
 from tribute.catalog.uses import customer_cap
 from tribute.config import Project
 from tribute.errors import ValuationError
 from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.terms import RightsBook, read_rights, rights_of_publishers
+from tribute.simulation import design_of
+from tribute.valuation import SourceSums
 from tribute.valuation.rows import CorpusSources, Splits, fraction_text, valuation_rows
 from tribute.valuation.values import source_values
 from tribute_storage import SCHEMAS, Lake, open_tables
@@ -69,7 +71,8 @@ def value_period(lake: Lake, project: Project, period: str, batch_run: str | Non
             if batch:
                 estimates = read_estimates(connection, project, batch, corpus.source_ids, measured)
                 estimates = replace(estimates, shared=batch in attributed)
-            values = source_values(project.valuation, sums, corpus_learnt_tokens(connection, runs), estimates)
+            learnt_S = corpus_learnt_tokens(connection, runs.corpus_run, runs.train_run)
+            values = source_values(project.valuation, sums, learnt_S, estimates)
             rows = valuation_rows(corpus, splits, values)
             labels: dict[str, object] = {"run_id": value_run, "simulate_run": runs.simulate_run, "period": period}
             labels |= {"queries": sums.queries, "notion": project.simulation.notion}
@@ -155,3 +158,71 @@ def _commit_book(lake: Lake, book: RightsBook) -> str:
     ]
     lake.append("rights", rights_run, pa.Table.from_pylist(rights, SCHEMAS["rights"]))
     return rights_run
+
+
+def coalition_batch(lake: duckdb.DuckDBPyConnection, project: Project, batch_run: str | None) -> str | None:
+    """The batch whose totals by coalition tell a period's sampling error: its own, or else the latest.
+
+    None without a batch, and for leave-one-out. A period that only the service attributed has no batch of its own.
+    """
+    if project.simulation.notion == "leave_one_out":
+        return None
+    row = lake.execute(
+        "select run_id from estimates join (select distinct run_id, period from queries) using (run_id) "
+        "where simulate_run = $1 group by run_id order by run_id = $2 desc, max(period) desc, run_id limit 1",
+        [lineage(project).simulate_run, batch_run],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def coalition_errors(
+    lake: duckdb.DuckDBPyConnection,
+    project: Project,
+    batch_run: str | None,
+    sums: SourceSums,
+    attribute_runs: Sequence[str],
+) -> NDArray[np.float64]:
+    """Errors of a period's sums from sampled coalitions, as independent parts, [P, S] nats.
+
+    All queries have the same coalitions, so the errors are those of the batch, per use, times the period's uses.
+    Without a batch, every source's error is at most the sum of its queries' errors, which is taken.
+
+    Args:
+        batch_run: see `coalition_batch`.
+        attribute_runs: the attribution runs of the period.
+    """
+    none_PS = np.zeros((0, len(sums.source_ids)))
+    if project.simulation.notion == "leave_one_out" or not sums.queries:
+        return none_PS
+    simulate_run, tokens_S = lineage(project).simulate_run, corpus_tokens(project)[1]
+    found = simulated_responses(project, simulate_run)
+    units, failed = [each.unit for each in found], [each.failed for each in found]
+    design = design_of(project.simulation.notion, units, tokens_S, failed)
+    if design.sampled is None:
+        return none_PS
+    if batch_run is None:
+        return _largest_errors(lake, sums.source_ids, attribute_runs)
+    rows = lake.execute(
+        "select unit_id, avg(nats order by replicate) from estimates where run_id = $1 and simulate_run = $2 "
+        "group by unit_id",
+        [batch_run, simulate_run],
+    ).fetchall()
+    [(uses,)] = lake.execute(
+        "select sum((weight / inclusion_probability)::decimal(38, 12)) from queries where run_id = $1", [batch_run]
+    ).fetchall()
+    totals = dict(rows)
+    total_U = np.array([totals.get(unit.unit_id, np.nan) for unit in units])
+    return design.sampling_errors(total_U) * (sums.uses / float(uses))
+
+
+def _largest_errors(
+    lake: duckdb.DuckDBPyConnection, source_ids: Sequence[str], attribute_runs: Sequence[str]
+) -> NDArray[np.float64]:
+    rows = lake.execute(
+        "select source_id, sum((weight / inclusion_probability * std_error_nats)::decimal(38, 12)) "
+        "from influence join queries using (run_id, query_id) "
+        "where list_contains($1, run_id) and replicate = 0 group by source_id",
+        [list(attribute_runs)],
+    ).fetchall()
+    errors = dict(rows)
+    return np.diag([float(errors.get(source_id, 0.0)) for source_id in source_ids])

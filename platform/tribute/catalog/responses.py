@@ -4,11 +4,10 @@ Files are used only if their SHA-256 is the one in the lake. Kept separate from 
 pickles that module to workers, and importing DuckDB there prints an error at exit.
 """
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.catalog.runs import Lineage, lineage
+from tribute.catalog.runs import lineage
 from tribute.config import Project
 from tribute.errors import DamagedFile
 from tribute.files.sealed import MAKE
@@ -16,7 +15,6 @@ from tribute.simulation.artifacts import Replicate, Simulated
 from tribute.simulation.response import ResponseFile
 from tribute.simulation.units import Unit
 from tribute.training import Trajectory
-from tribute.valuation.learnt import learnt_tokens
 from tribute_storage import open_tables
 
 
@@ -77,18 +75,3 @@ def corpus_tokens(project: Project) -> tuple[tuple[str, ...], NDArray[np.float64
             [lineage(project).corpus_run],
         ).fetchall()
     return tuple(row[0] for row in rows), np.array([row[1] for row in rows], dtype=np.float64)
-
-
-def corpus_learnt_tokens(connection: duckdb.DuckDBPyConnection, runs: Lineage) -> NDArray[np.float64]:
-    """The tokens of every source that its text and the trainings let count, [S]: see `valuation.learnt`."""
-    tokens = connection.execute(
-        "select tokens, eligible_tokens from corpus_sources where run_id = $1 order by source_id",
-        [runs.corpus_run],
-    ).fetchall()
-    tokens_S, eligible_S = np.array(tokens, dtype=np.float64).T
-    falls = connection.execute(
-        "select loss_before_nats - loss_after_nats from learning where run_id = $1 order by replicate, source_id",
-        [runs.train_run],
-    ).fetchall()
-    fall_RS = np.array(falls, dtype=np.float64).reshape(-1, len(tokens_S)) if falls else None
-    return learnt_tokens(tokens_S, eligible_S, fall_RS)

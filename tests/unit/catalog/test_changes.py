@@ -12,7 +12,7 @@ import pytest
 
 from tests.statements import issue, line, publisher
 from tribute.catalog import value_change
-from tribute.catalog.estimates import batch_estimates, measured_trainings
+from tribute.catalog.estimates import batch_estimates, corpus_learnt_tokens, measured_trainings
 from tribute.catalog.sums import source_sums
 from tribute.config import ValuationSettings
 from tribute.royalty.division import DEFAULT_POLICY, Policy
@@ -43,13 +43,16 @@ class World:
     def __post_init__(self) -> None:
         for table in ("queries", "influence", "predicted", "estimates", "simulations", "measurements"):
             self.add(table, [])
-        for table in ("valuations", "trajectories", "corpus_sources"):
+        for table in ("valuations", "trajectories", "corpus_sources", "learning"):
             self.add(table, [])
         tokens = zip(NAMES, TOKENS, strict=True)
         self.add(
             "corpus_sources", [{"run_id": "corpus-1", "source_id": s, "tokens": count} for s, count in tokens]
         )
         self.add("trajectories", [{"run_id": "train-1", "corpus_run": "corpus-1"}])
+        falls = zip(NAMES, (2.0, 2.0, 2.0, 0.5, 2.0, 2.0), strict=True)
+        lost = [{"source_id": name, "loss_before_nats": fall} for name, fall in falls]
+        self.add("learning", [each | {"run_id": "train-1"} for each in lost])
         units = [{"unit_id": name, "removed": [name]} for name in NAMES]
         both = [unit | {"replicate": r, "seed": r} for unit in units for r in (0, 1)]
         self.add("simulations", [each | {"run_id": "simulate-1"} for each in both])
@@ -118,9 +121,10 @@ class World:
         """Value a month as the stage does, and settle it."""
         names = estimates or {"simulated": "simulate-1"}
         measured = measured_trainings(self.lake, retrained)
+        learnt_S = corpus_learnt_tokens(self.lake, "corpus-1", "train-1")
         sums = source_sums(self.lake, "simulate-1", "2026-10", [batch], NAMES)
         found = batch_estimates(self.lake, names, 0, batch, NAMES, measured)
-        values = source_values(settings, sums, np.array(TOKENS, dtype=float), replace(found, shared=True))
+        values = source_values(settings, sums, learnt_S, replace(found, shared=True))
         rows = valuation_rows(CORPUS, splits, values)
         labels = {"run_id": run, "simulate_run": "simulate-1", "period": "2026-10", "attribute_runs": [batch]}
         labels |= {"estimates_run": batch, "retrain_run": retrained, "queries": sums.queries}

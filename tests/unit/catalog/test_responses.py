@@ -59,4 +59,4 @@ def test_what_is_known_of_text_and_training_counts(
 ) -> None:
     lake = lake_of(tmp_path, runs, eligible, falls)
     with open_tables(lake.root) as connection:
-        assert corpus_learnt_tokens(connection, runs).tolist() == pytest.approx(learnt)
+        assert corpus_learnt_tokens(connection, runs.corpus_run, runs.train_run).tolist() == pytest.approx(learnt)
