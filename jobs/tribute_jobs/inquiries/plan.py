@@ -7,6 +7,7 @@ import json
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tribute.catalog import (
     attribution,
@@ -96,7 +97,7 @@ def valuation_plan(project: Project, period: str) -> Plan:
         inputs.corpus()  # raises what is wrong with it
         raise ValuationError("The corpus cannot be read. Look at: tribute check PROJECT.yaml")
     tokens_S = np.array([each.tokens for each in sources], dtype=np.float64)  # before the training: all of them
-    names, split_SP = tuple(each.source_id for each in sources), _split_SP(project, period, sources)
+    names, (payee_ids, split_SP) = tuple(each.source_id for each in sources), _payees(project, period, sources)
     estimates, known = Estimates.of_tokens(names), 0.0
     attribute_run = attribution(project, inputs.queries(period), period).run_id
     lake = Lake(project.lake_root)
@@ -109,13 +110,16 @@ def valuation_plan(project: Project, period: str) -> Plan:
             estimates = read_estimates(connection, project, attribute_run, names, measured)
             tokens_S = corpus_learnt_tokens(connection, lineage(project).corpus_run, lineage(project).train_run)
         known, seeds = sum(each.cost for each in measured), training_seeds(project, measured)
-    batch = ValuedBatch(estimates, tokens_S, split_SP)
+    batch = ValuedBatch(estimates, tokens_S, split_SP, payee_ids)
     return Plan(predicted(project.valuation, batch, seeds, range(max(COUNTS) + 1)), known, simulated)
 
 
-def _split_SP(project: Project, period: str, sources: list[CheckedSource]) -> np.ndarray:
+def _payees(
+    project: Project, period: str, sources: list[CheckedSource]
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Publishers, and their parts of the sources, [S, P]."""
     names = [each.source_id for each in sources]
     book = read_book(project, {each.source_id: each.publisher for each in sources})
     splits = period_splits(book, period, names)
-    publishers = sorted({publisher for _, publisher in splits})
-    return np.array([[float(splits.get((name, each), 0)) for each in publishers] for name in names])
+    publishers = tuple(sorted({publisher for _, publisher in splits}))
+    return publishers, np.array([[float(splits.get((name, each), 0)) for each in publishers] for name in names])

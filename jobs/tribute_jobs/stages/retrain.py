@@ -80,7 +80,7 @@ class MeasuredBatch:
         self._bank, self._names = retrain_bank(self.project), context.source_ids()
         self._retrains: Retrains | None = None
         self._queries, self._uses_Q = _read_queries(context, period, attribute_run)
-        self._split_SP = payees(self.project, period)[1]
+        self._payee_ids, self._split_SP = payees(self.project, period)
         with open_tables(context.lake.root) as connection:
             self._estimates = read_estimates(connection, self.project, attribute_run, self._names, ())
             self._learnt_S = corpus_learnt_tokens(connection, context.runs.corpus_run, context.runs.train_run)
@@ -111,7 +111,8 @@ class MeasuredBatch:
     def _next(self, known: Sequence[MeasuredTraining]) -> Step:
         self.context.reporter.working("choice of trainings")
         trainings = trainings_of_units(known, self._names, self._estimates.member_US)
-        batch = ValuedBatch(replace(self._estimates, trainings=trainings), self._learnt_S, self._split_SP)
+        known_now = replace(self._estimates, trainings=trainings)
+        batch = ValuedBatch(known_now, self._learnt_S, self._split_SP, self._payee_ids)
         spent, seeds = sum(each.cost for each in known), training_seeds(self.project, known)
         return next_step(self.project.valuation, batch, spent, seeds)
 

@@ -36,6 +36,12 @@ class ValuationSettings(Settings):
         description="further estimates that the trainings weigh: {method: ESTIMATOR, options: ...}, or the keys "
         "that differ from `simulation`",
     )
+    publisher: str | None = Field(
+        None, description="the publisher whose share is to become precise; empty: all alike"
+    )
+    threshold: StrictFloat | None = Field(
+        None, gt=0, lt=1, description="a share: trainings are to tell on which side of it publishers stand"
+    )
     seed: StrictInt = Field(0, ge=0, description="seed of the choice of trainings, and of the draws of values")
     resamples: StrictInt = Field(1000, ge=100, description="joint draws of all values, for intervals")
 
@@ -60,6 +66,9 @@ class ValuationSettings(Settings):
         if not isinstance(value, list | tuple):
             return () if value is None else value
         return [_by_mode(keys) if isinstance(keys, dict) else keys for keys in value]
+
+    def _not_counted(self) -> set[str]:
+        return {name for name in ("publisher", "threshold") if getattr(self, name) is None}
 
     def asked(self, precision: float | None, budget: int | None) -> Self:
         """The same settings with another precision, or budget, or both."""

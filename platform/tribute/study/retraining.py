@@ -99,7 +99,7 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
         lost |= _lost(study, attribution, [each for each in known if each not in lost])
         _remember(study, known)
         estimates = replace(estimates, trainings=_trainings(lost, len(learnt_S)))
-        batch = ValuedBatch(estimates, learnt_S, np.eye(len(learnt_S)))
+        batch = ValuedBatch(estimates, learnt_S, np.eye(len(learnt_S)), study.source_ids)
         spent, seeds = sum(each.cost for each in known), _seeds(study, known)
         step = next_step(settings, batch, spent, seeds)
         study.runs.reporter.working(step.text(settings))

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import ValuationSettings
+from tribute.errors import ConfigError
+from tribute.ids import excerpt, listed
 from tribute.valuation.choice import Chooser, LeftOut, Payees
 from tribute.valuation.estimates import Estimates
-from tribute.valuation.posterior import Posterior, expected_misallocation
+from tribute.valuation.posterior import Posterior, expected_misallocation, shares
 
 Array = NDArray[np.float64]
 BATCH = 7
@@ -22,6 +24,8 @@ SEEDS_AT_ONCE = 2
 """Trained seeds in a batch: trainings of one seed run side by side, and share its full training."""
 MAX_PER_UNIT = 10
 """Trainings for each unit, at most, where no budget is set."""
+FAR = 0.01
+"""Weight of a payee that surely stands on one side of the threshold."""
 FORESEEN = 40
 """Further trainings that a prediction looks at, at most."""
 
@@ -61,11 +65,13 @@ class ValuedBatch(NamedTuple):
     Args:
         tokens_S: token counts, [S].
         split_SP: parts of the sources that the payees hold, [S, P].
+        payee_ids: [P]; empty: nobody asks for one of them.
     """
 
     estimates: Estimates
     tokens_S: Array
     split_SP: Array
+    payee_ids: tuple[str, ...] = ()
 
     def part_UP(self) -> Array:
         """Parts of the units that payees hold, [U, P]; a unit is divided among its sources by tokens."""
@@ -82,6 +88,9 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
 
     Args:
         spent: trainings that are there already, at their cost.
+
+    Raises:
+        ConfigError: `valuation.publisher` is none of the payees.
     """
     found, part_UP = batch.posterior(settings), batch.part_UP()
     expected = expected_misallocation(found.draws_NS, found.mean_S, part_UP)
@@ -91,7 +100,7 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
     new = seeds.new if left > 1 else ()
     rng = np.random.default_rng([settings.seed, int(spent)])
     several = [*_least_used(seeds.trained, batch.estimates), *new]
-    chooser = Chooser(found, several, rng, _payees(part_UP), new)
+    chooser = Chooser(found, several, rng, _payees(settings, batch, found), new)
     chosen, cost, most = list[LeftOut](), 0.0, min(BATCH, left)
     while cost < most and not (chosen and _enough(chooser, settings.precision)):
         picked = _pick(chooser, {*new} - {each.seed for each in chosen}, most - cost)
@@ -107,9 +116,8 @@ def predicted(
     settings: ValuationSettings, batch: ValuedBatch, seeds: Seeds, counts: Iterable[int]
 ) -> dict[int, float]:
     """The expected misallocated pool after further trainings, by their number; before any of them is run."""
-    found, part_UP = batch.posterior(settings), batch.part_UP()
-    rng = np.random.default_rng([settings.seed, 0])
-    chooser = Chooser(found, seeds.trained, rng, _payees(part_UP))
+    found, rng = batch.posterior(settings), np.random.default_rng([settings.seed, 0])
+    chooser = Chooser(found, seeds.trained, rng, _payees(settings, batch, found))
     picked, told = 0, dict[int, float]()
     for count in sorted(counts):
         while picked < count and _pick(chooser, set(), 1.0):
@@ -122,8 +130,22 @@ def _most(settings: ValuationSettings, units: int) -> float:
     return MAX_PER_UNIT * units if settings.budget is None else settings.budget
 
 
-def _payees(part_UP: Array) -> Payees:
-    return Payees(part_UP, np.ones(part_UP.shape[1]))
+def _payees(settings: ValuationSettings, batch: ValuedBatch, found: Posterior) -> Payees:
+    """Payees with their weight in the choice: one publisher alone, or who may be on either side of a share."""
+    part_UP = batch.part_UP()
+    weight_P = np.ones(part_UP.shape[1])
+    if settings.publisher is not None:
+        if settings.publisher not in batch.payee_ids:
+            raise ConfigError(
+                f"valuation.publisher is {excerpt(settings.publisher)}, who is paid for no source. Publishers: "
+                f"{listed(batch.payee_ids, 20)}"
+            )
+        weight_P = np.array([float(each == settings.publisher) for each in batch.payee_ids])
+    if settings.threshold is not None:
+        share_NP = shares(found.draws_NS @ part_UP)
+        away_P = (share_NP.mean(0) - settings.threshold) / np.maximum(share_NP.std(0), 1e-9)
+        weight_P *= np.maximum(np.exp(-np.square(away_P) / 2), FAR)
+    return Payees(part_UP, weight_P)
 
 
 def _least_used(trained: Sequence[int], known: Estimates) -> list[int]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.valuation.test_values import TOKENS, WORTH, estimates, simulated
 from tribute.config import ValuationSettings
+from tribute.errors import ConfigError
 from tribute.valuation.estimates import Estimates
 from tribute.valuation.steps import BATCH, MAX_PER_UNIT, Seeds, Step, ValuedBatch, next_step, predicted
 from tribute.valuation.terms import Trainings
@@ -57,6 +58,17 @@ def test_trainings_end_with_the_budget(budget: int) -> None:
     found = steps(ValuationSettings(precision=0.0001, budget=budget))
     assert sum(len(step.chosen) for step in found) <= found[-1].trainings <= budget
     assert found[-1].trainings > budget - 2  # a new seed costs two
+
+
+def test_trainings_tell_of_the_publisher_that_is_asked_for_or_who_stands_near_a_threshold() -> None:
+    named = batch()._replace(payee_ids=tuple("abcdef"))
+    of_e = next_step(ValuationSettings(budget=1, publisher="e"), named, 0, SEEDS)
+    assert [each.removed for each in of_e.chosen] == [(4,)]
+    known = batch(estimates(simulated()).trainings)
+    [near] = next_step(ValuationSettings(budget=13, threshold=0.02), known, 12, SEEDS).chosen
+    assert 1 in near.removed, "the second source has 2 % of the value"
+    with pytest.raises(ConfigError, match="is 'x', who is paid for no source"):
+        next_step(ValuationSettings(budget=1, publisher="x"), named, 0, SEEDS)
 
 
 def test_one_payee_needs_no_training() -> None:
