@@ -42,11 +42,12 @@ FILE = "trainings.json"
 
 
 class Training(NamedTuple):
-    """A real training without some sources (indices), and what it cost, in trainings."""
+    """A real training without some sources (indices), what it cost, in trainings, and the step that chose it."""
 
     seed: int
     removed: tuple[int, ...]
     cost: float
+    step: int
 
 
 class Learnt(NamedTuple):
@@ -105,9 +106,9 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
         study.runs.reporter.working(step.text(settings))
         if not step.chosen:
             return Learnt(estimates, spent, len(known))
-        new = set(seeds.new)
+        new, number = set(seeds.new), 1 + max((each.step for each in known), default=0)
         for each in step.chosen:
-            known.append(Training(each.seed, each.removed, 1.0 + (each.seed in new)))
+            known.append(Training(each.seed, each.removed, 1.0 + (each.seed in new), number))
             new.discard(each.seed)
 
 
@@ -135,12 +136,16 @@ def _totals(attribution: Attribution, influence_RQU: NDArray[np.float32]) -> NDA
 
 
 def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[Training]) -> dict[Training, float]:
-    """What trainings lost over all uses of the queries, nats; NaN: it diverged. Trains what is not there."""
+    """What trainings lost over all uses of the queries, nats; NaN: it diverged. Trains what is not there.
+
+    Those of one step and seed run together, now and whenever they are read again.
+    """
     settings, uses_Q = study.simulation.retraining(CHUNK), query_uses(attribution.queries, None)
     readout = study.readout.model_copy(update={"method": "difference"})
     found, rows = dict[Training, float](), QueryRows.of(attribution.queries)
-    for seed in dict.fromkeys(each.seed for each in trainings):
-        own = {removal(each.removed, study.source_ids): each for each in trainings if each.seed == seed}
+    for step, seed in dict.fromkeys((each.step, each.seed) for each in trainings):
+        together = [each for each in trainings if (each.step, each.seed) == (step, seed)]
+        own = {removal(each.removed, study.source_ids): each for each in together}
         ordered = sorted(own, key=lambda unit: unit.unit_id)
         replicate = _replicate(study, seed)
         units = study.runs.simulate([replicate], settings, ordered)
@@ -175,11 +180,11 @@ def _known(study: "StudiedModel") -> list[Training]:
     """The trainings that earlier values of the study, or of its folder, have learnt from."""
     path = study.runs.folder / FILE
     rows = json.loads(path.read_text()) if path.is_file() else []
-    return [Training(seed, tuple(removed), cost) for seed, removed, cost in rows]
+    return [Training(seed, tuple(removed), cost, step) for seed, removed, cost, step in rows]
 
 
 def _remember(study: "StudiedModel", known: Sequence[Training]) -> None:
-    if known:
+    if list(known) != _known(study):
         write_atomically(study.runs.folder / FILE, json.dumps(known).encode())
 
 
