@@ -74,7 +74,7 @@ class _Side:
         if row is None or row[1] is None:
             raise ValuationError(f"the lake does not hold what valuation {statement.value_run} rests on")
         period, attribute_runs, estimates_run, retrain_run, note = row
-        used = json.loads(note or "{}").get("coefficients", {})
+        used = _coefficients(statement.value_run, note)
         found = lake.execute(
             "select distinct name, simulate_run from estimates where run_id = $1", [estimates_run]
         ).fetchall()
@@ -122,6 +122,14 @@ class _Side:
         return source_sums(
             self.lake, simulate_run, self.period, self.attribute_runs, tuple(sorted(self.values)), limit
         )
+
+
+def _coefficients(value_run: str, note: str) -> Collection[str]:
+    """The names of the estimates that a valuation weighed."""
+    try:
+        return list(json.loads(note)["coefficients"])
+    except (ValueError, KeyError, TypeError):
+        raise ValuationError(f"another release of tribute made valuation {value_run}") from None
 
 
 def _key(training: MeasuredTraining) -> Training:

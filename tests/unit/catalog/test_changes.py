@@ -61,6 +61,7 @@ class World:
         """Rows of a table; what is not given is empty."""
         schema = SCHEMAS[table]
         blank = {each.name: None if each.nullable else EMPTY.get(str(each.type), 0) for each in schema}
+        assert all(row.keys() <= blank.keys() for row in rows), table
         made = pa.Table.from_pylist([blank | dict(row) for row in rows], schema)
         self.lake.register("made", made)
         self.lake.execute(f"create table if not exists {table} as from made limit 0")
@@ -102,7 +103,7 @@ class World:
         worth_S = _worth(late).sum(0)
         rows = [
             {"run_id": run, "retrain_run": run, "attribute_run": batch, "seed": seed, "unit_id": "+".join(removed)}
-            | {"removed": removed, "cost": 1.0, "nats": _lost(worth_S, seed, removed, len(queries))}
+            | {"removed": removed, "cost": 1.0, "lost_nats": _lost(worth_S, seed, removed)}
             for seed, removed in trainings
         ]
         self.add("measurements", rows)
@@ -171,9 +172,9 @@ def _influences(late: Sequence[tuple[str, int]]) -> tuple[list[str], np.ndarray]
     return uses, worth_QS * bias_S + noise_RQS
 
 
-def _lost(worth_S: np.ndarray, seed: int, removed: tuple[str, ...], uses: int) -> float:
+def _lost(worth_S: np.ndarray, seed: int, removed: tuple[str, ...]) -> float:
     rng = np.random.default_rng([seed, *map(ord, removed)])
-    return float(sum(worth_S[NAMES.index(name)] for name in removed) + 0.15 * uses / 240 * rng.normal())
+    return float(sum(worth_S[NAMES.index(name)] for name in removed) + 0.15 * rng.normal())
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +264,12 @@ def test_what_cannot_be_computed_again_is_one_part_and_says_why(world: World, fi
         ([each.model_copy(update={"simulate_run": "simulate-9"}) for each in after], "the model is another one"),
         ([each.model_copy(update={"value_run": "value-9"}) for each in after], "what valuation value-9 rests on"),
     ]
+    world.lake.execute(
+        "insert into valuations select * replace ('value-8' as run_id, '[]' as calibration) "
+        "from valuations where run_id = 'value-7'"
+    )
+    older = [each.model_copy(update={"value_run": "value-8"}) for each in after]
+    cases.append((older, "another release of tribute made valuation value-8"))
     for statements, reason in cases:
         found = world.changed(first, statements)
         assert moved(found) == {"values"} and not found.causes_known
