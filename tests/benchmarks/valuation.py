@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.markets.bank import Bank
+from tests.benchmarks.markets.bank import Bank, stored
 from tests.benchmarks.markets.columns import learnt, previous_default, simple
 from tests.benchmarks.markets.designs import truth_seeds
 from tests.benchmarks.markets.registry import JUDGING, MARKETS, SETTINGS
@@ -53,11 +53,17 @@ def mean(rows: Iterable[Figures]) -> Figures:
 
 
 def judged(markets: Iterable[str]) -> dict[str, BySetting]:
-    """The figures by market, setting and column; worlds that were judged already are kept in the build folder."""
-    found = dict[str, BySetting]()
+    """The figures by market, setting and column, of the worlds that have a bank.
+
+    Worlds that were judged already are kept in the build folder.
+    """
+    found, banks = dict[str, BySetting](), stored()
     for market in markets:
         for setting in SETTINGS:
-            worlds = [_known(f"{market}-{split}-{setting}") for split in JUDGING]
+            names = [f"{market}-{split}-{setting}" for split in JUDGING]
+            worlds = [_known(name) for name in names if name in banks]
+            if not worlds:
+                continue
             found.setdefault(market, {})[setting] = {
                 column: mean(row for world in worlds for row in world[column]) for column in worlds[0]
             }
@@ -66,10 +72,10 @@ def judged(markets: Iterable[str]) -> dict[str, BySetting]:
 
 def summary(found: dict[str, BySetting]) -> dict[str, dict[str, Figures]]:
     """Means over settings by market; over all markets, with what was expected as a multiple of what was found."""
-    by_market = {
-        market: {column: mean(each[column] for each in by_setting.values()) for column in by_setting[SETTINGS[0]]}
-        for market, by_setting in found.items()
-    }
+    by_market = dict[str, dict[str, Figures]]()
+    for market, by_setting in found.items():
+        columns, *_ = settings = list(by_setting.values())
+        by_market[market] = {column: mean(each[column] for each in settings) for column in columns}
     common = [column for column in by_market["quality"] if all(column in each for each in by_market.values())]
     pooled = {column: mean(each[column] for each in by_market.values()) for column in common}
     for row in pooled.values():

@@ -233,6 +233,11 @@ def _sums() -> dict[str, str]:
     return {name: digest for digest, name in (line.split("  ") for line in lines)}
 
 
+def stored() -> set[str]:
+    """The worlds that have a bank in the repository."""
+    return {name.removesuffix(".npz") for name in _sums()}
+
+
 def store(names: Iterable[str]) -> None:
     """Copy what was made into the repository, trainings on demand as well, with digests."""
     KEPT.mkdir(exist_ok=True)
