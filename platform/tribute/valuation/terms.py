@@ -2,7 +2,9 @@
 
 A feature is a column of token shares or of an estimate, divided by its root mean square. The replicates' estimates
 also say how their seeds' trainings differ: a training under the seed of a replicate loses a part of what that
-replicate's estimate is above the replicates' mean, of which the mean of all seeds is not known either.
+replicate's estimate is above the mean of all seeds. That mean is not known: it is the replicates' mean times its
+reliability, as for any average of few noisy measurements, with a variance of its own. Without this, a noisy
+estimate agrees with the trainings of its own seeds by the chance that both share, and is believed of all seeds.
 Legend: S sources, K trainings, R replicates, J features, H particles, I terms.
 """
 
@@ -18,7 +20,8 @@ from tribute.valuation.aggregate import filled
 Array = NDArray[np.float64]
 TOKENS = "tokens"
 TOKEN_MEAN = 0.2
-"""Prior mean of the token shares' coefficient; the estimates' have the rest in equal parts."""
+"""Prior mean of the token shares' coefficient where the estimates are free of noise. These have the rest in equal
+parts, each times its reliability; what that leaves goes to the token shares."""
 TOKEN_RANGE, ESTIMATE_RANGE = (0.1, 2.0), (0.03, 2.0)
 RANGES = {
     "own": (0.15, 2.0),
@@ -60,13 +63,40 @@ class Trainings(NamedTuple):
         return Trainings(self.removed_KS[order_K], self.seed_K[order_K], self.lost_K[order_K])
 
 
+class Feature(NamedTuple):
+    """A column of token shares or of an estimate, divided by its root mean square.
+
+    ``mean_S``: of the replicates. ``reliability``: the part of its square that is not their noise, 0 to 1.
+    ``apart_RS``: by what a replicate is above the mean of all seeds, as the replicates' mean lets expect it.
+    ``variance_S``: of a replicate, half of it smoothed by size; None: one replicate, or its seeds are not known.
+    """
+
+    mean_S: Array
+    rms: float
+    reliability: float
+    apart_RS: Array
+    variance_S: Array | None
+
+    @classmethod
+    def of(cls, nats_RS: Array, size_S: Array, seeds: int) -> "Feature":
+        """The feature of an estimate, [R, S] in any unit, under so many seeds."""
+        rms = float(np.sqrt(np.square(nats_RS.mean(0)).mean()))
+        column_RS, mean_S = nats_RS / rms, nats_RS.mean(0) / rms
+        if not len(nats_RS) == seeds > 1:
+            return cls(mean_S, rms, 1.0, np.zeros((seeds, len(mean_S))), None)
+        variance_S = column_RS.var(0, ddof=1)
+        reliability = max(0.0, 1 - float(variance_S.mean()) / seeds)
+        smoothed_S = (variance_S + variance_S.mean() * size_S / size_S.mean()) / 2
+        return cls(mean_S, rms, reliability, column_RS - reliability * mean_S, smoothed_S)
+
+
 @dataclass(frozen=True)
 class Terms:
     """What all covariances are made of.
 
     ``columns``: features and their root mean squares. ``feature_SJ``, ``mean_J``: features, and the prior means of
-    their coefficients. ``size_S``: S times the token share, moved towards 1 by a tenth. ``apart``: by seed, a
-    replicate's features minus the replicates' mean, [S, J]. ``doubt_S``: variance of that mean, summed over
+    their coefficients. ``size_S``: S times the token share, moved towards 1 by a tenth. ``apart``: by seed, what a
+    replicate's features are above the mean of all seeds, [S, J]. ``doubt_S``: variance of that mean, summed over
     features. ``seed_S``: variance of a replicate's feature, a guess of how effects differ between seeds.
     """
 
@@ -88,21 +118,22 @@ class Terms:
         share_S = np.asarray(tokens_S, dtype=float) / np.sum(tokens_S)
         read = {name: filled(np.asarray(nats, float)[:, None], share_S)[:, 0] for name, nats in estimates.items()}
         read = {TOKENS: share_S[None]} | {name: nats_RS for name, nats_RS in read.items() if nats_RS.mean(0).any()}
-        rms = {name: float(np.sqrt(np.square(nats_RS.mean(0)).mean())) for name, nats_RS in read.items()}
-        others, size_S = len(read) - 1, (len(share_S) * share_S + 0.1) / 1.1
-        mean_J = np.array([TOKEN_MEAN, *[(1 - TOKEN_MEAN) / others] * others]) if others else np.ones(1)
-        spread = [(nats_RS - nats_RS.mean(0)) / rms[name] for name, nats_RS in read.items()]
-        replicated = [each_RS if len(each_RS) == len(seeds) > 1 else 0 * each_RS[:1] for each_RS in spread]
-        apart = {
-            seed: np.stack([each_RS[r % len(each_RS)] for each_RS in replicated], 1)
-            for r, seed in enumerate(seeds)
-        }
-        variances = [each_RS.var(0, ddof=1) for each_RS in replicated if len(each_RS) > 1]
-        variances = [(each_S + each_S.mean() * size_S / size_S.mean()) / 2 for each_S in variances]
-        seed_S = np.mean(variances, 0) if variances else UNREPLICATED**2 * size_S
-        doubt_S = np.sum(variances, 0) / len(seeds) if variances else np.zeros_like(size_S)
-        features = [nats_RS.mean(0) / rms[name] for name, nats_RS in read.items()]
-        return cls(rms, np.stack(features, 1), mean_J, size_S, apart, doubt_S, seed_S)
+        size_S = (len(share_S) * share_S + 0.1) / 1.1
+        features = [Feature.of(nats_RS, size_S, len(seeds)) for nats_RS in read.values()]
+        mean_J = np.array([(1 - TOKEN_MEAN) * each.reliability / max(len(read) - 1, 1) for each in features])
+        mean_J[0] = 1 - mean_J[1:].sum()
+        replicated = [each for each in features if each.variance_S is not None]
+        variance_FS = np.array([each.variance_S for each in replicated])
+        reliable_F = np.array([each.reliability for each in replicated])
+        return cls(
+            {name: each.rms for name, each in zip(read, features, strict=True)},
+            np.stack([each.mean_S for each in features], 1),
+            mean_J,
+            size_S,
+            {seed: np.stack([each.apart_RS[r] for each in features], 1) for r, seed in enumerate(seeds)},
+            reliable_F @ variance_FS / len(seeds) if replicated else np.zeros_like(size_S),
+            variance_FS.mean(0) if replicated else UNREPLICATED**2 * size_S,
+        )
 
     def covariances(self, removed_KS: Array, seed_K: NDArray[np.int64]) -> Array:
         """The covariance of the losses of trainings, by term at unit variance, [I, K, K]."""

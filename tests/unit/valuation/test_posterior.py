@@ -56,6 +56,10 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
     estimate_RS = rng.normal(1, 1, SOURCES) + 0.3 * rng.standard_normal((3, SOURCES))
     terms = Terms.of({"simulated": estimate_RS}, rng.random(SOURCES), SEEDS)
     size_S, doubt_S, seed_S = terms.size_S, terms.doubt_S, terms.seed_S
+    rms = np.sqrt(np.square(estimate_RS.mean(0)).mean())
+    reliable = 1 - (estimate_RS / rms).var(0, ddof=1).mean() / 3
+    np.testing.assert_allclose(terms.mean_J, [1 - 0.8 * reliable, 0.8 * reliable])
+    np.testing.assert_allclose(doubt_S, reliable * seed_S / 3)
     found_IKK = terms.covariances(removed_KS, seed_K)
     assert len(found_IKK) == terms.terms == 2 + len(RANGES)
     for k, one in enumerate(removed_KS):
@@ -73,8 +77,8 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
                 for z in (one, two)
             )
             whim_one, whim_two = (
-                sum(z[s] * (estimate_RS[seed, s] - estimate_RS[:, s].mean()) for s in range(SOURCES))
-                / np.sqrt(np.square(estimate_RS.mean(0)).mean())
+                sum(z[s] * (estimate_RS[seed, s] - reliable * estimate_RS[:, s].mean()) for s in range(SOURCES))
+                / rms
                 if seed < 3
                 else 0.0
                 for z, seed in ((one, seed_K[k]), (two, seed_K[other]))
@@ -156,6 +160,24 @@ def test_without_trainings_values_are_the_estimates_and_wide() -> None:
     found = posterior({"simulated": estimate_S[None]}, np.ones(4), Trainings.none(4))
     assert (np.diff(found.mean_S) > 0).all()
     assert 0.1 < expected_misallocation(found.draws_NS, found.mean_S) < 0.5
+
+
+def test_a_noisy_estimate_is_not_believed_because_trainings_of_its_own_seeds_agree() -> None:
+    """Estimates and trainings of a seed have the same noise; the truth goes by tokens."""
+    rng, wrong, agreed = np.random.default_rng(4), [], []
+    for _ in range(6):
+        share_S = rng.dirichlet(np.full(10, 2.0))
+        value_S = 100 * share_S
+        noise_RS = 12 * rng.standard_normal((3, 10))
+        removed_KS, seed_K = np.tile(np.eye(10), (2, 1)), np.arange(20) % 3
+        trainings = Trainings(
+            removed_KS, seed_K, value_S[np.arange(20) % 10] + noise_RS[seed_K, np.arange(20) % 10]
+        )
+        found = posterior({"simulated": value_S / 3 + noise_RS}, share_S, trainings, seeds=SEEDS)
+        unaware = posterior({"simulated": value_S / 3 + noise_RS}, share_S, trainings)
+        wrong.append(np.abs(shares(found.mean_S) - share_S).sum() / 2)
+        agreed.append(np.abs(shares(unaware.mean_S) - share_S).sum() / 2)
+    assert np.mean(wrong) < 0.8 * np.mean(agreed)
 
 
 def test_a_failed_replicate_is_filled_in() -> None:
