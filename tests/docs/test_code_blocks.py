@@ -20,6 +20,7 @@ ELSEWHERE = {
     "pip install ./verify": "tests/unit/royalty/proof/test_distribution.py",
     "pip install": "Makefile",
     "source": "Makefile",
+    "tribute diff": "tests/unit/jobs/inquiries/test_diff.py",
     "tribute evaluate": "tests/e2e/test_evaluate.py",
     "tribute serve": "tests/e2e/test_service.py",
     "curl": "tests/e2e/test_service.py",

@@ -57,7 +57,7 @@ def test_diagrams_are_the_same_bytes_each_time_and_hold_every_room() -> None:
     drawn = rooms_diagram()
     assert drawn == rooms_diagram()
     assert all(f">{room}<" in drawn for room in ("catalog", "royalty", "commands", "querying"))
-    assert flow_diagram().count('class="arrow"') == 6
+    assert flow_diagram().count('class="arrow"') == 7
     assert estimators_chart() == estimators_chart()
     assert misallocation_chart().count("<circle") == 3 + 15
 

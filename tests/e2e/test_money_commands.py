@@ -108,7 +108,7 @@ def test_the_text_tells_every_step_and_withholds_who_asked(project_file: Path) -
     for told in (
         "1,000.01 EUR x ",
         "holds 1/3 of the source",
-        "real retraining",
+        "real trainings",
         "sha256",
         "together, as measured",
     ):

@@ -77,9 +77,8 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
         for row in valuation.publishers()
         for statement in settled[row["publisher_id"]] or [None]
     ]
-    first = valuation.publishers()[0]
-    expected = first["expected_misallocation"] if first["queries"] else None
-    if expected is not None:
+    told = [row["expected_misallocation"] for row in valuation.publishers() if row["queries"]]
+    if expected := next(iter(told), None):
         console.print(f"{expected:.1%} of the pool is expected in the wrong place.")
     print_table(console, headings, rows, f"{project.name}, {valuation.period}: {valuation.run_id}")
     console.print(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import ReadoutSettings, SimulationSettings, ValuationSettings
+from tribute.errors import SimulationError
 from tribute.evaluation import removal
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, change_matrix
@@ -101,7 +102,7 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
         _remember(study, known)
         estimates = replace(estimates, trainings=_trainings(lost, len(learnt_S)))
         batch = ValuedBatch(estimates, learnt_S, np.eye(len(learnt_S)), study.source_ids)
-        spent, seeds = sum(each.cost for each in known), _seeds(study, known)
+        spent, seeds = sum(each.cost for each in known), _seeds(study, lost)
         step = next_step(settings, batch, spent, seeds)
         study.runs.reporter.working(step.text(settings))
         if not step.chosen:
@@ -147,7 +148,11 @@ def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[T
         together = [each for each in trainings if (each.step, each.seed) == (step, seed)]
         own = {removal(each.removed, study.source_ids): each for each in together}
         ordered = sorted(own, key=lambda unit: unit.unit_id)
-        replicate = _replicate(study, seed)
+        try:
+            replicate = _replicate(study, seed)
+        except SimulationError:  # a seed of its own choice; the replicates' are trained already
+            found |= dict.fromkeys(together, np.nan)
+            continue
         units = study.runs.simulate([replicate], settings, ordered)
         influence_RQU, _ = study.runs.influence([replicate], settings, units, rows, readout)
         nats_U = usage_totals(uses_Q, influence_RQU[0]).tolist()
@@ -170,10 +175,12 @@ def _trainings(lost: dict[Training, float], sources: int) -> Trainings:
     return Trainings(removed_KS, seed_K, np.array([lost[each] for each in finite])).ordered()
 
 
-def _seeds(study: "StudiedModel", known: Sequence[Training]) -> Seeds:
+def _seeds(study: "StudiedModel", lost: dict[Training, float]) -> Seeds:
+    """The seeds that can be trained under, and a new one; not those under which everything diverged."""
     own = [each.seed for each in study.replicates]
-    trained = tuple(dict.fromkeys([*own, *sorted({each.seed for each in known})]))
-    return Seeds(trained, () if study.training.recordings else (max(trained) + 1,))
+    finite = sorted({each.seed for each, nats in lost.items() if np.isfinite(nats)})
+    new = 1 + max([*own, *(each.seed for each in lost)])
+    return Seeds(tuple(dict.fromkeys([*own, *finite])), () if study.training.recordings else (new,))
 
 
 def _known(study: "StudiedModel") -> list[Training]:
