@@ -78,7 +78,7 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
         for statement in settled[row["publisher_id"]] or [None]
     ]
     told = [row["expected_misallocation"] for row in valuation.publishers() if row["queries"]]
-    if expected := next(iter(told), None):
+    if (expected := next(iter(told), None)) is not None:
         console.print(f"{expected:.1%} of the pool is expected in the wrong place.")
     print_table(console, headings, rows, f"{project.name}, {valuation.period}: {valuation.run_id}")
     console.print(
