@@ -92,3 +92,11 @@ def _bits(value: Any) -> Any:
     if isinstance(value, float):
         return struct.pack("<d", value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def lone_valuation(run_id: str) -> pa.Table:
+    """A row of `valuations` that rests on no attribution, estimate or training."""
+    [valued, *_] = any_rows("valuations").to_pylist()
+    runs = {"run_id": run_id, "attribute_runs": [], "rights_run": "rights-1"}
+    nothing = {"estimates_run": None, "retrain_run": None}
+    return pa.Table.from_pylist([valued | runs | nothing], SCHEMAS["valuations"])

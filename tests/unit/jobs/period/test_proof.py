@@ -3,13 +3,12 @@
 import io
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from tests.projects import write_project
 from tests.statements import statements
-from tests.unit.storage.rows import any_rows
+from tests.unit.storage.rows import lone_valuation
 from tribute.config import Project, load_project
 from tribute.errors import DamagedFile, ProofError
 from tribute.royalty.document import read_statement
@@ -23,7 +22,7 @@ from tribute_jobs.period.proof import bundle_bytes, signing_key
 from tribute_jobs.period.settlement import Settlement, commit
 from tribute_jobs.period.statements import Version, read_period, statement_folder
 from tribute_jobs.progress import PeopleReporter
-from tribute_storage import SCHEMAS, Lake
+from tribute_storage import Lake
 from tribute_storage.atomic import write_atomically
 
 MONTH = "2026-10"
@@ -40,15 +39,7 @@ def project(tmp_path: Path) -> Project:
     """A lake whose newest version is final, with neither ledger nor bundle: closing was interrupted."""
     found = load_project(write_project(tmp_path, name="demo"))
     lake = Lake(found.lake_root)
-    [valued, *_] = any_rows("valuations").to_pylist()
-    valued |= {
-        "run_id": "value-1",
-        "attribute_runs": [],
-        "rights_run": "rights-1",
-        "estimates_run": None,
-        "retrain_run": None,
-    }
-    lake.append("valuations", "value-1", pa.Table.from_pylist([valued], SCHEMAS["valuations"]))
+    lake.append("valuations", "value-1", lone_valuation("value-1"))
     commit(lake, Settlement(Version("settle-1", tuple(statements(MONTH)))))
     return found
 

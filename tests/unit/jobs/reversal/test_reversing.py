@@ -6,14 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from tests.projects import write_project
 from tests.statements import revised, statements
 from tests.unit.jobs.commanding import tribute
-from tests.unit.storage.rows import any_rows
+from tests.unit.storage.rows import lone_valuation
 from tribute.config import Project, load_project
 from tribute.errors import MoneyError
 from tribute.royalty.account import closing_statements, owed
@@ -27,7 +26,7 @@ from tribute_jobs.period.settlement import Settlement, commit
 from tribute_jobs.period.statements import Version, read_period, statement_folder
 from tribute_jobs.progress import PeopleReporter
 from tribute_jobs.reversal import double_finals, reverse
-from tribute_storage import SCHEMAS, Lake, connect
+from tribute_storage import Lake, connect
 
 MONTH = "2026-10"
 WHY = "two folders closed the month"
@@ -68,16 +67,7 @@ def sums(project: Project, view: str) -> list[tuple[int, int]]:
 def project(tmp_path: Path) -> Project:
     """The folder `here`, with an empty lake but for a valuation."""
     found = load_project(write_project(tmp_path / "here", name="demo"))
-    [valued, *_] = any_rows("valuations").to_pylist()
-    valued |= {
-        "run_id": "value-1",
-        "attribute_runs": [],
-        "rights_run": "rights-1",
-        "estimates_run": None,
-        "retrain_run": None,
-    }
-    lake = Lake(found.lake_root)
-    lake.append("valuations", "value-1", pa.Table.from_pylist([valued], SCHEMAS["valuations"]))
+    Lake(found.lake_root).append("valuations", "value-1", lone_valuation("value-1"))
     return found
 
 

@@ -171,7 +171,7 @@ def _expected_parts(statement: Statement) -> Iterator[tuple[str, Fraction, str]]
 def _interval(statement: Statement, place: str) -> Iterator[Problem]:
     """An interval of another value, with ends in the wrong order, or amounts that do not follow from its ends.
 
-    The value may lie outside: the ends are quantiles over resampled periods, each shrunk by its own weight.
+    The value may lie outside: the ends are quantiles over draws, the value is their mean.
     """
     interval, at = statement.interval, within(place, "interval")
     yield from differs(
