@@ -36,7 +36,7 @@ def test_every_figure_and_table_is_shown_somewhere() -> None:
 
 
 def test_the_readme_shows_the_committed_table() -> None:
-    assert markdown_table("misallocation", "default") in (ROOT / "README.md").read_text()
+    assert markdown_table("valuation", "misallocated") in (ROOT / "README.md").read_text()
 
 
 def test_a_figure_that_no_file_has_fails_the_build() -> None:
