@@ -6,10 +6,11 @@ from tribute.progress import LateLines, ProgressFigures
 
 
 class Noted(LateLines):
-    """Keeps the figures, the parts of the work, and how far each came."""
+    """Keeps the figures, the parts of the work, how far each came, and the warnings."""
 
     def __init__(self, every_s: float = 60.0) -> None:
         super().__init__(every_s)
+        self.warnings = list[str]()
         self.told, self.parts = list[ProgressFigures](), dict[str, list[tuple[float, int]]]()
 
     def tell(self, figures: ProgressFigures) -> None:
@@ -22,6 +23,9 @@ class Noted(LateLines):
     def advanced(self, done: float, total: int) -> None:
         super().advanced(done, total)
         self.parts.setdefault(self.figures().part, []).append((done, total))
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
 
     def wait(self, count: int) -> None:
         """Until so many figures were told."""

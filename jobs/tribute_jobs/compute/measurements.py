@@ -31,23 +31,28 @@ def measured(
 ) -> list[MeasuredTraining]:
     """The same trainings with what they lost over all uses of some queries; trains what the bank lacks.
 
+    NaN: the training diverged, or the full training of its seed did.
+
     Args:
         part: what progress calls the trainings.
     """
     if not trainings:
         return []
-    names, nats_K = retrains.context.source_ids(), np.zeros(len(trainings))
+    names, nats_K = retrains.context.source_ids(), np.full(len(trainings), np.nan)
     position = {name: index for index, name in enumerate(names)}
     units = [removal([position[name] for name in each.removed], names) for each in trainings]
     by_seed = dict[int, list[int]]()
+    trained = set(retrains.trained(sorted({each.seed for each in trainings})))
     for k in sorted(range(len(trainings)), key=lambda k: units[k].unit_id):
-        by_seed.setdefault(trainings[k].seed, []).append(k)
+        if trainings[k].seed in trained:
+            by_seed.setdefault(trainings[k].seed, []).append(k)
+            nats_K[k] = 0
     retrains.complete({seed: [units[k] for k in own] for seed, own in by_seed.items()}, part)
     thetas, jobs = dict[int, Any](), list[tuple[list[int], ReadOutJob]]()
     for seed, own in by_seed.items():
         theta = retrains.workers.put([retrains.final(seed).numpy()])
         for chosen in ([own[index] for index in c] for c in chunks(len(own), UNITS_PER_JOB)):
-            files = tuple((units[k].unit_id, (retrains.files[seed, units[k].unit_id],)) for k in chosen)
+            files = tuple((units[k].unit_id, (retrains.bank.files[seed, units[k].unit_id],)) for k in chosen)
             jobs.append((chosen, ReadOutJob("difference", "all", files)))
             thetas[id(jobs[-1][1])] = theta
     for block in chunks(len(queries.query_ids), max(1, BLOCK_VALUES // max(len(trainings), 1))):

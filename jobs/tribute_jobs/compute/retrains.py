@@ -4,36 +4,32 @@ Legend: Q queries, U sets of sources, K trainings, P parameters.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.catalog import recorded_replicates, retrain_bank, run_id
+from tribute.catalog import recorded_replicates, run_id
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
+from tribute.errors import SimulationError
 from tribute.evaluation import FULL_TRAINING
 from tribute.files.sealed import Remedy, require_sealed
 from tribute.readout import QueryRows
-from tribute.simulation import ResponseFile, Unit, largest_chunk
+from tribute.simulation import Unit, largest_chunk
 from tribute.training import Recipe, Trajectory
+from tribute_jobs.compute.bank import DIVERGED, Bank, BankRow
 from tribute_jobs.compute.recorded import lost_files, require_same
 from tribute_jobs.context import Context
-from tribute_storage import SCHEMAS, open_tables
 
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
 UNITS_PER_JOB = 8
-MAKE = Remedy("The command that needs it, tribute run or tribute evaluate, makes it again, to the same bytes")
-"""For a file of the bank."""
 RESTORE = Remedy("Restore it from a backup, or evaluate under another evaluation.first_seed", again=False)
 """For a file of the bank that names what was retrained."""
-BankRow = tuple[int, str, dict[str, Any]]
-"""Seed and unit id of a retrain, and its row of `simulations`."""
 
 
 class Retrains:
@@ -41,10 +37,9 @@ class Retrains:
 
     def __init__(self, context: Context) -> None:
         self.context, self.workers = context, context.workers()
-        self.bank = retrain_bank(context.project)
+        self.bank, self._failed = Bank(context), dict[int, SimulationError]()
         self._settings = context.project.simulation.retraining(CHUNK)
         self._own = {each.seed: each.index for each in recorded_replicates(context.project)}
-        self.files = self._known()
         self.banked = self.new = 0
 
     def complete(self, wanted: Mapping[int, Sequence[Unit]], part: str = "retrains") -> None:
@@ -53,21 +48,41 @@ class Retrains:
         Args:
             wanted: the sets of sources to leave out, by seed.
             part: what progress calls the work.
+
+        Raises:
+            SimulationError: the full training of a seed diverged.
         """
         ids = {seed: [FULL_TRAINING, *(unit.unit_id for unit in sets)] for seed, sets in wanted.items()}
         self._make_again([(seed, unit_id) for seed, each in ids.items() for unit_id in each])
-        self._train([seed for seed in wanted if (seed, FULL_TRAINING) not in self.files])
+        for seed in wanted.keys() - self.trained(wanted):
+            raise self._failed.get(seed) or SimulationError(
+                f"The full training under seed {seed} diverged before, so nothing can be judged by it. Choose "
+                "another evaluation.first_seed, or lower training.learning_rate"
+            )
         units = {seed: {unit.unit_id: unit for unit in sets} for seed, sets in wanted.items()}
-        missing = {s: [u for key, u in by.items() if (s, key) not in self.files] for s, by in units.items()}
+        missing = {s: [u for key, u in by.items() if (s, key) not in self.bank.files] for s, by in units.items()}
         self.new = sum(map(len, missing.values()))
         self.banked = sum(map(len, units.values())) - self.new
         jobs = [job for seed, new in missing.items() for job in self._jobs(seed, new)]
-        self._commit(self._simulate(jobs, part))
+        self.bank.append(self._simulate(jobs, part))
+
+    def trained(self, seeds: Iterable[int]) -> list[int]:
+        """Those of some seeds whose full training did not diverge; trains what the bank lacks, and commits it."""
+        new = [seed for seed in seeds if (seed, FULL_TRAINING) not in self.bank.files]
+        rows = list[BankRow]()
+        for seed, row in zip(new, self._run_trainings(new), strict=True):
+            if isinstance(row, SimulationError):
+                self._failed[seed] = row
+            elif isinstance(row, Exception):
+                raise row
+            rows.append((seed, FULL_TRAINING, DIVERGED if seed in self._failed else row | {"removed": []}))
+        self.bank.append(rows)
+        return [seed for seed in seeds if self.bank.files[seed, FULL_TRAINING] is not None]
 
     def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
         """Measurement of a seed's full training minus that without each set, [Q, U] nats; NaN: it diverged."""
         thetas, rows = self.workers.put([self.final(seed).numpy()]), self.workers.put(QueryRows.of(queries))
-        files = [(unit.unit_id, (self.files[seed, unit.unit_id],)) for unit in units]
+        files = [(unit.unit_id, (self.bank.files[seed, unit.unit_id],)) for unit in units]
         jobs = [
             ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), UNITS_PER_JOB)
         ]
@@ -78,42 +93,23 @@ class Retrains:
 
     def final(self, seed: int) -> Tensor:
         """Final parameters of a seed's full training, [P]."""
-        file = self.files[seed, FULL_TRAINING]
+        file = self.bank.files[seed, FULL_TRAINING]
         assert file is not None
         file.verify()
         return Trajectory(file.path.parent).load(int(file.path.stem.removeprefix("step-"))).theta
-
-    def _known(self) -> dict[tuple[int, str], ResponseFile | None]:
-        """The files of the bank, and of the project's own trainings, by seed and unit id."""
-        project = self.context.project
-        with open_tables(project.lake_root, "retrains") as connection:
-            rows = connection.execute(
-                "select seed, unit_id, artifact_uri, artifact_sha256 from retrains where bank = $1", [self.bank]
-            ).fetchall()
-        files = {
-            (seed, key): ResponseFile(key, 0, project.workdir / uri, sha256, MAKE) if uri else None
-            for seed, key, uri, sha256 in rows
-        }
-        for trained in recorded_replicates(project):
-            path = trained.trajectory.path(trained.steps)
-            files[trained.seed, FULL_TRAINING] = ResponseFile(FULL_TRAINING, trained.index, path, trained.sha256)
-        return files
 
     def _recipe(self, seed: int) -> Recipe:
         project, examples = self.context.project, self.workers.examples()
         recording = self.context.recording(self._own[seed]) if seed in self._own else None
         return Recipe(project.task, project.training, examples, seed, recording=recording)
 
-    def _train(self, seeds: Sequence[int]) -> None:
-        rows = self._run_trainings(seeds)
-        self._commit([(seed, FULL_TRAINING, row | {"removed": []}) for seed, row in zip(seeds, rows, strict=True)])
-
-    def _run_trainings(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
-        jobs = [
-            TrainJob(0, seed, self.context.folder(self.bank) / f"seed-{seed}" / FULL_TRAINING) for seed in seeds
-        ]
+    def _run_trainings(self, seeds: Sequence[int]) -> list[Any]:
+        """Rows of `trajectories`, or why there is none."""
+        if not seeds:
+            return []
+        jobs = [TrainJob(0, seed, self.bank.folder / f"seed-{seed}" / FULL_TRAINING) for seed in seeds]
         return self.context.run_jobs(
-            "trainings", jobs, lambda actor, job: actor.train.remote(self.workers.data, job)
+            "trainings", jobs, lambda actor, job: actor.train.remote(self.workers.data, job), tolerant=True
         )
 
     def _simulate(self, jobs: Sequence[SimulateJob], part: str = "retrains") -> list[BankRow]:
@@ -130,13 +126,15 @@ class Retrains:
         Raises:
             DamagedFile: what was made differs from what the lake records, or a batch cannot be made again.
         """
-        known = {key: file for key in keys if (file := self.files.get(key)) is not None}
+        known = {key: file for key in keys if (file := self.bank.files.get(key)) is not None}
         lost = lost_files({file.path: file.sha256 for file in known.values()})
         gone = {key: file.path for key, file in known.items() if file.path in lost}
         if not gone:
             return
         self.context.reporter.warned(f"Files of the bank of retrains are gone ({len(gone):,}): made again")
-        self._run_trainings([seed for seed, key in gone if key == FULL_TRAINING])
+        trained = self._run_trainings([seed for seed, key in gone if key == FULL_TRAINING])
+        for error in filter(lambda row: isinstance(row, Exception), trained):
+            raise error
         batches = {path.parent: seed for (seed, key), path in gone.items() if key != FULL_TRAINING}
         names = self.context.source_ids()
         self._simulate([self._job(seed, _batch(folder, names), folder) for folder, seed in batches.items()])
@@ -148,7 +146,7 @@ class Retrains:
 
     def _start(self, seed: int) -> tuple[Any, Any]:
         """The initial state and the final parameters, in the object store."""
-        file = self.files[seed, FULL_TRAINING]
+        file = self.bank.files[seed, FULL_TRAINING]
         assert file is not None
         state = Trajectory(file.path.parent).load(0)
         arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
@@ -161,27 +159,8 @@ class Retrains:
         for chosen in chunks(len(units), largest_chunk(recipe, self._settings)):
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])
-            jobs.append(self._job(seed, part, self.context.folder(self.bank) / f"seed-{seed}" / name))
+            jobs.append(self._job(seed, part, self.bank.folder / f"seed-{seed}" / name))
         return jobs
-
-    def _commit(self, rows: Sequence[BankRow]) -> None:
-        if not rows:
-            return
-        run = run_id("bank", self.bank, [[seed, unit_id] for seed, unit_id, _ in rows])
-        content = [
-            {
-                "run_id": run,
-                "bank": self.bank,
-                "seed": seed,
-                "unit_id": unit_id,
-                "removed": row["removed"],
-                "artifact_uri": row["artifact_uri"] and self.context.uri(row["artifact_uri"]),
-                "artifact_sha256": row["artifact_sha256"],
-            }
-            for seed, unit_id, row in rows
-        ]
-        self.context.lake.append("retrains", run, pa.Table.from_pylist(content, SCHEMAS["retrains"]))
-        self.files = self._known()
 
 
 def _batch(folder: Path, source_ids: Sequence[str]) -> tuple[Unit, ...]:

@@ -9,7 +9,7 @@ from tribute.corpus.snapshot import MANIFEST, READ, snapshot_files
 from tribute.errors import TributeError
 from tribute.estimators import FITTED
 from tribute.files.sealed import ABSENT, MAKE, SUFFIX, Remedy, intact, problem_of, remove_sealed, sealed_by
-from tribute_jobs.compute.retrains import MAKE as RETRAIN
+from tribute_jobs.compute.bank import MAKE as RETRAIN
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_storage import LakeDamaged

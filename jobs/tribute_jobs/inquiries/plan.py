@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.catalog import (
+    MeasuredTraining,
     attribution,
     corpus_learnt_tokens,
+    diverged_trainings,
     lineage,
     measured_on,
     period_splits,
@@ -98,20 +100,21 @@ def valuation_plan(project: Project, period: str) -> Plan:
         raise ValuationError("The corpus cannot be read. Look at: tribute check PROJECT.yaml")
     tokens_S = np.array([each.tokens for each in sources], dtype=np.float64)  # before the training: all of them
     names, (payee_ids, split_SP) = tuple(each.source_id for each in sources), _payees(project, period, sources)
-    estimates, known = Estimates.of_tokens(names), 0.0
+    estimates, measured = Estimates.of_tokens(names), list[MeasuredTraining]()
     attribute_run = attribution(project, inputs.queries(period), period).run_id
     lake = Lake(project.lake_root)
     committed = [lake.committed("simulations", run.run_id) for run in simulation_runs(project)]
     simulated = all(committed) and lake.committed("queries", attribute_run)
-    seeds = training_seeds(project, [])
     if simulated:
         with open_tables(project.lake_root) as connection:
             measured = measured_on(connection, attribute_run)
             estimates = read_estimates(connection, project, attribute_run, names, measured)
             tokens_S = corpus_learnt_tokens(connection, lineage(project).corpus_run, lineage(project).train_run)
-        known, seeds = sum(each.cost for each in measured), training_seeds(project, measured)
-    batch = ValuedBatch(estimates, tokens_S, split_SP, payee_ids)
-    return Plan(predicted(project.valuation, batch, seeds, range(max(COUNTS) + 1)), known, simulated)
+    diverged = diverged_trainings(measured, names, estimates.member_US)
+    batch = ValuedBatch(estimates, tokens_S, split_SP, payee_ids, diverged)
+    seeds, counts = training_seeds(project, measured), range(max(COUNTS) + 1)
+    known = sum(each.cost for each in measured)
+    return Plan(predicted(project.valuation, batch, seeds, counts), known, simulated)
 
 
 def _payees(

@@ -17,6 +17,7 @@ from tribute.catalog import (
     MeasuredTraining,
     corpus_learnt_tokens,
     customer_cap,
+    diverged_trainings,
     estimates_run,
     known_trainings,
     measured_trainings,
@@ -32,7 +33,7 @@ from tribute.catalog import (
 from tribute.corpus import QueryTable
 from tribute.evaluation import removal_id
 from tribute.valuation import query_uses
-from tribute.valuation.steps import Step, ValuedBatch, next_step
+from tribute.valuation.steps import Step, ValuedBatch, diverged_text, next_step
 from tribute_jobs.compute.measurements import measured
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context, StageOutput
@@ -112,7 +113,8 @@ class MeasuredBatch:
         self.context.reporter.working("choice of trainings")
         trainings = trainings_of_units(known, self._names, self._estimates.member_US)
         known_now = replace(self._estimates, trainings=trainings)
-        batch = ValuedBatch(known_now, self._learnt_S, self._split_SP, self._payee_ids)
+        diverged = diverged_trainings(known, self._names, self._estimates.member_US)
+        batch = ValuedBatch(known_now, self._learnt_S, self._split_SP, self._payee_ids, diverged)
         spent, seeds = sum(each.cost for each in known), training_seeds(self.project, known)
         return next_step(self.project.valuation, batch, spent, seeds)
 
@@ -132,6 +134,9 @@ class MeasuredBatch:
             make_again(self.context)
             self._retrains = Retrains(self.context)
         found = measured(self._retrains, wanted, self._queries, self._uses_Q, part)
+        if diverged := [each for each in found if np.isnan(each.nats)]:
+            names = [(each.removed, each.seed) for each in diverged]
+            self.context.reporter.warned(diverged_text(names))
         step_run = run_id("measure", self.retrain_id, found[0].step)
         common = {"run_id": step_run, "retrain_run": self.retrain_id, "attribute_run": self.attribute_run}
         rows = [

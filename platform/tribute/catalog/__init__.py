@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tribute.catalog.estimates import (
         MeasuredTraining,
         corpus_learnt_tokens,
+        diverged_trainings,
         estimates_run,
         known_trainings,
         measured_on,
@@ -68,6 +69,7 @@ __all__ = [
     "customer_cap",
     "customer_uses",
     "customer_values",
+    "diverged_trainings",
     "estimates_run",
     "estimator_run",
     "estimator_runs",
@@ -114,8 +116,9 @@ __getattr__ = first_use(
         "comparisons": ["compared_estimators", "estimator_run", "estimator_runs"],
         "contributions": ["customer_values", "source_contributions"],
         "estimates": [
-            *("MeasuredTraining", "corpus_learnt_tokens", "estimates_run", "known_trainings", "measured_on"),
-            *("measured_trainings", "read_estimates", "training_seeds", "trainings_of_units"),
+            *("MeasuredTraining", "corpus_learnt_tokens", "diverged_trainings", "estimates_run"),
+            *("known_trainings", "measured_on", "measured_trainings", "read_estimates"),
+            *("training_seeds", "trainings_of_units"),
         ],
         "ingestion": ["ingested_queries", "usage_events"],
         "period": ["payees", "period_splits", "read_book", "value_period"],

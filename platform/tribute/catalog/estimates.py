@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog.runs import simulation_runs
 from tribute.config import Project
+from tribute.valuation.choice import LeftOut
 from tribute.valuation.estimates import MAIN, Estimates
 from tribute.valuation.learnt import learnt_tokens
 from tribute.valuation.steps import Seeds
@@ -65,15 +66,33 @@ def trainings_of_units(
 
     Trainings that diverged, and those of other groups of sources, are left out.
     """
+    removed_KU, seed_K, lost_K = _in_units(measured, source_ids, member_US)
+    finite_K = np.isfinite(lost_K)
+    return Trainings(removed_KU[finite_K], seed_K[finite_K], lost_K[finite_K]).ordered()
+
+
+def diverged_trainings(
+    measured: Sequence[MeasuredTraining], source_ids: Sequence[str], member_US: NDArray[np.float64]
+) -> tuple[LeftOut, ...]:
+    """The trainings without whole units that gave no loss: each would diverge again."""
+    removed_KU, seed_K, lost_K = _in_units(measured, source_ids, member_US)
+    nan_K = np.isnan(lost_K)
+    units = [tuple(np.flatnonzero(row_U).tolist()) for row_U in removed_KU[nan_K]]
+    return tuple(LeftOut(*each) for each in zip(units, seed_K[nan_K].tolist(), strict=True))
+
+
+def _in_units(
+    measured: Sequence[MeasuredTraining], source_ids: Sequence[str], member_US: NDArray[np.float64]
+) -> Trainings:
+    """The trainings that left out whole units; losses are NaN where they diverged."""
     position = {source_id: index for index, source_id in enumerate(source_ids)}
     removed_KS = np.zeros((len(measured), len(position)))
     for row_S, each in zip(removed_KS, measured, strict=True):
         row_S[[position[name] for name in each.removed]] = 1
     removed_KU = (removed_KS @ member_US.T == member_US.sum(1)).astype(np.float64)
-    nats_K = np.array([each.nats for each in measured])
-    kept = (removed_KU @ member_US == removed_KS).all(1) & np.isfinite(nats_K)
+    whole_K = (removed_KU @ member_US == removed_KS).all(1)
     seed_K = np.array([each.seed for each in measured], dtype=np.int64)
-    return Trainings(removed_KU[kept], seed_K[kept], nats_K[kept]).ordered()
+    return Trainings(removed_KU[whole_K], seed_K[whole_K], np.array([each.nats for each in measured])[whole_K])
 
 
 def replicate_seeds(project: Project, replicates: int) -> tuple[int, ...]:
@@ -84,12 +103,13 @@ def replicate_seeds(project: Project, replicates: int) -> tuple[int, ...]:
 def training_seeds(project: Project, measured: Sequence[MeasuredTraining]) -> Seeds:
     """The seeds of the replicates and of earlier trainings, and a new one.
 
-    There is no new one for a loop of the user's own, nor where those of evaluations begin.
+    A seed under which everything diverged is not used again. There is no new one for a loop of the user's own, nor
+    where those of evaluations begin.
     """
     training = project.training
     own = replicate_seeds(project, training.replicates)
-    trained = tuple(dict.fromkeys([*own, *sorted({each.seed for each in measured})]))
-    new = max(trained) + 1
+    trained = tuple(dict.fromkeys([*own, *sorted({each.seed for each in measured if np.isfinite(each.nats)})]))
+    new = 1 + max([*own, *(each.seed for each in measured)])
     allowed = not training.recordings and new < training.seed + project.evaluation.first_seed
     return Seeds(trained, (new,) if allowed else ())
 

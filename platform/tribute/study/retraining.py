@@ -29,8 +29,9 @@ from tribute.valuation import (
     source_values,
     usage_totals,
 )
+from tribute.valuation.choice import LeftOut
 from tribute.valuation.learnt import learnt_tokens
-from tribute.valuation.steps import Seeds, ValuedBatch, next_step
+from tribute.valuation.steps import Seeds, ValuedBatch, diverged_text, next_step
 from tribute_storage.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -98,19 +99,24 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
     known, lost = _known(study), dict[Training, float]()
     learnt_S = _learnt_tokens(study)
     while True:
-        lost |= _lost(study, attribution, [each for each in known if each not in lost])
+        new = _lost(study, attribution, [each for each in known if each not in lost])
         _remember(study, known)
+        lost |= new
+        if failed := [each for each, nats in new.items() if np.isnan(nats)]:
+            names = [([study.source_ids[s] for s in each.removed], each.seed) for each in failed]
+            study.runs.reporter.warned(diverged_text(names))
         estimates = replace(estimates, trainings=_trainings(lost, len(learnt_S)))
-        batch = ValuedBatch(estimates, learnt_S, np.eye(len(learnt_S)), study.source_ids)
+        diverged = tuple(LeftOut(each.removed, each.seed) for each, nats in lost.items() if np.isnan(nats))
+        batch = ValuedBatch(estimates, learnt_S, np.eye(len(learnt_S)), study.source_ids, diverged)
         spent, seeds = sum(each.cost for each in known), _seeds(study, lost)
         step = next_step(settings, batch, spent, seeds)
         study.runs.reporter.working(step.text(settings))
         if not step.chosen:
             return Learnt(estimates, spent, len(known))
-        new, number = set(seeds.new), 1 + max((each.step for each in known), default=0)
+        untrained, number = set(seeds.new), 1 + max((each.step for each in known), default=0)
         for each in step.chosen:
-            known.append(Training(each.seed, each.removed, 1.0 + (each.seed in new), number))
-            new.discard(each.seed)
+            known.append(Training(each.seed, each.removed, 1.0 + (each.seed in untrained), number))
+            untrained.discard(each.seed)
 
 
 def _estimates(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Estimates:

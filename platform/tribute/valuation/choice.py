@@ -35,6 +35,13 @@ class LeftOut(NamedTuple):
     seed: int
 
 
+class Picked(NamedTuple):
+    """A training that was picked, and its cost in trainings."""
+
+    training: LeftOut
+    cost: float
+
+
 class Payees(NamedTuple):
     """Parts of the sources that payees hold, [S, P], and what a misallocated unit of each counts, [P]."""
 
@@ -53,6 +60,7 @@ class Chooser:
     Args:
         seeds: seeds to train under.
         new_seeds: those of them whose full training is still to be run, so that the first training costs two.
+        diverged: trainings that would diverge again, and are no candidates.
     """
 
     def __init__(
@@ -62,10 +70,11 @@ class Chooser:
         rng: np.random.Generator,
         payees: Payees | None = None,
         new_seeds: Sequence[int] = (),
+        diverged: Sequence[LeftOut] = (),
     ) -> None:
         sources = len(found.mean_S)
         self._payees, self._new = payees or Payees.sources(sources), set(new_seeds)
-        self.candidates = _candidates(found, seeds, rng)
+        self.candidates = _candidates(found, seeds, rng, diverged)
         removed_XS = np.vstack([found.trainings.removed_KS, _matrix(self.candidates, sources)])
         seed_X = np.concatenate([found.trainings.seed_K, [each.seed for each in self.candidates]])
         among_IXX = found.terms.covariances(removed_XS, seed_X)
@@ -80,15 +89,19 @@ class Chooser:
 
     def gains(self) -> Array:
         """What every candidate saves per training that it costs, [C]; 0: it was picked."""
-        cost_C = np.array([1 + (each.seed in self._new) for each in self.candidates])
+        cost_C = np.array([self._cost(each) for each in self.candidates])
         return np.asarray(np.mean([self._gains(*state) for state in self._state], 0) / cost_C)
 
-    def pick(self) -> LeftOut | None:
-        """The candidate with the largest gain, which counts as run from now on; None if none tells more."""
+    def pick(self, most: float = np.inf) -> Picked | None:
+        """The candidate with the largest gain, which counts as run from now on; None: none tells more.
+
+        Args:
+            most: what it may cost; a dearer one is not picked, and nothing is in its place.
+        """
         gain_C = self.gains()
-        if not (gain_C > 0).any():
+        best = int(gain_C.argmax()) if (gain_C > 0).any() else None
+        if best is None or (cost := self._cost(self.candidates[best])) > most:
             return None
-        best = int(gain_C.argmax())
         for var_P, with_PC, among_CC in self._state:
             variance, told_C = among_CC[best, best], among_CC[best] / among_CC[best, best]
             var_P -= np.square(with_PC[:, best]) / variance
@@ -96,7 +109,10 @@ class Chooser:
             with_PC -= np.outer(with_PC[:, best], told_C)
             among_CC -= np.outer(among_CC[best].copy(), told_C)
         self._new.discard(self.candidates[best].seed)
-        return self.candidates[best]
+        return Picked(self.candidates[best], cost)
+
+    def _cost(self, each: LeftOut) -> float:
+        return 2.0 if each.seed in self._new else 1.0
 
     def _linear(self) -> float:
         return float(np.mean([HALF_NORMAL / 2 * np.sqrt(var_P).sum() for var_P, _, _ in self._state]))
@@ -142,7 +158,9 @@ def _slope(value_S: Array, part_SP: Array) -> Array:
     return np.asarray((paid_PS - np.outer(shares(value_P), paid_PS.sum(0))) / total)
 
 
-def _candidates(found: Posterior, seeds: Sequence[int], rng: np.random.Generator) -> list[LeftOut]:
+def _candidates(
+    found: Posterior, seeds: Sequence[int], rng: np.random.Generator, diverged: Sequence[LeftOut]
+) -> list[LeftOut]:
     sources, known = len(found.mean_S), found.trainings
     done = {(tuple(np.flatnonzero(row)), seed) for row, seed in zip(known.removed_KS, known.seed_K, strict=True)}
     singles = [(source,) for source in range(sources) if sources > 1]
@@ -157,7 +175,7 @@ def _candidates(found: Posterior, seeds: Sequence[int], rng: np.random.Generator
     if len(every) > SINGLES:
         every = [(single, int(rng.choice(list(seeds)))) for single in singles]
     every += [(chosen, int(rng.choice(list(seeds)))) for chosen in (*pairs, *groups)]
-    return [LeftOut(*each) for each in dict.fromkeys(every) if each not in done]
+    return [LeftOut(*each) for each in dict.fromkeys(every) if each not in done and each not in diverged]
 
 
 def _matrix(candidates: Sequence[LeftOut], sources: int) -> Array:

@@ -66,12 +66,14 @@ class ValuedBatch(NamedTuple):
         tokens_S: token counts, [S].
         split_SP: parts of the sources that the payees hold, [S, P].
         payee_ids: [P]; empty: nobody asks for one of them.
+        diverged: trainings without some of the units that gave no loss, and never will.
     """
 
     estimates: Estimates
     tokens_S: Array
     split_SP: Array
     payee_ids: tuple[str, ...] = ()
+    diverged: tuple[LeftOut, ...] = ()
 
     def part_UP(self) -> Array:
         """Parts of the units that payees hold, [U, P]; a unit is divided among its sources by tokens."""
@@ -100,14 +102,14 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
     new = seeds.new if left > 1 else ()
     rng = np.random.default_rng([settings.seed, int(spent)])
     several = [*_least_used(seeds.trained, batch.estimates), *new]
-    chooser = Chooser(found, several, rng, _payees(settings, batch, found), new)
+    chooser = Chooser(found, several, rng, _payees(settings, batch, found), new, batch.diverged)
     chosen, cost, most = list[LeftOut](), 0.0, min(BATCH, left)
     while cost < most and not (chosen and _enough(chooser, settings.precision)):
-        picked = _pick(chooser, {*new} - {each.seed for each in chosen}, most - cost)
+        picked = chooser.pick(most - cost)
         if picked is None:
             break
-        chosen.append(picked[0])
-        cost += picked[1]
+        chosen.append(picked.training)
+        cost += picked.cost
     needed = _needed(chooser, cost, left, settings.precision)
     return Step(spent, expected, needed, tuple(chosen))
 
@@ -115,15 +117,29 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
 def predicted(
     settings: ValuationSettings, batch: ValuedBatch, seeds: Seeds, counts: Iterable[int]
 ) -> dict[int, float]:
-    """The expected misallocated pool after further trainings, by their number; before any of them is run."""
+    """The expected misallocated pool after further trainings, by their cost; before any of them is run.
+
+    The first training under a new seed costs two, as it does when it is run.
+    """
     found, rng = batch.posterior(settings), np.random.default_rng([settings.seed, 0])
-    chooser = Chooser(found, seeds.trained, rng, _payees(settings, batch, found))
-    picked, told = 0, dict[int, float]()
+    several, payees = [*seeds.trained, *seeds.new], _payees(settings, batch, found)
+    chooser = Chooser(found, several, rng, payees, seeds.new, batch.diverged)
+    cost, told = 0.0, dict[int, float]()
     for count in sorted(counts):
-        while picked < count and _pick(chooser, set(), 1.0):
-            picked += 1
+        while cost < count and (picked := chooser.pick(count - cost)):
+            cost += picked.cost
         told[count] = chooser.expected()
     return told
+
+
+def diverged_text(diverged: Sequence[tuple[Sequence[str], int]]) -> str:
+    """For people: which trainings diverged, each by the sources that it left out and its seed."""
+    named = [f"without {listed(removed, 3)} under seed {seed}" for removed, seed in diverged]
+    more = f" and {len(named) - 3:,} more" if len(named) > 3 else ""
+    return (
+        f"Trainings diverged ({len(named):,}): {'; '.join(named[:3])}{more}. They count as spent, and "
+        "are not tried again. If many diverge, lower training.learning_rate or set training.clip_norm"
+    )
 
 
 def _most(settings: ValuationSettings, units: int) -> float:
@@ -158,21 +174,13 @@ def _enough(chooser: Chooser, precision: float | None) -> bool:
     return precision is not None and chooser.expected() <= precision
 
 
-def _pick(chooser: Chooser, untrained: set[int], left: float) -> tuple[LeftOut, float] | None:
-    """The best candidate and its cost; None: none saves anything, or it costs more than is left."""
-    picked = chooser.pick()
-    if picked is None:
-        return None
-    cost = 1.0 + (picked.seed in untrained)
-    return (picked, cost) if cost <= left else None
-
-
 def _needed(chooser: Chooser, cost: float, left: float, precision: float | None) -> float | None:
     """Trainings until the precision is reached, those of the batch included."""
     while precision is not None and cost <= min(left, FORESEEN):
         if _enough(chooser, precision):
             return cost
-        if not _pick(chooser, set(), 1.0):
+        picked = chooser.pick()
+        if picked is None:
             break
-        cost += 1
+        cost += picked.cost
     return None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tribute.catalog import MeasuredTraining, training_seeds, trainings_of_units
+from tribute.catalog import MeasuredTraining, diverged_trainings, training_seeds, trainings_of_units
 from tribute.config import EvaluationSettings, Project, TrainingSettings
 
 PROJECT = Project(name="p", corpus={"kind": "text", "path": "a"})
@@ -23,6 +23,8 @@ def test_trainings_without_whole_units_count_and_parts_of_a_group_do_not() -> No
     found = trainings_of_units(rows, tuple("abcd"), GROUPS)
     np.testing.assert_array_equal(found.removed_KS, [[0, 1, 0], [1, 0, 1]])
     assert (found.seed_K.tolist(), found.lost_K.tolist()) == ([0, 1], [3.0, 5.0])
+    assert diverged_trainings(rows, tuple("abcd"), GROUPS) == (((0, 1), 0),)
+    assert diverged_trainings([], tuple("abcd"), GROUPS) == ()
 
 
 def test_the_order_of_rows_does_not_count() -> None:
@@ -37,6 +39,9 @@ def test_a_new_seed_is_none_of_an_evaluation_s_and_a_recorded_loop_has_none() ->
     project = PROJECT.model_copy(update={"training": training})
     assert training_seeds(project, []) == ((5, 6), (7,))
     assert training_seeds(project, [measured("a", seed=8)]) == ((5, 6, 8), (9,))
+    failed = measured("a", seed=7, nats=float("nan"))
+    assert training_seeds(project, [failed]) == ((5, 6), (8,)), "everything diverged under it"
+    assert training_seeds(project, [failed, measured("b", seed=7)]) == ((5, 6, 7), (8,))
     near = project.model_copy(update={"evaluation": EvaluationSettings(first_seed=2)})
     assert training_seeds(near, []).new == ()
     own = project.model_copy(update={"training": training.model_copy(update={"recordings": ("r0", "r1")})})

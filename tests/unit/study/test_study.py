@@ -1,5 +1,6 @@
 """From examples to shares in one process: results, resumption, and error messages for misuse."""
 
+import json
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ import torch
 
 import tribute
 from tests.digits import digits
+from tests.e2e.cliff_task import BAD_SEED, OTHERS, SeedCliff, examples
 from tests.unit.reporting import Noted
 from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
@@ -116,6 +118,39 @@ def test_a_valuation_that_stopped_on_the_way_ends_with_the_same_values(tmp_path:
     stopped.value(attribution, budget=BATCH)
     one, other = (study.value(attribution, budget=2 * BATCH) for study in (whole, stopped))
     assert one.calibration == other.calibration and one.shares().exact == other.shares().exact
+
+
+def cliff(folder: Path, seed: int = 0) -> tuple[tribute.Study, tribute.Attribution, Noted]:
+    """A study of five sources, which diverges without the first of them, and what it warns of."""
+    training = EACH_SEED.model_copy(
+        update={"learning_rate": 0.2, "batch_size": 20, "epochs": 9, "schedule": "constant", "seed": seed}
+    )
+    study = tribute.Study(SeedCliff(), examples(), training=training, replicates=1, folder=folder)
+    noted = Noted()
+    study.runs = replace(study.runs, reporter=noted)
+    study.train()
+    return study, study.attribute({name: values[:4] for name, values in examples()[OTHERS[0]].items()}), noted
+
+
+def test_what_diverged_counts_is_told_and_is_not_tried_again(tmp_path: Path) -> None:
+    study, attribution, noted = cliff(tmp_path)
+    assert study.value(attribution, budget=12).cost.retrains >= 10
+    rows = json.loads((study.runs.folder / "trainings.json").read_text())
+    tried = [(seed, tuple(removed)) for seed, removed, _, _ in rows]
+    assert any(0 in removed for _, removed in tried)
+    assert len(tried) == len(set(tried))
+    assert any("without anchor" in each for each in noted.warnings)
+
+
+def test_a_new_seed_that_diverges_is_not_used_and_counts(tmp_path: Path) -> None:
+    study, attribution, noted = cliff(tmp_path, BAD_SEED - 1)
+    path = study.runs.folder / "trainings.json"
+    path.write_text(json.dumps([[BAD_SEED, [1], 2.0, 1]]))
+    values = study.value(attribution, budget=4)
+    rows = json.loads(path.read_text())
+    assert [seed for seed, *_ in rows].count(BAD_SEED) == 1 and sum(row[2] for row in rows) == 4
+    assert all(each["seed"] != BAD_SEED for each in values.calibration["trainings"])
+    assert f"without east under seed {BAD_SEED}" in noted.warnings[0]
 
 
 @pytest.mark.parametrize("asked", [{"precision": 0}, {"precision": 1.5}, {"budget": -1}, {"budget": 2.5}])

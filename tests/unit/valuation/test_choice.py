@@ -48,8 +48,8 @@ def test_gains_are_those_of_dense_algebra_also_after_a_pick() -> None:
         ]
         np.testing.assert_allclose(chooser.gains(), gain_C, atol=1e-4 * max(gain_C))
         if (pick := chooser.pick()) is not None:
-            picked.append(pick)
-        assert pick == chooser.candidates[int(np.argmax(gain_C))]
+            picked.append(pick.training)
+        assert pick is not None and pick.training == chooser.candidates[int(np.argmax(gain_C))]
 
 
 def test_the_expected_misallocation_falls_with_every_pick() -> None:
@@ -70,6 +70,8 @@ def test_known_trainings_are_not_candidates() -> None:
     candidates = Chooser(given, [0, 1, 2], np.random.default_rng(0)).candidates
     assert not done & set(candidates)
     assert len(candidates) == len(set(candidates))
+    left = Chooser(given, [0, 1, 2], np.random.default_rng(0), diverged=candidates[:5]).candidates
+    assert left == candidates[5:], "what diverged diverges again"
 
 
 def test_a_payee_whose_money_counts_is_measured_first() -> None:
@@ -78,7 +80,7 @@ def test_a_payee_whose_money_counts_is_measured_first() -> None:
     weight_P = np.zeros(8)
     weight_P[5] = 1
     first = Chooser(given, [0], rng, Payees(np.eye(8), weight_P)).pick()
-    assert first is not None and 5 in first.removed
+    assert first is not None and 5 in first.training.removed
 
 
 def test_a_training_under_a_new_seed_costs_its_full_training_too() -> None:
@@ -88,6 +90,9 @@ def test_a_training_under_a_new_seed_costs_its_full_training_too() -> None:
     new = np.array([each.seed == 3 for each in free.candidates])
     np.testing.assert_allclose(priced.gains()[new], free.gains()[new] / 2)
     np.testing.assert_allclose(priced.gains()[~new], free.gains()[~new])
+    alone = Chooser(given, [3], np.random.default_rng(0), new_seeds=[3])
+    assert alone.pick(most=1) is None
+    assert [each.cost for _ in range(2) if (each := alone.pick(most=2))] == [2, 1]
 
 
 @pytest.mark.parametrize(("sources", "candidates"), [(1, 0), (2, 2), (3, 6)])
@@ -97,6 +102,6 @@ def test_few_sources_are_left_out_until_there_is_nothing_more_to_tell(sources: i
     assert len(chooser.candidates) == candidates
     picked = []
     while (each := chooser.pick()) is not None:
-        picked.append(each)
+        picked.append(each.training)
     assert len(picked) == len(set(picked)) <= candidates
     assert all(len(each.removed) < sources for each in picked)

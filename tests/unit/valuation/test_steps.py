@@ -9,7 +9,16 @@ from tests.unit.valuation.test_values import TOKENS, WORTH, estimates, simulated
 from tribute.config import ValuationSettings
 from tribute.errors import ConfigError
 from tribute.valuation.estimates import Estimates
-from tribute.valuation.steps import BATCH, MAX_PER_UNIT, Seeds, Step, ValuedBatch, next_step, predicted
+from tribute.valuation.steps import (
+    BATCH,
+    MAX_PER_UNIT,
+    Seeds,
+    Step,
+    ValuedBatch,
+    diverged_text,
+    next_step,
+    predicted,
+)
 from tribute.valuation.terms import Trainings
 
 SEEDS = Seeds((0, 1), (2,))
@@ -85,6 +94,14 @@ def test_what_was_trained_before_counts_and_a_step_depends_on_nothing_else() -> 
     assert next_step(settings, batch(known), 14, SEEDS).chosen == ()
 
 
+def test_what_diverged_is_not_tried_again() -> None:
+    first = next_step(ValuationSettings(budget=20), batch(), 0, SEEDS)
+    again = next_step(ValuationSettings(budget=20), batch()._replace(diverged=first.chosen), 0, SEEDS)
+    assert again.chosen and not set(first.chosen) & set(again.chosen)
+    told = diverged_text([(["a", "b"], 3), (["c"], 3)])
+    assert "Trainings diverged (2): without a, b under seed 3; without c under seed 3. They count" in told
+
+
 def test_without_a_budget_trainings_end_somewhere() -> None:
     most = MAX_PER_UNIT * 6
     assert next_step(ValuationSettings(precision=1e-9), batch(), most, SEEDS).chosen == ()
@@ -96,3 +113,8 @@ def test_a_prediction_falls_with_the_number_and_begins_at_what_is_known() -> Non
     assert list(told) == [0, 5, 10, 20]
     assert np.all(np.diff(list(told.values())) < 0)
     assert told[0] == pytest.approx(next_step(settings, batch(), 20, SEEDS).expected)
+
+
+def test_a_prediction_counts_the_full_training_of_a_new_seed() -> None:
+    told = predicted(ValuationSettings(), batch(), Seeds((), (2,)), (0, 1, 2, 3))
+    assert told[3] < told[2] < told[1] == told[0]
