@@ -33,12 +33,16 @@ RESTORE = Remedy("Restore it from a backup, or evaluate under another evaluation
 
 
 class Retrains:
-    """Trainings of the project without sets of sources, under any seed; recorded loops under their own seeds."""
+    """Trainings of the project without sets of sources, under any seed; recorded loops under their own seeds.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        chunk: most of them in one batch of trajectories.
+    """
+
+    def __init__(self, context: Context, chunk: int = CHUNK) -> None:
         self.context, self.workers = context, context.workers()
         self.bank, self._failed = Bank(context), dict[int, SimulationError]()
-        self._settings = context.project.simulation.retraining(CHUNK)
+        self._settings = context.project.simulation.retraining(chunk)
         self._own = {each.seed: each.index for each in recorded_replicates(context.project)}
         self.banked = self.new = 0
 
@@ -142,7 +146,10 @@ class Retrains:
 
     def _job(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
         recipe = self._recipe(seed)
-        return SimulateJob(folder.name, units, folder, 0, seed, self._settings, 0, recipe.steps, recipe.recording)
+        steps, full = recipe.steps, folder.parent / "full.safetensors"
+        return SimulateJob(
+            folder.name, units, folder, 0, seed, self._settings, 0, steps, recipe.recording, full=full
+        )
 
     def _start(self, seed: int) -> tuple[Any, Any]:
         """The initial state and the final parameters, in the object store."""

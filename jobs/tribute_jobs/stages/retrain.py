@@ -40,6 +40,9 @@ from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.lost import make_again
 from tribute_storage import SCHEMAS, open_tables
 
+CHUNK = 4
+"""Retrains in one batch of trajectories: half of what is chosen at once, so that two workers share it."""
+
 
 def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
     """Commit `measurements` step by step, then `precisions`; nothing for values that trainings do not tell."""
@@ -132,7 +135,7 @@ class MeasuredBatch:
         """Train what the bank lacks, read it out, and commit a step of `measurements`."""
         if self._retrains is None:
             make_again(self.context)
-            self._retrains = Retrains(self.context)
+            self._retrains = Retrains(self.context, CHUNK)
         found = measured(self._retrains, wanted, self._queries, self._uses_Q, part)
         if diverged := [each for each in found if np.isnan(each.nats)]:
             names = [(each.removed, each.seed) for each in diverged]

@@ -21,6 +21,7 @@ from tribute.simulation import (
     Ensemble,
     Mode,
     Responses,
+    Retrained,
     build_mode,
     build_schedule,
     change_matrix,
@@ -42,7 +43,11 @@ OnSteps = Callable[[int], None]
 
 @dataclass(frozen=True)
 class SimulateJob(SimulationsJob):
-    """Simulate the responses of some units in one replicate."""
+    """Simulate the responses of some units in one replicate.
+
+    ``full``: of whole trainings, the file where the first job of a seed keeps the end of its unperturbed run, so
+    that later ones need not run it.
+    """
 
     replicate: int
     seed: int
@@ -51,6 +56,7 @@ class SimulateJob(SimulationsJob):
     steps: int
     recording: Path | None = None
     probe: bool = False
+    full: Path | None = None
 
     @property
     def cost(self) -> float:
@@ -118,12 +124,17 @@ def simulate_chunk(
         final_P = torch.from_numpy(np.array(final)).to(recipe.device)
         schedule = build_schedule(recipe, job.settings, final_P)
         change_KS = torch.from_numpy(change_matrix(job.units, len(recipe.data.source_ids)))
-        mode = build_mode(schedule, job.settings, change_KS)
+        full_P = _full(job, recipe.device)
+        mode: Mode = build_mode(schedule, job.settings, change_KS)
+        if full_P is not None:
+            mode = Retrained(schedule, change_KS, full_P)
         if job.settings.base == "continue":
             begin, before = State(final_P, recipe.rule.optimizer.init(final_P)), 0
         else:
             begin, before = State(theta_P, tuple(slots)), job.start_step
         found = _run(recipe, mode, begin, before, job, on_steps)
+        if job.full is not None and full_P is None:
+            write_sealed(job.full, safetensors.torch.save({"theta": found.theta_P.cpu().contiguous()}))
         rows = _rows(recipe, found, final_P, schedule.effective_damping, job)
         write_sealed(job.rows_file, json.dumps(rows).encode())
         remove_sealed(job.stack_file)
@@ -133,6 +144,16 @@ def simulate_chunk(
     ]
 
 
+def _full(job: SimulateJob, device: torch.device) -> torch.Tensor | None:
+    """End of the seed's unperturbed run, [P], if an earlier job kept it; None: it is run along."""
+    if intact(job.stack_file):
+        begun = safetensors.torch.load_file(job.stack_file, device=str(device))
+        return begun["base.theta"] if len(begun["moved.theta"]) == len(job.units) and job.full else None
+    if job.full is None or not intact(job.full):
+        return None
+    return safetensors.torch.load_file(job.full, device=str(device))["theta"]
+
+
 def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob, on_steps: OnSteps) -> Responses:
     """Simulate from the last checkpoint, or from the first step of the horizon."""
     every, last = job.settings.checkpoint_every, mode.schedule.steps.stop
@@ -140,7 +161,7 @@ def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob
 
         def after(step: int, ensemble: Ensemble) -> None:
             computed.write(b".")
-            on_steps(len(ensemble.failed) + 1)
+            on_steps(len(ensemble.failed) + (not isinstance(mode, Retrained)))
             if step % every == 0 and step < last:
                 named = ensemble.tensors() | {"step": torch.tensor(step)}
                 write_sealed(

@@ -200,6 +200,12 @@ class SimulationSettings(Settings):
         return ({"groups"} if self.estimated else set()) | (set() if self.options else {"options"})
 
     @property
+    def whole(self) -> bool:
+        """Whether a response is the difference of two whole trainings."""
+        compared = (self.mode, self.base, self.horizon, self.weight, self.epsilon, self.scope)
+        return compared == ("paired", "replay", 1.0, 1.0, 1.0, "all")
+
+    @property
     def estimated(self) -> bool:
         """Whether an estimator replaces the simulation."""
         return self.mode not in SIMULATED

@@ -14,6 +14,7 @@ from tribute.simulation.response import (
     relative_change,
     write_response,
 )
+from tribute.simulation.retrained import Retrained
 from tribute.simulation.units import Unit, change_matrix, leave_one_out_units
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Replicate",
     "ResponseFile",
     "Responses",
+    "Retrained",
     "Simulated",
     "Unit",
     "WardTree",

@@ -137,16 +137,18 @@ class Runs:
         recipe = replace(self.recipe, seed=replicate.seed, recording=self._recording(replicate.index))
         further = settings.base == "continue"
         first = 0 if further else recipe.horizon_start(settings.horizon)
+        own = folder / f"seed-{replicate.seed}"
         return SimulateJob(
             f"chunk-{_units_digest(units)}",
             units,
-            folder / f"seed-{replicate.seed}",
+            own,
             replicate.index,
             replicate.seed,
             settings,
             replicate.trajectory.last_before(first),
             settings.steps if further else recipe.steps - first,
             recipe.recording,
+            full=own / "full.safetensors" if settings.whole else None,
         )
 
     def _fit(

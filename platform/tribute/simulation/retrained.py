@@ -1,0 +1,57 @@
+"""Trainings without some sources, beside a full training that was run before.
+
+Legend: P parameters, S sources, K units.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tribute.simulation.ensemble import Ensemble, Responses, repeated, replaced
+from tribute.simulation.replay_schedule import ReplaySchedule
+from tribute.training import State, advance
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """Delta_u = theta_T(w) - theta_T(w - change_u): `Paired` over a whole training, without its unperturbed run.
+
+    A trajectory does not depend on those beside it, so the responses are those of `Paired`, on a CPU to the same
+    bits.
+
+    Args:
+        change_KS: the sources that each unit removes, [K, S].
+        full_P: where the unperturbed run of an ensemble ended, [P].
+    """
+
+    schedule: ReplaySchedule
+    change_KS: Tensor
+    full_P: Tensor
+
+    def begin(self, state: State) -> Ensemble:
+        """Start every trajectory at the initial state."""
+        rows = len(self.change_KS)
+        failed = torch.full((rows,), -1, device=state.theta.device)
+        return Ensemble(State(self.full_P, ()), repeated(state, rows), failed)
+
+    def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
+        """Run one step of all trajectories; those that failed rest."""
+        schedule, base_S = self.schedule, self.schedule.base_weights()
+        micro_batches = schedule.micro_batches(step, base_S - self.change_KS.to(base_S.device))
+        task, rate = schedule.recipe.task, schedule.rate(step)
+        perturbed = advance(task, schedule.rule, ensemble.perturbed, micro_batches, rate, step)
+        rest_K = (ensemble.failed >= 0) | ~torch.isfinite(perturbed.theta.sum(-1))
+        return self.freeze(ensemble._replace(perturbed=perturbed), rest_K, step)
+
+    def responses(self, ensemble: Ensemble) -> Responses:
+        """Differences of parameters."""
+        return Responses(self.full_P, self.full_P - ensemble.perturbed.theta, ensemble.failed)
+
+    def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
+        """Set the trajectories of some units to the end of the full training."""
+        if not rows_K.any():
+            return ensemble
+        still = State(self.full_P, tuple(torch.zeros_like(slot) for slot in ensemble.perturbed.slots))
+        failed_K = ensemble.failed.masked_fill(rows_K & (ensemble.failed < 0), step)
+        return Ensemble(ensemble.base, replaced(ensemble.perturbed, rows_K, still), failed_K)

@@ -1,0 +1,67 @@
+"""Jobs of whole trainings: the first of a seed keeps its unperturbed run, and the others do without one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit.training.small import small_recipe
+from tribute.cluster import SimulateJob
+from tribute.cluster.simulate import simulate_chunk
+from tribute.config import SimulationSettings
+from tribute.simulation import Unit
+
+WHOLE = SimulationSettings(horizon=1.0, checkpoint_every=3)
+RECIPE = small_recipe()
+ONE, OTHER = Unit("without-a", (0,)), Unit("without-b", (1,))
+
+
+class Killed(Exception):
+    """The worker ends."""
+
+
+def job(folder: Path, unit: Unit, full: Path | None) -> SimulateJob:
+    return SimulateJob(unit.unit_id, (unit,), folder, 0, 0, WHOLE, 0, RECIPE.steps, full=full)
+
+
+def run(each: SimulateJob, on_steps: Callable[[int], None] | None = None) -> tuple[str, int]:
+    """The digest of a response, and the steps of trajectories that were computed."""
+    state, computed = RECIPE.initial(), list[int]()
+    final = RECIPE.run(state, range(RECIPE.steps), torch.ones(3)).theta.numpy()
+    start = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
+    [row] = simulate_chunk(RECIPE, start, final, each, on_steps or computed.append)
+    return row["artifact_sha256"], sum(computed)
+
+
+def test_a_seed_s_unperturbed_run_is_computed_once(tmp_path: Path) -> None:
+    alone = [run(job(tmp_path / "alone", unit, None)) for unit in (ONE, OTHER)]
+    full = tmp_path / "full.safetensors"
+    first, second = (run(job(tmp_path / "kept", unit, full)) for unit in (ONE, OTHER))
+    assert [first[0], second[0]] == [digest for digest, _ in alone]
+    assert (first[1], second[1]) == (2 * RECIPE.steps, RECIPE.steps)
+    full.write_bytes(b"damaged")
+    assert run(job(tmp_path / "again", OTHER, full)) == (second[0], 2 * RECIPE.steps)
+    assert run(job(tmp_path / "once more", ONE, full)) == (first[0], RECIPE.steps)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_killed_job_goes_on_as_it_began(tmp_path: Path, there: bool) -> None:
+    """The unperturbed run is in its checkpoint or not, whatever another job has kept or lost meanwhile."""
+    full, steps = tmp_path / "full.safetensors", list[int]()
+    expected, _ = run(job(tmp_path / "whole", ONE, full))
+    kept = full.read_bytes()
+    if not there:
+        full.unlink()
+
+    def kill(count: int) -> None:
+        steps.append(count)
+        if len(steps) == 8:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(job(tmp_path / "killed", ONE, full), kill)
+    full.unlink(missing_ok=True)
+    if not there:
+        full.write_bytes(kept)
+    assert run(job(tmp_path / "killed", ONE, full)) == (expected, (2 - there) * (RECIPE.steps - 6))
