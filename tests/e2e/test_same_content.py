@@ -146,7 +146,8 @@ def test_further_estimates_are_attributed_anew(path: Path) -> None:
     change(path, valuation={"estimates": [{"horizon": 0.6}]})
     outcome, why = again(path, "value")
     assert new(outcome) == KEPT | dict.fromkeys(("simulate", "attribute", "retrain", "value"), True)
-    assert why == {"attribute": "another set of estimates"}, "there was no other estimate before"
+    estimates = 'valuation.estimates [{"mode": "nearest"}] -> [{"horizon": 0.6}]'
+    assert why == {"estimates": estimates, "attribute": "another set of estimates"}
     change(path, valuation={"estimates": [{"horizon": 0.7}]})
     _, why = again(path, "simulate")
     assert why == {"estimates": 'valuation.estimates [{"horizon": 0.6}] -> [{"horizon": 0.7}]'}

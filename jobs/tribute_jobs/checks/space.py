@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tribute.catalog import SimulationRun, retrain_bank, retrains, simulation_runs
+from tribute.catalog import SimulationRun, retrain_bank, simulation_runs
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.simulation import drawn_units, largest_chunk, trajectory_bytes
@@ -121,7 +121,7 @@ def _sizes(subject: Subject) -> Iterator[tuple[str, int]]:
 def _most_retrains(subject: Subject) -> int:
     """Trainings without some sources that the budget allows; without a budget one a source is foreseen."""
     project = subject.project
-    if not retrains(project):
+    if not project.trains_without_sources:
         return 0
     budget = project.valuation.budget
     return len(subject.sources or ()) if budget is None else budget

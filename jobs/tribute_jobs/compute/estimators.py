@@ -14,7 +14,7 @@ from tribute.catalog import SimulationRun, recorded_replicates, run_id
 from tribute.cluster import EstimateJob, InfluenceJob, chunks, named
 from tribute.corpus import QueryTable
 from tribute.errors import TributeError
-from tribute.estimators import ESTIMATORS, Trained, largest_part
+from tribute.estimators import Trained, is_model_free, largest_part
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, Simulated, Unit
 from tribute.training import Recipe
@@ -85,9 +85,10 @@ class EstimatorJobs:
             return error
 
     def _replicates_of(self, run: SimulationRun) -> list[Replicate]:
-        """All replicates; only the first for a compared estimator that ignores the model."""
-        model_free = run.name == run.settings.mode and ESTIMATORS[run.settings.mode].model_free
-        return self._replicates[:1] if model_free else self._replicates
+        """All replicates; only the first for an estimator that ignores the model, unless it is paid by."""
+        paid_by = run.name == "simulated"
+        alike = not paid_by and is_model_free(run.settings)
+        return self._replicates[:1] if alike else self._replicates
 
     def influence(
         self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable

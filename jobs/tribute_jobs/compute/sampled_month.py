@@ -116,7 +116,7 @@ class _Sampled:
         """Weight of each column in every source's mean over replicates, [C, S]."""
         replicates = self._read_outs.replicates
         main = np.tile(design.allocation_US, (replicates, 1)) / replicates
-        rest = sum(replicates * len(responses) for _, responses in self._runs[1:])
+        rest = sum(len(each) * each.shape[2] for each in self.influence[1:])
         return np.vstack([main, np.zeros((rest, main.shape[1]))])
 
 

@@ -19,7 +19,6 @@ from tribute.catalog import (
     period_splits,
     read_book,
     read_estimates,
-    retrains,
     simulation_runs,
     training_seeds,
 )
@@ -88,7 +87,7 @@ def valuation_plan(project: Project, period: str) -> Plan:
         CorpusError: the corpus or the month's queries cannot be read.
         RightsError: the sources file does not cover the corpus or the period.
     """
-    if not retrains(project):
+    if not project.trains_without_sources:
         raise ValuationError(
             "Trainings without sources tell neither semivalues nor the values of a checkpoint, so there is "
             "nothing to plan. Set simulation.notion to leave_one_out, and let tribute train the model"

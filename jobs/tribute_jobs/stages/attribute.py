@@ -112,11 +112,11 @@ class AttributedBatch:
         totals, nats, staged = [], [], list[StagedFile]()
         uses_Q = query_uses(self.queries, self._cap)
         for run, found in self._runs:
-            totals_RU, begin = np.zeros((self._read_outs.replicates, len(found))), 0
+            totals_RU, begin = np.zeros((1, len(found))), 0
             for block in self._blocks(len(found)):
                 influence_RQU, measured_Q = self._read_outs.influence(run, found, block)
                 counts_Q = uses_Q[begin : begin + len(measured_Q)]
-                totals_RU += np.einsum("q,rqu->ru", counts_Q, influence_RQU.astype(np.float64))
+                totals_RU = totals_RU + np.einsum("q,rqu->ru", counts_Q, influence_RQU.astype(np.float64))
                 begin += len(measured_Q)
                 if run.name == "simulated":
                     staged += self._write(block, influence_RQU)

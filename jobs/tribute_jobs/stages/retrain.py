@@ -25,7 +25,6 @@ from tribute.catalog import (
     read_estimates,
     retrain_bank,
     retrain_run,
-    retrains,
     run_id,
     training_seeds,
     trainings_of_units,
@@ -48,7 +47,7 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
     """Commit `measurements` step by step, then `precisions`; nothing for values that trainings do not tell."""
     project = context.project
     retrain_id = retrain_run(project, attribute_run)
-    if not retrains(project):
+    if not project.trains_without_sources:
         return StageOutput(retrain_id, False, f"none: {_why_none(context)}")
     if not context.inputs.queries(period).query_ids:
         return StageOutput(retrain_id, False, f"none: no queries in {period}")

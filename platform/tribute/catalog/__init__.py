@@ -49,7 +49,6 @@ if TYPE_CHECKING:
         lineage,
         retrain_bank,
         retrain_run,
-        retrains,
         run_id,
         simulation_runs,
     )
@@ -92,7 +91,6 @@ __all__ = [
     "recorded_trainings",
     "retrain_bank",
     "retrain_run",
-    "retrains",
     "run_id",
     "simulated_responses",
     "simulation_runs",
@@ -139,7 +137,6 @@ __getattr__ = first_use(
             "lineage",
             "retrain_bank",
             "retrain_run",
-            "retrains",
             "run_id",
             "simulation_runs",
         ],

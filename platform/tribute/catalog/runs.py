@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tribute.catalog.task_code import task_code
 from tribute.config import Project, Settings, SimulationSettings, TaskSettings, TrainingSettings
+from tribute.config.valuation import NEAREST
 from tribute.corpus import READER, corpus_content
 from tribute.errors import ConfigError
 from tribute.files.digests import RememberedDigests
@@ -122,9 +123,8 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
     runs, main = lineage(project), project.simulation
     found = [SimulationRun("simulated", runs.simulate_run, main)]
     for index, settings in enumerate(project.further_simulations() if main.notion == "leave_one_out" else []):
-        further = settings.model_copy(update={"smoothness_sources": 0})
-        further_run = run_id("simulate", runs.simulate_run, further.fingerprint())
-        found.append(SimulationRun(f"estimate {index}", further_run, further))
+        further_run = run_id("simulate", runs.simulate_run, settings.fingerprint())
+        found.append(SimulationRun(f"estimate {index}", further_run, settings))
     return found
 
 
@@ -141,19 +141,14 @@ def retrain_run(project: Project, attribute_run: str) -> str:
     return run_id("retrain", attribute_run, RELEASES["retrain"], project.valuation.fingerprint())
 
 
-def retrains(project: Project) -> bool:
-    """Whether real trainings without sources tell their values: not semivalues, nor of a checkpoint."""
-    return project.simulation.notion == "leave_one_out" and project.training.checkpoint is None
-
-
 def further_estimates(project: Project) -> Identity | None:
     """Identity of the further estimates; None if there are none."""
     further = simulation_runs(project)[1:]
     if not further:
         return None
     parts = {f"{each.name} run": each.run_id for each in further}
-    wanted = {"valuation.estimates": json.dumps(project.valuation.counted()["estimates"], sort_keys=True)}
-    return Identity(run_id("estimates", parts), wanted)
+    chosen = project.valuation.counted()["estimates"] or [{"mode": NEAREST}]
+    return Identity(run_id("estimates", parts), {"valuation.estimates": json.dumps(chosen, sort_keys=True)})
 
 
 def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, str]:

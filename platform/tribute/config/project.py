@@ -151,8 +151,13 @@ class Project(Settings):
         return self.pools or (self.pool,)
 
     def further_simulations(self) -> list[SimulationSettings]:
-        """Settings of the further estimates in `valuation.estimates`."""
-        return [self.simulation.changed(keys) for keys in self.valuation.estimates]
+        """Settings of the further estimates, which real trainings weigh."""
+        return self.valuation.further(self.simulation, trains=self.trains_without_sources)
+
+    @property
+    def trains_without_sources(self) -> bool:
+        """Whether real trainings without sources tell their values: not semivalues, nor of a checkpoint."""
+        return self.simulation.notion == "leave_one_out" and self.training.checkpoint is None
 
     @property
     def lake_root(self) -> str:

@@ -4,9 +4,11 @@ from typing import Any, NoReturn, Self
 
 from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
-from tribute.config.model import SIMULATED
+from tribute.config.model import SIMULATED, SimulationSettings
 from tribute.config.section import Settings
 from tribute.ids import excerpt, short
+
+NEAREST = "nearest"
 
 
 class ValuationSettings(Settings):
@@ -31,10 +33,10 @@ class ValuationSettings(Settings):
         description="most trainings without some of the sources for one trained model, over all months; 0 = none; "
         "empty: as many as the precision takes, but at most 10 a source",
     )
-    estimates: tuple[dict[str, Any], ...] = Field(
-        (),
+    estimates: tuple[dict[str, Any], ...] | None = Field(
+        None,
         description="further estimates that the trainings weigh: {method: ESTIMATOR, options: ...}, or the keys "
-        "that differ from `simulation`",
+        "that differ from `simulation`; empty: nearest neighbours, if the valuation trains at all; [] = none",
     )
     publisher: str | None = Field(
         None, description="the publisher whose share is to become precise; empty: all alike"
@@ -64,11 +66,23 @@ class ValuationSettings(Settings):
     @classmethod
     def _estimators_by_method(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple):
-            return () if value is None else value
+            return value
         return [_by_mode(keys) if isinstance(keys, dict) else keys for keys in value]
 
     def _not_counted(self) -> set[str]:
         return {name for name in ("publisher", "threshold") if getattr(self, name) is None}
+
+    def further(self, main: SimulationSettings, *, trains: bool) -> list[SimulationSettings]:
+        """Settings of the further estimates.
+
+        Args:
+            main: the simulation that the project pays by.
+            trains: whether real trainings without sources can tell values.
+        """
+        chosen = self.estimates
+        if chosen is None:
+            chosen = ({"mode": NEAREST},) if trains and self.budget != 0 and main.mode != NEAREST else ()
+        return [main.changed(keys).model_copy(update={"smoothness_sources": 0}) for keys in chosen]
 
     def asked(self, precision: float | None, budget: int | None) -> Self:
         """The same settings with another precision, or budget, or both."""

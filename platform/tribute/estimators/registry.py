@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
 from tribute.estimators.methods.conjugate_gradient import ConjugateGradient
@@ -81,6 +82,11 @@ def build_estimator(name: str, options: Mapping[str, Any]) -> Estimator:
             f"Estimator {name} has no option {', '.join(unknown)}. Its options: {', '.join(kinds) or 'none'}"
         )
     return ESTIMATORS[name](**{key: _checked(name, key, kinds[key], value) for key, value in options.items()})
+
+
+def is_model_free(settings: SimulationSettings) -> bool:
+    """Whether settings ask for an estimator that ignores the model: all replicates have the same influences."""
+    return settings.estimated and ESTIMATORS[settings.mode].model_free
 
 
 def most_influential(

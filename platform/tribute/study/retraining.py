@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tribute.config import ReadoutSettings, SimulationSettings, ValuationSettings
 from tribute.errors import SimulationError
+from tribute.estimators import is_model_free
 from tribute.evaluation import removal
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, change_matrix
@@ -123,11 +124,12 @@ def _estimates(study: "StudiedModel", attribution: Attribution, settings: Valuat
     """Totals of the simulation and of further estimates."""
     units, replicates = [each.unit for each in attribution.units], study.replicates
     totals, rows = dict[str, NDArray[np.float64]](), QueryRows.of(attribution.queries)
-    for index, keys in enumerate(settings.estimates):
-        further = attribution.settings.changed(keys).model_copy(update={"smoothness_sources": 0})
-        found = study.runs.simulate(replicates, further, units)
+    trains = study.training.checkpoint is None
+    for index, further in enumerate(settings.further(attribution.settings, trains=trains)):
+        used = replicates[:1] if is_model_free(further) else replicates
+        found = study.runs.simulate(used, further, units)
         readout = study.readout if further.mode == attribution.settings.mode else ReadoutSettings()
-        influence_RQU, _ = study.runs.influence(replicates, further, found, rows, readout)
+        influence_RQU, _ = study.runs.influence(used, further, found, rows, readout)
         totals[f"estimate {index}"] = _totals(attribution, influence_RQU)
     totals[MAIN] = _totals(attribution, attribution.influence_RQU)
     member_US = change_matrix(units, len(study.source_ids)).astype(np.float64)

@@ -55,7 +55,8 @@ def posterior(
     """The posterior of all values. Without trainings it is the prior: estimates and token shares, and wide.
 
     Args:
-        estimates: totals of the queries by every estimate, [R, S], each in a unit of its own; NaN: it failed.
+        estimates: totals of the queries by every estimate, [R, S], each in a unit of its own; NaN: it failed. The
+            last one is paid by; the others have a prior mean of 0, and count once trainings speak for them.
         tokens_S: token counts, [S].
         seeds: seeds of the replicates, [R], as `trainings` has them; empty: they are no seeds of trainings.
 

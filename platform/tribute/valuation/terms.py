@@ -20,8 +20,9 @@ from tribute.valuation.aggregate import filled
 Array = NDArray[np.float64]
 TOKENS = "tokens"
 TOKEN_MEAN = 0.2
-"""Prior mean of the token shares' coefficient where the estimates are free of noise. These have the rest in equal
-parts, each times its reliability; what that leaves goes to the token shares."""
+"""Prior mean of the token shares' coefficient where the simulation is free of noise. The simulation has the rest,
+times its reliability; what that leaves goes to the token shares. Further estimates have none: they count once
+trainings speak for them."""
 TOKEN_RANGE, ESTIMATE_RANGE = (0.1, 2.0), (0.03, 2.0)
 RANGES = {
     "own": (0.15, 2.0),
@@ -68,7 +69,7 @@ class Feature(NamedTuple):
 
     ``mean_S``: of the replicates. ``reliability``: the part of its square that is not their noise, 0 to 1.
     ``apart_RS``: by what a replicate is above the mean of all seeds, as the replicates' mean lets expect it.
-    ``variance_S``: of a replicate, half of it smoothed by size; None: one replicate, or its seeds are not known.
+    ``variance_S``: of a replicate, half smoothed by size; None: replicates are alike, or their seeds unknown.
     """
 
     mean_S: Array
@@ -82,7 +83,7 @@ class Feature(NamedTuple):
         """The feature of an estimate, [R, S] in any unit, under so many seeds."""
         rms = float(np.sqrt(np.square(nats_RS.mean(0)).mean()))
         column_RS, mean_S = nats_RS / rms, nats_RS.mean(0) / rms
-        if not len(nats_RS) == seeds > 1:
+        if not len(nats_RS) == seeds > 1 or not np.ptp(nats_RS, 0).any():
             return cls(mean_S, rms, 1.0, np.zeros((seeds, len(mean_S))), None)
         variance_S = column_RS.var(0, ddof=1)
         reliability = max(0.0, 1 - float(variance_S.mean()) / seeds)
@@ -110,7 +111,7 @@ class Terms:
 
     @classmethod
     def of(cls, estimates: Mapping[str, ArrayLike], tokens_S: ArrayLike, seeds: Sequence[int]) -> "Terms":
-        """The terms of estimates [R, S] by name, NaN: failed, and of token counts [S].
+        """The terms of estimates [R, S] by name, NaN: failed, the one paid by last; and of token counts [S].
 
         Args:
             seeds: the seeds of the replicates, [R]; empty: they are no seeds of trainings.
@@ -120,8 +121,10 @@ class Terms:
         read = {TOKENS: share_S[None]} | {name: nats_RS for name, nats_RS in read.items() if nats_RS.mean(0).any()}
         size_S = (len(share_S) * share_S + 0.1) / 1.1
         features = [Feature.of(nats_RS, size_S, len(seeds)) for nats_RS in read.values()]
-        mean_J = np.array([(1 - TOKEN_MEAN) * each.reliability / max(len(read) - 1, 1) for each in features])
-        mean_J[0] = 1 - mean_J[1:].sum()
+        mean_J = np.zeros(len(features))
+        if list(read)[-1:] == list(estimates)[-1:]:
+            mean_J[-1] = (1 - TOKEN_MEAN) * features[-1].reliability
+        mean_J[0] = 1 - mean_J.sum()
         replicated = [each for each in features if each.variance_S is not None]
         variance_FS = np.array([each.variance_S for each in replicated])
         reliable_F = np.array([each.reliability for each in replicated])

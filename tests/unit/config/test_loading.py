@@ -97,6 +97,28 @@ def test_a_further_estimate_takes_over_what_its_mode_understands(
     assert {name: getattr(further, name) for name in found} == found
 
 
+@pytest.mark.parametrize(
+    ("sections", "modes"),
+    [
+        ({}, ["nearest"]),
+        ({"valuation": {"precision": 0.1}}, ["nearest"]),
+        ({"valuation": {"estimates": None}}, ["nearest"]),
+        (TRAK, ["nearest"]),
+        ({"valuation": {"estimates": []}}, []),
+        ({"valuation": {"budget": 0}}, []),
+        ({"attribution": {"method": "nearest"}, "simulation": {}}, []),
+        ({"simulation": {"notion": "shapley"}}, []),
+        ({"training": {"checkpoint": "model.safetensors"}, "simulation": {"base": "continue"}}, []),
+        ({"valuation": {"budget": 0, "estimates": [{"method": "ekfac"}]}}, ["ekfac"]),
+    ],
+)
+def test_nearest_neighbours_are_weighed_wherever_trainings_can(
+    tmp_path: Path, sections: dict, modes: list[str]
+) -> None:
+    project = load_project(write(tmp_path, **sections))
+    assert [each.mode for each in project.further_simulations()] == modes
+
+
 def with_line(folder: Path, section: str, line: str) -> Path:
     """A project.yaml with a line as a person wrote it, in place of the section."""
     sections = {name: each for name, each in settings().items() if name != section}

@@ -49,6 +49,27 @@ def test_ranks_of_true_values_among_the_draws_are_uniform(worlds: range) -> None
     assert distance < 2.0 / np.sqrt(len(worlds))  # values of one world depend on each other
 
 
+def test_only_the_estimate_paid_by_counts_before_trainings_speak() -> None:
+    rng = np.random.default_rng(0)
+    main_RS = rng.normal(1, 1, SOURCES) + 0.3 * rng.standard_normal((3, SOURCES))
+    further, tokens_S = {"estimate 0": rng.random((1, SOURCES))}, rng.random(SOURCES)
+    terms = Terms.of(further | {"simulated": main_RS}, tokens_S, SEEDS)
+    alone = Terms.of({"simulated": main_RS}, tokens_S, SEEDS)
+    np.testing.assert_allclose(terms.mean_J, [alone.mean_J[0], 0, alone.mean_J[1]])
+    np.testing.assert_allclose(terms.seed_S, alone.seed_S)
+    np.testing.assert_allclose(terms.doubt_S, alone.doubt_S)
+    silent = Terms.of(further | {"simulated": 0 * main_RS}, tokens_S, SEEDS)
+    np.testing.assert_allclose(silent.mean_J, [1, 0])
+
+
+def test_replicates_that_are_alike_count_as_one() -> None:
+    rng, tokens_S = np.random.default_rng(1), np.ones(SOURCES)
+    row_1S = rng.random((1, SOURCES))
+    one, three = (Terms.of({"nearest": np.repeat(row_1S, n, 0)}, tokens_S, SEEDS) for n in (1, 3))
+    for name in ("feature_SJ", "mean_J", "doubt_S", "seed_S"):
+        np.testing.assert_allclose(getattr(one, name), getattr(three, name))
+
+
 def test_covariances_are_those_of_the_model_term_by_term() -> None:
     rng = np.random.default_rng(0)
     removed_KS = (rng.random((9, SOURCES)) < 0.5).astype(float)

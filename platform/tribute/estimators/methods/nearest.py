@@ -4,7 +4,7 @@ Legend: N training examples, n of a block of them, R query rows, Q queries, G gr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from tribute.errors import ConfigError
 from tribute.estimators.estimator import ModelFree, NamedTensors, Trained, sum_by_group
 from tribute.readout import QueryRows
 
+LABELS = "labels"
 HASH_BASE = 1_000_003
 """A prime that spreads n-grams over the bins."""
 
@@ -24,7 +25,8 @@ class Nearest(ModelFree):
     """Value of an example to a nearest-neighbour predictor; ignores the model (KNN-Shapley).
 
     Values are summed over the rows of a query. Vectors are the `features`, or hashed counts of n-grams of the
-    `tokens`; similarity is their cosine, and ties go to the earlier example. For a row with a label, an example
+    `tokens`; if a task has neither, all columns of numbers, or n-grams of all columns of integers, but no labels.
+    Similarity is their cosine, and ties go to the earlier example. For a row with a label, an example
     has its exact Shapley value in the share of correct labels among the k nearest: a probability, negative for
     near examples with another label. For a row without a label, the k nearest have the value cosine / k, the
     others 0.
@@ -43,28 +45,28 @@ class Nearest(ModelFree):
     bins: int = 16384
     """Dimensions of hashed n-gram counts. With 16,384, one in four pairs of 64-byte windows has a collision."""
     rows: int = 256
-    """Query rows that are compared with all examples at once."""
+    """Query rows that are compared with all examples at once, at most."""
+    compared: int = 2**25
+    """Comparisons held at once, of about 40 bytes each: fewer rows where examples are many."""
     block: int = 1024
     """Training examples whose vectors are held at once."""
 
     def __post_init__(self) -> None:
-        if min(self.k, self.ngram, self.bins, self.rows, self.block) < 1 or self.bins % HASH_BASE == 0:
+        numbers = {each.name: getattr(self, each.name) for each in fields(self)}
+        if min(numbers.values()) < 1 or self.bins % HASH_BASE == 0:
             raise ConfigError(
-                f"nearest: k is {self.k}, ngram {self.ngram}, bins {self.bins}, rows {self.rows} and block "
-                f"{self.block}. Set all to at least 1, and bins to no multiple of {HASH_BASE}"
+                f"nearest: {', '.join(f'{name} is {number}' for name, number in numbers.items())}. Set all to at "
+                f"least 1, and bins to no multiple of {HASH_BASE}"
             )
 
     def fit(self, trained: Trained) -> NamedTensors:
         """Check the training set; nothing is stored.
 
         Raises:
-            ConfigError: the training examples have neither features nor tokens.
+            ConfigError: the training examples have nothing but labels.
         """
-        if not {"features", "tokens"} & set(trained.data.columns):
-            raise ConfigError(
-                "nearest compares columns named features or tokens; the training set has "
-                f"{', '.join(trained.data.columns)}. Rename the column, or use another estimator"
-            )
+        if not set(trained.data.columns) - {LABELS}:
+            raise ConfigError("nearest compares examples, but these have labels alone. Use another estimator")
         return {}
 
     def influence(
@@ -72,11 +74,12 @@ class Nearest(ModelFree):
     ) -> Tensor:
         """Influences, [Q, G]; see the class."""
         influence_QG = trained.theta_P.new_zeros(len(queries.query_ids), len(gathered["size_G"]))
-        for batch, query_R in queries.batches(self.rows, trained.device):
+        rows = max(1, min(self.rows, self.compared // max(len(trained.data), 1)))
+        for batch, query_R in queries.batches(rows, trained.device):
             near_RN = self._cosines(trained, batch)
-            if "labels" in batch and "labels" in trained.data.columns:
-                label_N = torch.tensor(trained.data.columns["labels"], device=trained.device)
-                value_RN = knn_shapley(near_RN, batch["labels"][:, None] == label_N, self.k)
+            if LABELS in batch and LABELS in trained.data.columns:
+                label_N = torch.tensor(trained.data.columns[LABELS], device=trained.device)
+                value_RN = knn_shapley(near_RN, batch[LABELS][:, None] == label_N, self.k)
             else:
                 value_RN = _votes(near_RN, self.k)
             influence_QG.index_add_(0, query_R, sum_by_group(value_RN, gathered))
@@ -93,9 +96,13 @@ class Nearest(ModelFree):
 
     def _vectors(self, batch: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """Vectors of norm 1, [n, d], with the device and precision of `like`."""
-        if "features" in batch:
-            return functional.normalize(batch["features"].flatten(1).to(like.dtype))
-        return functional.normalize(ngram_counts(batch["tokens"].long(), self.ngram, self.bins).to(like.dtype))
+        named = [batch[name] for name in ("features", "tokens") if name in batch]
+        columns = named[:1] or [batch[name] for name in sorted(batch) if name != LABELS]
+        real = [each.flatten(1).to(like.dtype) for each in columns if each.is_floating_point()]
+        if real:
+            return functional.normalize(torch.cat(real, 1))
+        tokens_nT = torch.cat([each.flatten(1).long() for each in columns], 1)
+        return functional.normalize(ngram_counts(tokens_nT, self.ngram, self.bins).to(like.dtype))
 
 
 def ngram_counts(tokens_nT: Tensor, ngram: int, bins: int) -> Tensor:

@@ -22,6 +22,7 @@ from tests.unit.estimators.small import (
 from tribute.errors import ConfigError
 from tribute.estimators import Trained, build_estimator, most_influential
 from tribute.estimators.methods.nearest import HASH_BASE, knn_shapley, ngram_counts
+from tribute.readout import QueryRows
 from tribute.training import Recipe, TrainingSet
 
 
@@ -121,17 +122,52 @@ def test_float32_has_float32(tmp_path: Path) -> None:
     )
 
 
-def test_other_columns_are_refused(tmp_path: Path) -> None:
-    trained = small_training(tmp_path)
-    other = TrainingSet(
-        trained.data.source_ids, trained.data.source_N, {"pixels": trained.data.columns["features"]}
+def renamed(trained: Trained, names: dict[str, str]) -> Trained:
+    data = trained.data
+    columns = {names.get(name, name): values for name, values in data.columns.items() if names.get(name, name)}
+    recipe = Recipe(
+        trained.recipe.task_settings,
+        trained.recipe.training,
+        TrainingSet(data.source_ids, data.source_N, columns),
+        0,
     )
-    recipe = Recipe(trained.recipe.task_settings, trained.recipe.training, other, 0)
-    with pytest.raises(ConfigError, match="the training set has pixels"):
-        build_estimator("nearest", {}).fit(Trained(recipe, trained.trajectory, trained.steps))
+    return Trained(recipe, trained.trajectory, trained.steps)
 
 
-@pytest.mark.parametrize("options", [{"k": 0}, {"ngram": 0}, {"bins": 0}, {"bins": HASH_BASE}])
+@pytest.mark.usefixtures("float64")
+def test_columns_of_any_name_are_compared(tmp_path: Path) -> None:
+    estimator, trained, queries = build_estimator("nearest", {}), small_training(tmp_path), small_queries()
+    columns = {"pixels": queries.columns["features"], "labels": queries.columns["labels"]}
+    asked = QueryRows(queries.query_ids, columns, queries.query_N)
+    found = influences(estimator, renamed(trained, {"features": "pixels"}), sources(trained), asked)
+    assert torch.equal(found, influences(estimator, trained, sources(trained), queries))
+
+
+@pytest.mark.usefixtures("float64")
+def test_integers_of_any_name_are_compared_by_their_ngrams(tmp_path: Path) -> None:
+    estimator, trained, queries = build_estimator("nearest", {}), text_training(tmp_path), text_queries()
+    asked = QueryRows(queries.query_ids, {"input_ids": queries.columns["tokens"]}, queries.query_N)
+    found = influences(estimator, renamed(trained, {"tokens": "input_ids"}), sources(trained), asked)
+    assert found.any()
+    assert torch.equal(found, influences(estimator, trained, sources(trained), queries))
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_limit_of_memory_changes_no_influence(tmp_path: Path) -> None:
+    trained, queries = small_training(tmp_path), small_queries()
+    whole, row_by_row = (
+        influences(build_estimator("nearest", options), trained, sources(trained), queries)
+        for options in ({}, {"compared": 1})
+    )
+    torch.testing.assert_close(row_by_row, whole, rtol=1e-12, atol=1e-14)
+
+
+def test_labels_alone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="these have labels alone"):
+        build_estimator("nearest", {}).fit(renamed(small_training(tmp_path), {"features": ""}))
+
+
+@pytest.mark.parametrize("options", [{"k": 0}, {"ngram": 0}, {"bins": 0}, {"bins": HASH_BASE}, {"compared": 0}])
 def test_invalid_options_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="Set all to at least 1, and bins"):
         build_estimator("nearest", options)
