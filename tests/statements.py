@@ -21,6 +21,7 @@ from tribute.royalty.account import Agreement
 from tribute.royalty.division import DEFAULT_POLICY, Policy, policy_record
 from tribute.royalty.document import AccountBalance, AccountState, Adjustment, QualityCertificate, Statement
 from tribute.royalty.statement import Books, LineValue, PeriodFacts, Pool, PublisherValue, build_statements
+from tribute.valuation.shares import exact
 
 Key = tuple[str, str]  # publisher, currency
 Source = tuple[str, str, str, int]  # id, value in nats, half the width of its interval, tokens
@@ -76,6 +77,18 @@ def publisher(key: str, lines: Iterable[LineValue], name: str = "", **more: Any)
     return PublisherValue(key, name or NAMES.get(key, key.title()), *sums, own, uses, **more)
 
 
+def with_share_ends(publishers: Sequence[PublisherValue]) -> list[PublisherValue]:
+    """Publishers with intervals of their shares: each value at its ends, every other one as it is."""
+    worth = {each.publisher_id: max(each.value_nats, Decimal(0)) for each in publishers}
+    found = []
+    for each in publishers:
+        others = sum(worth.values()) - worth[each.publisher_id]
+        ends = [max(nats, Decimal(0)) for nats in (each.ci_low_nats, each.ci_high_nats)]
+        low, high = (exact(float(end / (end + others))) if others else Decimal(1) for end in ends)
+        found.append(replace(each, share_ends=(low, high)))
+    return found
+
+
 def issue(
     publishers: Sequence[PublisherValue],
     pools: Sequence[Pool],
@@ -90,7 +103,8 @@ def issue(
     runs = {name: f"{name.removesuffix('_run')}-1" for name in ("value_run", "simulate_run", "train_run")}
     terms = {(each.publisher_id, each.currency): each for each in agreements}
     books = Books(terms, accounts or {}, adjustments or {})
-    return build_statements(PeriodFacts(period=period, pools=tuple(pools), **(runs | given)), publishers, books)
+    facts = PeriodFacts(period=period, pools=tuple(pools), **(runs | given))
+    return build_statements(facts, with_share_ends(publishers), books)
 
 
 def revised(statement: Statement, changes: Mapping[str, Any]) -> Statement:

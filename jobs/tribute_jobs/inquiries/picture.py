@@ -16,31 +16,26 @@ STYLE = (
 def shares_picture(title: str, publishers: Sequence[Mapping[str, Any]], shares: Mapping[str, float]) -> str:
     """SVG of all publishers, the largest share first; the same bytes for the same figures.
 
-    Interval ends are those of a publisher's value over the sum of all positive values, cut at 0: the share that it
-    would have if the others' values stayed as they are.
+    Intervals are of shares by value, whatever the policy. A month that an earlier release valued has none.
 
     Args:
-        publishers: publisher_id, value_nats, ci_low_nats, ci_high_nats and token_share of each.
+        publishers: publisher_id, share_low, share_high and token_share of each.
         shares: publisher_id to share, 0 to 1.
     """
-    total = sum(max(row["value_nats"], 0.0) for row in publishers) or 1.0
     rows = sorted(publishers, key=lambda row: (-shares[row["publisher_id"]], row["publisher_id"]))
-    ends = {row["publisher_id"]: _interval(row, total) for row in rows}
-    most = max(max(ends[row["publisher_id"]][1], row["token_share"], shares[row["publisher_id"]]) for row in rows)
+    most = max(max(row["share_high"] or 0, row["token_share"], shares[row["publisher_id"]]) for row in rows)
     step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25) if step * 6 >= most or step == 0.25)
     ticks = [step * number for number in range(int(most / step) + 2)]
     scale, height = PLOT / ticks[-1], TOP + ROW * len(rows) + 30
     parts = [f'<rect width="{LABEL + PLOT + RIGHT}" height="{height}" fill="#fff"/>', *_legend(title)]
     parts += [part for tick in ticks for part in _tick(tick, LABEL + tick * scale, height - 30)]
     for number, row in enumerate(rows):
-        name = row["publisher_id"]
-        parts += _bars(name, TOP + ROW * number, shares[name], row["token_share"], ends[name], scale)
+        name, ends = row["publisher_id"], (row["share_low"], row["share_high"])
+        parts += _bars(name, TOP + ROW * number, shares[name], row["token_share"], scale)
+        if None not in ends:
+            parts += _interval(TOP + ROW * number, *(LABEL + end * scale for end in ends))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LABEL + PLOT + RIGHT} {height}" role="img">'
     return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", *parts, "</svg>\n"])
-
-
-def _interval(row: Mapping[str, Any], total: float) -> tuple[float, float]:
-    return max(row["ci_low_nats"], 0.0) / total, max(row["ci_high_nats"], 0.0) / total
 
 
 def _legend(title: str) -> Iterator[str]:
@@ -56,13 +51,13 @@ def _tick(value: float, left: float, bottom: int) -> Iterator[str]:
     yield f'<text class="axis" x="{left:.1f}" y="{bottom + 16}" text-anchor="middle">{value:.0%}</text>'
 
 
-def _bars(
-    name: str, top: int, share: float, tokens: float, ends: tuple[float, float], scale: float
-) -> Iterator[str]:
-    low, high = (LABEL + end * scale for end in ends)
+def _bars(name: str, top: int, share: float, tokens: float, scale: float) -> Iterator[str]:
     yield f'<text x="{LABEL - 10}" y="{top + 15}" text-anchor="end">{escape(short(name, 30))}</text>'
     yield f'<rect class="share" x="{LABEL}" y="{top + 2}" width="{share * scale:.1f}" height="12"/>'
     yield f'<rect class="tokens" x="{LABEL}" y="{top + 16}" width="{tokens * scale:.1f}" height="6"/>'
+    yield f'<text x="{LABEL + PLOT + RIGHT - 10}" y="{top + 15}" text-anchor="end">{share:.1%}</text>'
+
+
+def _interval(top: int, low: float, high: float) -> Iterator[str]:
     caps = f"M{low:.1f} {top + 4}v8M{high:.1f} {top + 4}v8"
     yield f'<path class="interval" d="M{low:.1f} {top + 8}H{high:.1f}{caps}"/>'
-    yield f'<text x="{LABEL + PLOT + RIGHT - 10}" y="{top + 15}" text-anchor="end">{share:.1%}</text>'

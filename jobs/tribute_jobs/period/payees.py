@@ -42,6 +42,7 @@ def publisher_values(project: Project, valuation: Valuation, by_customer: bool) 
             lines=tuple(lines[row["publisher_id"]]),
             usage_count=row["queries"],
             by_customer=customers.get(row["publisher_id"], {}),
+            share_ends=_share_ends(row),
         )
         for row in rows
         if row["level"] == "publisher"
@@ -58,6 +59,11 @@ def absent_publishers(
     missing = {publisher for publisher, _ in keys} - {each.publisher_id for each in present}
     names = {each.publisher_id: each.publisher_name for each, _ in period.final_statements()}
     return [_idle(publisher, names.get(publisher, publisher)) for publisher in sorted(missing)]
+
+
+def _share_ends(row: Row) -> tuple[Decimal, Decimal] | None:
+    """The interval of a share; None: an earlier release valued the month."""
+    return None if row["share_low"] is None else (exact(row["share_low"]), exact(row["share_high"]))
 
 
 def _line(row: Row, described: Mapping[str, Any]) -> LineValue:

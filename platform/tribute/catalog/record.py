@@ -17,8 +17,7 @@ def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
     """The MLflow record of a valuation: settings, inputs, quality metrics and the table; no amounts of money."""
     publishers = valuation.publishers()
     values = np.array([max(row["value_nats"], 0.0) for row in publishers])
-    widths = np.array([row["ci_high_nats"] - row["ci_low_nats"] for row in publishers])
-    total = values.sum()
+    widths = [row["share_high"] - row["share_low"] for row in publishers]
     runs = lineage(project)
     return TrackedRun(
         valuation.run_id,
@@ -35,8 +34,8 @@ def valuation_record(project: Project, valuation: Valuation) -> TrackedRun:
             "expected_misallocation": publishers[0]["expected_misallocation"],
             "queries": publishers[0]["queries"],
             "token_count_weight": publishers[0]["shrinkage"],
-            "total_value_nats": float(total),
-            "mean_interval_width_share": float(widths.mean() / total) if total else 0.0,
+            "total_value_nats": float(values.sum()),
+            "mean_interval_width_share": float(np.mean(widths)),
             "gini": _gini(values),
         },
         inputs=_inputs(project, valuation.period),

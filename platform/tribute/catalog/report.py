@@ -8,6 +8,7 @@ import pyarrow as pa
 from tribute_storage import Lake, open_tables
 
 FIELDS = ("attribution_nats", "value_nats", "ci_low_nats", "ci_high_nats", "token_share", "share")
+OF_PUBLISHERS = ("publisher_id", *FIELDS, "share_low", "share_high")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def valuation_report(valuation: Valuation) -> dict[str, Any]:
         "queries": publishers[0]["queries"],
         "token_count_weight": publishers[0]["shrinkage"],
         "publishers": [
-            {name: row[name] for name in ("publisher_id", *FIELDS)}
+            {name: row[name] for name in OF_PUBLISHERS}
             | {
                 "sources": [
                     {name: line[name] for name in ("source_id", "split", *FIELDS)}

@@ -24,7 +24,8 @@ from scipy.special import stdtrit
 from tribute.evaluation.figures import BrittlenessFigures, EffectFigures, PayeeFigures, PoolFigures
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import Figure, bootstrapped, misallocated, seed_ceiling
-from tribute.valuation import CONFIDENCE, SourceValues, interval
+from tribute.valuation import CONFIDENCE, SourceValues, share_interval
+from tribute.valuation.posterior import shares
 
 Array = NDArray[np.float64]
 LDS = ("lds_half_other_seed", "lds_half_same_seed", "lds_tenth_other_seed", "lds_tenth_same_seed")
@@ -103,7 +104,7 @@ class EvaluationStudy:
         split_SP = member_SU @ self.split_UP
         truths_P = [np.nan_to_num(self.uses_Q @ lost_QU) @ self.split_UP for lost_QU in self.truth.leave_one_out]
         value_P, tokens_P = values.value_S @ split_SP, tokens_S @ split_SP
-        intervals = payee_intervals(payee_ids, value_P, values.draws_NS @ split_SP, np.mean(truths_P, 0))
+        intervals = payee_intervals(payee_ids, value_P, values.draws_NS @ split_SP, tokens_P, np.mean(truths_P, 0))
         covered = [row.low <= row.truth <= row.high for row in intervals]
         return ValueScores(pool_scores(value_P, tokens_P, truths_P), intervals, float(np.mean(covered)))
 
@@ -147,18 +148,19 @@ def lds_scores(influence_QU: Array, truth: GroundTruth, resamples: int, seed: in
 
 
 def payee_intervals(
-    payee_ids: Sequence[str], value_P: Array, draws_NP: Array, truth_P: Array
+    payee_ids: Sequence[str], value_P: Array, draws_NP: Array, tokens_P: Array, truth_P: Array
 ) -> list[PayeeFigures]:
-    """Every payee's share with its 95% interval and the true share, as parts of all positive values."""
-    low_P, high_P = interval(draws_NP)
-    paid, owed = (max(float(np.clip(values, 0, None).sum()), 1e-300) for values in (value_P, truth_P))
+    """Every payee's share with its 95% interval and the true share: what is above 0, over its sum."""
+    tokens_P = tokens_P / tokens_P.sum()
+    low_P, high_P = share_interval(draws_NP, tokens_P)
+    paid_P, owed_P = shares(value_P, tokens_P), shares(truth_P, tokens_P)
     return [
         PayeeFigures(
             source_id=payee_id,
-            value=float(value_P[p] / paid),
-            low=float(low_P[p] / paid),
-            high=float(high_P[p] / paid),
-            truth=float(truth_P[p] / owed),
+            value=float(paid_P[p]),
+            low=float(low_P[p]),
+            high=float(high_P[p]),
+            truth=float(owed_P[p]),
         )
         for p, payee_id in enumerate(payee_ids)
     ]

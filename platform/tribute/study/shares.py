@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tribute.errors import MoneyError, RightsError
 from tribute.ids import ascii_excerpt, checked_id, excerpt, listed, look_alikes
 from tribute.royalty.division import Claim, Policy, allocate_shares, parse_policy
@@ -21,10 +19,12 @@ from tribute.valuation.values import SourceValues
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_FIGURES = ("share_low", "share_high", "token_share")
+
 
 @dataclass(frozen=True)
 class PayeeShare:
-    """A payee's exact share, and its interval and token share as parts of 1."""
+    """A payee's exact share; the interval of its share by value, whatever the policy; and its token share."""
 
     share: Fraction
     low: float
@@ -179,11 +179,9 @@ def divided(
             tokens[str(row["publisher_id"])] += round(number(row["tokens"]))
     claims = [_claim(payee, row, tokens[payee]) for payee, row in publishers.items()]
     found = allocate_shares(rule, claims).shares()
-    total = float(sum(max(claim.value, Fraction(0)) for claim in claims)) or np.inf
-    bounds = {claim.publisher_id: (float(claim.low) / total, float(claim.high) / total) for claim in claims}
     return Shares(
         {
-            payee: PayeeShare(share, *bounds[payee], number(publishers[payee]["token_share"]))
+            payee: PayeeShare(share, *(number(publishers[payee][name]) for name in _FIGURES))
             for payee, share in found.items()
         },
         rule,

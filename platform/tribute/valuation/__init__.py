@@ -2,7 +2,7 @@
 
 from tribute.valuation.aggregate import GROUPS, SourceSums, query_groups
 from tribute.valuation.estimates import MAIN, Estimates
-from tribute.valuation.intervals import CONFIDENCE, interval
+from tribute.valuation.intervals import CONFIDENCE, interval, share_interval
 from tribute.valuation.posterior import expected_misallocation
 from tribute.valuation.shares import exact
 from tribute.valuation.terms import Trainings
@@ -22,6 +22,7 @@ __all__ = [
     "interval",
     "query_groups",
     "query_uses",
+    "share_interval",
     "source_values",
     "usage_totals",
 ]

@@ -96,12 +96,16 @@ def expected_misallocation(draws_NS: Array, paid_S: Array, payee_SP: Array | Non
     return float(np.abs(shares(draws_NS @ payee_SP) - shares(paid_S @ payee_SP)).sum(-1).mean() / 2)
 
 
-def shares(value_XP: Array) -> Array:
-    """Positive values divided by their sum over the last axis; equal shares where no value is positive."""
+def shares(value_XP: Array, fallback_P: Array | None = None) -> Array:
+    """Positive values divided by their sum over the last axis; the fallback where no value is positive.
+
+    Args:
+        fallback_P: None: equal shares.
+    """
     positive_XP = np.clip(value_XP, 0, None)
     total_X1 = positive_XP.sum(-1, keepdims=True)
-    equal = 1 / value_XP.shape[-1]
-    return np.asarray(np.where(total_X1 > 0, positive_XP / np.where(total_X1 > 0, total_X1, 1), equal))
+    otherwise = 1 / value_XP.shape[-1] if fallback_P is None else fallback_P
+    return np.asarray(np.where(total_X1 > 0, positive_XP / np.where(total_X1 > 0, total_X1, 1), otherwise))
 
 
 def _unit(terms: Terms, trainings: Trainings) -> float:

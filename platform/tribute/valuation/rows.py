@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.valuation.intervals import interval
+from tribute.valuation.intervals import interval, share_interval
 from tribute.valuation.posterior import expected_misallocation
 from tribute.valuation.shares import exact, payable_shares
 from tribute.valuation.values import SourceValues
@@ -48,12 +48,11 @@ def valuation_rows(corpus: CorpusSources, splits: Splits, values: SourceValues) 
     tokens_S = np.array(corpus.tokens, dtype=np.float64)
     share_S = tokens_S / tokens_S.sum()
     sources = Figures(values.attribution_S, values.value_S, *interval(values.draws_NS), share_S)
+    draws_NP, token_share_P = values.draws_NS @ split_SP, share_S @ split_SP
     publishers = Figures(
-        values.attribution_S @ split_SP,
-        values.value_S @ split_SP,
-        *interval(values.draws_NS @ split_SP),
-        share_S @ split_SP,
+        values.attribution_S @ split_SP, values.value_S @ split_SP, *interval(draws_NP), token_share_P
     )
+    low_P, high_P = share_interval(draws_NP, token_share_P)
     shares = _shares(publisher_ids, publishers, splits, corpus)
     common: dict[str, object] = {"shrinkage": values.token_weight, "calibration": values.note}
     common["expected_misallocation"] = expected_misallocation(values.draws_NS, values.value_S, split_SP)
@@ -65,6 +64,7 @@ def valuation_rows(corpus: CorpusSources, splits: Splits, values: SourceValues) 
             | publishers.row(column)
             | {"level": "publisher", "publisher_id": publisher, "source_id": None, "split": "1"}
             | {"tokens": float(tokens_S @ split_SP[:, column]), "share": fraction_text(shares[publisher])}
+            | {"share_low": float(low_P[column]), "share_high": float(high_P[column])}
         )
         rows += [common | line for line in _lines(publisher, own, sources, tokens_S, shares[publisher])]
     return rows

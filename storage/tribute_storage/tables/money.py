@@ -69,6 +69,13 @@ TABLES: dict[str, pa.Schema] = {
             "expected part of the pool that goes to another publisher than by the true values, 0 to 1",
             since=3,
         ),
+        optional(
+            "share_low",
+            REAL,
+            "lower end of the 95% interval of a publisher's share by value, 0 to 1; empty: of a line",
+            since=3,
+        ),
+        optional("share_high", REAL, "upper end of it", since=3),
         sort_by=("publisher_id", "source_id"),
     ),
     "statements": table(

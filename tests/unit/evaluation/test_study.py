@@ -60,9 +60,9 @@ def test_queries_count_by_their_uses_and_units_by_their_payees() -> None:
 
 
 def test_values_are_scored_by_payee_with_the_coverage_of_their_intervals() -> None:
+    """The draws move money between a and b, so only the share of c is sure, and wrong: 1.6 / 16.8."""
     owed_S = np.array([2.0, 1.0, 1.0]) @ LOST_QU
-    draws_NS = owed_S + np.linspace(-1, 1, 201)[:, None] * np.array([0.1, 0.1, 0.1])
-    draws_NS[:, 2] += 5  # an interval that misses
+    draws_NS = owed_S + np.linspace(-1, 1, 201)[:, None] * np.array([3, -3, 0]) + np.array([0, 0, 0.5])
     values = SourceValues(owed_S, owed_S, draws_NS, 0.0, "{}")
     scores = study_of(truth_of(LOST_QU)).score_values(
         values, np.array([1.0, 1.0, 2.0]), np.eye(3), ["a", "b", "c"]

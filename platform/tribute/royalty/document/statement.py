@@ -91,12 +91,18 @@ class StatementParts(ExactModel):
 
 
 class ValueInterval(ExactModel):
-    """The publisher's value with its confidence interval, in nats and, where the policy permits, in money."""
+    """The publisher's value with its confidence interval: in nats, as a share, and in money.
+
+    A share is of what the policy divides by value, and an amount is what the policy pays at either end of it. Both
+    are absent where the policy pays otherwise.
+    """
 
     confidence: Literal["0.95"]
     value_nats: Nats
     ci_low_nats: Nats
     ci_high_nats: Nats
+    share_low: Annotated[Nats | None, Field(exclude_if=lambda value: value is None)] = None
+    share_high: Annotated[Nats | None, Field(exclude_if=lambda value: value is None)] = None
     amount_low_minor: Annotated[Minor | None, Field(exclude_if=lambda value: value is None)] = None
     amount_low: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     amount_high_minor: Annotated[Minor | None, Field(exclude_if=lambda value: value is None)] = None

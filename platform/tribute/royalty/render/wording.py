@@ -46,9 +46,9 @@ RANGE = (
     "amount at the top."
 )
 INTERVAL = (
-    "Where the operator really retrained the model without some sources, the interval comes from how far off the "
-    "values of those were; otherwise from resampling the period's answers and repeated trainings, with an "
-    "allowance for what the method leaves out."
+    "The values of all publishers are estimated together: from models that were really trained without some "
+    "sources, if there are any, and from cheaper estimates. The interval holds 95% of the values that agree with "
+    "these."
 )
 HASH_NOTE = (
     "The hash is of this statement's JSON file without its proof, which holds every number in full. Anyone who "
@@ -199,18 +199,26 @@ def confidence(s: Statement) -> str:
 
 
 def sure(s: Statement, nats: NatsText) -> list[str]:
-    """The value with its interval, and the same as an amount where the policy permits."""
+    """The value with its interval, and the same as a share and as an amount where the policy permits."""
     interval = s.interval
     sentences = [
         f"Your sources together: {nats(s.value_nats)} nats, {confidence(s)} interval "
         f"{nats(interval.ci_low_nats)} to {nats(interval.ci_high_nats)}."
     ]
+    if share := shares(s):
+        sentences.append(f"As a share of what is divided by value: {share}.")
     if interval.amount_low is not None:
         sentences.append(
             f"As an allocated amount: {interval.amount_low} to {interval.amount_high}, which is the "
             f"{interval.amount_range_basis}. {RANGE}"
         )
     return sentences
+
+
+def shares(s: Statement) -> str:
+    """The interval of the share by value, `3.1000% to 5.2500%`; empty where the statement has none."""
+    ends = (s.interval.share_low, s.interval.share_high)
+    return " to ".join(f"{percent(Fraction(end))}%" for end in ends if end is not None)
 
 
 def quality(s: Statement) -> str:

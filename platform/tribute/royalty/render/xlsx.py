@@ -77,6 +77,7 @@ def _statement(s: Statement) -> dict[str, Any]:
         "share_percent": _Number(s.share_percent, "0.0000"),
         **{name: _nats(getattr(s, name)) for name in _VALUES},
         **{name: _nats(getattr(interval, name)) for name in _BOUNDS},
+        **{name: _nats(getattr(interval, name)) for name in ("share_low", "share_high")},
         **{
             f"allocated_{end}": _amount(getattr(interval, f"amount_{end}_minor"), s.currency)
             for end in ("low", "high")

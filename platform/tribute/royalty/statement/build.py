@@ -30,7 +30,7 @@ from tribute.royalty.statement.lines import USE_TYPE, PoolMoney, statement_lines
 
 CONFIDENCE: Literal["0.95"] = "0.95"
 NO_SHARE = ShareParts(Fraction(0), Fraction(0), Fraction(0))
-_RANGE = "amount at each end of this publisher's value interval, every other publisher at its estimate"
+_RANGE = "amount at each end of this publisher's interval of shares, in which the values of all publishers vary"
 
 Key = tuple[str, str]
 
@@ -164,7 +164,7 @@ def _statement(
         value_nats=plain(publisher.value_nats),
         attribution_payable_nats=plain(max(publisher.value_nats, Decimal(0))),
         usage_count=publisher.usage_count,
-        interval=_interval(settled, publisher, amount),
+        interval=_interval(settled, publisher, part, amount),
         lines=tuple(lines),
         amount_minor=amount.minor,
         amount=amount.text(),
@@ -189,32 +189,35 @@ def _pool(pool: Pool, allocation: Allocation) -> StatementPool:
     )
 
 
-def _interval(settled: _Settled, publisher: PublisherValue, amount: Money) -> ValueInterval:
+def _interval(settled: _Settled, publisher: PublisherValue, part: ShareParts, amount: Money) -> ValueInterval:
+    """The interval of the value; of the share by value, if something is paid by it; and of the amount, if what is
+    paid follows from that share: by a basis or blend without user_centric, noise floor, cap and floor."""
     interval = ValueInterval(
         confidence=CONFIDENCE,
         value_nats=plain(publisher.value_nats),
         ci_low_nats=plain(publisher.ci_low_nats),
         ci_high_nats=plain(publisher.ci_high_nats),
     )
-    policy, pool_minor = settled.facts.policy, settled.pool_minor
-    bounded = policy.noise_floor or policy.cap is not None or policy.floor is not None
-    if settled.allocation.basis != "attribution" or bounded or not publisher.lines:
+    policy, payable, ends = settled.facts.policy, settled.payable_nats, publisher.share_ends
+    weight = policy.weights.get("attribution", Fraction(0))
+    if not (weight and payable and publisher.lines and ends):
         return interval
-    others = Fraction(settled.payable_nats) - Fraction(max(publisher.value_nats, Decimal(0)))
-    low = min(amount.minor, _amount_at(publisher.ci_low_nats, others, pool_minor))
-    high = max(amount.minor, _amount_at(publisher.ci_high_nats, others, pool_minor))
-    return interval.model_copy(
-        update={
-            "amount_low_minor": low,
-            "amount_low": Money(low, amount.currency).text(),
-            "amount_high_minor": high,
-            "amount_high": Money(high, amount.currency).text(),
-            "amount_range_basis": _RANGE,
-        }
-    )
+    found: dict[str, object] = {"share_low": plain(ends[0]), "share_high": plain(ends[1])}
+    bounded = policy.noise_floor or policy.cap is not None or policy.floor is not None
+    if not bounded and "user_centric" not in policy.weights:
+        by_value = Fraction(max(publisher.value_nats, Decimal(0))) / Fraction(payable)
+        shares = [part.share + weight * (Fraction(end) - by_value) for end in ends]
+        found |= _amounts(amount, *(round(settled.pool_minor * share) for share in shares))
+    return interval.model_copy(update=found)
 
 
-def _amount_at(value_nats: Decimal, others: Fraction, pool_minor: int) -> int:
-    """Minor units for a value, halves to even, when all other publishers' payable values sum to `others`."""
-    own = Fraction(max(value_nats, Decimal(0)))
-    return round(pool_minor * own / (own + others)) if others else pool_minor
+def _amounts(amount: Money, low: int, high: int) -> dict[str, object]:
+    """The range of amounts, which holds what is paid: that is rounded otherwise."""
+    low, high = min(amount.minor, low), max(amount.minor, high)
+    return {
+        "amount_low_minor": low,
+        "amount_low": Money(low, amount.currency).text(),
+        "amount_high_minor": high,
+        "amount_high": Money(high, amount.currency).text(),
+        "amount_range_basis": _RANGE,
+    }

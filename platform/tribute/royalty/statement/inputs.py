@@ -47,6 +47,8 @@ class PublisherValue:
     usage_count: int = 0
     by_customer: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
     """Value of each customer's own queries, nats, signed."""
+    share_ends: tuple[Decimal, Decimal] | None = None
+    """Interval of its share by value, 0 to 1; None: not known."""
 
     def claim(self) -> Claim:
         """The publisher's claim on a pool."""

@@ -8,8 +8,8 @@ import pytest
 from tribute_jobs.inquiries.picture import LABEL, shares_picture
 
 PUBLISHERS = [
-    {"publisher_id": "b<&", "value_nats": 30.0, "ci_low_nats": -5.0, "ci_high_nats": 60.0, "token_share": 0.5},
-    {"publisher_id": "arena", "value_nats": 70.0, "ci_low_nats": 50.0, "ci_high_nats": 90.0, "token_share": 0.5},
+    {"publisher_id": "b<&", "share_low": 0.0, "share_high": 0.6, "token_share": 0.5},
+    {"publisher_id": "arena", "share_low": 0.5, "share_high": 0.9, "token_share": 0.5},
 ]
 SHARES = {"arena": 0.7, "b<&": 0.3}
 
@@ -26,7 +26,12 @@ def test_the_largest_share_comes_first_and_bars_are_in_proportion() -> None:
     assert bars("tokens")[0] == bars("tokens")[1]
 
 
-def test_an_interval_is_cut_at_zero_and_lies_on_the_scale_of_the_bars() -> None:
+def test_a_month_of_an_earlier_release_has_no_intervals() -> None:
+    old = [each | {"share_low": None, "share_high": None} for each in PUBLISHERS]
+    assert 'class="interval"' not in shares_picture("October", old, SHARES)
+
+
+def test_an_interval_lies_on_the_scale_of_the_bars() -> None:
     drawn = shares_picture("October", PUBLISHERS, SHARES)
     ends = re.findall(r'class="interval" d="M([\d.]+) [\d.]+H([\d.]+)M', drawn)
     (low, high), (below, above) = [(float(a) - LABEL, float(b) - LABEL) for a, b in ends]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.statements import EUROS, four_publishers, line
+from tests.statements import EUROS, four_publishers, line, with_share_ends
 from tribute.errors import MoneyError
 from tribute.royalty.account import Agreement
 from tribute.royalty.division import Policy
@@ -17,6 +17,7 @@ from tribute.royalty.proof.recompute.statement import statement_problems
 from tribute.royalty.statement import Books, PeriodFacts, Pool, PublisherValue, build_statements, check_period
 
 HOLDERS = four_publishers()
+UNSURE = with_share_ends(HOLDERS)
 FACTS = PeriodFacts("demo", "2026-10", EUROS, Decimal("0.25"), "value-1", "simulate-1", "train-1")
 SEVERAL = (Pool("answers", "EUR", 1_000_000), Pool("licences", "EUR", 101), Pool("tokyo", "JPY", 777))
 NOBODY = PublisherValue("zeta", "Zeta", *[Decimal(0)] * 4, lines=())
@@ -175,24 +176,47 @@ def test_signed_attribution_stays_when_nothing_is_paid() -> None:
     )
 
 
-def test_the_range_of_amounts_moves_one_publisher() -> None:
-    """Borealis: 8 - 3.0625 to 8 + 3.0625 nats, the others 42; Cassini: 0.25 at best, the others 50."""
-    found = {name: each.interval for name, each in by_publisher(build_statements(FACTS, HOLDERS)).items()}
+def test_the_range_of_amounts_is_what_both_ends_of_the_share_are_paid() -> None:
+    """Borealis has 8 of 50 nats, from 4.9375 of 46.9375 to 11.0625 of 53.0625; Cassini at best 0.25 of 50.25."""
+    found = {name: each.interval for name, each in by_publisher(build_statements(FACTS, UNSURE)).items()}
+    assert found["borealis"].share_low == "0.105193076"
     assert found["borealis"].amount_low_minor == round(1_000_000 * F("4.9375") / F("46.9375"))
     assert found["borealis"].amount_high_minor == round(1_000_000 * F("11.0625") / F("53.0625"))
-    assert found["cassini"].amount_low_minor == 0
+    assert (found["cassini"].share_low, found["cassini"].amount_low_minor) == ("0", 0)
     assert found["cassini"].amount_high_minor == round(250_000 / F("50.25"))
 
 
+def test_a_blend_moves_its_part_by_value_alone() -> None:
+    """Half of 10,000.00 goes by value, half in four equal parts of 1,250.00."""
+    policy = Policy("half", basis="blend", blend={"attribution": F(1, 2), "equal": F(1, 2)})
+    made = build_statements(replace(FACTS, policy=policy), UNSURE)
+    check_period(made)
+    assert not list(statement_problems(made[0]))
+    borealis = by_publisher(made)["borealis"]
+    low, high = (F(end or "") for end in (borealis.interval.share_low, borealis.interval.share_high))
+    assert borealis.amount_minor == 80_000 + 125_000
+    assert borealis.interval.amount_low_minor == round(500_000 * low) + 125_000
+    assert borealis.interval.amount_high_minor == round(500_000 * high) + 125_000
+
+
 def test_a_single_publisher_is_sure_of_the_pool() -> None:
-    [only] = build_statements(FACTS, [HOLDERS[0]])
+    [only] = build_statements(FACTS, with_share_ends([HOLDERS[0]]))
     assert only.interval.amount_low_minor == only.interval.amount_high_minor == 1_000_000
 
 
-@pytest.mark.parametrize("policy", [NOISE, Policy("c", cap=F(1, 2)), Policy("t", basis="token_count")])
-def test_no_range_is_claimed_where_other_rules_move_money(policy: Policy) -> None:
-    for each in build_statements(replace(FACTS, policy=policy), HOLDERS):
-        assert each.interval.amount_low is None
+@pytest.mark.parametrize("policy", [NOISE, Policy("c", cap=F(1, 2)), Policy("f", floor=F(1, 100))])
+def test_limits_leave_the_range_of_the_share_alone(policy: Policy) -> None:
+    for each in build_statements(replace(FACTS, policy=policy), UNSURE):
+        assert each.interval.share_low is not None and each.interval.amount_low is None
+        assert not list(statement_problems(each))
+
+
+def test_no_range_of_shares_is_claimed_where_no_money_goes_by_value() -> None:
+    tokens = replace(FACTS, policy=Policy("t", basis="token_count"))
+    of_nothing = build_statements(FACTS, with_share_ends(four_publishers(BELOW_ZERO)))
+    for each in [*build_statements(tokens, UNSURE), *of_nothing, *build_statements(FACTS, HOLDERS)]:
+        assert each.interval.share_low is None and each.interval.amount_low is None
+        assert not list(statement_problems(each))
 
 
 def test_what_nobody_earns_by_value_is_a_line_of_its_own() -> None:

@@ -192,38 +192,67 @@ def _order_of_ends(record: SourceLine | ValueInterval, at: str) -> Iterator[Prob
 
 
 def _amount_range(statement: Statement, at: str) -> Iterator[Problem]:
-    """A currency without a pool does not print the basis that was paid, so the range may be missing there."""
-    interval, basis = statement.interval, {pool.allocation_basis for pool in statement.pools}
-    missing = [name for name in _RANGE if getattr(interval, name) is None]
-    if not basis <= {"attribution"} or _is_bounded(statement.policy):
-        if len(missing) < len(_RANGE):
-            text = (
-                "has a range of amounts, which only the basis attribution without cap, floor and noise floor has"
-            )
+    """A range of shares, and of amounts, that the policy does not permit, is incomplete, or does not follow.
+
+    A currency without a pool does not print the basis that was paid, so a range of amounts may be there or not.
+    Statements of earlier releases have amounts without shares, by the basis attribution alone.
+    """
+    interval, policy = statement.interval, statement.policy
+    amounts = [name for name in _RANGE if getattr(interval, name) is None]
+    ends = [end for end in (interval.share_low, interval.share_high) if end is not None]
+    weight = _weight_of_value(policy)
+    if ends:
+        low, high = exact(ends[0]), exact(ends[-1])
+        if len(ends) < 2 or not ZERO <= low <= high <= 1 or not weight:
+            text = "needs two shares from 0 to 1, the lower first, of what the policy divides by value"
+            yield Problem(f"{at}.share_low", text)
+            return
+    permitted = weight if ends else policy.basis == "attribution"
+    if not permitted or _is_bounded(policy) or not _by_policy(statement):
+        if len(amounts) < len(_RANGE):
+            text = "has a range of amounts, which does not follow from a share by value under this policy"
             yield Problem(at, text)
         return
-    has_source = any(isinstance(line, SourceLine) for line in statement.lines)
-    if missing:
-        if has_source or len(missing) < len(_RANGE):
+    if amounts:
+        if ends or len(amounts) < len(_RANGE):
             yield Problem(
-                f"{at}.{missing[0]}", "is missing: the amounts at the ends of the interval are incomplete"
+                f"{at}.{amounts[0]}", "is missing: the amounts at the ends of the interval are incomplete"
             )
         return
-    low, high = _ends(statement)
-    yield from differs(f"{at}.amount_low_minor", interval.amount_low_minor, low, "the amount at the lower end")
-    yield from differs(f"{at}.amount_high_minor", interval.amount_high_minor, high, "the amount at the upper end")
+    for name, minor in zip(("low", "high"), _ends(statement, weight), strict=True):
+        place = f"{at}.amount_{name}_minor"
+        yield from differs(
+            place, getattr(interval, f"amount_{name}_minor"), minor, f"the amount at the {name} end"
+        )
+
+
+def _by_policy(statement: Statement) -> bool:
+    """Whether no pool was divided by the fallback alone."""
+    return {pool.allocation_basis for pool in statement.pools} <= {statement.policy.basis}
+
+
+def _weight_of_value(policy: PolicyRecord) -> Fraction:
+    """The part of a pool that the policy divides by the share by value."""
+    if policy.basis == "attribution":
+        return Fraction(1)
+    return exact(policy.blend.get("attribution", "0"))
 
 
 def _is_bounded(policy: PolicyRecord) -> bool:
-    return policy.noise_floor or policy.cap is not None or policy.floor is not None
+    limited = policy.noise_floor or policy.cap is not None or policy.floor is not None
+    return limited or "user_centric" in policy.blend
 
 
-def _ends(statement: Statement) -> tuple[int, int]:
-    """The amount in minor units at each end of the interval, with every other publisher at its estimate."""
-    pools = sum(pool.pool_amount_minor for pool in statement.pools)
-    others = exact(statement.payable_nats) - max(exact(statement.value_nats), ZERO)
+def _ends(statement: Statement, weight: Fraction) -> tuple[int, int]:
+    """The amount in minor units at each end of the interval."""
+    pools, payable = sum(pool.pool_amount_minor for pool in statement.pools), exact(statement.payable_nats)
+    counted, interval = max(exact(statement.value_nats), ZERO), statement.interval
     amounts = []
-    for end in (statement.interval.ci_low_nats, statement.interval.ci_high_nats):
-        own = max(exact(end), ZERO)
-        amounts.append(round(pools * own / (own + others)) if others > 0 else pools)
+    for share, nats in ((interval.share_low, interval.ci_low_nats), (interval.share_high, interval.ci_high_nats)):
+        if share is not None:
+            whole = exact(statement.share) + weight * (exact(share) - (counted / payable if payable else ZERO))
+        else:  # an earlier release: every other publisher at its estimate
+            own, others = max(exact(nats), ZERO), payable - counted
+            whole = own / (own + others) if others > 0 else Fraction(1)
+        amounts.append(round(pools * whole))
     return min(statement.amount_minor, amounts[0]), max(statement.amount_minor, amounts[1])

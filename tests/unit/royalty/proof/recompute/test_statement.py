@@ -256,6 +256,31 @@ def test_the_amounts_of_an_interval_are_recomputed() -> None:
     assert list(found(honest)) == ["statements[0].interval.amount_low"]
 
 
+def test_the_shares_of_an_interval_are_from_0_to_1_and_go_with_its_amounts() -> None:
+    honest = plain(statements(pools=POOLS, policy=DEFAULT_POLICY))
+    ends = honest[0]["interval"]["share_low"], honest[0]["interval"]["share_high"]
+    for low, high in (ends[::-1], ("-0.1", ends[1]), (ends[0], "1.1"), (None, ends[1]), (ends[0], None)):
+        forged = copy.deepcopy(honest)
+        named = {"share_low": low, "share_high": high}
+        forged[0]["interval"] |= {name: end for name, end in named.items() if end is not None}
+        for name in (name for name, end in named.items() if end is None):
+            del forged[0]["interval"][name]
+        assert list(found(forged)) == ["statements[0].interval.share_low"]
+    for name in [name for name in honest[0]["interval"] if name.startswith("amount")]:
+        del honest[0]["interval"][name]
+    assert list(found(honest)) == ["statements[0].interval.amount_low_minor"]
+
+
+def test_a_statement_of_an_earlier_release_has_amounts_without_shares() -> None:
+    """Its amounts are of its own value at either end, and of the others as they are: so are these shares."""
+    old = plain(statements(pools=POOLS, policy=DEFAULT_POLICY))
+    for statement in old:
+        del statement["interval"]["share_low"], statement["interval"]["share_high"]
+    assert found(old) == {}
+    old[0]["interval"]["amount_low_minor"] -= 1
+    assert list(found(old)) == ["statements[0].interval.amount_low_minor", "statements[0].interval.amount_low"]
+
+
 @pytest.mark.parametrize("period", ["0000-01", "9999-12", "0001-01"])
 def test_months_at_the_ends_of_the_calendar_are_findings(period: str) -> None:
     forged = issued()
