@@ -111,7 +111,7 @@ def _certificate(
     study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
     context.reporter.working("scores")
     paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
-    methods = MethodRows(main, others, study, values.value_S @ main.member_SU)
+    methods = MethodRows(main, others, study, values.value_S @ main.member_SU, len(trainings))
     rows = [*_paid_rows(main, paid.pool, sum(each.cost for each in trainings)), *methods.rows()]
     warnings = [*evaluation_warnings(paid.pool, values.token_weight, settings.seeds), *methods.warnings]
     return Certificate(
@@ -131,7 +131,7 @@ def _certificate(
         headline=HeadlineFigures(**dict(paid.pool), coverage_95=paid.coverage_95),
         intervals=tuple(paid.intervals),
         warnings=(*warnings, *others.warnings),
-        coverage=method_coverage(context, [main.run, *(run for run, _ in others.runs)]),
+        coverage=method_coverage(context, [run for run, _ in (*main.all_runs, *others.runs)]),
         rows=tuple(rows),
         ceiling=CeilingFigures(**truth.ceiling(), misallocated_pool=paid.pool.ceiling),
         retrains=RetrainCounts(
@@ -170,7 +170,7 @@ def _paid_rows(main: MainRun, pool: PoolFigures, trained: float) -> list[MethodF
             method="tribute, as paid",
             kind="payment",
             misallocated_pool=pool.misallocated_pool,
-            prepare_in_trainings=main.prepared() + trained,
+            prepare_in_trainings=trained + sum(main.prepared_by(*each) for each in main.all_runs),
             query_in_forwards=None,
         ),
         MethodFigures(

@@ -45,6 +45,8 @@ SOURCES = 16
 class MainRun:
     """The main simulation of a project: its units, its payees, and its influence on the scored queries.
 
+    ``all_runs``: the simulation, then the further estimates that values weigh, as in `valuation.estimates`.
+
     Args:
         queries: the queries of the evaluation, both halves.
     """
@@ -54,8 +56,8 @@ class MainRun:
         project, self.source_ids = context.project, context.source_ids()
         even = query_groups(queries.query_ids) % 2 == 0
         self.tuning, self.queries = (queries.take(np.flatnonzero(part).tolist()) for part in (even, ~even))
-        self._runs = [(run, simulated_responses(project, run.run_id)) for run in simulation_runs(project)]
-        self.run, self.responses = self._runs[0]
+        self.all_runs = [(run, simulated_responses(project, run.run_id)) for run in simulation_runs(project)]
+        self.run, self.responses = self.all_runs[0]
         units, notion = [response.unit for response in self.responses], self.run.settings.notion
         self.tokens_S = np.array([source.tokens for source in context.manifest().sources], dtype=np.float64)
         failed = [response.failed for response in self.responses]
@@ -118,7 +120,7 @@ class MainRun:
         if self.run.settings.notion != "leave_one_out":
             return None
         uses_T, totals = query_uses(self.tuning, self._cap), dict[str, Array]()
-        for run, responses in (*self._runs[1:], self._runs[0]):
+        for run, responses in (*self.all_runs[1:], self.all_runs[0]):
             read_RTU = self.read_outs.influence(run, responses, self.tuning)[0].astype(np.float64)
             totals[run.name] = np.einsum("t,rtu->ru", uses_T, read_RTU)
         units = [response.unit for response in self.responses]
@@ -129,13 +131,24 @@ class MainRun:
         return Estimates("tuning", totals, unit_ids, member_US, known, seeds, uses, shared=False)
 
     def prepared(self) -> float:
-        """Cost of the simulation in trainings: an upper limit, for the trajectories of a chunk share work."""
-        settings = self.run.settings
+        """Cost of the simulation in trainings."""
+        return self.prepared_by(self.run, self.responses)
+
+    def prepared_by(self, run: SimulationRun, responses: Sequence[Simulated]) -> float:
+        """Cost of a simulation in trainings: an upper limit, for the trajectories of a chunk share work."""
+        settings = run.settings
         if settings.estimated:
-            return self.costs(self.run, self.responses).prepare_in_trainings * self.replicates
+            return self.costs(run, responses).prepare_in_trainings * self.replicates
         first = recorded_replicates(self.context.project)[0]
         steps = settings.steps if settings.base == "continue" else first.steps * settings.horizon
-        return float((1 + len(self.responses)) * steps / max(first.steps, 1) * self.replicates)
+        return float((1 + len(responses)) * steps / max(first.steps, 1) * self.replicates)
+
+    def query_cost(self, run: SimulationRun, responses: Sequence[Simulated]) -> float:
+        """Cost of a query in one replicate, in forward passes."""
+        if run.settings.estimated:
+            return self.costs(run, responses).query_in_forwards
+        method = self.read_outs.method(run, responses, self.queries)
+        return self.read_outs.costs(run, responses, [method], self.queries)[method]
 
     def costs(self, run: SimulationRun, responses: Sequence[Simulated]) -> Costs:
         """The cost of an estimator, timed once."""

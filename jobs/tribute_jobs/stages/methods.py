@@ -3,18 +3,13 @@
 Legend: R replicates, Q scored queries, T tuning queries, U units, S sources, d features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.catalog import (
-    SimulationRun,
-    estimator_runs,
-    recorded_replicates,
-    simulated_responses,
-    simulation_runs,
-)
+from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, retrains, simulated_responses
 from tribute.errors import TributeError
 from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
 from tribute.evaluation.figures import MethodFigures
@@ -26,13 +21,18 @@ from tribute_jobs.context import Context
 from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.simulate import Simulations
 
-MORE_TRAININGS = "The values weigh it already; let more trainings tell how far: raise valuation.budget"
 Responses = tuple[SimulationRun, list[Simulated]]
 
 
 def titled(method: str, replicates: int) -> str:
     """A method as the certificate names it."""
     return f"{method}, {replicates} replicate{'s' if replicates > 1 else ''}"
+
+
+def described(mode: str, keys: Mapping[str, Any]) -> str:
+    """An estimate of `valuation.estimates`, with what it says of its own: `ekfac, damping 0.1`."""
+    own = {name: value for name, value in keys.items() if name not in ("mode", "options")}
+    return ", ".join([mode, *(f"{name} {value}" for name, value in (own | keys.get("options", {})).items())])
 
 
 class OtherEstimators:
@@ -78,26 +78,54 @@ class MethodRows:
 
     Args:
         paid_U: values of the units that are paid by, [U] nats.
+        trainings: how many trainings without sources these learnt from.
     """
 
     def __init__(
-        self, main: MainRun, others: OtherEstimators, study: EvaluationStudy, paid_U: NDArray[np.float64]
+        self,
+        main: MainRun,
+        others: OtherEstimators,
+        study: EvaluationStudy,
+        paid_U: NDArray[np.float64],
+        trainings: int,
     ) -> None:
         self._main, self._others, self._study, self._paid_U = main, others, study, paid_U
-        self.warnings = list[str]()
+        self._valuation, self.warnings = main.context.project.valuation, list[str]()
+        line = self._valuation.line(precision=None, budget=max(2 * trainings, len(main.source_ids)))
+        more = f"The values weigh it already. More trainings tell how far: {line}"
+        self._more_trainings = more if retrains(main.context.project) else None
 
     def rows(self) -> list[MethodFigures]:
         """The simulation by every read-out (or the estimator that is paid by), other estimators, baselines."""
         main = self._main
         estimated = main.run.settings.estimated
-        paid = [self._estimator(main.run, main.responses)] if estimated else self._read_outs()
+        more = self._more_trainings
+        paid = [self._estimator(main.run, main.responses, more)] if estimated else self._read_outs()
+        weighed = list(self._weighed({row.method for row in paid}))
         others = []
         for run, responses in self._others.runs:
+            if weighed and {"mode": run.settings.mode} in self._valuation.estimates:
+                continue  # it has a row among the weighed ones
             try:
-                others.append(self._estimator(run, responses))
+                others.append(self._estimator(run, responses, self._remedy(run)))
             except TributeError as error:
                 self._others.leave_out(run, error)
-        return [*paid, *others, *self._baselines()]
+        return [*paid, *weighed, *others, *self._baselines()]
+
+    def _weighed(self, known: set[str]) -> Iterator[MethodFigures]:
+        """The further estimates of the values, each with its own options, but none under a known title.
+
+        Semivalues weigh none.
+        """
+        main = self._main
+        for keys, (run, responses) in zip(self._valuation.estimates, main.all_runs[1:], strict=False):
+            influence_RQU = main.read_outs.influence(run, responses, main.queries)[0]
+            title = titled(described(run.settings.mode, keys), len(influence_RQU))
+            if title in known:
+                continue
+            known.add(title)
+            costs = main.prepared_by(run, responses), len(influence_RQU) * main.query_cost(run, responses)
+            yield self._compared(title, "estimator", main.mean(influence_RQU), costs, self._more_trainings)
 
     def _read_outs(self) -> list[MethodFigures]:
         """Every read-out of the simulation, and the distilled head."""
@@ -110,9 +138,10 @@ class MethodRows:
             replicates = len(influence_RQU)
             for count in sorted({1, replicates}) if name == main.method else [replicates]:
                 prepared, estimate_QU = main.prepared() * count / replicates, main.mean(influence_RQU[:count])
-                rows.append(self._row(titled(name, count), "readout", estimate_QU, prepared, count * cost[name]))
-                if name == main.method and count == replicates:
-                    self._compare(titled(name, count), estimate_QU, MORE_TRAININGS)
+                costs = prepared, count * cost[name]
+                paid_by = name == main.method and count == replicates
+                remedy = self._more_trainings if paid_by else None
+                rows.append(self._compared(titled(name, count), "readout", estimate_QU, costs, remedy))
         return [*rows, self._distilled(cost["distilled"])]
 
     def _distilled(self, cost: float) -> MethodFigures:
@@ -126,7 +155,7 @@ class MethodRows:
         head_QU = feature_Qd @ fit_head(feature_Td, known_TU)
         return self._row("distilled, the head alone", "readout", head_QU, main.prepared(), cost)
 
-    def _estimator(self, run: SimulationRun, responses: Sequence[Simulated]) -> MethodFigures:
+    def _estimator(self, run: SimulationRun, responses: Sequence[Simulated], remedy: str | None) -> MethodFigures:
         """An estimator, averaged over its replicates."""
         main = self._main
         influence_RQS, _ = main.read_outs.influence(run, responses, main.queries)
@@ -135,19 +164,33 @@ class MethodRows:
         estimate_QS = influence_RQS.astype(np.float64).mean(0)[:, order]
         prepared, query = (len(influence_RQS) * cost for cost in main.costs(run, responses))
         title, estimate_QU = titled(run.settings.mode, len(influence_RQS)), self._of_units(estimate_QS)
-        self._compare(title, estimate_QU, self._remedy(run))
-        return self._row(title, "estimator", estimate_QU, prepared, query)
+        return self._compared(title, "estimator", estimate_QU, (prepared, query), remedy)
 
-    def _compare(self, title: str, estimate_QU: NDArray[np.float64], remedy: str) -> None:
-        right = self._study.put_right(self._paid_U, estimate_QU)
-        self.warnings += better_estimate_warning(title, right, remedy)
+    def _compared(
+        self,
+        title: str,
+        kind: str,
+        estimate_QU: NDArray[np.float64],
+        costs: tuple[float, float],
+        remedy: str | None,
+    ) -> MethodFigures:
+        """The row of an estimate, and a warning if it is better than the values; None: of no interest to them."""
+        row = self._row(title, kind, estimate_QU, *costs)
+        if remedy is not None:
+            right = self._study.put_right(self._paid_U, estimate_QU)
+            estimated = self._study.misallocated(self._study.uses_Q @ estimate_QU)
+            paid = self._study.misallocated(self._paid_U)
+            self.warnings += better_estimate_warning(title, estimated, paid, right, remedy)
+        return row
 
     def _remedy(self, run: SimulationRun) -> str:
-        """How values learn from an estimator: they weigh it, or they weigh it better."""
-        weighed = simulation_runs(self._main.context.project)
-        if any(each.settings.mode == run.settings.mode for each in weighed):
-            return MORE_TRAININGS
-        return f"Let the trainings weigh it: valuation: {{estimates: [{{method: {run.settings.mode}}}]}}"
+        """How values learn from an estimator that they do not weigh yet."""
+        main, estimates = self._main.run, self._valuation.estimates
+        if main.settings.notion != "leave_one_out":
+            return f"Semivalues weigh no estimate. Pay by it: attribution: {{method: {run.settings.mode}}}"
+        return (
+            f"Let the values weigh it: {self._valuation.line(estimates=[*estimates, {'mode': run.settings.mode}])}"
+        )
 
     def _baselines(self) -> list[MethodFigures]:
         main = self._main

@@ -6,6 +6,7 @@ from pydantic import Field, StrictFloat, StrictInt, field_validator, model_valid
 
 from tribute.config.model import SIMULATED, SimulationSettings
 from tribute.config.section import Settings
+from tribute.files import yaml_line
 from tribute.ids import excerpt, short
 
 NEAREST = "nearest"
@@ -90,6 +91,21 @@ class ValuationSettings(Settings):
             return self
         return type(self)(**self.model_dump() | {"precision": precision, "budget": budget})
 
+    def line(self, **changed: Any) -> str:
+        """The section as one line of project.yaml, with some keys changed; None: without that key.
+
+        >>> tribute.ValuationSettings(budget=9).line(estimates=[{"mode": "ekfac"}])
+        'valuation: {budget: 9, estimates: [{method: ekfac}]}'
+        """
+        limits = {name: getattr(self, name) for name in ("precision", "budget")}
+        keys = self.model_dump(mode="json", exclude_defaults=True) | changed
+        if keys.keys() & limits.keys():
+            keys = limits | keys
+        if keys.get("estimates"):
+            keys["estimates"] = [_by_method(each) for each in keys["estimates"]]
+        given = {name: value for name, value in keys.items() if value is not None}
+        return yaml_line("valuation", given)
+
 
 def refuse_calibration(old: Any, training: Any) -> NoReturn:
     """Say what to write instead of the section `calibration` of earlier versions.
@@ -120,3 +136,9 @@ def _by_mode(keys: dict[str, Any]) -> dict[str, Any]:
     if "method" in keys and mode is not None:
         raise ValueError("give method, for an estimator, or mode, for a simulation, not both")
     return {"mode" if name == "method" else name: value for name, value in keys.items()}
+
+
+def _by_method(keys: dict[str, Any]) -> dict[str, Any]:
+    """The reverse of `_by_mode`: as people write it."""
+    estimator = keys.get("mode", SIMULATED[0]) not in SIMULATED
+    return {"method" if name == "mode" and estimator else name: value for name, value in keys.items()}

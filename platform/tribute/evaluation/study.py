@@ -84,11 +84,10 @@ class EvaluationStudy:
 
         Source: LDS, TRAK, arXiv 2303.14186.
         """
-        owed_P = np.nan_to_num(self.uses_Q @ self.truth.mean_QU) @ self.split_UP
         return Scores(
             lds_scores(influence_QU, self.truth, self.resamples, self.seed),
             bootstrapped(influence_QU, self.truth.mean_QU, self.resamples, self.seed),
-            misallocated(self.uses_Q @ influence_QU @ self.split_UP, owed_P),
+            self.misallocated(self.uses_Q @ influence_QU),
         )
 
     def score_values(
@@ -124,6 +123,11 @@ class EvaluationStudy:
         right = [misallocated(paid_P, owed_P) - misallocated(estimate_P, owed_P) for owed_P in owed]
         half = stdtrit(len(right) - 1, (1 + CONFIDENCE) / 2) * np.std(right, ddof=1) / np.sqrt(len(right))
         return Figure(float(np.mean(right)), float(np.mean(right) - half), float(np.mean(right) + half))
+
+    def misallocated(self, paid_U: Array) -> float:
+        """Misallocated pool of values of the units, [U]."""
+        owed_P = np.nan_to_num(self.uses_Q @ self.truth.mean_QU) @ self.split_UP
+        return misallocated(paid_U @ self.split_UP, owed_P)
 
     def effects(self, influence_QU: Array) -> list[EffectFigures]:
         """Predicted and real loss of all queries together, of each unit and of each random half."""
@@ -212,16 +216,20 @@ def evaluation_warnings(pool: PoolFigures, token_weight: float, seeds: int) -> l
     return warnings
 
 
-def better_estimate_warning(title: str, right: Figure | None, remedy: str) -> list[str]:
+def better_estimate_warning(
+    title: str, estimated: float, paid: float, right: Figure | None, remedy: str
+) -> list[str]:
     """A warning that an estimate alone misallocates less of the pool than what is paid by, beyond the interval.
 
     Args:
+        estimated, paid: the misallocated pool of the estimate, and of the values paid by.
         right: see `EvaluationStudy.put_right`.
         remedy: what to set, so that values take the estimate into account.
     """
     if right is None or right.low <= 0:
         return []
     return [
-        f"{title} alone misallocates less of the pool than the paid values, by {right.value:.1%} of it (95% "
-        f"interval {right.low:.1%} to {right.high:.1%}). {remedy}"
+        f"{title} alone misallocates {estimated:.1%} of the pool, the paid values {paid:.1%}. Over the retraining "
+        f"seeds it is better by {right.value:.1%} of the pool (95% interval {right.low:.1%} to {right.high:.1%}). "
+        f"{remedy}"
     ]

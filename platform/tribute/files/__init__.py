@@ -7,7 +7,7 @@ Errors are `ValueError`, and callers name the file. Tables of rows are read by `
 from tribute.files.json_text import json_value
 from tribute.files.moments import read_day, read_moment
 from tribute.files.unknown import nearest_name, unknown_columns
-from tribute.files.yaml_text import yaml_rows, yaml_value
+from tribute.files.yaml_text import yaml_line, yaml_rows, yaml_value
 
 __all__ = [
     "json_value",
@@ -15,6 +15,7 @@ __all__ = [
     "read_day",
     "read_moment",
     "unknown_columns",
+    "yaml_line",
     "yaml_rows",
     "yaml_value",
 ]

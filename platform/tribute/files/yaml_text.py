@@ -147,3 +147,8 @@ def _as_text(node: yaml.ScalarNode) -> str | None:
 def _problem(place: yaml.Node | yaml.Event, text: str) -> yaml.MarkedYAMLError:
     mark: Any = place.start_mark
     return yaml.MarkedYAMLError(problem=text, problem_mark=mark)
+
+
+def yaml_line(key: str, value: object) -> str:
+    """A key and its value as YAML on one line: `valuation: {budget: 9}`."""
+    return str(yaml.safe_dump({key: value}, default_flow_style=True, sort_keys=False, width=10**6)).strip()[1:-1]

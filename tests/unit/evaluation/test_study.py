@@ -101,15 +101,16 @@ def test_an_estimate_that_is_better_than_the_paid_values_is_named_with_the_remed
     right = scored.put_right(paid_U, LOST_QU)
     assert right.low < right.value < right.high
     assert right.value == pytest.approx(15.2 / 16.3, abs=0.06)
-    [told] = better_estimate_warning("nearest, 1 replicate", right, "Set it.")
-    assert told.startswith("nearest, 1 replicate alone misallocates less") and told.endswith("Set it.")
-    assert f"by {right.value:.1%} of it (95% interval {right.low:.1%} to" in told
+    [told] = better_estimate_warning("nearest, 1 replicate", 0.05, 0.98, right, "Set it.")
+    assert told.startswith("nearest, 1 replicate alone misallocates 5.0% of the pool, the paid values 98.0%.")
+    assert told.endswith("Set it.")
+    assert f"by {right.value:.1%} of the pool (95% interval {right.low:.1%} to" in told
 
 
 def test_an_estimate_that_may_be_better_by_chance_is_not_named() -> None:
     noise = np.random.default_rng(0).normal(scale=3.0, size=(3, 3, 3))
     scored, truth_U = study_of(truth_of(*(LOST_QU + noise))), np.array([7.2, 8.0, 1.1])
     near = scored.put_right(truth_U * [1.05, 1, 1], LOST_QU)
-    assert near.low < 0 < near.high and better_estimate_warning("it", near, "") == []
+    assert near.low < 0 < near.high and better_estimate_warning("it", 0.1, 0.1, near, "") == []
     assert study_of(truth_of(LOST_QU)).put_right(truth_U[::-1], LOST_QU) is None, "one seed has no interval"
-    assert better_estimate_warning("it", None, "") == []
+    assert better_estimate_warning("it", 0.1, 0.2, None, "") == []
