@@ -20,6 +20,7 @@ from tribute_storage import open_tables
 
 EVALUATION = {"seeds": 2, "subsets": 10, "brittle_queries": 2, "resamples": 100}
 JUDGED = {"estimators": ["gradient_dot", "for_value", "nearest", "patches"]}
+WEIGHED = [{"method": "gradient_dot"}, {"method": "conjugate_gradient", "options": {"iterations": 2}}]
 
 
 def write(folder: Path, **sections: object) -> Path:
@@ -65,7 +66,9 @@ def copied_with(once: tuple[Project, str], **sections: object) -> Path:
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> tuple[Project, str]:  # noqa: ARG001
-    path = write(tmp_path_factory.mktemp("evaluated"), tracking={"enabled": True}, evaluation=EVALUATION | JUDGED)
+    sections = {"tracking": {"enabled": True}, "evaluation": EVALUATION | JUDGED}
+    sections["valuation"] = settings()["valuation"] | {"estimates": WEIGHED}
+    path = write(tmp_path_factory.mktemp("evaluated"), **sections)
     project, run_id, new = evaluated(path)
     assert new
     return project, run_id
@@ -79,10 +82,13 @@ def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) 
         "difference, 1 replicate"
     }
     expected |= {f"{name}, 2 replicates" for name in ("gradient_dot", "for_value")}  # patches: no images here
+    expected.add("conjugate_gradient, iterations 2, 2 replicates")  # the values weigh it, and gradient_dot
     expected.add("nearest, 1 replicate")  # knows no model, so that others would say the same
     assert expected == set(rows)
     assert all(rows[f"{name}, 2 replicates"]["prepare_in_trainings"] > 0 for name in ("gradient_dot", "for_value"))
     assert rows["gradient_dot, 2 replicates"]["query_in_forwards"] > 0
+    alone = rows["difference, 2 replicates"]["prepare_in_trainings"] + 3  # trainings without sources
+    assert rows["tribute, as paid"]["prepare_in_trainings"] > alone
     forward, backward = rows["jvp, 2 replicates"], rows["adjoint, 2 replicates"]
     assert forward["leave_source_out"]["value"] == pytest.approx(backward["leave_source_out"]["value"], abs=0.02)
     assert forward["misallocated_pool"] == pytest.approx(backward["misallocated_pool"], abs=1e-3)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, retrains, simulated_responses
+from tribute.config import Project
 from tribute.errors import TributeError
 from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
 from tribute.evaluation.figures import MethodFigures
@@ -33,6 +34,24 @@ def described(mode: str, keys: Mapping[str, Any]) -> str:
     """An estimate of `valuation.estimates`, with what it says of its own: `ekfac, damping 0.1`."""
     own = {name: value for name, value in keys.items() if name not in ("mode", "options")}
     return ", ".join([mode, *(f"{name} {value}" for name, value in (own | keys.get("options", {})).items())])
+
+
+def more_trainings(project: Project, budget: int) -> str | None:
+    """How values learn more of an estimate that they weigh; None: semivalues, which trainings cannot tell."""
+    if not retrains(project):
+        return None
+    line = project.valuation.line(precision=None, budget=budget)
+    return f"The values weigh it already. More trainings tell how far: {line}"
+
+
+def unweighed(project: Project, method: str) -> str:
+    """How values learn of an estimator that they do not weigh yet."""
+    if project.simulation.notion != "leave_one_out":
+        return (
+            f"Semivalues weigh no estimate. To pay by it, write attribution: {{method: {method}}}, and no notion"
+        )
+    line = project.valuation.line(estimates=[*project.valuation.estimates, {"mode": method}])
+    return f"Let the values weigh it: {line}"
 
 
 class OtherEstimators:
@@ -91,9 +110,7 @@ class MethodRows:
     ) -> None:
         self._main, self._others, self._study, self._paid_U = main, others, study, paid_U
         self._valuation, self.warnings = main.context.project.valuation, list[str]()
-        line = self._valuation.line(precision=None, budget=max(2 * trainings, len(main.source_ids)))
-        more = f"The values weigh it already. More trainings tell how far: {line}"
-        self._more_trainings = more if retrains(main.context.project) else None
+        self._more_trainings = more_trainings(main.context.project, max(2 * trainings, len(main.source_ids)))
 
     def rows(self) -> list[MethodFigures]:
         """The simulation by every read-out (or the estimator that is paid by), other estimators, baselines."""
@@ -107,7 +124,7 @@ class MethodRows:
             if weighed and {"mode": run.settings.mode} in self._valuation.estimates:
                 continue  # it has a row among the weighed ones
             try:
-                others.append(self._estimator(run, responses, self._remedy(run)))
+                others.append(self._estimator(run, responses, unweighed(main.context.project, run.settings.mode)))
             except TributeError as error:
                 self._others.leave_out(run, error)
         return [*paid, *weighed, *others, *self._baselines()]
@@ -182,15 +199,6 @@ class MethodRows:
             paid = self._study.misallocated(self._paid_U)
             self.warnings += better_estimate_warning(title, estimated, paid, right, remedy)
         return row
-
-    def _remedy(self, run: SimulationRun) -> str:
-        """How values learn from an estimator that they do not weigh yet."""
-        main, estimates = self._main.run, self._valuation.estimates
-        if main.settings.notion != "leave_one_out":
-            return f"Semivalues weigh no estimate. Pay by it: attribution: {{method: {run.settings.mode}}}"
-        return (
-            f"Let the values weigh it: {self._valuation.line(estimates=[*estimates, {'mode': run.settings.mode}])}"
-        )
 
     def _baselines(self) -> list[MethodFigures]:
         main = self._main

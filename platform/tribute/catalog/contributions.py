@@ -1,13 +1,16 @@
 """What queries and customers contributed to a valuation.
 
 A source's attribution is the sum of its queries' contributions. The values of each customer's own queries divide
-that customer's fee; they are shrunk towards token counts with the same weight as the period's valuation.
+that customer's fee, and sum to the period's values.
 """
 
+import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import fsum
 
 import duckdb
 
@@ -15,6 +18,7 @@ from tribute.catalog.report import Valuation
 from tribute.catalog.uses import USAGE, customer_cap, customer_uses, valued_runs
 from tribute.config import Project
 from tribute.errors import ValuationError
+from tribute.valuation import MAIN
 from tribute.valuation.shares import exact
 from tribute.valuation.uses import counted_customers
 from tribute_storage import open_tables
@@ -88,10 +92,12 @@ def source_contributions(
 def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[str, Decimal]]:
     """Signed value of each customer's queries, nats, by publisher and customer; '' for queries without a customer.
 
-    v = (1 - kappa) x + kappa T c: x is the customer's signed sum of influence over the publisher's sources (by its
-    part of each), T the sum of all publishers' positive x, c the publisher's token share, kappa the valuation's.
+    v = b x + (V - b X) t / T: x is the customer's signed sum of influence over the publisher's sources (by its
+    part of each), t the sum of all publishers' |x|, b the valuation's coefficient of simulated influence, V the
+    publisher's value, X and T the sums of x and t over customers. What trainings and token counts tell of a
+    publisher they tell of all queries, so it goes to customers by how much their queries were influenced at all.
 
-    Summed over customers, x is the publisher's attribution, unless all simulations of one of its sources failed.
+    Summed over customers, v is the publisher's value.
 
     Raises:
         ValuationError: the month was read out from a sample, which does not give single customers' values; or the
@@ -116,10 +122,16 @@ def customer_values(project: Project, valuation: Valuation) -> dict[str, dict[st
     by_customer: dict[str, dict[str, float]] = defaultdict(dict)
     for customer, publisher, nats in rows:
         by_customer[customer][publisher] = nats
-    kappa, values = first["shrinkage"], defaultdict[str, dict[str, Decimal]](dict)
-    for customer, attribution in by_customer.items():
-        total = sum(max(nats, 0.0) for nats in attribution.values())
-        for publisher, row in publishers.items():
-            value = (1 - kappa) * attribution.get(publisher, 0.0) + kappa * total * row["token_share"]
-            values[publisher][customer] = exact(value)
-    return dict(values)
+    weight = float(json.loads(first["calibration"])["coefficients"].get(MAIN, 0.0))
+    values = {name: _divided(row["value_nats"], weight, by_customer, name) for name, row in publishers.items()}
+    return {name: {customer: exact(nats) for customer, nats in own.items()} for name, own in values.items()}
+
+
+def _divided(
+    value: float, weight: float, by_customer: Mapping[str, Mapping[str, float]], publisher: str
+) -> dict[str, float]:
+    """A publisher's value by customer, see `customer_values`."""
+    simulated = {customer: weight * nats.get(publisher, 0.0) for customer, nats in by_customer.items()}
+    size = {customer: fsum(map(abs, nats.values())) for customer, nats in by_customer.items()}
+    rest, whole = value - fsum(simulated.values()), fsum(size.values()) or 1.0
+    return {customer: nats + rest * size[customer] / whole for customer, nats in simulated.items()}

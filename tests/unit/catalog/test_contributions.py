@@ -1,5 +1,6 @@
-"""Contributions of queries and customers sum to the attribution, under caps and with failed replicates."""
+"""Contributions sum to attributions, and by customer to values, under caps and with failed replicates."""
 
+import json
 import math
 from datetime import UTC, datetime
 from fractions import Fraction as F
@@ -31,8 +32,13 @@ def influences() -> np.ndarray:
     return found
 
 
-def made(folder: Path, cap: str | None) -> tuple[Project, Valuation]:
-    """A project with a policy, whose lake holds two runs of queries, their valuation, and a third run."""
+def made(folder: Path, cap: str | None, coefficient: float = 1.0, moved: float = 0.0) -> tuple[Project, Valuation]:
+    """A project with a policy, whose lake holds two runs of queries, their valuation, and a third run.
+
+    Args:
+        coefficient: what a simulated nat is worth.
+        moved: by how much every value differs from its attribution, nats.
+    """
     policy = "" if cap is None else f"policy: {{customer_cap: '{cap}'}}\n"
     path = folder / "project.yaml"
     path.write_text(f"name: p\ncorpus: {{kind: installed_docs}}\nworkdir: {folder}/data\n{policy}")
@@ -48,7 +54,9 @@ def made(folder: Path, cap: str | None) -> tuple[Project, Valuation]:
     rows = [row(publisher, source, SPLITS[publisher, source], nats) for (publisher, source), nats in lines.items()]
     for publisher in "pq":
         own = math.fsum(nats for (name, _), nats in lines.items() if name == publisher)
-        rows.append(row(publisher, None, "1", own) | {"level": "publisher"})
+        rows.append(row(publisher, None, "1", own) | {"level": "publisher", "value_nats": own + moved})
+    note = json.dumps({"coefficients": {"simulated": coefficient}})
+    rows = [each | {"calibration": note} for each in rows]
     lake.append("valuations", "value-1", pa.Table.from_pylist(rows, SCHEMAS["valuations"]))
     return project, Valuation("value-1", "2026-10", read_valuation(lake, "value-1"), True)
 
@@ -104,13 +112,22 @@ def test_a_line_s_queries_sum_to_its_attribution(tmp_path: Path, cap: str | None
 
 
 @CAPS
-def test_what_customers_gave_sums_to_the_publisher_s_attribution(tmp_path: Path, cap: str | None) -> None:
-    project, valuation = made(tmp_path, cap)
+@pytest.mark.parametrize(("coefficient", "moved"), [(1.0, 0.0), (0.4, 7.0), (0.0, -7.0)])
+def test_what_customers_gave_sums_to_the_publisher_s_value(
+    tmp_path: Path, cap: str | None, coefficient: float, moved: float
+) -> None:
+    project, valuation = made(tmp_path, cap, coefficient, moved)
     found = customer_values(project, valuation)
     for publisher in valuation.publishers():
         own = found[publisher["publisher_id"]]
         assert set(own) == {"", "ada", "bob", "flood"}
-        assert float(sum(own.values())) == pytest.approx(publisher["attribution_nats"], abs=1e-7)
+        assert float(sum(own.values())) == pytest.approx(publisher["value_nats"], abs=1e-7)
+
+
+def test_harm_that_trainings_found_counts_in_every_customer_s_queries(tmp_path: Path) -> None:
+    """Values of -1,000 nats below what was simulated leave no customer's fee to either publisher."""
+    project, valuation = made(tmp_path, None, moved=-1000.0)
+    assert all(nats < 0 for own in customer_values(project, valuation).values() for nats in own.values())
 
 
 def test_a_source_counts_the_replicates_it_has(tmp_path: Path) -> None:

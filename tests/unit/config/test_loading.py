@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.projects import settings
 from tribute.config import SimulationSettings, load_project
+from tribute.config.valuation import ValuationSettings
 from tribute.errors import ConfigError
 
 
@@ -223,6 +224,28 @@ def test_what_is_not_asked_for_sets_no_limit(
 ) -> None:
     found = load_project(write(tmp_path, valuation=keys)).valuation
     assert (found.precision, found.budget) == (precision, budget)
+
+
+@pytest.mark.parametrize(
+    ("keys", "changed", "line"),
+    [
+        ({}, {"estimates": [{"mode": "trak"}]}, "valuation: {estimates: [{method: trak}]}"),
+        ({"precision": 0.05}, {"seed": 2}, "valuation: {precision: 0.05, seed: 2}"),
+        ({"precision": 0.05}, {"precision": None, "budget": 40}, "valuation: {budget: 40}"),
+        (
+            {"budget": 9, "estimates": [{"mode": "paired", "horizon": 0.5}]},
+            {},
+            "valuation: {budget: 9, estimates: [{mode: paired, horizon: 0.5}]}",
+        ),
+    ],
+)
+def test_a_section_can_be_written_on_one_line(keys: dict, changed: dict, line: str) -> None:
+    """The line says the same as the section, but for what is changed."""
+    own = ValuationSettings(**keys)
+    assert own.line(**changed) == line
+    assert ValuationSettings(**yaml.safe_load(line)["valuation"]) == own.model_copy(
+        update=changed | ({"estimates": tuple(changed["estimates"])} if "estimates" in changed else {})
+    )
 
 
 def test_a_missing_or_broken_file_says_so(tmp_path: Path) -> None:
