@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, retrains, simulated_responses
+from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, simulated_responses
 from tribute.config import Project
 from tribute.errors import TributeError
 from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
@@ -38,7 +38,7 @@ def described(mode: str, keys: Mapping[str, Any]) -> str:
 
 def more_trainings(project: Project, budget: int) -> str | None:
     """How values learn more of an estimate that they weigh; None: semivalues, which trainings cannot tell."""
-    if not retrains(project):
+    if not project.trains_without_sources:
         return None
     line = project.valuation.line(precision=None, budget=budget)
     return f"The values weigh it already. More trainings tell how far: {line}"
@@ -50,7 +50,7 @@ def unweighed(project: Project, method: str) -> str:
         return (
             f"Semivalues weigh no estimate. To pay by it, write attribution: {{method: {method}}}, and no notion"
         )
-    line = project.valuation.line(estimates=[*project.valuation.estimates, {"mode": method}])
+    line = project.valuation.line(estimates=[*project.weighed_estimates, {"mode": method}])
     return f"Let the values weigh it: {line}"
 
 
@@ -109,7 +109,7 @@ class MethodRows:
         trainings: int,
     ) -> None:
         self._main, self._others, self._study, self._paid_U = main, others, study, paid_U
-        self._valuation, self.warnings = main.context.project.valuation, list[str]()
+        self.warnings = list[str]()
         self._more_trainings = more_trainings(main.context.project, max(2 * trainings, len(main.source_ids)))
 
     def rows(self) -> list[MethodFigures]:
@@ -121,7 +121,7 @@ class MethodRows:
         weighed = list(self._weighed({row.method for row in paid}))
         others = []
         for run, responses in self._others.runs:
-            if weighed and {"mode": run.settings.mode} in self._valuation.estimates:
+            if weighed and {"mode": run.settings.mode} in main.context.project.weighed_estimates:
                 continue  # it has a row among the weighed ones
             try:
                 others.append(self._estimator(run, responses, unweighed(main.context.project, run.settings.mode)))
@@ -135,7 +135,7 @@ class MethodRows:
         Semivalues weigh none.
         """
         main = self._main
-        for keys, (run, responses) in zip(self._valuation.estimates, main.all_runs[1:], strict=False):
+        for keys, (run, responses) in zip(main.context.project.weighed_estimates, main.all_runs[1:], strict=False):
             influence_RQU = main.read_outs.influence(run, responses, main.queries)[0]
             title = titled(described(run.settings.mode, keys), len(influence_RQU))
             if title in known:

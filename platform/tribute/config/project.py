@@ -155,6 +155,11 @@ class Project(Settings):
         return self.valuation.further(self.simulation, trains=self.trains_without_sources)
 
     @property
+    def weighed_estimates(self) -> tuple[dict[str, Any], ...]:
+        """The further estimates as they are written, in the order of `further_simulations`."""
+        return self.valuation.weighed(self.simulation, trains=self.trains_without_sources)
+
+    @property
     def trains_without_sources(self) -> bool:
         """Whether real trainings without sources tell their values: not semivalues, nor of a checkpoint."""
         return self.simulation.notion == "leave_one_out" and self.training.checkpoint is None

@@ -73,16 +73,20 @@ class ValuationSettings(Settings):
     def _not_counted(self) -> set[str]:
         return {name for name in ("publisher", "threshold") if getattr(self, name) is None}
 
-    def further(self, main: SimulationSettings, *, trains: bool) -> list[SimulationSettings]:
-        """Settings of the further estimates.
+    def weighed(self, main: SimulationSettings, *, trains: bool) -> tuple[dict[str, Any], ...]:
+        """The further estimates: `estimates`, or else nearest neighbours where anything is trained.
 
         Args:
             main: the simulation that the project pays by.
             trains: whether real trainings without sources can tell values.
         """
-        chosen = self.estimates
-        if chosen is None:
-            chosen = ({"mode": NEAREST},) if trains and self.budget != 0 and main.mode != NEAREST else ()
+        if self.estimates is not None:
+            return self.estimates
+        return ({"mode": NEAREST},) if trains and self.budget != 0 and main.mode != NEAREST else ()
+
+    def further(self, main: SimulationSettings, *, trains: bool) -> list[SimulationSettings]:
+        """Settings of the further estimates; see `weighed`."""
+        chosen = self.weighed(main, trains=trains)
         return [main.changed(keys).model_copy(update={"smoothness_sources": 0}) for keys in chosen]
 
     def asked(self, precision: float | None, budget: int | None) -> Self:

@@ -58,3 +58,9 @@ def test_semivalues_learn_from_neither(tmp_path: Path) -> None:
 )
 def test_an_estimate_is_named_with_what_it_says_of_its_own(keys: dict, title: str) -> None:
     assert described(keys.get("mode", "paired"), keys) == title
+
+
+def test_what_is_weighed_by_default_stays_weighed(tmp_path: Path) -> None:
+    advice = unweighed(project(tmp_path, valuation={"budget": 9}), "ekfac")
+    assert advice.endswith("valuation: {budget: 9, estimates: [{method: nearest}, {method: ekfac}]}")
+    assert [each.mode for each in followed(tmp_path, advice).further_simulations()] == ["nearest", "ekfac"]
