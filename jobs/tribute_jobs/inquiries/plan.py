@@ -25,6 +25,7 @@ from tribute.catalog import (
 from tribute.config import Project
 from tribute.errors import ValuationError
 from tribute.valuation import Estimates
+from tribute.valuation.rows import publisher_parts
 from tribute.valuation.steps import ValuedBatch, predicted
 from tribute_jobs.checks.subject import CheckedSource, Subject
 from tribute_jobs.context import Inputs
@@ -120,8 +121,6 @@ def _payees(
     project: Project, period: str, sources: list[CheckedSource]
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Publishers, and their parts of the sources, [S, P]."""
-    names = [each.source_id for each in sources]
+    source_ids = [each.source_id for each in sources]
     book = read_book(project, {each.source_id: each.publisher for each in sources})
-    splits = period_splits(book, period, names)
-    publishers = tuple(sorted({publisher for _, publisher in splits}))
-    return publishers, np.array([[float(splits.get((name, each), 0)) for each in publishers] for name in names])
+    return publisher_parts(period_splits(book, period, source_ids), source_ids)

@@ -25,7 +25,7 @@ from tribute.royalty.exact.calendar import period_days
 from tribute.royalty.terms import RightsBook, read_rights, rights_of_publishers
 from tribute.simulation import design_of
 from tribute.valuation import SourceSums
-from tribute.valuation.rows import CorpusSources, Splits, fraction_text, valuation_rows
+from tribute.valuation.rows import CorpusSources, Splits, fraction_text, publisher_parts, valuation_rows
 from tribute.valuation.values import source_values
 from tribute_storage import SCHEMAS, Lake, open_tables
 
@@ -118,9 +118,7 @@ def payees(project: Project, period: str) -> tuple[tuple[str, ...], NDArray[np.f
     with open_tables(project.lake_root) as connection:
         corpus = _corpus(connection, lineage(project).corpus_run)
     splits = period_splits(read_book(project, corpus.publishers), period, corpus.source_ids)
-    publisher_ids = tuple(sorted({publisher for _, publisher in splits}))
-    split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in corpus.source_ids])
-    return publisher_ids, split_SP
+    return publisher_parts(splits, corpus.source_ids)
 
 
 def read_book(project: Project, publisher_of_source: dict[str, str]) -> RightsBook:

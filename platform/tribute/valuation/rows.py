@@ -41,10 +41,16 @@ class Figures(NamedTuple):
         return {name: float(values[column]) for name, values in zip(names, self, strict=True)}
 
 
+def publisher_parts(splits: Splits, source_ids: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Publishers in the order of their ids, and their parts of the sources, [S, P]."""
+    publisher_ids = tuple(sorted({publisher for _, publisher in splits}))
+    split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in source_ids])
+    return publisher_ids, split_SP
+
+
 def valuation_rows(corpus: CorpusSources, splits: Splits, values: SourceValues) -> list[dict[str, object]]:
     """A row per publisher, each followed by a row per source that it holds a right in."""
-    publisher_ids = sorted({publisher for _, publisher in splits})
-    split_SP = np.array([[float(splits.get((s, p), 0)) for p in publisher_ids] for s in corpus.source_ids])
+    publisher_ids, split_SP = publisher_parts(splits, corpus.source_ids)
     tokens_S = np.array(corpus.tokens, dtype=np.float64)
     share_S = tokens_S / tokens_S.sum()
     sources = Figures(values.attribution_S, values.value_S, *interval(values.draws_NS), share_S)
