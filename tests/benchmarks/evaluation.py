@@ -42,11 +42,11 @@ from tribute.evaluation import (
     misallocated,
     rank_correlation,
     seed_ceiling,
-    set_matrix,
 )
 from tribute.evaluation.study import lds_scores
 from tribute.readout import PerturbedModel, QueryRows, costs, fit_head, query_features
 from tribute.tasks import Scope
+from tribute.valuation.terms import set_matrix
 from tribute_jobs.stages.evaluate import read_certificate
 
 Array = NDArray[np.float64]

@@ -101,7 +101,7 @@ class MeasuredBatch:
             before = [each for each in found if each.step < number]
             steps.append(self._next(before))
             if steps[-1].chosen and not any(each.step == number for each in found):
-                wanted = self._wanted(number, steps[-1], before)
+                wanted = self._wanted(number, steps[-1])
                 found += self._measure(wanted, steps[-1].text(self.project.valuation))
         rows = [
             {"run_id": self.retrain_id, "period": self.period, "attribute_run": self.attribute_run}
@@ -120,15 +120,14 @@ class MeasuredBatch:
         spent, seeds = sum(each.cost for each in known), training_seeds(self.project, known)
         return next_step(self.project.valuation, batch, spent, seeds)
 
-    def _wanted(self, number: int, step: Step, known: Sequence[MeasuredTraining]) -> list[MeasuredTraining]:
-        """The chosen trainings, not measured yet; the first under a new seed costs two."""
-        new, found = set(training_seeds(self.project, known).new), list[MeasuredTraining]()
-        for each in step.chosen:
+    def _wanted(self, number: int, step: Step) -> list[MeasuredTraining]:
+        """The chosen trainings, not measured yet."""
+        wanted = list[MeasuredTraining]()
+        for each, cost in step.chosen:
             removed_S = np.flatnonzero(self._estimates.member_US[list(each.removed)].sum(0))
-            names, cost = tuple(self._names[s] for s in removed_S), 1.0 + (each.seed in new)
-            found.append(MeasuredTraining(number, each.seed, names, np.nan, cost))
-            new.discard(each.seed)
-        return found
+            names = tuple(self._names[s] for s in removed_S)
+            wanted.append(MeasuredTraining(number, each.seed, names, np.nan, cost))
+        return wanted
 
     def _measure(self, wanted: Sequence[MeasuredTraining], part: str) -> list[MeasuredTraining]:
         """Train what the bank lacks, read it out, and commit a step of `measurements`."""

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from tribute.catalog.runs import simulation_runs
 from tribute.config import Project
-from tribute.valuation.choice import LeftOut
 from tribute.valuation.estimates import MAIN, Estimates
 from tribute.valuation.learnt import learnt_tokens
 from tribute.valuation.steps import Seeds
-from tribute.valuation.terms import Trainings
+from tribute.valuation.terms import LeftOut, Trainings, set_matrix
 
 
 class MeasuredTraining(NamedTuple):
@@ -86,9 +85,8 @@ def _in_units(
 ) -> Trainings:
     """The trainings that left out whole units; losses are NaN where they diverged."""
     position = {source_id: index for index, source_id in enumerate(source_ids)}
-    removed_KS = np.zeros((len(measured), len(position)))
-    for row_S, each in zip(removed_KS, measured, strict=True):
-        row_S[[position[name] for name in each.removed]] = 1
+    removed = [[position[name] for name in each.removed] for each in measured]
+    removed_KS = set_matrix(removed, len(position)).astype(np.float64)
     removed_KU = (removed_KS @ member_US.T == member_US.sum(1)).astype(np.float64)
     whole_K = (removed_KU @ member_US == removed_KS).all(1)
     seed_K = np.array([each.seed for each in measured], dtype=np.int64)

@@ -23,7 +23,6 @@ from tribute.evaluation.removals import (
     random_sets,
     removal,
     removal_id,
-    set_matrix,
     top_units,
 )
 from tribute.evaluation.study import (
@@ -57,6 +56,5 @@ __all__ = [
     "removal",
     "removal_id",
     "seed_ceiling",
-    "set_matrix",
     "top_units",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.evaluation.metrics import rank_correlation, seed_ceiling
-from tribute.evaluation.removals import set_matrix
+from tribute.valuation.terms import set_matrix
 
 Array = NDArray[np.float64]
 

@@ -50,14 +50,6 @@ def random_sets(units: int, part: float, count: int, seed: int) -> list[UnitSet]
     return list(found)
 
 
-def set_matrix(sets: Sequence[Sequence[int]], units: int) -> NDArray[np.bool_]:
-    """True where a set holds a unit, [M, U]."""
-    held_MU = np.zeros((len(sets), units), dtype=bool)
-    for row, chosen in enumerate(sets):
-        held_MU[row, list(chosen)] = True
-    return held_MU
-
-
 def top_units(influence_QU: NDArray[np.floating], query: int, count: int) -> UnitSet:
     """The `count` units that helped a query most."""
     return tuple(sorted(np.argsort(-influence_QU[query], kind="stable")[:count].tolist()))

@@ -30,9 +30,9 @@ from tribute.valuation import (
     source_values,
     usage_totals,
 )
-from tribute.valuation.choice import LeftOut
 from tribute.valuation.learnt import learnt_tokens
 from tribute.valuation.steps import Seeds, ValuedBatch, diverged_text, next_step
+from tribute.valuation.terms import LeftOut, set_matrix
 from tribute_storage.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -114,10 +114,8 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
         study.runs.reporter.working(step.text(settings))
         if not step.chosen:
             return Learnt(estimates, spent, len(known))
-        untrained, number = set(seeds.new), 1 + max((each.step for each in known), default=0)
-        for each in step.chosen:
-            known.append(Training(each.seed, each.removed, 1.0 + (each.seed in untrained), number))
-            untrained.discard(each.seed)
+        number = 1 + max((each.step for each in known), default=0)
+        known += [Training(each.seed, each.removed, cost, number) for each, cost in step.chosen]
 
 
 def _estimates(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Estimates:
@@ -176,11 +174,9 @@ def _replicate(study: "StudiedModel", seed: int) -> Replicate:
 
 def _trainings(lost: dict[Training, float], sources: int) -> Trainings:
     finite = [each for each, nats in lost.items() if np.isfinite(nats)]
-    removed_KS = np.zeros((len(finite), sources))
-    for row_S, each in zip(removed_KS, finite, strict=True):
-        row_S[list(each.removed)] = 1
+    removed_KS = set_matrix((each.removed for each in finite), sources)
     seed_K = np.array([each.seed for each in finite], dtype=np.int64)
-    return Trainings(removed_KS, seed_K, np.array([lost[each] for each in finite])).ordered()
+    return Trainings(removed_KS.astype(np.float64), seed_K, np.array([lost[each] for each in finite])).ordered()
 
 
 def _seeds(study: "StudiedModel", lost: dict[Training, float]) -> Seeds:

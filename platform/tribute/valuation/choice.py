@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.valuation.posterior import Posterior, expected_misallocation, shares
+from tribute.valuation.terms import LeftOut, set_matrix
 
 Array = NDArray[np.float64]
 PARTICLES = 48
@@ -26,13 +27,6 @@ SINGLES, PAIRS, GROUPS = 300, 200, 8
 GROUP_PARTS = (0.2, 0.5)
 HALF_NORMAL = np.sqrt(2 / np.pi)
 """Mean absolute value of a standard normal variable."""
-
-
-class LeftOut(NamedTuple):
-    """A training that leaves out some sources under a seed."""
-
-    removed: tuple[int, ...]
-    seed: int
 
 
 class Picked(NamedTuple):
@@ -75,7 +69,8 @@ class Chooser:
         sources = len(found.mean_S)
         self._payees, self._new = payees or Payees.sources(sources), set(new_seeds)
         self.candidates = _candidates(found, seeds, rng, diverged)
-        removed_XS = np.vstack([found.trainings.removed_KS, _matrix(self.candidates, sources)])
+        removed_CS = set_matrix((each.removed for each in self.candidates), sources)
+        removed_XS = np.vstack([found.trainings.removed_KS, removed_CS])
         seed_X = np.concatenate([found.trainings.seed_K, [each.seed for each in self.candidates]])
         among_IXX = found.terms.covariances(removed_XS, seed_X)
         chosen = _spread(len(found.variance_HI))
@@ -176,13 +171,6 @@ def _candidates(
         every = [(single, int(rng.choice(list(seeds)))) for single in singles]
     every += [(chosen, int(rng.choice(list(seeds)))) for chosen in (*pairs, *groups)]
     return [LeftOut(*each) for each in dict.fromkeys(every) if each not in done and each not in diverged]
-
-
-def _matrix(candidates: Sequence[LeftOut], sources: int) -> Array:
-    removed_CS = np.zeros((len(candidates), sources))
-    for row, each in zip(removed_CS, candidates, strict=True):
-        row[list(each.removed)] = 1
-    return removed_CS
 
 
 def _spread(particles: int) -> list[int]:

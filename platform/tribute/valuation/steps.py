@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tribute.config import ValuationSettings
 from tribute.errors import ConfigError
 from tribute.ids import excerpt, listed
-from tribute.valuation.choice import Chooser, LeftOut, Payees
+from tribute.valuation.choice import Chooser, Payees, Picked
 from tribute.valuation.estimates import Estimates
 from tribute.valuation.posterior import Posterior, expected_misallocation, shares
+from tribute.valuation.terms import LeftOut
 
 Array = NDArray[np.float64]
 BATCH = 7
@@ -48,7 +49,7 @@ class Step(NamedTuple):
     trainings: float
     expected: float
     needed: float | None
-    chosen: tuple[LeftOut, ...]
+    chosen: tuple[Picked, ...]
 
     def text(self, settings: ValuationSettings) -> str:
         """The step in one line, for people."""
@@ -103,12 +104,12 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
     rng = np.random.default_rng([settings.seed, int(spent)])
     several = [*_least_used(seeds.trained, batch.estimates), *new]
     chooser = Chooser(found, several, rng, _payees(settings, batch, found), new, batch.diverged)
-    chosen, cost, most = list[LeftOut](), 0.0, min(BATCH, left)
+    chosen, cost, most = list[Picked](), 0.0, min(BATCH, left)
     while cost < most and not (chosen and _enough(chooser, settings.precision)):
         picked = chooser.pick(most - cost)
         if picked is None:
             break
-        chosen.append(picked.training)
+        chosen.append(picked)
         cost += picked.cost
     needed = _needed(chooser, cost, left, settings.precision)
     return Step(spent, expected, needed, tuple(chosen))

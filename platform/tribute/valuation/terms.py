@@ -8,7 +8,7 @@ estimate agrees with the trainings of its own seeds by the chance that both shar
 Legend: S sources, K trainings, R replicates, J features, H particles, I terms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,6 +62,19 @@ class Trainings(NamedTuple):
         """The same trainings in an order that depends on them alone, so that they give the same draws."""
         order_K = np.lexsort((*self.removed_KS.T, self.seed_K))
         return Trainings(self.removed_KS[order_K], self.seed_K[order_K], self.lost_K[order_K])
+
+
+class LeftOut(NamedTuple):
+    """The sources that a training leaves out, and its seed."""
+
+    removed: tuple[int, ...]
+    seed: int
+
+
+def set_matrix(sets: Iterable[Sequence[int]], members: int) -> NDArray[np.bool_]:
+    """True where a set, such as of removed sources, has a member, [sets, members]."""
+    rows = [np.isin(np.arange(members), list(chosen)) for chosen in sets]
+    return np.array(rows, dtype=bool).reshape(-1, members)
 
 
 class Feature(NamedTuple):

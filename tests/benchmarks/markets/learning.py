@@ -15,10 +15,9 @@ from tests.benchmarks.markets.bank import MAIN, Bank
 from tests.benchmarks.markets.designs import REPLICATES
 from tribute.config import ValuationSettings
 from tribute.valuation import Estimates, SourceSums, SourceValues, source_values
-from tribute.valuation.choice import LeftOut
 from tribute.valuation.estimates import MAIN as PAID_BY
-from tribute.valuation.posterior import Trainings
 from tribute.valuation.steps import BATCH, Seeds, ValuedBatch, next_step
+from tribute.valuation.terms import LeftOut, Trainings, set_matrix
 
 Array = NDArray[np.float64]
 
@@ -69,7 +68,7 @@ class Valuation:
             yield Reached(known, step.expected)
             if not step.chosen:
                 return
-            known = known.after(step.chosen)
+            known = known.after([each.training for each in step.chosen])
 
     def resumed(self, others: Sequence[Reached]) -> list[Reached]:
         """The same; it goes on where another valuation, by the same seed, chose as this one would have."""
@@ -100,9 +99,7 @@ class Valuation:
         return Estimates("tuning", totals, self._names, each, trainings, tuple(REPLICATES), uses, shared=False)
 
     def _trainings(self, trained: Sequence[LeftOut]) -> Trainings:
-        removed_KS = np.zeros((len(trained), len(self._names)), np.uint8)
-        for row_S, each in zip(removed_KS, trained, strict=True):
-            row_S[list(each.removed)] = 1
+        removed_KS = set_matrix((each.removed for each in trained), len(self._names)).astype(np.uint8)
         seeds = [each.seed for each in trained]
         self.bank.complete(zip(removed_KS, seeds, strict=True))
         lost = [self.bank.lost(row_S, seed) for row_S, seed in zip(removed_KS, seeds, strict=True)]

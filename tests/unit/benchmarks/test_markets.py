@@ -15,7 +15,7 @@ from tests.benchmarks.markets.registry import build_world, worlds
 from tests.benchmarks.markets.stacked import stacked_finals
 from tribute.config import ValuationSettings
 from tribute.training import State
-from tribute.valuation.choice import LeftOut
+from tribute.valuation.terms import LeftOut
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,8 @@ from math import comb
 
 import numpy as np
 
-from tribute.evaluation import RemovalPlan, random_sets, removal, set_matrix, top_units
+from tribute.evaluation import RemovalPlan, random_sets, removal, top_units
+from tribute.valuation.terms import set_matrix
 
 
 def test_sets_are_distinct_random_and_of_their_size() -> None:

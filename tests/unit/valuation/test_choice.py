@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.unit.valuation.test_posterior import drawn
-from tribute.valuation.choice import Chooser, LeftOut, Payees
+from tribute.valuation.choice import Chooser, Payees
 from tribute.valuation.posterior import Posterior, posterior
-from tribute.valuation.terms import Trainings
+from tribute.valuation.terms import LeftOut, Trainings, set_matrix
 
 
 def found(seed: int = 1, trainings: int = 14) -> Posterior:
@@ -19,8 +19,7 @@ def found(seed: int = 1, trainings: int = 14) -> Posterior:
 def variance_of_shares(given: Posterior, particle: int, extra: list[LeftOut]) -> float:
     """Sum of the standard deviations of linearised shares, by dense algebra."""
     terms, known, variance_I = given.terms, given.trainings, given.variance_HI[particle]
-    rows = [np.isin(np.arange(8), each.removed).astype(float) for each in extra]
-    removed_KS = np.vstack([known.removed_KS, *[row[None] for row in rows]])
+    removed_KS = np.vstack([known.removed_KS, set_matrix([each.removed for each in extra], 8)])
     seed_K = np.concatenate([known.seed_K, [each.seed for each in extra]]).astype(int)
     features = len(terms.mean_J)
     prior_SS = terms.feature_SJ @ np.diag(variance_I[:features]) @ terms.feature_SJ.T

@@ -31,18 +31,17 @@ def batch(known: Trainings | None = None) -> ValuedBatch:
 
 def steps(settings: ValuationSettings) -> list[Step]:
     """All steps; a training loses what its sources are worth."""
-    known, found, spent, untrained = Trainings.none(6), list[Step](), 0.0, {2}
+    known, found, spent = Trainings.none(6), list[Step](), 0.0
     while not found or found[-1].chosen:
         found.append(next_step(settings, batch(known), spent, SEEDS))
-        for each in found[-1].chosen:
+        for each, cost in found[-1].chosen:
             row_S = np.isin(np.arange(6), each.removed).astype(float)
             known = Trainings(
                 np.vstack([known.removed_KS, row_S]),
                 np.append(known.seed_K, each.seed),
                 np.append(known.lost_K, row_S @ (TOKENS * WORTH)),
             )
-            spent += 1 + (each.seed in untrained)
-            untrained.discard(each.seed)
+            spent += cost
     return found
 
 
@@ -72,10 +71,10 @@ def test_trainings_end_with_the_budget(budget: int) -> None:
 def test_trainings_tell_of_the_publisher_that_is_asked_for_or_who_stands_near_a_threshold() -> None:
     named = batch()._replace(payee_ids=tuple("abcdef"))
     of_e = next_step(ValuationSettings(budget=1, publisher="e"), named, 0, SEEDS)
-    assert [each.removed for each in of_e.chosen] == [(4,)]
+    assert [each.training.removed for each in of_e.chosen] == [(4,)]
     known = batch(estimates(simulated()).trainings)
     [near] = next_step(ValuationSettings(budget=13, threshold=0.02), known, 12, SEEDS).chosen
-    assert 1 in near.removed, "the second source has 2 % of the value"
+    assert 1 in near.training.removed, "the second source has 2 % of the value"
     with pytest.raises(ConfigError, match="is 'x', who is paid for no source"):
         next_step(ValuationSettings(budget=1, publisher="x"), named, 0, SEEDS)
 
@@ -96,8 +95,9 @@ def test_what_was_trained_before_counts_and_a_step_depends_on_nothing_else() -> 
 
 def test_what_diverged_is_not_tried_again() -> None:
     first = next_step(ValuationSettings(budget=20), batch(), 0, SEEDS)
-    again = next_step(ValuationSettings(budget=20), batch()._replace(diverged=first.chosen), 0, SEEDS)
-    assert again.chosen and not set(first.chosen) & set(again.chosen)
+    diverged = tuple(each.training for each in first.chosen)
+    again = next_step(ValuationSettings(budget=20), batch()._replace(diverged=diverged), 0, SEEDS)
+    assert again.chosen and not {*diverged} & {each.training for each in again.chosen}
     told = diverged_text([(["a", "b"], 3), (["c"], 3)])
     assert "Trainings diverged (2): without a, b under seed 3; without c under seed 3. They count" in told
 
