@@ -16,6 +16,7 @@ from tests.e2e.tables import fingerprints
 from tests.projects import write_project
 from tribute.config import Project, ValuationSettings, load_project
 from tribute.errors import ValuationError
+from tribute.royalty.document import read_statement
 from tribute_jobs.inquiries.plan import COUNTS, print_plan
 from tribute_jobs.pipeline import STAGES, run
 from tribute_jobs.progress import JsonReporter
@@ -37,6 +38,24 @@ def test_amounts_sum_to_the_pool_and_lines_to_their_statement(finished: Project)
         shares = lake.execute("select level, share from valuations").fetchall()
     for level in ("publisher", "line"):
         assert sum(Fraction(share) for each, share in shares if each == level) == 1
+
+
+def test_a_range_of_money_is_the_pool_times_the_range_of_the_share(finished: Project) -> None:
+    with open_tables(finished.lake_root) as lake:
+        rows = lake.execute(
+            "select s.json, share_low, share_high from statements s join valuations v "
+            "on v.run_id = s.value_run and v.publisher_id = s.publisher_id where level = 'publisher'"
+        ).fetchall()
+        [(lines,)] = lake.execute("select count(share_low) from valuations where level = 'line'").fetchall()
+    assert len(rows) == 3 and lines == 0
+    for content, *ends in rows:
+        statement = read_statement(content)
+        interval, pool = statement.interval, statement.pools[0].pool_amount_minor
+        assert [float(interval.share_low or ""), float(interval.share_high or "")] == pytest.approx(ends, rel=1e-8)
+        assert 0 <= ends[0] <= statement.amount_minor / pool <= ends[1] <= 1
+        amounts = [interval.amount_low_minor, interval.amount_high_minor]
+        assert amounts == pytest.approx([pool * end for end in ends], abs=1)
+        assert interval.amount_low_minor < statement.amount_minor < interval.amount_high_minor
 
 
 def test_every_table_of_the_chain_is_filled_as_the_settings_say(finished: Project) -> None:

@@ -25,6 +25,7 @@ from tribute.catalog import (
 )
 from tribute.cluster import PatchJob, chunks
 from tribute.corpus import QueryTable
+from tribute.estimators import is_model_free
 from tribute.evaluation import removal
 from tribute.evaluation.figures import TailPatchFigures
 from tribute.readout import QueryRows
@@ -138,7 +139,8 @@ class MainRun:
         """Cost of a simulation in trainings: an upper limit, for the trajectories of a chunk share work."""
         settings = run.settings
         if settings.estimated:
-            return self.costs(run, responses).prepare_in_trainings * self.replicates
+            alike = run is not self.run and is_model_free(settings)
+            return self.costs(run, responses).prepare_in_trainings * (1 if alike else self.replicates)
         first = recorded_replicates(self.context.project)[0]
         steps = settings.steps if settings.base == "continue" else first.steps * settings.horizon
         return float((1 + len(responses)) * steps / max(first.steps, 1) * self.replicates)
