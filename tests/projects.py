@@ -12,6 +12,8 @@ WORDS = {
     "sports": "goal match league striker referee penalty season coach stadium injury".split(),
     "weather": "rain storm cloud sunshine frost wind forecast humid drizzle thunder".split(),
 }
+RETRAINED = {"budget": 3, "resamples": 200}
+"""Section `valuation` of a project whose values rest on trainings without sources too."""
 SOURCES_CSV = """source_id,publisher_id,split,valid_from,valid_to
 daily,planet,1,,
 recipes,kitchen,1/3,,
@@ -66,7 +68,7 @@ def settings(**sections: object) -> dict:
         "simulation": {"horizon": 0.3, "chunk": 2, "checkpoint_every": 4},
         "queries": {"kind": "usage", "path": "usage.jsonl"},
         "pool": {"amount": "1000.01", "currency": "EUR"},
-        "valuation": {"budget": 3, "resamples": 200},
+        "valuation": {"budget": 0, "resamples": 200},  # trainings without sources: see `RETRAINED`
         "tracking": {"enabled": False},
         "cluster": {"workers": 1},  # starts soonest
     } | sections

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.dying import Dying
-from tests.projects import write_project
+from tests.projects import RETRAINED, write_project
 from tests.shared import made_once
 from tribute.cluster import ray_session
 from tribute.config import ClusterSettings, Project, load_project
@@ -27,7 +27,7 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None)
     """A small project, run to the end for one period, with tracking; made once for all tests of a run."""
 
     def finish(folder: Path) -> None:
-        path = write_project(folder, tracking={"enabled": True}, cluster={"workers": 2})
+        path = write_project(folder, valuation=RETRAINED, tracking={"enabled": True}, cluster={"workers": 2})
         run(load_project(path), PERIOD, JsonReporter())
 
     return made_once(tmp_path_factory, "press", finish)

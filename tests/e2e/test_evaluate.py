@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import PERIOD
-from tests.projects import settings, write_project
+from tests.projects import RETRAINED, settings, write_project
 from tribute.catalog import estimator_run
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError, TributeError
@@ -67,7 +67,7 @@ def copied_with(once: tuple[Project, str], **sections: object) -> Path:
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> tuple[Project, str]:  # noqa: ARG001
     sections = {"tracking": {"enabled": True}, "evaluation": EVALUATION | JUDGED}
-    sections["valuation"] = settings()["valuation"] | {"estimates": WEIGHED}
+    sections["valuation"] = RETRAINED | {"estimates": WEIGHED}
     path = write(tmp_path_factory.mktemp("evaluated"), **sections)
     project, run_id, new = evaluated(path)
     assert new

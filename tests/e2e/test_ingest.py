@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from tests.e2e.conftest import PERIOD
 from tests.e2e.tables import fingerprints
-from tests.projects import article, write_project
+from tests.projects import RETRAINED, article, write_project
 from tribute.config import Project, load_project
 from tribute.errors import CorpusError
 from tribute_jobs.commands.ingest import figures, ingest_files
@@ -42,7 +42,7 @@ def statements(project: Project) -> list[tuple[int, int]]:
 def ingested(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Project:  # noqa: ARG001
     """The usage of `finished`, from two files that overlap and are in no order, in commits of five events."""
     folder = tmp_path_factory.mktemp("ingested")
-    project = load_project(write_project(folder, queries={"kind": "ingested"}))
+    project = load_project(write_project(folder, valuation=RETRAINED, queries={"kind": "ingested"}))
     rows = usage_rows(project)
     files = [write_lines(folder / "1.jsonl", rows[9:3:-1]), write_lines(folder / "2.jsonl", rows[7:] + rows[:6])]
     found = ingest_files(project, files, JsonReporter(), batch=5)
@@ -53,7 +53,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Pro
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return load_project(write_project(tmp_path / "press", queries={"kind": "ingested"}))
+    return load_project(write_project(tmp_path / "press", valuation=RETRAINED, queries={"kind": "ingested"}))
 
 
 def test_ingested_usage_is_paid_like_a_file_bit_for_bit(ingested: Project, finished: Project) -> None:

@@ -16,7 +16,7 @@ import yaml
 
 from tests.e2e.cliff_task import ANCHOR, OTHERS, write_examples
 from tests.e2e.conftest import PERIOD
-from tests.projects import WORDS, settings, write_corpus, write_project
+from tests.projects import RETRAINED, WORDS, settings, write_corpus, write_project
 from tribute.catalog import corpus_tokens, period_queries, recorded_replicates
 from tribute.catalog.period import coalition_errors
 from tribute.catalog.sums import source_sums
@@ -247,7 +247,8 @@ def own_loop(project: Project, folder: Path, seed: int) -> torch.Tensor:
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_loop_of_the_users_own_is_taken_over_from_its_recordings(tmp_path: Path) -> None:
     recordings = ["mine/seed-0", "mine/seed-1"]
-    path = write_project(tmp_path, training=SGD | {"recordings": recordings}, simulation=simulation(horizon=0.33))
+    own = SGD | {"recordings": recordings}
+    path = write_project(tmp_path, training=own, simulation=simulation(horizon=0.33), valuation=RETRAINED)
     finals = [own_loop(load_project(path), tmp_path / folder, seed) for seed, folder in enumerate(recordings)]
     found = valued(path)
     replicates = recorded_replicates(found.project)

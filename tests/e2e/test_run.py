@@ -13,7 +13,7 @@ import ray
 from tests.e2e.conftest import PERIOD
 from tests.e2e.dying import Dying
 from tests.e2e.tables import fingerprints
-from tests.projects import write_project
+from tests.projects import RETRAINED, write_project
 from tribute.config import Project, ValuationSettings, load_project
 from tribute.errors import ValuationError
 from tribute.royalty.document import read_statement
@@ -103,7 +103,7 @@ def test_a_second_run_changes_nothing(finished: Project) -> None:
 
 @pytest.mark.slow
 def test_the_number_of_workers_changes_no_bit(finished: Project, tmp_path: Path) -> None:
-    project = load_project(write_project(tmp_path / "one", cluster={"workers": 1}))
+    project = load_project(write_project(tmp_path / "one", valuation=RETRAINED, cluster={"workers": 1}))
     run(project, PERIOD, JsonReporter())
     assert fingerprints(project.lake_root) == fingerprints(finished.lake_root)
 
@@ -113,7 +113,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_tables(
     finished: Project, tmp_path: Path, dying: Dying
 ) -> None:
     running = {"address": ray.get_runtime_context().gcs_address, "workers": 1}
-    path = write_project(tmp_path / "killed", cluster=running)
+    path = write_project(tmp_path / "killed", valuation=RETRAINED, cluster=running)
     command = ("run", path, "--period", PERIOD, "--json")
     assert [stage for stage in STAGES if dying.killed_before(stage, *command)] == list(STAGES)
     assert dying.killed_before("statements", *command)
@@ -127,7 +127,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_tables(
 def test_a_plan_says_what_trainings_buy_before_and_after_the_simulation(
     finished: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fresh = load_project(write_project(tmp_path / "fresh"))
+    fresh = load_project(write_project(tmp_path / "fresh", valuation=RETRAINED))
     told = []
     for project in (fresh, finished):
         print_plan(project, PERIOD, as_json=True)

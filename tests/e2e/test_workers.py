@@ -13,7 +13,7 @@ import pytest
 import ray
 
 from tests.e2e.tables import fingerprints
-from tests.projects import write_project
+from tests.projects import RETRAINED, write_project
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import run
 
@@ -111,7 +111,7 @@ def computed_steps(project: Project) -> dict[Path, int]:
 def test_a_worker_killed_in_training_is_replaced_and_the_tables_are_the_same(
     finished: Project, tmp_path: Path
 ) -> None:
-    project = load_project(write_project(tmp_path / "train", cluster={"workers": 2}))
+    project = load_project(write_project(tmp_path / "train", valuation=RETRAINED, cluster={"workers": 2}))
     killer = Killer("train")
     run(project, "2026-10", killer)
     assert len(killer.killed) == 1
@@ -121,7 +121,7 @@ def test_a_worker_killed_in_training_is_replaced_and_the_tables_are_the_same(
 def test_a_worker_killed_in_a_simulation_loses_one_checkpoint_interval_at_most(
     finished: Project, tmp_path: Path
 ) -> None:
-    project = load_project(write_project(tmp_path / "simulate", cluster={"workers": 2}))
+    project = load_project(write_project(tmp_path / "simulate", valuation=RETRAINED, cluster={"workers": 2}))
     every = project.simulation.checkpoint_every
     killer = MidwayKiller(project.artifacts, range(every + 1, 3 * every))
     run(project, "2026-10", killer)
