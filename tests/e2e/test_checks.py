@@ -140,9 +140,9 @@ def test_a_month_is_warned_of_once_before_it_is_attributed(finished_folder: Path
 @pytest.mark.parametrize(
     ("optimizer", "rate", "said"),
     [
-        ("sgd", 100.0, "no longer finite"),
+        pytest.param("sgd", 100.0, "no longer finite", marks=pytest.mark.slow),
         ("adamw", 100.0, "diverged: the mean"),
-        ("sgd", 1e-12, "learned nothing"),
+        pytest.param("sgd", 1e-12, "learned nothing", marks=pytest.mark.slow),
     ],
 )
 def test_a_training_that_does_not_learn_stops_the_month(

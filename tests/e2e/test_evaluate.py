@@ -102,7 +102,8 @@ def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) 
 
 def test_a_project_that_is_paid_by_an_estimator_is_judged(tmp_path: Path, ray_cluster: None) -> None:  # noqa: ARG001
     small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["nearest"]}
-    path = write(tmp_path, attribution={"method": "for_value"}, simulation={"groups": 2}, evaluation=small)
+    own = {"attribution": {"method": "for_value"}, "simulation": {"groups": 2}, "valuation": RETRAINED}
+    path = write(tmp_path, **own, evaluation=small)
     with pytest.raises(ConfigError, match=r"each of 4 sources, 8 trainings in all.*simulation.groups \(2\) to 4"):
         evaluated(path)
     assert list(load_project(path).artifacts.glob("retrains-*")) == []

@@ -28,6 +28,7 @@ def attributed(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     weights = {"customer-0": 9.0, "customer-1": 1.0}
     moved = [r | {"time": r["time"].replace("2026-10", MONTH), "weight": weights[r["customer_id"]]} for r in rows]
     usage.write_text("".join(json.dumps(each) + "\n" for each in moved))
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"valuation": {"budget": 0}}))
     run(load_project(path), MONTH, JsonReporter(), last="attribute")
     return folder
 

@@ -105,7 +105,9 @@ TOTALS = (
 )
 
 
-@pytest.mark.parametrize(("notion", "coalitions"), [("banzhaf", 8), ("shapley", 40)])
+@pytest.mark.parametrize(
+    ("notion", "coalitions"), [("banzhaf", 8), pytest.param("shapley", 40, marks=pytest.mark.slow)]
+)
 def test_semivalues_are_valued_from_coalitions(vary, notion: str, coalitions: int) -> None:
     several = {"notion": notion, "coalitions": coalitions, "chunk": 20, "smoothness_sources": 0}
     found = vary(simulation=simulation(**several))

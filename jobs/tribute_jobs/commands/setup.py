@@ -147,8 +147,11 @@ def check(project: ProjectFile, period: Period = THIS_MONTH, as_json: AsJson = F
         raise typer.Exit(ExitCode.FOUND)
 
 
-def write_starter(folder: Path) -> Path:
+def write_starter(folder: Path, budget: int = 20) -> Path:
     """Write `project.yaml` into a folder; the project has the folder's name.
+
+    Args:
+        budget: trainings without some sources, at most.
 
     Raises:
         ConfigError: the folder has a project.yaml already.
@@ -160,11 +163,11 @@ def write_starter(folder: Path) -> Path:
         raise ConfigError(f"{path} exists already. Choose another folder, or edit that file")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-_.") or "project"
     template = resources.files("tribute_jobs").joinpath("templates/project.yaml").read_text()
-    write_atomically(path, template.format(name=name).encode())
+    write_atomically(path, template.format(name=name, budget=budget).encode())
     return path
 
 
 def write_demo(folder: Path) -> Path:
-    """The demo's project.yaml, written unless it is there."""
+    """The demo's project.yaml, written unless it is there: it shows the way in a minute, and is less precise."""
     path = folder / "project.yaml"
-    return path if path.exists() else write_starter(folder)
+    return path if path.exists() else write_starter(folder, budget=10)

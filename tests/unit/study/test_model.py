@@ -34,7 +34,7 @@ def test_a_recorded_loop_is_valued_like_a_training() -> None:
     study = tribute.Study(TASK, BY_SOURCE)
     loop(study, 0), loop(study, 1)
     assert (study.training.optimizer, study.training.momentum, len(study.replicates)) == ("sgd", 0.9, 2)
-    values = study.value(study.attribute(QUERIES))
+    values = study.value(study.attribute(QUERIES), budget=4)
     trainings = values.calibration["trainings"]
     assert values.cost.retrains == len(trainings) > len(BY_SOURCE)
     assert {each["seed"] for each in trainings} == {each.seed for each in study.replicates}

@@ -12,7 +12,7 @@ from tribute.errors import MoneyError, PolicyError, RightsError
 @pytest.fixture(scope="module")
 def values(study: tribute.Study, attribution: tribute.Attribution) -> tribute.Values:
     """What the sources were worth."""
-    return study.value(attribution)
+    return study.value(attribution, budget=2)
 
 
 def test_a_source_can_be_split_between_publishers(values: tribute.Values) -> None:

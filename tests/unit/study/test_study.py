@@ -50,7 +50,7 @@ def test_sampled_coalitions_state_how_far_they_are_from_all(tmp_path: Path) -> N
 
 
 def test_shares_are_exact_and_divide_the_pool(study: tribute.Study, attribution: tribute.Attribution) -> None:
-    shares = study.value(attribution).shares()
+    shares = study.value(attribution, budget=1).shares()
     assert sum(shares.exact.values()) == 1
     assert sum(shares.allocate("10000.00 EUR").minor.values()) == 1_000_000
 
@@ -59,7 +59,7 @@ def test_a_folder_is_found_again_with_nothing_computed_twice(tmp_path: Path) -> 
     def valued() -> tuple[dict[str, Fraction], dict[Path, int]]:
         study = tribute.Study(TASK, BY_SOURCE, training=TRAINING, folder=tmp_path)
         study.train()
-        shares = study.value(study.attribute(QUERIES)).shares().exact
+        shares = study.value(study.attribute(QUERIES), budget=2).shares().exact
         return shares, {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
 
     first = valued()
@@ -116,7 +116,7 @@ def test_a_valuation_that_stopped_on_the_way_ends_with_the_same_values(tmp_path:
         study.train()
     attribution = whole.attribute(QUERIES)
     stopped.value(attribution, budget=BATCH)
-    one, other = (study.value(attribution, budget=2 * BATCH) for study in (whole, stopped))
+    one, other = (study.value(attribution, budget=BATCH + 1) for study in (whole, stopped))
     assert one.calibration == other.calibration and one.shares().exact == other.shares().exact
 
 
@@ -134,10 +134,10 @@ def cliff(folder: Path, seed: int = 0) -> tuple[tribute.Study, tribute.Attributi
 
 def test_what_diverged_counts_is_told_and_is_not_tried_again(tmp_path: Path) -> None:
     study, attribution, noted = cliff(tmp_path)
-    assert study.value(attribution, budget=12).cost.retrains >= 10
+    study.value(attribution, budget=9)
     rows = json.loads((study.runs.folder / "trainings.json").read_text())
     tried = [(seed, tuple(removed)) for seed, removed, _, _ in rows]
-    assert any(0 in removed for _, removed in tried)
+    assert any(0 in removed for _, removed in tried) and max(step for *_, step in rows) > 1
     assert len(tried) == len(set(tried))
     assert any("without anchor" in each for each in noted.warnings)
 
@@ -165,7 +165,7 @@ def test_a_precision_or_budget_that_is_none_is_refused(
 def test_an_estimator_takes_the_place_of_the_simulation(study: tribute.Study) -> None:
     influence = study.attribute(QUERIES, method="gradient_dot")
     assert influence.influence_QS.shape == (24, 3)
-    assert sum(study.value(influence).shares().exact.values()) == 1
+    assert sum(study.value(influence, budget=1).shares().exact.values()) == 1
 
 
 def test_an_attribution_becomes_a_data_frame(attribution: tribute.Attribution) -> None:
@@ -245,7 +245,7 @@ def test_every_part_of_a_study_tells_how_far_it_is(tmp_path: Path) -> None:
     noted = Noted()
     study.runs = replace(study.runs, reporter=noted)
     study.train()
-    study.value(study.attribute(QUERIES))
+    study.value(study.attribute(QUERIES), budget=2)
     study.attribute(QUERIES, method="gradient_dot")
     parts = {name: counts[-1] for name, counts in noted.parts.items() if counts}
     assert parts.keys() == {"trainings", "simulations", "read-outs", "fits", "units"}

@@ -14,6 +14,8 @@ def test_the_starter_is_a_valid_project_named_after_its_folder(tmp_path: Path) -
     assert project.name == "My-Press"
     assert isinstance(project.corpus, InstalledDocsSettings)
     assert project.workdir == tmp_path / "My Press!" / "tribute-data"
+    demo = load_project(write_demo(tmp_path / "demo"))
+    assert (project.valuation.budget, demo.valuation.budget) == (20, 10)
 
 
 def test_a_project_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
