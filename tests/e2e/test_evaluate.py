@@ -208,7 +208,8 @@ def test_statements_of_a_simulation_that_was_not_judged_say_so(finished: Project
 )
 def test_coalitions_and_groups_are_judged_too(once: tuple[Project, str], simulation: dict, payees: int) -> None:
     small = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["for_value"]}
-    project, run_id, _ = evaluated(copied_with(once, simulation=simulation, evaluation=small))
+    sections = {"simulation": simulation, "valuation": RETRAINED, "evaluation": small}
+    project, run_id, _ = evaluated(copied_with(once, **sections))
     found = figures(project, run_id)
     assert found["payees"] == payees  # publishers, or the groups themselves
     assert found["brittleness"] == []
@@ -235,7 +236,7 @@ def test_too_few_queries_are_refused_before_any_retraining(finished: Project) ->
 
 def test_an_estimator_that_fails_late_costs_its_own_row_alone(once: tuple[Project, str]) -> None:
     late = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["gradient_dot", "for_value"]}
-    project = load_project(copied_with(once, evaluation=late))
+    project = load_project(copied_with(once, evaluation=late, valuation=RETRAINED))
     run_id = estimator_run(project, "gradient_dot").run_id
     file = next((project.artifacts / run_id).glob("replicate-0/units-*.safetensors"))
     kept = file.read_bytes()
