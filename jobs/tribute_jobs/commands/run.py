@@ -52,7 +52,7 @@ def value(
     project: ProjectFile,
     period: Period = THIS_MONTH,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Only print what precision how many trainings buy.")
+        bool, typer.Option("--plan", help="Only print the precision predicted for 0 to 80 further trainings.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -33,14 +33,14 @@ from tribute_jobs.printing import Heading, print_table, terminal
 from tribute_storage import Lake, open_tables
 
 COUNTS = (0, 5, 10, 20, 40, 80)
-"""Further trainings whose precision is told."""
+"""Numbers of further trainings whose precision is printed."""
 
 
 class Plan(NamedTuple):
     """Expected misallocated pool by number of further trainings, up to the largest of `COUNTS`.
 
     ``known``: trainings that the month's uses were read out on already, at their cost. ``simulated``: whether the
-    cheap estimates are there; without them it is what token counts alone let expect.
+    cheap estimates are there; without them the prediction rests on token counts alone.
     """
 
     expected: dict[int, float]
@@ -74,8 +74,8 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
         console.print(f"  {asked:.1%} asked for: {more} further trainings.")
     if not plan.simulated:
         console.print(
-            "  The month is not attributed yet, so this is what token counts alone let expect. The simulation "
-            f"tells more: tribute attribute PROJECT.yaml --period {period}",
+            "  The month is not attributed yet, so this rests on token counts alone. To predict from the "
+            f"simulation too, run: tribute attribute PROJECT.yaml --period {period}",
             soft_wrap=True,
         )
 
@@ -84,13 +84,13 @@ def valuation_plan(project: Project, period: str) -> Plan:
     """Predict the precision of a month's valuation from what is known of it.
 
     Raises:
-        ValuationError: trainings do not tell these values.
+        ValuationError: trainings cannot measure these values.
         CorpusError: the corpus or the month's queries cannot be read.
         RightsError: the sources file does not cover the corpus or the period.
     """
     if not project.trains_without_sources:
         raise ValuationError(
-            "Trainings without sources tell neither semivalues nor the values of a checkpoint, so there is "
+            "Trainings without sources measure neither semivalues nor the values of a checkpoint, so there is "
             "nothing to plan. Set simulation.notion to leave_one_out, and let tribute train the model"
         )
     inputs = Inputs(project)

@@ -1,7 +1,7 @@
 """Stage `retrain`: real trainings without some sources, until the month's values are as precise as asked for.
 
-Every batch of trainings is chosen by what all earlier ones tell. What a month learnt of a trained model, the next
-one reads out again on its own queries.
+Every batch of trainings is chosen given all earlier ones. The next month of the same trained model reads them out
+again on its own queries.
 
 Legend: S sources, P payees, Q queries.
 """
@@ -32,7 +32,7 @@ from tribute.catalog import (
 from tribute.corpus import QueryTable
 from tribute.evaluation import removal_id
 from tribute.valuation import query_uses
-from tribute.valuation.steps import Step, ValuedBatch, diverged_text, next_step
+from tribute.valuation.steps import Step, ValuedBatch, diverged_text, next_step, reached_text
 from tribute_jobs.compute.measurements import measured
 from tribute_jobs.compute.retrains import Retrains
 from tribute_jobs.context import Context, StageOutput
@@ -44,7 +44,7 @@ CHUNK = 4
 
 
 def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
-    """Commit `measurements` step by step, then `precisions`; nothing for values that trainings do not tell."""
+    """Commit `measurements` step by step, then `precisions`; nothing for values that trainings cannot measure."""
     project = context.project
     retrain_id = retrain_run(project, attribute_run)
     if not project.trains_without_sources:
@@ -64,8 +64,8 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
             [retrain_id],
         ).fetchall()
     asked = project.valuation.precision
-    summary = f"{expected:.1%} of the pool expected in the wrong place after {trainings:.0f} trainings"
     missed = asked is not None and expected > asked
+    summary = reached_text(expected, trainings)
     return StageOutput(retrain_id, new, summary + (f", {asked:.1%} asked for: raise the budget" if missed else ""))
 
 

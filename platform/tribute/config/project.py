@@ -161,7 +161,7 @@ class Project(Settings):
 
     @property
     def trains_without_sources(self) -> bool:
-        """Whether real trainings without sources tell their values: not semivalues, nor of a checkpoint."""
+        """Whether real trainings can measure the values: not of semivalues, nor of a checkpoint."""
         return self.simulation.notion == "leave_one_out" and self.training.checkpoint is None
 
     @property

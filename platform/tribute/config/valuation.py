@@ -43,7 +43,10 @@ class ValuationSettings(Settings):
         None, description="the publisher whose share is to become precise; empty: all alike"
     )
     threshold: StrictFloat | None = Field(
-        None, gt=0, lt=1, description="a share: trainings are to tell on which side of it publishers stand"
+        None,
+        gt=0,
+        lt=1,
+        description="a share: trainings are chosen to find out on which side of it publishers stand",
     )
     seed: StrictInt = Field(0, ge=0, description="seed of the choice of trainings, and of the draws of values")
     resamples: StrictInt = Field(1000, ge=100, description="joint draws of all values, for intervals")
@@ -55,8 +58,8 @@ class ValuationSettings(Settings):
             return keys
         if "shrinkage" in keys:
             raise ValueError(
-                "shrinkage is no setting any more: real trainings tell the weight of token counts. Remove it; to "
-                "pay by token counts, write policy: {basis: token_count}"
+                "shrinkage is no setting any more: real trainings decide the weight of token counts. Remove it; "
+                "to pay by token counts, write policy: {basis: token_count}"
             )
         given = [name for name in ("precision", "budget") if keys.get(name) is not None]
         if not given and {"precision", "budget"} <= keys.keys():
@@ -78,7 +81,7 @@ class ValuationSettings(Settings):
 
         Args:
             main: the simulation that the project pays by.
-            trains: whether real trainings without sources can tell values.
+            trains: whether real trainings can measure the values.
         """
         if self.estimates is not None:
             return self.estimates

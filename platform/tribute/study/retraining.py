@@ -1,4 +1,4 @@
-"""Values of a study's sources: what estimates and real trainings without some sources tell, until it is enough.
+"""Values of a study's sources, from estimates and from real trainings without some sources until it is enough.
 
 Legend: R replicates, Q queries, U units, S sources, K trainings.
 """
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from tribute.study.model import StudiedModel
 
 CHUNK = 10
-"""Retrains in one batch of trajectories, as in a project."""
+"""Most trainings in one batch of trajectories: more than a step chooses."""
 FILE = "trainings.json"
-"""What of a study's folder lists the trainings that its values have learnt from."""
+"""File in a study's folder that lists the trainings that its values have learnt from."""
 
 
 class Training(NamedTuple):
@@ -54,7 +54,10 @@ class Training(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """What is known of the sources over some queries; the trainings at their cost, and their number."""
+    """What is known of the sources over some queries.
+
+    ``estimates``: None for semivalues. ``cost``: of trainings without some sources. ``retrains``: their number.
+    """
 
     estimates: Estimates | None
     cost: float
@@ -91,7 +94,7 @@ def _learnt_tokens(study: "StudiedModel") -> NDArray[np.float64]:
 
 
 def _learnt(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Learnt:
-    """Estimates of a batch of queries, and trainings until they are precise enough; of semivalues neither."""
+    """Estimates of a batch of queries, and trainings until values are precise enough; neither for semivalues."""
     if attribution.settings.notion != "leave_one_out":
         return Learnt(None, 0.0, 0)
     estimates = _estimates(study, attribution, settings)
@@ -156,7 +159,7 @@ def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[T
         ordered = sorted(own, key=lambda unit: unit.unit_id)
         try:
             replicate = _replicate(study, seed)
-        except SimulationError:  # a seed of its own choice; the replicates' are trained already
+        except SimulationError:  # only a new seed can diverge here: the replicates are trained
             found |= dict.fromkeys(together, np.nan)
             continue
         units = study.runs.simulate([replicate], settings, ordered)

@@ -84,7 +84,7 @@ class Study(StudiedModel):
             budget: most trainings; 0 trains nothing. Without a precision and a budget those of `valuation` count.
 
         Raises:
-            ConfigError: the precision or the budget is none, or the attribution is of another study.
+            ConfigError: the precision or the budget cannot be used, or the attribution is of another study.
         """
         if precision is not None and not 0 < precision < 1:
             raise ConfigError(f"precision is {precision}. Give a part of 1, such as 0.05")
@@ -103,7 +103,7 @@ class Study(StudiedModel):
     ) -> EvaluationReport:
         """How far to trust attributions and values, measured by real retraining under other seeds.
 
-        One half of the queries tells the values, the other half is scored.
+        Values are learnt on one half of the queries, and scored on the other.
 
         Args:
             queries: columns by name, each [Q, ...]; at least 20 queries.

@@ -74,7 +74,7 @@ class Chooser:
         seed_X = np.concatenate([found.trainings.seed_K, [each.seed for each in self.candidates]])
         among_IXX = found.terms.covariances(removed_XS, seed_X)
         chosen = _spread(len(found.variance_HI))
-        self._state = [self._of(found, particle, removed_XS, among_IXX) for particle in chosen]
+        self._state = [self._conditioned(found, particle, removed_XS, among_IXX) for particle in chosen]
         start = expected_misallocation(found.draws_NS, found.mean_S, self._payees.part_SP)
         self._factor = start / max(self._linear(), 1e-300)
 
@@ -88,21 +88,21 @@ class Chooser:
         return np.asarray(np.mean([self._gains(*state) for state in self._state], 0) / cost_C)
 
     def pick(self, most: float = np.inf) -> Picked | None:
-        """The candidate with the largest gain, which counts as run from now on; None: none tells more.
+        """The candidate with the largest gain, which counts as run from now on; None: no gain is left.
 
         Args:
-            most: what it may cost; a dearer one is not picked, and nothing is in its place.
+            most: what it may cost. If the best one is dearer, nothing is picked.
         """
         gain_C = self.gains()
         best = int(gain_C.argmax()) if (gain_C > 0).any() else None
         if best is None or (cost := self._cost(self.candidates[best])) > most:
             return None
         for var_P, with_PC, among_CC in self._state:
-            variance, told_C = among_CC[best, best], among_CC[best] / among_CC[best, best]
+            variance, slope_C = among_CC[best, best], among_CC[best] / among_CC[best, best]
             var_P -= np.square(with_PC[:, best]) / variance
             np.clip(var_P, 0, None, out=var_P)
-            with_PC -= np.outer(with_PC[:, best], told_C)
-            among_CC -= np.outer(among_CC[best].copy(), told_C)
+            with_PC -= np.outer(with_PC[:, best], slope_C)
+            among_CC -= np.outer(among_CC[best].copy(), slope_C)
         self._new.discard(self.candidates[best].seed)
         return Picked(self.candidates[best], cost)
 
@@ -120,7 +120,7 @@ class Chooser:
         gain_C = self._payees.weight_P @ (np.sqrt(var_P)[:, None] - left_PC)
         return np.asarray(np.where(usable_C, gain_C, 0.0))
 
-    def _of(
+    def _conditioned(
         self, found: Posterior, particle: int, removed_XS: Array, among_IXX: Array
     ) -> tuple[Array, Array, Array]:
         """Variances of shares [P], covariances with candidates' losses [P, C] and among them [C, C].
@@ -137,11 +137,11 @@ class Chooser:
         with_PX = (slope_PS @ feature_SJ) @ (removed_XS @ feature_SJ).T + (slope_PS * own_S) @ removed_XS.T
         var_P = np.square(slope_PS @ feature_SJ).sum(1) + np.square(slope_PS) @ own_S
         among_KX, with_PK = among_XX[:count], with_PX[:, :count]
-        told_KX = np.linalg.solve(among_KX[:, :count], np.hstack([with_PK.T, among_KX[:, count:]]))
+        solved_KX = np.linalg.solve(among_KX[:, :count], np.hstack([with_PK.T, among_KX[:, count:]]))
         payees = len(var_P)
-        var_P -= (with_PK.T * told_KX[:, :payees]).sum(0)
-        with_PC = with_PX[:, count:] - with_PK @ told_KX[:, payees:]
-        among_CC = among_XX[count:, count:] - among_KX[:, count:].T @ told_KX[:, payees:]
+        var_P -= (with_PK.T * solved_KX[:, :payees]).sum(0)
+        with_PC = with_PX[:, count:] - with_PK @ solved_KX[:, payees:]
+        among_CC = among_XX[count:, count:] - among_KX[:, count:].T @ solved_KX[:, payees:]
         return np.clip(var_P, 0, None), with_PC, among_CC
 
 

@@ -43,7 +43,7 @@ class Estimates:
         """The values of the units.
 
         Args:
-            tokens_S: token counts of the sources, [S].
+            tokens_S: learnt tokens of the sources, [S].
             seed: of the draws.
         """
         tokens_U = self.member_US @ tokens_S

@@ -1,13 +1,16 @@
 """Posterior of the values of sources, given real trainings without some of them and cheap estimates of all.
 
-A training without a set of sources loses the values of its members, their seed's whim, interactions and noise:
+A training without a set of sources loses their values, plus effects of its seed, interactions and noise:
 
-    lost_k = sum_{s in k} (beta_s + eta_{s, seed(k)}) + kappa q_k + pairs_k + e_k - e_full(seed(k))
+    lost_k = sum_{s in k} (beta_s + eta_s + zeta . a_s) + kappa q_k + pairs_k + e_k - e_full
     beta = u (F gamma + delta)
 
-F holds the token shares and the estimates, each divided by its root mean square. All terms are Gaussian given the
-hyper-parameters. Their priors are log-uniform; they are integrated by sequential Monte Carlo, and the scale u on a
-grid. Legend: S sources, K trainings, R replicates, J features, H particles, I terms, U scales, N draws, P payees.
+F holds the token shares and the estimates, each divided by its root mean square. eta, a and e_full are of the
+training's seed; a is by what its replicate's estimates are above the mean of all seeds. `terms` has the variances.
+All terms are Gaussian given the hyper-parameters. Their priors are log-uniform; they are integrated by sequential
+Monte Carlo, and the scale u on a grid.
+
+Legend: S sources, K trainings, R replicates, J features, H particles, I terms, U scales, N draws, P payees.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +60,7 @@ def posterior(
     Args:
         estimates: totals of the queries by every estimate, [R, S], each in a unit of its own; NaN: it failed. The
             last one is paid by; the others have a prior mean of 0, and count once trainings speak for them.
-        tokens_S: token counts, [S].
+        tokens_S: token counts, [S]; the product gives those of `learnt_tokens`.
         seeds: seeds of the replicates, [R], as `trainings` has them; empty: they are no seeds of trainings.
 
     Raises:
@@ -154,12 +157,12 @@ def _conditioned(
 ) -> tuple[Array, Array, Array, Array]:
     """Mean [S], draws [N, S] and mean coefficients [J] of the values, nats; and the mean scale of every particle.
 
-    Draws are of the prior, moved by what the losses differ from their own draw (Matheron's rule).
+    A draw is one of the prior, corrected by how far its losses are from the real ones (Matheron's rule).
     """
     covariance_IKK = terms.covariances(trainings.removed_KS, trainings.seed_K)
     features, each = len(terms.mean_J), -(-draws // len(variance_HI))
     removed_KS, lost_K, root_S = trainings.removed_KS, trainings.lost_K, np.sqrt(terms.size_S)
-    scale_H, mean_HS, gamma_HJ, found = weight_HU @ SCALES, [], [], []
+    scale_H, mean_HS, gamma_HJ, drawn = weight_HU @ SCALES, [], [], []
     for variance_I, weight_U, scale in zip(variance_HI, weight_HU, scale_H, strict=True):
         spread_J, own = np.sqrt(variance_I[:features]), np.sqrt(variance_I[features])
         noise_KK = np.tensordot(variance_I[features + 1 :], covariance_IKK[features + 1 :], 1)
@@ -171,12 +174,12 @@ def _conditioned(
         prior_NS = (terms.mean_J + spread_J * rng.standard_normal((each, features))) @ terms.feature_SJ.T
         prior_NS += own * root_S * rng.standard_normal((each, len(root_S)))
         factor_KK = np.linalg.cholesky(noise_KK)
-        told_NK = lost_K / scale_N[:, None] - prior_NS @ removed_KS.T
-        told_NK -= rng.standard_normal(told_NK.shape) @ factor_KK.T
-        told_K = lost_K - scale * column_KJ @ terms.mean_J
-        pull_KN = np.linalg.solve(covariance_KK, np.vstack([told_K, told_NK]).T)
+        residual_NK = lost_K / scale_N[:, None] - prior_NS @ removed_KS.T
+        residual_NK -= rng.standard_normal(residual_NK.shape) @ factor_KK.T
+        residual_K = lost_K - scale * column_KJ @ terms.mean_J
+        pull_KN = np.linalg.solve(covariance_KK, np.vstack([residual_K, residual_NK]).T)
         mean_HS.append(scale * terms.feature_SJ @ terms.mean_J + cross_SK @ pull_KN[:, 0])
         gamma_HJ.append(scale * terms.mean_J + cross_JK @ pull_KN[:, 0])
-        found.append(scale_N[:, None] * (prior_NS + pull_KN[:, 1:].T @ cross_SK.T))
-    draws_NS = np.stack(found, 1).reshape(-1, len(root_S))[:draws]
+        drawn.append(scale_N[:, None] * (prior_NS + pull_KN[:, 1:].T @ cross_SK.T))
+    draws_NS = np.stack(drawn, 1).reshape(-1, len(root_S))[:draws]
     return unit * np.mean(mean_HS, 0), unit * draws_NS, unit * np.mean(gamma_HJ, 0), scale_H

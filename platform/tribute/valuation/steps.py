@@ -41,8 +41,8 @@ class Seeds(NamedTuple):
 class Step(NamedTuple):
     """A batch of trainings to run next; none: the values are as asked for.
 
-    ``trainings``: how many there were before, at their cost. ``expected``: the expected misallocated pool that
-    these tell, 0 to 1. ``needed``: further trainings until the precision is reached, as predicted; None: more
+    ``trainings``: how many there were before, at their cost. ``expected``: the expected misallocated pool given
+    these, 0 to 1. ``needed``: further trainings until the precision is reached, as predicted; None: more
     than the budget, or no precision is asked for.
     """
 
@@ -53,18 +53,18 @@ class Step(NamedTuple):
 
     def text(self, settings: ValuationSettings) -> str:
         """The step in one line, for people."""
-        told = f"{self.expected:.1%} of the pool expected in the wrong place after {self.trainings:.0f} trainings"
+        reached = reached_text(self.expected, self.trainings)
         if settings.precision is None or not self.chosen:
-            return told
+            return reached
         more = f"about {self.needed:.0f} more" if self.needed is not None else "more than the budget"
-        return f"{told}; {settings.precision:.1%} needs {more}"
+        return f"{reached}; {settings.precision:.1%} needs {more}"
 
 
 class ValuedBatch(NamedTuple):
     """A batch of queries and who is paid for it.
 
     Args:
-        tokens_S: token counts, [S].
+        tokens_S: learnt tokens, [S].
         split_SP: parts of the sources that the payees hold, [S, P].
         payee_ids: [P]; empty: nobody asks for one of them.
         diverged: trainings without some of the units that gave no loss, and never will.
@@ -90,7 +90,7 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
     """How precise a batch's values are, and the trainings that make them more precise, if more are asked for.
 
     Args:
-        spent: trainings that are there already, at their cost.
+        spent: trainings that were run before, at their cost.
 
     Raises:
         ConfigError: `valuation.publisher` is none of the payees.
@@ -125,12 +125,17 @@ def predicted(
     found, rng = batch.posterior(settings), np.random.default_rng([settings.seed, 0])
     several, payees = [*seeds.trained, *seeds.new], _payees(settings, batch, found)
     chooser = Chooser(found, several, rng, payees, seeds.new, batch.diverged)
-    cost, told = 0.0, dict[int, float]()
+    cost, expected = 0.0, dict[int, float]()
     for count in sorted(counts):
         while cost < count and (picked := chooser.pick(count - cost)):
             cost += picked.cost
-        told[count] = chooser.expected()
-    return told
+        expected[count] = chooser.expected()
+    return expected
+
+
+def reached_text(expected: float, trainings: float) -> str:
+    """For people: the expected misallocated pool that some trainings led to."""
+    return f"{expected:.1%} of the pool expected in the wrong place after {trainings:.0f} trainings"
 
 
 def diverged_text(diverged: Sequence[tuple[Sequence[str], int]]) -> str:

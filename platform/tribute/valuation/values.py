@@ -43,7 +43,7 @@ def source_values(
     and both ends of its interval are 0.
 
     Args:
-        tokens_S: token counts, [S].
+        tokens_S: learnt tokens, [S]: see `learnt_tokens`.
         estimates: of a batch of queries; None: the period's own sums are the only estimate.
     """
     if not sums.queries:
@@ -73,8 +73,11 @@ def _nothing(settings: ValuationSettings, sources: int) -> SourceValues:
 
 
 def _carried(batch_RU: Array, period_RU: Array, tokens_U: Array, found: Posterior) -> tuple[float, float, Array]:
-    """How many times larger the period is than the batch, what a simulated nat is worth, at least nothing; and how
-    the period's values differ apart from its size, [U] nats."""
+    """How a batch's values become the period's: growth, worth, and differences [U].
+
+    ``growth``: size of the period in batches. ``worth``: nats of value per simulated nat, at least 0. Differences:
+    of the period's values, divided by growth, from the batch's, nats.
+    """
     share_U = tokens_U / tokens_U.sum()
     batch_U, period_U = (filled(nats_RU[:, None], share_U)[:, 0].mean(0) for nats_RU in (batch_RU, period_RU))
     before, after = (float(np.clip(nats_U, 0, None).sum()) for nats_U in (batch_U, period_U))
