@@ -11,6 +11,7 @@ from tribute.errors import ConfigError, ProofError, TributeError
 from tribute.ids import listed
 from tribute.royalty.statement import LineValue, PeriodFacts, PublisherValue, build_statements
 from tribute.royalty.terms import read_agreements, read_terms
+from tribute.valuation.steps import require_payee
 from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
 from tribute_jobs.period.accounts import read_books
@@ -32,10 +33,11 @@ def check_rights(subject: Subject) -> Passed | None:
     if project.rights.sources is None and sources is None:
         return None
     book = read_book(project, {each.source_id: each.publisher for each in sources or ()})
-    held = {right.source_id for right in book.rights}
+    held, paid = {right.source_id for right in book.rights}, {right.publisher_id for right in book.rights}
     if subject.paid_month is not None:
         known = held if sources is None else [each.source_id for each in sources]
-        period_splits(book, subject.paid_month, known)
+        paid = {publisher for _, publisher in period_splits(book, subject.paid_month, known)}
+    require_payee(project.valuation.publisher, sorted(paid))
     return Passed(f"{len(book.publishers):,} publishers of {len(held):,} sources")
 
 

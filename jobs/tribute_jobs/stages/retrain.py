@@ -49,8 +49,8 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
     retrain_id = retrain_run(project, attribute_run)
     if not project.trains_without_sources:
         return StageOutput(retrain_id, False, f"none: {_why_none(context)}")
-    if not context.inputs.queries(period).query_ids:
-        return StageOutput(retrain_id, False, f"none: no queries in {period}")
+    if not (queries := context.inputs.queries(period)).weights.any():
+        return StageOutput(retrain_id, False, f"none: no {'uses' if queries.query_ids else 'queries'} in {period}")
     with open_tables(context.lake.root) as connection:
         if estimates_run(connection, project, attribute_run) != attribute_run:
             return StageOutput(retrain_id, False, "none: all simulations failed")

@@ -31,7 +31,7 @@ from tribute.valuation import (
     usage_totals,
 )
 from tribute.valuation.learnt import learnt_tokens
-from tribute.valuation.steps import Seeds, ValuedBatch, diverged_text, next_step
+from tribute.valuation.steps import Seeds, ValuedBatch, diverged_text, next_step, require_payee
 from tribute.valuation.terms import LeftOut, set_matrix
 from tribute_storage.atomic import write_atomically
 
@@ -95,10 +95,11 @@ def _learnt_tokens(study: "StudiedModel") -> NDArray[np.float64]:
 
 def _learnt(study: "StudiedModel", attribution: Attribution, settings: ValuationSettings) -> Learnt:
     """Estimates of a batch of queries, and trainings until values are precise enough; neither for semivalues."""
+    require_payee(settings.publisher, study.source_ids)
     if attribution.settings.notion != "leave_one_out":
         return Learnt(None, 0.0, 0)
     estimates = _estimates(study, attribution, settings)
-    if study.training.checkpoint is not None:
+    if study.training.checkpoint is not None or not estimates.uses:
         return Learnt(estimates, 0.0, 0)
     known, lost = _known(study), dict[Training, float]()
     learnt_S = _learnt_tokens(study)

@@ -4,6 +4,7 @@ Legend: Q queries, N examples of a source.
 """
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from tribute.config import EvaluationSettings
@@ -86,9 +87,9 @@ class Study(StudiedModel):
         Raises:
             ConfigError: the precision or the budget cannot be used, or the attribution is of another study.
         """
-        if precision is not None and not 0 < precision < 1:
-            raise ConfigError(f"precision is {precision}. Give a part of 1, such as 0.05")
-        if budget is not None and (not isinstance(budget, int) or budget < 0):
+        if precision is not None and not (isinstance(precision, Real) and 0 < precision < 1):
+            raise ConfigError(f"precision is {excerpt(precision)}. Give a part of 1, such as 0.05")
+        if budget is not None and (isinstance(budget, bool) or not (isinstance(budget, Integral) and budget >= 0)):
             raise ConfigError(f"budget is {excerpt(budget)}. Give a number of trainings, such as 20")
         if attribution.source_ids != self.source_ids:
             raise ConfigError(
@@ -96,7 +97,9 @@ class Study(StudiedModel):
                 f"{listed(self.source_ids)}. Value it with the study that made it"
             )
         with self.runs.reporter.telling("value"):
-            return valued(self, attribution, self.valuation.asked(precision, budget))
+            number = None if budget is None else int(budget)
+            part = None if precision is None else float(precision)
+            return valued(self, attribution, self.valuation.asked(part, number))
 
     def evaluate(
         self, queries: Any, *, method: str | None = None, seeds: int = 2, subsets: int = 50

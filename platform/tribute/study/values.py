@@ -86,7 +86,8 @@ class Values(Result):
     @property
     def expected_misallocation(self) -> float:
         """Expected part of the pool that goes to another source than by the true values, 0 to 1."""
-        return expected_misallocation(self.values.draws_NS, self.value_S)
+        by_tokens = np.array(self.tokens) / sum(self.tokens)
+        return expected_misallocation(self.values.draws_NS, self.value_S, fallback_P=by_tokens)
 
     @property
     def title(self) -> str:

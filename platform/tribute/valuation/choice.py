@@ -37,10 +37,14 @@ class Picked(NamedTuple):
 
 
 class Payees(NamedTuple):
-    """Parts of the sources that payees hold, [S, P], and what a misallocated unit of each counts, [P]."""
+    """Parts of the sources that payees hold, [S, P], and what a misallocated unit of each counts, [P].
+
+    ``fallback_P``: shares where no payee's value is positive; None: equal ones.
+    """
 
     part_SP: Array
     weight_P: Array
+    fallback_P: Array | None = None
 
     @classmethod
     def sources(cls, count: int) -> "Payees":
@@ -75,7 +79,8 @@ class Chooser:
         among_IXX = found.terms.covariances(removed_XS, seed_X)
         chosen = _spread(len(found.variance_HI))
         self._state = [self._conditioned(found, particle, removed_XS, among_IXX) for particle in chosen]
-        start = expected_misallocation(found.draws_NS, found.mean_S, self._payees.part_SP)
+        part_SP, fallback_P = self._payees.part_SP, self._payees.fallback_P
+        start = expected_misallocation(found.draws_NS, found.mean_S, part_SP, fallback_P)
         self._factor = start / max(self._linear(), 1e-300)
 
     def expected(self) -> float:
@@ -133,7 +138,7 @@ class Chooser:
         among_XX = np.tensordot(variance_I, among_IXX, 1)
         feature_SJ = terms.feature_SJ * np.sqrt(variance_I[:features])
         own_S = variance_I[features] * terms.size_S
-        slope_PS = _slope(found.mean_S / found.scale_H[particle], self._payees.part_SP)
+        slope_PS = _slope(found, found.scale_H[particle], self._payees)
         with_PX = (slope_PS @ feature_SJ) @ (removed_XS @ feature_SJ).T + (slope_PS * own_S) @ removed_XS.T
         var_P = np.square(slope_PS @ feature_SJ).sum(1) + np.square(slope_PS) @ own_S
         among_KX, with_PK = among_XX[:count], with_PX[:, :count]
@@ -145,12 +150,24 @@ class Chooser:
         return np.clip(var_P, 0, None), with_PC, among_CC
 
 
-def _slope(value_S: Array, part_SP: Array) -> Array:
-    """Derivative of the payees' shares by the values of sources, [P, S]."""
-    value_P = value_S @ part_SP
-    total = max(float(np.clip(value_P, 0, None).sum()), 1e-9)
-    paid_PS = (value_P > 0)[:, None] * part_SP.T
-    return np.asarray((paid_PS - np.outer(shares(value_P), paid_PS.sum(0))) / total)
+def _slope(found: Posterior, scale: float, payees: Payees) -> Array:
+    """Derivative of the payees' shares by the values of sources, [P, S], in units of the scale.
+
+    At the mean values; or its mean over draws, where no counted payee's share changes at the mean values, as with
+    no value above zero, or a single one: zero may be on the wrong side of them.
+    """
+    slope_PS = _derivative(found.mean_S[None] / scale, payees)
+    if (np.abs(slope_PS).sum(1) @ payees.weight_P) > 0:
+        return slope_PS
+    return _derivative(found.draws_NS / scale, payees)
+
+
+def _derivative(value_NS: Array, payees: Payees) -> Array:
+    value_NP = value_NS @ payees.part_SP
+    total = max(float(np.clip(value_NP, 0, None).sum(1).mean()), 1e-9)
+    paid_PS = (value_NP > 0).mean(0)[:, None] * payees.part_SP.T
+    share_P = shares(value_NP, payees.fallback_P).mean(0)
+    return np.asarray((paid_PS - np.outer(share_P, paid_PS.sum(0))) / total)
 
 
 def _candidates(
@@ -159,12 +176,12 @@ def _candidates(
     sources, known = len(found.mean_S), found.trainings
     done = {(tuple(np.flatnonzero(row)), seed) for row, seed in zip(known.removed_KS, known.seed_K, strict=True)}
     singles = [(source,) for source in range(sources) if sources > 1]
-    pairs = list(combinations(range(sources), 2)) if sources > 2 else []
+    pairs = list(combinations(range(sources), 2)) if sources > 2 and seeds else []
     pairs = [pairs[index] for index in rng.permutation(len(pairs))[:PAIRS]]
     groups = [
         tuple(sorted(rng.choice(sources, max(3, round(part * sources)), replace=False).tolist()))
         for part in GROUP_PARTS * GROUPS
-        if sources > 5
+        if sources > 5 and seeds
     ]
     every = list(product(singles, seeds))
     if len(every) > SINGLES:

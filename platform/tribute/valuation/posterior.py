@@ -93,10 +93,17 @@ def posterior(
     )
 
 
-def expected_misallocation(draws_NS: Array, paid_S: Array, payee_SP: Array | None = None) -> float:
-    """Mean over draws of half the L1 distance between the shares of a draw and those paid, 0 to 1."""
+def expected_misallocation(
+    draws_NS: Array, paid_S: Array, payee_SP: Array | None = None, fallback_P: Array | None = None
+) -> float:
+    """Mean over draws of half the L1 distance between the shares of a draw and those paid, 0 to 1.
+
+    Args:
+        fallback_P: shares where no payee's value is positive; None: equal ones.
+    """
     payee_SP = np.eye(len(paid_S)) if payee_SP is None else payee_SP
-    return float(np.abs(shares(draws_NS @ payee_SP) - shares(paid_S @ payee_SP)).sum(-1).mean() / 2)
+    drawn_NP, paid_P = (shares(each @ payee_SP, fallback_P) for each in (draws_NS, paid_S))
+    return float(np.abs(drawn_NP - paid_P).sum(-1).mean() / 2)
 
 
 def shares(value_XP: Array, fallback_P: Array | None = None) -> Array:

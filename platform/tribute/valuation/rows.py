@@ -61,7 +61,9 @@ def valuation_rows(corpus: CorpusSources, splits: Splits, values: SourceValues) 
     low_P, high_P = share_interval(draws_NP, token_share_P)
     shares = _shares(publisher_ids, publishers, splits, corpus)
     common: dict[str, object] = {"shrinkage": values.token_weight, "calibration": values.note}
-    common["expected_misallocation"] = expected_misallocation(values.draws_NS, values.value_S, split_SP)
+    common["expected_misallocation"] = expected_misallocation(
+        values.draws_NS, values.value_S, split_SP, token_share_P
+    )
     rows: list[dict[str, object]] = []
     for column, publisher in enumerate(publisher_ids):
         own = {s: (i, splits[s, publisher]) for i, s in enumerate(corpus.source_ids) if (s, publisher) in splits}

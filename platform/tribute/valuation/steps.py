@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
     ``trainings``: how many there were before, at their cost. ``expected``: the expected misallocated pool given
     these, 0 to 1. ``needed``: further trainings until the precision is reached, as predicted; None: more
-    than the budget, or no precision is asked for.
+    than the budget or than `FORESEEN`, or no precision is asked for.
     """
 
     trainings: float
@@ -56,7 +56,10 @@ class Step(NamedTuple):
         reached = reached_text(self.expected, self.trainings)
         if settings.precision is None or not self.chosen:
             return reached
-        more = f"about {self.needed:.0f} more" if self.needed is not None else "more than the budget"
+        foreseen = settings.budget is None or settings.budget - self.trainings > FORESEEN
+        more = f"more than {FORESEEN} more" if foreseen else "more than the budget"
+        if self.needed is not None:
+            more = f"about {self.needed:.0f} more"
         return f"{reached}; {settings.precision:.1%} needs {more}"
 
 
@@ -95,15 +98,16 @@ def next_step(settings: ValuationSettings, batch: ValuedBatch, spent: float, see
     Raises:
         ConfigError: `valuation.publisher` is none of the payees.
     """
-    found, part_UP = batch.posterior(settings), batch.part_UP()
-    expected = expected_misallocation(found.draws_NS, found.mean_S, part_UP)
-    left = _most(settings, len(part_UP)) - spent
+    found = batch.posterior(settings)
+    payees = _payees(settings, batch, found)
+    expected = expected_misallocation(found.draws_NS, found.mean_S, payees.part_SP, payees.fallback_P)
+    left = _most(settings, len(found.mean_S)) - spent
     if left <= 0 or (settings.precision is not None and expected <= settings.precision):
         return Step(spent, expected, None, ())
     new = seeds.new if left > 1 else ()
     rng = np.random.default_rng([settings.seed, int(spent)])
     several = [*_least_used(seeds.trained, batch.estimates), *new]
-    chooser = Chooser(found, several, rng, _payees(settings, batch, found), new, batch.diverged)
+    chooser = Chooser(found, several, rng, payees, new, batch.diverged)
     chosen, cost, most = list[Picked](), 0.0, min(BATCH, left)
     while cost < most and not (chosen and _enough(chooser, settings.precision)):
         picked = chooser.pick(most - cost)
@@ -122,11 +126,11 @@ def predicted(
 
     The first training under a new seed costs two, as it does when it is run.
     """
-    found, rng = batch.posterior(settings), np.random.default_rng([settings.seed, 0])
-    several, payees = [*seeds.trained, *seeds.new], _payees(settings, batch, found)
-    chooser = Chooser(found, several, rng, payees, seeds.new, batch.diverged)
+    found, rng, ordered = batch.posterior(settings), np.random.default_rng([settings.seed, 0]), sorted(counts)
+    new, payees = _foreseen(seeds, len(found.mean_S), ordered[-1]), _payees(settings, batch, found)
+    chooser = Chooser(found, [*seeds.trained, *new], rng, payees, new, batch.diverged)
     cost, expected = 0.0, dict[int, float]()
-    for count in sorted(counts):
+    for count in ordered:
         while cost < count and (picked := chooser.pick(count - cost)):
             cost += picked.cost
         expected[count] = chooser.expected()
@@ -136,6 +140,19 @@ def predicted(
 def reached_text(expected: float, trainings: float) -> str:
     """For people: the expected misallocated pool that some trainings led to."""
     return f"{expected:.1%} of the pool expected in the wrong place after {trainings:.0f} trainings"
+
+
+def require_payee(publisher: str | None, payee_ids: Sequence[str]) -> None:
+    """Refuse a publisher whose share is to become precise, but who is paid for no source; None is nobody.
+
+    Raises:
+        ConfigError: names it and the publishers.
+    """
+    if publisher is not None and publisher not in payee_ids:
+        raise ConfigError(
+            f"valuation.publisher is {excerpt(publisher)}, who is paid for no source. Publishers: "
+            f"{listed(payee_ids, 20)}"
+        )
 
 
 def diverged_text(diverged: Sequence[tuple[Sequence[str], int]]) -> str:
@@ -154,20 +171,22 @@ def _most(settings: ValuationSettings, units: int) -> float:
 
 def _payees(settings: ValuationSettings, batch: ValuedBatch, found: Posterior) -> Payees:
     """Payees with their weight in the choice: one publisher alone, or who may be on either side of a share."""
-    part_UP = batch.part_UP()
-    weight_P = np.ones(part_UP.shape[1])
+    part_UP, tokens_U = batch.part_UP(), batch.estimates.member_US @ batch.tokens_S
+    weight_P, fallback_P = np.ones(part_UP.shape[1]), tokens_U @ part_UP / tokens_U.sum()
+    require_payee(settings.publisher, batch.payee_ids)
     if settings.publisher is not None:
-        if settings.publisher not in batch.payee_ids:
-            raise ConfigError(
-                f"valuation.publisher is {excerpt(settings.publisher)}, who is paid for no source. Publishers: "
-                f"{listed(batch.payee_ids, 20)}"
-            )
         weight_P = np.array([float(each == settings.publisher) for each in batch.payee_ids])
     if settings.threshold is not None:
-        share_NP = shares(found.draws_NS @ part_UP)
+        share_NP = shares(found.draws_NS @ part_UP, fallback_P)
         away_P = (share_NP.mean(0) - settings.threshold) / np.maximum(share_NP.std(0), 1e-9)
         weight_P *= np.maximum(np.exp(-np.square(away_P) / 2), FAR)
-    return Payees(part_UP, weight_P)
+    return Payees(part_UP, weight_P, fallback_P)
+
+
+def _foreseen(seeds: Seeds, units: int, trainings: int) -> tuple[int, ...]:
+    """New seeds, as many as it takes to leave out single units in so many trainings."""
+    count = max(1, -(-trainings // units) - len(seeds.trained))
+    return tuple(first + further for first in seeds.new for further in range(count))
 
 
 def _least_used(trained: Sequence[int], known: Estimates) -> list[int]:

@@ -39,14 +39,14 @@ def source_values(
     The values of the batch are scaled to the period, moved by what the simulation says of its other queries, and
     divided within groups by tokens: v' = growth (v + beta (x' / growth - x)), where x and x' are the simulated
     totals of the batch and of the period, and beta is the simulation's coefficient. Errors of the simulated totals
-    count <v, x> / <x, x>, which is what a simulated nat is worth whatever explains it. Without queries every value
-    and both ends of its interval are 0.
+    count <v, x> / <x, x>, which is what a simulated nat is worth whatever explains it. Without uses every value and
+    both ends of its interval are 0.
 
     Args:
         tokens_S: learnt tokens, [S]: see `learnt_tokens`.
         estimates: of a batch of queries; None: the period's own sums are the only estimate.
     """
-    if not sums.queries:
+    if not sums.uses:
         return _nothing(settings, len(tokens_S))
     totals_RS = filled(sums.nats_RGS, tokens_S / tokens_S.sum()).sum(1)
     batch = estimates or Estimates.of_sources(sums.source_ids, totals_RS)

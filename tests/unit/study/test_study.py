@@ -153,13 +153,33 @@ def test_a_new_seed_that_diverges_is_not_used_and_counts(tmp_path: Path) -> None
     assert f"without east under seed {BAD_SEED}" in noted.warnings[0]
 
 
-@pytest.mark.parametrize("asked", [{"precision": 0}, {"precision": 1.5}, {"budget": -1}, {"budget": 2.5}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({"precision": wrong} for wrong in (0, 1.5, "0.1", True)),
+        *({"budget": wrong} for wrong in (-1, 2.5, True, "3")),
+    ],
+)
 def test_a_precision_or_budget_that_is_none_is_refused(
     study: tribute.Study, attribution: tribute.Attribution, asked: dict
 ) -> None:
     [name] = asked
     with pytest.raises(ConfigError, match=f"{name} is .*Give a"):
         study.value(attribution, **asked)
+
+
+def test_a_publisher_without_a_source_is_refused_even_if_nothing_is_trained(
+    study: tribute.Study, attribution: tribute.Attribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "valuation", tribute.ValuationSettings(publisher="z", budget=0))
+    with pytest.raises(ConfigError, match=r"valuation\.publisher is 'z', who is paid for no source"):
+        study.value(attribution)
+
+
+def test_queries_without_weight_are_worth_nothing_and_train_nothing(study: tribute.Study) -> None:
+    values = study.value(study.attribute(QUERIES, weights=[0.0] * 24), budget=np.int64(2))
+    assert values.cost.retrains == 0 and not values.value_S.any() and not np.any(values.interval())
+    assert values.shares().exact == {"a": Fraction(1, 3), "b": Fraction(5, 12), "c": Fraction(1, 4)}
 
 
 def test_an_estimator_takes_the_place_of_the_simulation(study: tribute.Study) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.valuation.test_posterior import drawn
 from tribute.valuation.choice import Chooser, Payees
-from tribute.valuation.posterior import Posterior, posterior
+from tribute.valuation.posterior import Posterior, expected_misallocation, posterior
 from tribute.valuation.terms import LeftOut, Trainings, set_matrix
 
 
@@ -104,3 +104,25 @@ def test_few_sources_are_left_out_until_there_is_nothing_more_to_tell(sources: i
         picked.append(each.training)
     assert len(picked) == len(set(picked)) <= candidates
     assert all(len(each.removed) < sources for each in picked)
+
+
+@pytest.mark.parametrize("estimate", [[-3.0, -1, -2], [3, -1, -2]])
+def test_harm_that_may_be_help_is_worth_a_training(estimate: list[float]) -> None:
+    """Shares do not change at the mean values: nobody, or one payee alone, is above zero."""
+    given = posterior({"simulated": [estimate]}, np.ones(3), Trainings.none(3))
+    assert (given.mean_S > 0).sum() <= 1
+    chooser = Chooser(given, [0], np.random.default_rng(0))
+    assert chooser.expected() == pytest.approx(expected_misallocation(given.draws_NS, given.mean_S))
+    before = chooser.expected()
+    assert chooser.pick() is not None and 0.1 < chooser.expected() < before
+
+
+def test_a_payee_who_may_be_worth_nothing_is_measured_if_asked_for() -> None:
+    given = posterior({"simulated": [[3.0, 4, 5, -1]]}, np.ones(4), Trainings.none(4))
+    assert given.mean_S[3] < 0
+    picked = Chooser(given, [0], np.random.default_rng(0), Payees(np.eye(4), np.eye(4)[3])).pick()
+    assert picked is not None and 3 in picked.training.removed
+
+
+def test_without_a_seed_nothing_can_be_trained() -> None:
+    assert Chooser(found(), [], np.random.default_rng(0)).pick() is None

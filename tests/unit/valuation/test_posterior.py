@@ -222,3 +222,8 @@ def test_the_expected_misallocation_is_that_of_the_draws_by_payee() -> None:
     assert expected_misallocation(draws_NS, np.array([1.0, 1, 2])) == pytest.approx((0 + 0.25) / 2)
     payee_SP = np.array([[1.0, 0], [1, 0], [0, 1]])
     assert expected_misallocation(draws_NS, np.array([1.0, 1, 2]), payee_SP) == pytest.approx((0 + 0.5) / 2)
+
+
+def test_where_nothing_is_worth_anything_the_fallback_is_paid_and_expected() -> None:
+    draws_NS, harm_S, by_tokens = np.array([[-1.0, -2], [1, -1]]), np.array([-1.0, -1]), np.array([0.75, 0.25])
+    assert expected_misallocation(draws_NS, harm_S, fallback_P=by_tokens) == pytest.approx((0 + 0.25) / 2)

@@ -55,7 +55,7 @@ def test_what_is_still_needed_is_predicted() -> None:
     known = batch(estimates(simulated()).trainings)
     expected = next_step(ValuationSettings(), known, 12, SEEDS).expected
     for part, told in ((0.95, "needs about"), (0.01, "needs more than the budget")):
-        settings = ValuationSettings(precision=part * expected, budget=60)
+        settings = ValuationSettings(precision=part * expected, budget=40)
         step = next_step(settings, known, 12, SEEDS)
         assert (step.needed is None) == (part == 0.01)
         assert told in step.text(settings)
@@ -75,8 +75,13 @@ def test_trainings_tell_of_the_publisher_that_is_asked_for_or_who_stands_near_a_
     known = batch(estimates(simulated()).trainings)
     [near] = next_step(ValuationSettings(budget=13, threshold=0.02), known, 12, SEEDS).chosen
     assert 1 in near.training.removed, "the second source has 2 % of the value"
-    with pytest.raises(ConfigError, match="is 'x', who is paid for no source"):
-        next_step(ValuationSettings(budget=1, publisher="x"), named, 0, SEEDS)
+
+
+@pytest.mark.parametrize("asked", [{"budget": 1}, {"budget": 0}, {"precision": 0.99}])
+def test_a_publisher_who_is_paid_for_nothing_is_refused_even_if_nothing_is_trained(asked: dict) -> None:
+    named = batch()._replace(payee_ids=tuple("abcdef"))
+    with pytest.raises(ConfigError, match="is 'x', who is paid for no source. Publishers: a, b, c, d, e, f"):
+        next_step(ValuationSettings(publisher="x", **asked), named, 0, SEEDS)
 
 
 def test_one_payee_needs_no_training() -> None:
@@ -113,6 +118,18 @@ def test_a_prediction_falls_with_the_number_and_begins_at_what_is_known() -> Non
     assert list(told) == [0, 5, 10, 20]
     assert np.all(np.diff(list(told.values())) < 0)
     assert told[0] == pytest.approx(next_step(settings, batch(), 20, SEEDS).expected)
+
+
+def test_a_prediction_does_not_end_with_the_seeds_that_are_there() -> None:
+    """Six sources under two seeds and a new one are not 80 trainings."""
+    told = predicted(ValuationSettings(), batch(), SEEDS, (40, 80))
+    assert told[80] < 0.9 * told[40]
+
+
+def test_no_budget_is_not_exceeded() -> None:
+    settings = ValuationSettings(precision=1e-6)
+    told = next_step(settings, batch(), 0, SEEDS).text(settings)
+    assert told.endswith("0.0% needs more than 40 more")
 
 
 def test_a_prediction_counts_the_full_training_of_a_new_seed() -> None:

@@ -174,8 +174,9 @@ def test_sampled_coalitions_widen_the_intervals_by_their_error() -> None:
     assert heavy[0] / heavy[1] == pytest.approx(2.571 / 2.001, rel=0.1)
 
 
-def test_without_queries_everything_is_worth_nothing_for_sure() -> None:
-    nothing = SourceSums.of_nothing(tuple("abcdef"))
+@pytest.mark.parametrize("queries", [0, 4])
+def test_without_uses_everything_is_worth_nothing_for_sure(queries: int) -> None:
+    nothing = SourceSums.of_nothing(tuple("abcdef"))._replace(queries=queries)
     found = source_values(SETTINGS, nothing, TOKENS, estimates(simulated()))
     assert not found.attribution_S.any() and not found.value_S.any() and not found.draws_NS.any()
     assert found.draws_NS.shape == (200, 6) and found.token_weight == 1

@@ -60,6 +60,12 @@ CASES: dict[str, tuple[Callable[[Subject], Passed | None], dict[str, str], dict,
         {"rights": {"sources": "sources.csv", "terms": "terms.csv"}},
         "Did you mean license?",
     ),
+    "a publisher to be precise about": (
+        money.check_rights,
+        {},
+        {"valuation": {"publisher": "arean"}},
+        "valuation.publisher is 'arean', who is paid for no source. Publishers: arena, kitchen, planet",
+    ),
     "fees": (
         money.check_fees,
         {"fees.csv": "customer_id,fee\na,1e3\n"},
