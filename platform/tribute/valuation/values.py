@@ -39,8 +39,8 @@ def source_values(
     The values of the batch are scaled to the period, moved by what the simulation says of its other queries, and
     divided within groups by tokens: v' = growth (v + beta (x' / growth - x)), where x and x' are the simulated
     totals of the batch and of the period, and beta is the simulation's coefficient. Errors of the simulated totals
-    count <v, x> / <x, x>, which is what a simulated nat is worth whatever explains it. Without uses every value and
-    both ends of its interval are 0.
+    count <v, x> / <x, x>, which is what a simulated nat is worth whatever explains it. Without uses every value
+    and both ends of its interval are 0.
 
     Args:
         tokens_S: learnt tokens, [S]: see `learnt_tokens`.

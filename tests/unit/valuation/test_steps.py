@@ -80,7 +80,7 @@ def test_trainings_tell_of_the_publisher_that_is_asked_for_or_who_stands_near_a_
 @pytest.mark.parametrize("asked", [{"budget": 1}, {"budget": 0}, {"precision": 0.99}])
 def test_a_publisher_who_is_paid_for_nothing_is_refused_even_if_nothing_is_trained(asked: dict) -> None:
     named = batch()._replace(payee_ids=tuple("abcdef"))
-    with pytest.raises(ConfigError, match="is 'x', who is paid for no source. Publishers: a, b, c, d, e, f"):
+    with pytest.raises(ConfigError, match=r"is 'x', who is paid for no source\. Publishers: a, b, c, d, e, f"):
         next_step(ValuationSettings(publisher="x", **asked), named, 0, SEEDS)
 
 
