@@ -136,6 +136,7 @@ class Chooser:
         terms, variance_I = found.terms, found.variance_HI[particle]
         features, count = len(terms.mean_J), len(found.trainings.lost_K)
         among_XX = np.tensordot(variance_I, among_IXX, 1)
+        among_XX[range(count), range(count)] += found.stray_HK[particle]
         feature_SJ = terms.feature_SJ * np.sqrt(variance_I[:features])
         own_S = variance_I[features] * terms.size_S
         slope_PS = _slope(found, found.scale_H[particle], self._payees)

@@ -7,14 +7,15 @@ A training without a set of sources loses their values, plus effects of its seed
 
 F holds the token shares and the estimates, each divided by its root mean square. eta, a and e_full are of the
 training's seed; a is by what its replicate's estimates are above the mean of all seeds. `terms` has the variances.
-All terms are Gaussian given the hyper-parameters. Their priors are log-uniform; they are integrated by sequential
-Monte Carlo, and the scale u on a grid.
+All terms are Gaussian given the hyper-parameters, among them how far each training strays. Sequential Monte Carlo
+integrates these, and a grid the scale u.
 
 Legend: S sources, K trainings, R replicates, J features, H particles, I terms, U scales, N draws, P payees.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +34,8 @@ class Posterior:
 
     ``coefficients``: mean nats of value per unit of a feature, which is a token share or an estimate's total.
     ``token_weight``: the part of the mean value that goes by token shares, 0 to 1. The particles are variances of
-    terms, ``variance_HI``, and mean scales u, ``scale_H``, nats.
+    terms, ``variance_HI``, by what the noise of each training exceeds that of others, ``stray_HK``, and mean
+    scales u, ``scale_H``, nats.
     """
 
     mean_S: Array
@@ -43,6 +45,7 @@ class Posterior:
     terms: Terms
     trainings: Trainings
     variance_HI: Array
+    stray_HK: Array
     scale_H: Array
 
 
@@ -78,8 +81,8 @@ def posterior(
     terms, rng = Terms.of(estimates, tokens_S, seeds), np.random.default_rng(seed)
     unit = _unit(terms, trainings)
     scaled = trainings._replace(lost_K=trainings.lost_K / unit)
-    variance_HI, weight_HU = _particles(terms, scaled, rng)
-    mean_S, draws_NS, gamma_J, scale_H = _conditioned(terms, scaled, variance_HI, weight_HU, unit, draws, rng)
+    particles = _particles(terms, scaled, rng)
+    mean_S, draws_NS, gamma_J, scale_H = _conditioned(terms, scaled, particles, unit, draws, rng)
     by_tokens = gamma_J[0] * terms.feature_SJ[:, 0].sum() / max(mean_S.sum(), 1e-300)
     return Posterior(
         mean_S,
@@ -88,7 +91,8 @@ def posterior(
         float(np.clip(by_tokens, 0, 1)),
         terms,
         trainings,
-        variance_HI,
+        particles.variance_HI,
+        particles.stray_HK,
         unit * scale_H,
     )
 
@@ -126,25 +130,41 @@ def _unit(terms: Terms, trainings: Trainings) -> float:
     return float(np.sqrt(np.square(trainings.lost_K).sum() / np.square(size_K).sum()))
 
 
-def _particles(terms: Terms, trainings: Trainings, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Equally weighted particles of the variances, [H, I], and the weights of their scales, [H, U]."""
-    if not len(trainings.lost_K):
-        place_HI = rng.random((PARTICLES, terms.terms))
-        return terms.variances(place_HI), np.tile((SCALES == 1.0) * 1.0, (PARTICLES, 1))
+class _Particles(NamedTuple):
+    """Equally weighted particles, and the weights of their scales, [H, U]."""
+
+    variance_HI: Array
+    stray_HK: Array
+    weight_HU: Array
+
+
+def _particles(terms: Terms, trainings: Trainings, rng: np.random.Generator) -> _Particles:
+    count = len(trainings.lost_K)
+    if not count:
+        variance_HI = terms.variances(rng.random((PARTICLES, terms.terms)))
+        weight_HU = np.tile((SCALES == 1.0) * 1.0, (PARTICLES, 1))
+        return _Particles(variance_HI, np.zeros((PARTICLES, 0)), weight_HU)
     covariance_IKK = terms.covariances(trainings.removed_KS, trainings.seed_K)
     expected_K = trainings.removed_KS @ (terms.feature_SJ @ terms.mean_J)
 
-    def fit(place_HI: Array) -> Array:
-        return _likelihood(covariance_IKK, expected_K, trainings.lost_K, terms.variances(place_HI))
+    def placed(place_HD: Array) -> tuple[Array, Array]:
+        variance_HI = terms.variances(place_HD[:, : terms.terms])
+        return variance_HI, terms.stray(place_HD[:, terms.terms :], variance_HI)
 
-    place_HI, fit_HU = sample(fit, terms.terms, rng)
-    return terms.variances(place_HI), np.exp(fit_HU - log_sum(fit_HU)[:, None])
+    def fit(place_HD: Array) -> Array:
+        return _likelihood(covariance_IKK, expected_K, trainings.lost_K, *placed(place_HD))
+
+    place_HD, fit_HU = sample(fit, terms.terms, rng, single=count)
+    return _Particles(*placed(place_HD), np.exp(fit_HU - log_sum(fit_HU)[:, None]))
 
 
-def _likelihood(covariance_IKK: Array, expected_K: Array, lost_K: Array, variance_HI: Array) -> Array:
+def _likelihood(
+    covariance_IKK: Array, expected_K: Array, lost_K: Array, variance_HI: Array, stray_HK: Array
+) -> Array:
     """Log density of the losses by particle and scale, [H, U], up to a constant."""
     count = len(lost_K)
     covariance_HKK = np.tensordot(variance_HI, covariance_IKK, 1)
+    np.einsum("hkk->hk", covariance_HKK)[...] += stray_HK
     factor_HKK = np.linalg.cholesky(covariance_HKK)
     white_HK2 = np.linalg.solve(factor_HKK, np.stack([lost_K, expected_K], 1)[None])
     (aa_H, ab_H), (_, bb_H) = (tuple(row) for row in np.einsum("hkx,hky->xyh", white_HK2, white_HK2))
@@ -156,8 +176,7 @@ def _likelihood(covariance_IKK: Array, expected_K: Array, lost_K: Array, varianc
 def _conditioned(
     terms: Terms,
     trainings: Trainings,
-    variance_HI: Array,
-    weight_HU: Array,
+    particles: _Particles,
     unit: float,
     draws: int,
     rng: np.random.Generator,
@@ -167,12 +186,12 @@ def _conditioned(
     A draw is one of the prior, corrected by how far its losses are from the real ones (Matheron's rule).
     """
     covariance_IKK = terms.covariances(trainings.removed_KS, trainings.seed_K)
-    features, each = len(terms.mean_J), -(-draws // len(variance_HI))
+    features, each = len(terms.mean_J), -(-draws // len(particles.variance_HI))
     removed_KS, lost_K, root_S = trainings.removed_KS, trainings.lost_K, np.sqrt(terms.size_S)
-    scale_H, mean_HS, gamma_HJ, drawn = weight_HU @ SCALES, [], [], []
-    for variance_I, weight_U, scale in zip(variance_HI, weight_HU, scale_H, strict=True):
+    scale_H, mean_HS, gamma_HJ, drawn = particles.weight_HU @ SCALES, [], [], []
+    for variance_I, stray_K, weight_U, scale in zip(*particles, scale_H, strict=True):
         spread_J, own = np.sqrt(variance_I[:features]), np.sqrt(variance_I[features])
-        noise_KK = np.tensordot(variance_I[features + 1 :], covariance_IKK[features + 1 :], 1)
+        noise_KK = np.tensordot(variance_I[features + 1 :], covariance_IKK[features + 1 :], 1) + np.diag(stray_K)
         covariance_KK = np.tensordot(variance_I[: features + 1], covariance_IKK[: features + 1], 1) + noise_KK
         column_KJ = removed_KS @ terms.feature_SJ
         cross_JK = variance_I[:features, None] * column_KJ.T

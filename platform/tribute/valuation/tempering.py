@@ -19,14 +19,16 @@ WIDTHS = (0.3, 1.0)
 
 
 def sample(
-    log_density: Callable[[Array], Array], dimensions: int, rng: np.random.Generator
+    log_density: Callable[[Array], Array], dimensions: int, rng: np.random.Generator, single: int = 0
 ) -> tuple[Array, Array]:
     """Equally weighted particles, [H, D] in 0 to 1, and the log densities of each, [H, U].
 
     Args:
         log_density: of particles [H, D], by the values of the variable that is summed over, [H, U].
+        single: so many further dimensions, which have to do with one observation each. A step draws about one of
+            them anew.
     """
-    place_HD = rng.random((PARTICLES, dimensions))
+    place_HD = rng.random((PARTICLES, dimensions + single))
     fit_HU, power = log_density(place_HD), 0.0
     while power < 1:
         total_H = log_sum(fit_HU)
@@ -38,6 +40,10 @@ def sample(
         for _ in range(MOVES):
             width_HD = place_HD.std(0) * rng.choice(WIDTHS, (PARTICLES, 1))
             moved_HD = _reflected(place_HD + width_HD * rng.standard_normal(place_HD.shape))
+            if single:
+                anew_HK = rng.random((PARTICLES, single)) < 1 / single
+                drawn_HK = rng.random((PARTICLES, single))
+                moved_HD[:, dimensions:] = np.where(anew_HK, drawn_HK, place_HD[:, dimensions:])
             moved_HU = log_density(moved_HD)
             gain_H = power * (log_sum(moved_HU) - log_sum(fit_HU))
             taken_H = np.log(rng.random(PARTICLES)) < gain_H

@@ -25,6 +25,7 @@ def variance_of_shares(given: Posterior, particle: int, extra: list[LeftOut]) ->
     prior_SS = terms.feature_SJ @ np.diag(variance_I[:features]) @ terms.feature_SJ.T
     prior_SS += variance_I[features] * np.diag(terms.size_S)
     loss_KK = np.tensordot(variance_I, terms.covariances(removed_KS, seed_K), 1)
+    loss_KK += np.diag([*given.stray_HK[particle], *[0.0] * len(extra)])
     left_SS = prior_SS - prior_SS @ removed_KS.T @ np.linalg.solve(loss_KK, removed_KS @ prior_SS)
     value_S, slope_PS = given.mean_S / given.scale_H[particle], np.zeros((8, 8))
     for column in range(8):

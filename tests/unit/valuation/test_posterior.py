@@ -27,6 +27,7 @@ def drawn(seed: int, sources: int = 12, trainings: int = 16) -> tuple[dict, np.n
     value_S = terms.feature_SJ @ (terms.mean_J + np.sqrt(variance_I[:2]) * rng.standard_normal(2))
     value_S += np.sqrt(variance_I[2] * terms.size_S) * rng.standard_normal(sources)
     noise_KK = np.tensordot(variance_I[3:], terms.covariances(removed_KS, seed_K)[3:], 1)
+    noise_KK += np.diag(terms.stray(rng.random((1, len(seed_K))), variance_I[None])[0])
     lost_K = removed_KS @ value_S + np.linalg.cholesky(noise_KK) @ rng.standard_normal(len(removed_KS))
     return {"simulated": estimate_RS}, share_S, Trainings(removed_KS, seed_K, lost_K), value_S
 
@@ -117,18 +118,42 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
             np.testing.assert_allclose(found_IKK[:, k, other], wanted, atol=1e-12)
 
 
+def test_a_training_that_half_diverged_moves_no_source_far() -> None:
+    rng = np.random.default_rng(4)
+    value_S = rng.uniform(0.5, 2, SOURCES)
+    estimate_RS = value_S + 0.1 * rng.standard_normal((3, SOURCES))
+    removed_KS = np.vstack([np.eye(SOURCES), np.eye(SOURCES), np.eye(SOURCES)])
+    seed_K = np.repeat(SEEDS, SOURCES)
+    lost_K = removed_KS @ value_S + 0.05 * rng.standard_normal(len(seed_K))
+    wild_K = lost_K + 60 * (np.arange(len(seed_K)) == 4)
+    known, strayed = (
+        posterior({"simulated": estimate_RS}, np.ones(SOURCES), Trainings(removed_KS, seed_K, each_K), seeds=SEEDS)
+        for each_K in (lost_K, wild_K)
+    )
+    assert np.abs(shares(known.mean_S) - shares(value_S)).sum() / 2 < 0.03
+    assert np.abs(shares(strayed.mean_S) - shares(value_S)).sum() / 2 < 0.05
+    assert strayed.stray_HK.mean(0).argmax() == 4
+
+
+def test_what_a_training_strays_by_is_a_multiple_of_the_noise() -> None:
+    terms = Terms.of({}, np.ones(SOURCES), ())
+    variance_HI = np.full((1, terms.terms), 4.0)
+    found_HK = terms.stray(np.array([[0.0, 0.9, 0.95, 1.0]]), variance_HI)
+    np.testing.assert_allclose(found_HK, [[0, 0, 4 * (30 - 1), 4 * (900 - 1)]], atol=1e-9)
+
+
 def test_conditioning_equals_dense_algebra() -> None:
     estimates, share_S, trainings, _ = drawn(3, SOURCES, 8)
     rng, terms = np.random.default_rng(1), Terms.of(estimates, share_S, SEEDS)
     column_SJ, size_S = terms.feature_SJ, terms.size_S
     variance_I, scale = rng.random(terms.terms) + 0.1, module.SCALES[45]
+    stray_K = rng.random(len(trainings.lost_K))
     weight_1U = np.isclose(module.SCALES, scale)[None].astype(float)
-    mean_S, draws_NS, gamma_J, scale_1 = module._conditioned(
-        terms, trainings, variance_I[None], weight_1U, 1.0, 40_000, rng
-    )
+    particle = module._Particles(variance_I[None], stray_K[None], weight_1U)
+    mean_S, draws_NS, gamma_J, scale_1 = module._conditioned(terms, trainings, particle, 1.0, 40_000, rng)
     prior_SS = column_SJ @ np.diag(variance_I[:2]) @ column_SJ.T + variance_I[2] * np.diag(size_S)
     removed_KS = trainings.removed_KS
-    loss_KK = np.tensordot(variance_I, terms.covariances(removed_KS, trainings.seed_K), 1)
+    loss_KK = np.tensordot(variance_I, terms.covariances(removed_KS, trainings.seed_K), 1) + np.diag(stray_K)
     gain_SK = prior_SS @ removed_KS.T @ np.linalg.inv(loss_KK)
     prior_S = column_SJ @ terms.mean_J
     wanted_S = scale * (prior_S + gain_SK @ (trainings.lost_K / scale - removed_KS @ prior_S))
