@@ -36,9 +36,9 @@ RANGES = {
 effect differs between seeds, as a multiple of how its estimates do; `noise`: of a training; `all`: of every pair
 of removed sources alike; `pair`: of each pair; `replicate`: the part of a replicate's own estimate that its seed's
 trainings share."""
-STRAY, STRAYED = 0.1, 30.0
-"""The part of the trainings that stray, and the largest multiple of the noise's standard deviation by which they
-do, log-uniform from 1. A training that half diverged must not speak for the sources that it lacked."""
+STRAY, STRAYED = 0.05, (3.0, 30.0)
+"""The part of the trainings that stray, and by what multiple of the noise's standard deviation, log-uniform. A
+training that half diverged must not speak for the sources that it lacked."""
 UNREPLICATED = 0.3
 """How effects differ between seeds where no replicates tell, as a part of an average source's effect."""
 
@@ -183,9 +183,10 @@ class Terms:
 
     def stray(self, place_HK: Array, variance_HI: Array) -> Array:
         """By what the noise of each training exceeds that of others, at places in the unit cube, [H, K]."""
-        far_HK = np.clip(place_HK - (1 - STRAY), 0, None) / STRAY
         noise_H1 = variance_HI[:, [len(self.mean_J) + list(RANGES).index("noise")]]
-        return np.asarray(noise_H1 * (STRAYED ** (2 * far_HK) - 1))
+        near, far = STRAYED
+        multiple_HK = near * (far / near) ** ((place_HK - (1 - STRAY)) / STRAY)
+        return np.asarray(np.where(place_HK > 1 - STRAY, noise_H1 * (multiple_HK**2 - 1), 0.0))
 
     @property
     def terms(self) -> int:
