@@ -3,8 +3,9 @@
 Legend: N training examples, n of a block of them, R query rows, Q queries, G groups, T positions, d dimensions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +26,12 @@ class Nearest(ModelFree):
     """Value of an example to a nearest-neighbour predictor; ignores the model (KNN-Shapley).
 
     Values are summed over the rows of a query. Vectors are the `features`, or hashed counts of n-grams of the
-    `tokens`; if a task has neither, all columns of numbers, or n-grams of all columns of integers, but no labels.
-    Similarity is their cosine, and ties go to the earlier example. For a row with a label, an example
-    has its exact Shapley value in the share of correct labels among the k nearest: a probability, negative for
-    near examples with another label. For a row without a label, the k nearest have the value cosine / k, the
-    others 0.
+    `tokens`. If a task has neither, they are all columns of numbers that queries have too, or n-grams of those of
+    integers; not labels, and columns of one number a row, such as targets, only where there are no others.
+    Similarity is their cosine, and ties go to the earlier example. A row that is like no example, such as an
+    empty text, tells nothing. For any other row with a label, an example has its exact Shapley value in the share
+    of correct labels among the k nearest: a probability, negative for near examples with another label. For a row
+    without a label, the k nearest have the value cosine / k, the others 0.
 
     The value of an example depends on all others, whether they are in a group or not. A row of a query costs N d
     multiplications and the sorting of N numbers. For tokens, the training set is also hashed once for every
@@ -66,7 +68,10 @@ class Nearest(ModelFree):
             ConfigError: the training examples have nothing but labels.
         """
         if not set(trained.data.columns) - {LABELS}:
-            raise ConfigError("nearest compares examples, but these have labels alone. Use another estimator")
+            raise ConfigError(
+                "nearest compares examples, but these have labels alone. Use another estimator; where it is "
+                "only weighed, write valuation: {estimates: []}"
+            )
         return {}
 
     def influence(
@@ -80,29 +85,41 @@ class Nearest(ModelFree):
             if LABELS in batch and LABELS in trained.data.columns:
                 label_N = torch.tensor(trained.data.columns[LABELS], device=trained.device)
                 value_RN = knn_shapley(near_RN, batch[LABELS][:, None] == label_N, self.k)
+                value_RN *= near_RN.any(1, keepdim=True)
             else:
                 value_RN = _votes(near_RN, self.k)
             influence_QG.index_add_(0, query_R, sum_by_group(value_RN, gathered))
         return influence_QG
 
     def _cosines(self, trained: Trained, batch: Mapping[str, Tensor]) -> Tensor:
-        query_Rd, like = self._vectors(batch, trained.theta_P), trained.theta_P
-        parts = []
+        like, names = trained.theta_P, _compared(batch, trained.data.columns)
+        query_Rd, parts = self._vectors(batch, names, like), []
         for begin in range(0, len(trained.data), self.block):
             indices_n = np.arange(begin, min(begin + self.block, len(trained.data)))
             block, _ = trained.data.batch(indices_n, like.device)
-            parts.append(query_Rd @ self._vectors(block, like).T)
+            parts.append(query_Rd @ self._vectors(block, names, like).T)
         return torch.cat(parts, 1)
 
-    def _vectors(self, batch: Mapping[str, Tensor], like: Tensor) -> Tensor:
-        """Vectors of norm 1, [n, d], with the device and precision of `like`."""
-        named = [batch[name] for name in ("features", "tokens") if name in batch]
-        columns = named[:1] or [batch[name] for name in sorted(batch) if name != LABELS]
-        real = [each.flatten(1).to(like.dtype) for each in columns if each.is_floating_point()]
+    def _vectors(self, batch: Mapping[str, Tensor], names: Sequence[str], like: Tensor) -> Tensor:
+        """Vectors of norm 1, [n, d], with the device and precision of `like`; zeros where there is nothing."""
+        columns = [batch[name].reshape(len(batch[name]), -1) for name in names]
+        real = [each.to(like.dtype) for each in columns if each.is_floating_point()]
         if real:
             return functional.normalize(torch.cat(real, 1))
-        tokens_nT = torch.cat([each.flatten(1).long() for each in columns], 1)
-        return functional.normalize(ngram_counts(tokens_nT, self.ngram, self.bins).to(like.dtype))
+        tokens_nT = torch.cat([each.long() for each in columns], 1)
+        ngram = min(self.ngram, tokens_nT.shape[1])
+        return functional.normalize(ngram_counts(tokens_nT, ngram, self.bins).to(like.dtype))
+
+
+def _compared(batch: Mapping[str, Tensor], columns: Mapping[str, Any]) -> list[str]:
+    """The columns of queries and examples that are compared; see `Nearest`."""
+    shared = [name for name in ("features", "tokens", *sorted(batch)) if name in batch and name in columns]
+    if set(shared[:1]) & {"features", "tokens"}:
+        return shared[:1]
+    inputs = [name for name in shared if name != LABELS]
+    if not inputs:
+        raise ConfigError(f"nearest compares examples with queries, but both have no column but {LABELS}")
+    return [name for name in inputs if batch[name].ndim > 1] or inputs
 
 
 def ngram_counts(tokens_nT: Tensor, ngram: int, bins: int) -> Tensor:

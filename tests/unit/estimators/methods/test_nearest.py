@@ -153,6 +153,31 @@ def test_integers_of_any_name_are_compared_by_their_ngrams(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("float64")
+def test_targets_and_weights_are_not_compared_beside_inputs(tmp_path: Path) -> None:
+    """A number a row is compared only where there is nothing else; of training alone, not even then."""
+    estimator, trained, queries = build_estimator("nearest", {}), small_training(tmp_path), small_queries()
+    columns = {name: queries.columns[name] for name in ("features", "labels")}
+    wide = renamed(trained, {"features": "pixels", "labels": "target"})
+    asked = QueryRows(
+        queries.query_ids, {"pixels": columns["features"], "target": columns["labels"]}, queries.query_N
+    )
+    found = influences(estimator, wide, sources(trained), asked)
+    without = QueryRows(queries.query_ids, {"pixels": columns["features"]}, queries.query_N)
+    assert found.any() and torch.equal(found, influences(estimator, wide, sources(trained), without))
+    number = QueryRows(queries.query_ids, {"target": columns["labels"]}, queries.query_N)
+    assert influences(estimator, wide, sources(trained), number).any()
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_query_that_is_like_no_example_tells_nothing(tmp_path: Path) -> None:
+    """It has no neighbours, so its votes would go to whoever comes first."""
+    trained, queries = small_training(tmp_path), small_queries()
+    empty = {"features": 0 * queries.columns["features"], "labels": queries.columns["labels"]}
+    asked = QueryRows(queries.query_ids, empty, queries.query_N)
+    assert not influences(build_estimator("nearest", {}), trained, sources(trained), asked).any()
+
+
+@pytest.mark.usefixtures("float64")
 def test_a_limit_of_memory_changes_no_influence(tmp_path: Path) -> None:
     trained, queries = small_training(tmp_path), small_queries()
     whole, row_by_row = (
