@@ -413,7 +413,7 @@ def test_a_source_that_explodes_is_named_and_everybody_is_paid(tmp_path: Path) -
         )
         assert [row[:2] for row in failed] == [(ANCHOR, 0), (ANCHOR, 1)]
         assert [row[3:] for row in failed] == [(None, None)] * 2
-        [warning] = [each for each in found.warnings if "diverged" in each]
+        [warning] = [each for each in found.warnings if "simulations diverged" in each]
         assert f"{ANCHOR} (replicate 0, step {failed[0][2]})" in warning
         assert not any(other in warning for other in OTHERS)
         valued_sources = found.rows(

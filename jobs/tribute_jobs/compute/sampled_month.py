@@ -48,7 +48,7 @@ class SampledMonth:
     def sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predictions of the main run's units: over all queries, and over the scaled-up sample, [R, G, U] nats."""
         predicted_RGU, expanded_RGU = (
-            np.stack([_per_run(row_C, self.influence[:1])[0] for row_C in values_GC], 1)
+            np.stack([_by_unit(row_C, self.influence[0]) for row_C in values_GC], 1)
             for values_GC in (self.estimate.predicted_GC, self.estimate.expanded_GC)
         )
         return predicted_RGU, expanded_RGU
@@ -102,22 +102,20 @@ class _Sampled:
         table, count = self._queries.take(self.picked), len(picked)
         project = self._read_outs.context.project
         theta_P = recorded_replicates(project)[0].final()
-        columns = [influence.transpose(1, 0, 2).reshape(count, -1) for influence in self.influence]
+        column_nC = self.influence[0].transpose(1, 0, 2).reshape(count, -1)  # the others are only scaled up
         sample = Sample(
             len(self._queries.query_ids),
             self._group_Q[picked],
             table.weights / table.inclusion,
             query_features(build_model(project.task, project.training), theta_P, QueryRows.of(table)),
-            np.nan_to_num(np.concatenate(columns, 1).astype(np.float64)),
+            np.nan_to_num(column_nC.astype(np.float64)),
         )
         return difference_estimate(sample, self._feature_Gd)
 
     def per_source(self, design: Design) -> NDArray[np.float64]:
         """Weight of each column in every source's mean over replicates, [C, S]."""
         replicates = self._read_outs.replicates
-        main = np.tile(design.allocation_US, (replicates, 1)) / replicates
-        rest = sum(len(each) * each.shape[2] for each in self.influence[1:])
-        return np.vstack([main, np.zeros((rest, main.shape[1]))])
+        return np.tile(design.allocation_US, (replicates, 1)) / replicates
 
 
 def predicted_rows(
@@ -157,12 +155,7 @@ def _feature_sums(
     return np.sum([piece.feature_Gd for piece in pieces], axis=0), measurement_Q
 
 
-def _per_run(values_C: NDArray[np.float64], influence: list[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
-    """Columns cut into runs, [R, U] each; NaN where a simulation failed."""
-    shapes = [(each.shape[0], each.shape[2]) for each in influence]
-    bounds = np.cumsum([replicates * units for replicates, units in shapes])
-    parts = np.split(values_C[: bounds[-1]], bounds[:-1])
-    return [
-        np.where(np.isnan(each).any(1), np.nan, part.reshape(shape))
-        for part, shape, each in zip(parts, shapes, influence, strict=True)
-    ]
+def _by_unit(values_C: NDArray[np.float64], influence_RQU: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Columns by replicate and unit, [R, U]; NaN where a simulation failed."""
+    replicates, _, units = influence_RQU.shape
+    return np.where(np.isnan(influence_RQU).any(1), np.nan, values_C.reshape(replicates, units))
