@@ -191,13 +191,13 @@ class MethodRows:
         costs: tuple[float, float],
         remedy: str | None,
     ) -> MethodFigures:
-        """The row of an estimate, and a warning if it is better than the values; None: of no interest to them."""
+        """The row of an estimate, and a warning if it is better than the values; without a remedy no warning."""
         row = self._row(title, kind, estimate_QU, *costs)
         if remedy is not None:
-            right = self._study.put_right(self._paid_U, estimate_QU)
+            improvement = self._study.improvement(self._paid_U, estimate_QU)
             estimated = self._study.misallocated(self._study.uses_Q @ estimate_QU)
             paid = self._study.misallocated(self._paid_U)
-            self.warnings += better_estimate_warning(title, estimated, paid, right, remedy)
+            self.warnings += better_estimate_warning(title, estimated, paid, improvement, remedy)
         return row
 
     def _baselines(self) -> list[MethodFigures]:

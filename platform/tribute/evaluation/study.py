@@ -107,7 +107,7 @@ class EvaluationStudy:
         covered = [row.low <= row.truth <= row.high for row in intervals]
         return ValueScores(pool_scores(value_P, tokens_P, truths_P), intervals, float(np.mean(covered)))
 
-    def put_right(self, paid_U: Array, influence_QU: Array) -> Figure | None:
+    def improvement(self, paid_U: Array, influence_QU: Array) -> Figure | None:
         """The part of the pool that an estimate alone sends to the right payee and the paid values to another.
 
         Mean over retraining seeds of the paid values' misallocated pool minus the estimate's, with the 95%
@@ -120,9 +120,9 @@ class EvaluationStudy:
         owed = [np.nan_to_num(self.uses_Q @ lost_QU) @ self.split_UP for lost_QU in self.truth.leave_one_out]
         if len(owed) < 2:
             return None
-        right = [misallocated(paid_P, owed_P) - misallocated(estimate_P, owed_P) for owed_P in owed]
-        half = stdtrit(len(right) - 1, (1 + CONFIDENCE) / 2) * np.std(right, ddof=1) / np.sqrt(len(right))
-        return Figure(float(np.mean(right)), float(np.mean(right) - half), float(np.mean(right) + half))
+        better = [misallocated(paid_P, owed_P) - misallocated(estimate_P, owed_P) for owed_P in owed]
+        half = stdtrit(len(better) - 1, (1 + CONFIDENCE) / 2) * np.std(better, ddof=1) / np.sqrt(len(better))
+        return Figure(float(np.mean(better)), float(np.mean(better) - half), float(np.mean(better) + half))
 
     def misallocated(self, paid_U: Array) -> float:
         """Misallocated pool of values of the units, [U]."""
@@ -217,19 +217,19 @@ def evaluation_warnings(pool: PoolFigures, token_weight: float, seeds: int) -> l
 
 
 def better_estimate_warning(
-    title: str, estimated: float, paid: float, right: Figure | None, remedy: str
+    title: str, estimated: float, paid: float, improvement: Figure | None, remedy: str
 ) -> list[str]:
     """A warning that an estimate alone misallocates less of the pool than what is paid by, beyond the interval.
 
     Args:
         estimated, paid: the misallocated pool of the estimate, and of the values paid by.
-        right: see `EvaluationStudy.put_right`.
+        improvement: see `EvaluationStudy.improvement`.
         remedy: what to set, so that values take the estimate into account.
     """
-    if right is None or right.low <= 0:
+    if improvement is None or improvement.low <= 0:
         return []
     return [
         f"{title} alone misallocates {estimated:.1%} of the pool, the paid values {paid:.1%}. Over the retraining "
-        f"seeds it is better by {right.value:.1%} of the pool (95% interval {right.low:.1%} to {right.high:.1%}). "
-        f"{remedy}"
+        f"seeds it is better by {improvement.value:.1%} of the pool (95% interval {improvement.low:.1%} to "
+        f"{improvement.high:.1%}). {remedy}"
     ]

@@ -163,7 +163,7 @@ def _check(study: "StudiedModel", queries: QueryTable, method: SimulationSetting
     if len(queries.query_ids) < MIN_QUERIES:
         raise ConfigError(
             f"{len(queries.query_ids)} queries are too few to evaluate on. Give at least {MIN_QUERIES}: half "
-            "tell the values, the others are scored"
+            "determine the values, the others are scored"
         )
     if method.notion != "leave_one_out":
         raise ConfigError(f"Evaluation scores leave_one_out values, not {method.notion}. Set simulation.notion")

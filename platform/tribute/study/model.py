@@ -80,8 +80,8 @@ class StudiedModel:
     ) -> Self:
         """The study of a model of which only the parameters are left.
 
-        Sources are simulated by further training steps from the checkpoint. It cannot be trained again without
-        sources, so values are less certain.
+        Sources are simulated by further training steps from the checkpoint. The model cannot be trained again
+        without sources, so values are less certain.
 
         Args:
             checkpoint: the module, its `state_dict`, or a safetensors file of the latter.

@@ -98,7 +98,7 @@ def test_an_estimate_that_is_better_than_the_paid_values_is_named_with_the_remed
     """The uses count 2, 1, 1, so the truth is 7.2, 8, 1.1: the estimate has it, the values pay the third alone."""
     noise = np.random.default_rng(0).normal(scale=0.1, size=(4, 3, 3))
     scored, paid_U = study_of(truth_of(*(LOST_QU + noise))), np.array([0.0, 0.0, 1.0])
-    right = scored.put_right(paid_U, LOST_QU)
+    right = scored.improvement(paid_U, LOST_QU)
     assert right.low < right.value < right.high
     assert right.value == pytest.approx(15.2 / 16.3, abs=0.06)
     [told] = better_estimate_warning("nearest, 1 replicate", 0.05, 0.98, right, "Set it.")
@@ -110,7 +110,7 @@ def test_an_estimate_that_is_better_than_the_paid_values_is_named_with_the_remed
 def test_an_estimate_that_may_be_better_by_chance_is_not_named() -> None:
     noise = np.random.default_rng(0).normal(scale=3.0, size=(3, 3, 3))
     scored, truth_U = study_of(truth_of(*(LOST_QU + noise))), np.array([7.2, 8.0, 1.1])
-    near = scored.put_right(truth_U * [1.05, 1, 1], LOST_QU)
+    near = scored.improvement(truth_U * [1.05, 1, 1], LOST_QU)
     assert near.low < 0 < near.high and better_estimate_warning("it", 0.1, 0.1, near, "") == []
-    assert study_of(truth_of(LOST_QU)).put_right(truth_U[::-1], LOST_QU) is None, "one seed has no interval"
+    assert study_of(truth_of(LOST_QU)).improvement(truth_U[::-1], LOST_QU) is None, "one seed has no interval"
     assert better_estimate_warning("it", 0.1, 0.2, None, "") == []

@@ -98,7 +98,7 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
                 )
                 for z in (one, two)
             )
-            whim_one, whim_two = (
+            apart_one, apart_two = (
                 sum(z[s] * (estimate_RS[seed, s] - reliable * estimate_RS[:, s].mean()) for s in range(SOURCES))
                 / rms
                 if seed < 3
@@ -113,7 +113,7 @@ def test_covariances_are_those_of_the_model_term_by_term() -> None:
                 float(k == other) + float(alike),
                 square_one * square_two,
                 pairs,
-                whim_one * whim_two + unknown,
+                apart_one * apart_two + unknown,
             ]
             np.testing.assert_allclose(found_IKK[:, k, other], wanted, atol=1e-12)
 
