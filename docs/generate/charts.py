@@ -18,10 +18,11 @@ def estimators_chart() -> str:
 
 
 def misallocation_chart() -> str:
-    """Misallocated pool of token count, simulation alone, real retrains and the default."""
-    table = benchmark("misallocation")["tables"]["default"]
-    rows = [(row[0], row[1:4], "") for row in table["rows"]]
-    return _dots("Misallocated pool: lower is better", table["columns"][1:4], rows, 60.0, " %")
+    """Misallocated pool of every way to value sources, in the first markets of the benchmark."""
+    table = benchmark("valuation")["tables"]["misallocated"]
+    series = len(COLOURS)
+    rows = [(row[0], row[1 : 1 + series], "") for row in table["rows"]]
+    return _dots("Misallocated pool: lower is better", table["columns"][1 : 1 + series], rows, 50.0, " %")
 
 
 def _dots(
