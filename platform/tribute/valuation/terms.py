@@ -96,13 +96,18 @@ class Feature(NamedTuple):
 
     @classmethod
     def of(cls, nats_RS: Array, size_S: Array, seeds: int) -> "Feature":
-        """The feature of an estimate, [R, S] in any unit, under so many seeds."""
-        rms = float(np.sqrt(np.square(nats_RS.mean(0)).mean()))
+        """The feature of an estimate, [R, S] in any unit, under so many seeds.
+
+        Its root mean square is at least the mean's standard error, or replicates that cancel would be noise alone
+        in units of their mean, and no training would be heard over that.
+        """
+        replicated = len(nats_RS) == seeds > 1 and np.ptp(nats_RS, 0).any()
+        noise = float(nats_RS.var(0, ddof=1).mean()) / seeds if replicated else 0.0
+        rms = float(np.sqrt(max(np.square(nats_RS.mean(0)).mean(), noise)))
         column_RS, mean_S = nats_RS / rms, nats_RS.mean(0) / rms
-        if not len(nats_RS) == seeds > 1 or not np.ptp(nats_RS, 0).any():
+        if not replicated:
             return cls(mean_S, rms, 1.0, np.zeros((seeds, len(mean_S))), None)
-        variance_S = column_RS.var(0, ddof=1)
-        reliability = max(0.0, 1 - float(variance_S.mean()) / seeds)
+        variance_S, reliability = column_RS.var(0, ddof=1), 1 - noise / rms**2
         smoothed_S = (variance_S + variance_S.mean() * size_S / size_S.mean()) / 2
         return cls(mean_S, rms, reliability, column_RS - reliability * mean_S, smoothed_S)
 

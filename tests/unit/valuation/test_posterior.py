@@ -63,6 +63,18 @@ def test_only_the_estimate_paid_by_counts_before_trainings_speak() -> None:
     np.testing.assert_allclose(silent.mean_J, [1, 0])
 
 
+def test_trainings_are_heard_where_replicates_cancel() -> None:
+    value_S = np.array([1.0, 2.0, 1.0, -1.0, 3.0, 2.0])
+    spread_S = 5 * np.ones(SOURCES)
+    estimate_RS = np.stack([spread_S + 1e-3, -spread_S, 0 * spread_S])
+    removed_KS = np.vstack([np.eye(SOURCES)] * 3)
+    known = Trainings(removed_KS, np.repeat(SEEDS, SOURCES), removed_KS @ value_S)
+    found = posterior({"simulated": estimate_RS}, np.ones(SOURCES), known, seeds=SEEDS)
+    assert np.abs(shares(found.mean_S) - shares(value_S)).sum() / 2 < 0.05
+    terms = Terms.of({"simulated": estimate_RS}, np.ones(SOURCES), SEEDS)
+    assert terms.mean_J[1] == 0  # all of the mean is noise
+
+
 def test_replicates_that_are_alike_count_as_one() -> None:
     rng, tokens_S = np.random.default_rng(1), np.ones(SOURCES)
     row_1S = rng.random((1, SOURCES))
