@@ -19,8 +19,8 @@ from tribute.valuation.intervals import interval
 from tribute.valuation.posterior import expected_misallocation, shares
 
 Array = NDArray[np.float64]
-FEW, ALL = (MAIN, "cg", "nearest"), ESTIMATES
-"""Estimates where a budget or a precision is asked for, and all that there are; the default has the simulation."""
+USUAL, FEW, ALL = (MAIN, "nearest"), (MAIN, "cg", "nearest"), ESTIMATES
+"""Estimates of the default; where a budget or a precision is asked for; and all that there are."""
 
 SIMULATED = 6
 """Trainings that three replicates of these few estimates count as."""
@@ -111,7 +111,7 @@ def previous_default(bank: Bank, repetition: int) -> Valued:
 
 def learnt(bank: Bank, repetition: int, budgets: tuple[int, ...]) -> dict[str, Valued]:
     """The product's default; a budget of trainings, simulations included; a precision; all estimates."""
-    default = Valuation(bank, ValuationSettings(seed=repetition), (MAIN,))
+    default = Valuation(bank, ValuationSettings(seed=repetition), USUAL)
     everything = Valuation(bank, _asked(repetition, 20), ALL)
     largest = Valuation(bank, _asked(repetition, max(budgets)), FEW)
     others = list(largest.learnt())
