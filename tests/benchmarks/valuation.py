@@ -80,7 +80,7 @@ def summary(found: dict[str, BySetting]) -> dict[str, dict[str, Figures]]:
     pooled = {column: mean(each[column] for each in by_market.values()) for column in common}
     for row in pooled.values():
         if "predicted_misallocation" in row:
-            row["predicted_by_found"] = row["predicted_misallocation"] / row["misallocated_pool"]
+            row["predicted_by_found"] = row["predicted_as_found"] / row["misallocated_pool"]
     return by_market | {"all": pooled}
 
 

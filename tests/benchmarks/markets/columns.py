@@ -63,8 +63,13 @@ class Valued:
     draws_NS: Array | None = None
 
     def judged(self, bank: Bank) -> dict[str, float]:
-        """Its figures against retraining under other seeds, on other queries."""
-        truth_S = bank.truth().mean(0)
+        """Its figures against retraining under other seeds, on other queries.
+
+        The mean of these retrainings has an error of its own. ``coverage_95`` and ``predicted_as_found`` are what
+        the draws say of that mean; the coverage of the draws alone is ``coverage_of_draws``.
+        """
+        truth_TS = bank.truth()
+        truth_S, error_S = truth_TS.mean(0), truth_TS.std(0, ddof=1) / np.sqrt(len(truth_TS))
         figures = {
             "misallocated_pool": misallocated(self.value_S, truth_S),
             "cost_in_trainings": self.cost.counted,
@@ -74,8 +79,12 @@ class Valued:
         if self.draws_NS is not None:
             low_S, high_S = interval(self.draws_NS)
             figures["half_width"] = float((high_S - low_S).mean() / 2 / truth_S.mean())
-            figures["coverage_95"] = float(((low_S <= truth_S) & (truth_S <= high_S)).mean())
+            figures["coverage_of_draws"] = _covered(self.draws_NS, truth_S)
             figures["predicted_misallocation"] = expected_misallocation(self.draws_NS, self.value_S)
+            noise_NS = np.random.default_rng(0).standard_normal(self.draws_NS.shape)
+            found_NS = self.draws_NS + error_S * noise_NS
+            figures["coverage_95"] = _covered(found_NS, truth_S)
+            figures["predicted_as_found"] = expected_misallocation(found_NS, self.value_S)
             figures["paid_by_mean_of_shares"] = misallocated(shares(self.draws_NS).mean(0), truth_S)
             figures["paid_by_median_of_shares"] = misallocated(np.median(shares(self.draws_NS), 0), truth_S)
             figures["paid_by_median_of_values"] = misallocated(np.median(self.draws_NS, 0), truth_S)
@@ -84,6 +93,11 @@ class Valued:
             figures["harmful_value"] = float(self.value_S[harmful_S].mean() / np.abs(self.value_S).mean())
             figures["harmful_share"] = float(shares(self.value_S)[harmful_S].sum())
         return figures
+
+
+def _covered(draws_NS: Array, truth_S: Array) -> float:
+    low_S, high_S = interval(draws_NS)
+    return float(((low_S <= truth_S) & (truth_S <= high_S)).mean())
 
 
 def simple(bank: Bank) -> dict[str, Valued]:
