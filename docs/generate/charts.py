@@ -19,7 +19,7 @@ def estimators_chart() -> str:
 
 def misallocation_chart() -> str:
     """Misallocated pool of every way to value sources, in the first markets of the benchmark."""
-    table = benchmark("valuation")["tables"]["misallocated"]
+    table = benchmark("valuation")["tables"]["by_setting"]
     series = len(COLOURS)
     rows = [(row[0], row[1 : 1 + series], "") for row in table["rows"]]
     return _dots("Misallocated pool: lower is better", table["columns"][1 : 1 + series], rows, 50.0, " %")
