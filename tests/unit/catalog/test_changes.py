@@ -207,12 +207,12 @@ def test_late_uses_on_one_source_move_others_by_what_they_say(world: World, firs
     assert moved(found) == {"usage"} and found.causes_known
     assert "Queries: 240 before, 270 after." in found.notes
     total = sum(max(float(each.value_nats), 0) for each in first)
-    new_S = _influences(LATE)[1].mean(0)[240:].sum(0)
-    after = {
-        n: max(float(each.value_nats) + new_S[NAMES.index(n[-1])], 0)
-        for each in first
-        for n in [each.publisher_id]
-    }
+    influence_QS = _influences(LATE)[1].mean(0)
+    simulated_S, new_S = influence_QS[:240].sum(0), influence_QS[240:].sum(0)
+    value = {NAMES.index(each.publisher_id[-1]): float(each.value_nats) for each in first}
+    value_S = np.array([value[s] for s in range(len(NAMES))])
+    worth = value_S @ simulated_S / (simulated_S @ simulated_S)  # of a simulated nat
+    after = {f"house-{NAMES[s]}": max(value_S[s] + worth * new_S[s], 0) for s in range(len(NAMES))}
     for move in found.publishers:
         if move.publisher_id != "house-b":
             said = 221_000 * after[move.publisher_id] / sum(after.values())

@@ -101,10 +101,10 @@ def test_a_further_estimate_takes_over_what_its_mode_understands(
 @pytest.mark.parametrize(
     ("sections", "modes"),
     [
-        ({}, ["nearest"]),
+        ({"valuation": {}}, ["nearest"]),
         ({"valuation": {"precision": 0.1}}, ["nearest"]),
         ({"valuation": {"estimates": None}}, ["nearest"]),
-        (TRAK, ["nearest"]),
+        (TRAK | {"valuation": {}}, ["nearest"]),
         ({"valuation": {"estimates": []}}, []),
         ({"valuation": {"budget": 0}}, []),
         ({"attribution": {"method": "nearest"}, "simulation": {}}, []),
