@@ -1,0 +1,31 @@
+"""The web application of a service: every router, and one form of error."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from tribute_jobs.service import problems
+from tribute_jobs.service.context import Service
+from tribute_jobs.service.problems import documented
+from tribute_jobs.service.routes import health
+
+ROUTERS = (health.router,)
+"""All routers. A route that is not here does not exist."""
+
+
+def web(service: Service) -> FastAPI:
+    """The application. Routes find the service by `tribute_jobs.service.context.service_of`."""
+    app = FastAPI(
+        title="tribute",
+        summary="Which sources shaped an answer, and what each publisher's were worth in a month",
+        version=version("tribute"),
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # the pages of Swagger and ReDoc load scripts of other hosts
+        redoc_url=None,
+        responses=documented(422, 500),
+    )
+    app.state.service = service
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
