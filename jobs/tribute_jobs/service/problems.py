@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from tribute.errors import TributeError
 from tribute_jobs.exit_codes import ExitCode, code_of
+from tribute_jobs.service.missing import Missing
 from tribute_storage.errors import LakeError
 
 RETRY_AFTER_S = 5
@@ -93,6 +94,8 @@ async def _answered(_: Request, error: Exception) -> ProblemResponse:
 
 def _refused(error: TributeError | LakeError) -> HttpProblem:
     """A refusal of ours: of the input, or, if the input is not at fault, of this machine."""
+    if isinstance(error, Missing):
+        return HttpProblem(404, "Not found", str(error))
     code = code_of(error)
     if code in (ExitCode.MACHINE, ExitCode.BUSY):
         return HttpProblem(503, "Not now", str(error), {"Retry-After": str(RETRY_AFTER_S)})

@@ -1,15 +1,10 @@
-"""Parts that several views share: amounts, intervals, and the errors of what is not there."""
+"""Parts that several views share: amounts and intervals."""
 
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tribute.errors import TributeError
 from tribute.royalty.exact import Money
-
-
-class NotFound(TributeError):
-    """What was asked for is not in the lake, or not among the rows that the caller may see."""
 
 
 class View(BaseModel):

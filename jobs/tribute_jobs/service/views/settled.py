@@ -1,24 +1,21 @@
 """Statements: which months have some, those that stand now, and one by its id."""
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tribute.config import Project
 from tribute.ids import excerpt, nfc
 from tribute.royalty.document import Statement, read_statement
 from tribute.royalty.exact.calendar import period_days
-from tribute_jobs.service.views.figures import Amount, NotFound, View, amount
+from tribute_jobs.service.missing import Missing
+from tribute_jobs.service.views.figures import Amount, View, amount
 from tribute_jobs.service.views.scope import rows, scoped
 
 _NEWEST = """
-select json, run_id, reason from statements where period = $period
-qualify statement_version = max(statement_version) over ()
-order by currency, amount_minor desc, publisher_id
+select json, run_id, reason from statements join months using (period)
+where statement_version = version and ($period is null or period = $period)
+order by period, currency, amount_minor desc, publisher_id
 """
-_MONTHS = """
-select period, max(statement_version) as version, max_by(coalesce(status, 'draft'), statement_version) as state
-from statements group by period order by period
-"""
+_MONTHS = "from months semi join statements using (period) order by period"
 
 
 class StatementRow(View):
@@ -89,6 +86,12 @@ def newest_statements(project: Project, period: str, publisher_id: str | None) -
     return Settled(statements, found[0]["run_id"], found[0]["reason"] or "")
 
 
+def statements_of_months(project: Project, publisher_id: str) -> tuple[Statement, ...]:
+    """A publisher's newest statements of every month, the oldest month first."""
+    with scoped(project, publisher_id, "statements") as connection:
+        return tuple(read_statement(each["json"]) for each in rows(connection, _NEWEST, period=None))
+
+
 def statement_list(project: Project, period: str, publisher_id: str | None) -> StatementList:
     """The rows of `newest_statements`."""
     found = newest_statements(project, period, publisher_id)
@@ -99,17 +102,17 @@ def find_statement(project: Project, statement_id: str, publisher_id: str | None
     """A statement of any version.
 
     Raises:
-        NotFound: there is none, or it is another publisher's.
+        Missing: there is none, or it is another publisher's.
     """
     with scoped(project, publisher_id, "statements") as connection:
         found = rows(
             connection,
-            "select json, run_id, statement_version < (select max(statement_version) from statements other "
-            "where other.period = s.period) as replaced from statements s where statement_id = $id",
+            "select json, run_id, statement_version < version as replaced from statements join months "
+            "using (period) where statement_id = $id",
             id=nfc(statement_id),
         )
     if not found:
-        raise NotFound(f"There is no statement {excerpt(statement_id)}. List a month's: /v1/statements?period=")
+        raise Missing(f"There is no statement {excerpt(statement_id)}. List a month's: /v1/statements?period=")
     return FoundStatement(read_statement(found[0]["json"]), found[0]["run_id"], found[0]["replaced"])
 
 
@@ -129,8 +132,3 @@ def statement_row(statement: Statement) -> StatementRow:
         share_percent=statement.share_percent,
         sha256=statement.sha256,
     )
-
-
-def publisher_names(statements: Sequence[Statement]) -> dict[str, str]:
-    """Names of publishers by id."""
-    return {each.publisher_id: each.publisher_name for each in statements}

@@ -6,7 +6,8 @@ from typing import Any
 from tribute.config import Project
 from tribute.ids import nfc
 from tribute.royalty.exact.calendar import period_days
-from tribute_jobs.service.views.figures import Interval, NotFound, View
+from tribute_jobs.service.missing import Missing
+from tribute_jobs.service.views.figures import Interval, View
 from tribute_jobs.service.views.scope import rows, scoped
 
 _RUN = """
@@ -62,7 +63,7 @@ def period_valuation(project: Project, period: str, publisher_id: str | None) ->
 
     Raises:
         ConfigError: `period` is no month.
-        NotFound: the month has no valuation, or none that the publisher has a part in.
+        Missing: the month has no valuation, or none that the publisher has a part in.
     """
     period_days(period)
     with scoped(project, publisher_id, "valuations", "statements") as connection:
@@ -70,7 +71,7 @@ def period_valuation(project: Project, period: str, publisher_id: str | None) ->
         found = rows(connection, _ROWS, run=runs[0]["run_id"]) if runs else []
     publishers = [each for each in found if each["level"] == "publisher"]
     if not publishers:
-        raise NotFound(f"Period {period} has no valuation. Make one: POST /v1/reports, or tribute run")
+        raise Missing(f"Period {period} has no valuation. Make one: POST /v1/reports, or tribute run")
     first = publishers[0]
     lines = [each for each in found if each["level"] == "line"]
     return PeriodValuation(

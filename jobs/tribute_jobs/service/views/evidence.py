@@ -1,0 +1,165 @@
+"""The evidence behind a source's value: the answers that it shaped most, and its passages that did."""
+
+from fractions import Fraction
+from math import fsum
+
+from tribute.catalog import source_contributions
+from tribute.config import Project
+from tribute.errors import TributeError
+from tribute.estimators import ESTIMATORS
+from tribute.ids import excerpt, nfc
+from tribute_jobs.inquiries.examples import influential_examples
+from tribute_jobs.service.missing import Missing
+from tribute_jobs.service.views.figures import View
+from tribute_jobs.service.views.scope import Row, rows, scoped
+from tribute_jobs.service.views.valuations import period_valuation
+from tribute_storage import LakeError, open_tables
+
+PASSAGES_BY = "nearest"
+"""The estimator that finds passages, unless the project pays by another one: it needs no further training."""
+NOT_NOW = (
+    "Passages cannot be shown: the texts of the month's queries are gone, or the model or its corpus changed. Ask "
+    "the operator."
+)
+"""What a publisher reads. The reason itself may name queries and sources of others."""
+
+
+class ShapedAnswer(View):
+    """A use of the model, and what a publisher's part of a source did for it. It names no customer."""
+
+    query_id: str
+    day: str
+    uses: float
+    influence_nats: float
+    nats: float
+    """Uses times influence, times the publisher's part of the source."""
+    unlike_corpus: bool
+
+
+class Passage(View):
+    """A training example of a source."""
+
+    example: int
+    """Its place in the source, from 0."""
+    influence: float
+    """In the unit of the estimator that found it."""
+    content: str
+
+
+class Passages(View):
+    """Passages that shaped an answer most; or, in `problem`, why there are none."""
+
+    query_id: str
+    source_id: str
+    found_by: str
+    passages: tuple[Passage, ...] = ()
+    problem: str = ""
+
+
+class Evidence(View):
+    """What stands behind the value of a source in a month."""
+
+    period: str
+    source_id: str
+    publisher_id: str
+    split: str
+    value_run: str
+    answers: int
+    """Uses of the model that were measured for the source."""
+    most: tuple[ShapedAnswer, ...]
+    others_nats: float
+    corrections_nats: float
+    total_nats: float
+    passages: Passages | None
+
+
+def evidence(
+    project: Project,
+    period: str,
+    source_id: str,
+    publisher_id: str | None,
+    answers: int = 10,
+    passages: int = 3,
+) -> list[Evidence]:
+    """The evidence of a source in a month, for each publisher with a part of it, or for the one that is named.
+
+    Args:
+        answers: how many to list; the others are summed.
+        passages: how many of the source's passages to find for the answer that it helped most; 0: none.
+
+    Raises:
+        Missing: the month's valuation credits nobody with such a source, or not the publisher.
+    """
+    run = period_valuation(project, period, publisher_id).run_id
+    with scoped(project, publisher_id, "valuations", "statements") as connection:
+        held = rows(
+            connection,
+            "select * from valuations where run_id = $run and level = 'line' and source_id = $source "
+            "order by publisher_id",
+            run=run,
+            source=nfc(source_id),
+        )
+        caps = rows(
+            connection,
+            "select any_value(json_extract_string(json, '$.policy.customer_cap')) as cap from statements "
+            "where value_run = $run",
+            run=run,
+        )
+    if not held:
+        raise Missing(f"{period} credits nobody with a source {excerpt(source_id)} that you may see")
+    cap = caps[0]["cap"] if caps else None
+    parts = [_of_part(project, each, None if cap is None else Fraction(cap), answers, passages) for each in held]
+    return parts if publisher_id is None else [_unexplained(each) for each in parts]
+
+
+def find_passages(project: Project, period: str, query_id: str, source_id: str, count: int) -> Passages:
+    """The passages of a source that shaped an answer most; finding them takes seconds the first time."""
+    method = project.attribution.method
+    by = method if method in ESTIMATORS else PASSAGES_BY
+    told = {"query_id": query_id, "source_id": source_id, "found_by": by}
+    try:
+        found = influential_examples(project, period, query_id, source_id, by, count)
+    except (TributeError, LakeError) as error:
+        return Passages(**told, problem=str(error))
+    return Passages(**told, passages=tuple(Passage(**each) for each in found))
+
+
+def _unexplained(part: Evidence) -> Evidence:
+    if part.passages is None or not part.passages.problem:
+        return part
+    return part.model_copy(update={"passages": part.passages.model_copy(update={"problem": NOT_NOW})})
+
+
+def _of_part(project: Project, held: Row, cap: Fraction | None, answers: int, passages: int) -> Evidence:
+    split, source = float(Fraction(held["split"])), held["source_id"]
+    with open_tables(project.lake_root, "valuations", "queries", "influence", "usage_events") as connection:
+        found = source_contributions(connection, held["run_id"], source, cap)
+    shaped = [
+        ShapedAnswer(
+            query_id=each.query_id,
+            day=each.day,
+            uses=each.uses,
+            influence_nats=each.influence_nats,
+            nats=split * each.nats,
+            unlike_corpus=each.unlike_corpus,
+        )
+        for each in found
+    ]
+    others = fsum(each.nats for each in shaped[answers:])
+    listed = fsum(each.nats for each in shaped[:answers])
+    helped = max(shaped, key=lambda each: each.nats, default=None)
+    return Evidence(
+        period=held["period"],
+        source_id=source,
+        publisher_id=held["publisher_id"],
+        split=held["split"],
+        value_run=held["run_id"],
+        answers=len(shaped),
+        most=tuple(shaped[:answers]),
+        others_nats=others,
+        corrections_nats=held["attribution_nats"] - listed - others,
+        total_nats=held["attribution_nats"],
+        passages=find_passages(project, held["period"], helped.query_id, source, passages)
+        if passages and helped
+        else None,
+    )

@@ -1,0 +1,129 @@
+"""Data quality, for the operator: what checks find, copied text, queries unlike the corpus, failures, damage."""
+
+from tribute.config import Project
+from tribute_jobs.checks import check_project
+from tribute_jobs.context import Inputs
+from tribute_jobs.doctor.examination import SUBJECTS
+from tribute_jobs.doctor.fault import Section
+from tribute_jobs.doctor.subject import ExaminedProject
+from tribute_jobs.service.views.figures import View
+from tribute_jobs.service.views.months import newest_month
+from tribute_jobs.service.views.scope import rows, scoped
+from tribute_storage import LakeError
+
+EXAMINED = ("tables", "months", "times")
+"""Subjects of `tribute doctor` that a page asks for: those that only read, and start nothing."""
+_DUPLICATES = """
+select source_id, credited_source_id, kind, documents from corpus_duplicates d
+join runs r on r.run_id = d.run_id and r.table_name = 'corpus_duplicates'
+qualify committed_at = max(committed_at) over () order by documents desc, source_id, credited_source_id, kind
+"""
+_UNLIKE = """
+select period, count(*) as queries,
+    count(*) filter (unlike_corpus) as unlike, avg(similarity) as similarity
+from queries q semi join (
+    select unnest(attribute_runs) as run_id from valuations
+    union select run_id from queries where origin = 'service'
+) v using (run_id) group by period order by period desc
+"""
+_FAILED = """
+select run_id, any_value(mode) as mode, count(*) as simulations, count(failed_step) as failed from simulations
+group by run_id order by failed desc, run_id
+"""
+_DIVERGED = "select count(*) as trainings, count(*) filter (lost_nats is null) as diverged from measurements"
+
+
+class CopiedText(View):
+    """Documents of a source that are credited to another one; to itself where it repeats itself."""
+
+    source_id: str
+    credited_source_id: str
+    kind: str
+    documents: int
+
+
+class UnlikeCorpus(View):
+    """How many queries of a month are unlike the training data."""
+
+    period: str
+    queries: int
+    unlike: int
+    similarity: float
+
+    @property
+    def part(self) -> float:
+        """Part of the queries, 0 to 1."""
+        return self.unlike / self.queries if self.queries else 0.0
+
+
+class FailedSimulations(View):
+    """Simulations of a run, and how many of them exploded."""
+
+    run_id: str
+    mode: str
+    simulations: int
+    failed: int
+
+
+class CheckRow(View):
+    """A check or an examination: fine or not, and the remedy in its text."""
+
+    name: str
+    fine: bool
+    text: str
+    warnings: tuple[str, ...] = ()
+
+
+class QualityView(View):
+    """The quality of a project's data. `checks` is None unless they were asked for: they take seconds."""
+
+    duplicates: tuple[CopiedText, ...]
+    unlike: tuple[UnlikeCorpus, ...]
+    simulations: tuple[FailedSimulations, ...]
+    trainings: int
+    diverged: int
+    examined: tuple[CheckRow, ...]
+    checks: tuple[CheckRow, ...] | None
+    checked_period: str | None
+
+
+def quality_view(project: Project, checked: bool = False) -> QualityView:
+    """The quality of a project's data, over all publishers.
+
+    Args:
+        checked: also run the checks of `tribute check`, on the newest month.
+    """
+    period = newest_month(project, None)
+    tables = ("corpus_duplicates", "queries", "valuations", "simulations", "measurements")
+    with scoped(project, None, *tables) as connection:
+        duplicates, unlike = rows(connection, _DUPLICATES), rows(connection, _UNLIKE)
+        failed, diverged = rows(connection, _FAILED), rows(connection, _DIVERGED)
+    return QualityView(
+        duplicates=tuple(CopiedText(**each) for each in duplicates),
+        unlike=tuple(UnlikeCorpus(**{name: each[name] for name in UnlikeCorpus.model_fields}) for each in unlike),
+        simulations=tuple(FailedSimulations(**each) for each in failed),
+        trainings=diverged[0]["trainings"],
+        diverged=diverged[0]["diverged"],
+        examined=tuple(_examined(project)),
+        checks=tuple(_checks(project, period)) if checked else None,
+        checked_period=period,
+    )
+
+
+def _checks(project: Project, period: str | None) -> list[CheckRow]:
+    found = check_project(Inputs(project), period).results
+    return [CheckRow(name=each.name, fine=each.fine, text=each.detail, warnings=each.warnings) for each in found]
+
+
+def _examined(project: Project) -> list[CheckRow]:
+    examined, found = ExaminedProject(project), []
+    for name in EXAMINED:
+        examination, text = SUBJECTS[name]
+        try:
+            section = Section(name, text, tuple(examination(examined)))
+        except LakeError as error:
+            found.append(CheckRow(name=name, fine=False, text=str(error)))
+            continue
+        faults = tuple(f"{each.what}. {each.remedy}".strip() for each in section.faults)
+        found.append(CheckRow(name=name, fine=section.fine, text=section.text, warnings=faults))
+    return found
