@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from fastapi import Request
 
 from tribute.config import Project
+from tribute_jobs.service.access.access import Access
 
 
 class Engine(Protocol):
@@ -36,8 +37,7 @@ class Service:
 
     project: Project
     engine: Engine
-    access: Any
-    reports: Any
+    access: Access
 
 
 def service_of(request: Request) -> Service:

@@ -10,7 +10,9 @@ from tribute_jobs.service.problems import documented
 from tribute_jobs.service.routes import health
 
 ROUTERS = (health.router,)
-"""All routers. A route that is not here does not exist."""
+"""All routers; a route that is not here does not exist. Their class is `ServiceRoute`, to money `AuditedRoute`."""
+OPEN = frozenset(("/healthz", "/v1/openapi.json"))
+"""Paths that everybody may ask for. Every other route has a guard; a test looks at all of them."""
 
 
 def web(service: Service) -> FastAPI:
@@ -22,7 +24,7 @@ def web(service: Service) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # the pages of Swagger and ReDoc load scripts of other hosts
         redoc_url=None,
-        responses=documented(422, 500),
+        responses=documented(422, 500, 503),
     )
     app.state.service = service
     problems.install(app)

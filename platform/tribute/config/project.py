@@ -47,6 +47,12 @@ class ServingSettings(Settings):
     port: StrictInt = Field(8000, ge=1, le=65535)
     max_queries: StrictInt = Field(256, ge=1, description="per request")
     request_timeout_s: StrictFloat = Field(60, gt=0)
+    requests_per_minute: StrictInt | None = Field(
+        None, ge=1, description="of a key without a limit of its own, in each replica of the ingress"
+    )
+    queries_per_minute: StrictInt | None = Field(
+        None, ge=1, description="likewise, of the queries in these requests"
+    )
 
 
 class Project(Settings):

@@ -17,15 +17,20 @@ class Caller:
     """Who sent a request.
 
     Attributes:
-        key_id: the prefix of the key; `LOCAL` without one.
+        key_id: the prefix of the key; that of `LOCAL` without one.
         name: what the operator calls the key.
         publisher_id: whose rows a caller of role publisher may see; None for other roles.
+        requests_per_minute: the key's own limit; None: that of project.yaml. `queries_per_minute` likewise.
+        csrf_token: what a page of this caller sends with every change; None: the caller has no session.
     """
 
     key_id: str
     name: str
     role: Role
     publisher_id: str | None = None
+    requests_per_minute: int | None = None
+    queries_per_minute: int | None = None
+    csrf_token: str | None = None
 
 
 LOCAL = Caller("local", "this machine", Role.OPERATOR)

@@ -1,0 +1,33 @@
+"""All parts of access to a service, opened together."""
+
+from dataclasses import dataclass
+
+from tribute.config import Project
+from tribute_jobs.service.access.audit import AuditLog
+from tribute_jobs.service.access.keys import Keys
+from tribute_jobs.service.access.limits import RateLimits
+from tribute_jobs.service.access.sessions import Sessions
+from tribute_jobs.service.access.store import AccessFile, access_path
+
+
+@dataclass(frozen=True)
+class Access:
+    """Keys, sessions, the audit table and rate limits of a project's service."""
+
+    keys: Keys
+    sessions: Sessions
+    audit: AuditLog
+    limits: RateLimits
+
+
+def open_access(project: Project) -> Access:
+    """Open the access file of a project, which is made if it is not there.
+
+    Raises:
+        MachineError: the disk or the folder refuses.
+        DamagedFile: the file is no whole SQLite database.
+    """
+    file, serving = AccessFile(access_path(project)), project.serving
+    keys = Keys(file)
+    limits = RateLimits(serving.requests_per_minute, serving.queries_per_minute)
+    return Access(keys, Sessions(file, keys), AuditLog(file), limits)
