@@ -1,4 +1,4 @@
-"""Closes a month from a page: the same work as `tribute close`, in a thread, unless something has to run before."""
+"""Closes a month from a page: the work of `tribute close`, in a thread, unless something has to run before."""
 
 import logging
 import threading
@@ -26,7 +26,7 @@ class ClosingResult(NamedTuple):
 
 
 class Closings:
-    """The closings that this process began, one at a time. Another process finds the lock of the working folder."""
+    """The closings that this process began. Another process finds the lock of the working folder."""
 
     def __init__(self, project: Project) -> None:
         self._project, self._lock = project, threading.Lock()
@@ -67,7 +67,7 @@ class Closings:
         newest = newest_statements(self._project, period, None).statements[0].statement_version
         if newest != version:
             raise MoneyError(
-                f"You reviewed version {version} of {period}, and version {newest} was settled since. Review that one"
+                f"You reviewed version {version} of {period}, and version {newest} was settled since. Review it"
             )
 
     def _close(self, period: str) -> None:
@@ -95,8 +95,8 @@ class _OnlyClosing:
         del run_id
         if stage not in _CLOSING:
             raise MoneyError(
-                f"{self._period} cannot be closed here: stage {stage} would run anew, so something changed since it "
-                f"was settled. Settle it again and review: tribute run PROJECT.yaml --period {self._period}"
+                f"{self._period} cannot be closed here: stage {stage} would run anew, so something changed since "
+                f"it was settled. Settle it again and review: tribute run PROJECT.yaml --period {self._period}"
             )
 
     def planned(self, kept: Sequence[str], again: Mapping[str, str]) -> None:

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from tribute_jobs.service import problems
 from tribute_jobs.service.context import Service
 from tribute_jobs.service.problems import documented
-from tribute_jobs.service.routes import health
+from tribute_jobs.service.routes import evidence, health, statements, valuations
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, valuations.router, statements.router, evidence.router)
 """All routers; a route that is not here does not exist. Their class is `ServiceRoute`, to money `AuditedRoute`."""
 OPEN = frozenset(("/healthz", "/v1/openapi.json"))
 """Paths that everybody may ask for. Every other route has a guard; a test looks at all of them."""

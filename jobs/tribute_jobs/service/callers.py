@@ -1,0 +1,19 @@
+"""Dependencies of routes: the service, who may ask, and parameters that many routes take."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from tribute_jobs.service.access.caller import Caller, Role
+from tribute_jobs.service.access.guard import require
+from tribute_jobs.service.context import Service, service_of
+from tribute_jobs.service.problems import documented
+
+Served = Annotated[Service, Depends(service_of)]
+AnyCaller = Annotated[Caller, Depends(require(*Role))]
+Operator = Annotated[Caller, Depends(require(Role.OPERATOR))]
+Reader = Annotated[Caller, Depends(require(Role.OPERATOR, Role.PUBLISHER))]
+"""The operator, who sees all rows, or a publisher, who sees its own: `Caller.publisher_id` says whose."""
+Month = Annotated[str, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="a month, YYYY-MM")]
+READING = documented(401, 403, 404, 422, 429, 503)
+"""Problems of a route that reads rows."""
