@@ -20,6 +20,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tribute.client import AsyncClient, Client
     from tribute.config import SimulationSettings, TrainingSettings, ValuationSettings
     from tribute.errors import TributeError
     from tribute.study import (
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from tribute.tasks import ByteLm, Classifier, Task
 
 __all__ = [
+    "AsyncClient",
     "Attribution",
     "ByteLm",
     "Classifier",
+    "Client",
     "EvaluationReport",
     "Payout",
     "Shares",
@@ -54,6 +57,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "tribute.client": ("AsyncClient", "Client"),
     "tribute.config": ("SimulationSettings", "TrainingSettings", "ValuationSettings"),
     "tribute.errors": ("TributeError",),
     "tribute.study": (

@@ -39,6 +39,24 @@ def test_science_loads_no_engine(room: str) -> None:
     assert loaded(f"tribute.{room}", HEAVY) == []
 
 
+@pytest.mark.parametrize("module", ["tribute.client"])
+def test_the_client_loads_neither_the_science_nor_the_lake(module: str) -> None:
+    """It runs in other people's programs."""
+    heavy = [
+        "deltalake",
+        "duckdb",
+        "fastapi",
+        "matplotlib",
+        "mlflow",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "ray",
+        "torch",
+    ]
+    assert loaded(module, [*heavy, "tribute_storage", "tribute.config"]) == []
+
+
 def test_a_printed_report_loads_neither_the_science_nor_plots() -> None:
     libraries = ["matplotlib", "mlflow", "openpyxl", "pandas", "ray", "reportlab", "scipy", "torch"]
     assert loaded("tribute_jobs.inquiries.report", libraries) == []

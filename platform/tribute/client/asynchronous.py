@@ -1,0 +1,116 @@
+"""The client of the service for asyncio."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tribute.client.answers import Level, ServedAttribution, ServedAttributions
+from tribute.client.connection import RETRIES, TIMEOUT_S, connection, no_reply_of, reply_of
+from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
+from tribute.client.exchange import NoReply, Pause, Reply, Send, Steps, T
+from tribute.client.reports import ReportProgress, StatementFile
+from tribute.client.uses import Uses
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, to be awaited.
+
+    >>> async with tribute.AsyncClient("http://127.0.0.1:8000", key=os.environ["TRIBUTE_KEY"]) as client:
+    ...     answers = await client.attribute(texts)
+
+    Args:
+        url: address of the service.
+        key: that `tribute keys create` showed.
+        timeout: seconds that one try may take.
+        retries: tries after the first.
+        max_queries: uses in one request. Longer lists are cut; see `serving.max_queries` of the service.
+        http: a client of httpx to use, with its proxies and certificates. The caller closes it.
+
+    Raises:
+        ConfigError: the address, the key or a number cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        max_queries: int = MAX_QUERIES,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._connection = connection(url, key, timeout, retries, max_queries)
+        self._asks = self._connection.conversations
+        self._http, self._owned = http or httpx.AsyncClient(), http is None
+
+    async def attribute(
+        self,
+        queries: Uses,
+        *,
+        top_k: int | None = 10,
+        level: Level = "source",
+        per_token: bool = False,
+        record: bool = True,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> ServedAttributions:
+        """See `Client.attribute`."""
+        options = AttributionOptions(top_k, level, per_token, record, model)
+        return await self._run(self._asks.attribute(queries, options, idempotency_key, progress))
+
+    async def attribution(self, query_id: str) -> ServedAttribution:
+        """See `Client.attribution`."""
+        return await self._run(self._asks.get(f"/v1/attributions/{path_part(query_id)}", ServedAttribution))
+
+    async def report(self, period: str, *, wait_s: float = 3600.0) -> ReportProgress:
+        """See `Client.report`."""
+        return await self._run(self._asks.report(period, wait_s))
+
+    async def report_state(self, report_id: str) -> ReportProgress:
+        """See `Client.report_state`."""
+        return await self._run(self._asks.get(f"/v1/reports/{path_part(report_id)}", ReportProgress))
+
+    async def statement(self, statement_id: str, form: str = "json") -> StatementFile:
+        """See `Client.statement`."""
+        return await self._run(self._asks.statement(statement_id, form))
+
+    async def ready(self, wait_s: float = 0.0) -> bool:
+        """See `Client.ready`."""
+        return await self._run(self._asks.ready(wait_s))
+
+    async def close(self) -> None:
+        """See `Client.close`."""
+        if self._owned:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        reply: Reply | NoReply | None = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply = None
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+            else:
+                reply = await self._sent(step)
+
+    async def _sent(self, send: Send) -> Reply | NoReply:
+        try:
+            return reply_of(await self._http.request(**self._connection.request(send)))
+        except httpx.RequestError as error:
+            return no_reply_of(error, self._connection.url)

@@ -1,0 +1,153 @@
+"""The client of the service."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tribute.client.answers import Level, ServedAttribution, ServedAttributions
+from tribute.client.connection import RETRIES, TIMEOUT_S, connection, no_reply_of, reply_of
+from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
+from tribute.client.exchange import NoReply, Pause, Reply, Send, Steps, T
+from tribute.client.reports import ReportProgress, StatementFile
+from tribute.client.uses import Uses
+
+
+class Client:
+    """Asks a running service: which sources shaped an answer, what a month is worth, whose statement says what.
+
+    A request that fails on the way, or meets a busy service (429, 502, 503, 504), is sent again with the same ids:
+    a use is recorded once. Waits grow, and keep a `Retry-After`. Threads may share a client.
+
+    >>> with tribute.Client("http://127.0.0.1:8000", key=os.environ["TRIBUTE_KEY"]) as client:
+    ...     [answer] = client.attribute("Return a new array with the same shape")
+    >>> answer.sources[0].source_id
+    'numpy'
+
+    Args:
+        url: address of the service.
+        key: that `tribute keys create` showed.
+        timeout: seconds that one try may take.
+        retries: tries after the first.
+        max_queries: uses in one request. Longer lists are cut; see `serving.max_queries` of the service.
+        http: a client of httpx to use, with its proxies and certificates. The caller closes it.
+
+    Raises:
+        ConfigError: the address, the key or a number cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        max_queries: int = MAX_QUERIES,
+        http: httpx.Client | None = None,
+    ) -> None:
+        self._connection = connection(url, key, timeout, retries, max_queries)
+        self._asks = self._connection.conversations
+        self._http, self._owned = http or httpx.Client(), http is None
+
+    def attribute(
+        self,
+        queries: Uses,
+        *,
+        top_k: int | None = 10,
+        level: Level = "source",
+        per_token: bool = False,
+        record: bool = True,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> ServedAttributions:
+        """Attribute uses to sources, and record them as usage of their months.
+
+        Args:
+            queries: texts, mappings or `ModelUse`s; one or many.
+            top_k: sources per use, the largest first. None: all.
+            level: "source" or "publisher".
+            per_token: influences of every token too.
+            record: False: a dry look, which counts nothing.
+            idempotency_key: of an earlier call that failed, to go on with it. Default: a new one.
+            progress: is told how many of how many uses are answered.
+
+        Raises:
+            ServiceError: the service refuses a use, or stays busy.
+            MachineError: the service does not answer.
+            TributeError: a use cannot be written.
+        """
+        options = AttributionOptions(top_k, level, per_token, record, model)
+        return self._run(self._asks.attribute(queries, options, idempotency_key, progress))
+
+    def attribution(self, query_id: str) -> ServedAttribution:
+        """The recorded attribution of a use.
+
+        Raises:
+            ServiceError: no use has this id (404).
+        """
+        return self._run(self._asks.get(f"/v1/attributions/{path_part(query_id)}", ServedAttribution))
+
+    def report(self, period: str, *, wait_s: float = 3600.0) -> ReportProgress:
+        """Value a month, and wait for the report.
+
+        Args:
+            period: YYYY-MM.
+            wait_s: seconds to wait. 0: return at once; `report_state` says how far it is.
+
+        Raises:
+            ServiceError: the month cannot be valued; the message names the remedy.
+            MachineError: it takes longer than `wait_s`, or the service does not answer.
+        """
+        return self._run(self._asks.report(period, wait_s))
+
+    def report_state(self, report_id: str) -> ReportProgress:
+        """How far a report is, and the report once it is done."""
+        return self._run(self._asks.get(f"/v1/reports/{path_part(report_id)}", ReportProgress))
+
+    def statement(self, statement_id: str, form: str = "json") -> StatementFile:
+        """A statement in a format: "json", "text", "html", "pdf", "csv", "xlsx" and others that the service knows.
+
+        Raises:
+            ServiceError: none has this id, it is another publisher's (404), or the format is unknown (422).
+        """
+        return self._run(self._asks.statement(statement_id, form))
+
+    def ready(self, wait_s: float = 0.0) -> bool:
+        """Whether the service takes requests; waits up to `wait_s` for it. A service that is away is not ready."""
+        return self._run(self._asks.ready(wait_s))
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._owned:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, steps: Steps[T]) -> T:
+        reply: Reply | NoReply | None = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply = None
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+            else:
+                reply = self._sent(step)
+
+    def _sent(self, send: Send) -> Reply | NoReply:
+        try:
+            return reply_of(self._http.request(**self._connection.request(send)))
+        except httpx.RequestError as error:
+            return no_reply_of(error, self._connection.url)
