@@ -1,37 +1,43 @@
 """A client of the service, for programs that use it or report to it. Loads neither the science nor the lake."""
 
-from tribute.client.answers import (
-    ServedAttribution,
-    ServedAttributions,
-    ServedInfluence,
-    ServedOthers,
-    ServedToken,
-)
+from tribute.client.answers import ServedAttribution, ServedAttributions, ServedInfluence, ServedOthers
 from tribute.client.asynchronous import AsyncClient
 from tribute.client.blocking import Client
 from tribute.client.errors import ServiceError
-from tribute.client.reports import (
-    ReportedPublisher,
-    ReportedSource,
-    ReportProgress,
-    ServedReport,
-    StatementFile,
+from tribute.client.months import (
+    FetchedStatement,
+    ListedStatement,
+    ListedStatements,
+    OfferedModel,
+    ServedAmount,
+    ServedInterval,
+    ServedPublisherValue,
+    ServedSourceValue,
+    ServedValuation,
 )
+from tribute.client.reports import ReportedPublisher, ReportedSource, ReportProgress, ServedReport
 from tribute.client.uses import ModelUse
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "FetchedStatement",
+    "ListedStatement",
+    "ListedStatements",
     "ModelUse",
+    "OfferedModel",
     "ReportProgress",
     "ReportedPublisher",
     "ReportedSource",
+    "ServedAmount",
     "ServedAttribution",
     "ServedAttributions",
     "ServedInfluence",
+    "ServedInterval",
     "ServedOthers",
+    "ServedPublisherValue",
     "ServedReport",
-    "ServedToken",
+    "ServedSourceValue",
+    "ServedValuation",
     "ServiceError",
-    "StatementFile",
 ]

@@ -16,12 +16,14 @@ class ServedInfluence:
     Attributes:
         influence_nats: mean over replicates; positive: the source helped. In nats, or in the estimator's unit.
         std_error_nats: standard error of the mean.
+        token_nats: influence on each of the use's tokens; only with `per_token`.
     """
 
     influence_nats: float
     std_error_nats: float
     source_id: str | None = None
     publisher_id: str | None = None
+    token_nats: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,18 @@ class ServedOthers:
 
 
 @dataclass(frozen=True)
-class ServedToken:
-    """One token of a use and the influence of each source, or publisher, on its part of the measurement."""
-
-    text: str
-    influences: tuple[ServedInfluence, ...]
-
-
-@dataclass(frozen=True)
 class ServedAttribution:
     """A use's sources, most helpful first.
 
     Attributes:
         period: the month that the use counts in, YYYY-MM.
-        recorded: whether this request recorded it. A use that was recorded before, or a dry look, is not.
         readout: "exact", or "distilled" (an estimate whose error is in `std_error_nats`).
         readout_probability: that the use is read out exactly.
         measurement_nats: of the whole corpus.
         similarity: of the use to the training data, 0 to 1.
         unlike_corpus: less similar than 99% of the held-out training data. Errors are widened.
         others: the sources beyond `top_k`.
-        tokens: only with `per_token`.
+        tokens: that `token_nats` are about; only with `per_token`.
         model: that attributed the use.
         simulate_run: whose responses were read.
     """
@@ -62,13 +55,12 @@ class ServedAttribution:
     period: str
     measurement_nats: float
     sources: tuple[ServedInfluence, ...]
-    recorded: bool | None = None
     readout: str | None = None
     readout_probability: float | None = None
     similarity: float | None = None
     unlike_corpus: bool | None = None
     others: ServedOthers | None = None
-    tokens: tuple[ServedToken, ...] | None = None
+    tokens: tuple[str, ...] | None = None
     model: str | None = None
     simulate_run: str | None = None
 

@@ -1,7 +1,6 @@
 """The client of the service for asyncio."""
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -10,7 +9,8 @@ from tribute.client.answers import Level, ServedAttribution, ServedAttributions
 from tribute.client.connection import RETRIES, TIMEOUT_S, connection, no_reply_of, reply_of
 from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
 from tribute.client.exchange import NoReply, Pause, Reply, Send, Steps, T
-from tribute.client.reports import ReportProgress, StatementFile
+from tribute.client.months import FetchedStatement, ListedStatements, OfferedModel, ServedValuation
+from tribute.client.reports import ReportProgress
 from tribute.client.uses import Uses
 
 
@@ -74,9 +74,25 @@ class AsyncClient:
         """See `Client.report_state`."""
         return await self._run(self._asks.get(f"/v1/reports/{path_part(report_id)}", ReportProgress))
 
-    async def statement(self, statement_id: str, form: str = "json") -> StatementFile:
+    async def reports(self) -> tuple[ReportProgress, ...]:
+        """See `Client.reports`."""
+        return await self._run(self._asks.get("/v1/reports", tuple[ReportProgress, ...]))
+
+    async def valuations(self, period: str) -> ServedValuation:
+        """See `Client.valuations`."""
+        return await self._run(self._asks.get("/v1/valuations", ServedValuation, period=period))
+
+    async def statements(self, period: str) -> ListedStatements:
+        """See `Client.statements`."""
+        return await self._run(self._asks.get("/v1/statements", ListedStatements, period=period))
+
+    async def statement(self, statement_id: str, form: str = "json") -> FetchedStatement:
         """See `Client.statement`."""
         return await self._run(self._asks.statement(statement_id, form))
+
+    async def models(self) -> tuple[OfferedModel, ...]:
+        """See `Client.models`."""
+        return await self._run(self._asks.get("/v1/models", tuple[OfferedModel, ...]))
 
     async def ready(self, wait_s: float = 0.0) -> bool:
         """See `Client.ready`."""
@@ -90,9 +106,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def _run(self, steps: Steps[T]) -> T:

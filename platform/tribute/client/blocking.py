@@ -1,7 +1,6 @@
 """The client of the service."""
 
 import time
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -10,7 +9,8 @@ from tribute.client.answers import Level, ServedAttribution, ServedAttributions
 from tribute.client.connection import RETRIES, TIMEOUT_S, connection, no_reply_of, reply_of
 from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
 from tribute.client.exchange import NoReply, Pause, Reply, Send, Steps, T
-from tribute.client.reports import ReportProgress, StatementFile
+from tribute.client.months import FetchedStatement, ListedStatements, OfferedModel, ServedValuation
+from tribute.client.reports import ReportProgress
 from tribute.client.uses import Uses
 
 
@@ -107,13 +107,33 @@ class Client:
         """How far a report is, and the report once it is done."""
         return self._run(self._asks.get(f"/v1/reports/{path_part(report_id)}", ReportProgress))
 
-    def statement(self, statement_id: str, form: str = "json") -> StatementFile:
-        """A statement in a format: "json", "text", "html", "pdf", "csv", "xlsx" and others that the service knows.
+    def reports(self) -> tuple[ReportProgress, ...]:
+        """The newest reports, without their content."""
+        return self._run(self._asks.get("/v1/reports", tuple[ReportProgress, ...]))
+
+    def valuations(self, period: str) -> ServedValuation:
+        """A month's valuation: the one that its statements pay, or else the newest. A publisher sees its own part.
+
+        Raises:
+            ServiceError: the month has no valuation (404).
+        """
+        return self._run(self._asks.get("/v1/valuations", ServedValuation, period=period))
+
+    def statements(self, period: str) -> ListedStatements:
+        """The statements of a month's newest version. A publisher sees its own."""
+        return self._run(self._asks.get("/v1/statements", ListedStatements, period=period))
+
+    def statement(self, statement_id: str, form: str = "json") -> FetchedStatement:
+        """A statement in a format: "json", "text", "html" or "pdf".
 
         Raises:
             ServiceError: none has this id, it is another publisher's (404), or the format is unknown (422).
         """
         return self._run(self._asks.statement(statement_id, form))
+
+    def models(self) -> tuple[OfferedModel, ...]:
+        """The models whose answers the service attributes, and what a request may hold."""
+        return self._run(self._asks.get("/v1/models", tuple[OfferedModel, ...]))
 
     def ready(self, wait_s: float = 0.0) -> bool:
         """Whether the service takes requests; waits up to `wait_s` for it. A service that is away is not ready."""
@@ -127,9 +147,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _run(self, steps: Steps[T]) -> T:

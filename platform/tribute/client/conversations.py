@@ -11,7 +11,8 @@ from urllib.parse import quote
 from tribute.client.answers import AttributionReply, Level, ServedAttribution, ServedAttributions
 from tribute.client.errors import ServiceError, is_passing, told
 from tribute.client.exchange import Pause, Reply, Send, Steps, T, answered, read, refusal, unreadable
-from tribute.client.reports import ReportProgress, StatementFile
+from tribute.client.months import FetchedStatement
+from tribute.client.reports import ReportProgress
 from tribute.client.retry import Backoff
 from tribute.client.uses import Uses, WrittenUse, pieces, written
 from tribute.errors import MachineError, TributeError
@@ -92,11 +93,11 @@ class Conversations:
         reply = yield from answered(Send("GET", path, given), self.backoff)
         return read(reply, kind)
 
-    def statement(self, statement_id: str, form: str) -> Steps[StatementFile]:
+    def statement(self, statement_id: str, form: str) -> Steps[FetchedStatement]:
         """See `Client.statement`."""
         send = Send("GET", f"/v1/statements/{path_part(statement_id)}", {"format": form})
         reply = yield from answered(send, self.backoff)
-        return StatementFile(reply.body, reply.headers.get("content-type", "application/octet-stream"))
+        return FetchedStatement(reply.body, reply.headers.get("content-type", "application/octet-stream"))
 
     def report(self, period: str, wait_s: float) -> Steps[ReportProgress]:
         """See `Client.report`."""
@@ -147,8 +148,8 @@ def path_part(name: str) -> str:
 
 
 def _header(name: str, value: str) -> str:
-    if not (value.isascii() and value.isprintable() and 0 < len(value) <= 200 and value == value.strip()):
-        raise TributeError(f"{name} is {excerpt(value)}, expected 1 to 200 printable ASCII characters")
+    if not (value.isascii() and value.isprintable() and " " not in value and 0 < len(value) <= 200):
+        raise TributeError(f"{name} is {excerpt(value)}, expected 1 to 200 letters, digits and signs of ASCII")
     return value
 
 
@@ -164,8 +165,6 @@ def _with_place(
 
 
 def _failed(state: ReportProgress) -> ServiceError:
-    problem = dict(state.problem or {})
-    title, detail = str(problem.get("title") or "failed"), str(problem.get("detail") or "The service says no more")
-    status = problem.get("status")
+    detail = state.problem or "The service says no more. Look at its log"
     message = f"The report of {state.period} failed: {detail.rstrip('.')}."
-    return ServiceError(message, status if isinstance(status, int) else 500, title, detail, problem)
+    return ServiceError(message, 200, "Report failed", detail, {})

@@ -55,12 +55,12 @@ class ContractService:
             return problem(409, "Conflict", "A query id was used before with other content")
         new = [query_id for query_id in ids if asked["record"] and query_id not in self.uses]
         self.uses.update({query_id: written[query_id] for query_id in new})
-        items = [self.item(query_id, query_id in new, asked) for query_id in ids]
+        items = [self.item(query_id, asked) for query_id in ids]
         answer = {"model": self.model, "simulate_run": "s1", "recorded": len(new), "queries": items}
         self.answers[key] = (digest, answer)
         return JSONResponse(answer)
 
-    def item(self, query_id: str, new: bool, asked: dict[str, Any]) -> dict[str, Any]:
+    def item(self, query_id: str, asked: dict[str, Any]) -> dict[str, Any]:
         """One item of "queries"."""
         top_k = len(SOURCES) if asked["top_k"] is None else asked["top_k"]
         name = f"{asked['level']}_id"
@@ -69,7 +69,6 @@ class ContractService:
         return {
             "query_id": query_id,
             "period": "2026-10",
-            "recorded": new,
             "readout": "exact",
             "readout_probability": 1.0,
             "measurement_nats": -2.5,
@@ -87,14 +86,19 @@ class ContractService:
         if self.polls < 3:
             return state | {"state": "running"}
         if report_id.startswith("1999"):
-            told = {"title": "Nothing to value", "status": 422, "detail": "No use in 1999-01. Ingest some"}
-            return state | {"state": "failed", "problem": told}
+            return state | {"state": "failed", "problem": "No use in 1999-01. Ingest some"}
         figures = ("attribution_nats", "value_nats", "ci_low_nats", "ci_high_nats", "token_share")
         value = dict.fromkeys(figures, 1.0)
-        line = {"source_id": "aurora-1", "split": None, "share": 1.0, **value}
-        publisher = {"publisher_id": "aurora", "share": 1.0, "share_low": 0.5, "share_high": 1.0, **value}
+        line = {"source_id": "aurora-1", "split": None, "share": "1/1", **value}
+        publisher = {"publisher_id": "aurora", "share": "1/1", "share_low": 0.5, "share_high": 1.0, **value}
         publisher["sources"] = [line]
-        report = {"run_id": "v1", "period": report_id, "queries": 3, "publishers": [publisher]}
+        report = {
+            "run_id": "v1",
+            "period": report_id,
+            "simulate_run": "s1",
+            "queries": 3,
+            "publishers": [publisher],
+        }
         return state | {"state": "done", "report": report}
 
     def app(self) -> FastAPI:
@@ -123,7 +127,7 @@ class ContractService:
         async def attribution(query_id: str) -> Response:
             if query_id not in self.uses:
                 return problem(404, "Unknown", f"No use has the id {query_id}")
-            return JSONResponse(self.item(query_id, False, {"top_k": 10, "level": "source"}))
+            return JSONResponse(self.item(query_id, {"top_k": 10, "level": "source"}))
 
         @api.post("/v1/reports")
         async def reports(body: dict[str, str]) -> Response:

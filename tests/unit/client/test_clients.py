@@ -215,9 +215,8 @@ def test_a_report_is_waited_for(ask: Ask, service: ContractService) -> None:
 
 @pytest.mark.usefixtures("service")
 def test_a_report_that_fails_says_why(ask: Ask) -> None:
-    with pytest.raises(ServiceError, match=r"report of 1999-01 failed: No use in 1999-01. Ingest some") as caught:
+    with pytest.raises(ServiceError, match=r"report of 1999-01 failed: No use in 1999-01. Ingest some"):
         ask("report", "1999-01")
-    assert caught.value.status == 422
 
 
 @pytest.mark.usefixtures("service")
