@@ -6,9 +6,9 @@ from typing import Self
 import httpx
 
 from tribute.client.answers import Level, ServedAttribution, ServedAttributions
-from tribute.client.connection import RETRIES, TIMEOUT_S, connection, no_reply_of, reply_of
+from tribute.client.connection import RETRIES, TIMEOUT_S, Connection, connect, no_reply_of, reply_of
 from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
-from tribute.client.exchange import NoReply, Pause, Reply, Send, Steps, T
+from tribute.client.exchange import NoReply, Pause, Reply, Steps, T
 from tribute.client.months import FetchedStatement, ListedStatements, OfferedModel, ServedValuation
 from tribute.client.reports import ReportProgress
 from tribute.client.uses import Uses
@@ -42,7 +42,7 @@ class AsyncClient:
         max_queries: int = MAX_QUERIES,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        self._connection = connection(url, key, timeout, retries, max_queries)
+        self._connection = connect(url, key, timeout, retries, max_queries)
         self._asks = self._connection.conversations
         self._http, self._owned = http or httpx.AsyncClient(), http is None
 
@@ -110,21 +110,23 @@ class AsyncClient:
         await self.close()
 
     async def _run(self, steps: Steps[T]) -> T:
-        reply: Reply | NoReply | None = None
-        while True:
-            try:
-                step = steps.send(reply)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            reply = None
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-            else:
-                reply = await self._sent(step)
+        return await _driven(steps, self._connection, self._http)
 
-    async def _sent(self, send: Send) -> Reply | NoReply:
+
+async def _driven(steps: Steps[T], connection: Connection, http: httpx.AsyncClient) -> T:
+    """The end of a conversation whose requests are sent, and whose pauses are kept."""
+    reply: Reply | NoReply | None = None
+    while True:
         try:
-            return reply_of(await self._http.request(**self._connection.request(send)))
+            step = steps.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        reply = None
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            continue
+        try:
+            reply = reply_of(await http.request(**connection.request(step)))
         except httpx.RequestError as error:
-            return no_reply_of(error, self._connection.url)
+            reply = no_reply_of(error, connection.url)

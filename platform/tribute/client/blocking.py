@@ -6,9 +6,9 @@ from typing import Self
 import httpx
 
 from tribute.client.answers import Level, ServedAttribution, ServedAttributions
-from tribute.client.connection import RETRIES, TIMEOUT_S, connection, no_reply_of, reply_of
+from tribute.client.connection import RETRIES, TIMEOUT_S, Connection, connect, no_reply_of, reply_of
 from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
-from tribute.client.exchange import NoReply, Pause, Reply, Send, Steps, T
+from tribute.client.exchange import NoReply, Pause, Reply, Steps, T
 from tribute.client.months import FetchedStatement, ListedStatements, OfferedModel, ServedValuation
 from tribute.client.reports import ReportProgress
 from tribute.client.uses import Uses
@@ -47,7 +47,7 @@ class Client:
         max_queries: int = MAX_QUERIES,
         http: httpx.Client | None = None,
     ) -> None:
-        self._connection = connection(url, key, timeout, retries, max_queries)
+        self._connection = connect(url, key, timeout, retries, max_queries)
         self._asks = self._connection.conversations
         self._http, self._owned = http or httpx.Client(), http is None
 
@@ -151,21 +151,23 @@ class Client:
         self.close()
 
     def _run(self, steps: Steps[T]) -> T:
-        reply: Reply | NoReply | None = None
-        while True:
-            try:
-                step = steps.send(reply)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            reply = None
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-            else:
-                reply = self._sent(step)
+        return _driven(steps, self._connection, self._http)
 
-    def _sent(self, send: Send) -> Reply | NoReply:
+
+def _driven(steps: Steps[T], connection: Connection, http: httpx.Client) -> T:
+    """The end of a conversation whose requests are sent, and whose pauses are kept."""
+    reply: Reply | NoReply | None = None
+    while True:
         try:
-            return reply_of(self._http.request(**self._connection.request(send)))
+            step = steps.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        reply = None
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            continue
+        try:
+            reply = reply_of(http.request(**connection.request(step)))
         except httpx.RequestError as error:
-            return no_reply_of(error, self._connection.url)
+            reply = no_reply_of(error, connection.url)

@@ -43,7 +43,7 @@ class Connection:
         }
 
 
-def connection(url: str, key: str | None, timeout_s: float, retries: int, max_queries: int) -> Connection:
+def connect(url: str, key: str | None, timeout_s: float, retries: int, max_queries: int) -> Connection:
     """A checked connection.
 
     Raises:
