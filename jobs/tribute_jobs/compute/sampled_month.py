@@ -6,12 +6,21 @@ Legend: R replicates, Q queries, n sampled, U units of a run, C columns (replica
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.catalog import SimulationRun, recorded_replicates
 from tribute.cluster import FeatureJob, chunks
 from tribute.corpus import QueryTable
-from tribute.readout import Distilled, QueryRows, Sample, difference_estimate, precise_estimate, query_features
+from tribute.readout import (
+    Distilled,
+    QueryRows,
+    Sample,
+    difference_estimate,
+    precise_estimate,
+    predicted_table,
+    query_features,
+)
 from tribute.readout.distilled import MAX_SAMPLED_SHARE, PILOT_QUERIES
 from tribute.simulation import Design, Simulated
 from tribute.training import build_model
@@ -118,24 +127,12 @@ class _Sampled:
         return np.tile(design.allocation_US, (replicates, 1)) / replicates
 
 
-def predicted_rows(
-    month: SampledMonth, design: Design, source_ids: tuple[str, ...], run_id: str
-) -> list[dict[str, object]]:
+def predicted_rows(month: SampledMonth, design: Design, source_ids: tuple[str, ...], run_id: str) -> pa.Table:
     """The rows of `predicted`, which correct sums over the sampled queries: by source, replicate and group."""
-    predicted_RGU, expanded_RGU = month.sums()
-    return [
-        {
-            "run_id": run_id,
-            "source_id": source_ids[source],
-            "replicate": replicate,
-            "bucket": group,
-            "predicted_nats": float(predicted_GS[group, source]),
-            "expanded_nats": float(expanded_GS[group, source]),
-        }
-        for replicate, (predicted_GU, expanded_GU) in enumerate(zip(predicted_RGU, expanded_RGU, strict=True))
-        for predicted_GS, expanded_GS in [(design.influence(predicted_GU), design.influence(expanded_GU))]
-        for group, source in np.argwhere(np.isfinite(predicted_GS)).tolist()
-    ]
+    predicted_RGS, expanded_RGS = (
+        np.stack([design.influence(sum_GU) for sum_GU in sum_RGU]) for sum_RGU in month.sums()
+    )
+    return predicted_table(run_id, source_ids, np.arange(GROUPS), predicted_RGS, expanded_RGS)
 
 
 def _feature_sums(

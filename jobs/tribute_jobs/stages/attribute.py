@@ -104,7 +104,7 @@ class AttributedBatch:
         staged = self._write(month.queries, month.influence[0])
         self.context.lake.commit("influence", self.run_id, staged)
         rows = predicted_rows(month, self._design, self.context.source_ids(), self.run_id)
-        self.context.lake.append("predicted", self.run_id, pa.Table.from_pylist(rows, SCHEMAS["predicted"]))
+        self.context.lake.append("predicted", self.run_id, rows)
         return month.totals(), month.measurement_Q
 
     def _every_query(self) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:

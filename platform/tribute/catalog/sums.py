@@ -31,6 +31,18 @@ from influence join usage using (run_id, query_id)
 group by all
 """
 
+_DRAWN = f"""
+with {COUNTED}, drawn as (
+    select query_id, readout_probability, weight / inclusion_probability / readout_probability
+        * coalesce(counts, 1) as uses
+    from queries left join counted using (customer_id) semi join influence using (run_id, query_id)
+    where simulate_run = $simulate_run and period = $period and list_contains($attribute_runs, run_id)
+        and readout_probability < 1
+)
+select sum(uses * uses * readout_probability order by query_id, uses) / sum(uses * uses order by query_id, uses)
+from drawn
+"""
+
 _PREDICTED = """
 select source_id, replicate, bucket, sum(predicted_nats::decimal(38, 12)), sum(expanded_nats::decimal(38, 12))
 from predicted where list_contains($attribute_runs, run_id) group by all
@@ -71,7 +83,7 @@ def source_sums(
     """Sum over queries of (weight / inclusion probability) x influence: a Horvitz-Thompson total.
 
     If only a sample was read out exactly, its sum is corrected by the predictions of all queries (difference
-    estimator). A period without queries has sums of zero.
+    estimator). Probabilities may differ between the queries. A period without queries has sums of zero.
 
     Args:
         cap: the largest part of the period's uses that one customer may stand for. Above it, its uses count less.
@@ -84,8 +96,8 @@ def source_sums(
     if not queries:
         return SourceSums.of_nothing(source_ids)
     customers = customer_uses(lake, simulate_run, period, attribute_runs) if cap is not None else {}
-    counted = counted_customers(customers, cap) | {"groups": GROUPS}
-    rows = lake.execute(_SUMS, chosen | counted).fetchall()
+    counted = counted_customers(customers, cap)
+    rows = lake.execute(_SUMS, chosen | counted | {"groups": GROUPS}).fetchall()
     if not rows:
         raise ValuationError(
             f"Too many simulations of {simulate_run} failed, so period {period} has no influence to value. "
@@ -107,6 +119,7 @@ def source_sums(
         residual_RGS[place] -= float(expanded)
     nats_RGS[~np.broadcast_to(present_RS[:, None], nats_RGS.shape)] = np.nan
     counted_S = present_RS.sum(0).clip(1)
+    [(drawn,)] = lake.execute(_DRAWN, chosen | counted).fetchall()
     return SourceSums(
         tuple(source_ids),
         nats_RGS,
@@ -114,4 +127,5 @@ def source_sums(
         ood_RGS.sum((0, 1)) / counted_S,
         queries,
         float(uses),
+        drawn=drawn or 0.0,
     )

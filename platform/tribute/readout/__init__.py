@@ -1,32 +1,46 @@
 """From responses to influences, by forward evaluations only."""
 
+from tribute.readout.by_source import LiveTotals, LiveUses, SourceHead, live_totals, predicted_table
 from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
-from tribute.readout.distilled import Distilled, Sample, difference_estimate, fit_head, precise_estimate
-from tribute.readout.features import FeatureSums, feature_sums, query_features
+from tribute.readout.distilled import Distilled, Sample, difference_estimate, precise_estimate
+from tribute.readout.features import FeatureSums, Passes, feature_sums, query_features
+from tribute.readout.head import Head
 from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.readout.poisson import draw, draw_probability, expected_draws
 from tribute.readout.replicates import influence_rows, read_out
+from tribute.readout.ridge import fit_head
 
 __all__ = [
     "METHODS",
     "Distilled",
     "FeatureSums",
+    "Head",
+    "LiveTotals",
+    "LiveUses",
+    "Passes",
     "PerturbedModel",
     "QueryRows",
     "ReadOut",
     "Sample",
+    "SourceHead",
     "adjoint",
     "candidates",
     "costs",
     "difference",
     "difference_estimate",
+    "draw",
+    "draw_probability",
+    "expected_draws",
     "feature_sums",
     "fit_head",
     "forward_seconds",
     "influence_rows",
     "jvp",
+    "live_totals",
     "precise_estimate",
+    "predicted_table",
     "query_features",
     "read_out",
     "seconds",

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from tribute.readout.ridge import fit_head
+
 Array = NDArray[np.float64]
 FOLDS = 5
 PILOT_QUERIES = 200
@@ -22,8 +24,6 @@ MAX_SAMPLED_SHARE = 0.5
 """Largest sample, as a share of all queries; beyond it, all queries are read out exactly."""
 MAX_FITTED_QUERIES = 1000
 """Largest number of queries that a head is fitted to; more cost more than they improve it."""
-PENALTIES = 10.0 ** np.arange(-4, 5)
-"""Candidate ridge penalties, relative to the mean squared length of the features."""
 
 
 @dataclass(frozen=True)
@@ -132,32 +132,6 @@ def precise_estimate(
             return distilled
         drawn = min(needed, 2 * drawn)
     return None
-
-
-def fit_head(feature_nd: Array, influence_nC: Array) -> Array:
-    """Ridge regression with an unpenalised intercept (the last feature), [d, C].
-
-    The leave-one-out error selects the penalty. In the dual: head = X' (X X' + penalty I)^-1 Y, with features
-    scaled to a mean squared length of 1.
-    """
-    scale_d = np.sqrt(np.maximum(np.square(feature_nd).mean(0), 1e-12))
-    scale_d[:-2] = np.sqrt(max(np.square(feature_nd[:, :-2]).sum(1).mean(), 1e-12))
-    x_nd = feature_nd / scale_d
-    mean_d, mean_C = x_nd[:, :-1].mean(0), influence_nC.mean(0)
-    x_nd, y_nC = x_nd[:, :-1] - mean_d, influence_nC - mean_C
-    value_n, vector_nn = np.linalg.eigh(x_nd @ x_nd.T)
-    value_n, turned_nC = np.clip(value_n, 0, None), vector_nn.T @ y_nC
-    penalties = PENALTIES * max(value_n.mean(), 1e-12)
-    errors = []
-    for penalty in penalties:
-        shrunk_n = penalty / (value_n + penalty)
-        one_minus_leverage_n = np.square(vector_nn) @ shrunk_n
-        residual_nC = vector_nn @ (shrunk_n[:, None] * turned_nC)
-        errors.append(np.square(residual_nC / one_minus_leverage_n[:, None]).sum())
-    best = penalties[int(np.argmin(errors))]
-    slope_dC = x_nd.T @ (vector_nn @ (turned_nC / (value_n + best)[:, None]))
-    slope_dC = slope_dC / scale_d[:-1, None]
-    return np.vstack([slope_dC, mean_C - (mean_d * scale_d[:-1]) @ slope_dC])
 
 
 def sample_size(pilot: Distilled, of_CK: Array, half_width: float, confidence: float = 0.95) -> int:

@@ -37,6 +37,11 @@ class RowFeatures(NamedTuple):
     error: Tensor
     hidden: list[Tensor]
 
+    def flat(self) -> Tensor:
+        """Features of each row but the last, which is 1, [B, d - 1]."""
+        outer = [torch.einsum("bte,bth->beh", self.error, hidden).flatten(1) for hidden in self.hidden]
+        return torch.cat([*outer, self.measurement_B[:, None]], 1)
+
 
 def feature_sums(
     task: FlatTask,
@@ -59,7 +64,7 @@ def feature_sums(
     uses, group = torch.from_numpy(uses_Q), torch.from_numpy(group_Q)
     measured_Q, passes = torch.zeros(len(uses_Q), dtype=torch.float64), Passes(task, theta_P)
     layers = list[Tensor]()
-    for batch, query_B in queries.batches(rows_at_once(task, theta_P, queries), theta_P.device):
+    for batch, query_B in queries.batches(passes.rows_at_once(queries), theta_P.device):
         features, picked = passes.run(batch), query_B.cpu()
         measured_Q.index_add_(0, picked, features.measurement_B.double().cpu())
         weighted = features.error * uses[picked].to(features.error)[:, None, None]
@@ -80,10 +85,8 @@ def query_features(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> NDArr
     """Features of each query, [Q, d]."""
     count, passes = len(queries.query_ids), Passes(task, theta_P)
     feature_Qd = list[Tensor]()
-    for batch, query_B in queries.batches(max(1, rows_at_once(task, theta_P, queries) // 8), theta_P.device):
-        row = passes.run(batch)
-        outer = [torch.einsum("bte,bth->beh", row.error, hidden).flatten(1) for hidden in row.hidden]
-        flat = torch.cat([*outer, row.measurement_B[:, None]], 1).double().cpu()
+    for batch, query_B in queries.batches(max(1, passes.rows_at_once(queries) // 8), theta_P.device):
+        flat = passes.run(batch).flat().double().cpu()
         feature_Qd = feature_Qd or [torch.zeros(count, flat.shape[1], dtype=torch.float64)]
         feature_Qd[0].index_add_(0, query_B.cpu(), flat)
     return torch.cat([*feature_Qd, torch.ones(count, 1, dtype=torch.float64)], 1).numpy()
@@ -100,6 +103,14 @@ class Passes:
     def __init__(self, task: FlatTask, theta_P: Tensor) -> None:
         self._task, self._theta = task, theta_P
         self._signs: Tensor | None = None
+        self._rows = dict[object, int]()
+
+    def rows_at_once(self, queries: QueryRows) -> int:
+        """Number of rows in one pass; determined once for each shape of a row."""
+        shape = tuple((name, column.shape[1:], column.dtype) for name, column in sorted(queries.columns.items()))
+        if shape not in self._rows:
+            self._rows[shape] = rows_at_once(self._task, self._theta, queries)
+        return self._rows[shape]
 
     def run(self, batch: Batch) -> RowFeatures:
         """Run some rows through the model."""

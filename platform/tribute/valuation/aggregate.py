@@ -24,6 +24,8 @@ class SourceSums(NamedTuple):
     `residual_GS`: influence of sampled queries minus its prediction, 0 where every query was read out. `ood_S`:
     influence of queries unlike the corpus. `coalitions_PS`: errors from sampled coalitions, as independent parts
     (see `Design.sampling_errors`); no rows where nothing was sampled. All are of means over replicates, nats.
+    `drawn`: the part of the residuals' variance that is no sampling error, which is their mean probability of
+    being read out, weighted by (uses / probability)^2: errors do not depend on the probability.
     """
 
     source_ids: tuple[str, ...]
@@ -33,6 +35,7 @@ class SourceSums(NamedTuple):
     queries: int
     uses: float
     coalitions_PS: NDArray[np.float64] = np.zeros((0, 0))
+    drawn: float = 0.0
 
     @classmethod
     def of_nothing(cls, source_ids: Sequence[str]) -> "SourceSums":

@@ -104,13 +104,15 @@ def division_errors(found: Posterior, part_US: Array, tokens_S: Array, settings:
 def _doubt(sums: SourceSums, settings: ValuationSettings) -> Array:
     """Errors of the sums, [N, S] nats: as large as the influence of queries unlike the corpus; and of sampling.
 
-    Few sampled coalitions tell little of their own error, so it is drawn from Student's t.
+    A query that is read out with probability p adds u^2 e^2 (1 - p) / p to the variance of a sum, where e is what
+    its prediction misses; the residuals of drawn queries have the variance u^2 e^2 / p. Few sampled coalitions
+    tell little of their own error, so it is drawn from Student's t.
     """
     rng = np.random.default_rng([settings.seed, 2])
     doubt_NS = rng.standard_normal((settings.resamples, len(sums.ood_S))) * np.abs(sums.ood_S)
     if sums.residual_GS.any():
         drawn_NG = rng.standard_normal((settings.resamples, len(sums.residual_GS)))
-        doubt_NS += drawn_NG @ (sums.residual_GS - sums.residual_GS.mean(0))
+        doubt_NS += np.sqrt(1 - sums.drawn) * drawn_NG @ (sums.residual_GS - sums.residual_GS.mean(0))
     if pairs := len(sums.coalitions_PS):
         drawn_NP = rng.standard_normal((settings.resamples, pairs))
         drawn_NP /= np.sqrt(rng.chisquare(pairs - 1, (settings.resamples, 1)) / (pairs - 1))
@@ -121,15 +123,22 @@ def _doubt(sums: SourceSums, settings: ValuationSettings) -> Array:
 def _carrying(sums: SourceSums, batch: Estimates, settings: ValuationSettings) -> Array:
     """Errors of valuing n uses by n' others, [N, S] nats: as large as those of the simulated totals themselves.
 
-    The total of n uses that no training was read out on has the variance n (1 + n / n') of one use's.
+    The total of n uses that no training was read out on has the variance n (1 + n / n') of one use's. Of the
+    residuals of drawn queries, only the part that is no sampling error varies from use to use.
     """
     new = sums.uses - batch.uses if batch.shared else sums.uses
     if not batch.uses or new <= 0:
         return np.zeros((1, len(sums.ood_S)))
     nats_GS = filled(sums.nats_RGS, np.full(len(sums.ood_S), 1 / len(sums.ood_S))).mean(0)
-    drawn_NG = np.random.default_rng([settings.seed, 3]).standard_normal((settings.resamples, len(nats_GS)))
-    factor = new / sums.uses * (1 + new / batch.uses)
-    return np.asarray(np.sqrt(factor) * drawn_NG @ (nats_GS - nats_GS.mean(0)))
+    rng, factor = np.random.default_rng([settings.seed, 3]), new / sums.uses * (1 + new / batch.uses)
+    parts = [nats_GS]
+    if sums.residual_GS.any():
+        parts = [nats_GS - sums.residual_GS, np.sqrt(sums.drawn) * sums.residual_GS]
+    error_NS = np.zeros((settings.resamples, len(sums.ood_S)))
+    for part_GS in parts:
+        drawn_NG = rng.standard_normal((settings.resamples, len(part_GS)))
+        error_NS += np.sqrt(factor) * drawn_NG @ (part_GS - part_GS.mean(0))
+    return error_NS
 
 
 def _note(batch: Estimates, found: Posterior) -> dict[str, object]:

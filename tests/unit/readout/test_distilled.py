@@ -12,7 +12,6 @@ from tribute.readout.distilled import (
     Distilled,
     Sample,
     difference_estimate,
-    fit_head,
     precise_estimate,
 )
 
@@ -75,15 +74,6 @@ def test_intervals_hold_and_the_head_narrows_them() -> None:
     used_QC = month.uses_Q[:, None] * month.influence_QC
     plain_C = 1.96 * month.queries * used_QC.std(0) / np.sqrt(drawn)
     assert (np.mean(widths, 0) < 0.7 * plain_C).all()
-
-
-def test_a_head_recovers_a_linear_map_and_shrinks_noise_to_the_mean() -> None:
-    rng = np.random.default_rng(0)
-    feature, new = (np.hstack([rng.normal(size=(80, 9)), np.ones((80, 1))]) for _ in range(2))
-    truth = rng.normal(size=(10, 2))
-    np.testing.assert_allclose(new @ fit_head(feature, feature @ truth), new @ truth, atol=2e-2)
-    noise = 3 + rng.normal(size=(80, 2))
-    assert np.abs(new @ fit_head(feature, noise) - noise.mean(0)).mean() < 0.2
 
 
 @pytest.mark.parametrize("wanted", [0.02, 0.01])

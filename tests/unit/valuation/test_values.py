@@ -155,6 +155,25 @@ def test_doubt_widens_the_intervals_of_its_sources_alone(doubt: str) -> None:
     np.testing.assert_allclose(np.delete(wider, 2), 1, rtol=1e-9)
 
 
+def test_what_is_read_out_for_certain_is_no_sampling_error() -> None:
+    """And what varies from sample to sample does not vary from use to use."""
+    settings, nats_RGS, known = ValuationSettings(resamples=4000), simulated(), estimates(simulated())
+    lone = np.eye(6)[2]
+    residual_GS = 2000 * np.random.default_rng(1).normal(size=(4, 1)) * lone
+    sampled = sums(nats_RGS + residual_GS - residual_GS.mean(0), residual_GS)
+    spread = {
+        (drawn, uses): source_values(
+            settings, sampled._replace(drawn=drawn), TOKENS, replace(known, uses=uses)
+        ).draws_NS.std(0)[2]
+        for drawn in (0.0, 0.75)
+        for uses in (0.0, 1.0)
+    }
+    assert spread[0.75, 0.0] == pytest.approx(0.5 * spread[0.0, 0.0], rel=0.05)
+    assert spread[0.0, 1.0] == pytest.approx(spread[0.0, 0.0], rel=0.05)
+    of_uses = np.sqrt(0.25 + 0.75 * 3)  # a batch of one of the 4 uses: see the test above
+    assert spread[0.75, 1.0] == pytest.approx(of_uses * spread[0.0, 0.0], rel=0.05)
+
+
 def test_sampled_coalitions_widen_the_intervals_by_their_error() -> None:
     """Sources in proportion to their errors, with their correlations, and few coalitions by more than many."""
     settings, rng = ValuationSettings(resamples=4000), np.random.default_rng(1)
