@@ -1,8 +1,8 @@
 """Which live uses are read out exactly: each is drawn on its own, the more rarely the more there were.
 
 With c = n / 2, use t of size u_t is drawn with probability p_t = min(1, c u_t / U_t). U_t is the sum of all uses
-so far; n is the number of uses that a month would need if it were drawn from at its end. So totals are precise enough
-at every moment: u_t^2 (1 - p_t) / p_t is u_t U_t / c - u_t^2, or 0. That is at most
+so far; n is the number of uses that a month would need if it were drawn from at its end. Totals are then precise
+enough at every moment: u_t^2 (1 - p_t) / p_t is u_t U_t / c - u_t^2, or 0. That is at most
 (U_t^2 - U_{t-1}^2) / (2 c), and the variance of the totals is at most s^2 U_N^2 / (2 c) = s^2 U_N^2 / n for every
 N, in any order of sizes; s^2 is the mean square of what a prediction misses. Of N equal uses, about
 c (1 + ln(N / c)) are drawn.
