@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.readout.head import Allocation, Head
+from tribute.readout.head import Head, UnitSums
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class SourceHead:
     error_S: Array
 
     @classmethod
-    def of(cls, head: Head, design: Allocation) -> "SourceHead":
+    def of(cls, head: Head, design: UnitSums) -> "SourceHead":
         """The predictions of a head by source."""
         columns = [design.influence(column_kU) for column_kU in head.column_kRU.transpose(1, 0, 2)]
         return cls(np.stack(columns), head.error_S)

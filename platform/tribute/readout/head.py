@@ -31,7 +31,7 @@ DROPPED = 0.1
 FIT_AGAIN = Remedy("Remove it, and start the service again: it fits a new head")
 
 
-class Allocation(Protocol):
+class UnitSums(Protocol):
     """How influences of units add up to those of sources; see `Design`."""
 
     def influence(
@@ -65,7 +65,7 @@ class Head:
 
     @classmethod
     def fit(
-        cls, feature_nd: Array, influence_RnU: NDArray[np.floating], design: Allocation, precision: float
+        cls, feature_nd: Array, influence_RnU: NDArray[np.floating], design: UnitSums, precision: float
     ) -> "Head":
         """Fit to exact read-outs of some queries, at most the last `MAX_FITTED_QUERIES` of them.
 
@@ -187,7 +187,7 @@ def _directions(scaled_nC: Array) -> Array:
 
 
 def _residuals(
-    exact_nC: Array, left_out_nC: Array, shape: tuple[int, int], design: Allocation, precision: float
+    exact_nC: Array, left_out_nC: Array, shape: tuple[int, int], design: UnitSums, precision: float
 ) -> Residuals:
     """Errors by source, and n = (t max_s sd_s / (precision x sum of positive means))^2; see `Head.fit`.
 
