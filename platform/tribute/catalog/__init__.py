@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         attribution,
         months_with_queries,
         period_queries,
+        pilot_queries,
         query_rows,
         used_before,
     )
@@ -82,6 +83,7 @@ __all__ = [
     "payees",
     "period_queries",
     "period_splits",
+    "pilot_queries",
     "query_rows",
     "read_book",
     "read_estimates",
@@ -120,7 +122,16 @@ __getattr__ = first_use(
         ],
         "ingestion": ["ingested_queries", "usage_events"],
         "period": ["payees", "period_splits", "read_book", "value_period"],
-        "queries": ["attribution", "months_with_queries", "period_queries", "query_rows", "used_before"],
+        "queries": [
+            *(
+                "attribution",
+                "months_with_queries",
+                "period_queries",
+                "pilot_queries",
+                "query_rows",
+                "used_before",
+            ),
+        ],
         "record": ["valuation_record"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": [

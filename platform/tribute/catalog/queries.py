@@ -50,6 +50,30 @@ def period_queries(project: Project, period: str) -> QueryTable:
     return _dated(settings, window).within(first, after)
 
 
+def pilot_queries(project: Project, most: int) -> QueryTable:
+    """Rows of the corpus, evenly over its sources, that a head of live queries is first fitted to.
+
+    They are held out of the training, or trained on where too few are held out for half of the number.
+
+    Args:
+        most: number of queries; fewer if the corpus has fewer rows.
+
+    Raises:
+        CorpusError: the corpus of these settings has not been read, or has no rows.
+    """
+    folder = project.artifacts / lineage(project).corpus_run
+    source_ids = [source.source_id for source in read_manifest(folder).sources]
+    for part, least in (("held_out", most / 2), ("train", 0)):
+        examples = {source_id: load_source(folder, source_id, part) for source_id in source_ids}
+        rows_S = np.array([len(next(iter(columns.values()))) for columns in examples.values()])
+        if rows_S.sum() > least:
+            break
+    level = next((each for each in range(1, most) if np.minimum(rows_S, each).sum() >= most), most)
+    queries = held_out_queries(examples, level)
+    picked = np.unique(np.linspace(0, len(queries.query_ids) - 1, most).round().astype(int))
+    return queries.take(picked.tolist())
+
+
 def _dated(settings: UsageQueriesSettings, window: int | None) -> QueryTable:
     """The queries of usage files, each with a time.
 

@@ -1,15 +1,19 @@
 """The queries of a period: every use has a month, and one id in two months is said."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.projects import write_project, write_usage
-from tribute.catalog import months_with_queries, period_queries, used_before
+from tribute.catalog import lineage, months_with_queries, period_queries, pilot_queries, used_before
 from tribute.config import Project, load_project
+from tribute.corpus.snapshot import write_snapshot
+from tribute.corpus.sources import Corpus, Source, SourceExamples
 from tribute.errors import CorpusError
 from tribute_jobs.checks.content import empty_month
 from tribute_storage import SCHEMAS, Lake
@@ -74,3 +78,33 @@ def test_an_empty_month_names_other_months_only(project: Project) -> None:
     attributed(project, "2026-10", "q000")
     attributed(project, "2026-09", "q000")
     assert "every value is 0. There are some in 2026-09." in empty_month(project, "2026-10")
+
+
+def snapshot(project: Project, held_out: list[int]) -> None:
+    """A corpus of three sources with 40 rows of training each, and so many held out."""
+    sources = []
+    for name, count in zip("abc", held_out, strict=True):
+        train, rest = (
+            {"features": np.arange(n, dtype=np.float32)[:, None] + add, "labels": np.arange(n)}
+            for n, add in ((40, 0), (count, 100))
+        )
+        sources.append(SourceExamples(Source(name, name, name), train, rest, ()))
+    write_snapshot(Corpus(tuple(sources), {}), project.artifacts / lineage(project).corpus_run)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "most", "expected"),
+    [
+        ([2, 9, 30], 20, {"a": 2, "b": 9, "c": 9}),
+        ([1, 3, 2], 6, {"a": 1, "b": 3, "c": 2}),
+        ([30, 30, 30], 2, {"a": 1, "c": 1}),
+        ([1, 0, 0], 30, {"a": 10, "b": 10, "c": 10}),
+    ],
+)
+def test_a_pilot_is_spread_over_the_sources(
+    project: Project, held_out: list[int], most: int, expected: dict[str, int]
+) -> None:
+    snapshot(project, held_out)
+    pilot = pilot_queries(project, most)
+    assert Counter(name.split("/")[0] for name in pilot.query_ids) == expected
+    assert (pilot.rows["features"] >= 100).all() == (sum(held_out) > most / 2)
