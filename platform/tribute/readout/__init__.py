@@ -7,8 +7,9 @@ from tribute.readout.distilled import Distilled, Sample, difference_estimate, pr
 from tribute.readout.features import FeatureSums, Passes, feature_sums, query_features
 from tribute.readout.head import Head
 from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
-from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, tokens_of
 from tribute.readout.poisson import draw, draw_probability, expected_draws
+from tribute.readout.prepared import PreparedReadOut
 from tribute.readout.replicates import influence_rows, read_out
 from tribute.readout.ridge import fit_head
 
@@ -21,6 +22,7 @@ __all__ = [
     "LiveUses",
     "Passes",
     "PerturbedModel",
+    "PreparedReadOut",
     "QueryRows",
     "ReadOut",
     "Sample",
@@ -45,4 +47,5 @@ __all__ = [
     "read_out",
     "seconds",
     "shared_trunk",
+    "tokens_of",
 ]

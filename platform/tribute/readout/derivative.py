@@ -1,13 +1,17 @@
 """Read-outs by the derivative of the measurement along the responses, in forward and in reverse mode.
 
-Legend: P parameters, p of the scope, S sources, C a chunk of them, B rows, Q queries.
+Legend: P parameters, p of the scope, S sources, C a chunk of them, B rows, Q queries. `...` stands for nothing, or
+for positions of a row.
 """
 
-import torch
+from collections.abc import Iterator
+
 from torch import Tensor
 from torch.func import grad
 
-from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
+from tribute.readout.cuts import Cuts
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.readout.reader import Change, Measure, ModelReader, Pieces, row_batches
 from tribute.tasks import Batch, batched, forward_mode
 
 GRADIENT_BYTES = 2**24
@@ -31,22 +35,7 @@ def jvp(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) 
 
     Source: arXiv 2511.19803.
     """
-    task, theta_p, response_Sp = perturbed.task, perturbed.theta_p, perturbed.response_Sp
-    rows, sources = cut(perturbed, queries, memory_gib, copies=2)
-    influence_QS = theta_p.new_zeros(len(queries.query_ids), len(response_Sp))
-    measured_Q = theta_p.new_zeros(len(queries.query_ids))
-
-    def along(direction_p: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return forward_mode(lambda at_p: task.measure(at_p, batch), (theta_p,), (direction_p,))
-
-    for begin in range(0, len(response_Sp), sources):
-        chunk_Cp = response_Sp[begin : begin + sources]
-        for batch, query_B in queries.batches(rows, theta_p.device):
-            value_CB, change_CB = batched(along, (0, None))(chunk_Cp, batch)
-            influence_QS[:, begin : begin + sources].index_add_(0, query_B, change_CB.T)
-            if begin == 0:
-                measured_Q.index_add_(0, query_B, value_CB[0])
-    return ReadOut(influence_QS, measured_Q)
+    return Tangents(perturbed, memory_gib).read(queries)
 
 
 def adjoint(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
@@ -58,23 +47,69 @@ def adjoint(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1
     Raises:
         ConfigError: not even one row fits the budget.
     """
-    task, theta_p = perturbed.task, perturbed.theta_p
-    vector = theta_p.numel() * theta_p.element_size()
-    rows = min(cut(perturbed, queries, memory_gib, per_row=2 * vector).rows, max(1, GRADIENT_BYTES // vector))
-    influence_QS = theta_p.new_zeros(len(queries.query_ids), len(perturbed.response_Sp))
-    measured_Q = theta_p.new_zeros(len(queries.query_ids))
+    return Gradients(perturbed, memory_gib).read(queries)
 
-    def one(row: Batch) -> tuple[Tensor, Tensor]:
+
+class Tangents(ModelReader):
+    """Derivatives in forward mode, at one point, along many responses at once.
+
+    Args:
+        memory_gib: budget of tangents and activations evaluated at once.
+    """
+
+    def __init__(self, perturbed: PerturbedModel, memory_gib: float) -> None:
+        super().__init__(perturbed)
+        self._cuts = Cuts(perturbed, memory_gib, copies=2, shared=True)
+
+    def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
+        """Derivatives of measurements along each response."""
+        scope, response_Sp = self._perturbed.scope, self._perturbed.response_Sp
+        named = scope.task.pieces(self._perturbed.theta_P)
+        theta = {name: named[name] for name in scope.names}
+
+        def along(direction: Pieces, batch: Batch) -> tuple[Tensor, Tensor]:
+            return forward_mode(lambda own: measure(named | own, batch), (theta,), (direction,))
+
+        cut = self._cuts.cut(queries)
+        batches = row_batches(queries, cut.rows, self._perturbed)
+        for begin in range(0, len(response_Sp), cut.sources):
+            chosen = slice(begin, begin + cut.sources)
+            directions = scope.pieces(response_Sp[chosen])
+            for each in batches:
+                value_C, change_C = batched(along, (0, None))(directions, each.batch)
+                yield Change(chosen, each, value_C[0], change_C)
+
+
+class Gradients(Tangents):
+    """The derivatives of whole rows in reverse mode; those of positions stay in forward mode."""
+
+    def __init__(self, perturbed: PerturbedModel, memory_gib: float) -> None:
+        super().__init__(perturbed, memory_gib)
+        self._vector = perturbed.theta_p.numel() * perturbed.theta_p.element_size()
+        self._row_cuts = Cuts(perturbed, memory_gib, per_row=2 * self._vector)
+        self._task, self._theta_p = perturbed.task, perturbed.theta_p
+
+    def read(self, queries: QueryRows) -> ReadOut:
+        """Influences [Q, S] and measurements [Q], nats.
+
+        Raises:
+            ConfigError: not even one row fits the budget.
+        """
+        rows = min(self._row_cuts.cut(queries).rows, max(1, GRADIENT_BYTES // self._vector))
+        response_Sp = self._perturbed.response_Sp
+        influence_QS = self._theta_p.new_zeros(len(queries.query_ids), len(response_Sp))
+        measured_Q = self._theta_p.new_zeros(len(queries.query_ids))
+        for _, batch, query_B in row_batches(queries, rows, self._perturbed):
+            gradient_Bp, value_B = batched(self._gradient)(dict(batch))
+            influence_QS.index_add_(0, query_B, gradient_Bp @ response_Sp.T)
+            measured_Q.index_add_(0, query_B, value_B)
+        return ReadOut(influence_QS, measured_Q)
+
+    def _gradient(self, row: Batch) -> tuple[Tensor, Tensor]:
         single = {name: value[None] for name, value in row.items()}
 
         def measure(at_p: Tensor) -> tuple[Tensor, Tensor]:
-            value = task.measure(at_p, single)[0]
+            value = self._task.measure(at_p, single)[0]
             return value, value
 
-        return grad(measure, has_aux=True)(theta_p)
-
-    for batch, query_B in queries.batches(rows, theta_p.device):
-        gradient_Bp, value_B = batched(one)(dict(batch))
-        influence_QS.index_add_(0, query_B, gradient_Bp @ perturbed.response_Sp.T)
-        measured_Q.index_add_(0, query_B, value_B)
-    return ReadOut(influence_QS, torch.as_tensor(measured_Q))
+        return grad(measure, has_aux=True)(self._theta_p)

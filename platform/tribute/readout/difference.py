@@ -1,21 +1,29 @@
 """Read-outs that evaluate the perturbed models: exact for the simulated removal, one forward pass per source.
 
 Legend: P parameters, p of the scope, S sources, C a chunk of them, K = C + 1 parameter vectors (the first is
-unperturbed), B rows, Q queries.
+unperturbed), B rows, Q queries. `...` stands for nothing, or for positions of a row.
 """
 
+from collections.abc import Iterator, Sequence
+
 import torch
+from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, cut
-from tribute.tasks import batched
+from tribute.readout.cuts import GIB, Cuts
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.readout.reader import Change, Measure, ModelReader, Pieces, Rows, row_batches
+from tribute.tasks import Batch, batched
+
+SMALLEST_ENSEMBLE = 8
+"""Fewer models are as fast one after the other."""
 
 
 def difference(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """I[q, s] = f(theta; q) - f(theta - Delta_s; q), summed over the rows of each query.
 
     Exact for the simulated removal, whatever its size. Cost: one forward pass per source and one for the model.
-    All models are evaluated in one ensemble, so a source without response has influence exactly 0.
+    A source without response has influence exactly 0.
 
     Args:
         memory_gib: budget of parameters and activations evaluated at once; it changes only rounding.
@@ -28,7 +36,7 @@ def difference(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float 
 
     Source: arXiv 2511.19803.
     """
-    return _differences(perturbed.lifted(), queries, memory_gib)
+    return differences(perturbed, memory_gib).read(queries)
 
 
 def shared_trunk(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
@@ -39,23 +47,95 @@ def shared_trunk(perturbed: PerturbedModel, queries: QueryRows, memory_gib: floa
     Raises:
         ConfigError: the scope is the whole model, which has no trunk, or not even one row fits the budget.
     """
+    return shared_differences(perturbed, memory_gib).read(queries)
+
+
+def differences(perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> "Differences":
+    """`difference`, prepared."""
+    return Differences(perturbed.lifted(), memory_gib, kept_gib)
+
+
+def shared_differences(perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> "Differences":
+    """`shared_trunk`, prepared.
+
+    Raises:
+        ConfigError: the scope is the whole model, which has no trunk.
+    """
     if perturbed.scope.whole:
         raise ConfigError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
-    return _differences(perturbed, queries, memory_gib)
+    return Differences(perturbed, memory_gib, kept_gib)
 
 
-def _differences(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float) -> ReadOut:
-    task, theta_p, response_Sp = perturbed.task, perturbed.theta_p, perturbed.response_Sp
-    rows, sources = cut(perturbed, queries, memory_gib)
-    influence_QS = theta_p.new_zeros(len(queries.query_ids), len(response_Sp))
-    measured_Q = theta_p.new_zeros(len(queries.query_ids))
-    for begin in range(0, len(response_Sp), sources):
-        chunk_Cp = response_Sp[begin : begin + sources]
-        theta_Kp = theta_p - torch.cat([torch.zeros_like(theta_p)[None], chunk_Cp])
-        for batch, query_B in queries.batches(rows, theta_p.device):
-            values_KB = batched(task.measure, (0, None))(theta_Kp, batch)
-            lost_BC = (values_KB[0] - values_KB[1:]).T
-            influence_QS[:, begin : begin + sources].index_add_(0, query_B, lost_BC)
-            if begin == 0:
-                measured_Q.index_add_(0, query_B, values_KB[0])
-    return ReadOut(influence_QS, measured_Q)
+class Differences(ModelReader):
+    """Evaluates the perturbed models: as an ensemble, or one after the other where that is as fast.
+
+    An ensemble saves calls where rows are few, and the frozen trunk in a narrow scope. With many rows, its
+    activations leave the processor's caches and it is slower than its models alone.
+
+    Args:
+        memory_gib: budget of parameters and activations evaluated at once.
+        kept_gib: memory for the parameters of all perturbed models; if they need more, they are made at every
+            read-out.
+    """
+
+    def __init__(self, perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> None:
+        super().__init__(perturbed)
+        scope, response_Sp = perturbed.scope, perturbed.response_Sp
+        self._theta_p, self._sources = perturbed.theta_p, len(response_Sp)
+        self._cuts = Cuts(perturbed, memory_gib, shared=not scope.whole)
+        self._rest = {
+            name: piece for name, piece in scope.task.pieces(perturbed.theta_P).items() if name not in scope.names
+        }
+        self._still_S = ~response_Sp.any(1)
+        self._still = bool(self._still_S.any())
+        self._kept_Kp: Tensor | None = None
+        if (self._sources + 1) * self._theta_p.numel() * self._theta_p.element_size() <= kept_gib * GIB:
+            self._kept_Kp = torch.cat([self._theta_p[None], self._theta_p - response_Sp])
+
+    def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
+        """Measurements minus those without each source."""
+        cut = self._cuts.cut(queries)
+        batches = row_batches(queries, cut.rows, self._perturbed)
+        if not self._rest and cut.sources < min(SMALLEST_ENSEMBLE, self._sources):
+            yield from self._one_by_one(measure, batches)
+        else:
+            yield from self._together(measure, batches, cut.sources)
+
+    def _one_by_one(self, measure: Measure, batches: Sequence[Rows]) -> Iterator[Change]:
+        unperturbed = self._perturbed.scope.pieces(self._theta_p)
+        values = [measure(unperturbed, each.batch) for each in batches]
+        for source in range(self._sources):
+            chosen = slice(source, source + 1)
+            model = self._perturbed.scope.pieces(self._without(chosen)[0])
+            for each, value in zip(batches, values, strict=True):
+                yield self._change(chosen, each, value, measure(model, each.batch)[None])
+
+    def _together(self, measure: Measure, batches: Sequence[Rows], chunk: int) -> Iterator[Change]:
+        def at(own: Pieces, batch: Batch) -> Tensor:
+            return measure(self._rest | dict(own), batch)
+
+        for begin in range(0, self._sources, chunk):
+            chosen = slice(begin, min(begin + chunk, self._sources))
+            models = self._ensemble(chosen)
+            for each in batches:
+                values = batched(at, (0, None))(models, each.batch)
+                yield self._change(chosen, each, values[0], values[1:])
+
+    def _change(self, sources: slice, rows: Rows, value: Tensor, without: Tensor) -> Change:
+        change = value - without
+        if self._still:  # kernels may round the same model differently at another place in memory
+            change[self._still_S[sources]] = value - value
+        return Change(sources, rows, value, change)
+
+    def _ensemble(self, chosen: slice) -> Pieces:
+        """Parameters of the unperturbed model and of the models without some sources, [K, ...] each."""
+        if self._kept_Kp is not None and chosen.start == 0:
+            return self._perturbed.scope.pieces(self._kept_Kp[: chosen.stop + 1])
+        models_Kp = torch.cat([self._theta_p[None], self._without(chosen)])
+        return self._perturbed.scope.pieces(models_Kp)
+
+    def _without(self, chosen: slice) -> Tensor:
+        """Parameters without some sources, [C, p]."""
+        if self._kept_Kp is not None:
+            return self._kept_Kp[1:][chosen]
+        return self._theta_p - self._perturbed.response_Sp[chosen]

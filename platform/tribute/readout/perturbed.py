@@ -1,4 +1,4 @@
-"""Inputs and outputs of every read-out, and the cut to a memory budget.
+"""Inputs and outputs of every read-out.
 
 Legend: P parameters, p of the scope, S sources, N query rows, Q queries (a long text query has several rows).
 """
@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.corpus import QueryTable
-from tribute.errors import ConfigError
 from tribute.tasks import Batch, FlatTask, Scope, ScopedTask, kept_bytes
-
-GIB = 2**30
-MAX_ROWS = 256
 
 
 class ReadOut(NamedTuple):
@@ -65,6 +61,11 @@ class QueryRows:
         """The rows of a query table, without times, customers and weights."""
         return cls(queries.query_ids, queries.rows, queries.row_query)
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What the cost of a row depends on: shape and dtype of each column's rows."""
+        return tuple((name, column.shape[1:], column.dtype.str) for name, column in sorted(self.columns.items()))
+
     def batches(self, largest: int, device: torch.device) -> Iterator[tuple[Batch, Tensor]]:
         """Yield columns of at most `largest` rows, and the query of each row."""
         for begin in range(0, len(self.query_N), largest):
@@ -74,46 +75,16 @@ class QueryRows:
             yield {name: torch.from_numpy(values).to(device) for name, values in columns.items()}, query_B
 
 
+def tokens_of(queries: QueryRows) -> NDArray[np.int64]:
+    """Tokens of each row without padding, [N], to batch queries by; a row of another column counts 1."""
+    if "tokens" in queries.columns:
+        return np.asarray((queries.columns["tokens"] >= 0).sum(1), dtype=np.int64)
+    return np.ones(len(queries.query_N), dtype=np.int64)
+
+
 def row_bytes(task: FlatTask | ScopedTask, theta_p: Tensor, queries: QueryRows) -> int:
     """Bytes of activations of one more row: two rows minus one."""
     batch, _ = next(queries.batches(1, theta_p.device))
     twice = {name: torch.cat([value, value]) for name, value in batch.items()}
     two = kept_bytes(lambda at_p: task.measure(at_p, twice), theta_p)
     return max(two - kept_bytes(lambda at_p: task.measure(at_p, batch), theta_p), 1)
-
-
-class Cut(NamedTuple):
-    """Numbers of rows and sources that are evaluated at once."""
-
-    rows: int
-    sources: int
-
-
-def cut(
-    perturbed: PerturbedModel, queries: QueryRows, memory_gib: float, per_row: int = 0, copies: int = 1
-) -> Cut:
-    """As many rows (at most `MAX_ROWS`), then sources, as fit the memory budget.
-
-    Each pair of row and source takes `copies` times the activations of a row. Each source also takes `copies`
-    parameter vectors.
-
-    Args:
-        per_row: further bytes for each row, independent of the number of sources.
-
-    Raises:
-        ConfigError: one row and one source exceed the budget; says by how much.
-    """
-    activations = copies * row_bytes(perturbed.task, perturbed.theta_p, queries)
-    vector = (
-        2 * copies * perturbed.theta_p.numel() * perturbed.theta_p.element_size()
-    )  # source and unperturbed model
-    budget = int(memory_gib * GIB)
-    rows = min((budget - vector) // (2 * activations + per_row), MAX_ROWS)
-    if rows < 1:
-        needed = (2 * activations + per_row + vector) / GIB
-        raise ConfigError(
-            f"readout.memory_gib is {memory_gib:g}, but one query row and one source take {needed:.2g} GiB. Raise "
-            "it"
-        )
-    left = budget - rows * (activations + per_row) - vector // 2
-    return Cut(rows, max(1, min(left // (rows * activations + vector // 2), len(perturbed.response_Sp))))

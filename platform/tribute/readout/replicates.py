@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.readout.methods import METHODS
-from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.readout.perturbed import QueryRows, ReadOut
+from tribute.readout.prepared import PreparedReadOut
 from tribute.tasks import Scope
 
 
@@ -24,7 +23,7 @@ def read_out(
     queries: QueryRows,
     memory_gib: float = 1.0,
 ) -> list[ReadOut]:
-    """Read out queries in every replicate.
+    """Read out queries in every replicate, once: `PreparedReadOut` is for many batches of queries.
 
     Args:
         method: a name in `METHODS`.
@@ -35,11 +34,7 @@ def read_out(
     Raises:
         ConfigError: the method needs a narrow scope, or not even one row fits the budget.
     """
-    with torch.no_grad():
-        return [
-            METHODS[method](PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
-            for theta_P, response_Sp in zip(thetas, responses, strict=True)
-        ]
+    return PreparedReadOut(method, scope, thetas, responses, memory_gib, kept_gib=0).read(queries)
 
 
 def influence_rows(

@@ -1,17 +1,18 @@
 """Reads live queries out of simulated responses, or of an estimator's files.
 
-Legend: P parameters, R replicates, U units.
+Legend: P parameters, p of the scope, R replicates, U units, N rows, T positions of a row.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from tribute.catalog import lineage
 from tribute.config import Project
 from tribute.estimators import Gathered, Trained
-from tribute.readout import QueryRows, ReadOut, candidates, read_out
+from tribute.readout import PreparedReadOut, QueryRows, ReadOut, candidates
 from tribute.simulation import Replicate, Simulated
 from tribute.tasks import Scope
 from tribute.training import Recipe, build_model, snapshot_training_set
@@ -35,19 +36,27 @@ class ResponseReader:
         responses: Sequence[Simulated],
         device: torch.device,
     ) -> None:
-        self._scope = Scope(build_model(project.task, project.training), project.simulation.scope)
-        self._memory_gib = project.readout.memory_gib
-        self._thetas = [replicate.final().to(device) for replicate in replicates]
-        failed_P = torch.full((self._scope.size,), torch.nan, device=device)
-        self._responses = [
-            torch.stack([failed_P if (file := unit.files[r]) is None else file.load(device) for unit in responses])
+        scope = Scope(build_model(project.task, project.training), project.simulation.scope)
+        thetas = [replicate.final().to(device) for replicate in replicates]
+        failed_p = torch.full((scope.size,), torch.nan, device=device)
+        by_replicate = [
+            torch.stack([failed_p if (file := unit.files[r]) is None else file.load(device) for unit in responses])
             for r in range(len(replicates))
         ]
-        [self._method, *_] = candidates(project.readout, project.simulation, self._scope.whole)
+        [method, *_] = candidates(project.readout, project.simulation, scope.whole)
+        self._prepared = PreparedReadOut(method, scope, thetas, by_replicate, project.readout.memory_gib)
 
     def read(self, queries: QueryRows) -> list[ReadOut]:
         """Read out by the method of the settings."""
-        return read_out(self._method, self._scope, self._thetas, self._responses, queries, self._memory_gib)
+        return self._prepared.read(queries)
+
+    def read_tokens(self, queries: QueryRows) -> Tensor:
+        """Influences on each position of each row, [N, T, U] nats: means over the replicates that did not fail.
+
+        Raises:
+            ConfigError: the task has no `token_measurement`.
+        """
+        return self._prepared.read_tokens(queries)
 
 
 class EstimatorReader:

@@ -7,6 +7,7 @@ from tribute.tasks.frozen import FROZEN_SEED, Frozen, frozen_state, plain_tensor
 from tribute.tasks.hidden import ForwardPass, forward_pass, loss_pass
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Task
+from tribute.tasks.tokens import has_tokens, token_measurements
 from tribute.tasks.transforms import batched, forward_mode
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "forward_mode",
     "forward_pass",
     "frozen_state",
+    "has_tokens",
     "kept_bytes",
     "loss_pass",
     "plain_tensors",
+    "token_measurements",
     "under_seed",
 ]

@@ -91,8 +91,12 @@ class ByteLm:
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
         """Log-likelihood of all bytes of each row but the first, [Q], nats."""
+        return self.token_measurement(model, queries).sum(-1)
+
+    def token_measurement(self, model: Model, queries: Batch) -> Tensor:
+        """Log-likelihood of each byte but the first, given those before it; 0 of padding; [Q, context], nats."""
         log_likelihood_BT, _ = _next_byte(model, queries["tokens"])
-        return log_likelihood_BT.sum(-1)
+        return log_likelihood_BT
 
 
 def _next_byte(model: Model, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:

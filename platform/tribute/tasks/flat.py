@@ -173,8 +173,11 @@ class FlatTask(PartlyFrozen):
         return {name: self.piece(name, part) for name, part in zip(self.shapes, parts, strict=True)}
 
     def piece(self, name: str, part: Tensor) -> Tensor:
-        """A parameter from its part of theta: in its own shape and, if the model has several, its own dtype."""
-        return part.view(self.shapes[name]).to(self._narrow.get(name, part.dtype))
+        """A parameter from its part of theta: in its own shape and, if the model has several, its own dtype.
+
+        From parts of several thetas, [..., n], several of it.
+        """
+        return part.view(*part.shape[:-1], *self.shapes[name]).to(self._narrow.get(name, part.dtype))
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
         named = self.held_on(next(iter(pieces.values())).device) | dict(pieces)

@@ -70,6 +70,12 @@ class Scope:
         parts = theta.split([math.prod(shape) for shape in self.task.shapes.values()], dim=-1)
         return torch.cat([p for p, name in zip(parts, self.task.shapes, strict=True) if name in self.names], -1)
 
+    def pieces(self, values: Tensor) -> dict[str, Tensor]:
+        """Named parameters of the scope, [..., p] to [..., *shape] each; views if all have one dtype."""
+        shapes = {name: self.task.shapes[name] for name in self.names}
+        parts = values.split([math.prod(shape) for shape in shapes.values()], dim=-1)
+        return {name: self.task.piece(name, part) for name, part in zip(shapes, parts, strict=True)}
+
     def lift(self, values: Tensor) -> Tensor:
         """Inverse of `of`, with 0 outside the scope, [..., p] to [..., P]."""
         if self.whole:

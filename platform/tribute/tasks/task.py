@@ -22,7 +22,11 @@ class Task(Protocol):
     Each row must count by itself, and the functions must not change state or leave torch. Batch normalisation does
     both unless it is in evaluation mode; use layer or group normalisation. `tribute.check_task` tries all that.
 
-    Shapes: B examples of a batch, Q queries.
+    A fourth function is optional: `token_measurement(model, queries)`, [Q, T], divides the measurement of a row
+    among its T positions, in nats: it sums over T to `measurement`, and is 0 of padding. With it, the service says
+    which tokens of a query a source shaped.
+
+    Shapes: B examples of a batch, Q queries, T positions of a row.
 
     >>> class Regression:
     ...     def build(self):

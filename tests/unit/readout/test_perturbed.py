@@ -6,7 +6,7 @@ import torch
 from tests.unit.readout.small import relative_error, texts, transformer
 from tribute.errors import ConfigError
 from tribute.readout import METHODS, jvp
-from tribute.readout.perturbed import cut
+from tribute.readout.cuts import Cuts
 
 
 @pytest.mark.usefixtures("float64")
@@ -15,7 +15,7 @@ def test_memory_budgets_change_only_rounding(name: str) -> None:
     perturbed = transformer(torch.float64, "last_block")
     whole = METHODS[name](perturbed, texts(), 1.0)
     budgets = [gib for gib in (3e-4, 5e-4, 1e-3, 3e-3) if name != "difference" or gib > 4e-4]
-    cuts = {cut(perturbed, texts(), gib) for gib in budgets}
+    cuts = {Cuts(perturbed, gib).cut(texts()) for gib in budgets}
     assert len(cuts) > 1 and min(c.sources for c in cuts) < len(perturbed.response_Sp)
     for budget in budgets:
         found = METHODS[name](perturbed, texts(), budget)

@@ -1,0 +1,89 @@
+"""What every read-out is made of: changes of some rows by some sources, summed over the rows of each query.
+
+Legend: P parameters, p of the scope, S sources, C a chunk of them, N rows, B a batch of them, T positions of a
+row, Q queries. `...` stands for nothing, or for T.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from torch import Tensor
+
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.tasks import Batch, token_measurements
+
+Pieces = Mapping[str, Tensor]
+"""Parameters by name."""
+Measure = Callable[[Pieces, Batch], Tensor]
+"""A measurement at named parameters, [B] or [B, T]."""
+
+
+class Rows(NamedTuple):
+    """A batch of query rows: where they are, their columns, and the query of each."""
+
+    taken: slice
+    batch: Batch
+    query_B: Tensor
+
+
+class Change(NamedTuple):
+    """Measurements of a batch by the unperturbed model [B, ...], and how sources change them [C, B, ...], nats."""
+
+    sources: slice
+    rows: Rows
+    value: Tensor
+    change: Tensor
+
+
+class ModelReader(ABC):
+    """A read-out at one model, prepared once for any number of queries."""
+
+    def __init__(self, perturbed: PerturbedModel) -> None:
+        self._perturbed, self._device = perturbed, perturbed.theta_P.device
+
+    @abstractmethod
+    def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
+        """Changes of every row by every source; those by the first source come first for each row."""
+
+    def read(self, queries: QueryRows) -> ReadOut:
+        """Influences [Q, S] and measurements [Q], nats.
+
+        Raises:
+            ConfigError: not even one row fits the budget.
+        """
+        theta_P, sources = self._perturbed.theta_P, len(self._perturbed.response_Sp)
+        influence_QS = theta_P.new_zeros(len(queries.query_ids), sources)
+        measured_Q = theta_P.new_zeros(len(queries.query_ids))
+        for found in self.changes(self._perturbed.scope.task.measure_at, queries):
+            influence_QS[:, found.sources].index_add_(0, found.rows.query_B, found.change.T)
+            if found.sources.start == 0:
+                measured_Q.index_add_(0, found.rows.query_B, found.value)
+        return ReadOut(influence_QS, measured_Q)
+
+    def read_tokens(self, queries: QueryRows) -> Tensor:
+        """Influences on each position of each row, [N, T, S], nats; they add up to those on the row.
+
+        Raises:
+            ConfigError: the task has no `token_measurement`, or not even one row fits the budget.
+        """
+
+        def measure(pieces: Pieces, batch: Batch) -> Tensor:
+            return token_measurements(self._perturbed.scope.task, pieces, batch)
+
+        rows, sources = len(queries.query_N), len(self._perturbed.response_Sp)
+        influence_NTS = self._perturbed.theta_P.new_zeros(rows, 0, sources)
+        for found in self.changes(measure, queries):
+            if not influence_NTS.numel():
+                influence_NTS = influence_NTS.new_zeros(rows, found.change.shape[-1], sources)
+            influence_NTS[found.rows.taken, :, found.sources] = found.change.permute(1, 2, 0)
+        return influence_NTS
+
+
+def row_batches(queries: QueryRows, largest: int, perturbed: PerturbedModel) -> list[Rows]:
+    """The rows in batches of at most `largest`, on the model's device."""
+    batches = list(queries.batches(largest, perturbed.theta_P.device))
+    return [
+        Rows(slice(index * largest, index * largest + len(query_B)), batch, query_B)
+        for index, (batch, query_B) in enumerate(batches)
+    ]
