@@ -14,11 +14,11 @@ from tribute.errors import BusyError, ConfigError, DamagedFile, itemised
 from tribute.files import yaml_value
 from tribute.files.digests import RememberedDigests, file_record
 from tribute.progress import OnDone
-from tribute.tracking.places import DATABASE
+from tribute_jobs.backup.databases import service_databases, tracking_database
 from tribute_jobs.backup.inputs import project_inputs
 from tribute_jobs.backup.items import Item, damages, file_item, lake_items, made_items
 from tribute_jobs.backup.manifest import BackupFile, BackupManifest
-from tribute_jobs.backup.moment import copy_database, moment
+from tribute_jobs.backup.moment import moment
 from tribute_jobs.backup.places import Places
 from tribute_jobs.backup.project_file import with_settings
 from tribute_jobs.backup.target import Target
@@ -106,17 +106,16 @@ def _made(file: Path, project: Project, store: "Store", advanced: OnDone) -> tup
     places = Places(project, yaml_value(file.read_bytes()), root)
     _require_changeable(file, places)
     with tempfile.TemporaryDirectory() as scratch:
+        served = service_databases(project, places, Path(scratch))
         now = moment(project, lake)
         inputs = project_inputs(project, places)
         items = [file_item(file.name, file), *(file_item(*each) for each in inputs.files.items())]
         made, tables = made_items(project, lake, places, now), lake_items(lake, places, now)
-        problems = [*tables.problems, *made.problems]
-        if (project.workdir / DATABASE).is_file():
-            problem = copy_database(project.workdir / DATABASE, Path(scratch, DATABASE))
-            problems += [problem] if problem else []
-            items.append(file_item(f"{places.workdir}/{DATABASE}", Path(scratch, DATABASE)))
+        tracked = tracking_database(project, places, Path(scratch))
+        parts = (served, tracked, made, tables)
+        problems = [problem for part in parts for problem in part.problems]
+        items += [item for part in parts for item in part.items]
         files = dict[str, BackupFile]()
-        items += [*made.items, *tables.items]
         for number, item in enumerate(items, 1):
             stored, problem = store.add(item)
             problems += [problem] if problem else []

@@ -1,16 +1,13 @@
 """What a project has made, as it stood together at one moment, while a run may be at work."""
 
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from tribute.config import Project
 from tribute.errors import BusyError, MachineError
-from tribute.tracking.places import read_only
 from tribute_storage import Lake
 from tribute_storage.upkeep.capture import table_versions
 
@@ -73,19 +70,6 @@ def _unreadable(error: OSError) -> None:
         raise MachineError(
             f"{error.filename} cannot be read: {error.strerror}. Mend that, and run the same command again"
         ) from error
-
-
-def copy_database(database: Path, copy: Path) -> str | None:
-    """Copy MLflow's store as a whole, whoever writes to it meanwhile; what is wrong with it, or None."""
-    try:
-        with closing(read_only(database)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-            [(found,), *_] = target.execute("pragma quick_check")
-    except sqlite3.DatabaseError as error:
-        found = str(error)
-    if found == "ok":
-        return None
-    return f"{database} is no whole SQLite database: {found}. Without a copy, move it away: MLflow makes another"
 
 
 def _reading(project: Project, lake: Lake) -> Moment:
