@@ -64,9 +64,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Answer every error with a problem. What nobody foresaw is logged, and its text stays here."""
-    app.add_exception_handler(HttpProblem, _answered)
+    app.add_exception_handler(HttpProblem, answered)
     for kind in (TributeError, LakeError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, _answered)
+        app.add_exception_handler(kind, answered)
 
 
 def problem_of(error: Exception) -> HttpProblem:
@@ -85,7 +85,8 @@ def problem_of(error: Exception) -> HttpProblem:
     )
 
 
-async def _answered(_: Request, error: Exception) -> ProblemResponse:
+async def answered(_: Request, error: Exception) -> ProblemResponse:
+    """The answer to a request that failed."""
     problem = problem_of(error)
     if problem.status >= 500:
         _log.error("A request was answered with %s", problem.status, exc_info=error)

@@ -4,14 +4,16 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from tribute_jobs.service import problems
+from tribute_jobs.service import pages, problems
+from tribute_jobs.service.closing import Closings
 from tribute_jobs.service.context import Service
+from tribute_jobs.service.pages import errors, session
 from tribute_jobs.service.problems import documented
 from tribute_jobs.service.routes import evidence, health, statements, valuations
 
-ROUTERS = (health.router, valuations.router, statements.router, evidence.router)
+ROUTERS = (health.router, valuations.router, statements.router, evidence.router, *pages.ROUTERS)
 """All routers; a route that is not here does not exist. Their class is `ServiceRoute`, to money `AuditedRoute`."""
-OPEN = frozenset(("/healthz", "/v1/openapi.json"))
+OPEN = frozenset(("/healthz", "/v1/openapi.json")) | session.OPEN
 """Paths that everybody may ask for. Every other route has a guard; a test looks at all of them."""
 
 
@@ -27,7 +29,9 @@ def web(service: Service) -> FastAPI:
         responses=documented(422, 500, 503),
     )
     app.state.service = service
+    app.state.closings = Closings(service.project)
     problems.install(app)
+    errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
     return app

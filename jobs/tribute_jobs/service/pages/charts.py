@@ -6,11 +6,14 @@ A chart is `WIDTH` units wide and is stretched to its place, so it holds no text
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tribute_jobs.service.pages.wording import nats_digits
 from tribute_jobs.service.views.figures import Interval
 
 WIDTH, HEIGHT = 1000.0, 240.0
 MARGIN = 16.0
 """Above and below a line."""
+ROOM = 0.02
+"""Part of a range that is left free beyond the marks."""
 
 
 class Scale(NamedTuple):
@@ -18,6 +21,11 @@ class Scale(NamedTuple):
 
     low: float
     high: float
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point that tell its values apart."""
+        return nats_digits(max(-self.low, self.high))
 
     def at(self, value: float) -> float:
         """Where a value stands, from 0 to `WIDTH`."""
@@ -50,7 +58,8 @@ def scale_of(intervals: Iterable[Interval]) -> Scale:
     low = min((min(each.low, each.value) for each in every), default=0.0)
     high = max((max(each.high, each.value) for each in every), default=0.0)
     low, high = min(low, 0.0), max(high, 0.0)
-    return Scale(low, high if high > low else low + 1.0)
+    room = ROOM * (high - low) or 1.0
+    return Scale(low and low - room, high + room)
 
 
 def line_picture(points: Sequence[MonthPoint]) -> LinePicture:

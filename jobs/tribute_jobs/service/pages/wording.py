@@ -1,5 +1,6 @@
 """How pages write amounts, parts, values, months and moments."""
 
+import re
 from datetime import UTC, date, datetime
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ BASES = {
     "blend": "by a mixture of rules",
 }
 _NONE = "nothing"
+_LABEL = re.compile(r"(\d{4}-\d{2}) version (\d+) \(\w+\)")
 
 
 def money(value: Amount | str) -> str:
@@ -46,19 +48,25 @@ def number(value: float, digits: int = 0) -> str:
     return text.replace(",", THIN).replace("-", MINUS)
 
 
-def nats(value: float) -> str:
-    """A value in nats; small ones with more digits."""
-    return number(value, 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 4)
+def nats(value: float, digits: int | None = None) -> str:
+    """A value in nats, with as many digits as others beside it, or as its own size asks for."""
+    return number(value, nats_digits(abs(value)) if digits is None else digits)
 
 
-def parts_range(interval: Interval) -> str:
-    """`14.8% to 73.9%`."""
-    return f"{part(interval.low)} to {part(interval.high)}"
+def nats_digits(size: float) -> int:
+    """Digits after the point for values of a size."""
+    return 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 else 4
 
 
-def nats_range(interval: Interval) -> str:
+def nats_range(interval: Interval, digits: int | None = None) -> str:
     """`37.1 to 579.0`."""
-    return f"{nats(interval.low)} to {nats(interval.high)}"
+    return f"{nats(interval.low, digits)} to {nats(interval.high, digits)}"
+
+
+def version(label: str) -> str:
+    """`2026-11 version 2 (final)` as `November 2026, version 2`."""
+    found = _LABEL.fullmatch(label)
+    return label if found is None else f"{month(found[1])}, version {found[2]}"
 
 
 def month(period: str) -> str:

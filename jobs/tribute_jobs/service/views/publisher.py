@@ -108,7 +108,7 @@ def _month(statements: list[Statement]) -> PublisherMonth:
         statements=rows,
         amounts=sums(each.allocated for each in rows),
         amount_ranges=tuple(
-            f"{each.interval.amount_low} to {each.interval.amount_high}"
+            f"{each.interval.amount_low} and {each.interval.amount_high}"
             for each in statements
             if each.interval.amount_low is not None
         ),
@@ -124,7 +124,7 @@ def _sources(statements: list[Statement]) -> tuple[PublisherSource, ...]:
                 source = PublisherSource(
                     source_id=line.source_id,
                     title=line.title or line.source_id,
-                    license=line.license or "",
+                    license="" if line.license in (None, "NOASSERTION") else line.license,
                     split=line.split,
                     tokens=line.tokens,
                     value=Interval(

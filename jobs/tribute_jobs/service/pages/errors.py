@@ -1,0 +1,34 @@
+"""Problems as pages: a browser shows why a page is not there, or where to sign in."""
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
+
+from tribute.errors import TributeError
+from tribute_jobs.service.pages.rendering import page
+from tribute_jobs.service.pages.wording import path
+from tribute_jobs.service.problems import HttpProblem, answered, problem_of
+from tribute_storage import LakeError
+
+MACHINES = ("/v1/", "/metrics", "/healthz", "/readyz", "/static/")
+"""Paths whose problems are JSON."""
+
+
+def install(app: FastAPI) -> None:
+    """Answer problems of pages with pages. Called after `problems.install`, whose answers the others keep."""
+    for kind in (HttpProblem, TributeError, LakeError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if not wants_page or request.url.path.startswith(MACHINES):
+        return await answered(request, error)
+    problem = problem_of(error)
+    if problem.status == 401 and request.method == "GET":
+        here = f"{request.url.path}?{request.url.query}".rstrip("?")
+        return RedirectResponse("/sign-in" if here == "/" else f"/sign-in?next={path(here)}", 303)
+    response = page(request, "problem.html.j2", problem.status, problem=problem)
+    response.headers.update(problem.headers)
+    return response

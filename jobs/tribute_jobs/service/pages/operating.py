@@ -1,0 +1,32 @@
+"""Pages for the operator alone: a use of the model, a run, and the quality of the data."""
+
+from fastapi import APIRouter, Request, Response
+
+from tribute_jobs.service.access.routing import AuditedRoute
+from tribute_jobs.service.callers import Operator, Served
+from tribute_jobs.service.pages.charts import scale_of
+from tribute_jobs.service.pages.rendering import page
+from tribute_jobs.service.views.quality import quality_view
+from tribute_jobs.service.views.query import query_view
+from tribute_jobs.service.views.run import run_view
+
+router = APIRouter(route_class=AuditedRoute, include_in_schema=False)
+
+
+@router.get("/queries/{query_id:path}")
+def query(request: Request, service: Served, _: Operator, query_id: str, source: str | None = None) -> Response:
+    """A use of the model: what was asked, and the sources and passages that shaped the answer."""
+    view = query_view(service.project, query_id, source)
+    return page(request, "query.html.j2", view=view, scale=scale_of(each.influence for each in view.sources))
+
+
+@router.get("/runs/{run_id}")
+def run(request: Request, service: Served, _: Operator, run_id: str) -> Response:
+    """A run: its stages, their cost, the certificate, its place in MLflow."""
+    return page(request, "run.html.j2", view=run_view(service.project, run_id))
+
+
+@router.get("/quality")
+def quality(request: Request, service: Served, _: Operator, check: bool = False) -> Response:
+    """What checks find, copied text, queries unlike the corpus, failures, damage."""
+    return page(request, "quality.html.j2", view=quality_view(service.project, check), check=check)
