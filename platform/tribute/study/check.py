@@ -94,8 +94,9 @@ def check_task(
     """Check a task on a few real examples, in seconds, before anything is trained.
 
     It looks at shapes, types, finite values and derivatives of loss and measurement, at examples that change each
-    other's loss, at results that differ between calls or processes, at parameters that no gradient reaches, and at
-    ids and labels out of range. Then it rehearses the training, the simulation and the read-out on a few examples.
+    other's loss, at results that differ between calls or processes, at parameters that no gradient reaches, at ids
+    and labels out of range, and at parts of a measurement that do not add up to it. Then it rehearses the
+    training, the simulation and the read-out on a few examples.
 
     Shapes: by_source and queries are columns by name, [N, ...] and [Q, ...] each.
 

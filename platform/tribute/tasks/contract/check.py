@@ -20,6 +20,7 @@ from tribute.tasks.contract.function import (
 from tribute.tasks.contract.ids import explained
 from tribute.tasks.contract.independence import independent, repeated
 from tribute.tasks.contract.parameters import Slopes, ignored, slopes, unreached
+from tribute.tasks.contract.positions import check_tokens
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.frozen import under_seed
 from tribute.tasks.task import Task
@@ -82,7 +83,8 @@ def _measured(
             return [], None
         except Exception:  # found again below, and explained
             pass
-    return _checked(function, pieces, queries)
+    findings, reached = _checked(function, pieces, queries)
+    return findings or check_tokens(flat, pieces, queries), reached
 
 
 def _checked(function: Function, pieces: Pieces, rows: TaskExamples) -> tuple[list[TaskFinding], Slopes | None]:

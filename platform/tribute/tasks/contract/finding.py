@@ -11,7 +11,8 @@ class TaskFinding:
     """One thing about a task.
 
     Args:
-        subject: what it is about: build, training_loss, measurement, examples, parameters, or a method.
+        subject: what it is about: build, training_loss, measurement, token_measurement, examples, parameters, or
+            a method.
         refused: whether values would be wrong, or could not be computed.
         text: what was found, what was expected, and the remedy.
     """

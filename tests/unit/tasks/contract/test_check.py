@@ -1,5 +1,7 @@
 """Every way of breaking the contract is found and named; what keeps it is left alone."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -149,3 +151,41 @@ def test_the_built_in_tasks_keep_the_contract() -> None:
     assert found(Classifier(features=FEATURES, hidden=(4,), classes=CLASSES)) == []
     tokens = {"tokens": np.random.default_rng(0).integers(-1, 256, (9, 9)).astype(np.int16)}
     assert found(ByteLm(context=8, width=8, heads=2, layers=1), tokens) == []
+
+
+class Halves(Softmax):
+    """Divides a measurement between two positions, as a function does to them."""
+
+    def __init__(self, change: Callable) -> None:
+        super().__init__()
+        self.change = change
+
+    def token_measurement(self, model, queries):
+        whole = self.measurement(model, queries)
+        return self.change(torch.stack([whole / 4, whole * 3 / 4], 1))
+
+
+def test_parts_that_add_up_to_the_measurement_are_left_alone() -> None:
+    assert found(Halves(lambda parts: parts)) == []
+    tokens = np.random.default_rng(0).integers(0, 256, (20, 9)).astype(np.int16)
+    tokens[3, 4:] = -1
+    assert found(ByteLm(context=8, width=8, heads=2, layers=1), {"tokens": tokens}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda parts: parts / 2,
+            r"sums to -\S+ for source 'a', row \d+, but its measurement is -\S+. Return parts",
+        ),
+        (lambda parts: parts * torch.nan, "sums to nan"),
+        (lambda parts: parts.sum(1), r"returns shape .*expected .*, T\)"),
+        (lambda parts: parts[:, 5], "token_measurement fails: IndexError.*leave it out"),
+    ],
+)
+def test_parts_that_do_not_add_up_are_refused(change: Callable, words: str) -> None:
+    [finding] = found(Halves(change))
+    assert finding.subject == "token_measurement"
+    with pytest.raises(ConfigError, match=words):
+        refuse([finding], "wild")
