@@ -58,21 +58,24 @@ def loss_pass(task: FlatTask, theta_P: Tensor, examples: Batch) -> ForwardPass:
 def _pass(
     task: FlatTask, theta_P: Tensor, batch: Batch, function: Callable[[Model, Batch], Tensor], what: str
 ) -> ForwardPass:
-    hidden: list[Tensor] = []
+    hidden: dict[torch.Size, list[Tensor]] = {}
     outputs: list[list[Tensor]] = []
     last: list[Tensor] = []  # output of the last layer, unless it is linear
     named = task.held_on(theta_P.device) | task.pieces(theta_P)
 
     def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         linear = isinstance(module, nn.Linear)
-        hidden.extend(inputs[:1] if linear else ())
+        for state in inputs[:1] if linear else ():
+            _keep(hidden, state)
         last[:] = [] if linear or not floating(output) else [output]
 
     def model(*inputs: Any, **options: Any) -> Any:
         with torch.no_grad():
             output = functional_call(task.measured, named, inputs, options)
         given = [leaf for leaf in tree_leaves(output) if floating(leaf)]
-        hidden.extend(state for state in last if all(state is not leaf for leaf in given))
+        for state in last:
+            if all(state is not leaf for leaf in given):
+                _keep(hidden, state)
         outputs.append([leaf.requires_grad_() for leaf in given])
         return output
 
@@ -103,15 +106,26 @@ def _watched(module: nn.Module, watch: Callable[..., None]) -> Iterator[None]:
             hook.remove()
 
 
-def _last(hidden_states: list[Tensor], output: Tensor) -> list[Tensor]:
-    fitting = [h for h in hidden_states if h.is_floating_point() and h.shape[:-1] == output.shape[:-1]]
-    chosen: list[Tensor] = []
-    for hidden in reversed(fitting):
-        if chosen and sum(h.shape[-1] for h in chosen) + hidden.shape[-1] > MAX_HIDDEN_WIDTH:
+def _keep(hidden: dict[torch.Size, list[Tensor]], state: Tensor) -> None:
+    """Add a hidden state to those of its leading shape, and drop the ones before that no longer count.
+
+    Memory that is kept costs more than the arithmetic: what follows cannot use it again.
+    """
+    if not state.dim():
+        return
+    kept, width = [state], state.shape[-1]
+    for before in reversed(hidden.get(state.shape[:-1], [])):
+        width += before.shape[-1]
+        if width > MAX_HIDDEN_WIDTH:
             break
-        chosen.append(hidden)
+        kept.insert(0, before)
+    hidden[state.shape[:-1]] = kept
+
+
+def _last(hidden: dict[torch.Size, list[Tensor]], output: Tensor) -> list[Tensor]:
+    chosen = hidden.get(output.shape[:-1])
     if not chosen:
         raise ConfigError(
             f"No hidden state of this model has the shape of its outputs, except for the last dimension. {REMEDY}"
         )
-    return chosen
+    return chosen[::-1]
