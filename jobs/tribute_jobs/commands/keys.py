@@ -106,7 +106,7 @@ def audit(
             callback=_since, metavar="TIME", help="From 2026-10-31 or 2026-10-31T12:00Z on.", show_default="all"
         ),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, help="How many to show, the newest first.")] = 100,
+    most: Annotated[int, typer.Option(min=1, max=10**9, help="How many to show, the newest first.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show who asked the service for money or statements, refused requests too.

@@ -80,7 +80,7 @@ class AuditLog:
         rows = self._file.rows(
             f"select {', '.join(names)} from accesses where {' and '.join(['true', *given])} "
             f"order by id desc limit {-1 if most is None else int(most)}",
-            *given.values(),
+            *map(_kept, given.values()),
         )
         return [AuditEntry(**dict(row)) for row in rows]
 

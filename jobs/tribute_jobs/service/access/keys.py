@@ -21,7 +21,10 @@ FRESH_S = 2.0
 MARKED_S = 60.0
 """`last_used` is this exact, so that a request does not write to disk."""
 LONGEST_NAME = 100
+HIGHEST_LIMIT = 10**9
+"""Requests or queries a minute."""
 _FORM = re.compile(r"trb_([0-9a-f]{8})_[0-9a-f]{64}")
+_PREFIX = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -116,15 +119,16 @@ class Keys:
         Raises:
             ConfigError: no key has this prefix.
         """
-        with self._file.transaction() as connection:
-            done = connection.execute(
-                "update keys set revoked = ? where prefix = ? and revoked is null", (moment_text(), prefix)
-            )
-            connection.execute("delete from sessions where prefix = ?", (prefix,))
-        self._forget()
-        for key in self.listed():
-            if key.prefix == prefix:
-                return key, done.rowcount == 1
+        if _PREFIX.fullmatch(prefix):
+            with self._file.transaction() as connection:
+                done = connection.execute(
+                    "update keys set revoked = ? where prefix = ? and revoked is null", (moment_text(), prefix)
+                )
+                connection.execute("delete from sessions where prefix = ?", (prefix,))
+            self._forget()
+            for key in self.listed():
+                if key.prefix == prefix:
+                    return key, done.rowcount == 1
         raise ConfigError(
             f"No key has the prefix {excerpt(prefix)}. It has 8 characters, the second part of the key. "
             "tribute keys list PROJECT.yaml shows all"
@@ -206,6 +210,6 @@ def _checked(name: str, role: Role, publisher_id: str | None, *limits: int | Non
             else f"A key of role {role} belongs to no publisher. Leave out --publisher, or give --role publisher"
         )
     for limit in limits:
-        if limit is not None and limit < 1:
-            raise ConfigError(f"A limit of {limit} a minute lets nothing through. Give 1 or more, or none")
+        if limit is not None and not 1 <= limit <= HIGHEST_LIMIT:
+            raise ConfigError(f"A limit of {limit} a minute cannot be kept. Give 1 to {HIGHEST_LIMIT:,}, or none")
     return name

@@ -146,6 +146,8 @@ def test_texts_from_outside_are_cut_and_storable(access: Access) -> None:
     assert found.asked.startswith("\\ud800x")
     assert len(found.asked) == 1024
     assert found.period == "'; drop table"
+    assert access.audit.listed(period="'; drop table") == [found]
+    assert access.audit.listed(publisher_id="\udcff") == []
 
 
 def test_two_replicas_write_to_one_table(project: Project, access: Access) -> None:

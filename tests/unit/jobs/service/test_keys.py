@@ -95,9 +95,12 @@ def test_revoking_is_for_good_and_keeps_the_record(access: Access) -> None:
     assert not access.keys.never_made()
 
 
-def test_an_unknown_prefix_is_refused(access: Access) -> None:
-    with pytest.raises(ConfigError, match=r"No key has the prefix 'abc'.*tribute keys list"):
-        access.keys.revoke("abc")
+@pytest.mark.parametrize("prefix", ["abc", "00000000", "", "\udcff" * 8, "' or '1'='1"])
+def test_an_unknown_prefix_is_refused(access: Access, prefix: str) -> None:
+    _, text = access.keys.create("feed", Role.INGEST)
+    with pytest.raises(ConfigError, match=r"No key has the prefix .*tribute keys list"):
+        access.keys.revoke(prefix)
+    assert access.keys.key_of(text) is not None
 
 
 @pytest.mark.parametrize(
@@ -108,8 +111,9 @@ def test_an_unknown_prefix_is_refused(access: Access) -> None:
         (("x" * 101, Role.INGEST), "101 characters. Use at most 100"),
         (("p", Role.PUBLISHER), "Name it: --publisher ID"),
         (("p", Role.OPERATOR, "p1"), "Leave out --publisher, or give --role publisher"),
-        (("p", Role.INGEST, None, 0), "A limit of 0 a minute lets nothing through"),
+        (("p", Role.INGEST, None, 0), "A limit of 0 a minute cannot be kept"),
         (("p", Role.INGEST, None, None, -1), "A limit of -1 a minute"),
+        (("p", Role.INGEST, None, 10**30), "Give 1 to 1,000,000,000"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused(access: Access, arguments: tuple, message: str) -> None:

@@ -67,7 +67,7 @@ def test_a_publisher_of_the_project_gets_a_key(path: Path) -> None:
         (["--role", "publisher", "--publisher", "zzz"], "Known are: arena, kitchen, planet"),
         (["--role", "publisher"], "Name it: --publisher ID"),
         (["--role", "ingest", "--publisher", "kitchen"], "Leave out --publisher"),
-        (["--role", "ingest", "--rate", "0"], "A limit of 0 a minute lets nothing through"),
+        (["--role", "ingest", "--rate", "0"], "A limit of 0 a minute cannot be kept"),
     ],
 )
 def test_what_makes_no_sense_is_refused(path: Path, options: list[str], message: str) -> None:
