@@ -39,7 +39,7 @@ def test_science_loads_no_engine(room: str) -> None:
     assert loaded(f"tribute.{room}", HEAVY) == []
 
 
-@pytest.mark.parametrize("module", ["tribute.client"])
+@pytest.mark.parametrize("module", ["tribute.client", "tribute.client.middleware"])
 def test_the_client_loads_neither_the_science_nor_the_lake(module: str) -> None:
     """It runs in other people's programs."""
     heavy = [
