@@ -217,7 +217,8 @@ def _largest_errors(
     lake: duckdb.DuckDBPyConnection, source_ids: Sequence[str], attribute_runs: Sequence[str]
 ) -> NDArray[np.float64]:
     rows = lake.execute(
-        "select source_id, sum((weight / inclusion_probability * std_error_nats)::decimal(38, 12)) "
+        "select source_id, "
+        "sum((weight / inclusion_probability / readout_probability * std_error_nats)::decimal(38, 12)) "
         "from influence join queries using (run_id, query_id) "
         "where list_contains($1, run_id) and replicate = 0 group by source_id",
         [list(attribute_runs)],

@@ -48,7 +48,11 @@ TABLES: dict[str, pa.Schema] = {
         SOURCE,
         REPLICATE,
         column("bucket", SMALL, "group of queries: the lower half of the MD5 of query_id, modulo 128"),
-        column("predicted_nats", REAL, "usage-weighted prediction of all the bucket's queries, nats"),
+        column(
+            "predicted_nats",
+            REAL,
+            "usage-weighted prediction of the bucket's queries with readout_probability below 1, nats",
+        ),
         column("expanded_nats", REAL, "the same as the sampled queries tell it, expanded to all, nats"),
         sort_by=("source_id", "replicate", "bucket"),
     ),

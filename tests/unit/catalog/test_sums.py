@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.unit.readout.test_head import REPLICATES, SOURCES, Traffic, design
+from tribute.catalog.period import _largest_errors
 from tribute.catalog.sums import source_sums
 from tribute.readout import LiveUses, SourceHead, influence_rows, live_totals
 from tribute.valuation import GROUPS, query_groups
@@ -33,7 +34,7 @@ def recorded(lake: Lake) -> tuple[np.ndarray, ...]:
     chosen = np.flatnonzero(drawn_Q).tolist()
     read_RQS = exact_RQS[:, chosen]
     ids = [query_ids[n] for n in chosen]
-    lake.append("influence", RUN, influence_rows(RUN, NAMES, ids, read_RQS, np.zeros_like(read_RQS)))
+    lake.append("influence", RUN, influence_rows(RUN, NAMES, ids, read_RQS, np.full_like(read_RQS, 0.5)))
     lake.append("predicted", RUN, live_totals(parts).rows(RUN, NAMES))
     common = {"run_id": RUN, "simulate_run": "simulate-1", "period": "2026-10", "origin": "service"}
     common |= {"time": datetime(2026, 10, 1, tzinfo=UTC), "inclusion_probability": 1.0, "similarity": 1.0}
@@ -64,3 +65,13 @@ def test_a_month_of_live_uses_sums_to_the_difference_estimate(tmp_path: Path) ->
     square_Q = np.square(uses_Q * expanded_Q)[open_Q]
     np.testing.assert_allclose(sums.drawn, square_Q @ probability_Q[open_Q] / square_Q.sum(), rtol=1e-9)
     assert 0.2 < sums.drawn < 0.9
+
+
+def test_errors_of_coalitions_are_expanded_to_the_uses_that_were_not_drawn(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    uses_Q, probability_Q, drawn_Q, *_ = recorded(lake)
+    with open_tables(lake.root) as connection:
+        error_SS = _largest_errors(connection, NAMES, [RUN])
+    np.testing.assert_allclose(
+        error_SS, 0.5 * (uses_Q * drawn_Q / probability_Q).sum() * np.eye(SOURCES), rtol=1e-9
+    )
