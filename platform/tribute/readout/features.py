@@ -18,8 +18,8 @@ from tribute.tasks import Batch, FlatTask, forward_pass
 
 MAX_ERRORS = 32
 """Largest E; more outputs are projected to this number by random signs."""
-ACTIVATION_BYTES = 2**24
-"""Bytes of activations in one forward pass: about the size of a processor's caches."""
+ACTIVATION_BYTES = {"cpu": 2**23, "cuda": 2**28}
+"""Bytes of activations in one forward pass: a few times a core's cache; of a GPU, enough to keep it busy."""
 MAX_ROWS = 4096
 
 
@@ -94,7 +94,8 @@ def query_features(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> NDArr
 
 def rows_at_once(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> int:
     """Number of rows in one forward pass."""
-    return max(1, min(MAX_ROWS, ACTIVATION_BYTES // row_bytes(task, theta_P, queries)))
+    most = ACTIVATION_BYTES.get(theta_P.device.type, ACTIVATION_BYTES["cuda"])
+    return max(1, min(MAX_ROWS, most // row_bytes(task, theta_P, queries)))
 
 
 class Passes:

@@ -154,16 +154,15 @@ class Head:
         Raises:
             ConfigError: the head is that of another model.
         """
-        count = len(queries.query_ids)
-        found_Qk = self.offset_k.expand(count, -1).clone()
-        measured_Q = torch.zeros(count, dtype=torch.float64, device=self.offset_k.device)
+        start_k = torch.cat([self.offset_k, self.offset_k.new_zeros(1)])
+        found_Qk = start_k.expand(len(queries.query_ids), -1).clone()
         for batch, query_B in queries.batches(passes.rows_at_once(queries), self.offset_k.device):
             row = passes.run(batch)
             feature_Bd = row.flat()
             self._check(feature_Bd.shape[1] + 1)
-            found_Qk.index_add_(0, query_B, feature_Bd.float() @ self.weight_dk)
-            measured_Q.index_add_(0, query_B, row.measurement_B.double())
-        return _with_one(found_Qk), measured_Q.cpu().numpy()
+            feature_Bd = feature_Bd.float()
+            found_Qk.index_add_(0, query_B, torch.cat([feature_Bd @ self.weight_dk, feature_Bd[:, -1:]], 1))
+        return _with_one(found_Qk[:, :-1]), found_Qk[:, -1].double().cpu().numpy()
 
     def influence(self, coordinates_Qk: NDArray[np.floating]) -> Array:
         """Predicted influences, or sums of them from sums of coordinates, [R, Q, U] nats."""
@@ -196,9 +195,11 @@ def _directions(scaled_nC: Array) -> Array:
 def _residuals(
     exact_nC: Array, left_out_nC: Array, shape: tuple[int, int], design: UnitSums, precision: float
 ) -> Residuals:
-    """Errors by source, and n = (t max_s sd_s / (precision x sum of positive means))^2; see `Head.fit`.
+    """Errors by source, and n = max_s (1.96 s / (precision x sum of positive means))^2; see `Head.fit`.
 
-    An answer's error is that of the mean prediction, and what the prediction misses of the spread of replicates.
+    For n, s^2 is not the mean of the squared errors but what it is below with 95% confidence: few queries with
+    large errors tell little of others. An answer's error is that of the mean prediction, and what the prediction
+    misses of the spread of replicates.
     """
     count = len(exact_nC)
     exact_RnS, left_RnS = (
@@ -212,9 +213,8 @@ def _residuals(
     spread_S = np.nansum(np.square(left_RnS - mean_nS), 0).mean(0) / (counted_S - 1).clip(1) / counted_S
     variance_S = np.where(present_S > 0, square_S + spread_S, np.nan)
     worth = float(np.clip(exact_nS.mean(0), 0, None).sum())
-    sd = float(np.sqrt(square_S.max(initial=0.0)))
-    quantile = float(stdtrit(count - 1, 0.975))
-    return Residuals(variance_S, (quantile * sd / max(precision * worth, 1e-300)) ** 2)
+    above_S = square_S + stdtrit(count - 1, 0.95) * np.square(mean_nS).std(0, ddof=1) / np.sqrt(count)
+    return Residuals(variance_S, 1.96**2 * float(above_S.max(initial=0.0)) / max(precision * worth, 1e-150) ** 2)
 
 
 def _with_one(coordinates: Tensor) -> NDArray[np.float32]:
