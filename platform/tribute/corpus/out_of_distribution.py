@@ -77,8 +77,13 @@ class OutOfDistributionDetector:
         Its interval is then (1 - similarity) / (1 - threshold) times as wide, and never narrower.
         """
         count, similarity_N = len(queries.query_ids), self.similarity(queries.rows)
-        rows_Q = np.bincount(queries.row_query, minlength=count).clip(1)
-        similarity_Q = np.bincount(queries.row_query, similarity_N, minlength=count) / rows_Q
+        rows_Q = np.bincount(queries.row_query, minlength=count)
+        return self.judged(np.bincount(queries.row_query, similarity_N, minlength=count), rows_Q)
+
+    def judged(self, sum_Q: Array, rows_Q: NDArray[np.integer]) -> OutOfDistribution:
+        """`assess`, from the similarities of each query's rows, added up, and their number, [Q] each."""
+        rows_Q = rows_Q.clip(1)
+        similarity_Q = sum_Q / rows_Q
         size_Q = np.minimum(np.log2(rows_Q).astype(int), len(self.thresholds) - 1)
         threshold_Q = np.array(self.thresholds)[size_Q]
         is_ood_Q = similarity_Q < threshold_Q

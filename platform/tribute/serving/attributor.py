@@ -1,228 +1,244 @@
-"""Attributes live queries by the project's read-out or estimator, and records them as usage in the lake.
+"""Attributes live queries: reads them out in batches of several requests, and answers. It records nothing.
 
-Legend: P parameters, S sources, Q queries, R replicates.
+Legend: R replicates, U units, S sources, P publishers, Q queries.
 """
 
-import threading
+import asyncio
+import hashlib
+import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import pyarrow.compute as pc
-import torch
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.catalog import (
-    attribution,
-    corpus_tokens,
-    lineage,
-    query_rows,
-    recorded_replicates,
-    simulated_responses,
-)
+from tribute.catalog import payees
 from tribute.config import Project
-from tribute.corpus import (
-    Accounting,
-    OutOfDistribution,
-    QueryTable,
-    array_queries,
-    ood_detector,
-    text_queries,
-)
-from tribute.errors import ConfigError, ValuationError
+from tribute.corpus import Accounting, OutOfDistribution, QueryTable, array_queries, text_queries
+from tribute.errors import ConfigError
 from tribute.ids import excerpt
-from tribute.readout import QueryRows, ReadOut, influence_rows
-from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
-from tribute.serving.schemas import AttributionAnswer, Query, QueryAttribution, SourceInfluence
-from tribute.simulation import Design, design_of
-from tribute_storage import Basis, Lake, LakeConflict, claim, open_tables
+from tribute.serving.answers import Estimated, answer_head, influences, listed
+from tribute.serving.batching import Piece, TokenBatcher
+from tribute.serving.loaded import LoadedModel, PieceRead, Work
+from tribute.serving.schemas import AttributionRequest, Query, ServedModel
+from tribute_storage.outbox import USE
 
 Value = TypeVar("Value")
+PAYEES_KEPT_S = 60.0
 
 
-class Influences(NamedTuple):
-    """Influences of sources by replicate, [R, Q, S]; error of their mean from sampled coalitions, [Q, S]; nats.
+class Attributed(NamedTuple):
+    """A request's answer up to the number of recorded uses (see `tribute_storage.outbox.Reply`), and its uses."""
 
-    `measurement_Q`: what the first replicate's model itself measures, [Q] nats.
-    """
+    head: bytes
+    uses: pa.Table
+
+
+class _Read(NamedTuple):
+    """Queries with what was read out of them: influences [R, Q, S] and measurements [Q], nats."""
 
     influence_RQS: NDArray[np.float64]
     error_QS: NDArray[np.float64]
-    measurement_Q: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, design: Design, read: Sequence[ReadOut]) -> "Influences":
-        """Influences of units, added up to sources."""
-        influence_RQU = np.stack([replicate.influence_QS.double().cpu().numpy() for replicate in read])
-        influence_RQS = np.stack([design.influence(influence_QU) for influence_QU in influence_RQU])
-        measured_Q = read[0].measurement_Q.double().cpu().numpy()
-        return cls(influence_RQS, design.standard_error(influence_RQU.mean(0)), measured_Q)
+    measured_Q: NDArray[np.float64]
+    distribution: OutOfDistribution
 
 
 class Attributor:
-    """Reads queries out and records them. Holds models and responses in memory; independent of HTTP and Ray."""
+    """Reads queries out. Holds a model in memory; independent of HTTP and Ray, within one event loop.
+
+    Raises:
+        ValuationError: the lake holds no simulation of the project's settings.
+    """
 
     def __init__(self, project: Project) -> None:
-        torch.set_num_threads(1)
-        self._project, self._lake = project, Lake(project.lake_root)
-        claim(self._lake, project.name)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        replicates = recorded_replicates(project)
-        responses = simulated_responses(project, lineage(project).simulate_run)
-        if not responses:
-            raise ValuationError(
-                "The lake holds no simulation of these settings. Run: tribute simulate PROJECT.yaml"
-            )
-        self.source_ids, tokens_S = corpus_tokens(project)
-        self._design = design_of(
-            project.simulation.notion,
-            [response.unit for response in responses],
-            tokens_S,
-            [response.failed for response in responses],
+        self._project, self._model = project, LoadedModel(project)
+        self._batcher = TokenBatcher[Work, PieceRead](
+            lambda works: self._model.read(list(works)), project.serving.batch_tokens
         )
-        reader = EstimatorReader if project.simulation.estimated else ResponseReader
-        self._reading: InfluenceReader = reader(project, replicates, responses, device)
-        self._ood_detector = ood_detector(project.artifacts / lineage(project).corpus_run)
-        self._record_lock, self._read_lock = threading.Lock(), threading.Lock()
+        self._payees = dict[str, tuple[float, tuple[tuple[str, ...], NDArray[np.float64]]]]()
+        self._model.warm_up()
 
-    def attribute(self, requested: Sequence[Query]) -> AttributionAnswer:
-        """Read queries out for every source, and record them as usage of their months.
+    def served(self) -> ServedModel:
+        """The model, for those who ask it."""
+        settings, model = self._project.serving, self._model
+        return ServedModel(
+            model=self._project.name,
+            simulate_run=model.simulate_run,
+            sources=len(model.source_ids),
+            replicates=model.replicates,
+            readout="exact",
+            takes="text" if model.window else "features",
+            max_queries=settings.max_queries,
+            max_text_bytes=settings.max_text_bytes,
+        )
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that wait for their turn."""
+        return self._batcher.waiting
+
+    async def attribute(
+        self, request: AttributionRequest, caller: str | None = None, key: str | None = None
+    ) -> Attributed:
+        """Read queries out for every source.
+
+        Args:
+            caller: whose turn it is; None: this request's own.
+            key: an idempotency key, after which queries without an id are named.
 
         Raises:
-            ConfigError: too many queries; or one does not fit the model, or repeats a recorded id with
-                other content.
+            ConfigError: too many queries or too long a text; or a query does not fit the model.
         """
-        if len(requested) > self._project.serving.max_queries:
-            raise ConfigError(
-                f"A request takes at most {self._project.serving.max_queries} queries, this one has "
-                f"{len(requested)}. Split it"
+        ids = _ids(request.queries, key)
+        table = self._table(request.queries, ids)
+        read = await self._read(table, caller or uuid.uuid4().hex)
+        estimated = Estimated.of(read.influence_RQS, read.error_QS, read.distribution.widening_Q)
+        names: Sequence[str] = self._model.source_ids
+        answers, moments = [], [moment for moment in table.times if moment is not None]
+        shown = {month: (names, estimated) for month in map(month_of, moments)}
+        if request.level == "publisher":
+            for month in shown:
+                publishers, part_SP = await self._parts(month)
+                by_RQP, error_QP = read.influence_RQS @ part_SP, np.sqrt(np.square(read.error_QS) @ np.square(part_SP))
+                shown[month] = publishers, Estimated.of(by_RQP, error_QP, read.distribution.widening_Q)
+        for index, moment in enumerate(moments):
+            columns, each = shown[month_of(moment)]
+            chosen = listed(each, index, request.top_k)
+            answers.append(
+                self._facts(table, index, read)
+                | influences(each, index, chosen, columns, f"{request.level}_id")
             )
-        months: dict[str, list[Query]] = {}
-        for query in requested:
-            dated = query.model_copy(update={"time": query.time or datetime.now(UTC)})
-            months.setdefault(dated.time.astimezone(UTC).strftime("%Y-%m"), []).append(dated)  # type: ignore[union-attr]
-        answers: list[QueryAttribution] = []
-        recorded = 0
-        for period, queries in months.items():
-            table = self._table(queries)
-            distribution = self._ood_detector.assess(table)
-            with self._read_lock:  # a read-out changes the module's parameters while it runs
-                read = self._reading.read(QueryRows.of(table))
-            influences = Influences.of(self._design, read)
-            recorded += self._alone(partial(self._record, table, period, influences, distribution))
-            answers += self._answers(table, period, influences, distribution)
-        return AttributionAnswer(
-            simulate_run=lineage(self._project).simulate_run, recorded=recorded, queries=answers
-        )
+        head = answer_head(self._project.name, self._model.simulate_run, answers)
+        return Attributed(head, self._uses(table, [query.time is not None for query in request.queries], read))
 
-    def _table(self, queries: Sequence[Query]) -> QueryTable:
-        ids = [query.query_id or uuid.uuid4().hex for query in queries]
+    def _table(self, queries: Sequence[Query], ids: Sequence[str]) -> QueryTable:
+        settings, now = self._project.serving, datetime.now(UTC)
+        if len(queries) > settings.max_queries:
+            raise ConfigError(
+                f"A request takes at most {settings.max_queries} queries, this one has {len(queries)}. Split it"
+            )
         accounting = Accounting(
-            [query.time for query in queries],
+            [query.time or now for query in queries],
             [query.customer_id for query in queries],
             [query.weight for query in queries],
         )
-        window = getattr(self._project.corpus, "window", None)
         named = list(zip(queries, ids, strict=True))
-        if window is not None:
-            return text_queries(ids, [_given(q.text, "text", i) for q, i in named], window, accounting)
-        features = [_given(q.features, "features", i) for q, i in named]
-        return array_queries(ids, features, [_given(q.label, "label", i) for q, i in named], accounting)
-
-    def _alone(self, record: Callable[[], int]) -> int:
-        """The result of `record`, which begins anew where another service was faster."""
-        while True:
-            with self._record_lock, suppress(LakeConflict):
-                return record()
-
-    def _record(
-        self,
-        table: QueryTable,
-        period: str,
-        influences: Influences,
-        distribution: OutOfDistribution,
-    ) -> int:
-        """Commit the queries that are not recorded yet; the number of these.
-
-        Raises:
-            LakeConflict: another service recorded one of them meanwhile.
-        """
-        ids = list(table.query_ids)
-        basis = Basis(
-            self._lake.version("queries"),
-            lambda: (pc.field("origin") == "service") & pc.field("query_id").isin(ids),
-        )
-        fresh = _unrecorded(self._lake, lineage(self._project).simulate_run, table, period)
-        if not fresh:
-            return 0
-        chosen = table.take(fresh)
-        values_RQS = influences.influence_RQS[:, fresh]
-        errors_RQS = np.broadcast_to(influences.error_QS[fresh], values_RQS.shape)
-        run_id = attribution(self._project, chosen, period, "service").run_id
-        rows = influence_rows(run_id, self.source_ids, chosen.query_ids, values_RQS, errors_RQS)
-        self._lake.append("influence", run_id, rows)
-        nats_Q = influences.measurement_Q[fresh]
-        usage = query_rows(self._project, chosen, period, "service", nats_Q, distribution.take(fresh))
-        self._lake.append("queries", run_id, usage, basis=basis)
-        return len(fresh)
-
-    def _answers(
-        self,
-        table: QueryTable,
-        period: str,
-        influences: Influences,
-        distribution: OutOfDistribution,
-    ) -> list[QueryAttribution]:
-        influence_RQS = influences.influence_RQS
-        counted = np.isfinite(influence_RQS).sum(0)
-        mean_QS = np.nansum(influence_RQS, 0) / counted.clip(1)
-        spread_QS = np.nansum(np.square(influence_RQS - mean_QS), 0) / (counted - 1).clip(1)
-        error_QS = np.sqrt(spread_QS / counted.clip(1) + np.square(influences.error_QS))
-        error_QS *= distribution.widening_Q[:, None]
-        return [
-            QueryAttribution(
-                query_id=query_id,
-                period=period,
-                measurement_nats=float(influences.measurement_Q[index]),
-                similarity=float(distribution.similarity_Q[index]),
-                unlike_corpus=bool(distribution.is_ood_Q[index]),
-                sources=[
-                    SourceInfluence(
-                        source_id=self.source_ids[source],
-                        influence_nats=float(mean_QS[index, source]),
-                        std_error_nats=float(error_QS[index, source]),
+        if self._model.window is not None:
+            texts = [_given(query.text, "text", name) for query, name in named]
+            for text, name in zip(texts, ids, strict=True):
+                if len(text.encode()) > settings.max_text_bytes:
+                    raise ConfigError(
+                        f"Query {excerpt(name)} has {len(text.encode()):,} bytes of text, at most "
+                        f"{settings.max_text_bytes:,} are taken. Cut it, or raise serving.max_text_bytes"
                     )
-                    for source in np.argsort(-mean_QS[index], kind="stable")
-                    if counted[index, source]
-                ],
-            )
-            for index, query_id in enumerate(table.query_ids)
-        ]
+            return text_queries(ids, texts, self._model.window, accounting)
+        features = [_given(query.features, "features", name) for query, name in named]
+        labels = [_given(query.label, "label", name) for query, name in named]
+        for name, vector, label in zip(ids, features, labels, strict=True):
+            self._model.check(name, vector, label)
+        return array_queries(ids, features, labels, accounting)
+
+    async def _read(self, table: QueryTable, caller: str) -> _Read:
+        pieces = pieces_of(table, self._project.serving.piece_rows)
+        parts = await self._batcher.submit(caller, [piece for _, piece in pieces])
+        query_N = np.array([query for query, _ in pieces])
+        count = len(table.query_ids)
+        influence_QRU = np.zeros((count, *parts[0].influence_RU.shape))
+        np.add.at(influence_QRU, query_N, np.stack([part.influence_RU for part in parts]))
+        measured_Q = np.bincount(query_N, [part.measurement_nats for part in parts], minlength=count)
+        similar_Q = np.bincount(query_N, [part.similarity for part in parts], minlength=count)
+        rows_Q = np.bincount(table.row_query, minlength=count)
+        design, influence_RQU = self._model.design, influence_QRU.transpose(1, 0, 2)
+        return _Read(
+            np.stack([design.influence(influence_QU) for influence_QU in influence_RQU]),
+            design.standard_error(influence_RQU.mean(0)),
+            measured_Q,
+            self._model.ood.judged(similar_Q, rows_Q),
+        )
+
+    async def _parts(self, month: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Publishers and their parts of the sources in a month, [S, P]; read again after a minute."""
+        known = self._payees.get(month)
+        if known is None or time.monotonic() - known[0] > PAYEES_KEPT_S:
+            found = await asyncio.to_thread(payees, self._project, month)
+            self._payees = {month: (time.monotonic(), found)}
+            return found
+        return known[1]
+
+    def _facts(self, table: QueryTable, index: int, read: _Read) -> dict[str, Any]:
+        moment = table.times[index]
+        assert moment is not None
+        return {
+            "query_id": table.query_ids[index],
+            "period": month_of(moment),
+            "readout": "exact",
+            "readout_probability": 1.0,
+            "measurement_nats": float(read.measured_Q[index]),
+            "similarity": float(read.distribution.similarity_Q[index]),
+            "unlike_corpus": bool(read.distribution.is_ood_Q[index]),
+        }
+
+    def _uses(self, table: QueryTable, dated: list[bool], read: _Read) -> pa.Table:
+        count = len(table.query_ids)
+        influence_QRS = np.ascontiguousarray(read.influence_RQS.transpose(1, 0, 2), np.float32)
+        error_QS = read.error_QS.astype(np.float32)
+        columns: dict[str, Any] = {
+            "query_id": table.query_ids,
+            "period": [month_of(moment) for moment in table.times if moment is not None],
+            "dated": dated,
+            "time": table.times,
+            "customer_id": table.customers,
+            "weight": table.weights,
+            "readout_probability": np.ones(count),
+            "sampled": np.ones(count, bool),
+            "similarity": read.distribution.similarity_Q,
+            "unlike_corpus": read.distribution.is_ood_Q,
+            "measurement_nats": read.measured_Q,
+            "content_sha256": table.digests,
+            "influence_nats": [row.tobytes() for row in influence_QRS],
+            "error_nats": [row.tobytes() if row.any() else None for row in error_QS],
+            "head_id": [None] * count,
+            "coordinates": [None] * count,
+            "content_json": [None] * count,
+        }
+        return pa.table(columns, schema=USE)
+
+
+def month_of(moment: datetime) -> str:
+    """The month of a moment, UTC, YYYY-MM."""
+    utc = moment.astimezone(UTC)
+    return f"{utc.year:04d}-{utc.month:02d}"
+
+
+def pieces_of(table: QueryTable, rows: int) -> list[tuple[int, Piece[Work]]]:
+    """The rows of every query in pieces of at most `rows`, each with the index of its query."""
+    found = []
+    first_Q = np.searchsorted(table.row_query, np.arange(len(table.query_ids) + 1))
+    for query, (begin, end) in enumerate(zip(first_Q[:-1].tolist(), first_Q[1:].tolist(), strict=True)):
+        for start in range(begin, end, rows):
+            part = {name: values[start : min(start + rows, end)] for name, values in table.rows.items()}
+            found.append((query, Piece(Work(part), tokens_of(part))))
+    return found
+
+
+def tokens_of(columns: dict[str, NDArray]) -> int:
+    """Tokens of some rows: what a batch is cut by. A feature vector counts as one."""
+    tokens = columns.get("tokens")
+    return len(next(iter(columns.values()))) if tokens is None else int(tokens.size)
+
+
+def _ids(queries: Sequence[Query], key: str | None) -> list[str]:
+    """The ids of queries. Sent again under the same key, a query without an id gets the same one."""
+    if key is None:
+        return [query.query_id or uuid.uuid4().hex for query in queries]
+    made = [hashlib.sha256(f"{key}\n{index}".encode()).hexdigest()[:32] for index in range(len(queries))]
+    return [query.query_id or name for query, name in zip(queries, made, strict=True)]
 
 
 def _given(value: Value | None, name: str, query_id: str) -> Value:
     if value is None:
         raise ConfigError(f"Query {excerpt(query_id)} has no `{name}`, which this model needs")
     return value
-
-
-def _unrecorded(lake: Lake, simulate_run: str, table: QueryTable, period: str) -> list[int]:
-    """Indices of the queries that no service has recorded in their month."""
-    with open_tables(lake.root, "queries") as connection:
-        known = dict(
-            connection.execute(
-                "select query_id, content_sha256 from queries where simulate_run = $1 and period = $2 "
-                "and origin = 'service' and list_contains($3, query_id)",
-                [simulate_run, period, list(table.query_ids)],
-            ).fetchall()
-        )
-    for query_id, digest in zip(table.query_ids, table.digests, strict=True):
-        if known.get(query_id, digest) != digest:
-            raise ConfigError(
-                f"Query {excerpt(query_id)} was recorded before with other content. Give it a new id"
-            )
-    return [index for index, query_id in enumerate(table.query_ids) if query_id not in known]

@@ -1,7 +1,7 @@
-"""Requests and answers of the service, and so of its OpenAPI page at /docs."""
+"""Requests of the service, checked, and the shape of its answers, as its OpenAPI document shows them."""
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictFloat,
     StrictInt,
     StringConstraints,
@@ -20,6 +21,10 @@ from tribute.corpus.readers.usage import LARGEST_WEIGHT
 from tribute.files import read_moment
 from tribute.ids import LONGEST_ID, checked_id
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=1)
+"""How far the clock of a caller may be ahead."""
+
 
 def _moment(value: object) -> object:
     if isinstance(value, str):
@@ -29,15 +34,31 @@ def _moment(value: object) -> object:
     raise ValueError("write the time as text, such as 2026-10-05T12:00:00+00:00")
 
 
+def _used(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= datetime.now(UTC) + AHEAD:
+        raise ValueError(f"expected a time of use from {EARLIEST:%Y-%m-%d} until now, got {moment.isoformat()}")
+    return moment.astimezone(UTC)
+
+
 def _weight(value: float) -> float:
     if value and not MIN_WEIGHT <= value <= LARGEST_WEIGHT:
         raise ValueError(f"expected 0, or a number from {MIN_WEIGHT:g} to {LARGEST_WEIGHT:g}")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"character {error.start} is half a character (a lone surrogate). Remove it") from None
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_used)]
 Weight = Annotated[StrictFloat, AfterValidator(_weight)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID), AfterValidator(checked_id)]
+Text = Annotated[str, StringConstraints(min_length=2), AfterValidator(_text)]
+Level = Literal["source", "publisher"]
 
 
 class Query(BaseModel):
@@ -45,9 +66,11 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    query_id: Id | None = Field(None, description="unique per use; a repeated id is recorded once")
-    text: str | None = Field(None, min_length=2, max_length=100_000)
-    features: list[StrictFloat] | None = None
+    query_id: Id | None = Field(
+        None, description="unique per use; a repeated id is recorded once. Default: made by the service"
+    )
+    text: Text | None = None
+    features: list[Annotated[StrictFloat, Field(allow_inf_nan=False)]] | None = None
     label: StrictInt | None = Field(None, ge=0, lt=2**63)
     time: Moment | None = Field(None, description="time of use, with its offset from UTC; default: now")
     customer_id: Id | None = None
@@ -60,45 +83,73 @@ class AttributionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     queries: list[Query] = Field(min_length=1)
+    top_k: StrictInt | None = Field(
+        10, ge=1, description="the sources of the largest influence, by size, that are listed; null: all"
+    )
+    level: Level = Field("source", description="source, or publisher: sources times the publisher's part of them")
+    per_token: StrictBool = Field(
+        False, description="influences of the listed sources on each token; always read out exactly"
+    )
+    record: StrictBool = Field(True, description="false: attribute only; nothing is recorded")
 
 
-class SourceInfluence(BaseModel):
-    """Influence of one source on a query."""
+class Influence(BaseModel):
+    """Influence of one source, or of a publisher's part of sources, on a query."""
 
-    source_id: str
+    source_id: str | None = Field(None, description="of level source")
+    publisher_id: str | None = Field(None, description="of level publisher")
     influence_nats: float = Field(
         description="mean over replicates; positive: the source helped. In nats, or in the unit of "
         "the estimator in attribution.method"
     )
     std_error_nats: float = Field(
-        description="standard error of the mean: disagreement of the replicates, and sampled coalitions"
+        description="standard error of the mean: disagreement of the replicates, sampled coalitions, and what the "
+        "distilled read-out does not know"
     )
+    token_nats: list[float] | None = Field(None, description="influence on each token, nats; only per_token")
+
+
+class OtherInfluences(BaseModel):
+    """The sources that are not listed."""
+
+    count: int
+    influence_nats: float = Field(description="their sum")
 
 
 class QueryAttribution(BaseModel):
     """A query's sources, most helpful first."""
 
     query_id: str
-    period: str
+    period: str = Field(description="the month that the use counts in, YYYY-MM")
+    readout: Literal["exact", "distilled"]
+    readout_probability: float = Field(description="chance that the use is read out exactly; 1: it is")
     measurement_nats: float
     similarity: float = Field(description="similarity of the query to the training data, 0 to 1")
     unlike_corpus: bool = Field(
         description="true: less similar to the training data than 99% of their held-out part; errors are widened"
     )
-    sources: list[SourceInfluence]
+    sources: list[Influence]
+    others: OtherInfluences
+    tokens: list[str] | None = Field(None, description="the tokens of `token_nats`; only per_token")
 
 
 class AttributionAnswer(BaseModel):
-    """Attributions, and the number of queries recorded now. The other queries were recorded before."""
+    """Attributions, and the number of queries recorded now. The other queries were recorded before, or not at all."""
 
+    model: str
     simulate_run: str
-    recorded: int
     queries: list[QueryAttribution]
+    recorded: int
 
 
-class ReportRequest(BaseModel):
-    """The month to report on."""
+class ServedModel(BaseModel):
+    """A model that the service attributes answers of."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    period: str = Field(description="YYYY-MM", examples=["2026-10"])
+    model: str
+    simulate_run: str
+    sources: int
+    replicates: int
+    readout: Literal["exact", "distilled"]
+    takes: Literal["text", "features"]
+    max_queries: int
+    max_text_bytes: int

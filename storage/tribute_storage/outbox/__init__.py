@@ -1,0 +1,7 @@
+"""A durable outbox of uses of the model: a use is safe in it before it is in the lake."""
+
+from tribute_storage.outbox.batches import Sealed
+from tribute_storage.outbox.outbox import Outbox
+from tribute_storage.outbox.uses import USE, ContentConflict, Recorded, Reply, Submission, reply_body
+
+__all__ = ["USE", "ContentConflict", "Outbox", "Recorded", "Reply", "Sealed", "Submission", "reply_body"]
