@@ -11,10 +11,12 @@ __all__ = [
     "LedgerError",
     "MachineError",
     "MoneyError",
+    "OverloadedError",
     "PolicyError",
     "ProofError",
     "RightsError",
     "SimulationError",
+    "TooSlowError",
     "TributeError",
     "ValuationError",
     "itemised",
@@ -45,6 +47,14 @@ class DamagedFile(TributeError):
 
 class MachineError(TributeError):
     """Disk, folder, memory, Ray or another service refuses. Mend it, and run the same command again."""
+
+
+class OverloadedError(MachineError):
+    """The service has as many requests as it takes. The same request passes later."""
+
+
+class TooSlowError(MachineError):
+    """The service did not answer in time. Nothing is lost: the same request can be sent again."""
 
 
 class BusyError(TributeError):

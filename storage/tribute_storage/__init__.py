@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from tribute_storage.schemas import SCHEMAS
     from tribute_storage.staging import StagedFile
     from tribute_storage.upkeep.examination import damage, require_sound
-    from tribute_storage.upkeep.maintenance import checkpoint, clear_orphans, compact, orphans, retain
+    from tribute_storage.upkeep.maintenance import (
+        checkpoint,
+        clear_orphans,
+        compact,
+        orphans,
+        retain,
+        small_files,
+    )
     from tribute_storage.usage import Ingested, ingest
 
 __all__ = [
@@ -51,6 +58,7 @@ __all__ = [
     "require_own",
     "require_sound",
     "retain",
+    "small_files",
 ]
 
 __getattr__ = first_use(
@@ -59,7 +67,7 @@ __getattr__ = first_use(
         "errors": ["Damage", "LakeConflict", "LakeDamaged", "LakeError", "LakeUnavailable"],
         "upkeep.examination": ["damage", "require_sound"],
         "lake": ["Basis", "Lake"],
-        "upkeep.maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain"],
+        "upkeep.maintenance": ["checkpoint", "clear_orphans", "compact", "orphans", "retain", "small_files"],
         "owner": ["claim", "require_own"],
         "publishing.opened": ["query_published"],
         "publishing.publish": ["publish"],

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         used_before,
     )
     from tribute.catalog.record import valuation_record
+    from tribute.catalog.recorded_use import recorded_use
+    from tribute.catalog.recording import RecordedUses, record_uses
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import (
         corpus_tokens,
@@ -60,6 +62,7 @@ __all__ = [
     "Lineage",
     "MeasuredTraining",
     "RecordedArtifact",
+    "RecordedUses",
     "SimulationRun",
     "Valuation",
     "attribution",
@@ -88,9 +91,11 @@ __all__ = [
     "read_book",
     "read_estimates",
     "read_valuation",
+    "record_uses",
     "recorded_artifacts",
     "recorded_replicates",
     "recorded_trainings",
+    "recorded_use",
     "retrain_bank",
     "retrain_run",
     "run_id",
@@ -133,6 +138,8 @@ __getattr__ = first_use(
             ),
         ],
         "record": ["valuation_record"],
+        "recorded_use": ["recorded_use"],
+        "recording": ["RecordedUses", "record_uses"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": [
             "corpus_tokens",

@@ -122,18 +122,23 @@ def attribution(project: Project, queries: QueryTable, period: str, origin: str 
 
     A batch also depends on what its totals depend on: the further estimates, and the cap on customers.
     """
-    runs, further = lineage(project), further_estimates(project)
-    parts = {
-        "simulation": runs.simulate_run,
-        "release": RELEASES["attribute"],
-        "period": period,
-        "origin": origin,
-        "queries": queries.sha256,
-    }
+    parts = attribution_parts(project, queries.sha256, period, origin)
     if origin == "batch":
+        further = further_estimates(project)
         parts |= {"set of estimates": further.run_id} if further else {}
         parts |= {"customer_cap": str(cap)} if (cap := project.policy.get("customer_cap")) is not None else {}
     return Identity.of("attribute", parts, settings_parts("readout", project.readout))
+
+
+def attribution_parts(project: Project, sha256: str, period: str, origin: str) -> dict[str, str]:
+    """What determines an attribution of queries with this digest."""
+    return {
+        "simulation": lineage(project).simulate_run,
+        "release": RELEASES["attribute"],
+        "period": period,
+        "origin": origin,
+        "queries": sha256,
+    }
 
 
 def query_rows(

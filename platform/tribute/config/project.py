@@ -41,18 +41,45 @@ class TrackingSettings(Settings):
 
 
 class ServingSettings(Settings):
-    """The Ray Serve application."""
+    """The Ray Serve application; no setting here changes a result."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="another address than this machine's own needs a key: tribute keys")
     port: StrictInt = Field(8000, ge=1, le=65535)
     max_queries: StrictInt = Field(256, ge=1, description="per request")
-    request_timeout_s: StrictFloat = Field(60, gt=0)
+    max_text_bytes: StrictInt = Field(100_000, ge=2, description="of one query; it is read in windows")
+    max_body_bytes: StrictInt = Field(16 * 2**20, ge=1024, description="of one request")
+    request_timeout_s: StrictFloat = Field(60, gt=0, description="after that a request is answered with 504")
+    max_waiting: StrictInt = Field(
+        256, ge=1, description="requests that wait or run in a replica; another one is answered with 503"
+    )
+    replicas: StrictInt = Field(1, ge=1, description="processes that hold the model, at least")
+    max_replicas: StrictInt | None = Field(None, ge=1, description="at most, under load; default: `replicas`")
+    batch_tokens: StrictInt = Field(
+        8192, ge=1, description="tokens read out together; a long text takes turns with the others"
+    )
+    writers: StrictInt = Field(1, ge=1, description="outboxes; a use goes to one by the hash of its id")
+    flush_every_s: StrictFloat = Field(30, gt=0, description="uses are in the lake after that time")
+    flush_uses: StrictInt = Field(10_000, ge=1, description="or as soon as so many wait in an outbox")
+    keep_content_days: StrictFloat = Field(
+        0,
+        ge=0,
+        description="how long the content of recorded uses is kept, for its page; 0: not at all",
+    )
     requests_per_minute: StrictInt | None = Field(
         None, ge=1, description="of a key without a limit of its own, in each replica of the ingress"
     )
     queries_per_minute: StrictInt | None = Field(
         None, ge=1, description="likewise, of the queries in these requests"
     )
+
+    @model_validator(mode="after")
+    def _replicas_are_a_range(self) -> Self:
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise ValueError(
+                f"serving.max_replicas is {self.max_replicas}, fewer than serving.replicas, {self.replicas}. "
+                "Raise it, or leave it out"
+            )
+        return self
 
 
 class Project(Settings):

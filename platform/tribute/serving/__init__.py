@@ -1,7 +1,37 @@
-"""Attributions and reports over HTTP, on Ray Serve."""
+"""Live attributions and reports: attributors, outboxes on the way to the lake, and all of it on Ray Serve."""
 
-from tribute.serving.app import build, serve_forever, start
-from tribute.serving.attributor import Attributor
-from tribute.serving.reporter import PeriodReporter
+from typing import TYPE_CHECKING
 
-__all__ = ["Attributor", "PeriodReporter", "build", "serve_forever", "start"]
+from tribute_storage.first_use import first_use
+
+if TYPE_CHECKING:
+    from tribute.serving.attributor import Attributor
+    from tribute.serving.deployments import application
+    from tribute.serving.engine import Idempotency, ServiceEngine
+    from tribute.serving.reports import Report, Reporter
+    from tribute.serving.running import serve_forever, start
+    from tribute.serving.writer import Writer
+
+__all__ = [
+    "Attributor",
+    "Idempotency",
+    "Report",
+    "Reporter",
+    "ServiceEngine",
+    "Writer",
+    "application",
+    "serve_forever",
+    "start",
+]
+
+__getattr__ = first_use(
+    __name__,
+    {
+        "attributor": ["Attributor"],
+        "deployments": ["application"],
+        "engine": ["Idempotency", "ServiceEngine"],
+        "reports": ["Report", "Reporter"],
+        "running": ["serve_forever", "start"],
+        "writer": ["Writer"],
+    },
+)

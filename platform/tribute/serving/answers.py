@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 class Estimated(NamedTuple):
-    """Means over replicates and their standard errors, [Q, S] nats; whether any replicate has the column, [Q, S]."""
+    """Means over replicates and their standard errors, [Q, S] nats; whether there is any, [Q, S]."""
 
     mean_QS: Array
     error_QS: Array

@@ -102,14 +102,16 @@ class Attributor:
         if request.level == "publisher":
             for month in shown:
                 publishers, part_SP = await self._parts(month)
-                by_RQP, error_QP = read.influence_RQS @ part_SP, np.sqrt(np.square(read.error_QS) @ np.square(part_SP))
+                by_RQP, error_QP = (
+                    read.influence_RQS @ part_SP,
+                    np.sqrt(np.square(read.error_QS) @ np.square(part_SP)),
+                )
                 shown[month] = publishers, Estimated.of(by_RQP, error_QP, read.distribution.widening_Q)
         for index, moment in enumerate(moments):
             columns, each = shown[month_of(moment)]
             chosen = listed(each, index, request.top_k)
             answers.append(
-                self._facts(table, index, read)
-                | influences(each, index, chosen, columns, f"{request.level}_id")
+                self._facts(table, index, read) | influences(each, index, chosen, columns, f"{request.level}_id")
             )
         head = answer_head(self._project.name, self._model.simulate_run, answers)
         return Attributed(head, self._uses(table, [query.time is not None for query in request.queries], read))
@@ -142,7 +144,7 @@ class Attributor:
         return array_queries(ids, features, labels, accounting)
 
     async def _read(self, table: QueryTable, caller: str) -> _Read:
-        pieces = pieces_of(table, self._project.serving.piece_rows)
+        pieces = pieces_of(table, self._project.serving.batch_tokens // 8)
         parts = await self._batcher.submit(caller, [piece for _, piece in pieces])
         query_N = np.array([query for query, _ in pieces])
         count = len(table.query_ids)
@@ -158,6 +160,21 @@ class Attributor:
             measured_Q,
             self._model.ood.judged(similar_Q, rows_Q),
         )
+
+    async def shown(self, uses: pa.Table) -> dict[str, Any]:
+        """A recorded use, [1], as its answer shows it, with all sources."""
+        [row] = uses.to_pylist()
+        count = len(self._model.source_ids)
+        if row["influence_nats"] is None:
+            raise ConfigError("This use was not read out exactly")
+        influence_RQS = np.frombuffer(row["influence_nats"], np.float32).reshape(-1, 1, count).astype(np.float64)
+        error_QS = np.zeros((1, count))
+        if row["error_nats"] is not None:
+            error_QS[0] = np.frombuffer(row["error_nats"], np.float32)
+        estimated = Estimated.of(influence_RQS, error_QS, np.ones(1))
+        names = ("query_id", "period", "readout_probability", "measurement_nats", "similarity", "unlike_corpus")
+        facts = {name: row[name] for name in names} | {"readout": "exact"}
+        return facts | influences(estimated, 0, listed(estimated, 0, None), self._model.source_ids, "source_id")
 
     async def _parts(self, month: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Publishers and their parts of the sources in a month, [S, P]; read again after a minute."""
@@ -213,9 +230,11 @@ def month_of(moment: datetime) -> str:
     return f"{utc.year:04d}-{utc.month:02d}"
 
 
-def pieces_of(table: QueryTable, rows: int) -> list[tuple[int, Piece[Work]]]:
-    """The rows of every query in pieces of at most `rows`, each with the index of its query."""
+def pieces_of(table: QueryTable, tokens: int) -> list[tuple[int, Piece[Work]]]:
+    """The rows of every query in pieces of about `tokens`, each with the index of its query."""
     found = []
+    one_row = tokens_of({name: values[:1] for name, values in table.rows.items()})
+    rows = max(1, tokens // max(1, one_row))
     first_Q = np.searchsorted(table.row_query, np.arange(len(table.query_ids) + 1))
     for query, (begin, end) in enumerate(zip(first_Q[:-1].tolist(), first_Q[1:].tolist(), strict=True)):
         for start in range(begin, end, rows):

@@ -120,11 +120,12 @@ class Outbox:
             self._insert(connection, uses.take(fresh))
         if reply is None:
             return Recorded(len(fresh))
+        recorded = len(fresh) if reply.recorded is None else reply.recorded
         connection.execute(
             "INSERT INTO replies VALUES (?, ?, ?, ?, ?)",
-            [reply.key, reply.body_sha256, reply.head, len(fresh), int(time.time())],
+            [reply.key, reply.body_sha256, reply.head, recorded, int(time.time())],
         )
-        return Recorded(len(fresh), reply_body(reply.head, len(fresh)))
+        return Recorded(len(fresh), reply_body(reply.head, recorded))
 
     def _insert(self, connection: sqlite3.Connection, uses: pa.Table) -> None:
         ids, periods = uses["query_id"].to_pylist(), uses["period"].to_pylist()
@@ -161,9 +162,13 @@ def _known(connection: sqlite3.Connection, uses: pa.Table) -> list[bool]:
     found = []
     columns = [uses[name].to_pylist() for name in ("query_id", "content_sha256", "period", "dated")]
     for query_id, sha256, period, dated in zip(*columns, strict=True):
-        row = connection.execute("SELECT content_sha256, period FROM uses WHERE query_id = ?", [query_id]).fetchone()
+        row = connection.execute(
+            "SELECT content_sha256, period FROM uses WHERE query_id = ?", [query_id]
+        ).fetchone()
         if row is not None and row[0] != sha256:
-            raise ContentConflict(f"Query {query_id[:80]!r} was recorded before with other content. Give it a new id")
+            raise ContentConflict(
+                f"Query {query_id[:80]!r} was recorded before with other content. Give it a new id"
+            )
         if row is not None and dated and row[1] != period:
             raise ContentConflict(
                 f"Query {query_id[:80]!r} was recorded before as a use of {row[1]}, and this one is of {period}. "

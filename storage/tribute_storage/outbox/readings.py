@@ -77,7 +77,8 @@ class Readings:
             found = {}
             for query_id in uses.filter(uses["sampled"])["query_id"].to_pylist():
                 row = self._connection.execute(
-                    "SELECT influence, error FROM readings WHERE query_id = ? AND influence IS NOT NULL", [query_id]
+                    "SELECT influence, error FROM readings WHERE query_id = ? AND influence IS NOT NULL",
+                    [query_id],
                 ).fetchone()
                 if row is not None:
                     found[query_id] = row

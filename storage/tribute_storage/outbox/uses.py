@@ -37,11 +37,13 @@ class Reply(NamedTuple):
         key: the caller's key.
         body_sha256: of the request that it came with.
         head: the answer up to the number of recorded uses, which only the outbox knows.
+        recorded: that number, where other outboxes recorded the uses; None: of the submission.
     """
 
     key: str
     body_sha256: str
     head: bytes
+    recorded: int | None = None
 
 
 class Submission(NamedTuple):

@@ -55,6 +55,11 @@ def compact(lake: Lake, table: str, target_rows: int = TARGET_ROWS) -> Compacted
     return Compacted(len(before), after)
 
 
+def small_files(lake: Lake, table: str, rows: int) -> int:
+    """The number of a table's files with fewer rows."""
+    return sum(file.rows < rows for file in files_of(TableLog(lake.location, table).snapshot()).values())
+
+
 def checkpoint(lake: Lake, table: str) -> int | None:
     """Write the log's state as one file, so that readers need not replay it; the version, None without a table."""
     snapshot = TableLog(lake.location, table).snapshot()

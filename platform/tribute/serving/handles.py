@@ -1,0 +1,132 @@
+"""Handles of deployments as parts of the engine: Serve's errors become those of tribute, dead replicas are tried again."""
+
+import asyncio
+from typing import Any
+
+import pyarrow as pa
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from tribute.errors import OverloadedError, TributeError
+from tribute.serving.schemas import AttributionRequest, ServedModel
+from tribute_storage import LakeError
+from tribute_storage.outbox import Recorded, Submission
+
+AGAIN_S = 0.2
+_DIED = (RayActorError, ReplicaUnavailableError)
+
+
+async def asked(handle: DeploymentHandle, method: str, *arguments: Any) -> Any:
+    """What a deployment answers. A replica that dies meanwhile is asked again once it is back.
+
+    Every call can be made again: records are named by their query ids, and the rest changes nothing. It ends when
+    the caller's patience does.
+
+    Raises:
+        OverloadedError: as many requests wait as may.
+        TributeError, LakeError: as the deployment raised it.
+    """
+    while True:
+        response = getattr(handle, method).remote(*arguments)
+        try:
+            return await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except BackPressureError:
+            raise OverloadedError(
+                "The service has as many requests as it takes. Send it again in a moment"
+            ) from None
+        except _DIED:
+            await asyncio.sleep(AGAIN_S)
+        except DeploymentUnavailableError as error:
+            raise OverloadedError(f"A part of the service does not start: {error}. Look at its log") from error
+        except RayTaskError as error:
+            if isinstance(error.cause, TributeError | LakeError):
+                raise error.cause from None
+            raise
+
+
+class AttributorOnServe:
+    """The attributors, one of which answers."""
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
+        """See `Attributor.attribute`."""
+        return await asked(self._handle, "attribute", request, caller, key)
+
+    async def served(self) -> ServedModel:
+        """See `Attributor.served`."""
+        found: ServedModel = await asked(self._handle, "served")
+        return found
+
+    async def shown(self, uses: pa.Table) -> dict[str, Any]:
+        """See `Attributor.shown`."""
+        found: dict[str, Any] = await asked(self._handle, "shown", uses)
+        return found
+
+
+class WriterOnServe:
+    """A writer."""
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    async def record(self, submission: Submission) -> Recorded:
+        """See `Writer.record`."""
+        found: Recorded = await asked(self._handle, "record", submission)
+        return found
+
+    async def reply(self, key: str, body_sha256: str) -> bytes | None:
+        """See `Writer.reply`."""
+        found: bytes | None = await asked(self._handle, "reply", key, body_sha256)
+        return found
+
+    async def use(self, query_id: str) -> pa.Table | None:
+        """See `Writer.use`."""
+        return await asked(self._handle, "use", query_id)
+
+    async def content(self, query_id: str) -> str | None:
+        """See `Writer.content`."""
+        found: str | None = await asked(self._handle, "content", query_id)
+        return found
+
+    async def lease(self, most: int) -> list[tuple[str, str]]:
+        """See `Writer.lease`."""
+        found: list[tuple[str, str]] = await asked(self._handle, "lease", most)
+        return found
+
+    async def complete(self, readings: Any) -> None:
+        """See `Writer.complete`."""
+        await asked(self._handle, "complete", readings)
+
+    async def flush(self) -> int:
+        """See `Writer.flush`."""
+        found: int = await asked(self._handle, "flush")
+        return found
+
+    async def state(self) -> Any:
+        """See `Writer.state`."""
+        return await asked(self._handle, "state")
+
+
+class ReporterOnServe:
+    """The reporter."""
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    async def order(self, period: str, key: str | None) -> Any:
+        """See `Reporter.order`."""
+        return await asked(self._handle, "order", period, key)
+
+    async def report(self, report_id: str) -> Any:
+        """See `Reporter.report`."""
+        return await asked(self._handle, "report", report_id)
+
+    async def reports(self) -> Any:
+        """See `Reporter.reports`."""
+        return await asked(self._handle, "reports")

@@ -1,0 +1,67 @@
+"""Starts and ends the service: in the Ray session of this process, or until it is interrupted."""
+
+import re
+import time
+from importlib import import_module
+
+from ray import serve
+
+from tribute.cluster import ray_session
+from tribute.config import Project
+from tribute.errors import AGAIN, MachineError, TributeError
+from tribute.serving.deployments import DRAIN_S, Web, application
+from tribute_storage import LakeError
+
+_RAISED = re.compile(r"^(tribute(?:_storage)?\.errors)\.(\w+): ", re.MULTILINE)
+"""An exception of ours in the text of a traceback."""
+
+
+def start(project: Project, web: Web) -> str:
+    """Start the application in the running Ray session; its URL.
+
+    Raises:
+        TributeError: the project cannot be served as it stands.
+        LakeError: its lake cannot be read.
+    """
+    settings = project.serving
+    options = {
+        "host": settings.host,
+        "port": settings.port,
+        "request_timeout_s": settings.request_timeout_s + DRAIN_S,  # the application itself answers 504 before
+    }
+    serve.start(http_options=options, logging_config={"enable_access_log": False})
+    try:
+        serve.run(application(project, web), name=project.name)
+    except RuntimeError as error:
+        raise _refusal(project.name, error) from error
+    return f"http://{settings.host}:{settings.port}"
+
+
+def serve_forever(project: Project, web: Web) -> None:
+    """Serve until interrupted; then answer what was begun, and bring all uses to the lake.
+
+    Raises:
+        TributeError: the project cannot be served as it stands, or Ray does not start.
+        LakeError: its lake cannot be read.
+    """
+    with ray_session(project.cluster):
+        try:
+            url = start(project, web)
+            print(f"Serving {project.name} at {url}: open it in a browser. Stop with Ctrl-C.", flush=True)
+            while True:
+                time.sleep(3600)
+        finally:
+            serve.shutdown()
+
+
+def _refusal(name: str, error: RuntimeError) -> TributeError | LakeError:
+    """Why an application did not start. Serve has only the text of what a replica raised: its last lines."""
+    applications = serve.status().applications
+    deployments = applications[name].deployments.values() if name in applications else ()
+    said = "\n".join(each.message for each in deployments if each.status != "HEALTHY").strip() or str(error)
+    for found in reversed([*_RAISED.finditer(said)]):
+        kind = getattr(import_module(found[1]), found[2], None)
+        if isinstance(kind, type) and issubclass(kind, TributeError | LakeError):
+            return kind(f"The service did not start: {said[found.end() :]}")
+    last = said.rpartition("\n")[2].strip().rstrip(".")
+    return MachineError(f"The service did not start: {last}. Look at the log of Ray Serve, {AGAIN}")
