@@ -14,13 +14,16 @@ PANEL = "Serve and share"
 
 @app.command(rich_help_panel=PANEL)
 def serve(project: ProjectFile) -> None:
-    """Serve attributions and reports over HTTP, with Ray Serve."""
-    settings = opened(project)
-    from tribute.serving import serve_forever
-    from tribute_jobs.checks.project import require_sound_lake
+    """Serve attributions, reports, statements and pages over HTTP, with Ray Serve.
 
-    require_sound_lake(settings)
-    serve_forever(settings)
+    Without keys it serves this machine only, and everybody on it may do everything; see: tribute keys.
+
+    Example: tribute serve project.yaml, then open http://127.0.0.1:8000
+    """
+    settings = opened(project)
+    from tribute_jobs.service.application import serve_project
+
+    serve_project(settings)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -7,13 +7,17 @@ from fastapi import FastAPI
 from tribute_jobs.service import pages, problems
 from tribute_jobs.service.closing import Closings
 from tribute_jobs.service.context import Service
+from tribute_jobs.service.figures import Figures, MeasuredRequests
 from tribute_jobs.service.pages import errors, session
 from tribute_jobs.service.problems import documented
-from tribute_jobs.service.routes import evidence, health, statements, valuations
+from tribute_jobs.service.routes import attributions, evidence, health, reports, statements, valuations
 
-ROUTERS = (health.router, valuations.router, statements.router, evidence.router, *pages.ROUTERS)
+ROUTERS = (
+    *(health.router, attributions.router, reports.router, valuations.router, statements.router, evidence.router),
+    *pages.ROUTERS,
+)
 """All routers; a route that is not here does not exist. Their class is `ServiceRoute`, to money `AuditedRoute`."""
-OPEN = frozenset(("/healthz", "/v1/openapi.json")) | session.OPEN
+OPEN = frozenset(("/healthz", "/readyz", "/v1/openapi.json")) | session.OPEN
 """Paths that everybody may ask for. Every other route has a guard; a test looks at all of them."""
 
 
@@ -28,7 +32,9 @@ def web(service: Service) -> FastAPI:
         redoc_url=None,
         responses=documented(422, 500, 503),
     )
-    app.state.service = service
+    app.state.service, app.state.figures = service, Figures()
+    app.state.max_body_bytes = service.project.serving.max_body_bytes
+    app.add_middleware(MeasuredRequests, figures=app.state.figures)
     app.state.closings = Closings(service.project)
     problems.install(app)
     errors.install(app)

@@ -102,10 +102,8 @@ class Attributor:
         if request.level == "publisher":
             for month in shown:
                 publishers, part_SP = await self._parts(month)
-                by_RQP, error_QP = (
-                    read.influence_RQS @ part_SP,
-                    np.sqrt(np.square(read.error_QS) @ np.square(part_SP)),
-                )
+                error_QP = np.sqrt(np.square(read.error_QS) @ np.square(part_SP))
+                by_RQP = np.nan_to_num(read.influence_RQS) @ part_SP
                 shown[month] = publishers, Estimated.of(by_RQP, error_QP, read.distribution.widening_Q)
         for index, moment in enumerate(moments):
             columns, each = shown[month_of(moment)]

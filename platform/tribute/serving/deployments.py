@@ -1,4 +1,4 @@
-"""The Ray Serve application: web application, attributors, writers and a reporter. Every Serve call is in this room.
+"""The Ray Serve application: web application, attributors, writers, a reporter. Every Serve call is in this room.
 
 The web application asks the others through handles; each of them can die and is started again.
 """
@@ -143,11 +143,8 @@ class WebReplica:
         reporter: DeploymentHandle,
     ) -> None:
         self._project, self._web = project, web
-        self._parts = (
-            AttributorOnServe(attributor),
-            [WriterOnServe(each) for each in writers],
-            ReporterOnServe(reporter),
-        )
+        parts = [WriterOnServe(each) for each in writers]
+        self._parts = AttributorOnServe(attributor), parts, ReporterOnServe(reporter)
 
     def __serve_build_asgi_app__(self) -> Any:
         from tribute.serving.engine import ServiceEngine  # noqa: PLC0415  (see above)

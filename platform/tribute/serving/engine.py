@@ -197,6 +197,6 @@ class ServiceEngine:
                 return await work
         except TimeoutError:
             raise TooSlowError(
-                f"The request was not answered within {seconds:g} s. Send it again, with fewer or shorter queries; "
-                "or raise serving.request_timeout_s"
+                f"The request was not answered within {seconds:g} s. Send it again, with fewer or shorter "
+                "queries; or raise serving.request_timeout_s"
             ) from None

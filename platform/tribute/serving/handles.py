@@ -1,4 +1,4 @@
-"""Handles of deployments as parts of the engine: Serve's errors become those of tribute, dead replicas are tried again."""
+"""Handles of deployments as parts of the engine: with errors of tribute, and patience with replicas that died."""
 
 import asyncio
 from typing import Any
@@ -35,9 +35,7 @@ async def asked(handle: DeploymentHandle, method: str, *arguments: Any) -> Any:
             response.cancel()
             raise
         except BackPressureError:
-            raise OverloadedError(
-                "The service has as many requests as it takes. Send it again in a moment"
-            ) from None
+            raise OverloadedError("The service has as many requests as it takes. Send it again soon") from None
         except _DIED:
             await asyncio.sleep(AGAIN_S)
         except DeploymentUnavailableError as error:

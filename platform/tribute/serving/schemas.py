@@ -134,7 +134,7 @@ class QueryAttribution(BaseModel):
 
 
 class AttributionAnswer(BaseModel):
-    """Attributions, and the number of queries recorded now. The other queries were recorded before, or not at all."""
+    """Attributions, and the number of queries recorded now. The others were recorded before, or not at all."""
 
     model: str
     simulate_run: str

@@ -13,7 +13,7 @@ from tribute_storage.outbox.uses import from_bytes
 
 
 class Sealed(NamedTuple):
-    """A batch whose uses will not change any more, so that after a crash it is committed under the same run ids."""
+    """A batch whose uses stay as they are, so that after a crash it is committed under the same run ids."""
 
     number: int
     uses: pa.Table

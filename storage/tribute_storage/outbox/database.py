@@ -89,5 +89,5 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise LakeUnavailable(
-            f"The outbox {path} cannot be used: {error.strerror or error}. Make its folder one that can be written to"
+            f"The outbox {path} cannot be used: {error.strerror or error}. Make its folder writable"
         ) from error

@@ -153,6 +153,9 @@ class Outbox:
             )
 
 
+_USE = "SELECT content_sha256, period FROM uses WHERE query_id = ?"
+
+
 def _known(connection: sqlite3.Connection, uses: pa.Table) -> list[bool]:
     """Whether each use is recorded already.
 
@@ -162,13 +165,9 @@ def _known(connection: sqlite3.Connection, uses: pa.Table) -> list[bool]:
     found = []
     columns = [uses[name].to_pylist() for name in ("query_id", "content_sha256", "period", "dated")]
     for query_id, sha256, period, dated in zip(*columns, strict=True):
-        row = connection.execute(
-            "SELECT content_sha256, period FROM uses WHERE query_id = ?", [query_id]
-        ).fetchone()
+        row = connection.execute(_USE, [query_id]).fetchone()
         if row is not None and row[0] != sha256:
-            raise ContentConflict(
-                f"Query {query_id[:80]!r} was recorded before with other content. Give it a new id"
-            )
+            raise ContentConflict(f"Query {query_id[:80]!r} was recorded with other content. Give it a new id")
         if row is not None and dated and row[1] != period:
             raise ContentConflict(
                 f"Query {query_id[:80]!r} was recorded before as a use of {row[1]}, and this one is of {period}. "

@@ -3,8 +3,8 @@
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tribute.serving.requests import WrittenRoute
 
+from tribute.serving.requests import WrittenRoute
 from tribute.serving.schemas import AttributionRequest
 
 
