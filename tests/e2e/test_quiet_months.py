@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tribute.serving.reporter import PeriodReporter
 
 from tests.e2e.closing import copied, work
 from tests.projects import write_project
@@ -14,7 +15,6 @@ from tribute.config import Project, load_project
 from tribute.errors import ValuationError
 from tribute.royalty.document import AccountBalance
 from tribute.royalty.proof import verify_bundle
-from tribute.serving.reporter import PeriodReporter
 from tribute_jobs.inquiries.explain import explain
 from tribute_jobs.inquiries.whatif import divide
 from tribute_jobs.period.statements import latest_statements, statement_folder

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         used_before,
     )
     from tribute.catalog.record import valuation_record
-    from tribute.catalog.recorded_use import recorded_use
     from tribute.catalog.recording import RecordedUses, record_uses
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import (
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
         run_id,
         simulation_runs,
     )
+    from tribute.catalog.service_uses import recorded_use
     from tribute.catalog.uses import customer_cap, customer_uses, valued_runs
 
 __all__ = [
@@ -138,7 +138,7 @@ __getattr__ = first_use(
             ),
         ],
         "record": ["valuation_record"],
-        "recorded_use": ["recorded_use"],
+        "service_uses": ["recorded_use"],
         "recording": ["RecordedUses", "record_uses"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": [

@@ -78,7 +78,8 @@ class OutOfDistributionDetector:
         """
         count, similarity_N = len(queries.query_ids), self.similarity(queries.rows)
         rows_Q = np.bincount(queries.row_query, minlength=count)
-        return self.judged(np.bincount(queries.row_query, similarity_N, minlength=count), rows_Q)
+        sum_Q = np.bincount(queries.row_query, weights=similarity_N, minlength=count).astype(np.float64)
+        return self.judged(sum_Q, rows_Q)
 
     def judged(self, sum_Q: Array, rows_Q: NDArray[np.integer]) -> OutOfDistribution:
         """`assess`, from the similarities of each query's rows, added up, and their number, [Q] each."""

@@ -148,8 +148,9 @@ class Attributor:
         count = len(table.query_ids)
         influence_QRU = np.zeros((count, *parts[0].influence_RU.shape))
         np.add.at(influence_QRU, query_N, np.stack([part.influence_RU for part in parts]))
-        measured_Q = np.bincount(query_N, [part.measurement_nats for part in parts], minlength=count)
-        similar_Q = np.bincount(query_N, [part.similarity for part in parts], minlength=count)
+        measured_Q, similar_Q = np.zeros((2, count))
+        np.add.at(measured_Q, query_N, [part.measurement_nats for part in parts])
+        np.add.at(similar_Q, query_N, [part.similarity for part in parts])
         rows_Q = np.bincount(table.row_query, minlength=count)
         design, influence_RQU = self._model.design, influence_QRU.transpose(1, 0, 2)
         return _Read(

@@ -93,7 +93,8 @@ class TokenBatcher(Generic[Work, Result]):
             _fail(entry[1], error)
 
     def _next_batch(self) -> list[tuple[Piece[Work], "asyncio.Future[Result]"]]:
-        batch, tokens = [], 0
+        batch = list[tuple[Piece[Work], asyncio.Future[Result]]]()
+        tokens = 0
         while self._queues:
             name, queue = min(self._queues.items(), key=lambda item: item[1].served)
             while queue.pieces and queue.pieces[0][1].done():  # cancelled

@@ -38,7 +38,7 @@ Web = Callable[[Project, Any], Any]
 class AttributorReplica:
     """Holds the model. Several of them share the requests."""
 
-    async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:
+    async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:  # type: ignore[misc]
         from tribute.serving.attributor import Attributor  # noqa: PLC0415  (see above)
 
         del writers
@@ -60,7 +60,7 @@ class AttributorReplica:
 class WriterReplica:
     """Keeps an outbox. There is one for each."""
 
-    async def __init__(self, project: Project, shard: int) -> None:
+    async def __init__(self, project: Project, shard: int) -> None:  # type: ignore[misc]
         from tribute.serving.writer import Writer  # noqa: PLC0415  (see above)
 
         self._writer = await asyncio.to_thread(Writer, project, shard)
@@ -107,7 +107,7 @@ class WriterReplica:
 class ReporterReplica:
     """Values periods on order."""
 
-    async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:
+    async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:  # type: ignore[misc]
         from tribute.serving.reports import Reporter  # noqa: PLC0415  (see above)
 
         parts = [WriterOnServe(handle) for handle in writers]
@@ -163,7 +163,8 @@ def application(project: Project, web: Web) -> Application:
     alive |= {"graceful_shutdown_timeout_s": DRAIN_S}
 
     def deployment(kind: type, name: str, **options: Any) -> Any:
-        return serve.deployment(kind).options(name=name, **(alive | options))
+        made: Any = serve.deployment(kind)
+        return made.options(name=name, **(alive | options))
 
     writers = [
         deployment(WriterReplica, f"Writer{shard}", max_ongoing_requests=1024, ray_actor_options=ON_HEAD).bind(
