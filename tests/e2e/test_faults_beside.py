@@ -146,7 +146,7 @@ def test_a_service_ends_at_a_signal(number: int, commands: Commands, project: Pa
 
     def answers() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
         except httpx.HTTPError:
             return False
 

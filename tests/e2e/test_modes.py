@@ -1,9 +1,9 @@
 """Every mode of simulation through the whole chain: the lake holds what the settings ask for."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from tribute.config import Project, load_project
 from tribute.errors import ConfigError
 from tribute.readout import QueryRows
 from tribute.serving.attributor import Attributor
-from tribute.serving.schemas import Query
+from tribute.serving.schemas import AttributionRequest, Query
 from tribute.tasks import build_task
 from tribute.training import Recorder, Trajectory, training_set
 from tribute_jobs.pipeline import run
@@ -346,15 +346,26 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
     )
     usage = [json.loads(line) for line in (found.project.workdir.parent / "usage.jsonl").read_text().splitlines()]
     asked = [Query(query_id=f"live-{each['query_id']}", text=each["text"]) for each in usage]
-    attributor = Attributor(found.project)
-    with ThreadPoolExecutor(4) as threads:  # as the service: its requests share one model
-        answer, *others = threads.map(attributor.attribute, [asked] * 8)
-    assert all(other.queries == answer.queries for other in others)
+    request = AttributionRequest(queries=asked, top_k=None)
+
+    async def attributed() -> list[dict]:
+        attributor = Attributor(found.project)  # as the service: its requests share one model
+        answers = await asyncio.gather(*(attributor.attribute(request) for _ in range(8)))
+        return [json.loads(answer.head + b"}")["queries"] for answer in answers]
+
+    queries, *others = asyncio.run(attributed())
     live = {
-        (query.query_id.removeprefix("live-"), each.source_id): each.influence_nats
-        for query in answer.queries
-        for each in query.sources
+        (query["query_id"].removeprefix("live-"), each["source_id"]): each["influence_nats"]
+        for query in queries
+        for each in query["sources"]
     }
+    for other in others:
+        again = {
+            (query["query_id"].removeprefix("live-"), each["source_id"]): each["influence_nats"]
+            for query in other
+            for each in query["sources"]
+        }
+        assert again == pytest.approx(live, rel=1e-4, abs=1e-5)
     for query_id, source_id, value in rows:
         assert live[query_id, source_id] == pytest.approx(value, rel=1e-4, abs=1e-6)
 

@@ -1,20 +1,20 @@
 """Months without queries: no value, a division by the fallback, and accounts that continue."""
 
+import asyncio
 import json
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import yaml
-from tribute.serving.reporter import PeriodReporter
 
 from tests.e2e.closing import copied, work
 from tests.projects import write_project
 from tests.unit.jobs.commanding import tribute
 from tribute.config import Project, load_project
-from tribute.errors import ValuationError
 from tribute.royalty.document import AccountBalance
 from tribute.royalty.proof import verify_bundle
+from tribute.serving import Report, Reporter
 from tribute_jobs.inquiries.explain import explain
 from tribute_jobs.inquiries.whatif import divide
 from tribute_jobs.period.statements import latest_statements, statement_folder
@@ -147,6 +147,15 @@ def test_queries_that_come_late_make_another_draft(quarter: Project, tmp_path: P
 
 
 def test_the_service_reports_only_what_was_attributed(quarter: Project) -> None:
-    assert PeriodReporter(quarter).report(QUIET)["queries"] == 0
-    with pytest.raises(ValuationError, match="Period 2020-01 has no attributed query"):
-        PeriodReporter(quarter).report("2020-01")
+    async def reported(*periods: str) -> list[Report]:
+        reporter = Reporter(quarter, lambda: asyncio.sleep(0))
+        ids = [(await reporter.order(period)).report_id for period in periods]
+        while any(each.state in ("queued", "running") for each in await reporter.reports()):
+            await asyncio.sleep(0.05)
+        return [found for each in ids if (found := await reporter.report(each))]
+
+    quiet, never = asyncio.run(reported(QUIET, "2020-01"))
+    assert quiet.report is not None
+    assert quiet.report["queries"] == 0
+    assert never.state == "failed"
+    assert "Period 2020-01 has no attributed query" in str(never.problem)

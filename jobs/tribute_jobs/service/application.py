@@ -1,8 +1,8 @@
 """The service of a project: its web application on the engine, in this process or on Ray Serve."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
 from ray.serve import Application
 
 from tribute.config import Project
@@ -11,8 +11,9 @@ from tribute_jobs.checks.project import require_sound_lake
 from tribute_jobs.opening import open_project
 from tribute_jobs.service.access.access import open_access
 from tribute_jobs.service.access.local import require_safe_binding
-from tribute_jobs.service.context import Service
-from tribute_jobs.service.web import web
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def build(arguments: dict[str, str]) -> Application:
@@ -22,8 +23,12 @@ def build(arguments: dict[str, str]) -> Application:
     return application(project, web_of)
 
 
-def web_of(project: Project, engine: ServiceEngine) -> FastAPI:
+def web_of(project: Project, engine: ServiceEngine) -> "FastAPI":
     """The web application of a project."""
+    # Only where it runs: routes that are defined beside Ray Serve keep DuckDB's types, which it reports at exit.
+    from tribute_jobs.service.context import Service  # noqa: PLC0415
+    from tribute_jobs.service.web import web  # noqa: PLC0415
+
     return web(Service(project, engine, open_access(project)))
 
 

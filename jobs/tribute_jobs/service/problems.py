@@ -11,10 +11,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from tribute.errors import TributeError
+from tribute.errors import TooSlowError, TributeError
 from tribute_jobs.exit_codes import ExitCode, code_of
 from tribute_jobs.service.missing import Missing
 from tribute_storage.errors import LakeError
+from tribute_storage.outbox.uses import ContentConflict
 
 RETRY_AFTER_S = 5
 """When to try again if another command is at work, or the machine refuses."""
@@ -97,6 +98,10 @@ def _refused(error: TributeError | LakeError) -> HttpProblem:
     """A refusal of ours: of the input, or, if the input is not at fault, of this machine."""
     if isinstance(error, Missing):
         return HttpProblem(404, "Not found", str(error))
+    if isinstance(error, ContentConflict):
+        return HttpProblem(409, "Used before", str(error))
+    if isinstance(error, TooSlowError):
+        return HttpProblem(504, "Too slow", str(error))
     code = code_of(error)
     if code in (ExitCode.MACHINE, ExitCode.BUSY):
         return HttpProblem(503, "Not now", str(error), {"Retry-After": str(RETRY_AFTER_S)})

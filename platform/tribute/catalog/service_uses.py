@@ -21,8 +21,7 @@ def recorded_use(project: Project, query_id: str) -> pa.Table | None:
     with open_tables(project.lake_root) as connection:
         rows = (
             connection.sql(
-                "select *, readout_probability as probability from queries where query_id = $1 and simulate_run = $2 "
-                "and origin = 'service' limit 1",
+                "select * from queries where query_id = $1 and simulate_run = $2 and origin = 'service' limit 1",
                 params=[query_id, lineage(project).simulate_run],
             )
             .to_arrow_table()

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from tribute.serving.attributor import Attributor
     from tribute.serving.deployments import application
     from tribute.serving.engine import Idempotency, ServiceEngine
+    from tribute.serving.local import local_engine
     from tribute.serving.reports import Report, Reporter
     from tribute.serving.running import serve_forever, start
     from tribute.serving.writer import Writer
@@ -20,6 +21,7 @@ __all__ = [
     "ServiceEngine",
     "Writer",
     "application",
+    "local_engine",
     "serve_forever",
     "start",
 ]
@@ -30,6 +32,7 @@ __getattr__ = first_use(
         "attributor": ["Attributor"],
         "deployments": ["application"],
         "engine": ["Idempotency", "ServiceEngine"],
+        "local": ["local_engine"],
         "reports": ["Report", "Reporter"],
         "running": ["serve_forever", "start"],
         "writer": ["Writer"],

@@ -61,7 +61,7 @@ class Attributor:
         self._payees = dict[str, tuple[float, tuple[tuple[str, ...], NDArray[np.float64]]]]()
         self._model.warm_up()
 
-    def served(self) -> ServedModel:
+    async def served(self) -> ServedModel:
         """The model, for those who ask it."""
         settings, model = self._project.serving, self._model
         return ServedModel(

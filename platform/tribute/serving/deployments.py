@@ -50,7 +50,7 @@ class AttributorReplica:
 
     async def served(self) -> ServedModel:
         """See `Attributor.served`."""
-        return self._attributor.served()
+        return await self._attributor.served()
 
     async def shown(self, uses: pa.Table) -> dict[str, Any]:
         """See `Attributor.shown`."""

@@ -10,7 +10,7 @@ from tribute.files import json_value
 
 
 class WrittenRequest(Request):
-    """A request with one value for each key, and no more bytes than `app.state.max_body_bytes`, where that is set."""
+    """A request with one value for each key, of at most `app.state.max_body_bytes`, where that is set."""
 
     async def body(self) -> bytes:
         """The body; HTTP 413 if it is too large, without reading the rest."""

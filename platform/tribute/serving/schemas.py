@@ -46,18 +46,10 @@ def _weight(value: float) -> float:
     return value
 
 
-def _text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"character {error.start} is half a character (a lone surrogate). Remove it") from None
-    return value
-
-
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_used)]
 Weight = Annotated[StrictFloat, AfterValidator(_weight)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID), AfterValidator(checked_id)]
-Text = Annotated[str, StringConstraints(min_length=2), AfterValidator(_text)]
+Text = Annotated[str, StringConstraints(min_length=2)]
 Level = Literal["source", "publisher"]
 
 

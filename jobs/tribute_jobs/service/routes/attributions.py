@@ -28,7 +28,9 @@ Key = Annotated[
 Asker = Annotated[Caller, Depends(require(Role.OPERATOR, Role.INGEST))]
 
 
-@router.post("", response_model=AttributionAnswer, responses=documented(401, 403, 409, 413, 422, 429, 500, 503, 504))
+@router.post(
+    "", response_model=AttributionAnswer, responses=documented(401, 403, 409, 413, 422, 429, 500, 503, 504)
+)
 async def attribute(
     request: Request,
     asked: AttributionRequest,
@@ -38,8 +40,8 @@ async def attribute(
 ) -> Response:
     """Attribute queries to the sources, and record them as uses of their months.
 
-    The answer comes when the uses are on disk. A repeated `query_id` is recorded once. Without ids of your own, send
-    an Idempotency-Key, so that a request that is sent again counts once.
+    The answer comes when the uses are on disk. A repeated `query_id` is recorded once. Without ids of your
+    own, send an Idempotency-Key, so that a request that is sent again counts once.
     """
     service.access.limits.take_queries(caller, len(asked.queries))
     idempotency = None

@@ -68,9 +68,7 @@ async def report(report_id: str, caller: Operator, service: Found) -> ReportAnsw
     del caller
     found = await service.engine.report(report_id)
     if found is None:
-        raise HttpProblem(
-            404, "No such report", f"No report is called {excerpt(report_id)}. See: GET /v1/reports"
-        )
+        raise HttpProblem(404, "No such report", f"No report is called {excerpt(report_id)}. See: GET /v1/reports")
     return _answer(found)
 
 
