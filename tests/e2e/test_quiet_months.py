@@ -14,7 +14,7 @@ from tests.unit.jobs.commanding import tribute
 from tribute.config import Project, load_project
 from tribute.royalty.document import AccountBalance
 from tribute.royalty.proof import verify_bundle
-from tribute.serving import Report, Reporter
+from tribute.serving import PeriodReporter, Report
 from tribute_jobs.inquiries.explain import explain
 from tribute_jobs.inquiries.whatif import divide
 from tribute_jobs.period.statements import latest_statements, statement_folder
@@ -148,7 +148,7 @@ def test_queries_that_come_late_make_another_draft(quarter: Project, tmp_path: P
 
 def test_the_service_reports_only_what_was_attributed(quarter: Project) -> None:
     async def reported(*periods: str) -> list[Report]:
-        reporter = Reporter(quarter, lambda: asyncio.sleep(0))
+        reporter = PeriodReporter(quarter, lambda: asyncio.sleep(0))
         ids = [(await reporter.order(period)).report_id for period in periods]
         while any(each.state in ("queued", "running") for each in await reporter.reports()):
             await asyncio.sleep(0.05)

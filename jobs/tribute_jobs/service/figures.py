@@ -11,7 +11,7 @@ from tribute.serving.writer import WriterState
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-class Figures:
+class RequestFigures:
     """The figures of one process of the web application."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Figures:
 class MeasuredRequests:
     """An ASGI middleware that counts requests and their time, by route: never by what was asked."""
 
-    def __init__(self, app: ASGIApp, figures: Figures) -> None:
+    def __init__(self, app: ASGIApp, figures: RequestFigures) -> None:
         self._app, self._figures = app, figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

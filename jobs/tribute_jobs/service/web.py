@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from tribute_jobs.service import pages, problems
 from tribute_jobs.service.closing import Closings
 from tribute_jobs.service.context import Service
-from tribute_jobs.service.figures import Figures, MeasuredRequests
+from tribute_jobs.service.figures import MeasuredRequests, RequestFigures
 from tribute_jobs.service.pages import errors, session
 from tribute_jobs.service.problems import documented
 from tribute_jobs.service.routes import attributions, evidence, health, reports, statements, valuations
@@ -32,7 +32,7 @@ def web(service: Service) -> FastAPI:
         redoc_url=None,
         responses=documented(422, 500, 503),
     )
-    app.state.service, app.state.figures = service, Figures()
+    app.state.service, app.state.figures = service, RequestFigures()
     app.state.max_body_bytes = service.project.serving.max_body_bytes
     app.add_middleware(MeasuredRequests, figures=app.state.figures)
     app.state.closings = Closings(service.project)

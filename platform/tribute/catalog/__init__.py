@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         trainings_of_units,
     )
     from tribute.catalog.ingestion import ingested_queries, usage_events
+    from tribute.catalog.live import RecordedUses, Recording, record_uses, recorded_use
     from tribute.catalog.period import payees, period_splits, read_book, value_period
     from tribute.catalog.queries import (
         attribution,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         used_before,
     )
     from tribute.catalog.record import valuation_record
-    from tribute.catalog.recording import RecordedUses, record_uses
     from tribute.catalog.report import Valuation, read_valuation, valuation_report
     from tribute.catalog.responses import (
         corpus_tokens,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
         run_id,
         simulation_runs,
     )
-    from tribute.catalog.service_uses import recorded_use
     from tribute.catalog.uses import customer_cap, customer_uses, valued_runs
 
 __all__ = [
@@ -63,6 +62,7 @@ __all__ = [
     "MeasuredTraining",
     "RecordedArtifact",
     "RecordedUses",
+    "Recording",
     "SimulationRun",
     "Valuation",
     "attribution",
@@ -138,8 +138,7 @@ __getattr__ = first_use(
             ),
         ],
         "record": ["valuation_record"],
-        "service_uses": ["recorded_use"],
-        "recording": ["RecordedUses", "record_uses"],
+        "live": ["RecordedUses", "Recording", "record_uses", "recorded_use"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": [
             "corpus_tokens",

@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from tribute.serving.deployments import application
     from tribute.serving.engine import Idempotency, ServiceEngine
     from tribute.serving.local import local_engine
-    from tribute.serving.reports import Report, Reporter
+    from tribute.serving.reports import PeriodReporter, Report
     from tribute.serving.running import serve_forever, start
     from tribute.serving.writer import Writer
 
 __all__ = [
     "Attributor",
     "Idempotency",
+    "PeriodReporter",
     "Report",
-    "Reporter",
     "ServiceEngine",
     "Writer",
     "application",
@@ -33,7 +33,7 @@ __getattr__ = first_use(
         "deployments": ["application"],
         "engine": ["Idempotency", "ServiceEngine"],
         "local": ["local_engine"],
-        "reports": ["Report", "Reporter"],
+        "reports": ["Report", "PeriodReporter"],
         "running": ["serve_forever", "start"],
         "writer": ["Writer"],
     },

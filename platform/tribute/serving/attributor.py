@@ -1,15 +1,13 @@
 """Attributes live queries: reads them out in batches of several requests, and answers. It records nothing.
 
-Legend: R replicates, U units, S sources, P publishers, Q queries.
+Legend: R replicates, U units, S sources, P publishers, Q queries, T tokens.
 """
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,49 +15,52 @@ from numpy.typing import NDArray
 
 from tribute.catalog import payees
 from tribute.config import Project
-from tribute.corpus import Accounting, OutOfDistribution, QueryTable, array_queries, text_queries
-from tribute.errors import ConfigError
-from tribute.ids import excerpt
+from tribute.corpus import QueryTable
 from tribute.serving.answers import Estimated, answer_head, influences, listed
 from tribute.serving.batching import Piece, TokenBatcher
-from tribute.serving.loaded import LoadedModel, PieceRead, Work
+from tribute.serving.distilling import Counted, Distiller, distils
+from tribute.serving.loaded import Kind, LoadedModel, PieceRead, Work
+from tribute.serving.readings import QueriesRead
+from tribute.serving.requested import month_of, pieces_of, query_ids, requested_table
 from tribute.serving.schemas import AttributionRequest, Query, ServedModel
-from tribute_storage.outbox import USE
+from tribute.serving.shown import shown_use
+from tribute.serving.tokens import by_character
+from tribute_storage.outbox.readings import Reading
 
-Value = TypeVar("Value")
 PAYEES_KEPT_S = 60.0
+BACKGROUND, PRICE = "background", 20.0
+"""The turn of exact read-outs in the background, which get a twentieth of what a caller gets."""
 
 
 class Attributed(NamedTuple):
-    """A request's answer up to the number of recorded uses (see `tribute_storage.outbox.Reply`), and its uses."""
+    """A request's answer up to the number of recorded uses (see `tribute_storage.outbox`), and its uses."""
 
     head: bytes
     uses: pa.Table
 
 
-class _Read(NamedTuple):
-    """Queries with what was read out of them: influences [R, Q, S] and measurements [Q], nats."""
-
-    influence_RQS: NDArray[np.float64]
-    error_QS: NDArray[np.float64]
-    measured_Q: NDArray[np.float64]
-    distribution: OutOfDistribution
-
-
 class Attributor:
     """Reads queries out. Holds a model in memory; independent of HTTP and Ray, within one event loop.
+
+    Args:
+        counted: the sum of the uses of a month that are recorded, which the distilled read-out asks for.
 
     Raises:
         ValuationError: the lake holds no simulation of the project's settings.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, counted: Counted) -> None:
         self._project, self._model = project, LoadedModel(project)
-        self._batcher = TokenBatcher[Work, PieceRead](
-            lambda works: self._model.read(list(works)), project.serving.batch_tokens
-        )
+        precision = distils(project, self._model)
+        self._distiller = None if precision is None else Distiller(project, self._model, precision, counted)
+        self._batcher = TokenBatcher[Work, PieceRead](self._model.read, project.serving.batch_tokens)
         self._payees = dict[str, tuple[float, tuple[tuple[str, ...], NDArray[np.float64]]]]()
         self._model.warm_up()
+
+    @property
+    def distils(self) -> bool:
+        """Whether only a sample is read out exactly, in the background."""
+        return self._distiller is not None
 
     async def served(self) -> ServedModel:
         """The model, for those who ask it."""
@@ -69,16 +70,11 @@ class Attributor:
             simulate_run=model.simulate_run,
             sources=len(model.source_ids),
             replicates=model.replicates,
-            readout="exact",
+            readout="distilled" if self.distils else "exact",
             takes="text" if model.window else "features",
             max_queries=settings.max_queries,
             max_text_bytes=settings.max_text_bytes,
         )
-
-    @property
-    def waiting_tokens(self) -> int:
-        """Tokens that wait for their turn."""
-        return self._batcher.waiting
 
     async def attribute(
         self, request: AttributionRequest, caller: str | None = None, key: str | None = None
@@ -92,88 +88,88 @@ class Attributor:
         Raises:
             ConfigError: too many queries or too long a text; or a query does not fit the model.
         """
-        ids = _ids(request.queries, key)
-        table = self._table(request.queries, ids)
-        read = await self._read(table, caller or uuid.uuid4().hex)
-        estimated = Estimated.of(read.influence_RQS, read.error_QS, read.distribution.widening_Q)
-        names: Sequence[str] = self._model.source_ids
-        answers, moments = [], [moment for moment in table.times if moment is not None]
-        shown = {month: (names, estimated) for month in map(month_of, moments)}
-        if request.level == "publisher":
-            for month in shown:
-                publishers, part_SP = await self._parts(month)
-                error_QP = np.sqrt(np.square(read.error_QS) @ np.square(part_SP))
-                by_RQP = np.nan_to_num(read.influence_RQS) @ part_SP
-                shown[month] = publishers, Estimated.of(by_RQP, error_QP, read.distribution.widening_Q)
-        for index, moment in enumerate(moments):
-            columns, each = shown[month_of(moment)]
-            chosen = listed(each, index, request.top_k)
-            answers.append(
-                self._facts(table, index, read) | influences(each, index, chosen, columns, f"{request.level}_id")
-            )
+        settings, turn = self._project.serving, caller or uuid.uuid4().hex
+        ids = query_ids(request.queries, key)
+        table = requested_table(self._model, settings, request.queries, ids)
+        tokens = await self._tokens(table, turn) if request.per_token else None
+        read = await self._read(table, turn, exactly=request.per_token)
+        answers = await self._answers(request, table, read, tokens)
         head = answer_head(self._project.name, self._model.simulate_run, answers)
-        return Attributed(head, self._uses(table, [query.time is not None for query in request.queries], read))
-
-    def _table(self, queries: Sequence[Query], ids: Sequence[str]) -> QueryTable:
-        settings, now = self._project.serving, datetime.now(UTC)
-        if len(queries) > settings.max_queries:
-            raise ConfigError(
-                f"A request takes at most {settings.max_queries} queries, this one has {len(queries)}. Split it"
-            )
-        accounting = Accounting(
-            [query.time or now for query in queries],
-            [query.customer_id for query in queries],
-            [query.weight for query in queries],
-        )
-        named = list(zip(queries, ids, strict=True))
-        if self._model.window is not None:
-            texts = [_given(query.text, "text", name) for query, name in named]
-            for text, name in zip(texts, ids, strict=True):
-                if len(text.encode()) > settings.max_text_bytes:
-                    raise ConfigError(
-                        f"Query {excerpt(name)} has {len(text.encode()):,} bytes of text, at most "
-                        f"{settings.max_text_bytes:,} are taken. Cut it, or raise serving.max_text_bytes"
-                    )
-            return text_queries(ids, texts, self._model.window, accounting)
-        features = [_given(query.features, "features", name) for query, name in named]
-        labels = [_given(query.label, "label", name) for query, name in named]
-        for name, vector, label in zip(ids, features, labels, strict=True):
-            self._model.check(name, vector, label)
-        return array_queries(ids, features, labels, accounting)
-
-    async def _read(self, table: QueryTable, caller: str) -> _Read:
-        pieces = pieces_of(table, self._project.serving.batch_tokens // 8)
-        parts = await self._batcher.submit(caller, [piece for _, piece in pieces])
-        query_N = np.array([query for query, _ in pieces])
-        count = len(table.query_ids)
-        influence_QRU = np.zeros((count, *parts[0].influence_RU.shape))
-        np.add.at(influence_QRU, query_N, np.stack([part.influence_RU for part in parts]))
-        measured_Q, similar_Q = np.zeros((2, count))
-        np.add.at(measured_Q, query_N, [part.measurement_nats for part in parts])
-        np.add.at(similar_Q, query_N, [part.similarity for part in parts])
-        rows_Q = np.bincount(table.row_query, minlength=count)
-        design, influence_RQU = self._model.design, influence_QRU.transpose(1, 0, 2)
-        return _Read(
-            np.stack([design.influence(influence_QU) for influence_QU in influence_RQU]),
-            design.standard_error(influence_RQU.mean(0)),
-            measured_Q,
-            self._model.ood.judged(similar_Q, rows_Q),
-        )
+        return Attributed(head, read.uses(table, request.queries, settings.keep_content_days > 0))
 
     async def shown(self, uses: pa.Table) -> dict[str, Any]:
         """A recorded use, [1], as its answer shows it, with all sources."""
-        [row] = uses.to_pylist()
-        count = len(self._model.source_ids)
-        if row["influence_nats"] is None:
-            raise ConfigError("This use was not read out exactly")
-        influence_RQS = np.frombuffer(row["influence_nats"], np.float32).reshape(-1, 1, count).astype(np.float64)
-        error_QS = np.zeros((1, count))
-        if row["error_nats"] is not None:
-            error_QS[0] = np.frombuffer(row["error_nats"], np.float32)
-        estimated = Estimated.of(influence_RQS, error_QS, np.ones(1))
-        names = ("query_id", "period", "readout_probability", "measurement_nats", "similarity", "unlike_corpus")
-        facts = {name: row[name] for name in names} | {"readout": "exact"}
-        return facts | influences(estimated, 0, listed(estimated, 0, None), self._model.source_ids, "source_id")
+        return await asyncio.to_thread(shown_use, self._project, self._model, uses)
+
+    async def read_sampled(self, contents: Sequence[tuple[str, str]]) -> list[Reading]:
+        """Exact read-outs of recorded uses, from their ids and contents. The head learns from them."""
+        queries = [Query.model_validate_json(content) for _, content in contents]
+        table = requested_table(self._model, self._project.serving, queries, [name for name, _ in contents])
+        pieces = self._pieces(table, "exact")
+        parts = await self._batcher.submit(BACKGROUND, [piece for _, piece in pieces], PRICE)
+        read = QueriesRead.of(self._model, table, [query for query, _ in pieces], parts)
+        if self._distiller is not None:
+            shape = (len(queries), *parts[0].values.shape)
+            influence_QRU = np.zeros(shape)
+            np.add.at(influence_QRU, [query for query, _ in pieces], np.stack([part.values for part in parts]))
+            await asyncio.to_thread(self._distiller.learn, table, influence_QRU.transpose(1, 0, 2))
+        uses = read.uses(table, queries, keeps_contents=False)
+        rows = zip(
+            table.query_ids, uses["influence_nats"].to_pylist(), uses["error_nats"].to_pylist(), strict=True
+        )
+        return [Reading(*row) for row in rows]
+
+    def _pieces(self, table: QueryTable, kind: Kind) -> list[tuple[int, Piece[Work]]]:
+        head = self._distiller.head if kind == "predicted" and self._distiller else None
+        found = pieces_of(table, self._project.serving.batch_tokens // 8)
+        return [(query, Piece(work._replace(kind=kind, head=head), tokens)) for query, (work, tokens) in found]
+
+    async def _read(self, table: QueryTable, turn: str, *, exactly: bool) -> QueriesRead:
+        distiller = None if exactly else self._distiller
+        pieces = self._pieces(table, "predicted" if distiller else "exact")
+        parts = await self._batcher.submit(turn, [piece for _, piece in pieces])
+        query_N = [query for query, _ in pieces]
+        head = pieces[0][1].work.head
+        if distiller is None or head is None:
+            return QueriesRead.of(self._model, table, query_N, parts)
+        return QueriesRead.predicted(self._model, head, table, query_N, parts).drawn(*await distiller.draw(table))
+
+    async def _tokens(self, table: QueryTable, turn: str) -> list[NDArray[np.float64]]:
+        """Influences on each position of each query, [T, S] nats."""
+        pieces = self._pieces(table, "tokens")
+        parts = await self._batcher.submit(turn, [piece for _, piece in pieces])
+        found = []
+        for query in range(len(table.query_ids)):
+            rows = [part.values for (index, _), part in zip(pieces, parts, strict=True) if index == query]
+            nats_TU = np.concatenate([each.reshape(-1, each.shape[-1]) for each in rows])
+            found.append(self._model.design.influence(nats_TU))
+        return found
+
+    async def _answers(
+        self,
+        request: AttributionRequest,
+        table: QueryTable,
+        read: QueriesRead,
+        tokens: list[NDArray[np.float64]] | None,
+    ) -> list[dict[str, Any]]:
+        widening_Q = read.distribution.widening_Q
+        by_source = Estimated.of(read.influence_RQS, read.error_QS, widening_Q)
+        answers = []
+        for index, moment in enumerate(table.times):
+            assert moment is not None
+            names: Sequence[str] = self._model.source_ids
+            estimated, part_SP = by_source, None
+            if request.level == "publisher":
+                names, part_SP = await self._parts(month_of(moment))
+                error_QP = np.sqrt(np.square(read.error_QS) @ np.square(part_SP))
+                estimated = Estimated.of(np.nan_to_num(read.influence_RQS) @ part_SP, error_QP, widening_Q)
+            chosen, answer = listed(estimated, index, request.top_k), _facts(table, index, read)
+            token_TS = None
+            if tokens is not None:
+                nats_TS = tokens[index] if part_SP is None else tokens[index] @ part_SP
+                answer["tokens"], token_TS = by_character(request.queries[index].text or "", nats_TS)
+            answers.append(answer | influences(estimated, index, chosen, names, f"{request.level}_id", token_TS))
+        return answers
 
     async def _parts(self, month: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Publishers and their parts of the sources in a month, [S, P]; read again after a minute."""
@@ -184,79 +180,16 @@ class Attributor:
             return found
         return known[1]
 
-    def _facts(self, table: QueryTable, index: int, read: _Read) -> dict[str, Any]:
-        moment = table.times[index]
-        assert moment is not None
-        return {
-            "query_id": table.query_ids[index],
-            "period": month_of(moment),
-            "readout": "exact",
-            "readout_probability": 1.0,
-            "measurement_nats": float(read.measured_Q[index]),
-            "similarity": float(read.distribution.similarity_Q[index]),
-            "unlike_corpus": bool(read.distribution.is_ood_Q[index]),
-        }
 
-    def _uses(self, table: QueryTable, dated: list[bool], read: _Read) -> pa.Table:
-        count = len(table.query_ids)
-        influence_QRS = np.ascontiguousarray(read.influence_RQS.transpose(1, 0, 2), np.float32)
-        error_QS = read.error_QS.astype(np.float32)
-        columns: dict[str, Any] = {
-            "query_id": table.query_ids,
-            "period": [month_of(moment) for moment in table.times if moment is not None],
-            "dated": dated,
-            "time": table.times,
-            "customer_id": table.customers,
-            "weight": table.weights,
-            "readout_probability": np.ones(count),
-            "sampled": np.ones(count, bool),
-            "similarity": read.distribution.similarity_Q,
-            "unlike_corpus": read.distribution.is_ood_Q,
-            "measurement_nats": read.measured_Q,
-            "content_sha256": table.digests,
-            "influence_nats": [row.tobytes() for row in influence_QRS],
-            "error_nats": [row.tobytes() if row.any() else None for row in error_QS],
-            "head_id": [None] * count,
-            "coordinates": [None] * count,
-            "content_json": [None] * count,
-        }
-        return pa.table(columns, schema=USE)
-
-
-def month_of(moment: datetime) -> str:
-    """The month of a moment, UTC, YYYY-MM."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.year:04d}-{utc.month:02d}"
-
-
-def pieces_of(table: QueryTable, tokens: int) -> list[tuple[int, Piece[Work]]]:
-    """The rows of every query in pieces of about `tokens`, each with the index of its query."""
-    found = []
-    one_row = tokens_of({name: values[:1] for name, values in table.rows.items()})
-    rows = max(1, tokens // max(1, one_row))
-    first_Q = np.searchsorted(table.row_query, np.arange(len(table.query_ids) + 1))
-    for query, (begin, end) in enumerate(zip(first_Q[:-1].tolist(), first_Q[1:].tolist(), strict=True)):
-        for start in range(begin, end, rows):
-            part = {name: values[start : min(start + rows, end)] for name, values in table.rows.items()}
-            found.append((query, Piece(Work(part), tokens_of(part))))
-    return found
-
-
-def tokens_of(columns: dict[str, NDArray]) -> int:
-    """Tokens of some rows: what a batch is cut by. A feature vector counts as one."""
-    tokens = columns.get("tokens")
-    return len(next(iter(columns.values()))) if tokens is None else int(tokens.size)
-
-
-def _ids(queries: Sequence[Query], key: str | None) -> list[str]:
-    """The ids of queries. Sent again under the same key, a query without an id gets the same one."""
-    if key is None:
-        return [query.query_id or uuid.uuid4().hex for query in queries]
-    made = [hashlib.sha256(f"{key}\n{index}".encode()).hexdigest()[:32] for index in range(len(queries))]
-    return [query.query_id or name for query, name in zip(queries, made, strict=True)]
-
-
-def _given(value: Value | None, name: str, query_id: str) -> Value:
-    if value is None:
-        raise ConfigError(f"Query {excerpt(query_id)} has no `{name}`, which this model needs")
-    return value
+def _facts(table: QueryTable, index: int, read: QueriesRead) -> dict[str, Any]:
+    moment = table.times[index]
+    assert moment is not None
+    return {
+        "query_id": table.query_ids[index],
+        "period": month_of(moment),
+        "readout": "exact" if read.head is None else "distilled",
+        "readout_probability": float(read.probability_Q[index]),
+        "measurement_nats": float(read.measured_Q[index]),
+        "similarity": float(read.distribution.similarity_Q[index]),
+        "unlike_corpus": bool(read.distribution.is_ood_Q[index]),
+    }

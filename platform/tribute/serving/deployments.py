@@ -12,6 +12,8 @@ from typing import Any
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
 # Calls between deployments by gRPC cost half as much as by Ray's object store.
 os.environ.setdefault("RAY_SERVE_USE_GRPC_BY_DEFAULT", "1")
+# The web server would believe what a caller says about its address.
+os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 import pyarrow as pa
 from ray import serve
@@ -40,9 +42,16 @@ class AttributorReplica:
 
     async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:  # type: ignore[misc]
         from tribute.serving.attributor import Attributor  # noqa: PLC0415  (see above)
+        from tribute.serving.background import keep_reading  # noqa: PLC0415
 
-        del writers
-        self._attributor = await asyncio.to_thread(Attributor, project)
+        parts = [WriterOnServe(handle) for handle in writers]
+
+        async def counted(period: str) -> float:
+            return sum(await asyncio.gather(*(part.counted(period) for part in parts)))
+
+        self._attributor = await asyncio.to_thread(Attributor, project, counted)
+        if self._attributor.distils:
+            self._reading = asyncio.get_running_loop().create_task(keep_reading(self._attributor, parts))
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
         """See `Attributor.attribute`."""
@@ -90,6 +99,10 @@ class WriterReplica:
         """See `Writer.complete`."""
         await self._writer.complete(readings)
 
+    async def counted(self, period: str) -> float:
+        """See `Writer.counted`."""
+        return await self._writer.counted(period)
+
     async def flush(self) -> int:
         """See `Writer.flush`."""
         return await self._writer.flush()
@@ -108,26 +121,23 @@ class ReporterReplica:
     """Values periods on order."""
 
     async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:  # type: ignore[misc]
-        from tribute.serving.reports import Reporter  # noqa: PLC0415  (see above)
+        from tribute.serving.reports import PeriodReporter  # noqa: PLC0415  (see above)
+        from tribute.serving.writer import drain  # noqa: PLC0415
 
         parts = [WriterOnServe(handle) for handle in writers]
-
-        async def flush() -> None:
-            await asyncio.gather(*(part.flush() for part in parts))
-
-        self._reporter = Reporter(project, flush)
+        self._reporter = PeriodReporter(project, lambda: drain(parts))
         self._reporter.resume()
 
     async def order(self, period: str, key: str | None) -> Any:
-        """See `Reporter.order`."""
+        """See `PeriodReporter.order`."""
         return await self._reporter.order(period, key)
 
     async def report(self, report_id: str) -> Any:
-        """See `Reporter.report`."""
+        """See `PeriodReporter.report`."""
         return await self._reporter.report(report_id)
 
     async def reports(self) -> Any:
-        """See `Reporter.reports`."""
+        """See `PeriodReporter.reports`."""
         return await self._reporter.reports()
 
 

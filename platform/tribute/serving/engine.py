@@ -20,7 +20,7 @@ from tribute.serving.reports import Report
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute.serving.writer import WriterState
 from tribute_storage import LakeError
-from tribute_storage.outbox import Recorded, Reply, Submission, reply_body
+from tribute_storage.outbox import KeyedReply, Recorded, Submission, reply_body
 
 
 class AttributorPart(Protocol):
@@ -50,7 +50,7 @@ class WriterPart(Protocol):
 
 
 class ReporterPart(Protocol):
-    """What the engine asks of a reporter; see `Reporter`."""
+    """What the engine asks of a reporter; see `PeriodReporter`."""
 
     async def order(self, period: str, key: str | None) -> Report: ...
 
@@ -116,7 +116,7 @@ class ServiceEngine:
         attributed = await self._attributor.attribute(request, caller, idempotency and idempotency.key)
         if not request.record:
             return reply_body(attributed.head, 0)
-        reply = None if idempotency is None else Reply(*idempotency, attributed.head)
+        reply = None if idempotency is None else KeyedReply(*idempotency, attributed.head)
         recorded = await self._record(attributed.uses, reply)
         return recorded.body or reply_body(attributed.head, recorded.new)
 
@@ -148,7 +148,7 @@ class ServiceEngine:
         return list(await asyncio.gather(*(writer.state() for writer in self._writers)))
 
     async def order_report(self, period: str, key: str | None = None) -> Report:
-        """Order a report; see `Reporter.order`."""
+        """Order a report; see `PeriodReporter.order`."""
         return await self._reporter.order(period, key)
 
     async def report(self, report_id: str) -> Report | None:
@@ -171,7 +171,7 @@ class ServiceEngine:
             missing += [f"lake: {each.failure}" for each in found if getattr(each, "failure", "")]
         return Readiness(not missing, tuple(missing))
 
-    async def _record(self, uses: pa.Table, reply: Reply | None) -> Recorded:
+    async def _record(self, uses: pa.Table, reply: KeyedReply | None) -> Recorded:
         if len(self._writers) == 1:
             return await self._writers[0].record(Submission(uses, reply))
         shard_Q = np.array([self._number(query_id) for query_id in uses["query_id"].to_pylist()])

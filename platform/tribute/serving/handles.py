@@ -101,6 +101,11 @@ class WriterOnServe:
         """See `Writer.complete`."""
         await asked(self._handle, "complete", readings)
 
+    async def counted(self, period: str) -> float:
+        """See `Writer.counted`."""
+        found: float = await asked(self._handle, "counted", period)
+        return found
+
     async def flush(self) -> int:
         """See `Writer.flush`."""
         found: int = await asked(self._handle, "flush")

@@ -1,30 +1,40 @@
 """A valued model in memory: its parameters, responses and what a query is compared with.
 
-Legend: R replicates, U units, S sources, Q queries, N rows.
+Legend: R replicates, U units, S sources, Q queries, N rows, k coordinates of a head, T positions of a row.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.catalog import corpus_tokens, lineage, recorded_replicates, simulated_responses
+from tribute.catalog import corpus_tokens, lineage, pilot_queries, recorded_replicates, simulated_responses
 from tribute.config import Project
-from tribute.corpus import OutOfDistributionDetector, ood_detector
+from tribute.corpus import OutOfDistributionDetector, QueryTable, ood_detector
 from tribute.corpus.sources import Columns
 from tribute.errors import ConfigError, ValuationError
 from tribute.ids import excerpt
-from tribute.readout import QueryRows
-from tribute.serving.reading import EstimatorReader, InfluenceReader, ResponseReader
-from tribute.simulation import Design, design_of
-from tribute.training import snapshot_training_set
+from tribute.readout import Head, Passes, QueryRows, query_features, seconds
+from tribute.readout.distilled import PILOT_QUERIES
+from tribute.serving.heads import served_design
+from tribute.serving.reading import EstimatorReader, ResponseReader
+from tribute.training import build_model, snapshot_training_set
+
+Kind = Literal["exact", "predicted", "tokens"]
+Array = NDArray[np.float64]
 
 
 class Work(NamedTuple):
-    """Rows of one query to read out."""
+    """Rows of one query, and what is read of them: influences, a head's coordinates, or influences on tokens.
+
+    `head`: where coordinates are read.
+    """
 
     columns: Columns
+    kind: Kind = "exact"
+    head: Head | None = None
 
     @property
     def rows(self) -> int:
@@ -33,9 +43,13 @@ class Work(NamedTuple):
 
 
 class PieceRead(NamedTuple):
-    """Sums over the rows of a piece: influences [R, U] and measurement, nats; similarity to the training data."""
+    """What was read of a piece, summed over its rows: measurement, nats, and similarity to the training data.
 
-    influence_RU: NDArray[np.float64]
+    `values`: influences [R, U] of an exact read-out, coordinates [k] of a predicted one, influences on each
+    position [N, T, U] of one by tokens; nats.
+    """
+
+    values: NDArray
     measurement_nats: float
     similarity: float
 
@@ -48,9 +62,9 @@ class LoadedModel:
     """
 
     def __init__(self, project: Project) -> None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.set_num_threads(1)
-        self.simulate_run = lineage(project).simulate_run
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._project, self.simulate_run = project, lineage(project).simulate_run
         replicates, responses = recorded_replicates(project), simulated_responses(project, self.simulate_run)
         if not responses:
             raise ValuationError(
@@ -58,51 +72,95 @@ class LoadedModel:
             )
         self.replicates = len(replicates)
         self.source_ids, tokens_S = corpus_tokens(project)
-        units, failed = [each.unit for each in responses], [each.failed for each in responses]
-        self.design: Design = design_of(project.simulation.notion, units, tokens_S, failed)
+        self.design = served_design(project, responses, tokens_S)
         reader = EstimatorReader if project.simulation.estimated else ResponseReader
-        self._reader: InfluenceReader = reader(project, replicates, responses, device)
+        self._reader = reader(project, replicates, responses, device)
+        self._task, self._theta = build_model(project.task, project.training), replicates[0].final().to(device)
+        self._passes = Passes(self._task, self._theta)
         folder = project.artifacts / lineage(project).corpus_run
         self.ood: OutOfDistributionDetector = ood_detector(folder)
         trained = snapshot_training_set(folder).columns
-        self._known_labels = set(np.unique(trained["labels"]).tolist()) if "labels" in trained else set[int]()
-        self.features = trained["features"].shape[1:] if "features" in trained else None
+        self._labels = sorted(set(trained["labels"].tolist())) if "labels" in trained else []
+        self._width = int(np.prod(trained["features"].shape[1:])) if "features" in trained else 0
         self.window = getattr(project.corpus, "window", None)
         self._example = {name: values[:1] for name, values in trained.items()}
 
-    def check(self, query_id: str, features: list[float] | None, label: int | None) -> None:
+    def check(self, query_id: str, features: list[float], label: int) -> None:
         """Check that a feature vector and its label fit the model.
 
         Raises:
             ConfigError: they do not; says what was expected.
         """
-        width = int(np.prod(self.features or ()))
-        if features is not None and len(features) != width:
+        if len(features) != self._width:
             raise ConfigError(
-                f"Query {excerpt(query_id)} has {len(features)} features, expected {width} as in training"
+                f"Query {excerpt(query_id)} has {len(features)} features, expected {self._width} as in training"
             )
-        if label is not None and label not in self._known_labels:
-            known = sorted(self._known_labels)
+        if label not in self._labels:
             raise ConfigError(
                 f"Query {excerpt(query_id)} has label {label}, which no training example has; labels go from "
-                f"{known[0]} to {known[-1]}"
+                f"{self._labels[0]} to {self._labels[-1]}"
             )
 
-    def read(self, works: list[Work]) -> list[PieceRead]:
-        """Read out the rows of some pieces, together."""
+    def read(self, works: Sequence[Work]) -> list[PieceRead]:
+        """Read out the rows of some pieces, together as far as they are of one kind."""
+        found = list[PieceRead | None]([None] * len(works))
+        kinds = dict.fromkeys((work.kind, work.head and work.head.head_id) for work in works)
+        for kind in kinds:
+            chosen = [i for i, work in enumerate(works) if (work.kind, work.head and work.head.head_id) == kind]
+            for index, piece in zip(chosen, self._of_kind([works[i] for i in chosen]), strict=True):
+                found[index] = piece
+        return [piece for piece in found if piece is not None]
+
+    def pilot(self) -> tuple[QueryTable, NDArray[np.float64]]:
+        """Queries that a first head is fitted to, and their exact influences, [R, Q, U] nats."""
+        queries = pilot_queries(self._project, PILOT_QUERIES)
+        return queries, self._influence(QueryRows.of(queries))[0]
+
+    def costs(self, queries: int) -> tuple[float, float]:
+        """Seconds of an exact read-out of some queries of the corpus, and of their features."""
+        table = pilot_queries(self._project, queries)
+        return seconds(lambda: self._influence(QueryRows.of(table))), seconds(lambda: self.features(table))
+
+    def features(self, queries: QueryTable) -> Array:
+        """Features of queries, to fit a head to, [Q, d]."""
+        return query_features(self._task, self._theta, QueryRows.of(queries))
+
+    def warm_up(self) -> None:
+        """Read out one training row, so that the first query finds everything in memory."""
+        self.read([Work(self._example)])
+
+    def _of_kind(self, works: Sequence[Work]) -> list[PieceRead]:
         names = works[0].columns.keys()
         columns = {name: np.concatenate([work.columns[name] for work in works]) for name in names}
         piece_N = np.repeat(np.arange(len(works)), [work.rows for work in works])
         rows = QueryRows(tuple(map(str, range(len(works)))), columns, piece_N)
-        replicates = self._reader.read(rows)
-        influence_RQU = np.stack([each.influence_QS.double().cpu().numpy() for each in replicates])
-        measured_Q = replicates[0].measurement_Q.double().cpu().numpy()
-        similarity_Q = np.bincount(piece_N, self.ood.similarity(columns), minlength=len(works))
+        similarity_Q = np.bincount(piece_N, weights=self.ood.similarity(columns), minlength=len(works))
+        first = works[0]
+        if first.kind == "tokens":
+            values_NTU = self._tokens(rows)
+            cut = np.cumsum([work.rows for work in works])[:-1]
+            return [PieceRead(part, 0.0, 0.0) for part in np.split(values_NTU, cut)]
+        if first.head is not None:
+            values_Qk, measured_Q = first.head.read(self._passes, rows)
+            pairs: Sequence[NDArray] = list(values_Qk)
+        else:
+            influence_RQU, measured_Q = self._influence(rows)
+            pairs = list(influence_RQU.transpose(1, 0, 2))
         return [
-            PieceRead(influence_RQU[:, index], float(measured_Q[index]), float(similarity_Q[index]))
-            for index in range(len(works))
+            PieceRead(values, float(nats), float(similarity))
+            for values, nats, similarity in zip(pairs, measured_Q, similarity_Q, strict=True)
         ]
 
-    def warm_up(self) -> None:
-        """Read out one training row, so that the first query finds everything compiled and in memory."""
-        self.read([Work(self._example)])
+    def _influence(self, rows: QueryRows) -> tuple[Array, Array]:
+        """Influences [R, Q, U] and measurements of the first replicate's model [Q], nats."""
+        replicates = self._reader.read(rows)
+        influence_RQU = np.stack([each.influence_QS.double().cpu().numpy() for each in replicates])
+        return influence_RQU, replicates[0].measurement_Q.double().cpu().numpy()
+
+    def _tokens(self, rows: QueryRows) -> Array:
+        if not isinstance(self._reader, ResponseReader):
+            raise ConfigError(
+                f"attribution.method {self._project.simulation.mode} has no influences on tokens. Leave per_token "
+                "out, or pay by a simulation"
+            )
+        return np.asarray(self._reader.read_tokens(rows).double().cpu().numpy())

@@ -1,13 +1,15 @@
 """The service in this process, without Ray: for tests, notebooks and programs of one's own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from tribute.config import Project
 from tribute.serving.attributor import Attributor
+from tribute.serving.background import keep_reading
 from tribute.serving.engine import ServiceEngine
-from tribute.serving.reports import Reporter
-from tribute.serving.writer import Writer
+from tribute.serving.reports import PeriodReporter
+from tribute.serving.writer import Writer, drain
 from tribute_storage import LakeError
 
 
@@ -21,13 +23,15 @@ async def local_engine(project: Project) -> AsyncIterator[ServiceEngine]:
     """
     writers = [Writer(project, shard) for shard in range(project.serving.writers)]
 
-    async def flush() -> None:
-        for writer in writers:
-            await writer.flush()
+    async def counted(period: str) -> float:
+        return sum([await writer.counted(period) for writer in writers])
 
+    attributor = Attributor(project, counted)
+    reading = asyncio.get_running_loop().create_task(keep_reading(attributor, writers))
     try:
-        yield ServiceEngine(project, Attributor(project), writers, Reporter(project, flush))
+        yield ServiceEngine(project, attributor, writers, PeriodReporter(project, lambda: drain(writers)))
     finally:
+        reading.cancel()
         for writer in writers:
             with suppress(LakeError):
                 await writer.close()

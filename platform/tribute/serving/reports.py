@@ -50,7 +50,7 @@ class Report(NamedTuple):
     tracking_problem: str | None = None
 
 
-class Reporter:
+class PeriodReporter:
     """Values periods on order. Independent of HTTP and Ray, within one event loop.
 
     Args:

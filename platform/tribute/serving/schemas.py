@@ -105,7 +105,7 @@ class OtherInfluences(BaseModel):
     """The sources that are not listed."""
 
     count: int
-    influence_nats: float = Field(description="their sum")
+    influence_nats: float | None = Field(description="their sum; null: it is not known")
 
 
 class QueryAttribution(BaseModel):
@@ -123,6 +123,7 @@ class QueryAttribution(BaseModel):
     sources: list[Influence]
     others: OtherInfluences
     tokens: list[str] | None = Field(None, description="the tokens of `token_nats`; only per_token")
+    note: str | None = Field(None, description="why sources are missing")
 
 
 class AttributionAnswer(BaseModel):

@@ -5,13 +5,24 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from tribute.catalog import RecordedUses, corpus_tokens, record_uses, recorded_trainings
+from tribute.catalog import (
+    RecordedUses,
+    Recording,
+    corpus_tokens,
+    lineage,
+    record_uses,
+    recorded_trainings,
+    simulated_responses,
+)
 from tribute.config import Project
+from tribute.readout import SourceHead
+from tribute.serving.heads import Heads, served_design
 from tribute.serving.upkeep import keep_small_files_few
 from tribute_storage import Lake, LakeError, claim
 from tribute_storage.outbox import ContentConflict, Outbox, Recorded, Submission
@@ -57,8 +68,7 @@ class Writer:
         self._project, self._lake, self._settings = project, Lake(project.lake_root), project.serving
         claim(self._lake, project.name)
         self._outbox = Outbox(outbox_file(project, shard), 86_400 * project.serving.keep_content_days)
-        self._source_ids, _ = corpus_tokens(project)
-        self._replicates = len(recorded_trainings(project))
+        self._recording = _recording(project)
         self._waiting = list[tuple[Submission, asyncio.Future[Recorded]]]()
         self._flushing, self._committing = asyncio.Lock(), None
         self._last_flush, self._failure = time.monotonic(), ""
@@ -100,7 +110,7 @@ class Writer:
         """See `Readings.complete`."""
         await asyncio.to_thread(self._outbox.readings.complete, readings)
 
-    async def counted(self, period: str) -> int:
+    async def counted(self, period: str) -> float:
         """See `Outbox.counted`."""
         return await asyncio.to_thread(self._outbox.counted, period)
 
@@ -166,7 +176,7 @@ class Writer:
     def _flush(self) -> None:
         try:
             while sealed := self._outbox.batches.seal(self._settings.flush_uses, BATCH_BYTES):
-                found = record_uses(self._lake, self._project, self._source_ids, self._replicates, sealed.uses)
+                found = record_uses(self._lake, self._project, self._recording, sealed.uses)
                 self._outbox.batches.finish(sealed.number)
                 self._done, self._flushes = self._done + found, self._flushes + 1
                 if found.conflicting:
@@ -182,6 +192,39 @@ class Writer:
         except LakeError as error:
             self._failure = str(error)
             raise
+
+
+class Draining(Protocol):
+    """A writer, here or elsewhere."""
+
+    async def flush(self) -> int: ...
+
+    async def state(self) -> WriterState: ...
+
+
+async def drain(writers: Sequence[Draining]) -> None:
+    """Bring every use that was recorded before to the lake, also those that wait for their exact read-out.
+
+    Raises:
+        LakeError: the lake cannot be written.
+    """
+    for writer in writers:
+        await writer.flush()
+        while (await writer.state()).unread:
+            await asyncio.sleep(TICK_S)
+        await writer.flush()
+
+
+def _recording(project: Project) -> Recording:
+    source_ids, tokens_S = corpus_tokens(project)
+    heads = Heads(project)
+
+    @lru_cache(maxsize=8)
+    def head_of(head_id: str) -> SourceHead:
+        responses = simulated_responses(project, lineage(project).simulate_run)
+        return heads.by_source(head_id, served_design(project, responses, tokens_S))
+
+    return Recording(source_ids, len(recorded_trainings(project)), head_of)
 
 
 def outbox_file(project: Project, shard: int) -> Path:

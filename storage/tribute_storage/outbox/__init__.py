@@ -2,6 +2,6 @@
 
 from tribute_storage.outbox.batches import Sealed
 from tribute_storage.outbox.outbox import Outbox
-from tribute_storage.outbox.uses import USE, ContentConflict, Recorded, Reply, Submission, reply_body
+from tribute_storage.outbox.uses import USE, ContentConflict, KeyedReply, Recorded, Submission, reply_body
 
-__all__ = ["USE", "ContentConflict", "Outbox", "Recorded", "Reply", "Sealed", "Submission", "reply_body"]
+__all__ = ["USE", "ContentConflict", "KeyedReply", "Outbox", "Recorded", "Sealed", "Submission", "reply_body"]

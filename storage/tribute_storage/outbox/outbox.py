@@ -89,11 +89,11 @@ class Outbox:
             ).fetchone()
         return row[0] if row else None
 
-    def counted(self, period: str) -> int:
-        """Uses ever recorded here in a month."""
+    def counted(self, period: str) -> float:
+        """The sum of the weights of all uses that were ever recorded here in a month."""
         with self._lock, explained(self.path):
             row = self._connection.execute("SELECT uses FROM counts WHERE period = ?", [period]).fetchone()
-        return row[0] if row else 0
+        return float(row[0]) if row else 0.0
 
     def forget(self) -> None:
         """Delete replies and contents that were kept long enough."""
@@ -146,7 +146,10 @@ class Outbox:
             "INSERT INTO contents VALUES (?, ?, ?)",
             [(name, text, now) for name, text in contents if text and (self._kept_s or name in needed)],
         )
-        for period, number in Counter(periods).items():
+        weights = Counter[str]()
+        for period, weight in zip(periods, uses["weight"].to_pylist(), strict=True):
+            weights[period] += weight
+        for period, number in weights.items():
             connection.execute(
                 "INSERT INTO counts VALUES (?, ?) ON CONFLICT (period) DO UPDATE SET uses = uses + excluded.uses",
                 [period, number],

@@ -30,7 +30,7 @@ USE = pa.schema(
 """A use as it waits in the outbox. Arrays are bytes of numbers in the order of the machine's memory."""
 
 
-class Reply(NamedTuple):
+class KeyedReply(NamedTuple):
     """What was answered under an idempotency key, to be answered again.
 
     Attributes:
@@ -50,7 +50,7 @@ class Submission(NamedTuple):
     """The uses of one request, recorded all or none; and its reply, where it has an idempotency key."""
 
     uses: pa.Table
-    reply: Reply | None = None
+    reply: KeyedReply | None = None
 
 
 class Recorded(NamedTuple):

@@ -5,7 +5,7 @@ Legend: Q uses, R replicates, S sources.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tribute.catalog.queries import attribution_parts
 from tribute.catalog.runs import Identity, lineage, settings_parts
 from tribute.config import Project
-from tribute.readout import influence_rows
+from tribute.readout import SourceHead, influence_rows
 from tribute_storage import SCHEMAS, Basis, Lake, LakeConflict, open_tables
 
 NAMED_BY = ("query_id", "content_sha256", "time", "customer_id", "weight", "readout_probability", "head_id")
@@ -42,10 +42,19 @@ class RecordedUses(NamedTuple):
         )
 
 
-def record_uses(
-    lake: Lake, project: Project, source_ids: Sequence[str], replicates: int, uses: pa.Table
-) -> RecordedUses:
-    """Commit uses to `influence`, then to `queries`: a reader counts a use with its influence, or not at all.
+HeadOf = Callable[[str], SourceHead]
+
+
+class Recording(NamedTuple):
+    """What uses are recorded with: sources and replicates of the simulation, and the heads that predicted."""
+
+    source_ids: Sequence[str]
+    replicates: int
+    head_of: HeadOf
+
+
+def record_uses(lake: Lake, project: Project, recording: Recording, uses: pa.Table) -> RecordedUses:
+    """Commit uses to `influence`, `predicted`, then `queries`: a reader counts a use as a whole, or not at all.
 
     The same uses make the same runs, so that a call that was interrupted can be made again.
 
@@ -54,13 +63,11 @@ def record_uses(
     """
     done = RecordedUses()
     for period in sorted({*uses["period"].to_pylist()}):
-        done += _record_month(lake, project, source_ids, replicates, period, _of_month(uses, period))
+        done += _record_month(lake, project, recording, period, _of_month(uses, period))
     return done
 
 
-def _record_month(
-    lake: Lake, project: Project, source_ids: Sequence[str], replicates: int, period: str, uses: pa.Table
-) -> RecordedUses:
+def _record_month(lake: Lake, project: Project, recording: Recording, period: str, uses: pa.Table) -> RecordedUses:
     while True:  # another service may record one of them meanwhile
         ids = uses["query_id"].to_pylist()
         basis = Basis(
@@ -80,7 +87,8 @@ def _record_month(
         run_id = _run_id(project, period, fresh)
         try:
             lake.require_unchanged("queries", run_id, basis)
-            _commit_influence(lake, run_id, source_ids, replicates, fresh)
+            _commit_influence(lake, run_id, recording, fresh)
+            _commit_predicted(lake, run_id, recording, fresh)
             lake.append("queries", run_id, _query_rows(project, run_id, fresh), basis=basis)
         except LakeConflict:
             continue
@@ -109,10 +117,32 @@ def _known(lake: Lake, project: Project, period: str, query_ids: Sequence[str]) 
     return dict(rows)
 
 
-def _commit_influence(lake: Lake, run_id: str, source_ids: Sequence[str], replicates: int, uses: pa.Table) -> None:
+def _commit_predicted(lake: Lake, run_id: str, recording: Recording, uses: pa.Table) -> None:
+    """What the heads' predictions add to the sums over the uses that were drawn."""
+    chosen = uses.filter(pc.and_(uses["head_id"].is_valid(), pc.less(uses["readout_probability"], 1.0)))
+    if not chosen.num_rows:
+        return
+    parts = []
+    for head_id in sorted({*chosen["head_id"].to_pylist()}):
+        of_head = chosen.filter(pc.equal(chosen["head_id"], head_id))
+        parts.append(
+            LiveUses(
+                recording.head_of(head_id),
+                of_head["weight"].to_numpy(),
+                query_groups(of_head["query_id"].to_pylist()),
+                _numbers(of_head["coordinates"]).reshape(of_head.num_rows, -1),
+                of_head["sampled"].to_numpy(),
+                of_head["readout_probability"].to_numpy(),
+            )
+        )
+    lake.append("predicted", run_id, live_totals(parts).rows(run_id, recording.source_ids))
+
+
+def _commit_influence(lake: Lake, run_id: str, recording: Recording, uses: pa.Table) -> None:
     read = uses.filter(uses["influence_nats"].is_valid())
     if not read.num_rows:
         return
+    source_ids, replicates = recording.source_ids, recording.replicates
     shape = (read.num_rows, replicates, len(source_ids))
     influence_QRS = _numbers(read["influence_nats"]).reshape(shape)
     error_QS = np.zeros((read.num_rows, len(source_ids)), np.float32)

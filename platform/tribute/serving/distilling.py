@@ -1,0 +1,97 @@
+"""The distilled read-out of live queries: a head, its draws, and a new head when there is more to learn from.
+
+Legend: R replicates, U units, Q queries, d features, n exact read-outs.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.catalog import customer_cap
+from tribute.config import Project
+from tribute.corpus import QueryTable
+from tribute.readout import Head, draw, draw_probability
+from tribute.readout.distilled import MAX_FITTED_QUERIES, PILOT_QUERIES
+from tribute.serving.heads import Heads
+from tribute.serving.loaded import LoadedModel
+from tribute.serving.requested import month_of
+
+Array = NDArray[np.float64]
+Counted = Callable[[str], Awaitable[float]]
+COUNTED_AGAIN_S = 5.0
+TIMED_QUERIES = 16
+CHEAPER = 1.5
+"""With `readout.method: auto`, a head is used where an exact read-out takes this many times as long."""
+
+
+class Distiller:
+    """Holds the head in use. It changes only between requests, so it is fixed before every draw.
+
+    Args:
+        counted: the sum of the uses of a month that are recorded.
+    """
+
+    def __init__(self, project: Project, model: LoadedModel, precision: float, counted: Counted) -> None:
+        self._model, self._precision, self._counted = model, precision, counted
+        self._heads = Heads(project)
+        self._before = dict[str, tuple[float, float]]()
+        self._features, self._influences = list[Array](), list[Array]()
+        self._fitted = PILOT_QUERIES
+        found = self._heads.current()
+        if found is None:
+            queries, influence_RQU = model.pilot()
+            found = Head.fit(model.features(queries), influence_RQU, model.design, precision)
+            self._heads.adopt(found)
+        self.head = found
+
+    async def draw(self, table: QueryTable) -> tuple[Array, NDArray[np.bool_]]:
+        """Probabilities of an exact read-out, fixed before the draw, and which queries are drawn, [Q] each."""
+        months = np.array([month_of(moment) for moment in table.times if moment is not None])
+        uses_Q = table.weights / table.inclusion
+        probability_Q = np.ones(len(uses_Q))
+        for month in dict.fromkeys(months.tolist()):
+            chosen_Q = months == month
+            before = await self._uses_before(month)
+            probability_Q[chosen_Q] = draw_probability(self.head.needed, uses_Q[chosen_Q], before)
+            self._before[month] = (self._before[month][0], before + float(uses_Q[chosen_Q].sum()))
+        return probability_Q, draw(probability_Q)
+
+    def learn(self, queries: QueryTable, influence_RQU: Array) -> None:
+        """Remember exact read-outs of live queries; fit a new head when they have doubled."""
+        self._features.append(self._model.features(queries))
+        self._influences.append(influence_RQU)
+        known = sum(len(each) for each in self._features)
+        if known >= 2 * self._fitted or (known >= PILOT_QUERIES and self._fitted == PILOT_QUERIES):
+            feature_nd, influence_RnU = np.concatenate(self._features), np.concatenate(self._influences, axis=1)
+            self.head = Head.fit(feature_nd, influence_RnU, self._model.design, self._precision)
+            self._heads.adopt(self.head)
+            self._fitted = max(known, PILOT_QUERIES + 1)
+            kept = slice(-MAX_FITTED_QUERIES, None)
+            self._features, self._influences = [feature_nd[kept]], [influence_RnU[:, kept]]
+
+    async def _uses_before(self, month: str) -> float:
+        """The month's uses so far: as recorded a moment ago, and what came here since."""
+        asked, uses = self._before.get(month, (-np.inf, 0.0))
+        if time.monotonic() - asked > COUNTED_AGAIN_S:
+            asked, uses = time.monotonic(), max(uses, await self._counted(month))
+            self._before[month] = (asked, uses)
+        return uses
+
+
+def distils(project: Project, model: LoadedModel) -> float | None:
+    """The precision of the distilled read-out, where live queries are predicted by a head; None: all are exact.
+
+    As in a batch, a cap on customers needs every query read out, and an estimator has a read-out of its own.
+    """
+    settings = project.readout
+    if settings.precision is None or settings.method not in ("auto", "distilled") or project.simulation.estimated:
+        return None
+    if customer_cap(project) is not None:
+        return None
+    if settings.method == "auto":
+        exact, predicted = model.costs(TIMED_QUERIES)
+        if exact < CHEAPER * predicted:
+            return None
+    return settings.precision
