@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tribute.catalog.queries import attribution_parts
 from tribute.catalog.runs import Identity, lineage, settings_parts
 from tribute.config import Project
-from tribute.readout import SourceHead, influence_rows
+from tribute.readout import LiveUses, SourceHead, influence_rows, live_totals
+from tribute.valuation import query_groups
 from tribute_storage import SCHEMAS, Basis, Lake, LakeConflict, open_tables
 
 NAMED_BY = ("query_id", "content_sha256", "time", "customer_id", "weight", "readout_probability", "head_id")
