@@ -23,7 +23,7 @@ from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
 from tribute.readout import QueryRows
-from tribute.serving.attributor import Attributor
+from tribute.serving.attributing.attributor import Attributor
 from tribute.serving.schemas import AttributionRequest, Query
 from tribute.tasks import build_task
 from tribute.training import Recorder, Trajectory, training_set

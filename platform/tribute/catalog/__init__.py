@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         trainings_of_units,
     )
     from tribute.catalog.ingestion import ingested_queries, usage_events
-    from tribute.catalog.live import RecordedUses, Recording, record_uses, recorded_use
+    from tribute.catalog.live import RecordedUses, RecordedWith, record_uses, recorded_use
     from tribute.catalog.period import payees, period_splits, read_book, value_period
     from tribute.catalog.queries import (
         attribution,
@@ -62,7 +62,7 @@ __all__ = [
     "MeasuredTraining",
     "RecordedArtifact",
     "RecordedUses",
-    "Recording",
+    "RecordedWith",
     "SimulationRun",
     "Valuation",
     "attribution",
@@ -138,7 +138,7 @@ __getattr__ = first_use(
             ),
         ],
         "record": ["valuation_record"],
-        "live": ["RecordedUses", "Recording", "record_uses", "recorded_use"],
+        "live": ["RecordedUses", "RecordedWith", "record_uses", "recorded_use"],
         "report": ["Valuation", "read_valuation", "valuation_report"],
         "responses": [
             "corpus_tokens",

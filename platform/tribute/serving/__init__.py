@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tribute_storage.first_use import first_use
 
 if TYPE_CHECKING:
-    from tribute.serving.attributor import Attributor
+    from tribute.serving.attributing.attributor import Attributor
     from tribute.serving.deployments import application
     from tribute.serving.engine import Idempotency, ServiceEngine
     from tribute.serving.local import local_engine
@@ -29,7 +29,7 @@ __all__ = [
 __getattr__ = first_use(
     __name__,
     {
-        "attributor": ["Attributor"],
+        "attributing.attributor": ["Attributor"],
         "deployments": ["application"],
         "engine": ["Idempotency", "ServiceEngine"],
         "local": ["local_engine"],

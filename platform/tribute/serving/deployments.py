@@ -41,8 +41,8 @@ class AttributorReplica:
     """Holds the model. Several of them share the requests."""
 
     async def __init__(self, project: Project, writers: Sequence[DeploymentHandle]) -> None:  # type: ignore[misc]
-        from tribute.serving.attributor import Attributor  # noqa: PLC0415  (see above)
-        from tribute.serving.background import keep_reading  # noqa: PLC0415
+        from tribute.serving.attributing.attributor import Attributor  # noqa: PLC0415  (see above)
+        from tribute.serving.attributing.background import keep_reading  # noqa: PLC0415
 
         parts = [WriterOnServe(handle) for handle in writers]
 

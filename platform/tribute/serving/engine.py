@@ -15,7 +15,7 @@ import pyarrow as pa
 from tribute.catalog import recorded_use
 from tribute.config import Project
 from tribute.errors import TooSlowError, TributeError
-from tribute.serving.attributor import Attributed
+from tribute.serving.attributing.attributor import Attributed
 from tribute.serving.reports import Report
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute.serving.writer import WriterState

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from tribute.config import Project
-from tribute.serving.attributor import Attributor
-from tribute.serving.background import keep_reading
+from tribute.serving.attributing.attributor import Attributor
+from tribute.serving.attributing.background import keep_reading
 from tribute.serving.engine import ServiceEngine
 from tribute.serving.reports import PeriodReporter
 from tribute.serving.writer import Writer, drain

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tribute.catalog import (
     RecordedUses,
-    Recording,
+    RecordedWith,
     corpus_tokens,
     lineage,
     record_uses,
@@ -215,7 +215,7 @@ async def drain(writers: Sequence[Draining]) -> None:
         await writer.flush()
 
 
-def _recording(project: Project) -> Recording:
+def _recording(project: Project) -> RecordedWith:
     source_ids, tokens_S = corpus_tokens(project)
     heads = Heads(project)
 
@@ -224,7 +224,7 @@ def _recording(project: Project) -> Recording:
         responses = simulated_responses(project, lineage(project).simulate_run)
         return heads.by_source(head_id, served_design(project, responses, tokens_S))
 
-    return Recording(source_ids, len(recorded_trainings(project)), head_of)
+    return RecordedWith(source_ids, len(recorded_trainings(project)), head_of)
 
 
 def outbox_file(project: Project, shard: int) -> Path:

@@ -46,7 +46,7 @@ class RecordedUses(NamedTuple):
 HeadOf = Callable[[str], SourceHead]
 
 
-class Recording(NamedTuple):
+class RecordedWith(NamedTuple):
     """What uses are recorded with: sources and replicates of the simulation, and the heads that predicted."""
 
     source_ids: Sequence[str]
@@ -54,7 +54,7 @@ class Recording(NamedTuple):
     head_of: HeadOf
 
 
-def record_uses(lake: Lake, project: Project, recording: Recording, uses: pa.Table) -> RecordedUses:
+def record_uses(lake: Lake, project: Project, recording: RecordedWith, uses: pa.Table) -> RecordedUses:
     """Commit uses to `influence`, `predicted`, then `queries`: a reader counts a use as a whole, or not at all.
 
     The same uses make the same runs, so that a call that was interrupted can be made again.
@@ -68,7 +68,9 @@ def record_uses(lake: Lake, project: Project, recording: Recording, uses: pa.Tab
     return done
 
 
-def _record_month(lake: Lake, project: Project, recording: Recording, period: str, uses: pa.Table) -> RecordedUses:
+def _record_month(
+    lake: Lake, project: Project, recording: RecordedWith, period: str, uses: pa.Table
+) -> RecordedUses:
     while True:  # another service may record one of them meanwhile
         ids = uses["query_id"].to_pylist()
         basis = Basis(
@@ -118,7 +120,7 @@ def _known(lake: Lake, project: Project, period: str, query_ids: Sequence[str]) 
     return dict(rows)
 
 
-def _commit_predicted(lake: Lake, run_id: str, recording: Recording, uses: pa.Table) -> None:
+def _commit_predicted(lake: Lake, run_id: str, recording: RecordedWith, uses: pa.Table) -> None:
     """What the heads' predictions add to the sums over the uses that were drawn."""
     chosen = uses.filter(pc.and_(uses["head_id"].is_valid(), pc.less(uses["readout_probability"], 1.0)))
     if not chosen.num_rows:
@@ -139,7 +141,7 @@ def _commit_predicted(lake: Lake, run_id: str, recording: Recording, uses: pa.Ta
     lake.append("predicted", run_id, live_totals(parts).rows(run_id, recording.source_ids))
 
 
-def _commit_influence(lake: Lake, run_id: str, recording: Recording, uses: pa.Table) -> None:
+def _commit_influence(lake: Lake, run_id: str, recording: RecordedWith, uses: pa.Table) -> None:
     read = uses.filter(uses["influence_nats"].is_valid())
     if not read.num_rows:
         return

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from tribute.catalog import payees
 from tribute.config import Project
 from tribute.corpus import QueryTable
-from tribute.serving.answers import Estimated, answer_head, influences, listed
-from tribute.serving.batching import Piece, TokenBatcher
-from tribute.serving.distilling import Counted, Distiller, distils
-from tribute.serving.loaded import Kind, LoadedModel, PieceRead, Work
-from tribute.serving.readings import QueriesRead
-from tribute.serving.requested import month_of, pieces_of, query_ids, requested_table
+from tribute.serving.attributing.answers import Estimated, answer_head, influences, listed
+from tribute.serving.attributing.batching import Piece, TokenBatcher
+from tribute.serving.attributing.distilling import Counted, Distiller, distils
+from tribute.serving.attributing.loaded import Kind, LoadedModel, PieceRead, Work
+from tribute.serving.attributing.readings import QueriesRead
+from tribute.serving.attributing.requested import month_of, pieces_of, query_ids, requested_table
+from tribute.serving.attributing.shown import shown_use
+from tribute.serving.attributing.tokens import by_character
 from tribute.serving.schemas import AttributionRequest, Query, ServedModel
-from tribute.serving.shown import shown_use
-from tribute.serving.tokens import by_character
 from tribute_storage.outbox.readings import Reading
 
 PAYEES_KEPT_S = 60.0

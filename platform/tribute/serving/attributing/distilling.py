@@ -14,9 +14,9 @@ from tribute.config import Project
 from tribute.corpus import QueryTable
 from tribute.readout import Head, draw, draw_probability
 from tribute.readout.distilled import MAX_FITTED_QUERIES, PILOT_QUERIES
+from tribute.serving.attributing.loaded import LoadedModel
+from tribute.serving.attributing.requested import month_of
 from tribute.serving.heads import Heads
-from tribute.serving.loaded import LoadedModel
-from tribute.serving.requested import month_of
 
 Array = NDArray[np.float64]
 Counted = Callable[[str], Awaitable[float]]

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from tribute.config import Project
-from tribute.serving.answers import Estimated, influences, listed
+from tribute.serving.attributing.answers import Estimated, influences, listed
+from tribute.serving.attributing.loaded import LoadedModel
 from tribute.serving.heads import Heads
-from tribute.serving.loaded import LoadedModel
 
 FACTS = ("query_id", "period", "readout_probability", "measurement_nats", "similarity", "unlike_corpus")
 ONLY_SUMS = (

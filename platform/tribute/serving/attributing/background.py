@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from tribute.errors import TributeError
-from tribute.serving.attributor import Attributor
+from tribute.serving.attributing.attributor import Attributor
 from tribute_storage import LakeError
 from tribute_storage.outbox.readings import Reading
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tribute.corpus import OutOfDistribution, QueryTable
 from tribute.readout import Head
-from tribute.serving.loaded import LoadedModel, PieceRead
-from tribute.serving.requested import month_of
+from tribute.serving.attributing.loaded import LoadedModel, PieceRead
+from tribute.serving.attributing.requested import month_of
 from tribute.serving.schemas import Query
 from tribute_storage.outbox import USE
 

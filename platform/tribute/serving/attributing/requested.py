@@ -16,8 +16,8 @@ from tribute.config import ServingSettings
 from tribute.corpus import Accounting, QueryTable, array_queries, text_queries
 from tribute.errors import ConfigError
 from tribute.ids import excerpt
-from tribute.serving.batching import Piece
-from tribute.serving.loaded import LoadedModel, Work
+from tribute.serving.attributing.batching import Piece
+from tribute.serving.attributing.loaded import LoadedModel, Work
 from tribute.serving.schemas import Query
 
 Value = TypeVar("Value")

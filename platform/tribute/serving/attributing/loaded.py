@@ -18,8 +18,8 @@ from tribute.errors import ConfigError, ValuationError
 from tribute.ids import excerpt
 from tribute.readout import Head, Passes, QueryRows, query_features, seconds
 from tribute.readout.distilled import PILOT_QUERIES
+from tribute.serving.attributing.reading import EstimatorReader, ResponseReader
 from tribute.serving.heads import served_design
-from tribute.serving.reading import EstimatorReader, ResponseReader
 from tribute.training import build_model, snapshot_training_set
 
 Kind = Literal["exact", "predicted", "tokens"]
