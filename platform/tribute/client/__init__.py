@@ -5,7 +5,7 @@ from tribute.client.asynchronous import AsyncClient
 from tribute.client.blocking import Client
 from tribute.client.errors import ServiceError
 from tribute.client.months import (
-    FetchedStatement,
+    FetchedFile,
     ListedStatement,
     ListedStatements,
     OfferedModel,
@@ -21,7 +21,7 @@ from tribute.client.uses import ModelUse
 __all__ = [
     "AsyncClient",
     "Client",
-    "FetchedStatement",
+    "FetchedFile",
     "ListedStatement",
     "ListedStatements",
     "ModelUse",

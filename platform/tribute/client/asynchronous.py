@@ -9,7 +9,7 @@ from tribute.client.answers import Level, ServedAttribution, ServedAttributions
 from tribute.client.connection import RETRIES, TIMEOUT_S, Connection, connect, no_reply_of, reply_of
 from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
 from tribute.client.exchange import NoReply, Pause, Reply, Steps, T
-from tribute.client.months import FetchedStatement, ListedStatements, OfferedModel, ServedValuation
+from tribute.client.months import FetchedFile, ListedStatements, OfferedModel, ServedValuation
 from tribute.client.reports import ReportProgress
 from tribute.client.uses import Uses
 
@@ -86,9 +86,13 @@ class AsyncClient:
         """See `Client.statements`."""
         return await self._run(self._asks.get("/v1/statements", ListedStatements, period=period))
 
-    async def statement(self, statement_id: str, form: str = "json") -> FetchedStatement:
+    async def statement(self, statement_id: str, form: str = "json") -> FetchedFile:
         """See `Client.statement`."""
-        return await self._run(self._asks.statement(statement_id, form))
+        return await self._run(self._asks.file(f"/v1/statements/{path_part(statement_id)}", format=form))
+
+    async def month_file(self, period: str, form: str = "csv") -> FetchedFile:
+        """See `Client.month_file`."""
+        return await self._run(self._asks.file(f"/v1/periods/{path_part(period)}/files/{path_part(form)}"))
 
     async def models(self) -> tuple[OfferedModel, ...]:
         """See `Client.models`."""

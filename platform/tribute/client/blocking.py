@@ -9,7 +9,7 @@ from tribute.client.answers import Level, ServedAttribution, ServedAttributions
 from tribute.client.connection import RETRIES, TIMEOUT_S, Connection, connect, no_reply_of, reply_of
 from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
 from tribute.client.exchange import NoReply, Pause, Reply, Steps, T
-from tribute.client.months import FetchedStatement, ListedStatements, OfferedModel, ServedValuation
+from tribute.client.months import FetchedFile, ListedStatements, OfferedModel, ServedValuation
 from tribute.client.reports import ReportProgress
 from tribute.client.uses import Uses
 
@@ -123,13 +123,17 @@ class Client:
         """The statements of a month's newest version. A publisher sees its own."""
         return self._run(self._asks.get("/v1/statements", ListedStatements, period=period))
 
-    def statement(self, statement_id: str, form: str = "json") -> FetchedStatement:
+    def statement(self, statement_id: str, form: str = "json") -> FetchedFile:
         """A statement in a format: "json", "text", "html" or "pdf".
 
         Raises:
             ServiceError: none has this id, it is another publisher's (404), or the format is unknown (422).
         """
-        return self._run(self._asks.statement(statement_id, form))
+        return self._run(self._asks.file(f"/v1/statements/{path_part(statement_id)}", format=form))
+
+    def month_file(self, period: str, form: str = "csv") -> FetchedFile:
+        """All statements of a month in a file, for the operator: "csv", "xlsx", "html" or the signed "bundle"."""
+        return self._run(self._asks.file(f"/v1/periods/{path_part(period)}/files/{path_part(form)}"))
 
     def models(self) -> tuple[OfferedModel, ...]:
         """The models whose answers the service attributes, and what a request may hold."""

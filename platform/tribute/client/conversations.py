@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tribute.client.answers import AttributionReply, Level, ServedAttribution, ServedAttributions
 from tribute.client.errors import ServiceError, is_passing, told
 from tribute.client.exchange import Pause, Reply, Send, Steps, T, answered, read, refusal, unreadable
-from tribute.client.months import FetchedStatement
+from tribute.client.months import FetchedFile
 from tribute.client.reports import ReportProgress
 from tribute.client.retry import Backoff
 from tribute.client.uses import Uses, WrittenUse, pieces, written
@@ -93,11 +93,10 @@ class Conversations:
         reply = yield from answered(Send("GET", path, given), self.backoff)
         return read(reply, kind)
 
-    def statement(self, statement_id: str, form: str) -> Steps[FetchedStatement]:
-        """See `Client.statement`."""
-        send = Send("GET", f"/v1/statements/{path_part(statement_id)}", {"format": form})
-        reply = yield from answered(send, self.backoff)
-        return FetchedStatement(reply.body, reply.headers.get("content-type", "application/octet-stream"))
+    def file(self, path: str, **params: str) -> Steps[FetchedFile]:
+        """A file at a path."""
+        reply = yield from answered(Send("GET", path, params), self.backoff)
+        return FetchedFile(reply.body, reply.headers.get("content-type", "application/octet-stream"))
 
     def report(self, period: str, wait_s: float) -> Steps[ReportProgress]:
         """See `Client.report`."""

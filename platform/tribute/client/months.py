@@ -97,15 +97,15 @@ class ListedStatements:
 
 
 @dataclass(frozen=True)
-class FetchedStatement:
-    """A statement in one format."""
+class FetchedFile:
+    """A statement, or a month's statements, in one format."""
 
     content: bytes = field(repr=False)
     media_type: str
 
     @property
     def text(self) -> str:
-        """The content of a format that is text: json, text or html."""
+        """The content of a format that is text: all but pdf and xlsx."""
         return self.content.decode()
 
     def save(self, path: str | Path) -> Path:
