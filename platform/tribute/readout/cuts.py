@@ -14,7 +14,7 @@ GIB = 2**30
 MAX_ROWS = 256
 ROW_BYTES = 2**24
 """Bytes of activations of all rows of one model; more do not fit a processor's caches and are slower."""
-ENSEMBLE_BYTES = 2**23
+ENSEMBLE_BYTES = 2**25
 """Bytes of activations of an ensemble where its models could also run one after the other."""
 SHARED_BYTES = 2**25
 """Bytes of activations of an ensemble that computes something once for all sources."""
