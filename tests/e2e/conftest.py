@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.closing import prepare
 from tests.e2e.dying import Dying
 from tests.projects import RETRAINED, write_project
 from tests.shared import made_once
@@ -36,6 +37,12 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None)
 @pytest.fixture(scope="session")
 def finished(finished_folder: Path) -> Project:
     return load_project(finished_folder / "project.yaml")
+
+
+@pytest.fixture(scope="session")
+def settled_folder(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:  # noqa: ARG001
+    """October and November of a project with agreements and two currencies, settled; made once for all tests."""
+    return made_once(tmp_path_factory, "settled", prepare)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ from tests.e2e.closing import (
     change_rights,
     copied,
     everything,
-    prepare,
     work,
 )
 from tests.e2e.dying import Dying
@@ -37,9 +36,9 @@ from tribute_storage import Lake, open_tables
 
 
 @pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Project:  # noqa: ARG001
+def settled(settled_folder: Path) -> Project:
     """October and November are settled."""
-    return prepare(tmp_path_factory.mktemp("closing") / "settled")
+    return load_project(settled_folder / "project.yaml")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from tribute_jobs.doctor.fault import Section
 from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_jobs.service.views.figures import View
 from tribute_jobs.service.views.months import newest_month
-from tribute_jobs.service.views.scope import rows, scoped
+from tribute_jobs.service.views.scope import Row, rows, scoped
 from tribute_storage import LakeError
 
 EXAMINED = ("tables", "months", "times")
@@ -75,7 +75,13 @@ class CheckRow(View):
 
 
 class QualityView(View):
-    """The quality of a project's data. `checks` is None unless they were asked for: they take seconds."""
+    """The quality of a project's data.
+
+    `unread` says why the figures are missing: a file of theirs is damaged; empty: they are there. `checks` is None
+    unless they were asked for: they take seconds.
+    """
+
+    unread: str
 
     duplicates: tuple[CopiedText, ...]
     unlike: tuple[UnlikeCorpus, ...]
@@ -93,12 +99,14 @@ def quality_view(project: Project, checked: bool = False) -> QualityView:
     Args:
         checked: also run the checks of `tribute check`, on the newest month.
     """
-    period = newest_month(project, None)
-    tables = ("corpus_duplicates", "queries", "valuations", "simulations", "measurements")
-    with scoped(project, None, *tables) as connection:
-        duplicates, unlike = rows(connection, _DUPLICATES), rows(connection, _UNLIKE)
-        failed, diverged = rows(connection, _FAILED), rows(connection, _DIVERGED)
+    try:
+        period, unread = newest_month(project, None), ""
+        duplicates, unlike, failed, diverged = _figures(project)
+    except LakeError as error:
+        period, unread = None, str(error)
+        duplicates, unlike, failed, diverged = [], [], [], [{"trainings": 0, "diverged": 0}]
     return QualityView(
+        unread=unread,
         duplicates=tuple(CopiedText(**each) for each in duplicates),
         unlike=tuple(UnlikeCorpus(**{name: each[name] for name in UnlikeCorpus.model_fields}) for each in unlike),
         simulations=tuple(FailedSimulations(**each) for each in failed),
@@ -108,6 +116,13 @@ def quality_view(project: Project, checked: bool = False) -> QualityView:
         checks=tuple(_checks(project, period)) if checked else None,
         checked_period=period,
     )
+
+
+def _figures(project: Project) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
+    tables = ("corpus_duplicates", "queries", "valuations", "simulations", "measurements")
+    with scoped(project, None, *tables) as connection:
+        duplicates, unlike = rows(connection, _DUPLICATES), rows(connection, _UNLIKE)
+        return duplicates, unlike, rows(connection, _FAILED), rows(connection, _DIVERGED)
 
 
 def _checks(project: Project, period: str | None) -> list[CheckRow]:
