@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.docs.blocks import Reader, blocks
-from tests.docs.serving import served
 from tests.docs.test_code_blocks import SERVED
+from tests.served import served
 from tests.unit.client.contract_service import listening
 from tribute import Client
 from tribute.config import load_project

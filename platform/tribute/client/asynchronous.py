@@ -7,7 +7,7 @@ import httpx
 
 from tribute.client.answers import Level, ServedAttribution, ServedAttributions
 from tribute.client.connection import RETRIES, TIMEOUT_S, Connection, connect, no_reply_of, reply_of
-from tribute.client.conversations import MAX_QUERIES, AttributionOptions, Progress, path_part
+from tribute.client.conversations import AttributionOptions, Progress, path_part
 from tribute.client.exchange import NoReply, Pause, Reply, Steps, T
 from tribute.client.months import FetchedFile, ListedStatements, OfferedModel, ServedValuation
 from tribute.client.reports import ReportProgress
@@ -25,7 +25,7 @@ class AsyncClient:
         key: that `tribute keys create` showed.
         timeout: seconds that one try may take.
         retries: tries after the first.
-        max_queries: uses in one request. Longer lists are cut; see `serving.max_queries` of the service.
+        max_queries: uses in one request; longer lists are cut. Default: as many as the service takes.
         http: a client of httpx to use, with its proxies and certificates. The caller closes it.
 
     Raises:
@@ -39,7 +39,7 @@ class AsyncClient:
         *,
         timeout: float = TIMEOUT_S,
         retries: int = RETRIES,
-        max_queries: int = MAX_QUERIES,
+        max_queries: int | None = None,
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self._connection = connect(url, key, timeout, retries, max_queries)

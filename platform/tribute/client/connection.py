@@ -43,7 +43,7 @@ class Connection:
         }
 
 
-def connect(url: str, key: str | None, timeout_s: float, retries: int, max_queries: int) -> Connection:
+def connect(url: str, key: str | None, timeout_s: float, retries: int, max_queries: int | None) -> Connection:
     """A checked connection.
 
     Raises:
@@ -63,7 +63,7 @@ def connect(url: str, key: str | None, timeout_s: float, retries: int, max_queri
         headers["Authorization"] = f"Bearer {key}"
     if not (timeout_s > 0 and math.isfinite(timeout_s)):
         raise ConfigError(f"timeout is {timeout_s!r}, expected seconds above 0")
-    if retries < 0 or max_queries < 1:
+    if retries < 0 or (max_queries is not None and max_queries < 1):
         raise ConfigError(f"retries is {retries} and max_queries {max_queries}, expected at least 0 and 1")
     return Connection(url.rstrip("/"), headers, timeout_s, Conversations(Backoff(retries), max_queries))
 

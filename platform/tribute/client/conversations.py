@@ -11,15 +11,13 @@ from urllib.parse import quote
 from tribute.client.answers import AttributionReply, Level, ServedAttribution, ServedAttributions
 from tribute.client.errors import ServiceError, is_passing, told
 from tribute.client.exchange import Pause, Reply, Send, Steps, T, answered, read, refusal, unreadable
-from tribute.client.months import FetchedFile
+from tribute.client.months import FetchedFile, OfferedModel
 from tribute.client.reports import ReportProgress
 from tribute.client.retry import Backoff
 from tribute.client.uses import Uses, WrittenUse, pieces, written
 from tribute.errors import MachineError, TributeError
 from tribute.ids import checked_id, excerpt
 
-MAX_QUERIES = 256
-"""Uses in one request, as in the service's `serving.max_queries`."""
 MAX_BYTES = 1 << 20
 """Of uses in one request."""
 TOO_LARGE = 413
@@ -44,12 +42,16 @@ class AttributionOptions:
         return b"]," + json.dumps(fields).encode()[1:]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Conversations:
-    """The requests of a client, by its retries and its size of a request."""
+    """The requests of a client.
+
+    Attributes:
+        max_queries: uses in one request; None until the service is asked what it takes.
+    """
 
     backoff: Backoff
-    max_queries: int = MAX_QUERIES
+    max_queries: int | None = None
 
     def attribute(
         self, uses: Uses, options: AttributionOptions, key: str | None, progress: Progress | None
@@ -57,7 +59,10 @@ class Conversations:
         """See `Client.attribute`. A request that is too large for the service is cut in two and sent again."""
         key = uuid.uuid4().hex if key is None else _header("idempotency_key", key)
         every = written(uses, key)
-        waiting = deque(pieces(every, self.max_queries, MAX_BYTES))
+        if self.max_queries is None and len(every) > 1:
+            models = yield from self.get("/v1/models", tuple[OfferedModel, ...])
+            self.max_queries = min((model.max_queries for model in models), default=1)
+        waiting = deque(pieces(every, self.max_queries or 1, MAX_BYTES))
         found, recorded = list[ServedAttribution](), 0
         while waiting:
             start, end = waiting.popleft()

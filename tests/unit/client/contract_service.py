@@ -119,6 +119,11 @@ class ContractService:
         async def ready() -> dict[str, str]:
             return {"status": "ready"}
 
+        @api.get("/v1/models")
+        async def models() -> list[dict[str, Any]]:
+            sizes = {"sources": 3, "replicates": 2, "max_queries": self.max_queries, "max_text_bytes": 1000}
+            return [{"model": self.model, "simulate_run": "s1", "readout": "exact", "takes": "text", **sizes}]
+
         @api.post("/v1/attributions")
         async def attributions(request: Request) -> Response:
             return self.attribute(request, await request.body())

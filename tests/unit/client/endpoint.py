@@ -54,7 +54,7 @@ def completion_app() -> FastAPI:
 
 def reported(url: str, **options: Any) -> UsageReporter:
     """The endpoint, with a reporter to a service."""
-    client = AsyncClient(url, KEY, retries=0, timeout=5)
+    client = AsyncClient(url, KEY, retries=0, timeout=5, max_queries=64)
     return UsageReporter(completion_app(), client, **{"linger_s": 0.05, "grace_s": 5, **options})
 
 

@@ -53,7 +53,7 @@ def awaited(url: str, method: str, *given: Any, key: str | None = KEY, **options
 
 @pytest.fixture(params=[blocking, awaited], ids=["Client", "AsyncClient"])
 def ask(request: pytest.FixtureRequest, wire: FaultyWire) -> Ask:
-    return lambda *given, **options: request.param(wire.url, *given, **options)
+    return lambda *given, **options: request.param(wire.url, *given, **{"max_queries": 256, **options})
 
 
 def test_both_clients_have_the_same_methods() -> None:
@@ -166,6 +166,15 @@ def test_a_long_list_is_cut_and_joined_in_order(ask: Ask, service: ContractServi
     assert texts == [f"text {i}" for i in range(10)]
     assert [answer.query_id for answer in answers] == [name for seen in service.seen for name in seen["ids"]]
     assert answers.recorded == 10
+
+
+def test_the_service_says_how_many_uses_it_takes(ask: Ask, service: ContractService) -> None:
+    service.max_queries = 3
+    assert len(ask("attribute", [f"text {i}" for i in range(8)], max_queries=None)) == 8
+    assert [len(seen["ids"]) for seen in service.seen] == [3, 3, 2]
+    assert ask("models", max_queries=None)[0].max_queries == 3
+    with pytest.raises(ServiceError, match="4 queries, expected at most 3"):
+        ask("attribute", [f"text {i}" for i in range(4)])
 
 
 def test_a_body_that_is_too_large_is_cut_in_two(ask: Ask, service: ContractService) -> None:
