@@ -16,6 +16,7 @@ NAMES = (
     "adversary",
     "valuation",
     "settle",
+    "service",
 )
 
 

@@ -1,0 +1,81 @@
+"""A served project beside the bare application, in one Ray session, and what both are asked."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import httpx
+from ray import serve
+
+from tests.benchmarks.results import FOLDER
+from tests.benchmarks.serving.bare import PREFIX, ROUTE, bare_application
+from tests.benchmarks.serving.projects import fresh, simulated
+from tests.chaos.ray_cluster import free_port
+from tribute.config import Project, ServingSettings
+from tribute.serving import start
+from tribute_jobs.service.application import web_of
+
+FULL = bool(os.environ.get("FULL"))
+FLUSH_EVERY_S = 5.0
+"""So short that every window of time holds a batch on its way to the lake."""
+MONTH_SO_FAR = 100_000
+"""Uses of the month before the first request, told by one use of that weight: at a month's beginning every query
+is read out exactly, since too little is known."""
+
+
+class Both(NamedTuple):
+    """Where the two applications are asked."""
+
+    project: Project
+    base: str
+
+    @property
+    def attributions(self) -> str:
+        """Of tribute."""
+        return f"{self.base}/v1/attributions"
+
+    @property
+    def bare(self) -> str:
+        """Of the bare model."""
+        return f"{self.base}{PREFIX}{ROUTE}"
+
+    def outbox(self) -> dict[str, float]:
+        """Figures of the outbox."""
+        lines = httpx.get(f"{self.base}/metrics", timeout=None).text.splitlines()
+        shown = [line.partition('{shard="0"} ') for line in lines if line.startswith("tribute_outbox_")]
+        return {name.removeprefix("tribute_outbox_"): float(value) for name, _, value in shown}
+
+    def rest(self) -> float:
+        """Wait until the service has nothing left to do; seconds."""
+        began = time.monotonic()
+        while self.outbox()["waiting"]:
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    def begin_month(self, text: str) -> None:
+        """Let a month be under way."""
+        asked = {"queries": [{"text": text, "weight": MONTH_SO_FAR}]}
+        httpx.post(self.attributions, json=asked, timeout=None).raise_for_status()
+        self.rest()
+
+
+@contextmanager
+def both(sources: int, distilled: bool) -> Iterator[Both]:
+    """Serve a project of so many sources, and its bare model, in the running Ray session."""
+    settings = ServingSettings(port=free_port(), flush_every_s=FLUSH_EVERY_S, request_timeout_s=300.0)
+    project = fresh(simulated(sources), FOLDER / "service", distilled, settings)
+    try:
+        base = start(project, web_of)
+        serve.run(bare_application(project), name="bare", route_prefix=PREFIX)
+        yield Both(project, base)
+    finally:
+        serve.shutdown()
+
+
+def bodies(texts: Sequence[str], queries: int) -> list[str]:
+    """Requests of so many queries."""
+    groups = [texts[start : start + queries] for start in range(0, len(texts) - queries + 1, queries)]
+    return [json.dumps({"queries": [{"text": text} for text in group]}) for group in groups]
