@@ -87,9 +87,7 @@ def _row(clients: int, queries: int, sources: int, distilled: bool, ours: Turns,
 def _explained(row: dict[str, Any], units: int, passes: list[float], ours: Turns, bare: Turns) -> dict[str, Any]:
     """What a row rests on. `unread`: uses drawn in a turn that were still to be read out exactly at its end."""
     named = {name: row[name] for name in ("clients", "queries_per_request", "sources", "readout")}
-    spans = [
-        {"ours": one.span_s, "bare": other.span_s} for one, other in zip(ours.answered, bare.answered, strict=True)
-    ]
+    both_sides = list(zip(ours.answered, bare.answered, strict=True))
     return named | {
         "units": units,
         "replicates": REPLICATES,
