@@ -17,11 +17,12 @@ class FaultyWire:
     """Carries connections to a port. Each next request meets the next planned fault, if there is one.
 
     Faults: "reset" (before the server reads it), "lost" (the server answers, the client gets a reset instead),
-    "slow" (nothing for `slow_s`, then the answer), "" (none).
+    "slow" (nothing for `slow_s`, then the answer), "held" (nothing until `release`), "" (none).
     """
 
     def __init__(self, port: int, slow_s: float = 1.0) -> None:
         self.faults, self.slow_s, self._port = deque[str](), slow_s, port
+        self.release = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -53,6 +54,8 @@ class FaultyWire:
                         if fault == "lost":
                             break
                         time.sleep(self.slow_s if fault == "slow" else 0)
+                        if fault == "held":
+                            self.release.wait(60)
                         fault = ""
                         client.sendall(chunk)
                     else:
