@@ -10,8 +10,8 @@ from typing import Any
 
 # On a busy machine a proxy takes longer to start than Serve's default of five seconds.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
-# Calls between deployments by gRPC cost half as much as by Ray's object store.
-os.environ.setdefault("RAY_SERVE_USE_GRPC_BY_DEFAULT", "1")
+# The proxy calls the web application by gRPC, which costs half as much as Ray's object store.
+os.environ.setdefault("RAY_SERVE_PROXY_USE_GRPC", "1")
 # The web server would believe what a caller says about its address.
 os.environ["FORWARDED_ALLOW_IPS"] = ""
 
