@@ -21,6 +21,7 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from tribute.config import Project
+from tribute.serving.coalescing import each_alone
 from tribute.serving.handles import AttributorOnServe, ReporterOnServe, WriterOnServe
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute_storage.outbox import Recorded, Submission
@@ -44,7 +45,7 @@ class AttributorReplica:
         from tribute.serving.attributing.attributor import Attributor  # noqa: PLC0415  (see above)
         from tribute.serving.attributing.background import keep_reading  # noqa: PLC0415
 
-        parts = [WriterOnServe(handle) for handle in writers]
+        parts = [WriterOnServe(handle, project.serving) for handle in writers]
 
         async def counted(period: str) -> float:
             return sum(await asyncio.gather(*(part.counted(period) for part in parts)))
@@ -53,9 +54,9 @@ class AttributorReplica:
         if self._attributor.distils:
             self._reading = asyncio.get_running_loop().create_task(keep_reading(self._attributor, parts))
 
-    async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
-        """See `Attributor.attribute`."""
-        return await self._attributor.attribute(request, caller, key)
+    async def attribute(self, requests: Sequence[tuple[AttributionRequest, str | None, str | None]]) -> Any:
+        """Attributions or errors; see `Attributor.attribute`."""
+        return await each_alone(requests, lambda request: self._attributor.attribute(*request))
 
     async def served(self) -> ServedModel:
         """See `Attributor.served`."""
@@ -75,9 +76,9 @@ class WriterReplica:
         self._writer = await asyncio.to_thread(Writer, project, shard)
         self._flushing = asyncio.get_running_loop().create_task(self._writer.keep_flushing())
 
-    async def record(self, submission: Submission) -> Recorded:
-        """See `Writer.record`."""
-        return await self._writer.record(submission)
+    async def record(self, submissions: Sequence[Submission]) -> list[Recorded | Exception]:
+        """Outcomes or errors; see `Writer.record`."""
+        return await each_alone(submissions, self._writer.record)
 
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
         """See `Writer.reply`."""
@@ -124,7 +125,7 @@ class ReporterReplica:
         from tribute.serving.reports import PeriodReporter  # noqa: PLC0415  (see above)
         from tribute.serving.writer import drain  # noqa: PLC0415
 
-        parts = [WriterOnServe(handle) for handle in writers]
+        parts = [WriterOnServe(handle, project.serving) for handle in writers]
         self._reporter = PeriodReporter(project, lambda: drain(parts))
         self._reporter.resume()
 
@@ -153,8 +154,8 @@ class WebReplica:
         reporter: DeploymentHandle,
     ) -> None:
         self._project, self._web = project, web
-        parts = [WriterOnServe(each) for each in writers]
-        self._parts = AttributorOnServe(attributor), parts, ReporterOnServe(reporter)
+        parts = [WriterOnServe(each, project.serving) for each in writers]
+        self._parts = AttributorOnServe(attributor, project.serving), parts, ReporterOnServe(reporter)
 
     def __serve_build_asgi_app__(self) -> Any:
         from tribute.serving.engine import ServiceEngine  # noqa: PLC0415  (see above)

@@ -1,6 +1,7 @@
 """Handles of deployments as parts of the engine: with errors of tribute, and patience with replicas that died."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -8,12 +9,18 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from tribute.config import ServingSettings
 from tribute.errors import OverloadedError, TributeError
+from tribute.serving.coalescing import CoalescedCalls
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute_storage import LakeError
 from tribute_storage.outbox import Recorded, Submission
 
 AGAIN_S = 0.2
+GROUPS, LARGEST_GROUP = 4, 64
+"""Messages on their way to a replica at the same time, and calls of one message."""
+SMALL = 16_384
+"""Characters and features of a request up to which it shares a message."""
 _DIED = (RayActorError, ReplicaUnavailableError)
 
 
@@ -46,15 +53,31 @@ async def asked(handle: DeploymentHandle, method: str, *arguments: Any) -> Any:
             raise
 
 
+def _by_grpc(handle: DeploymentHandle) -> DeploymentHandle:
+    """The same handle. By gRPC a call costs half as much as by Ray's object store."""
+    found: DeploymentHandle = handle.options(_by_reference=False)
+    return found
+
+
 class AttributorOnServe:
     """The attributors, one of which answers."""
 
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._handle = handle.options(_by_reference=False)  # by gRPC: half the cost of Ray's object store
+    def __init__(self, handle: DeploymentHandle, settings: ServingSettings) -> None:
+        self._handle, self._at_once = _by_grpc(handle), GROUPS * (settings.max_replicas or settings.replicas)
+        self._calls = CoalescedCalls[Any, Any](self._attribute, self._at_once, LARGEST_GROUP, settings.max_waiting)
+        self._large = CoalescedCalls[Any, Any](
+            self._attribute, self._at_once, 1, max(1, settings.max_waiting // 4)
+        )
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
-        """See `Attributor.attribute`."""
-        return await asked(self._handle, "attribute", request, caller, key)
+        """See `Attributor.attribute`. A small request does not wait for a large one."""
+        size = sum(len(query.text or "") + len(query.features or ()) for query in request.queries)
+        calls = self._calls if size <= SMALL else self._large
+        return await calls.call((request, caller, key))
+
+    async def _attribute(self, requests: Sequence[Any]) -> Sequence[Any]:
+        found: Sequence[Any] = await asked(self._handle, "attribute", requests)
+        return found
 
     async def served(self) -> ServedModel:
         """See `Attributor.served`."""
@@ -70,12 +93,17 @@ class AttributorOnServe:
 class WriterOnServe:
     """A writer."""
 
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._handle = handle.options(_by_reference=False)  # by gRPC: half the cost of Ray's object store
+    def __init__(self, handle: DeploymentHandle, settings: ServingSettings) -> None:
+        self._handle = _by_grpc(handle)
+        most = 2 * settings.max_waiting
+        self._calls = CoalescedCalls[Submission, Recorded](self._record, GROUPS, LARGEST_GROUP, most)
 
     async def record(self, submission: Submission) -> Recorded:
         """See `Writer.record`."""
-        found: Recorded = await asked(self._handle, "record", submission)
+        return await self._calls.call(submission)
+
+    async def _record(self, submissions: Sequence[Submission]) -> Sequence[Recorded | Exception]:
+        found: Sequence[Recorded | Exception] = await asked(self._handle, "record", submissions)
         return found
 
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
@@ -120,7 +148,7 @@ class ReporterOnServe:
     """The reporter."""
 
     def __init__(self, handle: DeploymentHandle) -> None:
-        self._handle = handle.options(_by_reference=False)  # by gRPC: half the cost of Ray's object store
+        self._handle = _by_grpc(handle)
 
     async def order(self, period: str, key: str | None) -> Any:
         """See `Reporter.order`."""
