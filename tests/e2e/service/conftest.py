@@ -1,14 +1,17 @@
 """A service over a finished project: October is closed, November is a draft, with euros and yen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.docs.serving import served
 from tests.e2e.closing import FIRST, SECOND, copied, work
-from tribute.config import Project, load_project
+from tribute.config import Project, ServingSettings, load_project
 from tribute_jobs.service.access.access import Access, open_access
 from tribute_jobs.service.access.caller import Role
 from tribute_jobs.service.context import Service
@@ -16,36 +19,42 @@ from tribute_jobs.service.web import web
 
 HERE = "http://127.0.0.1:8000"
 PUBLISHERS = ("arena", "kitchen", "planet")
+USE = {"query_id": "live-1", "text": "The minister raised the budget. Rain fell.", "customer_id": "reader"}
+"""A use that the running service recorded, with its text."""
 
 
 class Shown(NamedTuple):
-    """A service in this process, its project, and a key for each who may ask."""
+    """A service, its project, and everybody's keys. `address`: None if it has no engine and no socket."""
 
     project: Project
     access: Access
-    operator: str
-    publishers: dict[str, str]
+    keys: dict[str, str]
+    address: str | None = None
 
-    def client(self, key: str | None = None) -> TestClient:
+    @property
+    def operator(self) -> str:
+        """The operator's key."""
+        return self.keys["operator"]
+
+    def app(self) -> FastAPI:
+        """The application without an engine: its routes, and pages that need none."""
+        engine: Any = None
+        return web(Service(self.project, engine, self.access))
+
+    def client(self, key: str | None = None) -> httpx.Client:
         """A client that shows a key; None: it has none, and may sign in."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        engine: Any = None  # no page of these needs one
-        app = web(Service(self.project, engine, self.access))
-        return TestClient(
-            app,
-            HERE,
-            headers=headers,
-            client=("127.0.0.1", 50000),
-            follow_redirects=False,
-            raise_server_exceptions=False,
-        )
+        if self.address is not None:
+            return httpx.Client(base_url=self.address, headers=headers, timeout=120)
+        return TestClient(self.app(), HERE, headers=headers, client=("127.0.0.1", 50000), follow_redirects=False)
 
 
-def shown(project: Project) -> Shown:
+def with_keys(project: Project, address: str | None = None) -> Shown:
     """A service of a project, with keys."""
     access = open_access(project)
-    publishers = {name: access.keys.create(name, Role.PUBLISHER, name)[1] for name in PUBLISHERS}
-    return Shown(project, access, access.keys.create("finance", Role.OPERATOR)[1], publishers)
+    keys = {name: access.keys.create(name, Role.PUBLISHER, name)[1] for name in PUBLISHERS}
+    keys |= {role: access.keys.create(role, Role(role))[1] for role in ("operator", "ingest")}
+    return Shown(project, access, keys, address)
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +68,20 @@ def closed_project(settled_folder: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def service(closed_project: Project) -> Shown:
-    """A service that no test changes."""
-    return shown(closed_project)
+def service(closed_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """The whole service on a socket of this machine. It has recorded a use of another month."""
+    project = copied(closed_project, tmp_path_factory.mktemp("service") / "served")
+    project = project.model_copy(update={"serving": ServingSettings(keep_content_days=1.0)})
+    shown = with_keys(project)
+    with served(project) as address:
+        running = shown._replace(address=address)
+        asked = {"queries": [USE | {"time": "2026-08-03T12:00:00+00:00"}]}
+        answer = running.client(shown.keys["ingest"]).post("/v1/attributions", json=asked)
+        assert answer.status_code == 200, answer.text
+        yield running
 
 
 @pytest.fixture
 def fresh(closed_project: Project, tmp_path: Path) -> Callable[[], Shown]:
     """A service of a copy of the project, for a test that changes it."""
-    return lambda: shown(copied(closed_project, tmp_path / "copy"))
+    return lambda: with_keys(copied(closed_project, tmp_path / "copy"))

@@ -2,15 +2,11 @@
 
 import os
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -26,19 +22,10 @@ RULES = {"resultTypes": ["violations"]}
 
 
 @pytest.fixture(scope="module")
-def address(service: Shown) -> Iterator[str]:
+def address(service: Shown) -> str:
     """The service on a port of this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(service.client().app, port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    assert service.address is not None
+    return service.address
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +49,7 @@ def paths(service: Shown) -> dict[str, str]:
         "close": f"/periods/{SECOND}/close",
         "publisher": f"/publishers/planet?period={FIRST}&source=recipes",
         "query": f"/queries/q003-{FIRST}",
+        "tokens": "/queries/live-1?tokens=true",
         "run": f"/runs/{run}",
         "quality": "/quality",
         "problem": "/periods/2020-01",
@@ -141,7 +129,7 @@ def test_the_keyboard_reaches_the_content_first(service: Shown, address: str, br
 
 def test_a_publisher_lands_on_its_own_page_and_prints_it(service: Shown, address: str, browser: Browser) -> None:
     page = browser.new_page()
-    sign_in(page, address, service.publishers["planet"])
+    sign_in(page, address, service.keys["planet"])
     assert page.url == f"{address}/publishers/planet"
     assert violations(page) == []
     assert "arena" not in page.content() and "sports" not in page.content()

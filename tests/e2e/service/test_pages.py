@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable
 
+import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from tests.e2e.closing import FIRST, SECOND, change_rights
-from tests.e2e.service.conftest import Shown
+from tests.e2e.service.conftest import USE, Shown
 from tribute_jobs.period.statements import latest_statements
-from tribute_jobs.service.access.caller import Role
 from tribute_jobs.service.pages.wording import money
 from tribute_jobs.service.views.settled import newest_statements
 
@@ -29,7 +28,7 @@ ADDRESS = re.compile(r"""(?:href|src|action)=["']([^"']*)["']""")
 PAGE = {"Accept": "text/html"}
 
 
-def signed_in(service: Shown, key: str) -> TestClient:
+def signed_in(service: Shown, key: str) -> httpx.Client:
     """A browser whose session began with a key."""
     client = service.client()
     answer = client.post("/sign-in", data={"key": key, "next": "/"})
@@ -37,7 +36,7 @@ def signed_in(service: Shown, key: str) -> TestClient:
     return client
 
 
-def csrf_of(client: TestClient, path: str) -> dict[str, str]:
+def csrf_of(client: httpx.Client, path: str) -> dict[str, str]:
     """The hidden fields of a page's form."""
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', client.get(path).text))
 
@@ -52,6 +51,24 @@ def test_a_page_holds_nothing_inline_and_leads_nowhere_else(service: Shown, path
     assert INLINE.findall(answer.text) == []
     assert [each for each in ADDRESS.findall(answer.text) if not each.startswith(("/", "#"))] == []
     assert answer.text.count("<h1") == 1 and "<main" in answer.text
+
+
+def test_a_use_that_waits_in_the_outbox_has_a_page_with_its_text_and_coloured_tokens(service: Shown) -> None:
+    client = service.client(service.operator)
+    page = client.get("/queries/live-1", headers=PAGE)
+    assert page.status_code == 200 and USE["text"] in page.text and "Colour the tokens" in page.text
+    coloured = client.get("/queries/live-1", params={"tokens": True}, headers=PAGE).text
+    asked = re.search(r'<blockquote class="asked">(.*?)</blockquote>', coloured, re.DOTALL)
+    assert asked is not None
+    assert re.sub(r"<[^>]+>", "", asked[1]) == USE["text"]
+    assert len(set(re.findall(r'class="token (s[0-5])', asked[1]))) >= 2
+    assert INLINE.findall(coloured) == []
+    assert client.get("/queries/nobody-asked", headers=PAGE).status_code == 404
+
+
+def test_quality_counts_what_the_outbox_brought(service: Shown) -> None:
+    text = service.client(service.operator).get("/quality").text
+    assert "Uses on their way to the lake" in text and "August 2026" in text
 
 
 def test_every_run_of_a_month_has_a_page(service: Shown) -> None:
@@ -79,7 +96,7 @@ def test_a_month_shows_every_amount(service: Shown) -> None:
 
 
 def test_the_first_page_is_the_newest_month_or_the_publishers_own(service: Shown) -> None:
-    answers = {key: service.client(key).get("/") for key in (service.operator, service.publishers["planet"])}
+    answers = {key: service.client(key).get("/") for key in (service.operator, service.keys["planet"])}
     assert [each.headers["location"] for each in answers.values()] == [f"/periods/{SECOND}", OWN]
 
 
@@ -93,7 +110,7 @@ def test_nobody_without_a_key_sees_a_page(service: Shown) -> None:
 
 
 def test_signing_in_and_out(service: Shown) -> None:
-    client = signed_in(service, service.publishers["planet"])
+    client = signed_in(service, service.keys["planet"])
     cookie = next(iter(client.cookies.jar))
     assert cookie.has_nonstandard_attr("HttpOnly") and cookie.get_nonstandard_attr("SameSite").lower() == "strict"
     assert "Planet" in client.get(OWN).text or "planet" in client.get(OWN).text
@@ -103,9 +120,9 @@ def test_signing_in_and_out(service: Shown) -> None:
 
 
 def test_a_wrong_key_and_one_that_reports_uses_are_refused(service: Shown) -> None:
-    reporter = service.access.keys.create("reporter", Role.INGEST)[1]
     client = service.client()
-    for key, words in (("trb_00000000_" + "0" * 64, "unknown or revoked"), ("", "unknown"), (reporter, "no page")):
+    cases = {"trb_00000000_" + "0" * 64: "unknown or revoked", "": "unknown", service.keys["ingest"]: "no page"}
+    for key, words in cases.items():
         answer = client.post("/sign-in", data={"key": key})
         assert answer.status_code == 401 and words in answer.text
         assert "set-cookie" not in answer.headers
@@ -139,7 +156,7 @@ def test_a_problem_is_a_page_for_a_browser_and_json_for_a_program(service: Shown
 
 
 def test_a_publisher_sees_no_alarms_no_sums_and_no_button(service: Shown) -> None:
-    client = service.client(service.publishers["planet"])
+    client = service.client(service.keys["planet"])
     text = client.get(f"/periods/{SECOND}").text
     assert "Look at this" not in text and "Close the month" not in text and "<tfoot" not in text
     for path in OPERATORS:

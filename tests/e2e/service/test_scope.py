@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
+from fastapi import FastAPI
 from pypdf import PdfReader
-from starlette.testclient import TestClient
 
 from tests.e2e.closing import FIRST, SECOND
 from tests.e2e.service.conftest import PUBLISHERS, Shown
@@ -18,8 +18,9 @@ from tribute_jobs.service.pages.wording import money
 from tribute_storage import open_tables
 
 VERSIONS = ((FIRST, 1), (FIRST, 2), (SECOND, 1), (SECOND, 2))
+MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
-ASKED = ("period", "source", "publisher", "publisher_id", "statement_id", "query_id", "customer", "run_id")
+ASKED = ("source", "publisher", "publisher_id", "statement_id", "query_id", "customer", "run_id")
 FORMATS = ("json", "text", "html", "pdf")
 
 
@@ -69,20 +70,19 @@ def ids_of(service: Shown, other: str) -> list[str]:
     return [*things, f"q003-{FIRST}", FIRST]
 
 
-def requests(client: TestClient, values: list[str]) -> Iterator[tuple[str, str]]:
-    """Every method and address of every route, its parameters filled with each value."""
-    for route in guarded_routes(client.app):
-        names = PARAMETER.findall(route.path)
-        for value, asked in product(values, (*ASKED, None)):
-            filled = PARAMETER.sub(lambda found, value=value: typed(found[1], value), route.path)
-            address = filled if asked is None else f"{filled}?{asked}={value}"
-            if asked is None or not names or asked in ("period", "source"):
-                yield from ((method, address) for method in route.methods)
+def requests(app: FastAPI, values: list[str]) -> Iterator[tuple[str, str]]:
+    """Every method and address of every route: its parameters filled with each value, alone and with a query."""
+    for route, value in product(guarded_routes(app), values):
+        filled = PARAMETER.sub(lambda found, value=value: typed(found[1], value), route.path)
+        period = value if MONTH.fullmatch(value) else FIRST
+        query = "&".join(f"{name}={value}" for name in ASKED)
+        yield from ((method, filled) for method in route.methods)
+        yield from ((method, f"{filled}?period={period}&{query}") for method in route.methods)
 
 
 def typed(name: str, value: str) -> str:
     """A value for a parameter of the path; one that takes few values gets one of them."""
-    if name == "period" and not re.fullmatch(r"\d{4}-\d{2}", value):
+    if name == "period" and not MONTH.fullmatch(value):
         return FIRST
     return {"kind": "csv", "name": "pages.css"}.get(name, value)
 
@@ -96,10 +96,10 @@ def text_of(body: bytes, kind: str) -> str:
 
 @pytest.mark.parametrize(("own", "other"), [("kitchen", "arena"), ("arena", "planet")])
 def test_no_route_answers_with_anything_of_another_publisher(service: Shown, own: str, other: str) -> None:
-    client = service.client(service.publishers[own])
+    client = service.client(service.keys[own])
     hidden, tried = secrets(service, own, other), 0
     assert len(hidden) > 8
-    for method, address in sorted(set(requests(client, ids_of(service, other)))):
+    for method, address in sorted(set(requests(service.app(), ids_of(service, other)))):
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             answer = client.request(method, address, json={"period": FIRST, "queries": []})
         else:
@@ -114,7 +114,7 @@ def test_no_route_answers_with_anything_of_another_publisher(service: Shown, own
 
 @pytest.mark.parametrize(("own", "other"), [("kitchen", "planet"), ("planet", "arena")])
 def test_what_is_anothers_cannot_be_told_from_what_is_not_there(service: Shown, own: str, other: str) -> None:
-    client = service.client(service.publishers[own])
+    client = service.client(service.keys[own])
     final = statements_of_version(service.project, FIRST, 2)
     theirs = next(each.statement_id for each in final if each.publisher_id == other)
     for template, real, made_up in (
@@ -129,7 +129,7 @@ def test_what_is_anothers_cannot_be_told_from_what_is_not_there(service: Shown, 
 
 @pytest.mark.parametrize("own", PUBLISHERS)
 def test_a_publisher_reads_its_own_in_every_form(service: Shown, own: str) -> None:
-    client = service.client(service.publishers[own])
+    client = service.client(service.keys[own])
     listed = client.get("/v1/statements", params={"period": FIRST}).json()["statements"]
     assert listed and {each["publisher_id"] for each in listed} == {own}
     hidden = set().union(*(secrets(service, own, other) for other in PUBLISHERS if other != own))
@@ -143,7 +143,7 @@ def test_a_publisher_reads_its_own_in_every_form(service: Shown, own: str) -> No
 
 
 def test_every_access_to_money_was_recorded(service: Shown) -> None:
-    client = service.client(service.publishers["arena"])
+    client = service.client(service.keys["arena"])
     before = len(service.access.audit.listed(publisher_id="arena"))
     client.get("/publishers/arena")
     client.get("/v1/valuations", params={"period": FIRST})

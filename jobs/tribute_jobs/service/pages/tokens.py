@@ -1,0 +1,67 @@
+"""The tokens of what the model was asked, each coloured by the source that shaped it most; measured on request."""
+
+import json
+from typing import Any, NamedTuple
+
+from tribute.errors import TributeError
+from tribute.serving import ServiceEngine
+from tribute.serving.schemas import AttributionAnswer, AttributionRequest, Query
+from tribute_jobs.service.pages.wording import nats
+from tribute_storage import LakeError
+
+SOURCES = 6
+"""Sources that have a colour of their own."""
+STRENGTHS = 3
+
+
+class ColouredToken(NamedTuple):
+    """A token. `colour`: the number of its source; `strength`: 1 to 3, or 0 for no source."""
+
+    text: str
+    source: str
+    influence: str
+    colour: int
+    strength: int
+
+
+class ColouredTokens(NamedTuple):
+    """The tokens of an answer; or, in `problem`, why they are not there."""
+
+    sources: tuple[str, ...] = ()
+    tokens: tuple[ColouredToken, ...] = ()
+    problem: str = ""
+
+
+async def coloured_tokens(engine: ServiceEngine, text: str) -> ColouredTokens:
+    """Read out a text anew, token by token; nothing of it is recorded."""
+    asked = AttributionRequest(queries=[Query(text=text)], top_k=SOURCES, per_token=True, record=False)
+    try:
+        answer = AttributionAnswer.model_validate_json(await engine.attribute(asked))
+    except (TributeError, LakeError) as error:
+        return ColouredTokens(problem=str(error))
+    found = answer.queries[0]
+    if found.tokens is None:
+        return ColouredTokens(problem="The model of this service has no tokens.")
+    names = [each.source_id or "" for each in found.sources]
+    rows = [each.token_nats or [] for each in found.sources]
+    largest = max((abs(value) for row in rows for value in row), default=0.0)
+    tokens = [
+        _coloured(text, [row[place] for row in rows], names, largest) for place, text in enumerate(found.tokens)
+    ]
+    return ColouredTokens(tuple(names), tuple(tokens))
+
+
+def _coloured(text: str, values: list[float], names: list[str], largest: float) -> ColouredToken:
+    """The source that helped a token most; none where every source made it less likely."""
+    best = max(range(len(values)), key=values.__getitem__, default=None)
+    if best is None or values[best] <= 0:
+        return ColouredToken(text, "", "", 0, 0)
+    strength = min(STRENGTHS, 1 + int(STRENGTHS * values[best] / largest))
+    return ColouredToken(text, names[best], nats(values[best]), best, strength)
+
+
+def text_of(kept: dict[str, Any] | None) -> str | None:
+    """What a kept use asked: its text, or its features as JSON."""
+    if kept is None:
+        return None
+    return str(kept["text"]) if kept.get("text") else json.dumps(kept)
