@@ -5,53 +5,21 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
-from tribute.catalog import (
-    RecordedUses,
-    RecordedWith,
-    corpus_tokens,
-    lineage,
-    record_uses,
-    recorded_trainings,
-    simulated_responses,
-)
+from tribute.catalog import lineage
 from tribute.config import Project
-from tribute.readout import SourceHead
-from tribute.serving.heads import Heads, served_design
-from tribute.serving.upkeep import keep_small_files_few
+from tribute.errors import MachineError, TributeError
+from tribute.serving.flushing import Flusher, WriterState
 from tribute_storage import Lake, LakeError, claim
-from tribute_storage.outbox import ContentConflict, Outbox, Recorded, Submission
+from tribute_storage.outbox import Outbox, Recorded, Submission, uses_waiting
 from tribute_storage.outbox.readings import Reading
 
-BATCH_BYTES = 2**26
-"""Most bytes of uses that one batch of the lake is made from, so that its rows fit the memory."""
-TICK_S = 0.5
+TICK_S, DRAIN_PATIENCE_S = 0.5, 600.0
 _log = logging.getLogger(__name__)
-
-
-class WriterState(NamedTuple):
-    """An outbox in figures.
-
-    Attributes:
-        waiting: uses that are not in the lake yet.
-        unread: of these, uses that are still to be read out exactly.
-        flushed: uses brought to the lake since the start.
-        flushes: batches brought to the lake since the start.
-        failure: why the last batch did not get through; empty: it did.
-        conflicting: ids that another service had recorded with other content, since the start.
-    """
-
-    waiting: int
-    unread: int
-    flushed: int
-    flushes: int
-    failure: str
-    conflicting: int
 
 
 class Writer:
@@ -61,18 +29,18 @@ class Writer:
         shard: the number of the outbox, from 0.
 
     Raises:
-        LakeError: the outbox or the lake cannot be used.
+        LakeError: the outbox or the lake cannot be used; or uses of other settings wait in an outbox.
     """
 
     def __init__(self, project: Project, shard: int = 0) -> None:
-        self._project, self._lake, self._settings = project, Lake(project.lake_root), project.serving
-        claim(self._lake, project.name)
-        self._outbox = Outbox(outbox_file(project, shard), 86_400 * project.serving.keep_content_days)
-        self._recording = _recording(project)
+        lake, self._settings = Lake(project.lake_root), project.serving
+        claim(lake, project.name)
+        require_no_other_outbox(project)
+        kept_s = 86_400 * project.serving.keep_content_days
+        self._outbox = Outbox(outbox_file(project, shard), lineage(project).simulate_run, kept_s)
+        self._flusher = Flusher(project, lake, self._outbox)
         self._waiting = list[tuple[Submission, asyncio.Future[Recorded]]]()
-        self._flushing, self._committing = asyncio.Lock(), None
-        self._last_flush, self._failure = time.monotonic(), ""
-        self._done, self._flushes = RecordedUses(), 0
+        self._committing = None
 
     _committing: "asyncio.Task[None] | None"
 
@@ -116,32 +84,25 @@ class Writer:
 
     async def state(self) -> WriterState:
         """The outbox in figures."""
-        waiting, unread = await asyncio.to_thread(
-            lambda: (self._outbox.batches.waiting(), self._outbox.readings.waiting())
-        )
-        done = self._done
-        return WriterState(waiting, unread, done.new, self._flushes, self._failure, len(done.conflicting))
+        return await asyncio.to_thread(self._flusher.state)
 
     async def flush(self) -> int:
         """Bring everything that waits to the lake, except for uses that are still to be read out; their number.
 
         Raises:
-            LakeError: the lake cannot be written; everything stays in the outbox.
+            TributeError, LakeError: the lake cannot be written; everything stays in the outbox.
         """
-        before = self._done.new
-        async with self._flushing:
-            await asyncio.to_thread(self._flush)
-        return self._done.new - before
+        return await asyncio.to_thread(self._flusher.flush)
 
     async def keep_flushing(self) -> None:
         """Bring uses to the lake every `serving.flush_every_s`, or as soon as `serving.flush_uses` wait."""
         with suppress(asyncio.CancelledError):
             while True:
                 await self._try_flush()
-                self._last_flush = time.monotonic()
-                while time.monotonic() - self._last_flush < self._settings.flush_every_s:
+                flushed = time.monotonic()
+                while time.monotonic() - flushed < self._settings.flush_every_s:
                     await asyncio.sleep(min(TICK_S, self._settings.flush_every_s))
-                    if await asyncio.to_thread(self._outbox.batches.waiting) >= self._settings.flush_uses:
+                    if await asyncio.to_thread(self._flusher.many_wait):
                         break
 
     async def close(self) -> None:
@@ -152,8 +113,10 @@ class Writer:
     async def _try_flush(self) -> None:
         try:
             await self.flush()
-        except LakeError as error:
+        except (TributeError, LakeError) as error:
             _log.warning("Uses stay in the outbox: %s", error)
+        except Exception:  # a defect: the next flush tries again, and the state says so
+            _log.exception("Uses stay in the outbox")
 
     async def _commit(self) -> None:
         while self._waiting:
@@ -168,30 +131,10 @@ class Writer:
             for (_, future), result in zip(batch, results, strict=True):
                 if future.done():
                     continue
-                if isinstance(result, ContentConflict):
+                if isinstance(result, LakeError):
                     future.set_exception(result)
                 else:
                     future.set_result(result)
-
-    def _flush(self) -> None:
-        try:
-            while sealed := self._outbox.batches.seal(self._settings.flush_uses, BATCH_BYTES):
-                found = record_uses(self._lake, self._project, self._recording, sealed.uses)
-                self._outbox.batches.finish(sealed.number)
-                self._done, self._flushes = self._done + found, self._flushes + 1
-                if found.conflicting:
-                    _log.warning(
-                        "%s uses have ids that another service recorded with other content, such as %r; the first "
-                        "one counts",
-                        len(found.conflicting),
-                        found.conflicting[0][:80],
-                    )
-                keep_small_files_few(self._lake)
-            self._outbox.forget()
-            self._failure = ""
-        except LakeError as error:
-            self._failure = str(error)
-            raise
 
 
 class Draining(Protocol):
@@ -202,29 +145,46 @@ class Draining(Protocol):
     async def state(self) -> WriterState: ...
 
 
-async def drain(writers: Sequence[Draining]) -> None:
+async def drain(writers: Sequence[Draining], patience_s: float = DRAIN_PATIENCE_S) -> None:
     """Bring every use that was recorded before to the lake, also those that wait for their exact read-out.
 
+    Uses that are recorded meanwhile are not waited for.
+
     Raises:
+        MachineError: for `patience_s`, nothing was read out.
         LakeError: the lake cannot be written.
     """
     for writer in writers:
         await writer.flush()
-        while (await writer.state()).unread:
+        state, since = await writer.state(), time.monotonic()
+        newest, unread = state.newest, state.unread
+        while state.oldest_unread is not None and state.oldest_unread <= newest:
+            if state.unread < unread:
+                since = time.monotonic()
+            elif time.monotonic() - since > patience_s:
+                raise MachineError(
+                    f"{state.unread} recorded uses still wait for their exact read-out, and none was read out for "
+                    f"{patience_s:g} s. Look at the log of the service for the reason"
+                )
+            unread = state.unread
             await asyncio.sleep(TICK_S)
+            state = await writer.state()
         await writer.flush()
 
 
-def _recording(project: Project) -> RecordedWith:
-    source_ids, tokens_S = corpus_tokens(project)
-    heads = Heads(project)
+def require_no_other_outbox(project: Project) -> None:
+    """Check that nothing waits in an outbox that the service does not open.
 
-    @lru_cache(maxsize=8)
-    def head_of(head_id: str) -> SourceHead:
-        responses = simulated_responses(project, lineage(project).simulate_run)
-        return heads.by_source(head_id, served_design(project, responses, tokens_S))
-
-    return RecordedWith(source_ids, len(recorded_trainings(project)), head_of)
+    Raises:
+        LakeError: with fewer writers than before, uses would never get to the lake.
+    """
+    used = {outbox_file(project, shard) for shard in range(project.serving.writers)}
+    for path in sorted(outbox_file(project, 0).parent.glob("outbox-*.sqlite")):
+        if path not in used and (waiting := uses_waiting(path)):
+            raise LakeError(
+                f"{waiting:,} uses wait in the outbox {path}, which serving.writers: {project.serving.writers} "
+                "leaves out. Raise it and start the service once more: it brings them to the lake"
+            )
 
 
 def outbox_file(project: Project, shard: int) -> Path:

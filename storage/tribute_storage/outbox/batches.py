@@ -27,17 +27,24 @@ class Batches:
     ) -> None:
         self._connection, self._path, self._lock, self._readings = connection, path, lock, readings
 
-    def seal(self, most_uses: int, most_bytes: int) -> Sealed | None:
+    def newest(self) -> int:
+        """The number of the chunk that was recorded last; 0: there is none. Later ones have larger numbers."""
+        with self._lock, explained(self._path):
+            rows = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchall()
+        return int(rows[0][0]) if rows else 0
+
+    def seal(self, most_uses: int, most_bytes: int, until: int) -> Sealed | None:
         """The batch that was begun, or else the oldest chunks that wait for no read-out; None: there are none.
 
         Args:
             most_uses, most_bytes: of a batch, except that a chunk is never cut.
+            until: the last chunk that may be taken; see `newest`.
         """
         with self._lock:
             begun = self._begun()
             if begun is None:
                 with transaction(self._connection, self._path) as connection:
-                    begun = _seal(connection, most_uses, most_bytes)
+                    begun = _seal(connection, most_uses, most_bytes, until)
             if begun is None:
                 return None
             with explained(self._path):
@@ -57,8 +64,15 @@ class Batches:
 
     def waiting(self) -> int:
         """Uses that are not in the lake yet."""
+        return self._sum("SELECT coalesce(sum(uses), 0) FROM chunks")
+
+    def ready(self) -> int:
+        """Uses that could go to the lake now: nothing in their chunks waits for a read-out."""
+        return self._sum("SELECT coalesce(sum(uses), 0) FROM chunks WHERE unread = 0")
+
+    def _sum(self, query: str) -> int:
         with self._lock, explained(self._path):
-            [(number,)] = self._connection.execute("SELECT coalesce(sum(uses), 0) FROM chunks").fetchall()
+            [(number,)] = self._connection.execute(query).fetchall()
         return int(number)
 
     def _begun(self) -> int | None:
@@ -67,10 +81,11 @@ class Batches:
         return row[0] if row else None
 
 
-def _seal(connection: sqlite3.Connection, most_uses: int, most_bytes: int) -> int | None:
+def _seal(connection: sqlite3.Connection, most_uses: int, most_bytes: int, until: int) -> int | None:
     chosen, uses, size = list[int](), 0, 0
     for chunk, count, length in connection.execute(
-        "SELECT chunk, uses, bytes FROM chunks WHERE batch IS NULL AND unread = 0 ORDER BY chunk"
+        "SELECT chunk, uses, bytes FROM chunks WHERE batch IS NULL AND unread = 0 AND chunk <= ? ORDER BY chunk",
+        [until],
     ):
         if chosen and (uses + count > most_uses or size + length > most_bytes):
             break

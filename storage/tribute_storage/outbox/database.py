@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tribute_storage.errors import LakeDamaged, LakeError, LakeUnavailable
 
 VERSION = 1
 TABLES = """
+CREATE TABLE IF NOT EXISTS about (simulate_run TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS uses (
     query_id TEXT PRIMARY KEY, content_sha256 TEXT NOT NULL, period TEXT NOT NULL, chunk INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -56,6 +57,13 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection.executescript(TABLES)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     return connection
+
+
+def uses_waiting(path: Path) -> int:
+    """Number of uses in an outbox that nobody has open; raises what `open_database` raises."""
+    with explained(path), closing(open_database(path)) as connection:
+        [(waiting,)] = connection.execute("SELECT coalesce(sum(uses), 0) FROM chunks").fetchall()
+    return int(waiting)
 
 
 @contextmanager

@@ -1,19 +1,18 @@
 """Records uses durably, each id once; many submissions share one commit to disk."""
 
-import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tribute_storage.errors import LakeError
 from tribute_storage.outbox.batches import Batches
 from tribute_storage.outbox.database import explained, open_database, transaction
 from tribute_storage.outbox.readings import Readings
-from tribute_storage.outbox.uses import ContentConflict, Recorded, Submission, from_bytes, reply_body, to_bytes
+from tribute_storage.outbox.recording import WrongSimulation, known_reply, record, require_run
+from tribute_storage.outbox.uses import ContentConflict, Recorded, Submission, from_bytes
 
 REPLIES_KEPT_S = 86_400
 """How long a reply is given again under its idempotency key."""
@@ -26,33 +25,44 @@ class Outbox:
         batches: what goes to the lake next.
         readings: exact read-outs that sampled uses still wait for.
 
+    An outbox is of one simulation. Opened for another one, it forgets what is in the lake.
+
     Args:
         path: the file, made if it is not there.
+        simulate_run: the simulation that uses are attributed by.
         contents_kept_s: how long the content of a use is kept for people to look at; 0: not at all.
+
+    Raises:
+        LakeError: uses of another simulation wait in it.
+        LakeUnavailable: the disk refuses.
+        LakeDamaged: the file is no outbox, or is damaged.
     """
 
-    def __init__(self, path: Path, contents_kept_s: float = 0.0) -> None:
+    def __init__(self, path: Path, simulate_run: str, contents_kept_s: float = 0.0) -> None:
         self.path, self._lock, self._kept_s = path, threading.RLock(), contents_kept_s
-        self._connection = open_database(path)
+        self._connection, self._simulate_run = open_database(path), simulate_run
+        self._devote()
         self.readings = Readings(self._connection, path, self._lock, keeps_contents=contents_kept_s > 0)
         self.batches = Batches(self._connection, path, self._lock, self.readings)
 
-    def record(self, submissions: Sequence[Submission]) -> list[Recorded | ContentConflict]:
+    def record(self, submissions: Sequence[Submission]) -> list[Recorded | LakeError]:
         """Record submissions in one transaction, which is on disk when this returns.
 
-        A use whose id is known is not recorded again. A submission with an id that stands for another use, or
-        with an idempotency key of another request, is refused as a whole; the others are not.
+        A use whose id is known is not recorded again. A submission is refused as a whole, and no other one with
+        it: by `ContentConflict` if an id stands for another use, or its idempotency key for another request; by
+        `LakeUnavailable` if another simulation attributed it.
 
         Raises:
             LakeUnavailable: the disk refuses; nothing was recorded.
         """
         with self._lock, transaction(self._connection, self.path) as connection:
-            found: list[Recorded | ContentConflict] = []
+            found: list[Recorded | LakeError] = []
             for submission in submissions:
                 try:
-                    found.append(self._one(connection, submission))
-                except ContentConflict as conflict:
-                    found.append(conflict)
+                    require_run(submission.uses, self._simulate_run)
+                    found.append(record(connection, submission, keeps_contents=self._kept_s > 0))
+                except (ContentConflict, WrongSimulation) as refused:
+                    found.append(refused)
             return found
 
     def reply(self, key: str, body_sha256: str) -> bytes | None:
@@ -62,7 +72,7 @@ class Outbox:
             ContentConflict: the key came with another request.
         """
         with self._lock, explained(self.path):
-            return _reply(self._connection, key, body_sha256)
+            return known_reply(self._connection, key, body_sha256)
 
     def use(self, query_id: str) -> pa.Table | None:
         """A use that waits in the outbox, with its exact read-out once that is there, [1]; None: it does not."""
@@ -111,82 +121,19 @@ class Outbox:
         with self._lock:
             self._connection.close()
 
-    def _one(self, connection: sqlite3.Connection, submission: Submission) -> Recorded:
-        uses, reply = submission
-        if reply is not None and (body := _reply(connection, reply.key, reply.body_sha256)) is not None:
-            return Recorded(0, body)
-        fresh = [index for index, known in enumerate(_known(connection, uses)) if not known]
-        if fresh:
-            self._insert(connection, uses.take(fresh))
-        if reply is None:
-            return Recorded(len(fresh))
-        recorded = len(fresh) if reply.recorded is None else reply.recorded
-        connection.execute(
-            "INSERT INTO replies VALUES (?, ?, ?, ?, ?)",
-            [reply.key, reply.body_sha256, reply.head, recorded, int(time.time())],
-        )
-        return Recorded(len(fresh), reply_body(reply.head, recorded))
-
-    def _insert(self, connection: sqlite3.Connection, uses: pa.Table) -> None:
-        ids, periods = uses["query_id"].to_pylist(), uses["period"].to_pylist()
-        unread = uses.filter(pc.and_(uses["sampled"], pc.is_null(uses["influence_nats"])))["query_id"].to_pylist()
-        arrow = to_bytes(uses.drop_columns(["content_json"]))
-        chunk = connection.execute(
-            "INSERT INTO chunks (uses, bytes, unread, arrow) VALUES (?, ?, ?, ?)",
-            [len(ids), len(arrow), len(unread), arrow],
-        ).lastrowid
-        rows = zip(ids, uses["content_sha256"].to_pylist(), periods, strict=True)
-        connection.executemany("INSERT INTO uses VALUES (?, ?, ?, ?)", [(*row, chunk) for row in rows])
-        connection.executemany(
-            "INSERT INTO readings (query_id, chunk) VALUES (?, ?)", [(query_id, chunk) for query_id in unread]
-        )
-        needed, now = {*unread}, int(time.time())
-        contents = zip(ids, uses["content_json"].to_pylist(), strict=True)
-        connection.executemany(
-            "INSERT INTO contents VALUES (?, ?, ?)",
-            [(name, text, now) for name, text in contents if text and (self._kept_s or name in needed)],
-        )
-        weights = Counter[str]()
-        for period, weight in zip(periods, uses["weight"].to_pylist(), strict=True):
-            weights[period] += weight
-        for period, number in weights.items():
-            connection.execute(
-                "INSERT INTO counts VALUES (?, ?) ON CONFLICT (period) DO UPDATE SET uses = uses + excluded.uses",
-                [period, number],
-            )
-
-
-_USE = "SELECT content_sha256, period FROM uses WHERE query_id = ?"
-
-
-def _known(connection: sqlite3.Connection, uses: pa.Table) -> list[bool]:
-    """Whether each use is recorded already.
-
-    Raises:
-        ContentConflict: its id is, for another use.
-    """
-    found = []
-    columns = [uses[name].to_pylist() for name in ("query_id", "content_sha256", "period", "dated")]
-    for query_id, sha256, period, dated in zip(*columns, strict=True):
-        row = connection.execute(_USE, [query_id]).fetchone()
-        if row is not None and row[0] != sha256:
-            raise ContentConflict(f"Query {query_id[:80]!r} was recorded with other content. Give it a new id")
-        if row is not None and dated and row[1] != period:
-            raise ContentConflict(
-                f"Query {query_id[:80]!r} was recorded before as a use of {row[1]}, and this one is of {period}. "
-                "Give every use of the model an id of its own"
-            )
-        found.append(row is not None)
-    return found
-
-
-def _reply(connection: sqlite3.Connection, key: str, body_sha256: str) -> bytes | None:
-    row = connection.execute("SELECT body_sha256, head, recorded FROM replies WHERE key = ?", [key]).fetchone()
-    if row is None:
-        return None
-    if row[0] != body_sha256:
-        raise ContentConflict(
-            f"Idempotency-Key {key[:80]!r} came before with another request. Use a new key for every request, and "
-            "the same one only to send a request again"
-        )
-    return reply_body(row[1], row[2])
+    def _devote(self) -> None:
+        """Make the outbox one of the simulation."""
+        with transaction(self._connection, self.path) as connection:
+            [(waiting,)] = connection.execute("SELECT coalesce(sum(uses), 0) FROM chunks").fetchall()
+            [(before,)] = connection.execute("SELECT max(simulate_run) FROM about").fetchall()
+            if before == self._simulate_run:
+                return
+            if waiting:
+                raise LakeError(
+                    f"{waiting:,} uses in the outbox {self.path} were attributed by {before}, and the settings "
+                    f"are now those of {self._simulate_run}. Put them back and start the service once more: it "
+                    "brings them to the lake. Or move the file aside, and they are not counted"
+                )
+            for table in ("uses", "counts", "replies", "contents", "about"):
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("INSERT INTO about VALUES (?)", [self._simulate_run])

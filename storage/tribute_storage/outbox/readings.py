@@ -71,6 +71,12 @@ class Readings:
             [(number,)] = self._connection.execute("SELECT coalesce(sum(unread), 0) FROM chunks").fetchall()
         return int(number)
 
+    def oldest(self) -> int | None:
+        """The first chunk with a use whose read-out is still to come; None: there is none."""
+        with self._lock, explained(self._path):
+            [(chunk,)] = self._connection.execute("SELECT min(chunk) FROM chunks WHERE unread > 0").fetchall()
+        return None if chunk is None else int(chunk)
+
     def joined(self, uses: pa.Table) -> pa.Table:
         """Uses with the read-outs that have come meanwhile."""
         with self._lock, explained(self._path):

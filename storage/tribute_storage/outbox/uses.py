@@ -1,5 +1,7 @@
 """What comes in and goes out of an outbox: uses as Arrow tables, and replies that can be given again."""
 
+import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -9,6 +11,7 @@ from tribute_storage.errors import LakeError
 USE = pa.schema(
     [
         pa.field("query_id", pa.string(), nullable=False),
+        pa.field("simulate_run", pa.string(), nullable=False),  # what it was attributed by
         pa.field("period", pa.string(), nullable=False),
         pa.field("dated", pa.bool_(), nullable=False),  # whether the caller gave the time
         pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
@@ -54,10 +57,17 @@ class Submission(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """How many uses of a submission are new. `body`: the reply as it was first given under the same key."""
+    """What became of a submission.
+
+    Attributes:
+        new: its uses that were not recorded before.
+        body: the reply as it was first given under the same key.
+        periods: months of uses without a time that were recorded before in another month than this one.
+    """
 
     new: int
     body: bytes | None = None
+    periods: Mapping[str, str] = {}
 
 
 class ContentConflict(LakeError):
@@ -67,6 +77,16 @@ class ContentConflict(LakeError):
 def reply_body(head: bytes, recorded: int) -> bytes:
     """The whole answer, a JSON object: `head` lacks its last member and the closing brace."""
     return head + b',"recorded":%d}' % recorded
+
+
+def with_periods(head: bytes, periods: Mapping[str, str]) -> bytes:
+    """The head of an answer, with the months that some of its queries were recorded in."""
+    if not periods:
+        return head
+    answer = json.loads(head + b"}")
+    for query in answer["queries"]:
+        query["period"] = periods.get(query["query_id"], query["period"])
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
 
 
 def to_bytes(uses: pa.Table) -> bytes:

@@ -18,7 +18,7 @@ from tribute.catalog.runs import Identity, lineage, settings_parts
 from tribute.config import Project
 from tribute.readout import LiveUses, SourceHead, influence_rows, live_totals
 from tribute.valuation import query_groups
-from tribute_storage import SCHEMAS, Basis, Lake, LakeConflict, open_tables
+from tribute_storage import SCHEMAS, Basis, Lake, LakeConflict, LakeError, open_tables
 
 NAMED_BY = ("query_id", "content_sha256", "time", "customer_id", "weight", "readout_probability", "head_id")
 """The columns that the run id of recorded uses follows from."""
@@ -61,7 +61,16 @@ def record_uses(lake: Lake, project: Project, recording: RecordedWith, uses: pa.
 
     Args:
         uses: the columns of `tribute_storage.outbox.USE`.
+
+    Raises:
+        LakeError: another simulation than that of the settings attributed a use; or the lake cannot be written.
     """
+    others = {*uses["simulate_run"].to_pylist()} - {lineage(project).simulate_run}
+    if others:
+        raise LakeError(
+            f"These uses were attributed by {min(others)}, and the settings are those of "
+            f"{lineage(project).simulate_run}. Put the settings back, and start the service again"
+        )
     done = RecordedUses()
     for period in sorted({*uses["period"].to_pylist()}):
         done += _record_month(lake, project, recording, period, _of_month(uses, period))
@@ -92,7 +101,7 @@ def _record_month(
             lake.require_unchanged("queries", run_id, basis)
             _commit_influence(lake, run_id, recording, fresh)
             _commit_predicted(lake, run_id, recording, fresh)
-            lake.append("queries", run_id, _query_rows(project, run_id, fresh), basis=basis)
+            lake.append("queries", run_id, _query_rows(run_id, fresh), basis=basis)
         except LakeConflict:
             continue
         return RecordedUses(fresh.num_rows, repeated, conflicting)
@@ -163,11 +172,10 @@ def _commit_influence(lake: Lake, run_id: str, recording: RecordedWith, uses: pa
     lake.append("influence", run_id, rows)
 
 
-def _query_rows(project: Project, run_id: str, uses: pa.Table) -> pa.Table:
+def _query_rows(run_id: str, uses: pa.Table) -> pa.Table:
     count = uses.num_rows
     same: dict[str, object] = {
         "run_id": run_id,
-        "simulate_run": lineage(project).simulate_run,
         "origin": "service",
         "inclusion_probability": 1.0,
     }

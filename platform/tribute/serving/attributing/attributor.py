@@ -95,7 +95,9 @@ class Attributor:
         read = await self._read(table, turn, exactly=request.per_token)
         answers = await self._answers(request, table, read, tokens)
         head = answer_head(self._project.name, self._model.simulate_run, answers)
-        return Attributed(head, read.uses(table, request.queries, settings.keep_content_days > 0))
+        return Attributed(
+            head, read.uses(self._model.simulate_run, table, request.queries, settings.keep_content_days > 0)
+        )
 
     async def shown(self, uses: pa.Table) -> dict[str, Any]:
         """A recorded use, [1], as its answer shows it, with all sources."""
@@ -113,7 +115,7 @@ class Attributor:
             influence_QRU = np.zeros(shape)
             np.add.at(influence_QRU, [query for query, _ in pieces], np.stack([part.values for part in parts]))
             await asyncio.to_thread(self._distiller.learn, table, influence_QRU.transpose(1, 0, 2))
-        uses = read.uses(table, queries, keeps_contents=False)
+        uses = read.uses(self._model.simulate_run, table, queries, keeps_contents=False)
         rows = zip(
             table.query_ids, uses["influence_nats"].to_pylist(), uses["error_nats"].to_pylist(), strict=True
         )

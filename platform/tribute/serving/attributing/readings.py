@@ -86,10 +86,13 @@ class QueriesRead:
         """The same, where only some are read out exactly."""
         return replace(self, probability_Q=probability_Q, sampled_Q=sampled_Q)
 
-    def uses(self, table: QueryTable, queries: Sequence[Query], keeps_contents: bool) -> pa.Table:
+    def uses(
+        self, simulate_run: str, table: QueryTable, queries: Sequence[Query], keeps_contents: bool
+    ) -> pa.Table:
         """The uses of the model that a request makes, as the outbox takes them.
 
         Args:
+            simulate_run: what they were attributed by.
             keeps_contents: whether contents go along even where no exact read-out needs them.
         """
         count, predicted = len(queries), self.head is not None
@@ -100,6 +103,7 @@ class QueriesRead:
         return pa.table(
             {
                 "query_id": table.query_ids,
+                "simulate_run": [simulate_run] * count,
                 "period": [month_of(moment) for moment in table.times if moment is not None],
                 "dated": [query.time is not None for query in queries],
                 "time": table.times,
