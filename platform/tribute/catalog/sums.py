@@ -97,6 +97,13 @@ def source_sums(
         return SourceSums.of_nothing(source_ids)
     customers = customer_uses(lake, simulate_run, period, attribute_runs) if cap is not None else {}
     counted = counted_customers(customers, cap)
+    predicted = lake.execute(_PREDICTED, {"attribute_runs": chosen["attribute_runs"]}).fetchall()
+    if predicted and counted["customers"]:
+        raise ValuationError(
+            f"The policy's customer_cap makes uses of {counted['customers'][0]!r} count less in {period}, but uses "
+            "of the month were predicted, and the lake keeps predictions as sums over all customers. Value the "
+            "month without the cap. A service that starts with it reads every use out exactly"
+        )
     rows = lake.execute(_SUMS, chosen | counted | {"groups": GROUPS}).fetchall()
     if not rows:
         raise ValuationError(
@@ -112,7 +119,6 @@ def source_sums(
     for source_id, replicate, bucket, nats, sampled, unlike in rows:
         place = replicate, bucket, column[source_id]
         nats_RGS[place], residual_RGS[place], ood_RGS[place] = float(nats), float(sampled), float(unlike)
-    predicted = lake.execute(_PREDICTED, {"attribute_runs": chosen["attribute_runs"]}).fetchall()
     for source_id, replicate, bucket, all_nats, expanded in predicted:
         place = replicate, bucket, column[source_id]
         nats_RGS[place] += float(all_nats) - float(expanded)

@@ -80,6 +80,10 @@ class WriterReplica:
         """Outcomes or errors; see `Writer.record`."""
         return await each_alone(submissions, self._writer.record)
 
+    async def check(self, uses: pa.Table) -> None:
+        """See `Writer.check`."""
+        await self._writer.check(uses)
+
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
         """See `Writer.reply`."""
         return await self._writer.reply(key, body_sha256)

@@ -20,7 +20,10 @@ from tribute.serving.reports import Report
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute.serving.writer import WriterState
 from tribute_storage import LakeError
-from tribute_storage.outbox import KeyedReply, Recorded, Submission, reply_body
+from tribute_storage.outbox import KeyedReply, Recorded, Submission, reply_body, with_periods
+
+READY_S = 5.0
+"""How long each part has to say that it is ready."""
 
 
 class AttributorPart(Protocol):
@@ -37,6 +40,8 @@ class WriterPart(Protocol):
     """What the engine asks of a writer; see `Writer`."""
 
     async def record(self, submission: Submission) -> Recorded: ...
+
+    async def check(self, uses: pa.Table) -> None: ...
 
     async def reply(self, key: str, body_sha256: str) -> bytes | None: ...
 
@@ -118,13 +123,20 @@ class ServiceEngine:
             return reply_body(attributed.head, 0)
         reply = None if idempotency is None else KeyedReply(*idempotency, attributed.head)
         recorded = await self._record(attributed.uses, reply)
-        return recorded.body or reply_body(attributed.head, recorded.new)
+        return recorded.body or reply_body(with_periods(attributed.head, recorded.periods), recorded.new)
 
     async def find(self, query_id: str) -> dict[str, Any] | None:
         """A recorded use with its influences, as in the answer that it was given; None: no such use.
 
         From the outbox as long as it waits there, then from the lake.
+
+        Raises:
+            TooSlowError: `serving.request_timeout_s` is over.
         """
+        found: dict[str, Any] | None = await self._in_time(self._find(query_id))
+        return found
+
+    async def _find(self, query_id: str) -> dict[str, Any] | None:
         uses = await self._shard(query_id).use(query_id)
         if uses is None:
             uses = await asyncio.to_thread(recorded_use, self._project, query_id)
@@ -164,9 +176,13 @@ class ServiceEngine:
         missing = []
         for name, asked in (("model", self.models()), ("outbox", self.writers())):
             try:
-                found: Any = await asked
+                async with asyncio.timeout(READY_S):
+                    found: Any = await asked
             except (TributeError, LakeError) as error:
                 missing.append(f"{name}: {error}")
+                continue
+            except TimeoutError:
+                missing.append(f"{name}: no answer within {READY_S:g} s")
                 continue
             missing += [f"lake: {each.failure}" for each in found if getattr(each, "failure", "")]
         return Readiness(not missing, tuple(missing))
@@ -174,15 +190,24 @@ class ServiceEngine:
     async def _record(self, uses: pa.Table, reply: KeyedReply | None) -> Recorded:
         if len(self._writers) == 1:
             return await self._writers[0].record(Submission(uses, reply))
+        if reply is not None:
+            given = await self._shard(reply.key).reply(reply.key, reply.body_sha256)
+            if given is not None:
+                return Recorded(0, given)
         shard_Q = np.array([self._number(query_id) for query_id in uses["query_id"].to_pylist()])
-        parts = [
-            self._writers[number].record(Submission(uses.filter(pa.array(shard_Q == number))))
+        parts = {
+            self._writers[number]: uses.filter(pa.array(shard_Q == number))
             for number in np.unique(shard_Q).tolist()
-        ]
-        new = sum(recorded.new for recorded in await asyncio.gather(*parts))
+        }
+        # A conflict in one outbox keeps the whole request out of the others.
+        await asyncio.gather(*(writer.check(part) for writer, part in parts.items()))
+        found = await asyncio.gather(*(writer.record(Submission(part)) for writer, part in parts.items()))
+        new = sum(recorded.new for recorded in found)
+        periods = {name: month for recorded in found for name, month in recorded.periods.items()}
         if reply is None:
-            return Recorded(new)
-        return await self._shard(reply.key).record(Submission(uses.slice(0, 0), reply._replace(recorded=new)))
+            return Recorded(new, None, periods)
+        whole = reply._replace(head=with_periods(reply.head, periods), recorded=new)
+        return await self._shard(reply.key).record(Submission(uses.slice(0, 0), whole))
 
     def _shard(self, key: str) -> WriterPart:
         return self._writers[self._number(key)]

@@ -106,6 +106,10 @@ class WriterOnServe:
         found: Sequence[Recorded | Exception] = await asked(self._handle, "record", submissions)
         return found
 
+    async def check(self, uses: pa.Table) -> None:
+        """See `Writer.check`."""
+        await asked(self._handle, "check", uses)
+
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
         """See `Writer.reply`."""
         found: bytes | None = await asked(self._handle, "reply", key, body_sha256)

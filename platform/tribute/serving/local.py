@@ -32,6 +32,7 @@ async def local_engine(project: Project) -> AsyncIterator[ServiceEngine]:
         yield ServiceEngine(project, attributor, writers, PeriodReporter(project, lambda: drain(writers)))
     finally:
         reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
         for writer in writers:
             with suppress(LakeError):
                 await writer.close()

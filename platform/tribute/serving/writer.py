@@ -58,6 +58,10 @@ class Writer:
             self._committing = loop.create_task(self._commit())
         return await future
 
+    async def check(self, uses: pa.Table) -> None:
+        """See `Outbox.check`."""
+        await asyncio.to_thread(self._outbox.check, uses)
+
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
         """See `Outbox.reply`."""
         return await asyncio.to_thread(self._outbox.reply, key, body_sha256)

@@ -11,7 +11,7 @@ from tribute_storage.errors import LakeError
 from tribute_storage.outbox.batches import Batches
 from tribute_storage.outbox.database import explained, open_database, transaction
 from tribute_storage.outbox.readings import Readings
-from tribute_storage.outbox.recording import WrongSimulation, known_reply, record, require_run
+from tribute_storage.outbox.recording import WrongSimulation, compared, known_reply, record, require_run
 from tribute_storage.outbox.uses import ContentConflict, Recorded, Submission, from_bytes
 
 REPLIES_KEPT_S = 86_400
@@ -64,6 +64,17 @@ class Outbox:
                 except (ContentConflict, WrongSimulation) as refused:
                     found.append(refused)
             return found
+
+    def check(self, uses: pa.Table) -> None:
+        """Check that uses could be recorded; nothing is.
+
+        Raises:
+            ContentConflict: an id stands for another use.
+            LakeUnavailable: another simulation attributed them, or the disk refuses.
+        """
+        require_run(uses, self._simulate_run)
+        with self._lock, explained(self.path):
+            compared(self._connection, uses)
 
     def reply(self, key: str, body_sha256: str) -> bytes | None:
         """The answer that was given under an idempotency key; None: it is new.

@@ -30,7 +30,7 @@ def record(connection: sqlite3.Connection, submission: Submission, *, keeps_cont
     uses, reply = submission
     if reply is not None and (body := known_reply(connection, reply.key, reply.body_sha256)) is not None:
         return Recorded(0, body)
-    fresh, periods = _compared(connection, uses)
+    fresh, periods = compared(connection, uses)
     if fresh:
         _insert(connection, uses.take(fresh), keeps_contents)
     if reply is None:
@@ -71,7 +71,7 @@ def require_run(uses: pa.Table, simulate_run: str) -> None:
         )
 
 
-def _compared(connection: sqlite3.Connection, uses: pa.Table) -> tuple[list[int], dict[str, str]]:
+def compared(connection: sqlite3.Connection, uses: pa.Table) -> tuple[list[int], dict[str, str]]:
     """Which uses are new, and the months of those without a time that were recorded in another month.
 
     Raises:

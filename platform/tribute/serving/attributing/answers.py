@@ -36,6 +36,22 @@ class Estimated(NamedTuple):
         total_QS = np.sqrt(spread_QS / counted.clip(1) + np.square(error_QS)) * widening_Q[:, None]
         return cls(mean_QS, total_QS, counted > 0)
 
+    @classmethod
+    def of_parts(cls, influence_RQS: Array, error_QS: Array, part_SP: Array, widening_Q: Array) -> "Estimated":
+        """Of publishers: means over replicates of each source, times the publisher's part of it, [S, P].
+
+        A replicate in which a source's simulation failed counts with the mean of the source's others. A source
+        whose simulations all failed is left out, and a publisher of such sources alone has no influence known.
+        """
+        finite_RQS = np.isfinite(influence_RQS)
+        known_QS = finite_RQS.any(0)
+        mean_QS = np.where(finite_RQS, influence_RQS, 0.0).sum(0) / finite_RQS.sum(0).clip(1)
+        filled_RQS = np.where(finite_RQS, influence_RQS, mean_QS)
+        error_QP = np.sqrt(np.square(error_QS) @ np.square(part_SP))
+        found = cls.of(filled_RQS @ part_SP, error_QP, widening_Q)
+        known_QP = (known_QS.astype(float) @ (part_SP > 0)) > 0
+        return found._replace(known_QS=known_QP | ~(part_SP > 0).any(0))
+
 
 def listed(estimated: Estimated, query: int, top_k: int | None) -> NDArray[np.int64]:
     """Columns of the largest influence by size, at most `top_k`, most helpful first."""

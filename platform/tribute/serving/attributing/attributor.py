@@ -1,10 +1,9 @@
 """Attributes live queries: reads them out in batches of several requests, and answers. It records nothing.
 
-Legend: R replicates, U units, S sources, P publishers, Q queries, T tokens.
+Legend: R replicates, U units, S sources, Q queries, T tokens.
 """
 
 import asyncio
-import time
 import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,21 +12,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tribute.catalog import payees
 from tribute.config import Project
 from tribute.corpus import QueryTable
-from tribute.serving.attributing.answers import Estimated, answer_head, influences, listed
+from tribute.errors import ConfigError
+from tribute.serving.attributing.answering import Answerer
+from tribute.serving.attributing.answers import answer_head
 from tribute.serving.attributing.batching import Piece, TokenBatcher
 from tribute.serving.attributing.distilling import Counted, Distiller, distils
 from tribute.serving.attributing.loaded import Kind, LoadedModel, PieceRead, Work
 from tribute.serving.attributing.readings import QueriesRead
-from tribute.serving.attributing.requested import month_of, pieces_of, query_ids, requested_table
+from tribute.serving.attributing.requested import pieces_of, query_ids, requested_table, table_of, tokens_in
 from tribute.serving.attributing.shown import shown_use
-from tribute.serving.attributing.tokens import by_character
 from tribute.serving.schemas import AttributionRequest, Query, ServedModel
 from tribute_storage.outbox.readings import Reading
 
-PAYEES_KEPT_S = 60.0
+MAX_TOKEN_NUMBERS = 2**22
+"""Influences on tokens in one request, tokens times sources: all of them are in memory, and in the answer."""
 BACKGROUND, PRICE = "background", 20.0
 """The turn of exact read-outs in the background, which get a twentieth of what a caller gets."""
 
@@ -54,7 +54,7 @@ class Attributor:
         precision = distils(project, self._model)
         self._distiller = None if precision is None else Distiller(project, self._model, precision, counted)
         self._batcher = TokenBatcher[Work, PieceRead](self._model.read, project.serving.batch_tokens)
-        self._payees = dict[str, tuple[float, tuple[tuple[str, ...], NDArray[np.float64]]]]()
+        self._answerer = Answerer(project, self._model)
         self._model.warm_up()
 
     @property
@@ -93,7 +93,7 @@ class Attributor:
         table = requested_table(self._model, settings, request.queries, ids)
         tokens = await self._tokens(table, turn) if request.per_token else None
         read = await self._read(table, turn, exactly=request.per_token)
-        answers = await self._answers(request, table, read, tokens)
+        answers = await self._answerer.answers(request, table, read, tokens)
         head = answer_head(self._project.name, self._model.simulate_run, answers)
         return Attributed(
             head, read.uses(self._model.simulate_run, table, request.queries, settings.keep_content_days > 0)
@@ -106,7 +106,7 @@ class Attributor:
     async def read_sampled(self, contents: Sequence[tuple[str, str]]) -> list[Reading]:
         """Exact read-outs of recorded uses, from their ids and contents. The head learns from them."""
         queries = [Query.model_validate_json(content) for _, content in contents]
-        table = requested_table(self._model, self._project.serving, queries, [name for name, _ in contents])
+        table = table_of(self._model, queries, [name for name, _ in contents])
         pieces = self._pieces(table, "exact")
         parts = await self._batcher.submit(BACKGROUND, [piece for _, piece in pieces], PRICE)
         read = QueriesRead.of(self._model, table, [query for query, _ in pieces], parts)
@@ -138,6 +138,13 @@ class Attributor:
 
     async def _tokens(self, table: QueryTable, turn: str) -> list[NDArray[np.float64]]:
         """Influences on each position of each query, [T, S] nats."""
+        columns = max(len(self._model.source_ids), self._model.units)
+        tokens = tokens_in(table)
+        if tokens * columns > MAX_TOKEN_NUMBERS:
+            raise ConfigError(
+                f"per_token asks for {tokens:,} tokens times {columns:,} sources, and a request takes "
+                f"{MAX_TOKEN_NUMBERS:,} such numbers. Send fewer or shorter queries, or leave per_token out"
+            )
         pieces = self._pieces(table, "tokens")
         parts = await self._batcher.submit(turn, [piece for _, piece in pieces])
         found = []
@@ -146,52 +153,3 @@ class Attributor:
             nats_TU = np.concatenate([each.reshape(-1, each.shape[-1]) for each in rows])
             found.append(self._model.design.influence(nats_TU))
         return found
-
-    async def _answers(
-        self,
-        request: AttributionRequest,
-        table: QueryTable,
-        read: QueriesRead,
-        tokens: list[NDArray[np.float64]] | None,
-    ) -> list[dict[str, Any]]:
-        widening_Q = read.distribution.widening_Q
-        by_source = Estimated.of(read.influence_RQS, read.error_QS, widening_Q)
-        answers = []
-        for index, moment in enumerate(table.times):
-            assert moment is not None
-            names: Sequence[str] = self._model.source_ids
-            estimated, part_SP = by_source, None
-            if request.level == "publisher":
-                names, part_SP = await self._parts(month_of(moment))
-                error_QP = np.sqrt(np.square(read.error_QS) @ np.square(part_SP))
-                estimated = Estimated.of(np.nan_to_num(read.influence_RQS) @ part_SP, error_QP, widening_Q)
-            chosen, answer = listed(estimated, index, request.top_k), _facts(table, index, read)
-            token_TS = None
-            if tokens is not None:
-                nats_TS = tokens[index] if part_SP is None else tokens[index] @ part_SP
-                answer["tokens"], token_TS = by_character(request.queries[index].text or "", nats_TS)
-            answers.append(answer | influences(estimated, index, chosen, names, f"{request.level}_id", token_TS))
-        return answers
-
-    async def _parts(self, month: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Publishers and their parts of the sources in a month, [S, P]; read again after a minute."""
-        known = self._payees.get(month)
-        if known is None or time.monotonic() - known[0] > PAYEES_KEPT_S:
-            found = await asyncio.to_thread(payees, self._project, month)
-            self._payees = {month: (time.monotonic(), found)}
-            return found
-        return known[1]
-
-
-def _facts(table: QueryTable, index: int, read: QueriesRead) -> dict[str, Any]:
-    moment = table.times[index]
-    assert moment is not None
-    return {
-        "query_id": table.query_ids[index],
-        "period": month_of(moment),
-        "readout": "exact" if read.head is None else "distilled",
-        "readout_probability": float(read.probability_Q[index]),
-        "measurement_nats": float(read.measured_Q[index]),
-        "similarity": float(read.distribution.similarity_Q[index]),
-        "unlike_corpus": bool(read.distribution.is_ood_Q[index]),
-    }

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -36,9 +37,28 @@ async def keep_reading(attributor: Attributor, writers: Sequence[SampledUses]) -
 async def _read_some(attributor: Attributor, writer: SampledUses) -> bool:
     try:
         contents = await writer.lease(AT_ONCE)
-        if contents:
-            await writer.complete(await attributor.read_sampled(contents))
-        return bool(contents)
-    except (TributeError, LakeError) as error:
-        _log.warning("Sampled uses wait for their read-out: %s", error)
+    except Exception as error:
+        _tell(error)
         return False
+    read = bool(contents) and await _read(attributor, writer, contents)
+    if not read and len(contents) > 1:  # one that cannot be read out keeps no other waiting
+        return any([await _read(attributor, writer, [each]) for each in contents])
+    return read
+
+
+async def _read(attributor: Attributor, writer: SampledUses, contents: Sequence[tuple[str, str]]) -> bool:
+    try:
+        await writer.complete(await attributor.read_sampled(contents))
+    except Exception as error:
+        _tell(error)
+        return False
+    return True
+
+
+def _tell(error: Exception) -> None:
+    """Log why uses wait. The traceback of what nobody foresaw goes along, and never the content of a query."""
+    if isinstance(error, TributeError | LakeError):
+        _log.warning("Sampled uses wait for their read-out: %s", error)
+    else:
+        lines = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("Sampled uses wait for their read-out: %s\n%s", type(error).__name__, lines)

@@ -38,7 +38,7 @@ class Distiller:
         self._heads = Heads(project)
         self._before = dict[str, tuple[float, float]]()
         self._features, self._influences = list[Array](), list[Array]()
-        self._fitted = PILOT_QUERIES
+        self._known, self._fitted = 0, PILOT_QUERIES
         found = self._heads.current()
         if found is None:
             queries, influence_RQU = model.pilot()
@@ -62,14 +62,17 @@ class Distiller:
         """Remember exact read-outs of live queries; fit a new head when they have doubled."""
         self._features.append(self._model.features(queries))
         self._influences.append(influence_RQU)
-        known = sum(len(each) for each in self._features)
-        if known >= 2 * self._fitted or (known >= PILOT_QUERIES and self._fitted == PILOT_QUERIES):
-            feature_nd, influence_RnU = np.concatenate(self._features), np.concatenate(self._influences, axis=1)
-            self.head = Head.fit(feature_nd, influence_RnU, self._model.design, self._precision)
-            self._heads.adopt(self.head)
-            self._fitted = max(known, PILOT_QUERIES + 1)
+        self._known += len(queries.query_ids)
+        due = 2 * self._fitted if self._fitted > PILOT_QUERIES else PILOT_QUERIES
+        if self._known >= due or sum(map(len, self._features)) >= 2 * MAX_FITTED_QUERIES:
             kept = slice(-MAX_FITTED_QUERIES, None)
-            self._features, self._influences = [feature_nd[kept]], [influence_RnU[:, kept]]
+            feature_nd = np.concatenate(self._features)[kept]
+            influence_RnU = np.concatenate(self._influences, axis=1)[:, kept]
+            self._features, self._influences = [feature_nd], [influence_RnU]
+        if self._known >= due:
+            head = Head.fit(feature_nd, influence_RnU, self._model.design, self._precision)
+            self._heads.adopt(head)  # on disk before a use can name it
+            self.head, self._fitted = head, max(self._known, PILOT_QUERIES + 1)
 
     async def _uses_before(self, month: str) -> float:
         """The month's uses so far: as recorded a moment ago, and what came here since."""

@@ -61,6 +61,8 @@ class LoadedModel:
         ValuationError: the lake holds no simulation of the project's settings.
     """
 
+    _head: tuple[Head, Head] | None
+
     def __init__(self, project: Project) -> None:
         torch.set_num_threads(1)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -72,11 +74,11 @@ class LoadedModel:
             )
         self.replicates = len(replicates)
         self.source_ids, tokens_S = corpus_tokens(project)
-        self.design = served_design(project, responses, tokens_S)
+        self.design, self.units = served_design(project, responses, tokens_S), len(responses)
         reader = EstimatorReader if project.simulation.estimated else ResponseReader
         self._reader = reader(project, replicates, responses, device)
         self._task, self._theta = build_model(project.task, project.training), replicates[0].final().to(device)
-        self._passes = Passes(self._task, self._theta)
+        self._passes, self._head = Passes(self._task, self._theta), None
         folder = project.artifacts / lineage(project).corpus_run
         self.ood: OutOfDistributionDetector = ood_detector(folder)
         trained = snapshot_training_set(folder).columns
@@ -141,7 +143,7 @@ class LoadedModel:
             cut = np.cumsum([work.rows for work in works])[:-1]
             return [PieceRead(part, 0.0, 0.0) for part in np.split(values_NTU, cut)]
         if first.head is not None:
-            values_Qk, measured_Q = first.head.read(self._passes, rows)
+            values_Qk, measured_Q = self._placed(first.head).read(self._passes, rows)
             pairs: Sequence[NDArray] = list(values_Qk)
         else:
             influence_RQU, measured_Q = self._influence(rows)
@@ -150,6 +152,12 @@ class LoadedModel:
             PieceRead(values, float(nats), float(similarity))
             for values, nats, similarity in zip(pairs, measured_Q, similarity_Q, strict=True)
         ]
+
+    def _placed(self, head: Head) -> Head:
+        """A head where the model is. Requests name few heads, so the last one is kept there."""
+        if self._head is None or self._head[0] is not head:
+            self._head = head, head.to(self._theta.device)
+        return self._head[1]
 
     def _influence(self, rows: QueryRows) -> tuple[Array, Array]:
         """Influences [R, Q, U] and measurements of the first replicate's model [Q], nats."""

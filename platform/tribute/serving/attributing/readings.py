@@ -12,6 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tribute.corpus import OutOfDistribution, QueryTable
+from tribute.errors import ConfigError
+from tribute.ids import excerpt
 from tribute.readout import Head
 from tribute.serving.attributing.loaded import LoadedModel, PieceRead
 from tribute.serving.attributing.requested import month_of
@@ -138,6 +140,12 @@ def _summed(
     np.add.at(measured_Q, query_N, [part.measurement_nats for part in parts])
     np.add.at(similar_Q, query_N, [part.similarity for part in parts])
     rows_Q = np.bincount(table.row_query, minlength=count)
+    bad = np.flatnonzero(~np.isfinite(measured_Q))
+    if len(bad):
+        raise ConfigError(
+            f"The model's measurement of query {excerpt(table.query_ids[bad[0]])} is {measured_Q[bad[0]]}, and a "
+            "finite number is expected. Correct or drop the query"
+        )
     return summed, measured_Q, model.ood.judged(similar_Q, rows_Q)
 
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tribute.config import ServingSettings
 from tribute.corpus import Accounting, QueryTable, array_queries, text_queries
+from tribute.corpus.sources import Columns
 from tribute.errors import ConfigError
 from tribute.ids import excerpt
 from tribute.serving.attributing.batching import Piece
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 def requested_table(
     model: LoadedModel, settings: ServingSettings, queries: Sequence[Query], ids: Sequence[str]
 ) -> QueryTable:
-    """The queries; those without a time are of now.
+    """The queries of a request; those without a time are of now.
 
     Raises:
         ConfigError: there are too many, a text is too long, or a query does not fit the model.
@@ -35,6 +35,18 @@ def requested_table(
         raise ConfigError(
             f"A request takes at most {settings.max_queries} queries, this one has {len(queries)}. Split it"
         )
+    if model.window is not None:
+        for query, name in zip(queries, ids, strict=True):
+            _check_length(query.text or "", name, settings.max_text_bytes)
+    return table_of(model, queries, ids)
+
+
+def table_of(model: LoadedModel, queries: Sequence[Query], ids: Sequence[str]) -> QueryTable:
+    """Queries of any number and length; those without a time are of now.
+
+    Raises:
+        ConfigError: a query does not fit the model.
+    """
     now = datetime.now(UTC)
     accounting = Accounting(
         [query.time or now for query in queries],
@@ -44,8 +56,6 @@ def requested_table(
     named = list(zip(queries, ids, strict=True))
     if model.window is not None:
         texts = [_given(query.text, "text", name) for query, name in named]
-        for text, name in zip(texts, ids, strict=True):
-            _check_length(text, name, settings.max_text_bytes)
         return text_queries(ids, texts, model.window, accounting)
     features = [_given(query.features, "features", name) for query, name in named]
     labels = [_given(query.label, "label", name) for query, name in named]
@@ -81,7 +91,12 @@ def month_of(moment: datetime) -> str:
     return f"{utc.year:04d}-{utc.month:02d}"
 
 
-def _tokens(columns: dict[str, NDArray]) -> int:
+def tokens_in(table: QueryTable) -> int:
+    """Positions of all rows of a table."""
+    return _tokens(table.rows)
+
+
+def _tokens(columns: Columns) -> int:
     """What a batch is cut by: positions of rows, since padding is computed too. A feature vector counts as one."""
     tokens = columns.get("tokens")
     return len(next(iter(columns.values()))) if tokens is None else int(tokens.size)
