@@ -100,8 +100,8 @@ def source_sums(
     predicted = lake.execute(_PREDICTED, {"attribute_runs": chosen["attribute_runs"]}).fetchall()
     if predicted and counted["customers"]:
         raise ValuationError(
-            f"The policy's customer_cap makes uses of {counted['customers'][0]!r} count less in {period}, but uses "
-            "of the month were predicted, and the lake keeps predictions as sums over all customers. Value the "
+            f"The policy's customer_cap makes uses of {counted['customers'][0]!r} count less in {period}. Uses of "
+            "the month were predicted, and the lake keeps predictions as sums over all customers. Value the "
             "month without the cap. A service that starts with it reads every use out exactly"
         )
     rows = lake.execute(_SUMS, chosen | counted | {"groups": GROUPS}).fetchall()
