@@ -98,12 +98,8 @@ def source_sums(
     customers = customer_uses(lake, simulate_run, period, attribute_runs) if cap is not None else {}
     counted = counted_customers(customers, cap)
     predicted = lake.execute(_PREDICTED, {"attribute_runs": chosen["attribute_runs"]}).fetchall()
-    if predicted and counted["customers"]:
-        raise ValuationError(
-            f"The policy's customer_cap makes uses of {counted['customers'][0]!r} count less in {period}. Uses of "
-            "the month were predicted, and the lake keeps predictions as sums over all customers. Value the "
-            "month without the cap. A service that starts with it reads every use out exactly"
-        )
+    if predicted:
+        _require_no_capped(counted["customers"], period)
     rows = lake.execute(_SUMS, chosen | counted | {"groups": GROUPS}).fetchall()
     if not rows:
         raise ValuationError(
@@ -135,3 +131,13 @@ def source_sums(
         float(uses),
         drawn=drawn or 0.0,
     )
+
+
+def _require_no_capped(customers: Sequence[str], period: str) -> None:
+    """Check that all uses of a month count in full, since predictions are kept as sums over customers."""
+    if customers:
+        raise ValuationError(
+            f"The policy's customer_cap makes uses of {customers[0]!r} count less in {period}. Uses of the month "
+            "were predicted, and the lake keeps predictions as sums over all customers. Value the month without "
+            "the cap. A service that starts with it reads every use out exactly"
+        )
