@@ -1,0 +1,57 @@
+"""What a service acknowledged is in the lake, once, whichever of its processes are killed under load."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray import serve
+
+from tests.benchmarks.serving.fleet import Fleet
+from tests.benchmarks.serving.kills import drained, judged, killed, sailing
+from tests.chaos.ray_cluster import free_port
+from tests.projects import article
+from tribute.config import Project, ServingSettings, load_project
+from tribute.serving import start
+from tribute_jobs.service.application import web_of
+
+OTHER = "2026-09"
+SOURCES, REPLICATES = 4, 2
+
+
+@pytest.fixture
+def served(finished: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
+    """A copy of the finished project, and the URL of its service."""
+    shutil.copytree(finished.workdir.parent, tmp_path / "press")
+    settings = ServingSettings(port=free_port(), flush_every_s=1.0)
+    project = load_project(tmp_path / "press" / "project.yaml").model_copy(update={"serving": settings})
+    try:
+        yield project, start(project, web_of)
+    finally:
+        serve.shutdown()
+
+
+def sent_and_killed(project: Project, base: str, victims: list[str]) -> None:
+    """Kill processes while clients send, and compare what they were promised with the lake."""
+    texts = [article("daily", number, 2) for number in range(20)]
+    log = project.workdir.parent / "acknowledged.jsonl"
+    fleet = Fleet(f"{base}/v1/attributions", texts, 4, 7, str(log), f"{OTHER}-15T12:00:00Z")
+    with sailing(fleet):
+        kills = list(killed(fleet, project, victims, seed=1))
+    report = drained(base, OTHER)
+    serve.shutdown()
+    verdict = judged(str(log), project, SOURCES * REPLICATES)
+    assert [kill.victim for kill in kills] == victims
+    assert verdict.acknowledged > 10
+    assert (verdict.lost, verdict.doubled, verdict.foreign) == ([], [], [])
+    assert max(kill.recovery_s for kill in kills) < 30
+    assert report["report"]["queries"] == verdict.acknowledged
+
+
+def test_a_killed_writer_loses_and_doubles_nothing(served: tuple[Project, str]) -> None:
+    sent_and_killed(*served, ["writer"])
+
+
+@pytest.mark.slow
+def test_no_killed_process_loses_or_doubles_a_use(served: tuple[Project, str]) -> None:
+    sent_and_killed(*served, ["attributor", "ingress", "proxy", "writer"])
