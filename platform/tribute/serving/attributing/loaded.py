@@ -3,6 +3,7 @@
 Legend: R replicates, U units, S sources, Q queries, N rows, k coordinates of a head, T positions of a row.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -55,7 +56,7 @@ class PieceRead(NamedTuple):
 
 
 class LoadedModel:
-    """Reads out batches of rows. One thread at a time; it holds all that does not depend on the queries.
+    """Reads out batches of rows; threads take turns. It holds all that does not depend on the queries.
 
     Raises:
         ValuationError: the lake holds no simulation of the project's settings.
@@ -65,6 +66,7 @@ class LoadedModel:
 
     def __init__(self, project: Project) -> None:
         torch.set_num_threads(1)
+        self._turn = threading.RLock()  # a pass collects what the modules of the model compute
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._project, self.simulate_run = project, lineage(project).simulate_run
         replicates, responses = recorded_replicates(project), simulated_responses(project, self.simulate_run)
@@ -109,23 +111,28 @@ class LoadedModel:
         kinds = dict.fromkeys((work.kind, work.head and work.head.head_id) for work in works)
         for kind in kinds:
             chosen = [i for i, work in enumerate(works) if (work.kind, work.head and work.head.head_id) == kind]
-            for index, piece in zip(chosen, self._of_kind([works[i] for i in chosen]), strict=True):
+            with self._turn:
+                pieces = self._of_kind([works[i] for i in chosen])
+            for index, piece in zip(chosen, pieces, strict=True):
                 found[index] = piece
         return [piece for piece in found if piece is not None]
 
     def pilot(self) -> tuple[QueryTable, NDArray[np.float64]]:
         """Queries that a first head is fitted to, and their exact influences, [R, Q, U] nats."""
         queries = pilot_queries(self._project, PILOT_QUERIES)
-        return queries, self._influence(QueryRows.of(queries))[0]
+        with self._turn:
+            return queries, self._influence(QueryRows.of(queries))[0]
 
     def costs(self, queries: int) -> tuple[float, float]:
         """Seconds of an exact read-out of some queries of the corpus, and of their features."""
         table = pilot_queries(self._project, queries)
-        return seconds(lambda: self._influence(QueryRows.of(table))), seconds(lambda: self.features(table))
+        with self._turn:
+            return seconds(lambda: self._influence(QueryRows.of(table))), seconds(lambda: self.features(table))
 
     def features(self, queries: QueryTable) -> Array:
         """Features of queries, to fit a head to, [Q, d]."""
-        return query_features(self._task, self._theta, QueryRows.of(queries))
+        with self._turn:
+            return query_features(self._task, self._theta, QueryRows.of(queries))
 
     def warm_up(self) -> None:
         """Read out one training row, so that the first query finds everything in memory."""
