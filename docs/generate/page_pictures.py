@@ -19,7 +19,7 @@ import httpx
 import yaml
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from tests.docs.serving import served
+from tests.served import served
 from typer.testing import CliRunner
 
 from tribute.config import Project, ServingSettings, load_project

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from tests.docs.serving import served
 from tests.e2e.closing import FIRST, SECOND, copied, work
+from tests.served import served
 from tribute.config import Project, ServingSettings, load_project
 from tribute_jobs.service.access.access import Access, open_access
 from tribute_jobs.service.access.caller import Role

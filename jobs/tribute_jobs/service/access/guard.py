@@ -17,7 +17,7 @@ from tribute_jobs.service.access.access import Access
 from tribute_jobs.service.access.caller import LOCAL, Caller, Role
 from tribute_jobs.service.access.keys import prefix_of
 from tribute_jobs.service.access.local import require_local, unknown_caller
-from tribute_jobs.service.access.sessions import COOKIE
+from tribute_jobs.service.access.sessions import cookie_of
 from tribute_jobs.service.context import service_of
 from tribute_jobs.service.problems import HttpProblem
 
@@ -140,7 +140,7 @@ async def _recognised(request: Request, access: Access) -> Caller:
                 "`tribute keys create` printed it"
             )
         return key.caller()
-    token = request.cookies.get(COOKIE)
+    token = request.cookies.get(cookie_of(service_of(request).project.name))
     caller = await run_in_threadpool(access.sessions.caller, token) if token else None
     unsafe = request.method not in SAFE
     if caller is not None:

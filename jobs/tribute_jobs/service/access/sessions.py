@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from starlette.responses import Response
 
@@ -59,20 +60,42 @@ def csrf_token(token: str) -> str:
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
-def set_cookie(response: Response, token: str, secure: bool) -> None:
-    """Hand a session to the browser: for this site only, out of reach of scripts.
+class CookieSettings(NamedTuple):
+    """Where a browser keeps a session.
 
-    Args:
+    Attributes:
+        path: of the service on its host. The cookie goes to no other.
         secure: the page came over HTTPS, so the cookie may only travel there.
     """
+
+    name: str
+    path: str
+    secure: bool
+
+
+def cookie_of(project: str) -> str:
+    """The name of a service's cookie: services of several projects may share a host."""
+    return f"{COOKIE}_{project}"
+
+
+def set_cookie(response: Response, token: str, settings: CookieSettings) -> None:
+    """Hand a session to the browser: for this site only, out of reach of scripts."""
     response.set_cookie(
-        COOKIE, token, int(LIFETIME.total_seconds()), httponly=True, samesite="strict", secure=secure, path="/"
+        settings.name,
+        token,
+        int(LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=settings.secure,
+        path=settings.path,
     )
 
 
-def delete_cookie(response: Response, secure: bool) -> None:
+def delete_cookie(response: Response, settings: CookieSettings) -> None:
     """Let the browser forget its session."""
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=secure)
+    response.delete_cookie(
+        settings.name, path=settings.path, httponly=True, samesite="strict", secure=settings.secure
+    )
 
 
 def _hash(token: str) -> str:

@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from tribute.errors import TributeError
+from tribute_jobs.service.pages.addresses import own_address, own_path, redirect
 from tribute_jobs.service.pages.rendering import page
 from tribute_jobs.service.pages.wording import path
 from tribute_jobs.service.problems import HttpProblem, answered, problem_of
@@ -23,12 +23,12 @@ def install(app: FastAPI) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
-    if not wants_page or request.url.path.startswith(MACHINES):
+    if not wants_page or own_path(request).startswith(MACHINES):
         return await answered(request, error)
     problem = problem_of(error)
     if problem.status == 401 and request.method == "GET":
-        here = f"{request.url.path}?{request.url.query}".rstrip("?")
-        return RedirectResponse("/sign-in" if here == "/" else f"/sign-in?next={path(here)}", 303)
+        here = own_address(request)
+        return redirect(request, "/sign-in" if here == "/" else f"/sign-in?next={path(here)}")
     response = page(request, "problem.html.j2", problem.status, problem=problem)
     response.headers.update(problem.headers)
     return response

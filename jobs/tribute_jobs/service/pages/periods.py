@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from tribute.errors import MoneyError
@@ -11,6 +10,7 @@ from tribute_jobs.service.access.guard import form_of
 from tribute_jobs.service.access.routing import AuditedRoute
 from tribute_jobs.service.callers import Operator, Reader, Served
 from tribute_jobs.service.closing import Closings
+from tribute_jobs.service.pages.addresses import redirect
 from tribute_jobs.service.pages.charts import scale_of
 from tribute_jobs.service.pages.rendering import page
 from tribute_jobs.service.views.months import month_rows
@@ -88,7 +88,7 @@ async def close(
     if problem:
         view = await run_in_threadpool(period_view, service.project, period, None)
         return _confirmation(request, view, problem, 422)
-    return RedirectResponse(f"/periods/{period}", 303)
+    return redirect(request, f"/periods/{period}")
 
 
 def _confirmation(request: Request, view: PeriodView, problem: str, status: int = 200) -> Response:

@@ -12,6 +12,7 @@ from tribute_jobs.service.access.caller import Caller, Role
 from tribute_jobs.service.access.guard import caller_of
 from tribute_jobs.service.context import service_of
 from tribute_jobs.service.pages import wording
+from tribute_jobs.service.pages.addresses import base_of, based, own_address, own_path
 
 FOLDER = Path(__file__).parents[1]
 THEME = "tribute_theme"
@@ -55,7 +56,7 @@ _PAGES.filters |= {
 def page(request: Request, template: str, status: int = 200, **content: Any) -> HTMLResponse:
     """A page; `content` is what its template shows."""
     caller, theme = caller_of(request), request.cookies.get(THEME)
-    here = request.url.path
+    here = own_path(request)
     html = _PAGES.get_template(template).render(
         project=service_of(request).project.name,
         release=version("tribute"),
@@ -64,10 +65,10 @@ def page(request: Request, template: str, status: int = 200, **content: Any) -> 
         navigation=_navigation(caller),
         theme=theme if theme in THEMES else None,
         here=here,
-        here_with_query=f"{here}?{request.url.query}".rstrip("?"),
+        here_with_query=own_address(request),
         **content,
     )
-    return HTMLResponse(html, status, HEADERS)
+    return HTMLResponse(based(html, base_of(request)), status, HEADERS)
 
 
 def _navigation(caller: Caller | None) -> list[tuple[str, str]]:

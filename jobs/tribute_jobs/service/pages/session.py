@@ -3,15 +3,17 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from tribute_jobs.service.access.caller import Role
 from tribute_jobs.service.access.guard import form_of
 from tribute_jobs.service.access.routing import ServiceRoute
-from tribute_jobs.service.access.sessions import COOKIE, delete_cookie, set_cookie
+from tribute_jobs.service.access.sessions import CookieSettings, cookie_of, delete_cookie, set_cookie
 from tribute_jobs.service.callers import AnyCaller, Reader, Served
+from tribute_jobs.service.context import Service
 from tribute_jobs.service.missing import Missing
+from tribute_jobs.service.pages.addresses import base_of, local, redirect
 from tribute_jobs.service.pages.rendering import FOLDER, THEME, THEMES, page
 from tribute_jobs.service.pages.wording import path
 from tribute_jobs.service.views.months import newest_month
@@ -25,18 +27,18 @@ Form = Annotated[dict[str, str], Depends(form_of)]
 
 
 @router.get("/")
-def home(service: Served, caller: Reader) -> Response:
+def home(request: Request, service: Served, caller: Reader) -> Response:
     """The operator's newest month, or the publisher's own page."""
     if caller.publisher_id is not None:
-        return RedirectResponse(f"/publishers/{path(caller.publisher_id)}", 303)
+        return redirect(request, f"/publishers/{path(caller.publisher_id)}")
     month = newest_month(service.project, None)
-    return RedirectResponse(f"/periods/{month}" if month else "/periods", 303)
+    return redirect(request, f"/periods/{month}" if month else "/periods")
 
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, next: str = "/") -> Response:
     """The form for a key."""
-    return page(request, "sign_in.html.j2", next=_local(next), refused="")
+    return page(request, "sign_in.html.j2", next=local(next), refused="")
 
 
 @router.post("/sign-in")
@@ -49,27 +51,27 @@ async def sign_in(request: Request, service: Served, form: Form) -> Response:
             if key is None
             else "A key that reports uses may see no page. Ask the operator for another key."
         )
-        return page(request, "sign_in.html.j2", 401, next=_local(form.get("next", "/")), refused=refused)
+        return page(request, "sign_in.html.j2", 401, next=local(form.get("next", "/")), refused=refused)
     token = await run_in_threadpool(service.access.sessions.begin, key)
-    response = RedirectResponse(_local(form.get("next", "/")), 303)
-    set_cookie(response, token, request.url.scheme == "https")
+    response = redirect(request, local(form.get("next", "/")))
+    set_cookie(response, token, _cookie(request, service))
     return response
 
 
 @router.post("/sign-out")
 async def sign_out(request: Request, service: Served, _: AnyCaller) -> Response:
     """End the session."""
-    if token := request.cookies.get(COOKIE):
+    if token := request.cookies.get(cookie_of(service.project.name)):
         await run_in_threadpool(service.access.sessions.end, token)
-    response = RedirectResponse("/sign-in", 303)
-    delete_cookie(response, request.url.scheme == "https")
+    response = redirect(request, "/sign-in")
+    delete_cookie(response, _cookie(request, service))
     return response
 
 
 @router.post("/theme")
 async def theme(request: Request, form: Form) -> Response:
     """Keep the colours that somebody chose, and show the same page in them."""
-    response = RedirectResponse(_local(form.get("back", "/")), 303)
+    response = redirect(request, local(form.get("back", "/")))
     secure = request.url.scheme == "https"
     if (chosen := form.get("theme")) in THEMES:
         response.set_cookie(THEME, chosen, YEAR_S, httponly=True, samesite="lax", secure=secure, path="/")
@@ -87,7 +89,7 @@ def static(name: str) -> Response:
     return FileResponse(FOLDER / "static" / name, media_type=_STATIC[name], headers=headers)
 
 
-def _local(address: str) -> str:
-    """An address of this service; anything else is the first page."""
-    inside = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
-    return address if inside and "\\" not in address else "/"
+def _cookie(request: Request, service: Service) -> CookieSettings:
+    """Where the browser keeps a session of this service, beside those of others on the host."""
+    name = cookie_of(service.project.name)
+    return CookieSettings(name, base_of(request) or "/", request.url.scheme == "https")

@@ -1,6 +1,8 @@
-"""The tokens of what the model was asked, each coloured by the source that shaped it most; measured on request."""
+"""The words of what the model was asked, each coloured by the source that shaped it most; measured on request."""
 
 import json
+from collections.abc import Iterator
+from math import fsum
 from typing import Any, NamedTuple
 
 from tribute.errors import TributeError
@@ -15,7 +17,7 @@ STRENGTHS = 3
 
 
 class ColouredToken(NamedTuple):
-    """A token. `colour`: the number of its source; `strength`: 1 to 3, or 0 for no source."""
+    """A word: its tokens, summed. `colour`: the number of its source; `strength`: 1 to 3, or 0 for no source."""
 
     text: str
     source: str
@@ -43,16 +45,29 @@ async def coloured_tokens(engine: ServiceEngine, text: str) -> ColouredTokens:
     if found.tokens is None:
         return ColouredTokens(problem="The model of this service has no tokens.")
     names = [each.source_id or "" for each in found.sources]
-    rows = [each.token_nats or [] for each in found.sources]
-    largest = max((abs(value) for row in rows for value in row), default=0.0)
+    words = list(_words(found.tokens))
+    sums = [[fsum((each.token_nats or [])[start:end]) for each in found.sources] for start, end in words]
+    largest = max((value for own in sums for value in own), default=0.0)
     tokens = [
-        _coloured(text, [row[place] for row in rows], names, largest) for place, text in enumerate(found.tokens)
+        _coloured("".join(found.tokens[start:end]), values, names, largest)
+        for (start, end), values in zip(words, sums, strict=True)
     ]
     return ColouredTokens(tuple(names), tuple(tokens))
 
 
+def _words(tokens: list[str]) -> Iterator[tuple[int, int]]:
+    """Where words begin and end: tokens up to a space, with the spaces after them."""
+    start = 0
+    for place in range(1, len(tokens)):
+        if tokens[place - 1][-1:].isspace() and not tokens[place][:1].isspace():
+            yield start, place
+            start = place
+    if tokens:
+        yield start, len(tokens)
+
+
 def _coloured(text: str, values: list[float], names: list[str], largest: float) -> ColouredToken:
-    """The source that helped a token most; none where every source made it less likely."""
+    """The source that helped a word most; none where every source made it less likely."""
     best = max(range(len(values)), key=values.__getitem__, default=None)
     if best is None or values[best] <= 0:
         return ColouredToken(text, "", "", 0, 0)

@@ -16,7 +16,7 @@ from tribute_jobs.service.access.guard import guarded_routes, require
 from tribute_jobs.service.access.limits import RateLimits
 from tribute_jobs.service.access.local import require_safe_binding
 from tribute_jobs.service.access.routing import audited_paths
-from tribute_jobs.service.access.sessions import COOKIE, LIFETIME, Sessions, csrf_token
+from tribute_jobs.service.access.sessions import LIFETIME, Sessions, cookie_of, csrf_token
 from tribute_jobs.service.access.store import AccessFile, access_path
 
 
@@ -149,7 +149,7 @@ def signed_in(client: TestClient, access: Access, role: Role = Role.OPERATOR) ->
     """A session in the client's cookies; its token."""
     key, _ = access.keys.create("person", role)
     token = access.sessions.begin(key)
-    client.cookies.set(COOKIE, token)
+    client.cookies.set(cookie_of("press"), token)
     return token
 
 
