@@ -128,12 +128,10 @@ def test_predictions_and_what_was_drawn_make_the_difference_estimator(lake: Lake
 def test_the_same_uses_again_are_the_same_runs(lake: Lake, project: Project) -> None:
     uses = table([predicted(project, number, sampled=number < 3) for number in range(5)])
     record_uses(lake, project, RECORDING, uses)
-    before, versions = (
-        totals(lake, project),
-        [lake.version(name) for name in ("queries", "influence", "predicted")],
-    )
+    names = ("queries", "influence", "predicted")
+    before, versions = totals(lake, project), [lake.version(name) for name in names]
     assert record_uses(lake, project, RECORDING, uses) == RecordedUses(5)
-    assert [lake.version(name) for name in tables] == versions
+    assert [lake.version(name) for name in names] == versions
     np.testing.assert_array_equal(totals(lake, project), before)
 
 
