@@ -23,7 +23,7 @@ def served(project: Project) -> Iterator[str]:
 
         async def serve() -> None:
             async with local_engine(project) as engine:
-                server = uvicorn.Server(uvicorn.Config(web_of(project, engine), log_level="warning"))
+                server = uvicorn.Server(uvicorn.Config(web_of([engine]), log_level="warning"))
                 running = asyncio.create_task(server.serve([own]))
                 while not server.started and not running.done():
                     await asyncio.sleep(0.01)

@@ -13,12 +13,14 @@ from ray import serve
 
 from tests.chaos.ray_cluster import free_port
 from tests.e2e.conftest import PERIOD
-from tests.projects import article
+from tests.projects import article, write_project
 from tribute.catalog import valuation_report
 from tribute.config import Project, ServingSettings, load_project
 from tribute.serving import local_engine, start
 from tribute.serving.schemas import AttributionRequest
 from tribute_jobs.inquiries.report import latest_valuation
+from tribute_jobs.pipeline import run
+from tribute_jobs.progress import JsonReporter
 from tribute_jobs.service.application import web_of
 from tribute_storage import open_tables
 
@@ -35,9 +37,22 @@ def served(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 
 @pytest.fixture(scope="module")
-def service(served: Project) -> Iterator[httpx.Client]:
+def other(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001
+    """Another project, served beside the first."""
+    path = write_project(
+        tmp_path_factory.mktemp("beside") / "second",
+        name="second",
+        training={"learning_rate": 0.01, "batch_size": 8, "epochs": 1, "replicates": 1},
+    )
+    run(load_project(path), PERIOD, JsonReporter())
+    return load_project(path)
+
+
+@pytest.fixture(scope="module")
+def service(served: Project, other: Project) -> Iterator[httpx.Client]:
     settings = ServingSettings(port=free_port(), max_queries=50, max_body_bytes=200_000, flush_every_s=2.0)
-    url = start(served.model_copy(update={"serving": settings}), web_of)
+    first = served.model_copy(update={"serving": settings})
+    url = start([first, other], web_of)
     with httpx.Client(base_url=url, timeout=None) as client:
         yield client
     serve.shutdown()
@@ -143,6 +158,17 @@ def test_a_recorded_use_is_found_in_the_outbox_and_in_the_lake(service: httpx.Cl
     assert 'tribute_outbox_waiting{shard="0"} 0.0' in service.get("/metrics").text
     assert plain(service.get("/v1/attributions/found/again").json()) == pytest.approx(plain(given), rel=1e-6)
     assert service.get("/v1/attributions/never").status_code == 404
+
+
+def test_two_models_are_served_side_by_side_each_with_its_own_uses(service: httpx.Client) -> None:
+    models = service.get("/v1/models").json()
+    assert [(each["model"], each["path"]) for each in models] == [("press", ""), ("second", "/models/second")]
+    asked = {"queries": [{"query_id": "beside", "text": article("weather", 9, 1)}]} | LISTED
+    one, two = (service.post(f"{path}/v1/attributions", json=asked).json() for path in ("", "/models/second"))
+    assert (one["model"], two["model"], one["recorded"], two["recorded"]) == ("press", "second", 1, 1)
+    assert plain(one["queries"][0]) != plain(two["queries"][0])
+    assert service.get("/models/second/v1/attributions/found/again").status_code == 404
+    assert service.get("/models/second/readyz").json() == {"ready": True, "missing": []}
 
 
 def test_an_idempotency_key_gives_the_same_answer_and_counts_once(service: httpx.Client) -> None:

@@ -13,17 +13,23 @@ PANEL = "Serve and share"
 
 
 @app.command(rich_help_panel=PANEL)
-def serve(project: ProjectFile) -> None:
+def serve(
+    projects: Annotated[
+        list[Path],
+        typer.Argument(metavar="PROJECT.yaml...", help="The project file; several are served together."),
+    ],
+) -> None:
     """Serve attributions, reports, statements and pages over HTTP, with Ray Serve.
 
-    Without keys it serves this machine only, and everybody on it may do everything; see: tribute keys.
+    Without keys it serves this machine only, and everybody on it may do everything; see: tribute keys. Of several
+    projects the first is at the root, and its section `serving` counts; the others are under /models/NAME.
 
     Example: tribute serve project.yaml, then open http://127.0.0.1:8000
     """
-    settings = opened(project)
-    from tribute_jobs.service.application import serve_project
+    opened_projects = [opened(each) for each in projects]
+    from tribute_jobs.service.application import serve_projects
 
-    serve_project(settings)
+    serve_projects(opened_projects)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -16,6 +16,8 @@ class Service:
     project: Project
     engine: ServiceEngine
     access: Access
+    others: tuple[ServiceEngine, ...] = ()
+    """Engines of the projects that are served under /models/NAME."""
 
 
 def service_of(request: Request) -> Service:

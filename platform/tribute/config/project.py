@@ -54,6 +54,9 @@ class ServingSettings(Settings):
     )
     replicas: StrictInt = Field(1, ge=1, description="processes that hold the model, at least")
     max_replicas: StrictInt | None = Field(None, ge=1, description="at most, under load; default: `replicas`")
+    models_per_replica: StrictInt = Field(
+        3, ge=1, description="of several projects that are served together; the one used least recently goes"
+    )
     batch_tokens: StrictInt = Field(
         8192, ge=1, description="tokens read out together; a long text takes turns with the others"
     )

@@ -91,6 +91,11 @@ class ServiceEngine:
         self._project, self._attributor, self._writers = project, attributor, list(writers)
         self._reporter = reporter
 
+    @property
+    def project(self) -> Project:
+        """Whose model it serves."""
+        return self._project
+
     async def attribute(
         self,
         request: AttributionRequest,

@@ -9,12 +9,13 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from tribute.config import ServingSettings
+from tribute.config import Project
 from tribute.errors import OverloadedError, TributeError
 from tribute.serving.coalescing import CoalescedCalls
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute_storage import LakeError
 from tribute_storage.outbox import Recorded, Submission
+from tribute_storage.outbox.readings import Reading
 
 AGAIN_S = 0.2
 GROUPS, LARGEST_GROUP = 4, 64
@@ -53,21 +54,21 @@ async def asked(handle: DeploymentHandle, method: str, *arguments: Any) -> Any:
             raise
 
 
-def _by_grpc(handle: DeploymentHandle) -> DeploymentHandle:
+def _by_grpc(handle: DeploymentHandle, **options: Any) -> DeploymentHandle:
     """The same handle. By gRPC a call costs half as much as by Ray's object store."""
-    found: DeploymentHandle = handle.options(_by_reference=False)
+    found: DeploymentHandle = handle.options(_by_reference=False, **options)
     return found
 
 
 class AttributorOnServe:
-    """The attributors, one of which answers."""
+    """The attributors, one of which answers; of one project."""
 
-    def __init__(self, handle: DeploymentHandle, settings: ServingSettings) -> None:
-        self._handle, self._at_once = _by_grpc(handle), GROUPS * (settings.max_replicas or settings.replicas)
-        self._calls = CoalescedCalls[Any, Any](self._attribute, self._at_once, LARGEST_GROUP, settings.max_waiting)
-        self._large = CoalescedCalls[Any, Any](
-            self._attribute, self._at_once, 1, max(1, settings.max_waiting // 4)
-        )
+    def __init__(self, handle: DeploymentHandle, project: Project) -> None:
+        settings, self._name = project.serving, project.name
+        self._handle = _by_grpc(handle, multiplexed_model_id=project.name)
+        at_once, most = GROUPS * (settings.max_replicas or settings.replicas), settings.max_waiting
+        self._calls = CoalescedCalls[Any, Any](self._attribute, at_once, LARGEST_GROUP, most)
+        self._large = CoalescedCalls[Any, Any](self._attribute, at_once, 1, max(1, most // 4))
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
         """See `Attributor.attribute`. A small request does not wait for a large one."""
@@ -75,93 +76,96 @@ class AttributorOnServe:
         calls = self._calls if size <= SMALL else self._large
         return await calls.call((request, caller, key))
 
-    async def _attribute(self, requests: Sequence[Any]) -> Sequence[Any]:
-        found: Sequence[Any] = await asked(self._handle, "attribute", requests)
-        return found
-
     async def served(self) -> ServedModel:
         """See `Attributor.served`."""
-        found: ServedModel = await asked(self._handle, "served")
+        found: ServedModel = await asked(self._handle, "served", self._name)
         return found
 
     async def shown(self, uses: pa.Table) -> dict[str, Any]:
         """See `Attributor.shown`."""
-        found: dict[str, Any] = await asked(self._handle, "shown", uses)
+        found: dict[str, Any] = await asked(self._handle, "shown", self._name, uses)
+        return found
+
+    async def _attribute(self, requests: Sequence[Any]) -> Sequence[Any]:
+        found: Sequence[Any] = await asked(self._handle, "attribute", self._name, requests)
         return found
 
 
 class WriterOnServe:
-    """A writer."""
+    """A writer, of one project."""
 
-    def __init__(self, handle: DeploymentHandle, settings: ServingSettings) -> None:
-        self._handle = _by_grpc(handle)
-        most = 2 * settings.max_waiting
+    def __init__(self, handle: DeploymentHandle, project: Project) -> None:
+        self._handle, self._name = _by_grpc(handle), project.name
+        most = 2 * project.serving.max_waiting
         self._calls = CoalescedCalls[Submission, Recorded](self._record, GROUPS, LARGEST_GROUP, most)
 
     async def record(self, submission: Submission) -> Recorded:
         """See `Writer.record`."""
         return await self._calls.call(submission)
 
-    async def _record(self, submissions: Sequence[Submission]) -> Sequence[Recorded | Exception]:
-        found: Sequence[Recorded | Exception] = await asked(self._handle, "record", submissions)
-        return found
-
     async def check(self, uses: pa.Table) -> None:
         """See `Writer.check`."""
-        await asked(self._handle, "check", uses)
+        await self._ask("check", uses)
 
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
         """See `Writer.reply`."""
-        found: bytes | None = await asked(self._handle, "reply", key, body_sha256)
+        found: bytes | None = await self._ask("reply", key, body_sha256)
         return found
 
     async def use(self, query_id: str) -> pa.Table | None:
         """See `Writer.use`."""
-        return await asked(self._handle, "use", query_id)
+        return await self._ask("use", query_id)
 
     async def content(self, query_id: str) -> str | None:
         """See `Writer.content`."""
-        found: str | None = await asked(self._handle, "content", query_id)
+        found: str | None = await self._ask("content", query_id)
         return found
 
     async def lease(self, most: int) -> list[tuple[str, str]]:
         """See `Writer.lease`."""
-        found: list[tuple[str, str]] = await asked(self._handle, "lease", most)
+        found: list[tuple[str, str]] = await self._ask("lease", most)
         return found
 
-    async def complete(self, readings: Any) -> None:
+    async def complete(self, readings: Sequence[Reading]) -> None:
         """See `Writer.complete`."""
-        await asked(self._handle, "complete", readings)
+        await self._ask("complete", readings)
 
     async def counted(self, period: str) -> float:
         """See `Writer.counted`."""
-        found: float = await asked(self._handle, "counted", period)
+        found: float = await self._ask("counted", period)
         return found
 
     async def flush(self) -> int:
         """See `Writer.flush`."""
-        found: int = await asked(self._handle, "flush")
+        found: int = await self._ask("flush")
         return found
 
     async def state(self) -> Any:
         """See `Writer.state`."""
-        return await asked(self._handle, "state")
+        return await self._ask("state")
+
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        return await asked(self._handle, "ask", self._name, method, *arguments)
+
+    async def _record(self, submissions: Sequence[Submission]) -> Sequence[Recorded | Exception]:
+        found: Sequence[Recorded | Exception] = await asked(self._handle, "record", self._name, submissions)
+        return found
 
 
 class ReporterOnServe:
-    """The reporter."""
+    """The reporter, of one project."""
 
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._handle = _by_grpc(handle)
+    def __init__(self, handle: DeploymentHandle, project: Project) -> None:
+        self._handle, self._name = _by_grpc(handle), project.name
 
     async def order(self, period: str, key: str | None) -> Any:
-        """See `Reporter.order`."""
-        return await asked(self._handle, "order", period, key)
+        """See `PeriodReporter.order`."""
+        return await asked(self._handle, "ask", self._name, "order", period, key)
 
     async def report(self, report_id: str) -> Any:
-        """See `Reporter.report`."""
-        return await asked(self._handle, "report", report_id)
+        """See `PeriodReporter.report`."""
+        return await asked(self._handle, "ask", self._name, "report", report_id)
 
     async def reports(self) -> Any:
-        """See `Reporter.reports`."""
-        return await asked(self._handle, "reports")
+        """See `PeriodReporter.reports`."""
+        return await asked(self._handle, "ask", self._name, "reports")

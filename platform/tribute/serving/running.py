@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from importlib import import_module
 
 from ray import serve
@@ -16,14 +17,14 @@ _RAISED = re.compile(r"^(tribute(?:_storage)?\.errors)\.(\w+): ", re.MULTILINE)
 """An exception of ours in the text of a traceback."""
 
 
-def start(project: Project, web: Web) -> str:
-    """Start the application in the running Ray session; its URL.
+def start(projects: Sequence[Project], web: Web) -> str:
+    """Start the application in the running Ray session; its URL. The settings of the first project count.
 
     Raises:
         TributeError: the project cannot be served as it stands.
         LakeError: its lake cannot be read.
     """
-    settings = project.serving
+    first, settings = projects[0], projects[0].serving
     options = {
         "host": settings.host,
         "port": settings.port,
@@ -31,23 +32,24 @@ def start(project: Project, web: Web) -> str:
     }
     serve.start(http_options=options, logging_config={"enable_access_log": False})
     try:
-        serve.run(application(project, web), name=project.name)
+        serve.run(application(projects, web), name=first.name)
     except RuntimeError as error:
-        raise _refusal(project.name, error) from error
+        raise _refusal(first.name, error) from error
     return f"http://{settings.host}:{settings.port}"
 
 
-def serve_forever(project: Project, web: Web) -> None:
+def serve_forever(projects: Sequence[Project], web: Web) -> None:
     """Serve until interrupted; then answer what was begun, and bring all uses to the lake.
 
     Raises:
         TributeError: the project cannot be served as it stands, or Ray does not start.
         LakeError: its lake cannot be read.
     """
-    with ray_session(project.cluster):
+    with ray_session(projects[0].cluster):
         try:
-            url = start(project, web)
-            print(f"Serving {project.name} at {url}: open it in a browser. Stop with Ctrl-C.", flush=True)
+            names = ", ".join(project.name for project in projects)
+            url = start(projects, web)
+            print(f"Serving {names} at {url}: open it in a browser. Stop with Ctrl-C.", flush=True)
             while True:
                 time.sleep(3600)
         finally:

@@ -139,6 +139,7 @@ class ServedModel(BaseModel):
     """A model that the service attributes answers of."""
 
     model: str
+    path: str = Field("", description="what goes before /v1 to reach it")
     simulate_run: str
     sources: int
     replicates: int

@@ -68,7 +68,7 @@ def both(sources: int, distilled: bool) -> Iterator[Both]:
     settings = ServingSettings(port=free_port(), flush_every_s=FLUSH_EVERY_S, request_timeout_s=300.0)
     project = fresh(simulated(sources), FOLDER / "service", distilled, settings)
     try:
-        base = start(project, web_of)
+        base = start([project], web_of)
         serve.run(bare_application(project), name="bare", route_prefix=PREFIX)
         yield Both(project, base)
     finally:

@@ -43,9 +43,13 @@ async def readyz(service: Found, response: Response) -> ReadinessAnswer:
 async def models(
     caller: Annotated[Caller, Depends(require(Role.OPERATOR, Role.INGEST, Role.PUBLISHER))], service: Found
 ) -> list[ServedModel]:
-    """The models whose answers are attributed here, and what a request may hold."""
+    """The models whose answers are attributed here, where each is, and what a request may hold."""
     del caller
-    return await service.engine.models()
+    found = [each.model_copy(update={"path": ""}) for each in await service.engine.models()]
+    for engine in service.others:
+        path = f"/models/{engine.project.name}"
+        found += [each.model_copy(update={"path": path}) for each in await engine.models()]
+    return found
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented(401, 403, 429, 500, 503))
