@@ -48,7 +48,7 @@ class Outboxes:
         """Record the uses of a request; of several outboxes, each takes its own.
 
         Raises:
-            ContentConflict: an id stands for another use; nothing was recorded, unless another request came between.
+            ContentConflict: an id stands for another use; nothing was recorded, unless others came between.
             LakeUnavailable: the disk refuses.
         """
         if len(self._writers) == 1:
