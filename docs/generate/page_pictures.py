@@ -33,7 +33,7 @@ MONTHS = {"2026-09": "9000.00", "2026-10": "12500.00", "2026-11": "11000.00"}
 *CLOSED, DRAFT = MONTHS
 ASKED = {"sympy": 20, "scipy.stats": 16, "pandas": 14, "sklearn.linear_model": 18, "torch": 24, "statistics": 18}
 """Whose documentation the uses of the model are like, and how many there are in a month."""
-WIDTH, TALLEST, COLOURS = 1100, 1500, 48
+WIDTH, TALLEST, COLOURS = 1100, 1500, 128
 LIVE = {
     "query_id": "chat-live",
     "text": "Solves an equation for x, where x is a symbol",
@@ -96,7 +96,11 @@ def picture(page: Page) -> bytes:
     """The page as it stands, cut at `TALLEST`, in few colours."""
     height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
     shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
-    image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    image = (
+        Image.open(io.BytesIO(shot))
+        .convert("RGB")
+        .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -119,7 +123,11 @@ def main() -> None:
             (ASSETS / f"page-{name}.png").write_bytes(picture(page))
         phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
         phone.goto(f"{address}/periods/{DRAFT}")
-        shot = Image.open(io.BytesIO(phone.screenshot())).convert("RGB").quantize(COLOURS)
+        shot = (
+            Image.open(io.BytesIO(phone.screenshot()))
+            .convert("RGB")
+            .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        )
         shot.save(ASSETS / "page-phone.png", "PNG", optimize=True)
         browser.close()
 

@@ -144,6 +144,8 @@ def test_a_query_has_the_sources_of_the_macro(closed_project: Project) -> None:
             (each.influence.high - each.influence.low) / 4 * view.uses, row[2], rel_tol=1e-9, abs_tol=1e-9
         )
     assert view.content is None and view.customer_id == "customer-1"
+    holders = {each.source_id: each.publishers for each in view.sources}
+    assert holders["recipes"] == ("kitchen", "planet") and holders["sports"] == ("arena",)
 
 
 def test_a_run_leads_back_to_the_corpus(closed_project: Project) -> None:

@@ -50,6 +50,7 @@ class LinePicture(NamedTuple):
     zero: float
     top: float
     bottom: float
+    digits: int
 
 
 def scale_of(intervals: Iterable[Interval]) -> Scale:
@@ -81,4 +82,5 @@ def line_picture(points: Sequence[MonthPoint]) -> LinePicture:
         zero=y(0.0),
         top=scale.high,
         bottom=scale.low,
+        digits=scale.digits,
     )

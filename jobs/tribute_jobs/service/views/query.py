@@ -8,7 +8,7 @@ from tribute.ids import excerpt, nfc
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.evidence import Passages, find_passages
 from tribute_jobs.service.views.figures import Interval, View
-from tribute_jobs.service.views.scope import rows, scoped
+from tribute_jobs.service.views.scope import Row, rows, scoped
 from tribute_storage.querying.current import MEAN_OVER_REPLICATES, USES
 
 _QUERY = f"""
@@ -27,9 +27,12 @@ join runs r on r.run_id = c.run_id and r.table_name = 'corpus_sources'
 qualify row_number() over (partition by source_id order by committed_at desc) = 1
 """
 _HOLDERS = """
-select source_id, list(distinct publisher_id order by publisher_id) as holders from valuations
-where level = 'line' and period = $period and list_contains(attribute_runs, $run) group by source_id
+select source_id, list(distinct publisher_id order by publisher_id) as holders from (
+    select h.*, committed_at = max(committed_at) over () as newest from rights h
+    join runs r on r.run_id = h.run_id and r.table_name = 'rights'
+) where newest and coalesce(valid_from <= $day, true) and coalesce($day < valid_to, true) group by source_id
 """
+LIVE = "Passages are found for queries of a batch. The service recorded this use as it happened."
 ERRORS = 2.0
 """Standard errors on either side that an interval of one query spans."""
 
@@ -77,7 +80,7 @@ def query_view(project: Project, query_id: str, passages_of: str | None = None, 
         Missing: nobody recorded such a query, or it is not in the lake yet.
     """
     query_id = nfc(query_id)
-    tables = ("queries", "influence", "usage_events", "corpus_sources", "valuations")
+    tables = ("queries", "influence", "usage_events", "corpus_sources", "rights")
     with scoped(project, None, *tables) as connection:
         found = rows(connection, _QUERY, query=query_id)
         if not found:
@@ -85,7 +88,7 @@ def query_view(project: Project, query_id: str, passages_of: str | None = None, 
         row = found[0]
         sources = rows(connection, _SOURCES, run=row["run_id"], query=query_id)
         titles = {each["source_id"]: each["title"] for each in rows(connection, _TITLES)}
-        held = rows(connection, _HOLDERS, period=row["period"], run=row["run_id"])
+        held = rows(connection, _HOLDERS, day=row["time"].date())
         kept = rows(
             connection,
             "select content_json from usage where query_id = $query and content_sha256 = $sha256",
@@ -96,7 +99,7 @@ def query_view(project: Project, query_id: str, passages_of: str | None = None, 
     names = ("query_id", "period", "origin", "time", "customer_id", "uses", "readout_probability", "similarity")
     more = ("unlike_corpus", "measurement_nats", "content_sha256", "simulate_run")
     chosen = passages_of or (sources[0]["source_id"] if sources else None)
-    shaped = find_passages(project, row["period"], query_id, chosen, passages) if passages and chosen else None
+    shaped = _passages(project, row, chosen, passages) if passages and chosen else None
     return QueryView(
         **{name: row[name] for name in (*names, *more)},
         content=_content(kept[0]["content_json"]) if kept else None,
@@ -113,6 +116,12 @@ def query_view(project: Project, query_id: str, passages_of: str | None = None, 
         ),
         passages=shaped,
     )
+
+
+def _passages(project: Project, row: Row, source_id: str, count: int) -> Passages:
+    if row["origin"] == "service":
+        return Passages(query_id=row["query_id"], source_id=source_id, found_by="", problem=LIVE)
+    return find_passages(project, row["period"], row["query_id"], source_id, count)
 
 
 def _interval(mean: float, error: float) -> Interval:
