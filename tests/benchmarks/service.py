@@ -12,6 +12,7 @@ tries everything out in little time; FULL=1 measures longer.
 import json
 import os
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -19,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.results import FOLDER, update_results
+from tests.benchmarks.serving.flatness import flatness
+from tests.benchmarks.serving.killing import kills
 from tests.benchmarks.serving.projects import QUICK
 from tests.benchmarks.serving.rows import CLIENTS, QUERIES, ROUNDS, SECONDS, measured_rows
 from tests.benchmarks.serving.session import FLUSH_EVERY_S, MONTH_SO_FAR
@@ -31,7 +34,7 @@ SERVED = {
     "distilled-100": (100, True),
     "distilled-1000": (1000, True),
 }
-PARTS = (*SERVED,)
+PARTS = (*SERVED, "flatness", "kills")
 SHOWN = {
     "clients": "clients",
     "queries_per_request": "queries",
@@ -50,12 +53,24 @@ NAME = "service-quick" if QUICK else "service"
 
 def main() -> None:
     """The parts that `SETTING` names, or all; each is written as soon as it is there."""
-    for part in os.environ.get("SETTING", " ".join(PARTS)).split():
+    asked = os.environ.get("SETTING", " ".join(PARTS)).split()
+    if unknown := sorted(set(asked) - set(PARTS)):
+        sys.exit(f"No part {', '.join(unknown)} of this benchmark. There are: {', '.join(PARTS)}")
+    for part in asked:
         began = time.monotonic()
         with ray_session(ClusterSettings()):
-            figures = served_rows(*SERVED[part])
+            figures = measured(part)
         taken = {"seconds_of_parts": earlier("seconds_of_parts", {}) | {part: time.monotonic() - began}}
         update_results(NAME, figures | taken | circumstances())
+
+
+def measured(part: str) -> dict[str, Any]:
+    """Keys of service.json that a part gives."""
+    if part in SERVED:
+        return served_rows(*SERVED[part])
+    found: dict[str, Any] = flatness() if part == "flatness" else {"kills": kills()}
+    print(json.dumps(found, indent=2), flush=True)
+    return found
 
 
 def served_rows(sources: int, distilled: bool) -> dict[str, Any]:
