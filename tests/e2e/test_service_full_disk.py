@@ -18,10 +18,7 @@ from tests.faults import fill, may_mount, small_disk
 from tests.projects import article
 from tribute.config import Project, ServingSettings, load_project
 from tribute.serving import local_engine, start
-from tribute_jobs.service.access.access import open_access
 from tribute_jobs.service.application import web_of
-from tribute_jobs.service.context import Service
-from tribute_jobs.service.web import web
 from tribute_storage import Lake
 
 pytestmark = pytest.mark.skipif(not may_mount(), reason="needs the right to mount")
@@ -89,8 +86,7 @@ def test_a_full_disk_is_a_503_and_loses_nothing(cramped: tuple[Project, Path]) -
 
     async def serve_here() -> set[str]:
         async with local_engine(project) as engine:
-            app = web(Service(project, engine, open_access(project)))
-            transport = ASGITransport(app, client=("127.0.0.1", 1))
+            transport = ASGITransport(web_of(project, engine), client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
 
                 async def post(body: dict) -> httpx.Response:

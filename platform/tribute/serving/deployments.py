@@ -11,6 +11,8 @@ from typing import Any
 
 # On a busy machine a proxy takes longer to start than Serve's default of five seconds.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "30")
+# A proxy that died is started again after three checks, which are ten seconds apart by default.
+os.environ.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S", "2")
 # The proxy calls the web application by gRPC, which costs half as much as Ray's object store.
 os.environ.setdefault("RAY_SERVE_PROXY_USE_GRPC", "1")
 # The web server would believe what a caller says about its address.

@@ -33,6 +33,7 @@ def flatness() -> dict[str, Any]:
     return {
         "flatness": after / before,
         "flatness_of_bare": bare_after / bare_before,
+        "flatness_beside_bare": after / before / (bare_after / bare_before),
         "flatness_uses": uses,
         "request_ms": {"before": before, "after": after, "bare_before": bare_before, "bare_after": bare_after},
         **files,
