@@ -13,12 +13,12 @@ from tests.docs.blocks import OUTPUT, Reader, blocks
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SERVED = ROOT / "docs" / "how-to" / "client.md"
-"""Needs a running service: `test_client_page` follows it."""
+SERVED = {ROOT / "docs" / "how-to" / name for name in ("client.md", "serve.md")}
+"""They need a running service: `test_served_pages` follows them."""
 RUN = [
     page
     for page in PAGES
-    if page != SERVED and any(block.language != OUTPUT for block in blocks(page.read_text()))
+    if page not in SERVED and any(block.language != OUTPUT for block in blocks(page.read_text()))
 ]
 
 ELSEWHERE = {
@@ -29,7 +29,6 @@ ELSEWHERE = {
     "tribute diff": "tests/unit/jobs/inquiries/test_diff.py",
     "tribute evaluate": "tests/e2e/test_evaluate.py",
     "tribute serve": "tests/e2e/test_service.py",
-    "curl": "tests/e2e/test_service.py",
 }
 """Commands that install, serve, or take minutes, and the file that runs them."""
 
