@@ -86,7 +86,7 @@ def test_a_full_disk_is_a_503_and_loses_nothing(cramped: tuple[Project, Path]) -
 
     async def serve_here() -> set[str]:
         async with local_engine(project) as engine:
-            transport = ASGITransport(web_of(project, engine), client=("127.0.0.1", 1))
+            transport = ASGITransport(web_of([engine]), client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
 
                 async def post(body: dict) -> httpx.Response:
@@ -102,7 +102,7 @@ def test_a_full_disk_is_a_503_and_loses_nothing(cramped: tuple[Project, Path]) -
 def test_a_full_disk_under_the_running_service_loses_nothing(cramped: tuple[Project, Path]) -> None:
     project, disk = cramped
     project = project.model_copy(update={"serving": ServingSettings(port=free_port(), flush_every_s=60.0)})
-    base = start(project, web_of)
+    base = start([project], web_of)
 
     async def ask() -> set[str]:
         async with httpx.AsyncClient(base_url=base, timeout=None) as client:

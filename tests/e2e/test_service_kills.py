@@ -28,7 +28,7 @@ def served(finished: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
     settings = ServingSettings(port=free_port(), flush_every_s=1.0)
     project = load_project(tmp_path / "press" / "project.yaml").model_copy(update={"serving": settings})
     try:
-        yield project, start(project, web_of)
+        yield project, start([project], web_of)
     finally:
         serve.shutdown()
 

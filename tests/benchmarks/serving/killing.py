@@ -29,7 +29,7 @@ def kills() -> dict[str, Any]:
     project = fresh(simulated(SOURCES), FOLDER / "kills", False, settings)
     log = project.workdir.parent / "acknowledged.jsonl"
     try:
-        base = start(project, web_of)
+        base = start([project], web_of)
         sent = texts(64, long=False)
         fleet, found = Fleet(f"{base}/v1/attributions", sent, CLIENTS, SEED, str(log), f"{MONTH}-15T12:00:00Z"), []
         with sailing(fleet):
