@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from tribute.errors import OverloadedError
 
@@ -58,6 +59,8 @@ class CoalescedCalls(Generic[Item, Result]):
                 task = asyncio.get_running_loop().create_task(self._answer(wanted))
                 self._groups.add(task)
                 task.add_done_callback(self._ended)
+                for _, future in wanted:
+                    future.add_done_callback(partial(_drop, task, [each for _, each in wanted]))
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._groups.discard(task)
@@ -75,6 +78,12 @@ class CoalescedCalls(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+
+def _drop(task: "asyncio.Task[None]", futures: Sequence["asyncio.Future[Any]"], _: object) -> None:
+    """Cancel a group once everybody who waited for it has left: nobody needs its answer."""
+    if all(future.cancelled() for future in futures):
+        task.cancel()
 
 
 async def each_alone(

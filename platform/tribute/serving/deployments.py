@@ -26,6 +26,7 @@ from ray.serve.handle import DeploymentHandle
 from tribute.config import Project, ServingSettings
 from tribute.errors import ConfigError
 from tribute.serving.coalescing import each_alone
+from tribute.serving.draining import DrainedApp
 from tribute.serving.handles import GROUPS, AttributorOnServe, ReporterOnServe, WriterOnServe
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute_storage.outbox import Recorded, Submission
@@ -34,7 +35,9 @@ HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 30.0
 """How often a replica is asked whether it lives: one that died is started again after that time."""
 DRAIN_S = 30.0
 """How long a replica may take to answer what it has begun, when it is told to end."""
-ON_HEAD = {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
+LARGE_MESSAGES = {"runtime_env": {"env_vars": {"RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1)}}}
+"""Requests and uses of many megabytes pass between replicas: gRPC's own limit is 4 MiB."""
+ON_HEAD = LARGE_MESSAGES | {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}
 """Where what keeps files runs: on the head node, which has the working folder on a disk of its own."""
 Web = Callable[[Sequence[Any]], Any]
 
@@ -156,22 +159,28 @@ class WebReplica:
     ) -> None:
         self._projects, self._web = projects, web
         self._handles = attributor, writers, reporter
+        self._app: DrainedApp | None = None
 
     def __serve_build_asgi_app__(self) -> Any:
         from tribute.serving.engine import ServiceEngine  # noqa: PLC0415  (see above)
 
         attributor, writers, reporter = self._handles
-        return self._web(
-            [
-                ServiceEngine(
-                    project,
-                    AttributorOnServe(attributor, project),
-                    [WriterOnServe(each, project) for each in writers],
-                    ReporterOnServe(reporter, project),
-                )
-                for project in self._projects.values()
-            ]
-        )
+        engines = [
+            ServiceEngine(
+                project,
+                AttributorOnServe(attributor, project),
+                [WriterOnServe(each, project) for each in writers],
+                ReporterOnServe(reporter, project),
+            )
+            for project in self._projects.values()
+        ]
+        self._app = DrainedApp(self._web(engines))
+        return self._app
+
+    async def drain(self) -> None:
+        """See `DrainedApp.drain`."""
+        if self._app is not None:
+            await self._app.drain()
 
 
 def application(projects: Sequence[Project], web: Web) -> Application:
@@ -209,7 +218,7 @@ def application(projects: Sequence[Project], web: Web) -> Application:
         "Attributor",
         max_ongoing_requests=settings.max_waiting,
         max_queued_requests=max(8, settings.max_waiting // 4),
-        ray_actor_options={"num_gpus": 1 if _gpus() else 0},
+        ray_actor_options=LARGE_MESSAGES | {"num_gpus": 1 if _gpus() else 0},
         **_scaling(settings),
     ).bind(named, writers)
     ingress = serve.ingress()(WebReplica)

@@ -1,11 +1,14 @@
 """Starts and ends the service: in the Ray session of this process, or until it is interrupted."""
 
+import logging
 import re
 import time
 from collections.abc import Sequence
 from importlib import import_module
 
 from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from tribute.cluster import ray_session
 from tribute.config import Project
@@ -13,6 +16,9 @@ from tribute.errors import AGAIN, MachineError, TributeError
 from tribute.serving.deployments import DRAIN_S, Web, application
 from tribute_storage import LakeError
 
+PATIENCE_S = 8.0
+"""How long requests may take that were begun before the end: a command that takes longer to end is cut off."""
+_log = logging.getLogger(__name__)
 _RAISED = re.compile(r"^(tribute(?:_storage)?\.errors)\.(\w+): ", re.MULTILINE)
 """An exception of ours in the text of a traceback."""
 
@@ -53,7 +59,16 @@ def serve_forever(projects: Sequence[Project], web: Web) -> None:
             while True:
                 time.sleep(3600)
         finally:
+            drain(projects[0].name)
             serve.shutdown()
+
+
+def drain(name: str, patience_s: float = PATIENCE_S) -> None:
+    """Let an application answer what it has begun. Serve itself would cut the connections."""
+    try:
+        serve.get_app_handle(name).drain.remote().result(timeout_s=patience_s)
+    except (RayServeException, RayError, TimeoutError) as error:
+        _log.warning("Requests are cut off: %s", error)
 
 
 def _refusal(name: str, error: RuntimeError) -> TributeError | LakeError:
