@@ -18,19 +18,30 @@ class Piece(NamedTuple, Generic[Work]):
 
 
 @dataclass
+class _Entry(Generic[Work, Result]):
+    """A piece that waits, when its part of the request would end, and its result to come."""
+
+    piece: Piece[Work]
+    ends: float
+    future: "asyncio.Future[Result]"
+
+
+@dataclass
 class _Queue(Generic[Work, Result]):
-    """What one caller waits for, and how many tokens it was served, counted by its price."""
+    """What one caller waits for, the price of a token, and when the last of it would end."""
 
     price: float
-    served: float
-    pieces: deque[tuple[Piece[Work], "asyncio.Future[Result]"]] = field(default_factory=deque)
+    ends: float
+    entries: deque[_Entry[Work, Result]] = field(default_factory=deque)
 
 
 class TokenBatcher(Generic[Work, Result]):
     """Runs batches of at most `tokens`, one at a time, in a thread.
 
-    The next piece is always of the caller that was served the fewest tokens (start-time fair queueing). A caller
-    that comes in begins where the least served one is, so it neither waits for the past nor starves the others.
+    Callers have equal parts (weighted fair queueing): next is the one whose request would end first, if all were
+    served at once. Up to the size of a batch a request stays whole: if all advanced together, all would end
+    together, and nothing would be left to compute while they are answered. A caller that comes in begins where
+    everybody would be if all were served at once, so it neither waits for the past nor starves the others.
 
     Args:
         run: computes a batch; one result per piece.
@@ -41,6 +52,7 @@ class TokenBatcher(Generic[Work, Result]):
         self._run, self._tokens = run, tokens
         self._queues = dict[str, _Queue[Work, Result]]()
         self._clock, self._worker = 0.0, None
+        self._ended = dict[str, float]()
 
     _worker: "asyncio.Task[None] | None"
 
@@ -54,9 +66,12 @@ class TokenBatcher(Generic[Work, Result]):
         loop = asyncio.get_running_loop()
         queue = self._queues.get(caller)
         if queue is None:
-            queue = self._queues[caller] = _Queue(price, self._clock)
+            begins = max(self._clock, self._ended.pop(caller, 0.0))
+            queue = self._queues[caller] = _Queue(price, begins)
         futures = [loop.create_future() for _ in pieces]
-        queue.pieces.extend(zip(pieces, futures, strict=True))
+        waiting = deque(zip(pieces, futures, strict=True))
+        while waiting:
+            self._add_turn(queue, waiting)
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
         try:
@@ -68,7 +83,17 @@ class TokenBatcher(Generic[Work, Result]):
     @property
     def waiting(self) -> int:
         """Tokens that wait."""
-        return sum(piece.tokens for queue in self._queues.values() for piece, _ in queue.pieces)
+        return sum(entry.piece.tokens for queue in self._queues.values() for entry in queue.entries)
+
+    def _add_turn(
+        self, queue: _Queue[Work, Result], waiting: "deque[tuple[Piece[Work], asyncio.Future[Result]]]"
+    ) -> None:
+        """Move the pieces of one turn to a queue: at least one, and together no dearer than a batch."""
+        begins, turn = queue.ends, list[tuple[Piece[Work], asyncio.Future[Result]]]()
+        while waiting and (not turn or queue.ends + waiting[0][0].tokens * queue.price - begins <= self._tokens):
+            turn.append(waiting.popleft())
+            queue.ends += turn[-1][0].tokens * queue.price
+        queue.entries.extend(_Entry(piece, queue.ends, future) for piece, future in turn)
 
     async def _work(self) -> None:
         while batch := self._next_batch():
@@ -95,22 +120,28 @@ class TokenBatcher(Generic[Work, Result]):
     def _next_batch(self) -> list[tuple[Piece[Work], "asyncio.Future[Result]"]]:
         batch = list[tuple[Piece[Work], asyncio.Future[Result]]]()
         tokens = 0
-        while self._queues:
-            name, queue = min(self._queues.items(), key=lambda item: item[1].served)
-            while queue.pieces and queue.pieces[0][1].done():  # cancelled
-                queue.pieces.popleft()
-            if not queue.pieces:
-                del self._queues[name]
-                continue
-            piece, future = queue.pieces[0]
-            if batch and tokens + piece.tokens > self._tokens:
+        while self._awaited():
+            queue = min(self._queues.values(), key=lambda each: each.entries[0].ends)
+            entry = queue.entries[0]
+            if batch and tokens + entry.piece.tokens > self._tokens:
                 break
-            queue.pieces.popleft()
-            self._clock = queue.served
-            queue.served += piece.tokens * queue.price
-            batch.append((piece, future))
-            tokens += piece.tokens
+            queue.entries.popleft()
+            self._clock += entry.piece.tokens / sum(1 / each.price for each in self._queues.values())
+            batch.append((entry.piece, entry.future))
+            tokens += entry.piece.tokens
         return batch
+
+    def _awaited(self) -> bool:
+        """Whether anybody waits; drops what was cancelled, and callers who wait for nothing."""
+        for name, queue in list(self._queues.items()):
+            while queue.entries and queue.entries[0].future.done():
+                queue.entries.popleft()
+            if not queue.entries:
+                self._ended[name] = self._queues.pop(name).ends
+        if not self._queues:
+            self._clock = max(self._clock, *self._ended.values(), 0.0)
+        self._ended = {name: ends for name, ends in self._ended.items() if ends > self._clock}
+        return bool(self._queues)
 
 
 def _fail(future: "asyncio.Future[Result]", error: Exception) -> None:
