@@ -13,7 +13,7 @@ from tests.benchmarks.serving.bare import ForwardPass, rows_of
 from tests.benchmarks.serving.load import Answered, Offer, offered
 from tests.benchmarks.serving.projects import QUICK, REPLICATES, texts
 from tests.benchmarks.serving.session import FULL, Both, bodies, both
-from tribute.catalog import lineage, simulated_responses
+from tribute.catalog import corpus_tokens, lineage, simulated_responses
 from tribute.config import Project
 
 CLIENTS, QUERIES = ((1, 16) if QUICK else (1, 16, 64)), (1, 16)
@@ -46,6 +46,7 @@ def measured_rows(sources: int, distilled: bool) -> Iterator[tuple[dict[str, Any
         asked = texts(TEXTS)
         served.begin_month(asked[0])
         units = len(simulated_responses(served.project, lineage(served.project).simulate_run))
+        sources = len(corpus_tokens(served.project)[0])
         for clients, queries in product(CLIENTS, QUERIES):
             sent = bodies(asked, queries)
             ours, bare, passes = Turns(), Turns(), []
