@@ -25,8 +25,10 @@ from tribute.serving import start
 from tribute_jobs.service.application import web_of
 from tribute_storage import open_tables
 
+pytestmark = pytest.mark.slow
 LONG = "rain and storm, frost and wind. " * 1400  # 45 kB
 TOO_LONG_S = 4.0
+
 SHORT = {"queries": [{"text": "rain and storm"}], "record": False}
 
 
@@ -143,7 +145,6 @@ def test_nothing_that_was_asked_or_shown_is_in_a_log(service: Shown) -> None:
         assert not any(key in content for key in keys), path
 
 
-@pytest.mark.slow
 def test_a_request_that_was_begun_is_answered_before_the_end(finished: Project, tmp_path: Path) -> None:
     """`tribute serve` is told to end: what it has begun is answered, what it has recorded is in the lake."""
     path, port = copied(finished, tmp_path / "press"), free_port()
