@@ -30,6 +30,8 @@ from tribute_jobs.watcher import watched
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
 """A command that takes longer hangs."""
+SERVICE = "tribute_jobs.service"
+"""What commands load when they need it. Beside everything else it keeps DuckDB's types, and says so at exit."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ if __name__ == "__main__":
 
     for package in (tribute_jobs, tribute.cluster, tribute.evaluation, tribute.royalty):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith("__main__") and not module.name.startswith(SERVICE):
                 importlib.import_module(module.name)
     if sys.argv[1]:
         PLANTED[sys.argv[1]]()

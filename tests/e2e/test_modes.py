@@ -349,7 +349,9 @@ def test_an_estimator_takes_the_place_of_a_simulation_and_serves_queries(vary) -
     request = AttributionRequest(queries=asked, top_k=None)
 
     async def attributed() -> list[dict]:
-        attributor = Attributor(found.project)  # as the service: its requests share one model
+        attributor = Attributor(
+            found.project, lambda _: asyncio.sleep(0, 0.0)
+        )  # as the service: its requests share one model
         answers = await asyncio.gather(*(attributor.attribute(request) for _ in range(8)))
         return [json.loads(answer.head + b"}")["queries"] for answer in answers]
 

@@ -17,7 +17,11 @@ from tribute.catalog.sums import attribution_runs, source_sums
 from tribute.config import Project, ServingSettings, load_project
 from tribute.errors import ValuationError
 from tribute.readout import draw_probability
+from tribute.readout.distilled import PILOT_QUERIES
 from tribute.serving import ServiceEngine, local_engine
+from tribute.serving.attributing.distilling import distils
+from tribute.serving.attributing.loaded import LoadedModel
+from tribute.serving.heads import Heads
 from tribute.serving.schemas import AttributionRequest
 from tribute_storage import LakeError, open_tables
 from tribute_storage.outbox import Outbox
@@ -35,13 +39,13 @@ def copied(finished: Project, folder: Path, readout: dict[str, Any], **sections:
     return project.model_copy(update=changed)
 
 
-def requests(uses: int, of: int = 100) -> list[AttributionRequest]:
+def requests(uses: int, of: int = 100, month: str = MONTH) -> list[AttributionRequest]:
     """Uses of a month, in requests."""
     queries = [
         {
-            "query_id": f"u{number:04d}",
+            "query_id": f"u{number:04d}" if month == MONTH else f"{month}-{number:04d}",
             "text": article(list(WORDS)[number % 4], 5000 + number, 1 + number % 2),
-            "time": f"{MONTH}-{1 + number % 28:02d}T12:00:00+00:00",
+            "time": f"{month}-{1 + number % 28:02d}T12:00:00+00:00",
             "customer_id": f"c{number % 2}",
             "weight": 1 + number % 3,
         }
@@ -87,9 +91,26 @@ def exact(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> np.nda
     return totals(project)
 
 
+@pytest.fixture(scope="module")
+def learnt(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose head has learnt from an earlier month: all of that was read out exactly."""
+    project = copied(finished, tmp_path_factory.mktemp("learnt") / "press", DISTILLED)
+
+    async def learn() -> list[dict[str, Any]]:
+        async with local_engine(project) as engine:
+            answers = await recorded(engine, requests(PILOT_QUERIES, month="2026-07"))
+            while Heads(project).current() is None:
+                await asyncio.sleep(0.05)
+            return answers
+
+    answers = asyncio.run(learn())
+    assert {(query["readout"], query["readout_probability"]) for query in answers} == {("exact", 1.0)}
+    return project
+
+
 @pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Project:
-    return copied(finished, tmp_path / "press", DISTILLED)
+def project(learnt: Project, tmp_path: Path) -> Project:
+    return copied(learnt, tmp_path / "press", DISTILLED)
 
 
 @pytest.mark.slow
@@ -145,9 +166,9 @@ def test_an_answer_predicted_is_found_again_and_replaced_by_the_exact_one(projec
             assert again == pytest.approx(told, rel=1e-4, abs=1e-4)
 
 
-def test_contents_stay_as_long_as_configured(finished: Project, tmp_path: Path) -> None:
+def test_contents_stay_as_long_as_configured(learnt: Project, tmp_path: Path) -> None:
     kept = ServingSettings(keep_content_days=1.0)
-    project = copied(finished, tmp_path / "press", DISTILLED, serving=kept)
+    project = copied(learnt, tmp_path / "press", DISTILLED, serving=kept)
     [request] = requests(3)
 
     async def ask() -> list[Any]:
@@ -175,8 +196,11 @@ def test_uses_that_wait_for_their_read_out_survive_a_restart(project: Project) -
     assert (report.state, report.report["queries"]) == ("done", 150)
 
 
-def test_a_cap_on_customers_reads_every_use_out(finished: Project, tmp_path: Path, project: Project) -> None:
+def test_a_policy_that_caps_or_follows_customers_reads_every_use_out(
+    finished: Project, tmp_path: Path, project: Project
+) -> None:
     capped = copied(finished, tmp_path / "capped", DISTILLED, policy={"customer_cap": "1/2"})
+    followed = copied(finished, tmp_path / "followed", DISTILLED, policy={"basis": "user_centric"})
 
     async def ask(project: Project, uses: int) -> list[dict[str, Any]]:
         async with local_engine(project) as engine:
@@ -184,6 +208,9 @@ def test_a_cap_on_customers_reads_every_use_out(finished: Project, tmp_path: Pat
             await valued(engine)
             return answers
 
+    for each in (capped, followed):
+        assert distils(each, LoadedModel(each)) is None
+    assert distils(project, LoadedModel(project)) == PRECISION
     assert {query["readout"] for query in asyncio.run(ask(capped, 10))} == {"exact"}
     asyncio.run(ask(project, 300))  # without a cap, they are predicted
     run = lineage(project).simulate_run

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from tribute.catalog import pilot_queries
 from tribute.config import Project
 from tribute.readout import Head
 from tribute.serving.attributing.loaded import LoadedModel, Work
@@ -11,7 +12,9 @@ from tribute.serving.attributing.loaded import LoadedModel, Work
 
 def test_threads_that_use_a_model_at_once_get_what_each_gets_alone(finished: Project) -> None:
     model = LoadedModel(finished)
-    queries, influence_RQU = model.pilot()
+    queries = pilot_queries(finished, 60)
+    rows = [Work({"tokens": queries.rows["tokens"][row : row + 1]}) for row in range(60)]
+    influence_RQU = np.stack([piece.values for piece in model.read(rows)], axis=1)
     head = Head.fit(model.features(queries), influence_RQU, model.design, 0.05)
     works = [Work({"tokens": queries.rows["tokens"][start : start + 3]}, "predicted", head) for start in range(9)]
     alone = model.features(queries), np.stack([piece.values for piece in model.read(works)])

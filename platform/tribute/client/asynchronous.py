@@ -17,8 +17,15 @@ from tribute.client.uses import Uses
 class AsyncClient:
     """`Client` for asyncio: the same methods, to be awaited.
 
-    >>> async with tribute.AsyncClient("http://127.0.0.1:8000", key=os.environ["TRIBUTE_KEY"]) as client:
-    ...     answers = await client.attribute(texts)
+    >>> async def attribute(text):
+    ...     async with tribute.AsyncClient("http://127.0.0.1:9", key="trb_...", retries=0) as client:
+    ...         try:
+    ...             return await client.attribute(text)
+    ...         except tribute.TributeError as error:  # nobody listens there
+    ...             return type(error).__name__
+    >>> import asyncio
+    >>> asyncio.run(attribute("Return a new array with the same shape"))
+    'MachineError'
 
     Args:
         url: address of the service.

@@ -20,10 +20,13 @@ class Client:
     A request that fails on the way, or meets a busy service (429, 502, 503, 504), is sent again with the same ids:
     a use is recorded once. Waits grow, and keep a `Retry-After`. Threads may share a client.
 
-    >>> with tribute.Client("http://127.0.0.1:8000", key=os.environ["TRIBUTE_KEY"]) as client:
-    ...     [answer] = client.attribute("Return a new array with the same shape")
-    >>> answer.sources[0].source_id
-    'numpy'
+    >>> with tribute.Client("http://127.0.0.1:9", key="trb_...", retries=0) as client:  # nobody listens there
+    ...     try:
+    ...         [answer] = client.attribute("Return a new array with the same shape")
+    ...         print(answer.sources[0].source_id)
+    ...     except tribute.TributeError as error:
+    ...         print(type(error).__name__)
+    MachineError
 
     Args:
         url: address of the service.

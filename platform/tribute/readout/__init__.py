@@ -5,7 +5,7 @@ from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.distilled import Distilled, Sample, difference_estimate, precise_estimate
 from tribute.readout.features import FeatureSums, Passes, feature_sums, query_features
-from tribute.readout.head import Head, kept_head
+from tribute.readout.head import Head
 from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, tokens_of
 from tribute.readout.poisson import draw, draw_probability, expected_draws
@@ -40,7 +40,6 @@ __all__ = [
     "forward_seconds",
     "influence_rows",
     "jvp",
-    "kept_head",
     "live_totals",
     "precise_estimate",
     "predicted_table",

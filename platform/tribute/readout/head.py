@@ -5,7 +5,7 @@ U units, C columns (replicate x unit), S sources, Q queries.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.files.sealed import Remedy, intact, require_sealed, write_sealed
+from tribute.files.sealed import Remedy, require_sealed, write_sealed
 from tribute.readout.distilled import MAX_FITTED_QUERIES
 from tribute.readout.features import Passes
 from tribute.readout.perturbed import QueryRows
@@ -175,13 +175,6 @@ class Head:
                 f"A query of this model has {width:,} features, but {self.head_id} expects {expected:,}: it was "
                 "fitted to another model. Fit a new head to exact read-outs of this one"
             )
-
-
-def kept_head(path: Path, fit: Callable[[], Head]) -> Head:
-    """The head of a file; fitted and written there if the file is missing or damaged."""
-    if not intact(path):
-        write_sealed(path, fit().content)
-    return Head.load(path)
 
 
 def _directions(scaled_nC: Array) -> Array:

@@ -12,14 +12,13 @@ from tribute.readout import Head, SourceHead
 from tribute.simulation import Design, Simulated, design_of
 from tribute_storage.atomic import write_atomically
 
-CURRENT = "current"
-
 
 class Heads:
-    """The heads of a project's simulation, in a folder of its artifacts."""
+    """The heads of a project's simulation, in a folder of its artifacts. One is in use for a precision."""
 
     def __init__(self, project: Project) -> None:
         self._folder = project.artifacts / lineage(project).simulate_run / "heads"
+        self._current = self._folder / f"current-{project.readout.precision}"
 
     def current(self) -> Head | None:
         """The head that was adopted last; None: no head was.
@@ -27,14 +26,13 @@ class Heads:
         Raises:
             DamagedFile: it is missing, or not what was written.
         """
-        named = self._folder / CURRENT
-        return self.load(named.read_text()) if named.is_file() else None
+        return self.load(self._current.read_text()) if self._current.is_file() else None
 
     def adopt(self, head: Head) -> None:
         """Keep a head, and use it from now on."""
         self._folder.mkdir(parents=True, exist_ok=True)
         head.save(self._folder)
-        write_atomically(self._folder / CURRENT, head.head_id.encode())
+        write_atomically(self._current, head.head_id.encode())
 
     def load(self, head_id: str) -> Head:
         """A head by its id; raises what `current` raises."""

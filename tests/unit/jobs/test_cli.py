@@ -21,7 +21,7 @@ PANELS = {
     "Look": {"status", "report", "statement", "sql", "examples", "estimators"},
     "Money": {"policy", "whatif", "close", "restate", "reverse", "diff", "ledger", "dispute"},
     "Prove": {"evaluate", "explain", "verify"},
-    "Serve and share": {"serve", "publish", "lake"},
+    "Serve and share": {"serve", "keys", "publish", "lake"},
     "Back up": {"backup", "restore"},
 }
 

@@ -13,7 +13,7 @@ from tribute.errors import ConfigError, DamagedFile
 from tribute.readout import fit_head, query_features
 from tribute.readout.by_source import SourceHead
 from tribute.readout.features import Passes
-from tribute.readout.head import Head, kept_head
+from tribute.readout.head import Head
 from tribute.simulation import Design, Unit, design_of
 
 Array = NDArray[np.float64]
@@ -133,19 +133,6 @@ def test_a_saved_head_predicts_the_same_bits(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DamagedFile, match="fits a new head"):
         Head.load(path)
-
-
-def test_a_head_is_fitted_once_and_again_where_its_file_is_damaged(tmp_path: Path) -> None:
-    path, fitted = tmp_path / "pilot.safetensors", list[Head]()
-
-    def fit() -> Head:
-        fitted.append(Traffic.of(60).fit())
-        return fitted[-1]
-
-    first, second = kept_head(path, fit), kept_head(path, fit)
-    assert len(fitted) == 1 and first.head_id == second.head_id == fitted[0].head_id
-    path.write_bytes(b"torn")
-    assert kept_head(path, fit).head_id == first.head_id and len(fitted) == 2
 
 
 def test_another_models_features_are_refused() -> None:

@@ -9,8 +9,8 @@ from threading import Lock
 from tribute_jobs.service.access.caller import Caller
 from tribute_jobs.service.problems import HttpProblem
 
-BURST_S = 10.0
-"""A bucket holds what its limit lets through in this time, and at least one."""
+BURST_S, ROUNDING = 10.0, 1e-9
+"""A bucket holds what its limit lets through in this time, and at least one; up to this part of it."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class RateLimits:
             bucket.level = min(most, bucket.level + (now - bucket.time) * per_second)
             bucket.time = now
             lacking = min(count, most) - bucket.level
-            if lacking <= 0:
+            if lacking <= ROUNDING * most:
                 bucket.level -= count
                 return
         wait = max(1, math.ceil(lacking / per_second))

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from tribute.config import Project
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
+from tribute.readout import Head
 from tribute.serving.attributing.answering import Answerer
 from tribute.serving.attributing.answers import answer_head
 from tribute.serving.attributing.batching import Piece, TokenBatcher
 from tribute.serving.attributing.distilling import Counted, Distiller, distils
 from tribute.serving.attributing.loaded import Kind, LoadedModel, PieceRead, Work
-from tribute.serving.attributing.readings import QueriesRead
+from tribute.serving.attributing.readings import QueriesRead, influences_of
 from tribute.serving.attributing.requested import pieces_of, query_ids, requested_table, table_of, tokens_in
 from tribute.serving.attributing.shown import shown_use
 from tribute.serving.schemas import AttributionRequest, Query, ServedModel
@@ -55,6 +56,7 @@ class Attributor:
         self._distiller = None if precision is None else Distiller(project, self._model, precision, counted)
         self._batcher = TokenBatcher[Work, PieceRead](self._model.read, project.serving.batch_tokens)
         self._answerer = Answerer(project, self._model)
+        self._learning = set[asyncio.Task[None]]()
         self._model.warm_up()
 
     @property
@@ -109,32 +111,40 @@ class Attributor:
         table = table_of(self._model, queries, [name for name, _ in contents])
         pieces = self._pieces(table, "exact")
         parts = await self._batcher.submit(BACKGROUND, [piece for _, piece in pieces], PRICE)
-        read = QueriesRead.of(self._model, table, [query for query, _ in pieces], parts)
+        query_N = [query for query, _ in pieces]
+        read = QueriesRead.of(self._model, table, query_N, parts)
         if self._distiller is not None:
-            shape = (len(queries), *parts[0].values.shape)
-            influence_QRU = np.zeros(shape)
-            np.add.at(influence_QRU, [query for query, _ in pieces], np.stack([part.values for part in parts]))
-            await asyncio.to_thread(self._distiller.learn, table, influence_QRU.transpose(1, 0, 2))
+            await asyncio.to_thread(self._distiller.learn, table, influences_of(table, query_N, parts))
         uses = read.uses(self._model.simulate_run, table, queries, keeps_contents=False)
         rows = zip(
             table.query_ids, uses["influence_nats"].to_pylist(), uses["error_nats"].to_pylist(), strict=True
         )
         return [Reading(*row) for row in rows]
 
-    def _pieces(self, table: QueryTable, kind: Kind) -> list[tuple[int, Piece[Work]]]:
-        head = self._distiller.head if kind == "predicted" and self._distiller else None
+    def _pieces(self, table: QueryTable, kind: Kind, head: Head | None = None) -> list[tuple[int, Piece[Work]]]:
         found = pieces_of(table, self._project.serving.batch_tokens // 8)
         return [(query, Piece(work._replace(kind=kind, head=head), tokens)) for query, (work, tokens) in found]
 
     async def _read(self, table: QueryTable, turn: str, *, exactly: bool) -> QueriesRead:
         distiller = None if exactly else self._distiller
-        pieces = self._pieces(table, "predicted" if distiller else "exact")
+        head = await distiller.head() if distiller else None
+        pieces = self._pieces(table, "predicted" if head else "exact", head)
         parts = await self._batcher.submit(turn, [piece for _, piece in pieces])
         query_N = [query for query, _ in pieces]
-        head = pieces[0][1].work.head
         if distiller is None or head is None:
+            if distiller is not None:
+                self._learn(distiller, table, influences_of(table, query_N, parts))
             return QueriesRead.of(self._model, table, query_N, parts)
-        return QueriesRead.predicted(self._model, head, table, query_N, parts).drawn(*await distiller.draw(table))
+        read = QueriesRead.predicted(self._model, head, table, query_N, parts)
+        return read.drawn(*await distiller.draw(head, table))
+
+    def _learn(self, distiller: Distiller, table: QueryTable, influence_RQU: NDArray[np.float64]) -> None:
+        """Let the head learn from exact read-outs, while nobody waits for it."""
+        task = asyncio.get_running_loop().create_task(
+            asyncio.to_thread(distiller.learn, table, influence_RQU), name="tribute-learning"
+        )
+        self._learning.add(task)
+        task.add_done_callback(self._learning.discard)
 
     async def _tokens(self, table: QueryTable, turn: str) -> list[NDArray[np.float64]]:
         """Influences on each position of each query, [T, S] nats."""

@@ -18,7 +18,6 @@ from tribute.corpus.sources import Columns
 from tribute.errors import ConfigError, ValuationError
 from tribute.ids import excerpt
 from tribute.readout import Head, Passes, QueryRows, query_features, seconds
-from tribute.readout.distilled import PILOT_QUERIES
 from tribute.serving.attributing.reading import EstimatorReader, ResponseReader
 from tribute.serving.heads import served_design
 from tribute.training import build_model, snapshot_training_set
@@ -116,12 +115,6 @@ class LoadedModel:
             for index, piece in zip(chosen, pieces, strict=True):
                 found[index] = piece
         return [piece for piece in found if piece is not None]
-
-    def pilot(self) -> tuple[QueryTable, NDArray[np.float64]]:
-        """Queries that a first head is fitted to, and their exact influences, [R, Q, U] nats."""
-        queries = pilot_queries(self._project, PILOT_QUERIES)
-        with self._turn:
-            return queries, self._influence(QueryRows.of(queries))[0]
 
     def costs(self, queries: int) -> tuple[float, float]:
         """Seconds of an exact read-out of some queries of the corpus, and of their features."""

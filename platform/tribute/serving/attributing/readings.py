@@ -129,6 +129,13 @@ class QueriesRead:
         )
 
 
+def influences_of(table: QueryTable, query_N: Sequence[int], parts: Sequence[PieceRead]) -> Array:
+    """Influences of units on queries, [R, Q, U] nats, from exact read-outs of pieces, and the query of each."""
+    summed_QRU = np.zeros((len(table.query_ids), *parts[0].values.shape))
+    np.add.at(summed_QRU, query_N, np.stack([part.values for part in parts]))
+    return summed_QRU.transpose(1, 0, 2)
+
+
 def _summed(
     model: LoadedModel, table: QueryTable, query_N: Sequence[int], parts: Sequence[PieceRead]
 ) -> tuple[Array, Array, OutOfDistribution]:
