@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,7 +25,6 @@ pytestmark = pytest.mark.skipif(not may_mount(), reason="needs the right to moun
 ROOM = 300_000
 """Bytes that are left at first: some requests fit."""
 BATCH, MOST = 20, 60
-Post = Callable[[dict], Awaitable[httpx.Response]]
 
 
 @pytest.fixture
@@ -47,8 +46,13 @@ def request(number: int) -> dict:
     return {"queries": [{"query_id": f"{number}/{part}", "text": f"{text} {part}"} for part in range(BATCH)]}
 
 
-async def fill_and_empty(post: Post, disk: Path) -> set[str]:
+async def fill_and_empty(client: httpx.AsyncClient, disk: Path) -> set[str]:
     """Ask until the disk is full, make room, and ask again; ids of all acknowledged uses."""
+
+    async def post(body: dict) -> httpx.Response:
+        return await client.post("/v1/attributions", json=body)
+
+    assert (await client.get("/readyz")).status_code == 200
     assert (await post(request(0))).status_code == 200
     acknowledged, ballast = set(ids(0)), fill(disk, ROOM)
     for number in range(1, MOST):
@@ -60,7 +64,12 @@ async def fill_and_empty(post: Post, disk: Path) -> set[str]:
     assert "Retry-After" in answer.headers
     assert "Make room on its disk" in answer.json()["detail"]
     assert (await post(request(0))).json().get("recorded", 0) == 0  # known, or refused: never counted anew
+    fill(disk)  # the rest too
+    unready = await client.get("/readyz")
+    assert unready.status_code == 503, unready.text
+    assert "outbox: The outbox" in unready.json()["missing"][0]
     ballast.unlink()
+    assert (await client.get("/readyz")).status_code == 200
     for later in (number, MOST):
         answer = await post(request(later))
         assert (answer.status_code, answer.json()["recorded"]) == (200, BATCH)
@@ -88,11 +97,7 @@ def test_a_full_disk_is_a_503_and_loses_nothing(cramped: tuple[Project, Path]) -
         async with local_engine(project) as engine:
             transport = ASGITransport(web_of([engine]), client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-
-                async def post(body: dict) -> httpx.Response:
-                    return await client.post("/v1/attributions", json=body)
-
-                return await fill_and_empty(post, disk)
+                return await fill_and_empty(client, disk)
 
     acknowledged = asyncio.run(serve_here())
     assert recorded(project) == Counter(acknowledged)
@@ -106,11 +111,7 @@ def test_a_full_disk_under_the_running_service_loses_nothing(cramped: tuple[Proj
 
     async def ask() -> set[str]:
         async with httpx.AsyncClient(base_url=base, timeout=None) as client:
-
-            async def post(body: dict) -> httpx.Response:
-                return await client.post("/v1/attributions", json=body)
-
-            return await fill_and_empty(post, disk)
+            return await fill_and_empty(client, disk)
 
     try:
         acknowledged = asyncio.run(ask())

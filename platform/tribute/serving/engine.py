@@ -160,7 +160,8 @@ class ServiceEngine:
     async def ready(self) -> Readiness:
         """Whether the model is loaded, every outbox can be written, and the lake can be reached."""
         missing = []
-        for name, asked in (("model", self.models()), ("outbox", self.writers())):
+        parts = (("model", self.models()), ("outbox", self._outboxes.probe()), ("lake", self.writers()))
+        for name, asked in parts:
             try:
                 async with asyncio.timeout(READY_S):
                     found: Any = await asked
@@ -170,7 +171,7 @@ class ServiceEngine:
             except TimeoutError:
                 missing.append(f"{name}: no answer within {READY_S:g} s")
                 continue
-            missing += [f"lake: {each.failure}" for each in found if getattr(each, "failure", "")]
+            missing += [f"{name}: {each.failure}" for each in found or () if getattr(each, "failure", "")]
         return Readiness(not missing, tuple(missing))
 
     async def _in_time(self, work: Awaitable[Any]) -> Any:

@@ -101,6 +101,10 @@ class Flusher:
             )
         keep_small_files_few(self._lake)
 
+    def probe(self) -> None:
+        """Ask the lake for a version; raises LakeError where it does not answer."""
+        self._lake.version("queries")
+
     def state(self) -> WriterState:
         """The outbox in figures."""
         batches, readings, done = self._outbox.batches, self._outbox.readings, self._done

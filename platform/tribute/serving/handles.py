@@ -135,6 +135,10 @@ class WriterOnServe:
         found: float = await self._ask("counted", period)
         return found
 
+    async def probe(self) -> None:
+        """See `Writer.probe`."""
+        await self._ask("probe")
+
     async def flush(self) -> int:
         """See `Writer.flush`."""
         found: int = await self._ask("flush")

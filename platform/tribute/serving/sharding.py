@@ -25,6 +25,8 @@ class WriterPart(Protocol):
 
     async def content(self, query_id: str) -> str | None: ...
 
+    async def probe(self) -> None: ...
+
     async def flush(self) -> int: ...
 
     async def state(self) -> WriterState: ...
@@ -39,6 +41,10 @@ class Outboxes:
     async def flush(self) -> int:
         """Bring every use that waits to the lake; their number."""
         return sum(await asyncio.gather(*(writer.flush() for writer in self._writers)))
+
+    async def probe(self) -> None:
+        """Check that all of them, and the lake, can be written and reached; raises LakeError if not."""
+        await asyncio.gather(*(writer.probe() for writer in self._writers))
 
     async def states(self) -> list[WriterState]:
         """All of them in figures."""

@@ -90,6 +90,15 @@ class Writer:
         """The outbox in figures."""
         return await asyncio.to_thread(self._flusher.state)
 
+    async def probe(self) -> None:
+        """Check that uses can be recorded, and that the lake can be reached.
+
+        Raises:
+            LakeError: which of the two cannot.
+        """
+        await asyncio.to_thread(self._outbox.probe)
+        await asyncio.to_thread(self._flusher.probe)
+
     async def flush(self) -> int:
         """Bring everything that waits to the lake, except for uses that are still to be read out; their number.
 

@@ -1,5 +1,6 @@
 """Records uses durably, each id once; many submissions share one commit to disk."""
 
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -7,13 +8,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tribute_storage.errors import LakeError
+from tribute_storage.errors import LakeError, LakeUnavailable
 from tribute_storage.outbox.batches import Batches
-from tribute_storage.outbox.database import explained, open_database, transaction
+from tribute_storage.outbox.database import VERSION, explained, open_database, transaction
 from tribute_storage.outbox.readings import Readings
 from tribute_storage.outbox.recording import WrongSimulation, compared, known_reply, record, require_run
 from tribute_storage.outbox.uses import ContentConflict, Recorded, Submission, from_bytes
 
+LEAST_ROOM = 2**20
+"""Bytes of disk without which uses are about to be refused."""
 REPLIES_KEPT_S = 86_400
 """How long a reply is given again under its idempotency key."""
 
@@ -115,6 +118,22 @@ class Outbox:
         with self._lock, explained(self.path):
             row = self._connection.execute("SELECT uses FROM counts WHERE period = ?", [period]).fetchone()
         return float(row[0]) if row else 0.0
+
+    def probe(self) -> None:
+        """Write to the file, and change nothing in it.
+
+        Raises:
+            LakeUnavailable: the disk refuses, or has less than `LEAST_ROOM` left.
+        """
+        with explained(self.path):
+            left = shutil.disk_usage(self.path.parent).free
+        if left < LEAST_ROOM:
+            raise LakeUnavailable(
+                f"The outbox {self.path} has {left:,} bytes of room left, and needs {LEAST_ROOM:,}. Make room on "
+                "its disk"
+            )
+        with self._lock, transaction(self._connection, self.path) as connection:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def forget(self) -> None:
         """Delete replies and contents that were kept long enough."""
