@@ -20,7 +20,7 @@ TURNS, SECONDS = 3, 2.0 if QUICK else 6.0
 def flatness() -> dict[str, Any]:
     """The time of a request after many uses over that at the start; the same of the bare application; files."""
     with both(10, True) as served:
-        served.begin_month(texts(1)[0])
+        served.begin_month()
         before, bare_before = _timed(served)
         recorded = served.outbox()["flushed"]
         filling = bodies(texts(8 * FILLING, long=False), FILLING)

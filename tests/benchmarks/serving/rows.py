@@ -44,7 +44,7 @@ def measured_rows(sources: int, distilled: bool) -> Iterator[tuple[dict[str, Any
     """Rows of service.json, one by one, each with what explains it."""
     with both(sources, distilled) as served:
         asked = texts(TEXTS)
-        served.begin_month(asked[0])
+        served.begin_month()
         units = len(simulated_responses(served.project, lineage(served.project).simulate_run))
         sources = len(corpus_tokens(served.project)[0])
         for clients, queries in product(CLIENTS, QUERIES):

@@ -12,9 +12,10 @@ from ray import serve
 
 from tests.benchmarks.results import FOLDER
 from tests.benchmarks.serving.bare import PREFIX, ROUTE, bare_application
-from tests.benchmarks.serving.projects import fresh, simulated
+from tests.benchmarks.serving.projects import fresh, simulated, texts
 from tests.chaos.ray_cluster import free_port
 from tribute.config import Project, ServingSettings
+from tribute.readout.distilled import PILOT_QUERIES
 from tribute.serving import start
 from tribute_jobs.service.application import web_of
 
@@ -55,11 +56,22 @@ class Both(NamedTuple):
             time.sleep(0.1)
         return time.monotonic() - began
 
-    def begin_month(self, text: str) -> None:
-        """Let a month be under way."""
-        asked = {"queries": [{"text": text, "weight": MONTH_SO_FAR}]}
+    def begin_month(self) -> None:
+        """Let a month be under way, and a head have learnt from its first uses, where there is one."""
+        first = texts(PILOT_QUERIES)
+        for text in first:
+            httpx.post(self.attributions, json={"queries": [{"text": text}]}, timeout=None).raise_for_status()
+        asked = {"queries": [{"text": first[0], "weight": MONTH_SO_FAR}]}
         httpx.post(self.attributions, json=asked, timeout=None).raise_for_status()
         self.rest()
+        [model] = httpx.get(f"{self.base}/v1/models", timeout=None).json()
+        look = {"queries": [{"text": first[0]}], "record": False}
+        while self._readout(look) != model["readout"]:
+            time.sleep(0.2)
+
+    def _readout(self, look: dict[str, object]) -> str:
+        answer = httpx.post(self.attributions, json=look, timeout=None).raise_for_status()
+        return str(answer.json()["queries"][0]["readout"])
 
 
 @contextmanager
