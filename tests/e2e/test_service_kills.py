@@ -1,14 +1,14 @@
 """What a service acknowledged is in the lake, once, whichever of its processes are killed under load."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from ray import serve
 
 from tests.benchmarks.serving.fleet import Fleet
-from tests.benchmarks.serving.kills import drained, judged, killed, sailing
+from tests.benchmarks.serving.kills import IN_PARTS, WHOLE, drained, judged, killed, sailing
 from tests.chaos.ray_cluster import free_port
 from tests.projects import article
 from tribute.config import Project, ServingSettings, load_project
@@ -22,38 +22,39 @@ RECOVERY_S = 60
 
 
 @pytest.fixture
-def served(finished: Project, tmp_path: Path) -> Iterator[tuple[Project, str]]:
-    """A copy of the finished project, and the URL of its service."""
+def copied(finished: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the finished project, to be served."""
     shutil.copytree(finished.workdir.parent, tmp_path / "press")
-    settings = ServingSettings(port=free_port(), flush_every_s=1.0)
-    project = load_project(tmp_path / "press" / "project.yaml").model_copy(update={"serving": settings})
-    try:
-        yield project, start([project], web_of)
-    finally:
-        serve.shutdown()
+    yield load_project(tmp_path / "press" / "project.yaml")
+    serve.shutdown()
 
 
-def sent_and_killed(project: Project, base: str, victims: list[str]) -> None:
+def sent_and_killed(project: Project, max_replicas: int, victims: Sequence[str]) -> None:
     """Kill processes while clients send, and compare what they were promised with the lake."""
+    settings = ServingSettings(port=free_port(), flush_every_s=1.0, max_replicas=max_replicas)
+    base = start([project.model_copy(update={"serving": settings})], web_of)
     texts = [article("daily", number, 2) for number in range(20)]
     log = project.workdir.parent / "acknowledged.jsonl"
     fleet = Fleet(f"{base}/v1/attributions", texts, 4, 7, str(log), f"{OTHER}-15T12:00:00Z")
     with sailing(fleet):
-        kills = list(killed(fleet, project, victims, seed=1))
+        kills = list(killed(fleet, project, [*victims], seed=1))
     report = drained(base, OTHER)
     serve.shutdown()
     verdict = judged(str(log), project, SOURCES * REPLICATES)
-    assert [kill.victim for kill in kills] == victims
+    assert [kill.victim for kill in kills] == [*victims]
     assert verdict.acknowledged > 10
     assert (verdict.lost, verdict.doubled, verdict.foreign) == ([], [], [])
     assert max(kill.recovery_s for kill in kills) < RECOVERY_S
     assert report["report"]["queries"] == verdict.acknowledged
 
 
-def test_a_killed_writer_loses_and_doubles_nothing(served: tuple[Project, str]) -> None:
-    sent_and_killed(*served, ["writer"])
+def test_a_killed_service_loses_and_doubles_nothing(copied: Project) -> None:
+    sent_and_killed(copied, 1, ["service"])
 
 
 @pytest.mark.slow
-def test_no_killed_process_loses_or_doubles_a_use(served: tuple[Project, str]) -> None:
-    sent_and_killed(*served, ["attributor", "ingress", "proxy", "writer"])
+@pytest.mark.parametrize(("max_replicas", "victims"), [(1, WHOLE), (2, IN_PARTS)], ids=["whole", "in parts"])
+def test_no_killed_process_loses_or_doubles_a_use(
+    copied: Project, max_replicas: int, victims: Sequence[str]
+) -> None:
+    sent_and_killed(copied, max_replicas, victims)

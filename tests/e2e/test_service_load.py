@@ -82,13 +82,6 @@ def test_roles_are_kept_apart(service: Shown) -> None:
         assert (ready.status_code, ready.json()) == (200, {"ready": True, "missing": []})
 
 
-def test_a_message_of_many_megabytes_gets_through(service: Shown) -> None:
-    """More than gRPC's own 4 MiB: it is the attributor that refuses it."""
-    answer = ask(service, {"queries": [{"text": "x" * 9_000_000}]})
-    assert answer.status_code == 422, answer.text
-    assert "has 9,000,000 bytes of text" in answer.json()["detail"]
-
-
 def test_short_requests_do_not_wait_for_a_long_one(service: Shown) -> None:
     with ThreadPoolExecutor() as pool:
         began = time.monotonic()

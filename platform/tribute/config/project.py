@@ -50,9 +50,14 @@ class ServingSettings(Settings):
     max_body_bytes: StrictInt = Field(16 * 2**20, ge=1024, description="of one request")
     request_timeout_s: StrictFloat = Field(60, gt=0, description="after that a request is answered with 504")
     max_waiting: StrictInt = Field(
-        256, ge=1, description="requests that wait or run in a replica; another one is answered with 503"
+        256, ge=1, description="requests that wait or are being answered; another one is answered with 503"
     )
-    replicas: StrictInt = Field(1, ge=1, description="processes that hold the model, at least")
+    replicas: StrictInt = Field(
+        1,
+        ge=1,
+        description="processes that hold the model, at least; with one of them at most, one outbox and no GPU, "
+        "all of the service is one process",
+    )
     max_replicas: StrictInt | None = Field(None, ge=1, description="at most, under load; default: `replicas`")
     models_per_replica: StrictInt = Field(
         3, ge=1, description="of several projects that are served together; the one used least recently goes"
@@ -68,9 +73,7 @@ class ServingSettings(Settings):
         ge=0,
         description="how long the content of recorded uses is kept, for its page; 0: not at all",
     )
-    requests_per_minute: StrictInt | None = Field(
-        None, ge=1, description="of a key without a limit of its own, in each replica of the ingress"
-    )
+    requests_per_minute: StrictInt | None = Field(None, ge=1, description="of a key without a limit of its own")
     queries_per_minute: StrictInt | None = Field(
         None, ge=1, description="likewise, of the queries in these requests"
     )

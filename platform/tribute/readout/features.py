@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.readout.perturbed import QueryRows, row_bytes
-from tribute.tasks import Batch, FlatTask, forward_pass
+from tribute.tasks import Batch, FlatTask, WatchedModel
 
 MAX_ERRORS = 32
 """Largest E; more outputs are projected to this number by random signs."""
@@ -102,7 +102,7 @@ class Passes:
     """Forward passes of query rows, with errors projected by fixed random signs."""
 
     def __init__(self, task: FlatTask, theta_P: Tensor) -> None:
-        self._task, self._theta = task, theta_P
+        self._task, self._theta, self._model = task, theta_P, WatchedModel(task, theta_P)
         self._signs: Tensor | None = None
         self._rows = dict[object, int]()
 
@@ -116,7 +116,7 @@ class Passes:
     def run(self, batch: Batch) -> RowFeatures:
         """Run some rows through the model."""
         with torch.no_grad():
-            seen = forward_pass(self._task, self._theta, batch)
+            seen = self._model.forward_pass(batch)
             error, *hidden = (x.reshape(len(x), -1, x.shape[-1]) for x in (seen.error, *seen.hidden))
             return RowFeatures(seen.measurement_B, self._projected(error), hidden)
 

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from tribute.errors import OverloadedError
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -18,7 +16,6 @@ class CoalescedCalls(Generic[Item, Result]):
         send: answers a group, one result or error for each item.
         at_once: groups on their way at the same time.
         largest: items of a group.
-        most: items that wait or are on their way; another one is refused.
     """
 
     def __init__(
@@ -26,30 +23,17 @@ class CoalescedCalls(Generic[Item, Result]):
         send: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         at_once: int,
         largest: int,
-        most: int,
     ) -> None:
-        self._send, self._at_once, self._largest, self._most = send, at_once, largest, most
+        self._send, self._at_once, self._largest = send, at_once, largest
         self._waiting = list[tuple[Item, asyncio.Future[Result]]]()
         self._groups = set[asyncio.Task[None]]()
-        self._items = 0
 
     async def call(self, item: Item) -> Result:
-        """The result of an item.
-
-        Raises:
-            OverloadedError: `most` items wait already.
-            Exception: what `send` returned or raised for it.
-        """
-        if self._items >= self._most:
-            raise OverloadedError("The service has as many requests as it takes. Send it again soon")
+        """The result of an item, or what `send` returned or raised for it."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        self._items += 1
         self._start()
-        try:
-            return await future
-        finally:
-            self._items -= 1
+        return await future
 
     def _start(self) -> None:
         while self._waiting and len(self._groups) < self._at_once:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tribute.catalog import recorded_use
 from tribute.config import Project
-from tribute.errors import TooSlowError, TributeError
+from tribute.errors import OverloadedError, TooSlowError, TributeError
 from tribute.serving.attributing.attributor import Attributed
 from tribute.serving.reports import Report
 from tribute.serving.schemas import AttributionRequest, ServedModel
@@ -70,7 +70,7 @@ class ServiceEngine:
         reporter: ReporterPart,
     ) -> None:
         self._project, self._attributor, self._outboxes = project, attributor, Outboxes(writers)
-        self._reporter = reporter
+        self._reporter, self._waiting = reporter, 0
 
     @property
     def project(self) -> Project:
@@ -91,11 +91,18 @@ class ServiceEngine:
         Raises:
             ConfigError: the request does not fit the model.
             ContentConflict: a query id, or the idempotency key, was used before for something else.
-            OverloadedError: there are too many requests.
+            OverloadedError: `serving.max_waiting` requests wait for their answers.
             TooSlowError: `serving.request_timeout_s` is over.
             LakeUnavailable: uses cannot be recorded now.
         """
-        return await self._in_time(self._attribute(request, caller, idempotency))
+        if self._waiting >= self._project.serving.max_waiting:
+            raise OverloadedError("The service has as many requests as it takes. Send it again soon")
+        self._waiting += 1
+        try:
+            answer: bytes = await self._in_time(self._attribute(request, caller, idempotency))
+            return answer
+        finally:
+            self._waiting -= 1
 
     async def _attribute(
         self, request: AttributionRequest, caller: str | None, idempotency: Idempotency | None

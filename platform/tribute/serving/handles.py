@@ -66,9 +66,9 @@ class AttributorOnServe:
     def __init__(self, handle: DeploymentHandle, project: Project) -> None:
         settings, self._name = project.serving, project.name
         self._handle = _by_grpc(handle, multiplexed_model_id=project.name)
-        at_once, most = GROUPS * (settings.max_replicas or settings.replicas), settings.max_waiting
-        self._calls = CoalescedCalls[Any, Any](self._attribute, at_once, LARGEST_GROUP, most)
-        self._large = CoalescedCalls[Any, Any](self._attribute, at_once, 1, max(1, most // 4))
+        at_once = GROUPS * (settings.max_replicas or settings.replicas)
+        self._calls = CoalescedCalls[Any, Any](self._attribute, at_once, LARGEST_GROUP)
+        self._large = CoalescedCalls[Any, Any](self._attribute, at_once, 1)
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
         """See `Attributor.attribute`. A small request does not wait for a large one."""
@@ -96,8 +96,7 @@ class WriterOnServe:
 
     def __init__(self, handle: DeploymentHandle, project: Project) -> None:
         self._handle, self._name = _by_grpc(handle), project.name
-        most = 2 * project.serving.max_waiting
-        self._calls = CoalescedCalls[Submission, Recorded](self._record, GROUPS, LARGEST_GROUP, most)
+        self._calls = CoalescedCalls[Submission, Recorded](self._record, GROUPS, LARGEST_GROUP)
 
     async def record(self, submission: Submission) -> Recorded:
         """See `Writer.record`."""

@@ -13,7 +13,8 @@ from ray.serve.exceptions import RayServeException
 from tribute.cluster import ray_session
 from tribute.config import Project
 from tribute.errors import AGAIN, MachineError, TributeError
-from tribute.serving.deployments import DRAIN_S, Web, application
+from tribute.serving.deployments import DRAIN_S, application
+from tribute.serving.replicas import Web
 from tribute_storage import LakeError
 
 PATIENCE_S = 8.0

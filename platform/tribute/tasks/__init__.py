@@ -4,7 +4,7 @@ from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.flat import BUILT_IN, FlatTask, Losses, build_task, kept_bytes
 from tribute.tasks.frozen import FROZEN_SEED, Frozen, frozen_state, plain_tensors, under_seed
-from tribute.tasks.hidden import ForwardPass, forward_pass, loss_pass
+from tribute.tasks.hidden import ForwardPass, WatchedModel
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Task
 from tribute.tasks.tokens import has_tokens, token_measurements
@@ -24,14 +24,13 @@ __all__ = [
     "Scope",
     "ScopedTask",
     "Task",
+    "WatchedModel",
     "batched",
     "build_task",
     "forward_mode",
-    "forward_pass",
     "frozen_state",
     "has_tokens",
     "kept_bytes",
-    "loss_pass",
     "plain_tensors",
     "token_measurements",
     "under_seed",

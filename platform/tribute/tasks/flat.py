@@ -98,6 +98,14 @@ class FlatTask(PartlyFrozen):
         """The model that measures: at named parameters, in full precision and evaluation mode."""
         return self._bound(self.measured, pieces, torch.float32)
 
+    def measured_at(self, theta_P: Tensor) -> nn.Module:
+        """A copy of the module that measures, which holds views of theta. Tied parameters stay tied."""
+        named = self.held_on(theta_P.device) | self.pieces(theta_P)
+        replaced: dict[int, Tensor] = {id(value): named[name] for name, value in self.measured.named_buffers()}
+        for name, value in self.measured.named_parameters():
+            replaced[id(value)] = nn.Parameter(named[name], requires_grad=False)
+        return copied(self.measured, replaced)
+
     @property
     def evaluated(self) -> "FlatTask":
         """The same task, with training losses also in full precision and without dropout."""

@@ -3,13 +3,11 @@
 Legend: B rows, V model outputs, D hidden width; `...` stands for further dimensions, such as positions.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from tribute.errors import ConfigError
@@ -30,80 +28,80 @@ class ForwardPass(NamedTuple):
     hidden: list[Tensor]
 
 
-def forward_pass(task: FlatTask, theta_P: Tensor, queries: Batch) -> ForwardPass:
-    """Forward pass of query rows; only the measurement is differentiated, by the outputs of the model.
+class WatchedModel:
+    """The model that measures, at fixed parameters, and what it computes on the way. One thread at a time.
+
+    Made once for many passes: the parameters are set and the layers are watched from then on. It shares the memory
+    of `theta_P`.
 
     Hidden states are the inputs of linear layers. If the last layer with parameters is not linear, its output
     counts too: with shared embeddings, the model computes its outputs from it.
-
-    Raises:
-        ConfigError: the measurement calls the model more than once, or no hidden state matches the outputs' shape.
-    """
-    return _pass(task, theta_P, queries, task.task.measurement, "measurement")
-
-
-def loss_pass(task: FlatTask, theta_P: Tensor, examples: Batch) -> ForwardPass:
-    """Like `forward_pass`, for training examples: the measurement is minus the training loss, without dropout.
-
-    Raises:
-        ConfigError: as `forward_pass`, for the training loss.
     """
 
-    def likelihood(model: Model, batch: Batch) -> Tensor:
-        return -task.task.training_loss(model, batch)
+    def __init__(self, task: FlatTask, theta_P: Tensor) -> None:
+        self._task, self._module = task.task, task.measured_at(theta_P)
+        self._hidden: dict[torch.Size, list[Tensor]] = {}
+        self._last: list[Tensor] = []  # output of the last layer, unless it is linear
+        for module in [*self._module.modules()]:
+            if not list(module.children()) and list(module.parameters(recurse=False)):
+                module.register_forward_hook(self._watch)
 
-    return _pass(task, theta_P, examples, likelihood, "training loss")
+    def forward_pass(self, queries: Batch) -> ForwardPass:
+        """Forward pass of query rows; only the measurement is differentiated, by the outputs of the model.
 
+        Raises:
+            ConfigError: the measurement calls the model more than once, or no hidden state matches the outputs'
+                shape.
+        """
+        return self._pass(self._task.measurement, queries, "measurement")
 
-def _pass(
-    task: FlatTask, theta_P: Tensor, batch: Batch, function: Callable[[Model, Batch], Tensor], what: str
-) -> ForwardPass:
-    hidden: dict[torch.Size, list[Tensor]] = {}
-    outputs: list[list[Tensor]] = []
-    last: list[Tensor] = []  # output of the last layer, unless it is linear
-    named = task.held_on(theta_P.device) | task.pieces(theta_P)
+    def loss_pass(self, examples: Batch) -> ForwardPass:
+        """Like `forward_pass`, for training examples: the measurement is minus the training loss, without dropout.
 
-    def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        Raises:
+            ConfigError: as `forward_pass`, for the training loss.
+        """
+
+        def likelihood(model: Model, batch: Batch) -> Tensor:
+            return -self._task.training_loss(model, batch)
+
+        return self._pass(likelihood, examples, "training loss")
+
+    def _pass(self, function: Callable[[Model, Batch], Tensor], batch: Batch, what: str) -> ForwardPass:
+        outputs: list[list[Tensor]] = []
+
+        def model(*inputs: Any, **options: Any) -> Any:
+            with torch.no_grad():
+                output = self._module(*inputs, **options)
+            given = [leaf for leaf in tree_leaves(output) if floating(leaf)]
+            for state in self._last:
+                if all(state is not leaf for leaf in given):
+                    _keep(self._hidden, state)
+            outputs.append([leaf.requires_grad_() for leaf in given])
+            return output
+
+        try:
+            with torch.enable_grad():
+                value_B = function(model, batch)
+                total = value_B.sum()
+            if len(outputs) != 1:
+                raise ConfigError(
+                    f"The {what} calls the model {len(outputs)} times, and prediction errors need one. {REMEDY}"
+                )
+            errors = torch.autograd.grad(total, outputs[0], allow_unused=True)
+            used = [(output, error) for output, error in zip(outputs[0], errors, strict=True) if error is not None]
+            if len(used) != 1:
+                raise ConfigError(f"The {what} takes {len(used)} tensors of the model, expected one. {REMEDY}")
+            [(output, error)] = used
+            return ForwardPass(value_B.detach(), error, _last(self._hidden, output))
+        finally:
+            self._hidden, self._last = {}, []
+
+    def _watch(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         linear = isinstance(module, nn.Linear)
-        for state in inputs[:1] if linear else ():
-            _keep(hidden, state)
-        last[:] = [] if linear or not floating(output) else [output]
-
-    def model(*inputs: Any, **options: Any) -> Any:
-        with torch.no_grad():
-            output = functional_call(task.measured, named, inputs, options)
-        given = [leaf for leaf in tree_leaves(output) if floating(leaf)]
-        for state in last:
-            if all(state is not leaf for leaf in given):
-                _keep(hidden, state)
-        outputs.append([leaf.requires_grad_() for leaf in given])
-        return output
-
-    with _watched(task.measured, watch), torch.enable_grad():
-        value_B = function(model, batch)
-        total = value_B.sum()
-    if len(outputs) != 1:
-        raise ConfigError(
-            f"The {what} calls the model {len(outputs)} times, but prediction errors need one call. {REMEDY}"
-        )
-    errors = torch.autograd.grad(total, outputs[0], allow_unused=True)
-    used = [(output, error) for output, error in zip(outputs[0], errors, strict=True) if error is not None]
-    if len(used) != 1:
-        raise ConfigError(f"The {what} takes {len(used)} tensors of the model, expected one. {REMEDY}")
-    [(output, error)] = used
-    return ForwardPass(value_B.detach(), error, _last(hidden, output))
-
-
-@contextmanager
-def _watched(module: nn.Module, watch: Callable[..., None]) -> Iterator[None]:
-    """Call `watch` after every layer with parameters of its own."""
-    leaves = [m for m in module.modules() if not list(m.children()) and list(m.parameters(recurse=False))]
-    hooks = [leaf.register_forward_hook(watch) for leaf in leaves]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+        if linear and inputs:
+            _keep(self._hidden, inputs[0])
+        self._last = [] if linear or not floating(output) else [output]
 
 
 def _keep(hidden: dict[torch.Size, list[Tensor]], state: Tensor) -> None:

@@ -1,8 +1,9 @@
 """The module of a task as tribute uses it: what cannot be used is refused, what is only faster is left out."""
 
 import copy
+from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from tribute.errors import ConfigError, TributeError
@@ -68,14 +69,17 @@ def prepared(module: object) -> nn.Module:
     return module
 
 
-def copied(module: nn.Module) -> nn.Module:
+def copied(module: nn.Module, replaced: Mapping[int, Tensor] | None = None) -> nn.Module:
     """A copy of a module.
+
+    Args:
+        replaced: what stands in the copy in place of a tensor, by the tensor's `id`.
 
     Raises:
         ConfigError: it cannot be copied; says why.
     """
     try:
-        return copy.deepcopy(module)
+        return copy.deepcopy(module, dict(replaced or {}))
     except Exception as error:  # whatever its layers raise
         raise ConfigError(
             f"The model of Task.build cannot be copied: {type(error).__name__}: {short(str(error), 200)} Compute "

@@ -26,9 +26,13 @@ VICTIMS = {
     "attributor": "ray::ServeReplica:{name}:Attributor",
     "writer": "ray::ServeReplica:{name}:Writer0",
     "ingress": "ray::ServeReplica:{name}:Web",
+    "service": "ray::ServeReplica:{name}:Service",
+    "reporter": "ray::ServeReplica:{name}:Reporter",
     "proxy": "ray::ProxyActor",
 }
 """What is killed, and how the titles of its processes begin."""
+IN_PARTS, WHOLE = ("attributor", "writer", "ingress", "proxy"), ("service", "reporter", "proxy")
+"""Processes of a service whose parts are apart, and of one whose parts are together."""
 PAUSE_S = 0.1, 2.5
 """Least and longest time from a recovery to the next kill."""
 PATIENCE_S = 180.0

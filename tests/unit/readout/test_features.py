@@ -7,7 +7,7 @@ import torch
 from tests.unit.tasks.own_task import with_dropout
 from tribute.readout import QueryRows
 from tribute.readout.features import feature_sums, query_features
-from tribute.tasks import ByteLm, Classifier, FlatTask, forward_pass
+from tribute.tasks import ByteLm, Classifier, FlatTask, WatchedModel
 
 
 def classifier() -> tuple[FlatTask, QueryRows]:
@@ -54,7 +54,7 @@ def test_the_forward_pass_measures_as_the_task_does() -> None:
     task, queries = texts()
     theta = task.initial(0)
     [(batch, _)] = queries.batches(64, theta.device)
-    seen = forward_pass(task, theta, batch)
+    seen = WatchedModel(task, theta).forward_pass(batch)
     torch.testing.assert_close(seen.measurement_B, task.measure(theta, batch))
     assert seen.error.shape == (30, 8, 256)
     assert all(hidden.shape[:2] == (30, 8) for hidden in seen.hidden)
@@ -64,4 +64,4 @@ def test_the_forward_pass_measures_as_the_task_does() -> None:
 def test_a_task_of_ones_own_needs_no_change() -> None:
     task = FlatTask(with_dropout(4))
     batch = {"features": torch.randn(5, 4), "labels": torch.tensor([0, 1, 1, 0, 1])}
-    assert forward_pass(task, task.initial(0), batch).measurement_B.shape == (5,)
+    assert WatchedModel(task, task.initial(0)).forward_pass(batch).measurement_B.shape == (5,)

@@ -3,9 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import pytest
-
-from tribute.errors import OverloadedError
 from tribute.serving.coalescing import CoalescedCalls, each_alone
 
 
@@ -21,8 +18,8 @@ class Far:
         return [ValueError(str(item)) if item < 0 else 10 * item for item in items]
 
 
-def calls_of(far: Far, most: int = 100) -> CoalescedCalls[int, int]:
-    return CoalescedCalls(far.send, at_once=1, largest=3, most=most)
+def calls_of(far: Far) -> CoalescedCalls[int, int]:
+    return CoalescedCalls(far.send, at_once=1, largest=3)
 
 
 def test_what_gathers_goes_in_one_message_and_everyone_gets_its_own() -> None:
@@ -56,28 +53,24 @@ def test_a_message_that_fails_fails_all_in_it() -> None:
         raise ConnectionError("gone")
 
     async def run() -> list[int | BaseException]:
-        calls = CoalescedCalls[int, int](broken, 1, 3, 100)
+        calls = CoalescedCalls[int, int](broken, 1, 3)
         return await asyncio.gather(*map(calls.call, range(3)), return_exceptions=True)
 
     assert all(isinstance(each, ConnectionError) for each in asyncio.run(run()))
 
 
-def test_too_many_are_refused_and_a_cancelled_one_makes_room() -> None:
-    async def run() -> list[int]:
+def test_a_cancelled_call_takes_no_other_along() -> None:
+    async def run() -> int:
         far = Far()
-        calls = calls_of(far, most=2)
-        asked = [asyncio.create_task(calls.call(number)) for number in range(2)]
+        calls = calls_of(far)
+        asked = [asyncio.create_task(calls.call(number)) for number in range(3)]
         await asyncio.sleep(0)
-        with pytest.raises(OverloadedError):
-            await calls.call(2)
         asked[1].cancel()
         await asyncio.gather(asked[1], return_exceptions=True)
-        last = asyncio.create_task(calls.call(3))
-        await asyncio.sleep(0)
         far.free.set()
-        return [await asked[0], await last]
+        return await asked[0] + await asked[2]
 
-    assert asyncio.run(run()) == [0, 30]
+    assert asyncio.run(run()) == 20
 
 
 def test_the_other_end_answers_each_or_says_its_error() -> None:

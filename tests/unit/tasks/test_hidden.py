@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.unit.tasks.own_task import HalvedClassifier, with_dropout
 from tribute.errors import ConfigError
-from tribute.tasks import Batch, ByteLm, Classifier, FlatTask, Model, forward_pass, loss_pass
+from tribute.tasks import Batch, ByteLm, Classifier, FlatTask, Model, WatchedModel
 
 
 class Twice(Classifier):
@@ -23,7 +23,7 @@ def examples() -> dict[str, Tensor]:
 def test_it_has_minus_the_losses_and_their_errors() -> None:
     task, batch = FlatTask(Classifier(features=4, hidden=(3,), classes=2)), examples()
     theta = task.initial(0)
-    seen = loss_pass(task, theta, batch)
+    seen = WatchedModel(task, theta).loss_pass(batch)
     torch.testing.assert_close(seen.measurement_B, -task.losses(theta, batch))
     right = torch.eye(2)[batch["labels"]] - task.outputs(theta, batch).softmax(-1)
     torch.testing.assert_close(seen.error, right)
@@ -32,20 +32,20 @@ def test_it_has_minus_the_losses_and_their_errors() -> None:
 
 def test_dropout_is_off() -> None:
     task, batch = FlatTask(with_dropout(4)), examples()
-    one, other = (loss_pass(task, task.initial(0), batch) for _ in range(2))
+    one, other = (WatchedModel(task, task.initial(0)).loss_pass(batch) for _ in range(2))
     assert torch.equal(one.error, other.error)
 
 
 def test_what_comes_after_the_last_linear_layer_is_no_hidden_state() -> None:
     task = FlatTask(HalvedClassifier(features=4, hidden=(3,), classes=2))
-    seen = loss_pass(task, task.initial(0), examples())
+    seen = WatchedModel(task, task.initial(0)).loss_pass(examples())
     assert [tuple(hidden.shape) for hidden in seen.hidden] == [(5, 3), (5, 4)]
 
 
 def test_shared_embeddings_have_what_the_last_norm_gives_out() -> None:
     task = FlatTask(ByteLm(context=6, width=4, heads=2, layers=1))
     theta, batch = task.initial(0), {"tokens": torch.arange(14).view(2, 7)}
-    last = forward_pass(task, theta, batch).hidden[0]
+    last = WatchedModel(task, theta).forward_pass(batch).hidden[0]
     expected = task.outputs(theta, batch)
     torch.testing.assert_close(last @ task.pieces(theta)["embedding.weight"].T, expected)
 
@@ -53,4 +53,4 @@ def test_shared_embeddings_have_what_the_last_norm_gives_out() -> None:
 def test_a_loss_that_calls_the_model_twice_is_refused() -> None:
     task = FlatTask(Twice(features=4, hidden=(3,), classes=2))
     with pytest.raises(ConfigError, match=r"The training loss calls the model 2 times.*another estimator"):
-        loss_pass(task, task.initial(0), examples())
+        WatchedModel(task, task.initial(0)).loss_pass(examples())
