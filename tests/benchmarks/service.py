@@ -2,11 +2,12 @@
 
 - Requests and queries a second, and latencies, at 1, 16 and 64 clients, 1 and 16 queries a request; with the exact
   read-out of 10 sources, and the distilled one of 10, 100 and 1,000.
+- The same of the distilled read-out of 10 sources by a service whose parts are processes of their own.
 - The time of a request before and after 100,000 recorded uses, and the files that these make in the lake.
 - Processes of the service killed under load: what was acknowledged is in the lake, once.
 
-`SETTING` names the parts to run: exact-10, distilled-10, distilled-100, distilled-1000, flatness, kills. QUICK=1
-tries everything out in little time; FULL=1 measures longer.
+`SETTING` names the parts to run: exact-10, distilled-10, distilled-100, distilled-1000, in-parts, flatness, kills.
+QUICK=1 tries everything out in little time; FULL=1 measures longer.
 """
 
 import json
@@ -34,7 +35,7 @@ SERVED = {
     "distilled-100": (100, True),
     "distilled-1000": (1000, True),
 }
-PARTS = (*SERVED, "flatness", "kills")
+PARTS = (*SERVED, "in-parts", "flatness", "kills")
 SHOWN = {
     "clients": "clients",
     "queries_per_request": "queries",
@@ -68,6 +69,8 @@ def measured(part: str) -> dict[str, Any]:
     """Keys of service.json that a part gives."""
     if part in SERVED:
         return served_rows(*SERVED[part])
+    if part == "in-parts":
+        return {"rows_in_parts": [row for row, _ in measured_rows(10, True, max_replicas=2)]}
     found: dict[str, Any] = flatness() if part == "flatness" else {"kills": kills()}
     print(json.dumps(found, indent=2), flush=True)
     return found

@@ -11,8 +11,8 @@ from tests.chaos.run import figures_of
 from tests.chaos.script import NAMES
 from tests.chaos.world import World, made_script, made_world, steps_of
 
-QUICK = (4, 25, 77, 128)
-"""Seeds without Ray that hit most kinds of faults."""
+QUICK = (4, 25)
+"""Seeds without Ray that hit half of the kinds of faults."""
 SEEDS, WITHIN = 100, 20
 
 
@@ -42,7 +42,7 @@ def test_seeds_hit_every_step_and_fault() -> None:
     assert {NAMES[plan.first + place] for plan in plans for place in range(len(plan.faults))} == {*NAMES}
     assert {fault for plan in plans for faults in plan.faults for fault in faults} == {*EXPECTED}
     quick = {fault for seed in QUICK for faults in drawn_plan(seed, True).faults for fault in faults}
-    assert len(quick) >= 9
+    assert len(quick) >= 5
 
 
 def test_a_seed_draws_the_same_whether_disks_can_be_mounted_or_not() -> None:

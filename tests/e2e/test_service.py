@@ -160,6 +160,13 @@ def test_a_recorded_use_is_found_in_the_outbox_and_in_the_lake(service: httpx.Cl
     assert service.get("/v1/attributions/never").status_code == 404
 
 
+def test_a_use_that_is_unlike_the_corpus_is_found_with_what_is_missing(service: httpx.Client) -> None:
+    asked = {"queries": [{"query_id": "odd", "text": "%$#@!~ 0123456789 " * 9}]}
+    [given] = service.post("/v1/attributions", json=asked).json()["queries"]
+    assert given["unlike_corpus"] and given.get("note") is None
+    assert "standard errors were wider" in service.get("/v1/attributions/odd").json()["note"]
+
+
 def test_two_models_are_served_side_by_side_each_with_its_own_uses(service: httpx.Client) -> None:
     models = service.get("/v1/models").json()
     assert [(each["model"], each["path"]) for each in models] == [("press", ""), ("second", "/models/second")]

@@ -126,12 +126,12 @@ def examples(
     """
     settings = opened(project)
 
-    from tribute_jobs.inquiries.examples import influential_examples, print_examples
+    from tribute_jobs.inquiries.examples import batch_query, influential_examples, print_examples
     from tribute_jobs.printing import terminal
     from tribute_jobs.progress import long_step
 
     with long_step("examples"):
-        found = influential_examples(settings, period, query, source, estimator, count)
+        found = influential_examples(settings, batch_query(settings, period, query), source, estimator, count)
     if as_json:
         print(json.dumps(found, indent=2))
     else:

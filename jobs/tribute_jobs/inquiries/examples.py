@@ -5,6 +5,7 @@ Legend: k examples.
 
 import inspect
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from tribute.catalog import estimator_run, lineage, period_queries, recorded_replicates, simulation_runs
 from tribute.cluster import named
 from tribute.config import Project
+from tribute.corpus import QueryTable, array_queries, text_queries
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Trained, build_estimator, fit_once, most_influential
 from tribute.ids import excerpt, listed, nfc
@@ -27,16 +29,39 @@ SHOWN = 300
 """Characters of an example's text."""
 
 
+def batch_query(project: Project, period: str, query_id: str) -> QueryTable:
+    """A query of a month, as its files have it; one.
+
+    Raises:
+        ConfigError: there is no such query.
+    """
+    queries, query_id = period_queries(project, period), nfc(query_id)
+    if query_id not in queries.query_ids:
+        raise ConfigError(f"Period {period} has no query {excerpt(query_id)}. It has: {listed(queries.query_ids)}")
+    return queries.take([queries.query_ids.index(query_id)])
+
+
+def kept_query(project: Project, query_id: str, content: Mapping[str, Any]) -> QueryTable:
+    """A query from its content, as the service keeps it: `text`, or `features` and `label`; one."""
+    window = getattr(project.corpus, "window", None)
+    if window is None:
+        return array_queries([query_id], [content["features"]], [content["label"]])
+    return text_queries([query_id], [content["text"]], window)
+
+
 def influential_examples(
-    project: Project, period: str, query_id: str, source_id: str, name: str, count: int
+    project: Project, query: QueryTable, source_id: str, name: str, count: int
 ) -> list[dict[str, Any]]:
     """The first replicate's most influential examples: place in the source, influence, content; largest first.
 
     The estimator that is paid by has the project's options, another one its defaults. What it fits is kept, so
     that the next question is answered at once.
 
+    Args:
+        query: one.
+
     Raises:
-        ConfigError: no such estimator, query or source, or the model is not trained yet.
+        ConfigError: no such estimator or source, or the model is not trained yet.
     """
     paid_by, *_ = simulation_runs(project)
     run = paid_by if name == project.attribution.method else estimator_run(project, name)
@@ -45,13 +70,9 @@ def influential_examples(
     if not replicates:
         raise ConfigError("The model is not trained yet. Run: tribute train PROJECT.yaml")
     data, first = snapshot_training_set(project.artifacts / lineage(project).corpus_run), replicates[0]
-    query_id, source_id = nfc(query_id), nfc(source_id)
+    source_id = nfc(source_id)
     if source_id not in data.source_ids:
         raise ConfigError(f"There is no source {excerpt(source_id)}. There are: {listed(data.source_ids)}")
-    queries = period_queries(project, period)
-    if query_id not in queries.query_ids:
-        raise ConfigError(f"Period {period} has no query {excerpt(query_id)}. It has: {listed(queries.query_ids)}")
-    rows = QueryRows.of(queries.take([queries.query_ids.index(query_id)]))
     recordings = project.training.recordings
     recipe = Recipe(
         project.task, project.training, data, first.seed, recording=recordings[0] if recordings else None
@@ -61,7 +82,9 @@ def influential_examples(
     source = data.source_ids.index(source_id)
     with named(name):
         fitted = fit_once(run.settings, trained, project.artifacts / run.run_id / f"replicate-{first.index}")
-        found = most_influential(estimator, trained, fitted, rows, source, count, run.settings.memory_gib)
+        found = most_influential(
+            estimator, trained, fitted, QueryRows.of(query), source, count, run.settings.memory_gib
+        )
     start = int(np.flatnonzero(data.source_N == source)[0])
     return [
         {"example": int(index) - start, "influence": float(value), "content": _content(data, int(index))}

@@ -78,6 +78,11 @@ class ServingSettings(Settings):
         None, ge=1, description="likewise, of the queries in these requests"
     )
 
+    https: bool = Field(
+        False,
+        description="people reach the service through a proxy with HTTPS: a session's cookie goes nowhere else",
+    )
+
     @model_validator(mode="after")
     def _replicas_are_a_range(self) -> Self:
         if self.max_replicas is not None and self.max_replicas < self.replicas:

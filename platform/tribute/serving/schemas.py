@@ -123,7 +123,7 @@ class QueryAttribution(BaseModel):
     sources: list[Influence]
     others: OtherInfluences
     tokens: list[str] | None = Field(None, description="the tokens of `token_nats`; only per_token")
-    note: str | None = Field(None, description="why sources are missing")
+    note: str | None = Field(None, description="what the figures leave out, and why")
 
 
 class AttributionAnswer(BaseModel):

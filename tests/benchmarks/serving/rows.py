@@ -40,9 +40,11 @@ class Turns:
         return float(np.percentile([ms for each in self.answered for ms in each.latency_ms], part))
 
 
-def measured_rows(sources: int, distilled: bool) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def measured_rows(
+    sources: int, distilled: bool, max_replicas: int = 1
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Rows of service.json, one by one, each with what explains it."""
-    with both(sources, distilled) as served:
+    with both(sources, distilled, max_replicas) as served:
         asked = texts(TEXTS)
         served.begin_month()
         units = len(simulated_responses(served.project, lineage(served.project).simulate_run))

@@ -75,9 +75,11 @@ class Both(NamedTuple):
 
 
 @contextmanager
-def both(sources: int, distilled: bool) -> Iterator[Both]:
+def both(sources: int, distilled: bool, max_replicas: int = 1) -> Iterator[Both]:
     """Serve a project of so many sources, and its bare model, in the running Ray session."""
-    settings = ServingSettings(port=free_port(), flush_every_s=FLUSH_EVERY_S, request_timeout_s=300.0)
+    settings = ServingSettings(
+        port=free_port(), flush_every_s=FLUSH_EVERY_S, request_timeout_s=300.0, max_replicas=max_replicas
+    )
     project = fresh(simulated(sources), FOLDER / "service", distilled, settings)
     try:
         base = start([project], web_of)

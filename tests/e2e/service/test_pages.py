@@ -59,6 +59,7 @@ def test_a_use_that_waits_in_the_outbox_has_a_page_with_its_text_and_coloured_to
     client = service.client(service.operator)
     page = client.get("/queries/live-1", headers=PAGE)
     assert page.status_code == 200 and USE["text"] in page.text and "Colour the words" in page.text
+    assert re.search(r'<ol class="passages">\s*<li><blockquote>[^<]+</blockquote>', page.text)
     coloured = client.get("/queries/live-1", params={"tokens": True}, headers=PAGE).text
     asked = re.search(r'<blockquote class="asked">(.*?)</blockquote>', coloured, re.DOTALL)
     assert asked is not None
@@ -141,6 +142,15 @@ def test_signing_in_and_out(service: Shown) -> None:
     assert client.post("/sign-out").status_code == 403
     assert client.post("/sign-out", data=csrf_of(client, OWN)).headers["location"] == "/sign-in"
     assert client.get(OWN).status_code == 401
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_behind_https_a_session_s_cookie_goes_nowhere_else(service: Shown, https: bool) -> None:
+    settings = service.project.serving.model_copy(update={"https": https})
+    behind = service._replace(project=service.project.model_copy(update={"serving": settings}), address=None)
+    answer = behind.client().post("/sign-in", data={"key": service.operator, "next": "/"})
+    assert answer.status_code == 303
+    assert ("Secure" in answer.headers["set-cookie"]) == https
 
 
 def test_a_wrong_key_and_one_that_reports_uses_are_refused(service: Shown) -> None:

@@ -65,7 +65,7 @@ class CookieSettings(NamedTuple):
 
     Attributes:
         path: of the service on its host. The cookie goes to no other.
-        secure: the page came over HTTPS, so the cookie may only travel there.
+        secure: people use HTTPS, so the cookie may only travel there.
     """
 
     name: str

@@ -69,10 +69,10 @@ async def sign_out(request: Request, service: Served, _: AnyCaller) -> Response:
 
 
 @router.post("/theme")
-async def theme(request: Request, form: Form) -> Response:
+async def theme(request: Request, service: Served, form: Form) -> Response:
     """Keep the colours that somebody chose, and show the same page in them."""
     response = redirect(request, local(form.get("back", "/")))
-    secure = request.url.scheme == "https"
+    secure = _secure(request, service)
     if (chosen := form.get("theme")) in THEMES:
         response.set_cookie(THEME, chosen, YEAR_S, httponly=True, samesite="lax", secure=secure, path="/")
     else:
@@ -92,4 +92,9 @@ def static(name: str) -> Response:
 def _cookie(request: Request, service: Service) -> CookieSettings:
     """Where the browser keeps a session of this service, beside those of others on the host."""
     name = cookie_of(service.project.name)
-    return CookieSettings(name, base_of(request) or "/", request.url.scheme == "https")
+    return CookieSettings(name, base_of(request) or "/", _secure(request, service))
+
+
+def _secure(request: Request, service: Service) -> bool:
+    """Whether a cookie may only travel over HTTPS."""
+    return service.project.serving.https or request.url.scheme == "https"

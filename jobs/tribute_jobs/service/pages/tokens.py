@@ -1,9 +1,8 @@
 """The words of what the model was asked, each coloured by the source that shaped it most; measured on request."""
 
-import json
 from collections.abc import Iterator
 from math import fsum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tribute.errors import TributeError
 from tribute.serving import ServiceEngine
@@ -73,10 +72,3 @@ def _coloured(text: str, values: list[float], names: list[str], largest: float) 
         return ColouredToken(text, "", "", 0, 0)
     strength = min(STRENGTHS, 1 + int(STRENGTHS * values[best] / largest))
     return ColouredToken(text, names[best], nats(values[best]), best, strength)
-
-
-def text_of(kept: dict[str, Any] | None) -> str | None:
-    """What a kept use asked: its text, or its features as JSON."""
-    if kept is None:
-        return None
-    return str(kept["text"]) if kept.get("text") else json.dumps(kept)

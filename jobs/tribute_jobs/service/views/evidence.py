@@ -1,14 +1,16 @@
 """The evidence behind a source's value: the answers that it shaped most, and its passages that did."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import fsum
 
 from tribute.catalog import source_contributions
 from tribute.config import Project
+from tribute.corpus import QueryTable
 from tribute.errors import TributeError
 from tribute.estimators import ESTIMATORS
 from tribute.ids import excerpt, nfc
-from tribute_jobs.inquiries.examples import influential_examples
+from tribute_jobs.inquiries.examples import batch_query, influential_examples
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import View
 from tribute_jobs.service.views.scope import Row, rows, scoped
@@ -112,16 +114,26 @@ def evidence(
     return parts if publisher_id is None else [_unexplained(each) for each in parts]
 
 
-def find_passages(project: Project, period: str, query_id: str, source_id: str, count: int) -> Passages:
-    """The passages of a source that shaped an answer most; finding them takes seconds the first time."""
+def find_passages(
+    project: Project, query_id: str, source_id: str, count: int, query: Callable[[], QueryTable]
+) -> Passages:
+    """The passages of a source that shaped an answer most; finding them takes seconds the first time.
+
+    Args:
+        query: finds the query itself.
+    """
     method = project.attribution.method
     by = method if method in ESTIMATORS else PASSAGES_BY
     told = {"query_id": query_id, "source_id": source_id, "found_by": by}
     try:
-        found = influential_examples(project, period, query_id, source_id, by, count)
+        found = influential_examples(project, query(), source_id, by, count)
     except (TributeError, LakeError) as error:
         return Passages(**told, problem=str(error))
     return Passages(**told, passages=tuple(Passage(**each) for each in found))
+
+
+def _of_batch(project: Project, period: str, query_id: str, source_id: str, count: int) -> Passages:
+    return find_passages(project, query_id, source_id, count, lambda: batch_query(project, period, query_id))
 
 
 def _unexplained(part: Evidence) -> Evidence:
@@ -159,7 +171,7 @@ def _of_part(project: Project, held: Row, cap: Fraction | None, answers: int, pa
         others_nats=others,
         corrections_nats=held["attribution_nats"] - listed - others,
         total_nats=held["attribution_nats"],
-        passages=find_passages(project, held["period"], helped.query_id, source, passages)
+        passages=_of_batch(project, held["period"], helped.query_id, source, passages)
         if passages and helped
         else None,
     )

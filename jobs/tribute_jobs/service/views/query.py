@@ -1,10 +1,14 @@
 """A use of the model: what was asked, the sources that shaped the answer, and their passages. For the operator."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from tribute.config import Project
 from tribute.ids import excerpt, nfc
+from tribute_jobs.inquiries.examples import batch_query, kept_query
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.evidence import Passages, find_passages
 from tribute_jobs.service.views.figures import Interval, View
@@ -32,7 +36,10 @@ select source_id, list(distinct publisher_id order by publisher_id) as holders f
     join runs r on r.run_id = h.run_id and r.table_name = 'rights'
 ) where newest and coalesce(valid_from <= $day, true) and coalesce($day < valid_to, true) group by source_id
 """
-LIVE = "Passages are found for queries of a batch. The service recorded this use as it happened."
+NOT_KEPT = (
+    "The service kept no content of this use, so its passages cannot be found. serving.keep_content_days in "
+    "project.yaml keeps that of later ones"
+)
 ERRORS = 2.0
 """Standard errors on either side that an interval of one query spans."""
 
@@ -62,17 +69,24 @@ class QueryView(View):
     measurement_nats: float
     content_sha256: str
     content: str | None
-    """What was asked, if the lake keeps it."""
+    """What was asked, if the lake or the service keeps it."""
     attribute_run: str
     simulate_run: str
     sources: tuple[QuerySource, ...]
     passages: Passages | None
 
 
-def query_view(project: Project, query_id: str, passages_of: str | None = None, passages: int = 5) -> QueryView:
+def query_view(
+    project: Project,
+    query_id: str,
+    passages_of: str | None = None,
+    passages: int = 5,
+    content: Mapping[str, Any] | None = None,
+) -> QueryView:
     """A query as its latest attribution has it. It names the customer and sources of all publishers.
 
     Args:
+        content: of a use that the service recorded, as far as it is kept.
         passages_of: the source whose passages are found; None: the one that helped most.
         passages: how many; 0: none.
 
@@ -99,10 +113,12 @@ def query_view(project: Project, query_id: str, passages_of: str | None = None, 
     names = ("query_id", "period", "origin", "time", "customer_id", "uses", "readout_probability", "similarity")
     more = ("unlike_corpus", "measurement_nats", "content_sha256", "simulate_run")
     chosen = passages_of or (sources[0]["source_id"] if sources else None)
-    shaped = _passages(project, row, chosen, passages) if passages and chosen else None
+    if kept:
+        content = json.loads(kept[0]["content_json"])
+    shaped = _passages(project, row, chosen, passages, content) if passages and chosen else None
     return QueryView(
         **{name: row[name] for name in (*names, *more)},
-        content=_content(kept[0]["content_json"]) if kept else None,
+        content=None if content is None else _text(content),
         attribute_run=row["run_id"],
         sources=tuple(
             QuerySource(
@@ -118,19 +134,23 @@ def query_view(project: Project, query_id: str, passages_of: str | None = None, 
     )
 
 
-def _passages(project: Project, row: Row, source_id: str, count: int) -> Passages:
-    if row["origin"] == "service":
-        return Passages(query_id=row["query_id"], source_id=source_id, found_by="", problem=LIVE)
-    return find_passages(project, row["period"], row["query_id"], source_id, count)
+def _passages(
+    project: Project, row: Row, source_id: str, count: int, content: Mapping[str, Any] | None
+) -> Passages:
+    query_id = row["query_id"]
+    if row["origin"] != "service":
+        query = partial(batch_query, project, row["period"], query_id)
+    elif content is None:
+        return Passages(query_id=query_id, source_id=source_id, found_by="", problem=NOT_KEPT)
+    else:
+        query = partial(kept_query, project, query_id, content)
+    return find_passages(project, query_id, source_id, count, query)
 
 
 def _interval(mean: float, error: float) -> Interval:
     return Interval(value=mean, low=mean - ERRORS * error, high=mean + ERRORS * error)
 
 
-def _content(kept: str | None) -> str | None:
-    """The text of a kept query; of features, the JSON as it is."""
-    if kept is None:
-        return None
-    content = json.loads(kept)
-    return str(content["text"]) if isinstance(content, dict) and "text" in content else kept
+def _text(content: Mapping[str, Any]) -> str:
+    """What was asked: the text, or features as JSON."""
+    return str(content["text"]) if content.get("text") else json.dumps(content)

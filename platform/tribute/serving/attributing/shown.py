@@ -18,6 +18,7 @@ ONLY_SUMS = (
     "This use was predicted, and not drawn to be read out exactly. The lake keeps what was predicted in sums of "
     "the month only. Ask again with its content and record: false"
 )
+NOT_WIDENED = "The query is unlike the corpus: in its first answer, standard errors were wider for that"
 
 
 def shown_use(project: Project, model: LoadedModel, uses: pa.Table) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def shown_use(project: Project, model: LoadedModel, uses: pa.Table) -> dict[str,
     else:
         nothing = {"sources": [], "others": {"count": count, "influence_nats": None}}
         return facts | nothing | {"readout": "distilled", "note": ONLY_SUMS}
+    if row["unlike_corpus"]:
+        facts["note"] = NOT_WIDENED
     estimated = Estimated.of(influence_RQS, error_QS, np.ones(1))
     chosen = listed(estimated, 0, None)
     return facts | influences(estimated, 0, chosen, model.source_ids, "source_id")
