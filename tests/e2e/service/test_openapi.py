@@ -1,4 +1,4 @@
-"""The OpenAPI document keeps its word: generated requests, good and bad, get no 5xx and no undocumented answer."""
+"""The OpenAPI document keeps its word on real Ray Serve: no generated request gets a 5xx or an undocumented answer."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,17 +9,21 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from ray import serve
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from tests.chaos.ray_cluster import free_port
 from tests.e2e.closing import copied
 from tests.e2e.service.conftest import Shown, with_keys
-from tests.served import served
+from tests.e2e.service.test_pages import PAGES
 from tribute.config import Project, ServingSettings
 from tribute.corpus.queries import MIN_WEIGHT
 from tribute.ids import checked_id
+from tribute.serving import start
 from tribute.serving.schemas import AttributionAnswer, QueryAttribution
+from tribute_jobs.service.application import web_of
 
 CHECKS = [
     not_a_server_error,
@@ -42,12 +46,18 @@ MONTH = "2026-06"
 
 
 @pytest.fixture(scope="module")
-def running(closed_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def running(
+    ray_cluster: None,  # noqa: ARG001
+    closed_project: Project,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Shown]:
     """A service of its own: what is recorded here is nobody else's."""
     project = copied(closed_project, tmp_path_factory.mktemp("openapi") / "copy")
-    project = project.model_copy(update={"serving": ServingSettings(max_text_bytes=500, max_queries=4)})
-    with served(project) as address:
-        yield with_keys(project, address)
+    settings = ServingSettings(port=free_port(), max_text_bytes=500, max_queries=4)
+    project = project.model_copy(update={"serving": settings})
+    shown = with_keys(project)
+    yield shown._replace(address=start([project], web_of))
+    serve.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +136,16 @@ REQUESTS = st.fixed_dictionaries(
         "record": st.booleans(),
     }
 )
+
+
+def test_every_page_comes_over_serve(running: Shown) -> None:
+    with httpx.Client(base_url=running.address or "", headers={"Accept": "text/html"}, timeout=120) as browser:
+        assert browser.post("/sign-in", data={"key": running.operator, "next": "/"}).status_code == 303
+        for path in PAGES:
+            answer = browser.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            assert "<main" in answer.text
+        assert browser.get("/static/pages.css").status_code == 200
 
 
 def test_every_text_can_be_asked_about_and_is_found_again(running: Shown) -> None:
