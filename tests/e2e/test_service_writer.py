@@ -13,7 +13,7 @@ from tribute.config import Project, ServingSettings, load_project
 from tribute.errors import MachineError
 from tribute.serving import Idempotency, PeriodReporter, Writer, local_engine
 from tribute.serving.schemas import AttributionRequest
-from tribute.serving.writer import WriterState, drain
+from tribute.serving.writing.writer import WriterState, drain
 from tribute_storage import LakeError, open_tables
 from tribute_storage.outbox import ContentConflict
 

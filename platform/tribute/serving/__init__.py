@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tribute.serving.local import local_engine
     from tribute.serving.reports import PeriodReporter, Report
     from tribute.serving.running import serve_forever, start
-    from tribute.serving.writer import Writer
+    from tribute.serving.writing.writer import Writer
 
 __all__ = [
     "Attributor",
@@ -35,6 +35,6 @@ __getattr__ = first_use(
         "local": ["local_engine"],
         "reports": ["Report", "PeriodReporter"],
         "running": ["serve_forever", "start"],
-        "writer": ["Writer"],
+        "writing.writer": ["Writer"],
     },
 )

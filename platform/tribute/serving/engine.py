@@ -16,8 +16,8 @@ from tribute.errors import OverloadedError, TooSlowError, TributeError
 from tribute.serving.attributing.attributor import Attributed
 from tribute.serving.reports import Report
 from tribute.serving.schemas import AttributionRequest, ServedModel
-from tribute.serving.sharding import Outboxes, WriterPart
-from tribute.serving.writer import WriterState
+from tribute.serving.writing.sharding import Outboxes, WriterPart
+from tribute.serving.writing.writer import WriterState
 from tribute_storage import LakeError
 from tribute_storage.outbox import KeyedReply, reply_body, with_periods
 

@@ -9,7 +9,7 @@ from tribute.serving.attributing.attributor import Attributor
 from tribute.serving.attributing.background import keep_reading
 from tribute.serving.engine import ServiceEngine
 from tribute.serving.reports import PeriodReporter
-from tribute.serving.writer import Writer, drain
+from tribute.serving.writing.writer import Writer, drain
 from tribute_storage import LakeError
 
 

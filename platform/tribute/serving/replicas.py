@@ -99,7 +99,7 @@ class WriterReplica:
     """Keeps an outbox of every project. There is one for each shard."""
 
     async def __init__(self, projects: Mapping[str, Project], shard: int) -> None:  # type: ignore[misc]
-        from tribute.serving.writer import Writer  # noqa: PLC0415  (see above)
+        from tribute.serving.writing.writer import Writer  # noqa: PLC0415  (see above)
 
         self._outboxes = {name: await asyncio.to_thread(Writer, each, shard) for name, each in projects.items()}
         loop = asyncio.get_running_loop()
@@ -225,7 +225,7 @@ class AttributorHere:
 
 
 async def _drain(project: Project, writers: Sequence[DeploymentHandle] | None) -> None:
-    from tribute.serving.writer import drain  # noqa: PLC0415  (see above)
+    from tribute.serving.writing.writer import drain  # noqa: PLC0415  (see above)
 
     handles = [serve.get_deployment_handle(WHOLE)] if writers is None else writers
     await drain([WriterOnServe(handle, project) for handle in handles])

@@ -1,4 +1,4 @@
-"""The OpenAPI document keeps its word on real Ray Serve: no generated request gets a 5xx or an undocumented answer."""
+"""The OpenAPI document keeps its word on real Ray Serve: no 5xx and no undocumented answer to generated requests."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

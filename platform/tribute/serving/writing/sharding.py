@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from tribute.serving.writer import WriterState
+from tribute.serving.writing.writer import WriterState
 from tribute_storage.outbox import KeyedReply, Recorded, Submission, with_periods
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tribute.catalog import lineage
 from tribute.config import Project
 from tribute.errors import MachineError, TributeError
-from tribute.serving.flushing import Flusher, WriterState
+from tribute.serving.writing.flushing import Flusher, WriterState
 from tribute_storage import Lake, LakeError, claim
 from tribute_storage.outbox import Outbox, Recorded, Submission, uses_waiting
 from tribute_storage.outbox.readings import Reading

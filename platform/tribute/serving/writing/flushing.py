@@ -18,7 +18,7 @@ from tribute.config import Project
 from tribute.errors import TributeError
 from tribute.readout import SourceHead
 from tribute.serving.heads import Heads, served_design
-from tribute.serving.upkeep import keep_small_files_few
+from tribute.serving.writing.upkeep import keep_small_files_few
 from tribute_storage import Lake, LakeError
 from tribute_storage.outbox import Outbox, Sealed
 
