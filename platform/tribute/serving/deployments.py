@@ -22,10 +22,10 @@ from ray.serve import Application
 from tribute.config import Project, ServingSettings
 from tribute.errors import ConfigError
 from tribute.serving.handles import GROUPS
+from tribute.serving.models import ModelsReplica
 from tribute.serving.replicas import (
     WHOLE,
     AttributorReplica,
-    ModelsReplica,
     ReporterReplica,
     Web,
     WebReplica,
@@ -75,7 +75,7 @@ def _whole(projects: Mapping[str, Project], web: Web, settings: ServingSettings)
     bound: Application = _deployment(
         serve.ingress()(_holding(WholeReplica, settings)),
         WHOLE,
-        max_ongoing_requests=8 * settings.max_waiting,
+        **_bounded(settings),
         ray_actor_options=ON_HEAD,
     ).bind(projects, web, reporter)
     return bound
@@ -100,7 +100,7 @@ def _in_parts(projects: Mapping[str, Project], web: Web, settings: ServingSettin
     bound: Application = _deployment(
         serve.ingress()(WebReplica),
         "Web",
-        max_ongoing_requests=8 * settings.max_waiting,
+        **_bounded(settings),
         ray_actor_options=ON_HEAD,
     ).bind(projects, web, attributor, writers, reporter)
     return bound
@@ -115,6 +115,11 @@ def _holding(kind: type[ModelsReplica], settings: ServingSettings) -> type:
     """The same class, of which each replica keeps so many models."""
     held = serve.multiplexed(max_num_models_per_replica=settings.models_per_replica)(kind.model)
     return type(kind.__name__, (kind,), {"model": held})
+
+
+def _bounded(settings: ServingSettings) -> dict[str, Any]:
+    """Requests of all kinds in a web application, and on their way to it. It refuses attributions earlier."""
+    return {"max_ongoing_requests": 8 * settings.max_waiting, "max_queued_requests": 8 * settings.max_waiting}
 
 
 def _scaling(settings: ServingSettings) -> dict[str, Any]:

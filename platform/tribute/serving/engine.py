@@ -1,10 +1,10 @@
 """The service without HTTP: what the web application asks of attributors, writers and the reporter.
 
-The same class works in one process (tests, notebooks) and over Ray Serve, where the parts are other processes.
+The parts are of this process, or handles of other processes on Ray Serve.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -95,14 +95,8 @@ class ServiceEngine:
             TooSlowError: `serving.request_timeout_s` is over.
             LakeUnavailable: uses cannot be recorded now.
         """
-        if self._waiting >= self._project.serving.max_waiting:
-            raise OverloadedError("The service has as many requests as it takes. Send it again soon")
-        self._waiting += 1
-        try:
-            answer: bytes = await self._in_time(self._attribute(request, caller, idempotency))
-            return answer
-        finally:
-            self._waiting -= 1
+        answer: bytes = await self._in_turn(self._attribute(request, caller, idempotency))
+        return answer
 
     async def _attribute(
         self, request: AttributionRequest, caller: str | None, idempotency: Idempotency | None
@@ -124,9 +118,9 @@ class ServiceEngine:
         From the outbox as long as it waits there, then from the lake.
 
         Raises:
-            TooSlowError: `serving.request_timeout_s` is over.
+            OverloadedError, TooSlowError: as `attribute`.
         """
-        found: dict[str, Any] | None = await self._in_time(self._find(query_id))
+        found: dict[str, Any] | None = await self._in_turn(self._find(query_id))
         return found
 
     async def _find(self, query_id: str) -> dict[str, Any] | None:
@@ -180,6 +174,16 @@ class ServiceEngine:
                 continue
             missing += [f"{name}: {each.failure}" for each in found or () if getattr(each, "failure", "")]
         return Readiness(not missing, tuple(missing))
+
+    async def _in_turn(self, work: Coroutine[Any, Any, Any]) -> Any:
+        if self._waiting >= self._project.serving.max_waiting:
+            work.close()
+            raise OverloadedError("The service has as many requests as it takes. Send it again soon")
+        self._waiting += 1
+        try:
+            return await self._in_time(work)
+        finally:
+            self._waiting -= 1
 
     async def _in_time(self, work: Awaitable[Any]) -> Any:
         seconds = self._project.serving.request_timeout_s

@@ -17,6 +17,7 @@ from tribute.config import Project
 from tribute.serving.coalescing import each_alone
 from tribute.serving.draining import DrainedApp
 from tribute.serving.handles import AttributorOnServe, ReporterOnServe, WriterOnServe
+from tribute.serving.models import ModelsReplica
 from tribute.serving.schemas import AttributionRequest, ServedModel
 from tribute_storage.outbox import Recorded, Submission
 
@@ -28,56 +29,14 @@ WHOLE = "Service"
 """Name of the deployment that is a whole service."""
 
 
-class HeldModel:
-    """An attributor in memory, and its work in the background, which ends when Serve puts it away."""
-
-    def __init__(self, project: Project, writers: Sequence[Any]) -> None:
-        from tribute.serving.attributing.attributor import Attributor  # noqa: PLC0415  (see above)
-
-        self.writers = writers
-        self.attributor, self._reading = Attributor(project, self._counted), None
-
-    _reading: "asyncio.Task[None] | None"
-
-    async def _counted(self, period: str) -> float:
-        return sum(await asyncio.gather(*(writer.counted(period) for writer in self.writers)))
-
-    def start(self) -> None:
-        """Begin to read sampled uses out."""
-        from tribute.serving.attributing.background import keep_reading  # noqa: PLC0415  (see above)
-
-        if self.attributor.distils:
-            self._reading = asyncio.get_running_loop().create_task(keep_reading(self.attributor, self.writers))
-
-    def __del__(self) -> None:
-        if self._reading is not None:
-            self._reading.get_loop().call_soon_threadsafe(self._reading.cancel)
-
-
-class ModelsReplica:
-    """Holds models: those that were asked for last."""
-
-    _writers: Mapping[str, Sequence[Any]]
-    _projects: Mapping[str, Project]
-
-    async def model(self, name: str) -> HeldModel:
-        """Load the model of a project. `application` lets Serve keep what was loaded, up to a number."""
-        held = await asyncio.to_thread(HeldModel, self._projects[name], self._writers[name])
-        held.start()
-        return held
-
-
 class AttributorReplica(ModelsReplica):
     """Attributes for the web application. A request goes to a replica that has its model, if one is free."""
 
     async def __init__(  # type: ignore[misc]
         self, projects: Mapping[str, Project], writers: Sequence[DeploymentHandle]
     ) -> None:
-        self._projects = projects
-        self._writers = {
-            name: [WriterOnServe(handle, project) for handle in writers] for name, project in projects.items()
-        }
-        await self.model(next(iter(projects)))
+        parts = {name: [WriterOnServe(each, project) for each in writers] for name, project in projects.items()}
+        await ModelsReplica.__init__(self, projects, parts)
 
     async def attribute(
         self, name: str, requests: Sequence[tuple[AttributionRequest, str | None, str | None]]
@@ -85,10 +44,6 @@ class AttributorReplica(ModelsReplica):
         """Attributions or errors; see `Attributor.attribute`."""
         held = await self.model(name)
         return await each_alone(requests, lambda request: held.attributor.attribute(*request))
-
-    async def served(self, name: str) -> ServedModel:
-        """See `Attributor.served`."""
-        return await (await self.model(name)).attributor.served()
 
     async def shown(self, name: str, uses: pa.Table) -> dict[str, Any]:
         """See `Attributor.shown`."""
@@ -185,43 +140,41 @@ class WholeReplica(WebReplica, WriterReplica, ModelsReplica):
     async def __init__(  # type: ignore[misc]
         self, projects: Mapping[str, Project], web: Web, reporter: DeploymentHandle
     ) -> None:
-        self._projects, self._web, self._reporter = projects, web, reporter
+        self._web, self._reporter = web, reporter
         await WriterReplica.__init__(self, projects, 0)
-        self._writers = {name: [writer] for name, writer in self._outboxes.items()}
-        await self.model(next(iter(projects)))
+        await ModelsReplica.__init__(self, projects, {name: [each] for name, each in self._outboxes.items()})
+
+    async def __del__(self) -> None:
+        await self.stop_reading()
+        await WriterReplica.__del__(self)
 
     def _engine(self, project: Project) -> "ServiceEngine":
         from tribute.serving.engine import ServiceEngine  # noqa: PLC0415  (see above)
 
-        attributor = AttributorHere(partial(self.model, project.name))
+        attributor = AttributorHere(self, project.name)
         return ServiceEngine(
             project, attributor, self._writers[project.name], ReporterOnServe(self._reporter, project)
         )
 
 
 class AttributorHere:
-    """An attributor of this process, which is loaded again if others took its place.
+    """An attributor of this process, which is loaded again if others took its place."""
 
-    Args:
-        model: holds it.
-    """
-
-    def __init__(self, model: Callable[[], Any]) -> None:
-        self._model = model
+    def __init__(self, models: ModelsReplica, name: str) -> None:
+        self._models, self._name = models, name
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
         """See `Attributor.attribute`."""
-        return await (await self._model()).attributor.attribute(request, caller, key)
+        held = await self._models.model(self._name)
+        return await held.attributor.attribute(request, caller, key)
 
     async def served(self) -> ServedModel:
-        """See `Attributor.served`."""
-        found: ServedModel = await (await self._model()).attributor.served()
-        return found
+        """See `ModelsReplica.served`."""
+        return await self._models.served(self._name)
 
     async def shown(self, uses: pa.Table) -> dict[str, Any]:
         """See `Attributor.shown`."""
-        found: dict[str, Any] = await (await self._model()).attributor.shown(uses)
-        return found
+        return await (await self._models.model(self._name)).attributor.shown(uses)
 
 
 async def _drain(project: Project, writers: Sequence[DeploymentHandle] | None) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document keeps its word on real Ray Serve: no 5xx and no undocumented answer to generated requests."""
+"""The OpenAPI document keeps its word on real Ray Serve: generated requests get no 5xx, and what is documented."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -50,6 +51,8 @@ class TokenBatcher(Generic[Work, Result]):
 
     def __init__(self, run: Callable[[Sequence[Work]], Sequence[Result]], tokens: int) -> None:
         self._run, self._tokens = run, tokens
+        # Of its own: threads that the rest of a process shares may all wait for something.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._queues = dict[str, _Queue[Work, Result]]()
         self._clock, self._worker = 0.0, None
         self._ended = dict[str, float]()
@@ -106,7 +109,8 @@ class TokenBatcher(Generic[Work, Result]):
                     await self._alone(entry)
 
     async def _settle(self, batch: list[tuple[Piece[Work], "asyncio.Future[Result]"]]) -> None:
-        results = await asyncio.to_thread(self._run, [piece.work for piece, _ in batch])
+        works = [piece.work for piece, _ in batch]
+        results = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, works)
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -19,6 +20,8 @@ from tribute_storage.outbox import Outbox, Recorded, Submission, uses_waiting
 from tribute_storage.outbox.readings import Reading
 
 TICK_S, DRAIN_PATIENCE_S = 0.5, 600.0
+DISK_THREADS = 4
+Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +42,9 @@ class Writer:
         kept_s = 86_400 * project.serving.keep_content_days
         self._outbox = Outbox(outbox_file(project, shard), lineage(project).simulate_run, kept_s)
         self._flusher = Flusher(project, lake, self._outbox)
+        # Of their own: threads that the rest of a process shares may all be busy with models.
+        self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="outbox")
+        self._flushing = ThreadPoolExecutor(1, thread_name_prefix="flush")
         self._waiting = list[tuple[Submission, asyncio.Future[Recorded]]]()
         self._committing = None
 
@@ -60,35 +66,35 @@ class Writer:
 
     async def check(self, uses: pa.Table) -> None:
         """See `Outbox.check`."""
-        await asyncio.to_thread(self._outbox.check, uses)
+        await self._on_disk(self._outbox.check, uses)
 
     async def reply(self, key: str, body_sha256: str) -> bytes | None:
         """See `Outbox.reply`."""
-        return await asyncio.to_thread(self._outbox.reply, key, body_sha256)
+        return await self._on_disk(self._outbox.reply, key, body_sha256)
 
     async def use(self, query_id: str) -> pa.Table | None:
         """See `Outbox.use`."""
-        return await asyncio.to_thread(self._outbox.use, query_id)
+        return await self._on_disk(self._outbox.use, query_id)
 
     async def content(self, query_id: str) -> str | None:
         """See `Outbox.content`."""
-        return await asyncio.to_thread(self._outbox.content, query_id)
+        return await self._on_disk(self._outbox.content, query_id)
 
     async def lease(self, most: int) -> list[tuple[str, str]]:
         """See `Readings.lease`."""
-        return await asyncio.to_thread(self._outbox.readings.lease, most)
+        return await self._on_disk(self._outbox.readings.lease, most)
 
     async def complete(self, readings: Sequence[Reading]) -> None:
         """See `Readings.complete`."""
-        await asyncio.to_thread(self._outbox.readings.complete, readings)
+        await self._on_disk(self._outbox.readings.complete, readings)
 
     async def counted(self, period: str) -> float:
         """See `Outbox.counted`."""
-        return await asyncio.to_thread(self._outbox.counted, period)
+        return await self._on_disk(self._outbox.counted, period)
 
     async def state(self) -> WriterState:
         """The outbox in figures."""
-        return await asyncio.to_thread(self._flusher.state)
+        return await self._on_disk(self._flusher.state)
 
     async def probe(self) -> None:
         """Check that uses can be recorded, and that the lake can be reached.
@@ -96,8 +102,8 @@ class Writer:
         Raises:
             LakeError: which of the two cannot.
         """
-        await asyncio.to_thread(self._outbox.probe)
-        await asyncio.to_thread(self._flusher.probe)
+        await self._on_disk(self._outbox.probe)
+        await self._run(self._flushing, self._flusher.probe)
 
     async def flush(self) -> int:
         """Bring everything that waits to the lake, except for uses that are still to be read out; their number.
@@ -105,7 +111,7 @@ class Writer:
         Raises:
             TributeError, LakeError: the lake cannot be written; everything stays in the outbox.
         """
-        return await asyncio.to_thread(self._flusher.flush)
+        return await self._run(self._flushing, self._flusher.flush)
 
     async def keep_flushing(self) -> None:
         """Bring uses to the lake every `serving.flush_every_s`, or as soon as `serving.flush_uses` wait."""
@@ -115,13 +121,21 @@ class Writer:
                 flushed = time.monotonic()
                 while time.monotonic() - flushed < self._settings.flush_every_s:
                     await asyncio.sleep(min(TICK_S, self._settings.flush_every_s))
-                    if await asyncio.to_thread(self._flusher.many_wait):
+                    if await self._on_disk(self._flusher.many_wait):
                         break
 
     async def close(self) -> None:
         """Bring what waits to the lake, if that is to be had, and close the outbox."""
         await self._try_flush()
-        await asyncio.to_thread(self._outbox.close)
+        await self._on_disk(self._outbox.close)
+        self._disk.shutdown(wait=False)
+        self._flushing.shutdown(wait=False)
+
+    async def _on_disk(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await self._run(self._disk, work, *arguments)
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
     async def _try_flush(self) -> None:
         try:
@@ -135,7 +149,7 @@ class Writer:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                results = await asyncio.to_thread(self._outbox.record, [submission for submission, _ in batch])
+                results = await self._on_disk(self._outbox.record, [submission for submission, _ in batch])
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
@@ -170,16 +184,16 @@ async def drain(writers: Sequence[Draining], patience_s: float = DRAIN_PATIENCE_
     for writer in writers:
         await writer.flush()
         state, since = await writer.state(), time.monotonic()
-        newest, unread = state.newest, state.unread
+        newest, oldest, unread = state.newest, state.oldest_unread, state.unread
         while state.oldest_unread is not None and state.oldest_unread <= newest:
-            if state.unread < unread:
+            if state.unread < unread or state.oldest_unread != oldest:  # new ones may come as fast as others go
                 since = time.monotonic()
             elif time.monotonic() - since > patience_s:
                 raise MachineError(
                     f"{state.unread} recorded uses still wait for their exact read-out, and none was read out for "
                     f"{patience_s:g} s. Look at the log of the service for the reason"
                 )
-            unread = state.unread
+            oldest, unread = state.oldest_unread, state.unread
             await asyncio.sleep(TICK_S)
             state = await writer.state()
         await writer.flush()
