@@ -18,7 +18,8 @@ from tribute.config import Project
 
 CLIENTS, QUERIES = ((1, 16) if QUICK else (1, 16, 64)), (1, 16)
 WARM_UP_S, SECONDS = (0.5, 2.0) if QUICK else (1.5, 20.0 if FULL else 5.0)
-ROUNDS = 1 if QUICK else 3
+ROUNDS, LONG_S = (1 if QUICK else 3), 60.0
+"""Turns of each application; no further one after so long."""
 TEXTS = 256 if QUICK else 1024
 
 
@@ -51,8 +52,10 @@ def measured_rows(
         sources = len(corpus_tokens(served.project)[0])
         for clients, queries in product(CLIENTS, QUERIES):
             sent = bodies(asked, queries)
-            ours, bare, passes = Turns(), Turns(), []
+            ours, bare, passes, began = Turns(), Turns(), [], time.monotonic()
             for turn in range(ROUNDS):
+                if turn and time.monotonic() - began > LONG_S:
+                    break
                 for is_bare in (False, True) if turn % 2 else (True, False):
                     _turn(served, sent, clients, bare if is_bare else ours, is_bare)
                 passes.append(passes_per_second(served.project, asked))
