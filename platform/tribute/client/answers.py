@@ -28,10 +28,14 @@ class ServedInfluence:
 
 @dataclass(frozen=True)
 class ServedOthers:
-    """The sources beyond `top_k` together."""
+    """The sources beyond `top_k` together.
+
+    Attributes:
+        influence_nats: their sum; None: it is not known. `note` of the attribution says why.
+    """
 
     count: int
-    influence_nats: float
+    influence_nats: float | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class ServedAttribution:
         tokens: that `token_nats` are about; only with `per_token`.
         model: that attributed the use.
         simulate_run: whose responses were read.
+        note: what the figures leave out, and why.
     """
 
     query_id: str
@@ -63,6 +68,7 @@ class ServedAttribution:
     tokens: tuple[str, ...] | None = None
     model: str | None = None
     simulate_run: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)

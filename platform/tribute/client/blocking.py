@@ -29,7 +29,8 @@ class Client:
     MachineError
 
     Args:
-        url: address of the service.
+        url: address of the service. A service of several projects has each at `path` of `models()`, such as
+            `http://127.0.0.1:8000/models/press`.
         key: that `tribute keys create` showed.
         timeout: seconds that one try may take.
         retries: tries after the first.
@@ -62,7 +63,6 @@ class Client:
         level: Level = "source",
         per_token: bool = False,
         record: bool = True,
-        model: str | None = None,
         idempotency_key: str | None = None,
         progress: Progress | None = None,
     ) -> ServedAttributions:
@@ -82,7 +82,7 @@ class Client:
             MachineError: the service does not answer.
             TributeError: a use cannot be written.
         """
-        options = AttributionOptions(top_k, level, per_token, record, model)
+        options = AttributionOptions(top_k, level, per_token, record)
         return self._run(self._asks.attribute(queries, options, idempotency_key, progress))
 
     def attribution(self, query_id: str) -> ServedAttribution:

@@ -9,7 +9,7 @@ from itertools import count
 from urllib.parse import quote
 
 from tribute.client.answers import AttributionReply, Level, ServedAttribution, ServedAttributions
-from tribute.client.errors import ServiceError, is_passing, told
+from tribute.client.errors import ServiceError, is_passing, with_sentence
 from tribute.client.exchange import Pause, Reply, Send, Steps, T, answered, read, refusal, unreadable
 from tribute.client.months import FetchedFile, OfferedModel
 from tribute.client.reports import ReportProgress
@@ -34,12 +34,10 @@ class AttributionOptions:
     level: Level = "source"
     per_token: bool = False
     record: bool = True
-    model: str | None = None
 
     def tail(self) -> bytes:
         """The end of a request's JSON, after the uses."""
-        fields = {name: value for name, value in asdict(self).items() if name != "model" or value is not None}
-        return b"]," + json.dumps(fields).encode()[1:]
+        return b"]," + json.dumps(asdict(self)).encode()[1:]
 
 
 @dataclass
@@ -165,7 +163,7 @@ def _with_place(
         return error
     so_far = f"{done} of {every} queries were answered before. " if done else ""
     again = f"Call again with idempotency_key={key!r}: what was recorded is not recorded twice."
-    return told(error, so_far + again)
+    return with_sentence(error, so_far + again)
 
 
 def _failed(state: ReportProgress) -> ServiceError:

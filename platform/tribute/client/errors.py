@@ -21,7 +21,7 @@ class ServiceError(TributeError):
         self.status, self.title, self.detail, self.problem = status, title, detail, problem
 
 
-def told(error: ServiceError | MachineError, more: str) -> ServiceError | MachineError:
+def with_sentence(error: ServiceError | MachineError, more: str) -> ServiceError | MachineError:
     """The same error with a sentence more."""
     message = f"{error} {more}"
     if isinstance(error, ServiceError):

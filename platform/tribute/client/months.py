@@ -122,6 +122,7 @@ class OfferedModel:
     Attributes:
         readout: "exact" or "distilled".
         takes: "text" or "features".
+        path: what goes after the service's address to reach this model.
     """
 
     model: str
@@ -132,3 +133,4 @@ class OfferedModel:
     takes: str
     max_queries: int
     max_text_bytes: int
+    path: str = ""

@@ -1,4 +1,7 @@
-"""A service that keeps the contract of the API, on a real socket, with faults that tests order."""
+"""A service that keeps the contract of the API, on a real socket, with faults that tests order.
+
+Requests and answers are checked by the models of the real service, so that it takes and gives nothing else.
+"""
 
 import hashlib
 import json
@@ -13,8 +16,10 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 
 from tests.unit.client.faulty_wire import FaultyWire
+from tribute.serving.schemas import AttributionRequest, QueryAttribution, ServedModel
 
 KEY = "trb_abcd1234_secret"
 SOURCES = ("aurora", "borealis", "corona")
@@ -28,6 +33,7 @@ class ContractService:
     max_body: int = 1 << 24
     faults: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     refused: set[str] = field(default_factory=set)
+    predicted: set[str] = field(default_factory=set)
     uses: dict[str, str] = field(default_factory=dict)
     answers: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     seen: list[dict[str, Any]] = field(default_factory=list)
@@ -43,6 +49,10 @@ class ContractService:
             return problem(413, "Too large", f"The body is longer than {self.max_body} bytes")
         if len(ids) > self.max_queries:
             return problem(422, "Too many", f"{len(ids)} queries, expected at most {self.max_queries}")
+        try:
+            AttributionRequest.model_validate_json(body)
+        except ValidationError as error:
+            return problem(422, "Bad request", str(error.errors()[0]))
         told = [query_id for query_id in ids if query_id in self.refused]
         if told:
             return problem(422, "Bad query", f"query {told[0]}: text is too short. Send at least 2 characters")
@@ -78,6 +88,15 @@ class ContractService:
             "others": others,
             "a_field_of_a_later_version": 1,
         }
+
+    def recorded(self, query_id: str) -> dict[str, Any]:
+        """GET /v1/attributions/{query_id}. Of a use that was predicted and not drawn, the lake keeps sums only."""
+        found = self.item(query_id, {"top_k": None, "level": "source"})
+        if query_id in self.predicted:
+            found |= {"readout": "distilled", "readout_probability": 0.25, "sources": [], "note": "Predicted"}
+            found["others"] = {"count": len(SOURCES), "influence_nats": None}
+        QueryAttribution.model_validate(found)
+        return found
 
     def report(self, report_id: str) -> dict[str, Any]:
         """GET /v1/reports/{id}: done at the third look; a month that begins with 1999 fails."""
@@ -122,7 +141,8 @@ class ContractService:
         @api.get("/v1/models")
         async def models() -> list[dict[str, Any]]:
             sizes = {"sources": 3, "replicates": 2, "max_queries": self.max_queries, "max_text_bytes": 1000}
-            return [{"model": self.model, "simulate_run": "s1", "readout": "exact", "takes": "text", **sizes}]
+            model = {"model": self.model, "simulate_run": "s1", "readout": "exact", "takes": "text", **sizes}
+            return [ServedModel.model_validate(model | {"path": "/models/m1"}).model_dump()]
 
         @api.post("/v1/attributions")
         async def attributions(request: Request) -> Response:
@@ -132,7 +152,7 @@ class ContractService:
         async def attribution(query_id: str) -> Response:
             if query_id not in self.uses:
                 return problem(404, "Unknown", f"No use has the id {query_id}")
-            return JSONResponse(self.item(query_id, {"top_k": 10, "level": "source"}))
+            return JSONResponse(self.recorded(query_id))
 
         @api.post("/v1/reports")
         async def reports(body: dict[str, str]) -> Response:

@@ -3,15 +3,28 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from pydantic import BaseModel
 
 from tests.unit.client.contract_service import KEY, SOURCES, ContractService, service_and_wire
 from tests.unit.client.faulty_wire import FaultyWire
-from tribute.client import AsyncClient, Client, ModelUse, ServiceError
+from tribute.client import (
+    AsyncClient,
+    Client,
+    ModelUse,
+    OfferedModel,
+    ServedAttribution,
+    ServedInfluence,
+    ServedOthers,
+    ServiceError,
+)
+from tribute.client.answers import AttributionReply
 from tribute.client.retry import FIRST_PAUSE_S
 from tribute.errors import ConfigError, MachineError, TributeError
+from tribute.serving.schemas import AttributionAnswer, Influence, OtherInfluences, QueryAttribution, ServedModel
 
 Ask = Callable[..., Any]
 
@@ -76,6 +89,39 @@ def test_uses_are_attributed_and_recorded(ask: Ask, service: ContractService) ->
     assert {use["query_id"] for use in service.seen[0]["queries"]} == set(service.uses)
     assert service.seen[0]["queries"][2]["weight"] == 2
     assert ask("attribution", "q2").period == "2026-10"
+
+
+def test_a_use_of_which_sums_alone_are_kept_says_so(ask: Ask, service: ContractService) -> None:
+    ask("attribute", {"text": "one text", "query_id": "q1"})
+    service.predicted.add("q1")
+    found = ask("attribution", "q1")
+    assert (found.readout, found.sources, found.note) == ("distilled", (), "Predicted")
+    assert found.others == ServedOthers(len(SOURCES), None)
+
+
+@pytest.mark.parametrize(
+    ("answered", "read"),
+    [
+        (AttributionAnswer, AttributionReply),
+        (QueryAttribution, ServedAttribution),
+        (Influence, ServedInfluence),
+        (OtherInfluences, ServedOthers),
+        (ServedModel, OfferedModel),
+    ],
+)
+def test_the_client_reads_every_field_that_the_service_may_answer(answered: type[BaseModel], read: type) -> None:
+    """And takes null for those that may be null."""
+    hints = get_type_hints(read)
+    assert set(answered.model_fields) <= set(hints)
+    nullable = {name for name, each in answered.model_fields.items() if NoneType in get_args(each.annotation)}
+    assert {name for name in nullable if NoneType not in get_args(hints[name])} == set()
+
+
+def test_the_service_chooses_the_model_by_its_address(ask: Ask, service: ContractService) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'model'"):
+        ask("attribute", "one text", model="m2")
+    assert ask("models")[0].path == "/models/m1"
+    assert service.seen == []
 
 
 def test_a_publisher_level_without_a_cut_and_without_a_record(ask: Ask, service: ContractService) -> None:
