@@ -19,9 +19,11 @@ from tribute_storage.outbox.readings import Reading
 
 AGAIN_S = 0.2
 GROUPS, LARGEST_GROUP = 4, 64
-"""Messages on their way to a replica at the same time, and calls of one message."""
-SMALL = 16_384
-"""Characters and features of a request up to which it shares a message."""
+"""Messages of one caller on their way to a replica at the same time, and calls of one message."""
+SHARED_SIZE = 16_384
+"""Characters and features of a request up to which it shares a message, and of all requests in that message."""
+SHARED_BYTES = 1 << 24
+"""Of the uses in a message to a writer."""
 _DIED = (RayActorError, ReplicaUnavailableError)
 
 
@@ -67,14 +69,14 @@ class AttributorOnServe:
         settings, self._name = project.serving, project.name
         self._handle = _by_grpc(handle, multiplexed_model_id=project.name)
         at_once = GROUPS * (settings.max_replicas or settings.replicas)
-        self._calls = CoalescedCalls[Any, Any](self._attribute, at_once, LARGEST_GROUP)
-        self._large = CoalescedCalls[Any, Any](self._attribute, at_once, 1)
+        self._calls = CoalescedCalls[Any, Any](self._attribute, at_once, LARGEST_GROUP, SHARED_SIZE)
+        self._large = CoalescedCalls[Any, Any](self._attribute, at_once, 1, SHARED_SIZE)
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
-        """See `Attributor.attribute`. A small request does not wait for a large one."""
+        """See `Attributor.attribute`. A small request waits for no large one, and for no other caller's."""
         size = sum(len(query.text or "") + len(query.features or ()) for query in request.queries)
-        calls = self._calls if size <= SMALL else self._large
-        return await calls.call((request, caller, key))
+        calls = self._calls if size <= SHARED_SIZE else self._large
+        return await calls.call((request, caller, key), size, caller)
 
     async def served(self) -> ServedModel:
         """See `Attributor.served`."""
@@ -96,11 +98,11 @@ class WriterOnServe:
 
     def __init__(self, handle: DeploymentHandle, project: Project) -> None:
         self._handle, self._name = _by_grpc(handle), project.name
-        self._calls = CoalescedCalls[Submission, Recorded](self._record, GROUPS, LARGEST_GROUP)
+        self._calls = CoalescedCalls[Submission, Recorded](self._record, GROUPS, LARGEST_GROUP, SHARED_BYTES)
 
     async def record(self, submission: Submission) -> Recorded:
         """See `Writer.record`."""
-        return await self._calls.call(submission)
+        return await self._calls.call(submission, submission.uses.nbytes)
 
     async def check(self, uses: pa.Table) -> None:
         """See `Writer.check`."""

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
+from tribute.errors import OverloadedError
 from tribute.serving.coalescing import CoalescedCalls, each_alone
 
 
@@ -19,7 +22,7 @@ class Far:
 
 
 def calls_of(far: Far) -> CoalescedCalls[int, int]:
-    return CoalescedCalls(far.send, at_once=1, largest=3)
+    return CoalescedCalls(far.send, at_once=1, largest=3, most_size=100)
 
 
 def test_what_gathers_goes_in_one_message_and_everyone_gets_its_own() -> None:
@@ -53,10 +56,67 @@ def test_a_message_that_fails_fails_all_in_it() -> None:
         raise ConnectionError("gone")
 
     async def run() -> list[int | BaseException]:
-        calls = CoalescedCalls[int, int](broken, 1, 3)
+        calls = CoalescedCalls[int, int](broken, 1, 3, 100)
         return await asyncio.gather(*map(calls.call, range(3)), return_exceptions=True)
 
     assert all(isinstance(each, ConnectionError) for each in asyncio.run(run()))
+
+
+def test_a_group_is_bounded_in_size_and_one_item_may_be_larger() -> None:
+    async def run() -> list[list[int]]:
+        far = Far()
+        calls = calls_of(far)
+        asked = [asyncio.create_task(calls.call(size, size)) for size in (1, 60, 40, 1, 500, 2, 2)]
+        await asyncio.sleep(0)
+        far.free.set()
+        await asyncio.gather(*asked)
+        return far.groups
+
+    assert asyncio.run(run()) == [[1], [60, 40], [1], [500], [2, 2]]
+
+
+def test_callers_share_no_group_and_wait_for_none_of_another_one() -> None:
+    async def run() -> tuple[list[list[int]], list[list[int]], int]:
+        far = Far()
+        calls = calls_of(far)
+        asked = [asyncio.create_task(calls.call(number, caller="many")) for number in range(4)]
+        asked.append(asyncio.create_task(calls.call(9, caller="one")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        at_once = [*far.groups]
+        far.free.set()
+        await asyncio.gather(*asked)
+        await asyncio.sleep(0)
+        return at_once, far.groups, len(calls._lanes)
+
+    at_once, groups, lanes = asyncio.run(run())
+    assert at_once == [[0], [9]]
+    assert groups == [[0], [9], [1, 2, 3]]
+    assert lanes == 0, "a caller that waits for nothing is forgotten"
+
+
+def test_a_message_whose_other_end_is_cancelled_leaves_nobody_waiting() -> None:
+    async def cancelled(_: Sequence[int]) -> list[int]:
+        raise asyncio.CancelledError
+
+    async def run() -> list[int | BaseException]:
+        calls = CoalescedCalls[int, int](cancelled, 1, 3, 100)
+        asked = [asyncio.create_task(calls.call(number)) for number in range(5)]
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+
+    found = asyncio.run(run())
+    assert [type(each) for each in found] == [OverloadedError] * 5
+
+
+def test_an_answer_of_too_few_results_leaves_nobody_waiting() -> None:
+    async def short(items: Sequence[int]) -> list[int]:
+        return [*items][1:]
+
+    async def run() -> int:
+        return await asyncio.wait_for(CoalescedCalls[int, int](short, 1, 3, 100).call(1), 5)
+
+    with pytest.raises(ValueError, match="shorter"):
+        asyncio.run(run())
 
 
 def test_a_cancelled_call_takes_no_other_along() -> None:
@@ -82,3 +142,14 @@ def test_the_other_end_answers_each_or_says_its_error() -> None:
     found = asyncio.run(each_alone([4, 3, 8], half))
     assert (found[0], found[2]) == (2, 4)
     assert isinstance(found[1], KeyError)
+
+
+def test_at_the_other_end_work_that_is_cancelled_takes_no_other_along() -> None:
+    async def broken(number: int) -> int:
+        if number == 2:
+            raise asyncio.CancelledError
+        return number
+
+    one, two, three = asyncio.run(each_alone([1, 2, 3], broken))
+    assert (one, three) == (1, 3)
+    assert isinstance(two, OverloadedError)
