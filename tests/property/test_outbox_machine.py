@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.unit.storage.outbox.uses import EXACT, RUN, Use, submission
+from tests.unit.storage.outbox.uses import EXACT, RUN, Use, period_of, submission
 from tribute_storage.outbox import ContentConflict, KeyedReply, Outbox, Recorded
 from tribute_storage.outbox.readings import Reading
 
@@ -119,7 +119,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert self.outbox.batches.waiting() == len(self.known) - len(self.left)
         assert self.outbox.readings.waiting() == len(self.unread)
         for name, use in self.known.items():
-            assert self.outbox.period_of(name) == use.period
+            assert period_of(self.outbox, name) == use.period
             assert (self.outbox.use(name) is None) == (name in self.left)
             assert (self.outbox.content(name) is not None) == (name in self.unread)
         for period in ("2026-10", "2026-11"):

@@ -76,10 +76,10 @@ def _refusal(name: str, error: RuntimeError) -> TributeError | LakeError:
     """Why an application did not start. Serve has only the text of what a replica raised: its last lines."""
     applications = serve.status().applications
     deployments = applications[name].deployments.values() if name in applications else ()
-    said = "\n".join(each.message for each in deployments if each.status != "HEALTHY").strip() or str(error)
-    for found in reversed([*_RAISED.finditer(said)]):
+    messages = "\n".join(each.message for each in deployments if each.status != "HEALTHY").strip() or str(error)
+    for found in reversed([*_RAISED.finditer(messages)]):
         kind = getattr(import_module(found[1]), found[2], None)
         if isinstance(kind, type) and issubclass(kind, TributeError | LakeError):
-            return kind(f"The service did not start: {said[found.end() :]}")
-    last = said.rpartition("\n")[2].strip().rstrip(".")
+            return kind(f"The service did not start: {messages[found.end() :]}")
+    last = messages.rpartition("\n")[2].strip().rstrip(".")
     return MachineError(f"The service did not start: {last}. Look at the log of Ray Serve, {AGAIN}")

@@ -99,12 +99,6 @@ class Outbox:
             uses = from_bytes(row[0])
             return self.readings.joined(uses.slice(uses["query_id"].to_pylist().index(query_id), 1))
 
-    def period_of(self, query_id: str) -> str | None:
-        """The month that a recorded use belongs to, in the lake or not yet; None: it was never recorded here."""
-        with self._lock, explained(self.path):
-            row = self._connection.execute("SELECT period FROM uses WHERE query_id = ?", [query_id]).fetchone()
-        return row[0] if row else None
-
     def content(self, query_id: str) -> str | None:
         """The content of a use, JSON, where it is kept."""
         with self._lock, explained(self.path):

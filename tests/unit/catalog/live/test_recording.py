@@ -183,6 +183,17 @@ def test_ids_that_another_service_recorded_count_once(lake: Lake, project: Proje
     assert again == RecordedUses(0, 1, ("u03",))
 
 
+def test_a_use_that_is_sent_again_in_another_month_counts_once(lake: Lake, project: Project) -> None:
+    """Without a time of the caller, the month is that of the arrival; with one, another month contradicts."""
+    record_uses(lake, project, RECORDING, table([row(project, n, dated=False) for n in range(3)]))
+    before = totals(lake, project)
+    again = [row(project, 1, "2026-11", dated=False), row(project, 2, "2026-11"), row(project, 3, "2026-11")]
+    assert record_uses(lake, project, RECORDING, table(again)) == RecordedUses(1, 1, ("u02",))
+    assert counted(lake) == {"queries": 4, "influence": 24}
+    np.testing.assert_array_equal(totals(lake, project), before)
+    np.testing.assert_allclose(totals(lake, project, "2026-11"), exact(3), atol=1e-6)
+
+
 def test_interrupted_after_another_service_came_first(lake: Lake, project: Project) -> None:
     """Influence was committed, then another service recorded one of the uses: the rest gets a run of its own."""
     rows = [row(project, n) for n in range(3)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.unit.storage.outbox.uses import RUN, Use, submission
+from tests.unit.storage.outbox.uses import RUN, Use, period_of, submission
 from tribute_storage import LakeError
 from tribute_storage.errors import LakeDamaged, LakeUnavailable
 from tribute_storage.outbox import ContentConflict, KeyedReply, Outbox, Recorded, uses_waiting
@@ -128,7 +128,7 @@ def test_what_was_recorded_is_there_after_a_crash(path: Path) -> None:
     expected = Use("a", weight=2.5).row()
     del expected["content_json"]  # stands apart, to be deleted
     assert found.to_pylist() == [expected]
-    assert reopened.period_of("b") == "2026-10"
+    assert period_of(reopened, "b") == "2026-10"
     assert reopened.content("b") == "content"
     assert reopened.readings.lease(9) == [("b", "content")]
     assert reopened.record([submission([Use("a")])]) == [Recorded(0)]
@@ -166,7 +166,7 @@ def test_replies_are_forgotten_after_a_day_and_ids_never(outbox: Outbox, path: P
     assert sealed is not None
     outbox.batches.finish(sealed.number)
     assert outbox.record([submission([Use("a")])]) == [Recorded(0)]
-    assert (outbox.use("a"), outbox.period_of("a"), outbox.batches.waiting()) == (None, "2026-10", 0)
+    assert (outbox.use("a"), period_of(outbox, "a"), outbox.batches.waiting()) == (None, "2026-10", 0)
 
 
 def test_uses_of_another_simulation_are_refused(outbox: Outbox, path: Path) -> None:
@@ -188,7 +188,7 @@ def test_an_empty_outbox_begins_anew_with_another_simulation(outbox: Outbox, pat
     outbox.batches.finish(sealed.number)
     outbox.close()
     other = Outbox(path, "simulate-other")
-    assert (other.period_of("a"), other.reply("k", "s"), other.counted("2026-10")) == (None, None, 0.0)
+    assert (period_of(other, "a"), other.reply("k", "s"), other.counted("2026-10")) == (None, None, 0.0)
     other.close()
 
 

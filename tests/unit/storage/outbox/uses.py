@@ -1,14 +1,16 @@
 """Uses of the model for tests of the outbox."""
 
 import hashlib
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from tribute_storage.outbox import USE, KeyedReply, Submission
+from tribute_storage.outbox import USE, KeyedReply, Outbox, Submission
 
 RUN = "simulate-000000000001"
 EXACT = np.arange(6, dtype=np.float32).tobytes()
@@ -51,3 +53,10 @@ class Use(NamedTuple):
 def submission(uses: Sequence[Use], reply: KeyedReply | None = None) -> Submission:
     """Uses of one request."""
     return Submission(pa.Table.from_pylist([use.row() for use in uses], USE), reply)
+
+
+def period_of(outbox: Outbox, query_id: str) -> str | None:
+    """The month that a recorded use belongs to, in the lake or not yet; None: it was never recorded here."""
+    with closing(sqlite3.connect(outbox.path)) as database:
+        row = database.execute("SELECT period FROM uses WHERE query_id = ?", [query_id]).fetchone()
+    return row[0] if row else None
