@@ -5,15 +5,15 @@ import json
 import logging
 import sqlite3
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tribute.catalog import attribution, period_queries, valuation_record, valuation_report, value_period
 from tribute.config import Project
-from tribute.errors import TributeError
+from tribute.errors import MachineError, TributeError
 from tribute.royalty.exact.calendar import period_days
 from tribute.tracking import track
 from tribute_storage import Lake, LakeError
@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS reports (
 )
 """
 _COLUMNS = "report_id, period, state, ordered, ended, value_run, problem, report, tracking_problem"
+AGAIN_S = 30.0
+"""After that time the work on reports goes on, where their file could not be written."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,77 @@ class Report(NamedTuple):
     tracking_problem: str | None = None
 
 
+class ReportsFile:
+    """The reports and their states, in one SQLite file. Its methods wait for the disk: call them in a thread.
+
+    Raises:
+        MachineError: of every method, if the disk refuses, or the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._database() as database:
+            database.execute(_TABLE)
+
+    def order(self, report_id: str, period: str) -> None:
+        """Queue a report, unless it is known."""
+        with self._database() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO reports (report_id, period, state, ordered) VALUES (?, ?, 'queued', ?)",
+                [report_id, period, _now()],
+            )
+
+    def report(self, report_id: str) -> Report | None:
+        """A report; None: there is no such one."""
+        with self._database() as database:
+            row = database.execute(f"SELECT {_COLUMNS} FROM reports WHERE report_id = ?", [report_id]).fetchone()
+        return None if row is None else _report(row)
+
+    def newest(self, most: int) -> list[Report]:
+        """The newest reports, without their content."""
+        columns = _COLUMNS.replace(" report,", " NULL,")
+        with self._database() as database:
+            rows = database.execute(
+                f"SELECT {columns} FROM reports ORDER BY ordered DESC LIMIT ?", [most]
+            ).fetchall()
+        return [_report(row) for row in rows]
+
+    def requeue(self) -> None:
+        """Queue again what was interrupted."""
+        with self._database() as database:
+            database.execute("UPDATE reports SET state = 'queued' WHERE state = 'running'")
+
+    def begin(self) -> tuple[str, str] | None:
+        """Id and period of the report that was queued first, which runs from now on; None: none is queued."""
+        with self._database() as database:
+            begun: list[tuple[str, str]] = database.execute(
+                "UPDATE reports SET state = 'running' WHERE report_id = (SELECT report_id FROM reports "
+                "WHERE state = 'queued' ORDER BY ordered, report_id LIMIT 1) RETURNING report_id, period"
+            ).fetchall()
+        return begun[0] if begun else None
+
+    def end(self, report_id: str, state: State, values: dict[str, str | None]) -> None:
+        """A report is done, or has failed."""
+        named = "".join(f", {name} = ?" for name in values)
+        with self._database() as database:
+            database.execute(
+                f"UPDATE reports SET state = ?, ended = ?{named} WHERE report_id = ?",
+                [state, _now(), *values.values(), report_id],
+            )
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=30)) as database:
+                yield database
+        except sqlite3.Error as error:
+            raise MachineError(
+                f"The file of reports {self._path} cannot be used: {error}. Make room on its disk, and let the "
+                "service write there"
+            ) from error
+
+
 class PeriodReporter:
     """Values periods on order. Independent of HTTP and Ray, within one event loop.
 
@@ -59,66 +132,70 @@ class PeriodReporter:
 
     def __init__(self, project: Project, flush: Callable[[], Awaitable[object]]) -> None:
         self._project, self._flush = project, flush
-        self._path = project.workdir / "service" / "reports.sqlite"
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._database() as database:
-            database.execute(_TABLE)
-            database.execute("UPDATE reports SET state = 'queued' WHERE state = 'running'")  # it was interrupted
+        self._file = ReportsFile(project.workdir / "service" / "reports.sqlite")
         self._worker: asyncio.Task[None] | None = None
+        self._ordering = set[asyncio.Task[None]]()
+        self._is_asked = False
 
     async def order(self, period: str, key: str | None = None) -> Report:
         """Order the valuation of all uses of a period. The same key gives the same report.
 
         Raises:
             ConfigError: the period is no month.
+            MachineError: the order cannot be written down.
         """
         period_days(period)
         report_id = f"report-{uuid.uuid5(uuid.NAMESPACE_OID, key) if key else uuid.uuid4()}"
-        with self._database() as database:
-            database.execute(
-                "INSERT OR IGNORE INTO reports (report_id, period, state, ordered) VALUES (?, ?, 'queued', ?)",
-                [report_id, period, _now()],
-            )
-        self.resume()
+        ordering = asyncio.get_running_loop().create_task(self._order(report_id, period))
+        self._ordering.add(ordering)
+        ordering.add_done_callback(self._ordering.discard)
+        await asyncio.shield(ordering)  # what is written down is worked on, also if the caller leaves meanwhile
         found = await self.report(report_id)
         assert found is not None
         return found
 
     async def report(self, report_id: str) -> Report | None:
         """A report; None: there is no such one."""
-        with self._database() as database:
-            row = database.execute(f"SELECT {_COLUMNS} FROM reports WHERE report_id = ?", [report_id]).fetchone()
-        return None if row is None else _report(row)
+        return await asyncio.to_thread(self._file.report, report_id)
 
     async def reports(self, most: int = 100) -> list[Report]:
         """The newest reports, without their content."""
-        columns = _COLUMNS.replace(" report,", " NULL,")
-        with self._database() as database:
-            rows = database.execute(
-                f"SELECT {columns} FROM reports ORDER BY ordered DESC LIMIT ?", [most]
-            ).fetchall()
-        return [_report(row) for row in rows]
+        return await asyncio.to_thread(self._file.newest, most)
 
     def resume(self) -> None:
-        """Work on what is ordered, unless this is being done."""
+        """Work on what is ordered, and on what was interrupted."""
+        self._is_asked = True  # a worker that is about to end looks once more
         if self._worker is None or self._worker.done():
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
+    async def _order(self, report_id: str, period: str) -> None:
+        await asyncio.to_thread(self._file.order, report_id, period)
+        self.resume()
+
     async def _work(self) -> None:
-        while (found := self._next()) is not None:
-            report_id, period = found
-            self._set(report_id, state="running")
+        while self._is_asked:
+            self._is_asked = False
             try:
-                await self._flush()
-                done = await asyncio.to_thread(self._value, period)
-            except (TributeError, LakeError) as error:
-                self._set(report_id, state="failed", ended=_now(), problem=str(error))
+                await asyncio.to_thread(self._file.requeue)
+                while (begun := await asyncio.to_thread(self._file.begin)) is not None:
+                    await self._make(*begun)
             except Exception:
-                _log.exception("Report %s of %s failed", report_id, period)
-                problem = "The valuation failed. The log of the service says why"
-                self._set(report_id, state="failed", ended=_now(), problem=problem)
-            else:
-                self._set(report_id, state="done", ended=_now(), **done)
+                _log.exception("The work on reports goes on in %.0f s", AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
+                self._is_asked = True
+
+    async def _make(self, report_id: str, period: str) -> None:
+        state: State = "failed"
+        try:
+            await self._flush()
+            values = await asyncio.to_thread(self._value, period)
+            state = "done"
+        except (TributeError, LakeError) as error:
+            values = {"problem": str(error)}
+        except Exception:
+            _log.exception("Report %s of %s failed", report_id, period)
+            values = {"problem": "The valuation failed. The log of the service says why"}
+        await asyncio.to_thread(self._file.end, report_id, state, values)
 
     def _value(self, period: str) -> dict[str, str | None]:
         lake = Lake(self._project.lake_root)
@@ -128,21 +205,6 @@ class PeriodReporter:
         report = json.dumps(valuation_report(valuation))
         return {"value_run": valuation.run_id, "report": report, "tracking_problem": problem}
 
-    def _next(self) -> tuple[str, str] | None:
-        with self._database() as database:
-            row: tuple[str, str] | None = database.execute(
-                "SELECT report_id, period FROM reports WHERE state = 'queued' ORDER BY ordered, report_id LIMIT 1"
-            ).fetchone()
-        return row
-
-    def _set(self, report_id: str, **values: str | None) -> None:
-        named = ", ".join(f"{name} = ?" for name in values)
-        with self._database() as database:
-            database.execute(f"UPDATE reports SET {named} WHERE report_id = ?", [*values.values(), report_id])
-
-    def _database(self) -> "closing[sqlite3.Connection]":
-        return closing(sqlite3.connect(self._path, isolation_level=None, timeout=30))
-
 
 def _report(row: tuple[Any, ...]) -> Report:
     report = Report(*row)
@@ -151,8 +213,3 @@ def _report(row: tuple[Any, ...]) -> Report:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-
-def reports_file(project: Project) -> Path:
-    """The file of the reports."""
-    return project.workdir / "service" / "reports.sqlite"
