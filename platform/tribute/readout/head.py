@@ -6,7 +6,7 @@ U units, C columns (replicate x unit), S sources, Q queries.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -55,6 +55,7 @@ class Head:
     `weight_dk` and `offset_k` make the coordinates (float32). `column_kRU` makes nats of them, NaN where the
     simulation failed. `error_S` is the standard error of one prediction, nats, NaN where every simulation failed.
     `needed`: exact read-outs of a month at the precision asked for, if its number of uses were known before.
+    `fitted`: number of queries that it was fitted to.
     """
 
     weight_dk: Tensor
@@ -62,6 +63,7 @@ class Head:
     column_kRU: Array
     error_S: Array
     needed: float
+    fitted: int
 
     @classmethod
     def fit(
@@ -85,7 +87,8 @@ class Head:
         if count < 2 or count != len(feature_nd):
             raise ConfigError(
                 f"A head needs the features and the influences of the same queries, at least 2; got {count} "
-                f"influences and {len(feature_nd)} features. Hold out more of the corpus"
+                f"influences and {len(feature_nd)} features. Read out more queries exactly, or give the "
+                "features of the same ones"
             )
         exact_nC = influence_RnU.transpose(1, 0, 2).reshape(count, -1).astype(np.float64)
         ridge = Ridge.of(feature_nd, np.nan_to_num(exact_nC))
@@ -100,12 +103,13 @@ class Head:
         found = _residuals(exact_nC, left_out_nC, (replicates, units), design, precision)
         weight, offset = (torch.from_numpy(each).float() for each in (weight_dk, offset_k))
         column_kRU = column_kC.reshape(-1, replicates, units)
-        return cls(weight, offset, column_kRU, np.sqrt(found.variance_S), found.needed)
+        return cls(weight, offset, column_kRU, np.sqrt(found.variance_S), found.needed, count)
 
     @cached_property
     def content(self) -> bytes:
         """The head as safetensors."""
-        arrays = {"column": self.column_kRU, "error": self.error_S, "needed": np.array([self.needed])}
+        numbers = {"needed": np.array([self.needed]), "fitted": np.array([self.fitted])}
+        arrays = {"column": self.column_kRU, "error": self.error_S} | numbers
         tensors = {name: torch.from_numpy(np.ascontiguousarray(each)) for name, each in arrays.items()}
         made = {"weight": self.weight_dk.cpu().contiguous(), "offset": self.offset_k.cpu().contiguous()}
         return safetensors.torch.save(tensors | made)
@@ -130,13 +134,12 @@ class Head:
         """
         require_sealed(path, FIT_AGAIN)
         found = safetensors.torch.load_file(path)
-        column, error, needed = (found[name].numpy() for name in ("column", "error", "needed"))
-        return cls(found["weight"], found["offset"], column, error, float(needed[0]))
+        column, error, needed, fitted = (found[name].numpy() for name in ("column", "error", "needed", "fitted"))
+        return cls(found["weight"], found["offset"], column, error, float(needed[0]), int(fitted[0]))
 
     def to(self, device: torch.device) -> "Head":
         """The same head where a model is."""
-        weight_dk, offset_k = self.weight_dk.to(device), self.offset_k.to(device)
-        return Head(weight_dk, offset_k, self.column_kRU, self.error_S, self.needed)
+        return replace(self, weight_dk=self.weight_dk.to(device), offset_k=self.offset_k.to(device))
 
     def coordinates(self, feature_Qd: NDArray[np.floating]) -> NDArray[np.float32]:
         """Coordinates of queries from their features, [Q, k]; see `query_features`.

@@ -94,7 +94,7 @@ class Attributor:
         ids = query_ids(request.queries, key)
         table = requested_table(self._model, settings, request.queries, ids)
         tokens = await self._tokens(table, turn) if request.per_token else None
-        read = await self._read(table, turn, exactly=request.per_token)
+        read = await self._read(table, turn, exactly=request.per_token, record=request.record)
         answers = await self._answerer.answers(request, table, read, tokens)
         head = answer_head(self._project.name, self._model.simulate_run, answers)
         return Attributed(
@@ -125,18 +125,18 @@ class Attributor:
         found = pieces_of(table, self._project.serving.batch_tokens // 8)
         return [(query, Piece(work._replace(kind=kind, head=head), tokens)) for query, (work, tokens) in found]
 
-    async def _read(self, table: QueryTable, turn: str, *, exactly: bool) -> QueriesRead:
+    async def _read(self, table: QueryTable, turn: str, *, exactly: bool, record: bool) -> QueriesRead:
         distiller = None if exactly else self._distiller
         head = await distiller.head() if distiller else None
         pieces = self._pieces(table, "predicted" if head else "exact", head)
         parts = await self._batcher.submit(turn, [piece for _, piece in pieces])
         query_N = [query for query, _ in pieces]
         if distiller is None or head is None:
-            if distiller is not None:
+            if distiller is not None and record:
                 self._learn(distiller, table, influences_of(table, query_N, parts))
             return QueriesRead.of(self._model, table, query_N, parts)
         read = QueriesRead.predicted(self._model, head, table, query_N, parts)
-        return read.drawn(*await distiller.draw(head, table))
+        return read.drawn(*await distiller.draw(head, table, record))
 
     def _learn(self, distiller: Distiller, table: QueryTable, influence_RQU: NDArray[np.float64]) -> None:
         """Let the head learn from exact read-outs, while nobody waits for it."""

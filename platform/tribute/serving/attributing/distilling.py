@@ -6,7 +6,7 @@ Legend: R replicates, U units, Q queries, d features, n exact read-outs.
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,8 @@ class Distiller:
         self._heads, self._lock = Heads(project), threading.Lock()
         self._before = dict[str, tuple[float, float]]()
         self._features, self._influences = list[Array](), list[Array]()
-        self._known, self._fitted = 0, PILOT_QUERIES
+        self._learnt = dict[str, None]()
+        self._known, self._due = 0, PILOT_QUERIES
         self._head, self._looked = self._heads.current(), time.monotonic()
 
     async def head(self) -> Head | None:
@@ -53,11 +54,12 @@ class Distiller:
             self._head = await asyncio.to_thread(self._heads.current)
         return self._head
 
-    async def draw(self, head: Head, table: QueryTable) -> tuple[Array, NDArray[np.bool_]]:
+    async def draw(self, head: Head, table: QueryTable, record: bool) -> tuple[Array, NDArray[np.bool_]]:
         """Probabilities of an exact read-out, fixed before the draw, and which queries are drawn, [Q] each.
 
         Args:
             head: that predicted them.
+            record: whether they are uses; else the probabilities are those that they would have.
         """
         months = np.array([month_of(moment) for moment in table.times if moment is not None])
         uses_Q = table.weights / table.inclusion
@@ -66,35 +68,65 @@ class Distiller:
             chosen_Q = months == month
             before = await self._uses_before(month)
             probability_Q[chosen_Q] = draw_probability(head.needed, uses_Q[chosen_Q], before)
-            self._before[month] = (self._before[month][0], before + float(uses_Q[chosen_Q].sum()))
+            if record:
+                self._before[month] = (self._before[month][0], before + float(uses_Q[chosen_Q].sum()))
         return probability_Q, draw(probability_Q)
 
     def learn(self, queries: QueryTable, influence_RQU: Array) -> None:
-        """Remember exact read-outs of live queries; fit a new head when they have doubled. Threads take turns."""
-        features = self._model.features(queries)
+        """Remember exact read-outs of live queries; fit a new head when they have doubled. Threads take turns.
+
+        An id counts once: copies of one query would look as if a head knew it well.
+        """
+        chosen = self._unlearnt(queries.query_ids)
+        if not chosen:
+            return
+        features = self._model.features(queries.take(chosen))
         with self._lock:
             self._features.append(features)
-            self._influences.append(influence_RQU)
-            self._known += len(queries.query_ids)
-            due = 2 * self._fitted if self._fitted > PILOT_QUERIES else PILOT_QUERIES
-            if self._known < due and sum(map(len, self._features)) < 2 * MAX_FITTED_QUERIES:
+            self._influences.append(influence_RQU[:, chosen])
+            self._known += len(chosen)
+            due = self._is_due()
+            if not due and sum(map(len, self._features)) < 2 * MAX_FITTED_QUERIES:
                 return
             kept = slice(-MAX_FITTED_QUERIES, None)
             feature_nd = np.concatenate(self._features)[kept]
             influence_RnU = np.concatenate(self._influences, axis=1)[:, kept]
             self._features, self._influences = [feature_nd], [influence_RnU]
-            if self._known >= due:
+            if due:
                 head = Head.fit(feature_nd, influence_RnU, self._model.design, self._precision)
                 self._heads.adopt(head)  # on disk before a use can name it
-                self._head, self._fitted = head, max(self._known, PILOT_QUERIES + 1)
+                self._head, self._due = head, 2 * self._known
+
+    def _unlearnt(self, query_ids: Sequence[str]) -> list[int]:
+        """Places of the queries that are new here; from now on they are known."""
+        with self._lock:
+            places = {name: place for place, name in enumerate(query_ids) if name not in self._learnt}
+            self._learnt |= dict.fromkeys(places)
+            while len(self._learnt) > 2 * MAX_FITTED_QUERIES:
+                del self._learnt[next(iter(self._learnt))]
+        return list(places.values())
+
+    def _is_due(self) -> bool:
+        """Whether enough is known for a new head: no less than the one in use was fitted to, here or elsewhere."""
+        if self._known < self._due:
+            return False
+        current = self._heads.current()
+        self._due = max(self._due, current.fitted if current else 0)
+        return self._known >= self._due
 
     async def _uses_before(self, month: str) -> float:
-        """The month's uses so far: as recorded a moment ago, and what came here since."""
+        """The month's uses so far: as recorded a moment ago, and what came here since.
+
+        What came and was not recorded counts for that moment only: too many uses would make draws too rare. Uses
+        on their way to an outbox may be missing, which makes them more frequent.
+        """
         asked, uses = self._before.get(month, (-np.inf, 0.0))
-        if time.monotonic() - asked > COUNTED_AGAIN_S:
-            asked, uses = time.monotonic(), max(uses, await self._counted(month))
-            self._before[month] = (asked, uses)
-        return uses
+        if time.monotonic() - asked <= COUNTED_AGAIN_S:
+            return uses
+        uses = await self._counted(month)
+        if self._before.get(month, (-np.inf, 0.0))[0] == asked:  # no other request has heard meanwhile
+            self._before[month] = (time.monotonic(), uses)
+        return self._before[month][1]
 
 
 def distils(project: Project, model: LoadedModel) -> float | None:
