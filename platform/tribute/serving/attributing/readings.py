@@ -18,6 +18,7 @@ from tribute.readout import Head
 from tribute.serving.attributing.loaded import LoadedModel, PieceRead
 from tribute.serving.attributing.requested import month_of
 from tribute.serving.schemas import Query
+from tribute.simulation import Design
 from tribute_storage.outbox import USE
 
 Array = NDArray[np.float64]
@@ -71,11 +72,8 @@ class QueriesRead:
         pieces_Q = np.bincount(query_N, minlength=len(measured_Q))
         offset_k = np.append(head.offset_k.double().cpu().numpy(), 1.0)
         coordinates_Qk = (summed_Qk - (pieces_Q - 1)[:, None] * offset_k).astype(np.float32)
-        influence_RQU = head.influence(coordinates_Qk)
-        error_QS = model.design.standard_error(influence_RQU.mean(0))
         return cls(
-            np.stack([model.design.influence(influence_QU) for influence_QU in influence_RQU]),
-            np.sqrt(np.square(error_QS) + np.square(np.nan_to_num(head.error_S))),
+            *predictions(model.design, head, coordinates_Qk),
             measured_Q,
             distribution,
             np.ones(len(measured_Q)),
@@ -127,6 +125,17 @@ class QueriesRead:
             },
             schema=USE,
         )
+
+
+def predictions(design: Design, head: Head, coordinates_Qk: NDArray[np.floating]) -> tuple[Array, Array]:
+    """Predicted influences, [R, Q, S], and further standard errors of their means, [Q, S], nats.
+
+    The errors are those of sampled coalitions, and of the head.
+    """
+    influence_RQU = head.influence(coordinates_Qk)
+    influence_RQS = np.stack([design.influence(influence_QU) for influence_QU in influence_RQU])
+    error_QS = design.standard_error(influence_RQU.mean(0))
+    return influence_RQS, np.sqrt(np.square(error_QS) + np.square(np.nan_to_num(head.error_S)))
 
 
 def influences_of(table: QueryTable, query_N: Sequence[int], parts: Sequence[PieceRead]) -> Array:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tribute.config import Project
 from tribute.serving.attributing.answers import Estimated, influences, listed
 from tribute.serving.attributing.loaded import LoadedModel
+from tribute.serving.attributing.readings import predictions
 from tribute.serving.heads import Heads
 
 FACTS = ("query_id", "period", "readout_probability", "measurement_nats", "similarity", "unlike_corpus")
@@ -39,8 +40,8 @@ def shown_use(project: Project, model: LoadedModel, uses: pa.Table) -> dict[str,
     elif row["coordinates"] is not None:
         head = Heads(project).load(row["head_id"])
         coordinates_Qk = np.frombuffer(row["coordinates"], np.float32)[None]
-        influence_RQS = np.stack([model.design.influence(each) for each in head.influence(coordinates_Qk)])
-        error_QS[0], facts = np.nan_to_num(head.error_S), facts | {"readout": "distilled"}
+        influence_RQS, error_QS = predictions(model.design, head, coordinates_Qk)
+        facts |= {"readout": "distilled"}
     else:
         nothing = {"sources": [], "others": {"count": count, "influence_nats": None}}
         return facts | nothing | {"readout": "distilled", "note": ONLY_SUMS}
