@@ -25,6 +25,7 @@ from tests.benchmarks.mnist import DATA
 from tests.benchmarks.worlds import CORES, PERIOD, World
 from tribute.readout import (
     Distilled,
+    Passes,
     PerturbedModel,
     QueryRows,
     Sample,
@@ -183,7 +184,7 @@ def read_pool(path: Path) -> Pool:
             first, moved = theta_P, PerturbedModel(scope, theta_P, responses_SP)
     torch.set_num_threads(1)
     cost = costs(["distilled", "difference"], moved, queries, 1.0)
-    feature_Qd = query_features(recipes[0].task, first, queries)
+    feature_Qd = query_features(Passes(recipes[0].task, first), queries)
     return Pool(feature_Qd, np.hstack(read), cost["distilled"], len(SEEDS) * cost["difference"])
 
 

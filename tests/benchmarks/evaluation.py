@@ -44,7 +44,7 @@ from tribute.evaluation import (
     seed_ceiling,
 )
 from tribute.evaluation.study import lds_scores
-from tribute.readout import PerturbedModel, QueryRows, costs, fit_head, query_features
+from tribute.readout import Passes, PerturbedModel, QueryRows, costs, fit_head, query_features
 from tribute.tasks import Scope
 from tribute.valuation.terms import set_matrix
 from tribute_jobs.stages.evaluate import read_certificate
@@ -169,7 +169,7 @@ class Rows:
         recipe = self._world.recipe(OWN[0])
         everything = torch.ones(len(self._world.tokens_S))
         theta_P = recipe.run(recipe.initial(), range(recipe.steps), everything).theta
-        feature_Qd = query_features(recipe.task, theta_P, QueryRows.of(self._world.queries))
+        feature_Qd = query_features(Passes(recipe.task, theta_P), QueryRows.of(self._world.queries))
         known_QS = np.mean([each[SHORT.name].influence_QU for each in own], 0)
         head_dS = fit_head(feature_Qd[:TUNING], known_QS[:TUNING].astype(np.float64))
         guess_QS, real_QS = feature_Qd[TUNING:] @ head_dS, known_QS[TUNING:]

@@ -14,6 +14,7 @@ from tribute.cluster import FeatureJob, chunks
 from tribute.corpus import QueryTable
 from tribute.readout import (
     Distilled,
+    Passes,
     QueryRows,
     Sample,
     difference_estimate,
@@ -100,6 +101,9 @@ class _Sampled:
         self._read_outs, self._queries, self._runs = read_outs, queries, runs
         self._group_Q, self._feature_Gd = group_Q, feature_Gd
         self.picked, self.influence = list[int](), list[NDArray[np.float32]]()
+        project = read_outs.context.project
+        theta_P = recorded_replicates(project)[0].final()
+        self._passes = Passes(build_model(project.task, project.training), theta_P)
 
     def estimate(self, picked: NDArray[np.int64]) -> Distilled:
         """The estimate from these queries. The first ones are read out already."""
@@ -109,14 +113,12 @@ class _Sampled:
         self.influence = [np.concatenate(pair, axis=1) for pair in zip(before, pieces, strict=True)]
         self.picked = picked.tolist()
         table, count = self._queries.take(self.picked), len(picked)
-        project = self._read_outs.context.project
-        theta_P = recorded_replicates(project)[0].final()
         column_nC = self.influence[0].transpose(1, 0, 2).reshape(count, -1)  # the others are only scaled up
         sample = Sample(
             len(self._queries.query_ids),
             self._group_Q[picked],
             table.weights / table.inclusion,
-            query_features(build_model(project.task, project.training), theta_P, QueryRows.of(table)),
+            query_features(self._passes, QueryRows.of(table)),
             np.nan_to_num(column_nC.astype(np.float64)),
         )
         return difference_estimate(sample, self._feature_Gd)

@@ -15,7 +15,7 @@ from tribute.errors import TributeError
 from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
 from tribute.evaluation.figures import MethodFigures
 from tribute.evaluation.records import method_figures
-from tribute.readout import METHODS, QueryRows, fit_head, query_features
+from tribute.readout import METHODS, Passes, QueryRows, fit_head, query_features
 from tribute.simulation import Simulated, change_matrix, leave_one_out_units
 from tribute.training import build_model
 from tribute_jobs.context import Context
@@ -165,9 +165,10 @@ class MethodRows:
         """The distilled head, fitted to exact read-outs of the tuning queries, without correction."""
         main, project = self._main, self._main.context.project
         known_TU = main.mean(main.read_outs.influence(main.run, main.responses, main.tuning)[0])
-        task, theta_P = build_model(project.task, project.training), recorded_replicates(project)[0].final()
+        theta_P = recorded_replicates(project)[0].final()
+        passes = Passes(build_model(project.task, project.training), theta_P)
         feature_Td, feature_Qd = (
-            query_features(task, theta_P, QueryRows.of(table)) for table in (main.tuning, main.queries)
+            query_features(passes, QueryRows.of(table)) for table in (main.tuning, main.queries)
         )
         head_QU = feature_Qd @ fit_head(feature_Td, known_TU)
         return self._row("distilled, the head alone", "readout", head_QU, main.prepared(), cost)

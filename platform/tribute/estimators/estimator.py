@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.readout import QueryRows
-from tribute.tasks import FlatTask
+from tribute.tasks import FlatTask, WatchedModel
 from tribute.training import Recipe, State, TrainingSet, Trajectory
 
 NamedTensors = Mapping[str, Tensor]
@@ -58,6 +58,11 @@ class Trained:
     def theta_P(self) -> Tensor:
         """Final parameters, [P]."""
         return self.final.theta
+
+    @cached_property
+    def watched(self) -> WatchedModel:
+        """The final model, and what it computes on the way: one copy for all passes, one thread at a time."""
+        return WatchedModel(self.task, self.theta_P)
 
     def state(self, step: int) -> State:
         """Load the recorded state before a step."""

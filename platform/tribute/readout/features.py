@@ -81,11 +81,10 @@ def feature_sums(
     return FeatureSums(feature_Gd.numpy(), measured_Q.numpy())
 
 
-def query_features(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> NDArray[np.float64]:
+def query_features(passes: "Passes", queries: QueryRows) -> NDArray[np.float64]:
     """Features of each query, [Q, d]."""
-    count, passes = len(queries.query_ids), Passes(task, theta_P)
-    feature_Qd = list[Tensor]()
-    for batch, query_B in queries.batches(max(1, passes.rows_at_once(queries) // 8), theta_P.device):
+    count, feature_Qd = len(queries.query_ids), list[Tensor]()
+    for batch, query_B in queries.batches(max(1, passes.rows_at_once(queries) // 8), passes.device):
         flat = passes.run(batch).flat().double().cpu()
         feature_Qd = feature_Qd or [torch.zeros(count, flat.shape[1], dtype=torch.float64)]
         feature_Qd[0].index_add_(0, query_B.cpu(), flat)
@@ -99,16 +98,24 @@ def rows_at_once(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> int:
 
 
 class Passes:
-    """Forward passes of query rows, with errors projected by fixed random signs."""
+    """Forward passes of query rows, with errors projected by fixed random signs. One thread at a time.
+
+    Made once for many passes: it holds a copy of the model, and knows what a row of each shape costs.
+    """
 
     def __init__(self, task: FlatTask, theta_P: Tensor) -> None:
         self._task, self._theta, self._model = task, theta_P, WatchedModel(task, theta_P)
         self._signs: Tensor | None = None
         self._rows = dict[object, int]()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._theta.device
+
     def rows_at_once(self, queries: QueryRows) -> int:
         """Number of rows in one pass; determined once for each shape of a row."""
-        shape = tuple((name, column.shape[1:], column.dtype) for name, column in sorted(queries.columns.items()))
+        shape = queries.shape
         if shape not in self._rows:
             self._rows[shape] = rows_at_once(self._task, self._theta, queries)
         return self._rows[shape]

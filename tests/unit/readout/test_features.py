@@ -6,7 +6,7 @@ import torch
 
 from tests.unit.tasks.own_task import with_dropout
 from tribute.readout import QueryRows
-from tribute.readout.features import feature_sums, query_features
+from tribute.readout.features import Passes, feature_sums, query_features
 from tribute.tasks import ByteLm, Classifier, FlatTask, WatchedModel
 
 
@@ -26,9 +26,8 @@ def texts() -> tuple[FlatTask, QueryRows]:
 def test_the_features_are_the_gradient_of_the_last_layers() -> None:
     task, queries = classifier()
     theta = task.initial(0)
-    found = (
-        query_features(task, theta, queries)[:, :-2].reshape(40, 45)[:, :12].reshape(40, 3, 4)
-    )  # 3 outputs x 4 states
+    feature_Qd = query_features(Passes(task, theta), queries)[:, :-2]
+    found = feature_Qd.reshape(40, 45)[:, :12].reshape(40, 3, 4)  # 3 outputs x 4 states
     [(batch, _)] = queries.batches(64, theta.device)
     rows = [{name: value[i : i + 1] for name, value in batch.items()} for i in range(40)]
     slopes = [task.pieces(torch.func.grad(lambda at, r=row: task.measure(at, r)[0])(theta)) for row in rows]
@@ -43,7 +42,7 @@ def test_sums_are_the_sums_of_the_features(made) -> None:
     rng = np.random.default_rng(1)
     uses, group = rng.exponential(size=count), np.sort(rng.integers(4, size=count))
     summed = feature_sums(task, theta, queries, uses, group, 4)
-    each = query_features(task, theta, queries)
+    each = query_features(Passes(task, theta), queries)
     expected = np.zeros_like(summed.feature_Gd)
     np.add.at(expected, group, uses[:, None] * each)
     np.testing.assert_allclose(summed.feature_Gd, expected, rtol=1e-4, atol=1e-5)
@@ -65,3 +64,15 @@ def test_a_task_of_ones_own_needs_no_change() -> None:
     task = FlatTask(with_dropout(4))
     batch = {"features": torch.randn(5, 4), "labels": torch.tensor([0, 1, 1, 0, 1])}
     assert WatchedModel(task, task.initial(0)).forward_pass(batch).measurement_B.shape == (5,)
+
+
+def test_queries_of_one_shape_cost_no_copy_of_the_model_and_no_measured_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Features again and again, as a head learns them, from the same passes."""
+    task, queries = texts()
+    passes = Passes(task, task.initial(0))
+    first = query_features(passes, queries)
+    for name in ("measured_at", "measure"):
+        monkeypatch.delattr(FlatTask, name)
+    np.testing.assert_array_equal(query_features(passes, queries), first)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from tests.unit.readout.small import texts, transformer
 from tribute.errors import ConfigError, DamagedFile
-from tribute.readout import fit_head, query_features
+from tribute.readout import Passes, fit_head, query_features
 from tribute.readout.by_source import SourceHead
-from tribute.readout.features import Passes
 from tribute.readout.head import Head
 from tribute.simulation import Design, Unit, design_of
 
@@ -80,24 +79,23 @@ def test_coordinates_add_up_over_uses() -> None:
 def test_one_pass_gives_the_coordinates_of_the_features() -> None:
     model, queries = transformer(torch.float32, "all"), texts()
     task, theta_P = model.scope.task, model.theta_P
-    feature_Qd = query_features(task, theta_P, queries)
+    passes = Passes(task, theta_P)
+    feature_Qd = query_features(passes, queries)
     influence_RQU = np.random.default_rng(0).normal(size=(REPLICATES, 4, UNITS))
-    head, passes = Head.fit(feature_Qd, influence_RQU, design(), 0.05), Passes(task, theta_P)
+    head = Head.fit(feature_Qd, influence_RQU, design(), 0.05)
     found_Qk, measured_Q = head.read(passes, queries)
     np.testing.assert_allclose(found_Qk, head.coordinates(feature_Qd), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(measured_Q, feature_Qd[:, -2], rtol=1e-6)
 
 
-def test_answers_are_means_over_replicates_with_errors_that_hold() -> None:
+def test_the_error_of_a_head_holds_for_other_queries() -> None:
     fitted, fresh = Traffic.of(400), Traffic.of(1000, seed=2)
-    head = SourceHead.of(fitted.fit(), design())
-    coordinates_Qk = fitted.fit().coordinates(fresh.feature_Qd)
-    mean_QS, error_QS = head.mean_over_replicates(coordinates_Qk), head.std_error(coordinates_Qk)
-    by_replicate = np.stack([design().influence(each) for each in fitted.fit().influence(coordinates_Qk)])
-    np.testing.assert_allclose(mean_QS, by_replicate.mean(0), rtol=1e-9)
-    spread_QS = by_replicate.std(0, ddof=1) / np.sqrt(REPLICATES)
-    np.testing.assert_allclose(error_QS, np.hypot(spread_QS, head.error_S), rtol=1e-9)
-    missed_QS = design().influence(fresh.influence_RQU.mean(0)) - mean_QS
+    head = fitted.fit()
+    coordinates_Qk = head.coordinates(fresh.feature_Qd)
+    by_replicate = np.stack([design().influence(each) for each in head.influence(coordinates_Qk)])
+    column_RkS = SourceHead.of(head, design()).column_RkS
+    np.testing.assert_allclose(coordinates_Qk.astype(float) @ column_RkS, by_replicate, rtol=1e-9, atol=1e-9)
+    missed_QS = design().influence(fresh.influence_RQU.mean(0)) - by_replicate.mean(0)
     within_QS = np.stack([design().influence(each) for each in fresh.influence_RQU]) - by_replicate
     expected_S = np.square(missed_QS).mean(0) + within_QS.var(0, ddof=1).mean(0) / REPLICATES
     np.testing.assert_allclose(head.error_S, np.sqrt(expected_S), rtol=0.15)
@@ -108,14 +106,12 @@ def test_failed_simulations_predict_nothing_for_their_sources_alone() -> None:
     failed_RQU = traffic.influence_RQU.copy()
     failed_RQU[1, :, 0], failed_RQU[:, :, 3] = np.nan, np.nan
     head = Head.fit(traffic.feature_Qd, failed_RQU, design(), 0.05)
-    coordinates_Qk, by_source = head.coordinates(traffic.feature_Qd), SourceHead.of(head, design())
+    coordinates_Qk, column_RkS = head.coordinates(traffic.feature_Qd), SourceHead.of(head, design()).column_RkS
     np.testing.assert_array_equal(np.isnan(head.influence(coordinates_Qk)), np.isnan(failed_RQU))
-    mean_QS, error_QS = by_source.mean_over_replicates(coordinates_Qk), by_source.std_error(coordinates_Qk)
-    for found_QS in (mean_QS, error_QS):
-        np.testing.assert_array_equal(np.isnan(found_QS).all(0), [False, False, False, True, True])
-        assert np.isfinite(found_QS[:, :3]).all()
-    others_RU = head.influence(coordinates_Qk)[[0, 2], :, 0]
-    np.testing.assert_allclose(mean_QS[:, 0], others_RU.mean(0), rtol=1e-9)
+    missing_RS = [[False, False, False, True, True]] * REPLICATES
+    missing_RS[1] = [True, False, False, True, True]
+    np.testing.assert_array_equal(np.isnan(column_RkS).any(1), missing_RS)
+    np.testing.assert_array_equal(np.isnan(head.error_S), missing_RS[0])
 
 
 def test_a_saved_head_predicts_the_same_bits(tmp_path: Path) -> None:
@@ -125,7 +121,8 @@ def test_a_saved_head_predicts_the_same_bits(tmp_path: Path) -> None:
     head = Head.fit(traffic.feature_Qd, failed_RQU, design(), 0.05)
     path = head.save(tmp_path)
     loaded = Head.load(path)
-    assert loaded.head_id == head.head_id == path.stem and loaded.needed == head.needed
+    assert loaded.head_id == head.head_id == path.stem
+    assert (loaded.needed, loaded.fitted) == (head.needed, 60)
     one, other = (each.coordinates(traffic.feature_Qd) for each in (head, loaded))
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(head.influence(one), loaded.influence(other))

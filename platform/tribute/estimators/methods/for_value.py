@@ -12,7 +12,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.readout import QueryRows
-from tribute.tasks import ForwardPass, WatchedModel
+from tribute.tasks import ForwardPass
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class ForValue(Estimator):
         """E D, measured on one example."""
         first = Groups.of_sources(trained.data, range(len(trained.data.source_ids))).chosen[:1]
         batch, _ = trained.data.batch(first, trained.device)
-        return self._outer(WatchedModel(trained.task, trained.theta_P).loss_pass(batch)).shape[1]
+        return self._outer(trained.watched.loss_pass(batch)).shape[1]
 
     def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
         """Sum of M over each group, flattened, [G, E D]."""
-        outer_GM, model = None, WatchedModel(trained.task, trained.theta_P)
+        outer_GM = None
         for begin in range(0, len(groups.chosen), self.rows):
             indices_B = groups.chosen[begin : begin + self.rows]
             batch, _ = trained.data.batch(indices_B, trained.device)
-            outer = self._outer(model.loss_pass(batch))
+            outer = self._outer(trained.watched.loss_pass(batch))
             outer_GM = outer.new_zeros(groups.count, outer.shape[1]) if outer_GM is None else outer_GM
             outer_GM.index_add_(0, torch.from_numpy(groups.group_N[indices_B]).to(trained.device), outer)
         return {"outer": trained.theta_P.new_zeros(groups.count, 0) if outer_GM is None else outer_GM}
@@ -67,9 +67,8 @@ class ForValue(Estimator):
         """Influences, [Q, G]; see the class."""
         influence_QG = trained.theta_P.new_zeros(len(queries.query_ids), len(gathered["outer"]))
         if gathered["outer"].shape[1]:
-            model = WatchedModel(trained.task, trained.theta_P)
             for batch, query_B in queries.batches(self.rows, trained.device):
-                outer = self._outer(model.forward_pass(batch))
+                outer = self._outer(trained.watched.forward_pass(batch))
                 influence_QG.index_add_(0, query_B, outer @ gathered["outer"].T)
         return influence_QG
 

@@ -78,8 +78,8 @@ class LoadedModel:
         self.design, self.units = served_design(project, responses, tokens_S), len(responses)
         reader = EstimatorReader if project.simulation.estimated else ResponseReader
         self._reader = reader(project, replicates, responses, device)
-        self._task, self._theta = build_model(project.task, project.training), replicates[0].final().to(device)
-        self._passes, self._head = Passes(self._task, self._theta), None
+        task, theta_P = build_model(project.task, project.training), replicates[0].final().to(device)
+        self._passes, self._head = Passes(task, theta_P), None
         folder = project.artifacts / lineage(project).corpus_run
         self.ood: OutOfDistributionDetector = ood_detector(folder)
         trained = snapshot_training_set(folder).columns
@@ -125,7 +125,7 @@ class LoadedModel:
     def features(self, queries: QueryTable) -> Array:
         """Features of queries, to fit a head to, [Q, d]."""
         with self._turn:
-            return query_features(self._task, self._theta, QueryRows.of(queries))
+            return query_features(self._passes, QueryRows.of(queries))
 
     def warm_up(self) -> None:
         """Read out one training row, so that the first query finds everything in memory."""
@@ -156,7 +156,7 @@ class LoadedModel:
     def _placed(self, head: Head) -> Head:
         """A head where the model is. Requests name few heads, so the last one is kept there."""
         if self._head is None or self._head[0] is not head:
-            self._head = head, head.to(self._theta.device)
+            self._head = head, head.to(self._passes.device)
         return self._head[1]
 
     def _influence(self, rows: QueryRows) -> tuple[Array, Array]:

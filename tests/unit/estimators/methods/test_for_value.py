@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from tests.unit.estimators.small import (
@@ -21,6 +21,7 @@ from tests.unit.estimators.small import (
 )
 from tribute.errors import ConfigError
 from tribute.estimators import Trained, build_estimator, most_influential
+from tribute.tasks import FlatTask
 
 
 def last_layer(trained: Trained, gradient_P: Tensor) -> Tensor:
@@ -119,3 +120,20 @@ def test_projected_outputs_keep_norms_and_less(tmp_path: Path) -> None:
 def test_no_outputs_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"outputs is 0 and rows 64. Set both to at least 1"):
         build_estimator("for_value", {"outputs": 0})
+
+
+def test_all_batches_and_files_of_a_replicate_share_one_copy_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, copies = small_training(tmp_path), list[object]()
+    copy_at = FlatTask.measured_at
+
+    def counted(task: FlatTask, theta_P: Tensor) -> nn.Module:
+        copies.append(theta_P)
+        return copy_at(task, theta_P)
+
+    monkeypatch.setattr(FlatTask, "measured_at", counted)
+    estimator, groups = build_estimator("for_value", {}), sources(trained)
+    first = influences(estimator, trained, groups, small_queries())
+    torch.testing.assert_close(influences(estimator, trained, groups, small_queries()), first, rtol=0, atol=0)
+    assert estimator.numbers_per_group(trained) and len(copies) == 1
