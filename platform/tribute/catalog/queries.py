@@ -51,7 +51,7 @@ def period_queries(project: Project, period: str) -> QueryTable:
 
 
 def pilot_queries(project: Project, most: int) -> QueryTable:
-    """Rows of the corpus, evenly over its sources, that a head of live queries is first fitted to.
+    """Rows of the corpus, evenly over its sources, that a service times its read-outs with.
 
     They are held out of the training, or trained on where too few are held out for half of the number.
 

@@ -8,7 +8,7 @@ from tribute.readout.features import FeatureSums, Passes, feature_sums, query_fe
 from tribute.readout.head import Head
 from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, tokens_of
-from tribute.readout.poisson import draw, draw_probability, expected_draws
+from tribute.readout.poisson import draw, draw_probability
 from tribute.readout.prepared import PreparedReadOut
 from tribute.readout.replicates import influence_rows, read_out
 from tribute.readout.ridge import fit_head
@@ -34,7 +34,6 @@ __all__ = [
     "difference_estimate",
     "draw",
     "draw_probability",
-    "expected_draws",
     "feature_sums",
     "fit_head",
     "forward_seconds",

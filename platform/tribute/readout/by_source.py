@@ -5,7 +5,6 @@ Legend: k coordinates, R replicates, S sources, Q queries, G groups of queries.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,37 +21,12 @@ class SourceHead:
     """A head with the units added up to sources, [R, k, S] nats; NaN: a simulation failed."""
 
     column_RkS: Array
-    error_S: Array
 
     @classmethod
     def of(cls, head: Head, design: UnitSums) -> "SourceHead":
         """The predictions of a head by source."""
         columns = [design.influence(column_kU) for column_kU in head.column_kRU.transpose(1, 0, 2)]
-        return cls(np.stack(columns), head.error_S)
-
-    @cached_property
-    def present_RS(self) -> NDArray[np.bool_]:
-        """The replicates of each source that were simulated."""
-        return np.asarray(np.isfinite(self.column_RkS).all(1))
-
-    @cached_property
-    def mean_kS(self) -> Array:
-        """Means over the replicates that were simulated, nats; NaN where none was."""
-        counted_S = self.present_RS.sum(0)
-        mean_kS = np.where(self.present_RS[:, None], self.column_RkS, 0).sum(0) / counted_S.clip(1)
-        return np.where(counted_S > 0, mean_kS, np.nan)
-
-    def mean_over_replicates(self, coordinates_Qk: NDArray[np.floating]) -> Array:
-        """Predicted influences, [Q, S] nats."""
-        return np.asarray(coordinates_Qk.astype(np.float64) @ self.mean_kS)
-
-    def std_error(self, coordinates_Qk: NDArray[np.floating]) -> Array:
-        """Standard errors of `mean_over_replicates`, [Q, S] nats: spread of replicates, and the head's error."""
-        centred_RkS = np.where(self.present_RS[:, None], self.column_RkS - self.mean_kS, 0)
-        counted_S, coordinates = self.present_RS.sum(0), coordinates_Qk.astype(np.float64)
-        square_QS = np.sum([np.square(coordinates @ column_kS) for column_kS in centred_RkS], axis=0)
-        spread_QS = square_QS / (counted_S - 1).clip(1) / counted_S.clip(1)
-        return np.asarray(np.sqrt(spread_QS + np.square(self.error_S)))
+        return cls(np.stack(columns))
 
 
 class LiveUses(NamedTuple):

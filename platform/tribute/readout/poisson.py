@@ -10,7 +10,6 @@ c (1 + ln(N / c)) are drawn.
 Legend: Q uses.
 """
 
-import math
 import os
 
 import numpy as np
@@ -37,12 +36,6 @@ def draw_probability(needed: float, uses_Q: Array, before: float) -> Array:
     half = max(needed, PILOT_QUERIES) / 2
     so_far_Q = np.maximum(before + np.cumsum(uses_Q), 1e-300)
     return np.clip(half * uses_Q / so_far_Q, LEAST, 1)
-
-
-def expected_draws(needed: float, uses: float) -> float:
-    """Number of uses that are drawn of so many of equal size: c (1 + ln(N / c))."""
-    half = max(needed, PILOT_QUERIES) / 2
-    return uses if uses <= half else half * (1 + math.log(uses / half))
 
 
 def draw(probability_Q: Array) -> NDArray[np.bool_]:

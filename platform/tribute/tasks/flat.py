@@ -99,7 +99,7 @@ class FlatTask(PartlyFrozen):
         return self._bound(self.measured, pieces, torch.float32)
 
     def measured_at(self, theta_P: Tensor) -> nn.Module:
-        """A copy of the module that measures, which holds views of theta. Tied parameters stay tied."""
+        """A copy of the module that measures: views of theta, copies in a narrower dtype. Tied ones stay tied."""
         named = self.held_on(theta_P.device) | self.pieces(theta_P)
         replaced: dict[int, Tensor] = {id(value): named[name] for name, value in self.measured.named_buffers()}
         for name, value in self.measured.named_parameters():

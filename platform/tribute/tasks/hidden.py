@@ -32,7 +32,7 @@ class WatchedModel:
     """The model that measures, at fixed parameters, and what it computes on the way. One thread at a time.
 
     Made once for many passes: the parameters are set and the layers are watched from then on. It shares the memory
-    of `theta_P`.
+    of `theta_P`, except for parameters of a narrower dtype.
 
     Hidden states are the inputs of linear layers. If the last layer with parameters is not linear, its output
     counts too: with shared embeddings, the model computes its outputs from it.

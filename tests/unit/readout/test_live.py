@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tests.unit.readout.test_head import SOURCES, Traffic, design
 from tribute.config import ValuationSettings
-from tribute.readout import Head, LiveUses, SourceHead, draw, draw_probability, expected_draws, live_totals
+from tribute.readout import Head, LiveUses, SourceHead, draw, draw_probability, live_totals
 from tribute.valuation import SourceSums
 from tribute.valuation.values import _doubt
 
@@ -38,7 +38,8 @@ class Month:
 
     def missed(self, head: Head) -> Array:
         """u (I - g), means over replicates, [Q, S]."""
-        predicted_QS = SourceHead.of(head, design()).mean_over_replicates(head.coordinates(self.feature_Qd))
+        predicted_RQU = head.influence(head.coordinates(self.feature_Qd))
+        predicted_QS = design().influence(predicted_RQU.mean(0))
         return np.asarray(self.uses_Q[:, None] * (self.exact_RQS.mean(0) - predicted_QS))
 
     def totals(self) -> Array:
@@ -116,12 +117,12 @@ def test_batches_of_uses_have_the_probabilities_of_one_batch() -> None:
 
 @pytest.mark.parametrize("needed", [50, 3000])
 def test_the_number_of_draws_is_as_expected(needed: float) -> None:
-    probability_Q = draw_probability(needed, np.ones(50_000), 0.0)
-    assert (probability_Q[: max(needed, 200) // 2] == 1).all()
-    assert probability_Q.sum() == pytest.approx(expected_draws(needed, 50_000), rel=0.01)
+    probability_Q, half = draw_probability(needed, np.ones(50_000), 0.0), max(needed, 200) // 2
+    assert (probability_Q[:half] == 1).all()
+    assert probability_Q.sum() == pytest.approx(half * (1 + np.log(50_000 / half)), rel=0.01)
     drawn = draw(probability_Q)
     assert abs(drawn.sum() - probability_Q.sum()) < 5 * np.sqrt((probability_Q * (1 - probability_Q)).sum())
-    assert drawn[: max(needed, 200) // 2].all() and (draw(probability_Q) != drawn).any()
+    assert drawn[:half].all() and (draw(probability_Q) != drawn).any()
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(600, "equal"), (6000, "equal"), (6000, "heavy")])

@@ -83,11 +83,6 @@ class TokenBatcher(Generic[Work, Result]):
             for future in futures:
                 future.cancel()
 
-    @property
-    def waiting(self) -> int:
-        """Tokens that wait."""
-        return sum(entry.piece.tokens for queue in self._queues.values() for entry in queue.entries)
-
     def _add_turn(
         self, queue: _Queue[Work, Result], waiting: "deque[tuple[Piece[Work], asyncio.Future[Result]]]"
     ) -> None:

@@ -19,7 +19,7 @@ from tribute_storage import Lake, LakeError, open_tables
 from tribute_storage.outbox import USE
 
 SOURCES = ("daily", "recipes", "sports")
-HEAD = SourceHead(np.arange(12.0).reshape(2, 2, 3) - 4, np.full(3, 0.1))
+HEAD = SourceHead(np.arange(12.0).reshape(2, 2, 3) - 4)
 RECORDING = RecordedWith(SOURCES, 2, {"head-1": HEAD}.__getitem__)
 
 
