@@ -3,7 +3,7 @@
 import duckdb
 
 from tribute_storage.lake import Lake
-from tribute_storage.log import TableLog
+from tribute_storage.publishing.pseudonyms import Pseudonyms
 from tribute_storage.publishing.rules import MONTHS, RULES
 from tribute_storage.querying.current import current_columns, current_doc
 from tribute_storage.querying.literals import literal
@@ -24,7 +24,7 @@ CREATE TEMP TABLE book AS
     QUALIFY dense_rank() OVER (PARTITION BY source_id ORDER BY committed_at DESC, run_id DESC) = 1;
 CREATE TEMP TABLE run_periods AS SELECT DISTINCT run_id, period FROM queries;
 CREATE TEMP TABLE asked AS
-    SELECT run_id, query_id, min(period) AS period, 'q-' || left(sha256({key} || query_id), 20) AS published_id
+    SELECT run_id, query_id, min(period) AS period, {pseudonym} AS published_id
     FROM queries t WHERE {month} GROUP BY run_id, query_id;
 """
 OF_READER = f"""
@@ -42,14 +42,9 @@ CREATE OR REPLACE TEMP TABLE sums AS
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, lake: Lake, period: str | None) -> None:
-    """Create the tables that all readers' queries share: runs with times, rights in force, queries of the month.
-
-    Queries are published under pseudonyms: hashes with a key that never leaves the lake, the random id that Delta
-    gave the table of queries when it was made. So they stay the same from one publishing to the next.
-    """
-    snapshot = TableLog(lake.location, "queries").snapshot()
-    key = "" if snapshot is None else str(snapshot.metadata().id)
-    connection.execute(PREPARED.format(key=literal(key), month=_month("queries", period)))
+    """Create the tables that all readers share: runs with times, rights in force, queries of the month."""
+    pseudonym = Pseudonyms(lake).sql("query_id")
+    connection.execute(PREPARED.format(pseudonym=pseudonym, month=_month("queries", period)))
 
 
 def turn_to(connection: duckdb.DuckDBPyConnection, publisher: str, period: str | None) -> None:

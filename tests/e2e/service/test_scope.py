@@ -42,8 +42,15 @@ def texts_of(service: Shown, publisher: str) -> set[str]:
     return {each for each in found if each}
 
 
+def of_nobody(service: Shown) -> set[str]:
+    """Ids of queries and of customers. A held-out query is called by its source, a use perhaps by its customer."""
+    with open_tables(service.project.lake_root, "queries") as connection:
+        found = connection.execute("select distinct unnest([query_id, customer_id]) as id from queries").fetchall()
+    return {text for (text,) in found if text}
+
+
 def secrets(service: Shown, own: str, other: str) -> set[str]:
-    """What is the other's alone: nothing that the publisher's own documents hold too."""
+    """What is the other's alone, or no publisher's: nothing that the publisher's own documents hold too."""
     documents = [
         each.canonical().decode()
         for period, version in VERSIONS
@@ -51,7 +58,8 @@ def secrets(service: Shown, own: str, other: str) -> set[str]:
         if each.publisher_id == own
     ]
     known = "\n".join([*documents, *(money(text) for text in texts_of(service, own))])
-    return {each for each in texts_of(service, other) if each not in known and not is_zero(each)}
+    texts = texts_of(service, other) | of_nobody(service)
+    return {each for each in texts if each not in known and not is_zero(each)}
 
 
 def is_zero(text: str) -> bool:
@@ -140,8 +148,15 @@ def test_a_publisher_reads_its_own_in_every_form(service: Shown, own: str) -> No
         assert answer.status_code == 200
         shown = text_of(answer.content, answer.headers["content-type"])
         assert {text for text in hidden if text in shown} == set()
-    for path in ("/v1/periods", f"/v1/periods/{FIRST}", f"/v1/valuations?period={FIRST}", f"/publishers/{own}"):
-        assert client.get(path).status_code == 200, path
+    month, page = f"period={FIRST}", f"/publishers/{own}"
+    [valued] = client.get(f"/v1/valuations?{month}").json()["publishers"]
+    source = valued["sources"][0]["source_id"]
+    evidence = [f"/v1/evidence?{month}&source={source}", f"{page}?{month}&source={source}"]
+    for path in ("/v1/periods", f"/v1/periods/{FIRST}", f"/v1/valuations?{month}", page, *evidence):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert {text for text in hidden if text in answer.text} == set(), path
+    assert client.get(evidence[0]).json()["evidence"][0]["most"][0]["query_id"] in client.get(evidence[1]).text
 
 
 def test_every_access_to_money_was_recorded(service: Shown) -> None:

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from math import isclose
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.e2e.closing import FIRST, SECOND
@@ -15,7 +17,7 @@ from tribute_jobs.period.alarms import period_alarms
 from tribute_jobs.period.settlement import Settlement, commit
 from tribute_jobs.period.statements import Version, latest_statements, statement_folder
 from tribute_jobs.service.missing import Missing
-from tribute_jobs.service.views.evidence import evidence
+from tribute_jobs.service.views.evidence import NOT_NOW, evidence
 from tribute_jobs.service.views.formats import MonthFormat, StatementFormat, month_file, statement_file
 from tribute_jobs.service.views.months import month_rows
 from tribute_jobs.service.views.period import period_view
@@ -26,7 +28,7 @@ from tribute_jobs.service.views.run import run_view
 from tribute_jobs.service.views.scope import BY_PUBLISHER, rows, scoped
 from tribute_jobs.service.views.settled import newest_statements, statement_list
 from tribute_jobs.service.views.valuations import period_valuation
-from tribute_storage import Lake, LakeError, connect
+from tribute_storage import Lake, LakeError, connect, publish
 
 STATES = {SECOND: "draft", FIRST: "final"}
 
@@ -115,7 +117,7 @@ def test_a_publisher_finds_its_months_sources_and_money(closed_project: Project)
 
 
 def test_evidence_sums_to_what_was_measured_and_is_that_of_explain(closed_project: Project) -> None:
-    [found] = evidence(closed_project, FIRST, "recipes", "kitchen", answers=4, passages=2)
+    [found] = evidence(closed_project, FIRST, "recipes", "kitchen", answers=4, passages=2, for_operator=True)
     listed = sum(each.nats for each in found.most)
     assert isclose(listed + found.others_nats + found.corrections_nats, found.total_nats, abs_tol=1e-6)
     statement = next(
@@ -131,6 +133,27 @@ def test_evidence_sums_to_what_was_measured_and_is_that_of_explain(closed_projec
     assert len(found.passages.passages) == 2
     influences = [each.influence for each in found.passages.passages]
     assert influences == sorted(influences, reverse=True)
+
+
+def test_a_publisher_reads_queries_by_their_published_ids(closed_project: Project, tmp_path: Path) -> None:
+    publish(closed_project.lake_root, tmp_path, publishers=["kitchen"])
+    with duckdb.connect(str(tmp_path / "operator.duckdb"), read_only=True) as file:
+        ids = dict(file.execute("select published_id, query_id from published_queries").fetchall())
+    asked = (closed_project, FIRST, "recipes", "kitchen")
+    [own], [whole] = evidence(*asked, passages=1), evidence(*asked, passages=1, for_operator=True)
+    assert [ids[each.query_id] for each in own.most] == [each.query_id for each in whole.most]
+    assert own.passages is not None and whole.passages is not None
+    assert ids[own.passages.query_id] == whole.passages.query_id
+    assert own.passages.passages == whole.passages.passages != ()
+
+
+def test_only_the_operator_reads_why_there_are_no_passages(fresh: Callable[[], Shown]) -> None:
+    project = fresh().project
+    (project.workdir.parent / "usage.jsonl").write_text("")
+    asked = (project, FIRST, "recipes", "kitchen")
+    [own], [whole] = evidence(*asked, passages=1), evidence(*asked, passages=1, for_operator=True)
+    assert own.passages is not None and own.passages.problem == NOT_NOW
+    assert whole.passages is not None and whole.passages.problem not in ("", NOT_NOW)
 
 
 def test_a_query_has_the_sources_of_the_macro(closed_project: Project) -> None:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from tribute.config import Project
 from tribute.ids import nfc
+from tribute_jobs.service.access.caller import Caller
 from tribute_jobs.service.access.routing import AuditedRoute
 from tribute_jobs.service.callers import Reader, Served
 from tribute_jobs.service.missing import Missing
@@ -36,7 +37,7 @@ def publisher(
         "publisher.html.j2",
         view=view,
         chosen=chosen,
-        evidence=_evidence(service.project, view.period, chosen, publisher_id, source is not None),
+        evidence=_evidence(service.project, caller, view.period, chosen, publisher_id, source is not None),
         points=points,
         picture=line_picture(points),
         digits=scale_of(each.value for each in view.months).digits,
@@ -45,13 +46,14 @@ def publisher(
 
 
 def _evidence(
-    project: Project, period: str, source: str | None, publisher_id: str, passages: bool
+    project: Project, caller: Caller, period: str, source: str | None, publisher_id: str, passages: bool
 ) -> Evidence | None:
     """The evidence of a source; its passages only if it was asked for by name: finding them takes seconds."""
     if source is None:
         return None
     try:
-        return evidence(project, period, source, publisher_id, passages=3 if passages else 0)[0]
+        by_operator, most = caller.publisher_id is None, 3 if passages else 0
+        return evidence(project, period, source, publisher_id, passages=most, for_operator=by_operator)[0]
     except Missing:
         if passages:
             raise

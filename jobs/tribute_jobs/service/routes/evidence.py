@@ -30,8 +30,11 @@ def of_source(
     answers: Annotated[int, Query(ge=0, le=1000, description="answers to list")] = 10,
     passages: Annotated[int, Query(ge=0, le=20, description="passages to find, which takes seconds")] = 3,
 ) -> EvidenceList:
-    """The answers that a source shaped most, and its passages that did. A publisher may ask for its own."""
+    """The answers that a source shaped most, and its passages that did. A publisher may ask for its own,
+    and reads pseudonyms of queries."""
     month = period or newest_month(service.project, caller.publisher_id)
     if month is None:
         raise Missing("No month is valued yet: POST /v1/reports, or tribute run")
-    return EvidenceList(evidence=evidence(service.project, month, source, caller.publisher_id, answers, passages))
+    own = caller.publisher_id
+    found = evidence(service.project, month, source, own, answers, passages, for_operator=own is None)
+    return EvidenceList(evidence=found)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import fsum
 
+from pydantic import Field
+
 from tribute.catalog import source_contributions
 from tribute.config import Project
 from tribute.corpus import QueryTable
@@ -15,7 +17,8 @@ from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import View
 from tribute_jobs.service.views.scope import Row, rows, scoped
 from tribute_jobs.service.views.valuations import period_valuation
-from tribute_storage import LakeError, open_tables
+from tribute_storage import Lake, LakeError, open_tables
+from tribute_storage.publishing.pseudonyms import Pseudonyms
 
 PASSAGES_BY = "nearest"
 """The estimator that finds passages, unless the project pays by another one: it needs no further training."""
@@ -29,7 +32,7 @@ NOT_NOW = (
 class ShapedAnswer(View):
     """A use of the model, and what a publisher's part of a source did for it. It names no customer."""
 
-    query_id: str
+    query_id: str = Field(description="for a publisher a pseudonym, the same as in files of tribute publish")
     day: str
     uses: float
     influence_nats: float
@@ -51,7 +54,7 @@ class Passage(View):
 class Passages(View):
     """Passages that shaped an answer most; or, in `problem`, why there are none."""
 
-    query_id: str
+    query_id: str = Field(description="for a publisher a pseudonym, the same as in files of tribute publish")
     source_id: str
     found_by: str
     passages: tuple[Passage, ...] = ()
@@ -82,12 +85,16 @@ def evidence(
     publisher_id: str | None,
     answers: int = 10,
     passages: int = 3,
+    *,
+    for_operator: bool = False,
 ) -> list[Evidence]:
     """The evidence of a source in a month, for each publisher with a part of it, or for the one that is named.
 
     Args:
         answers: how many to list; the others are summed.
         passages: how many of the source's passages to find for the answer that it helped most; 0: none.
+        for_operator: with the ids of queries, and the reason why there are no passages. Both may name sources and
+            customers of others, so a publisher reads pseudonyms.
 
     Raises:
         Missing: the month's valuation credits nobody with such a source, or not the publisher.
@@ -111,7 +118,10 @@ def evidence(
         raise Missing(f"{period} credits nobody with a source {excerpt(source_id)} that you may see")
     cap = caps[0]["cap"] if caps else None
     parts = [_of_part(project, each, None if cap is None else Fraction(cap), answers, passages) for each in held]
-    return parts if publisher_id is None else [_unexplained(each) for each in parts]
+    if for_operator:
+        return parts
+    pseudonyms = Pseudonyms(Lake(project.lake_root))
+    return [_for_publisher(each, pseudonyms) for each in parts]
 
 
 def find_passages(
@@ -136,10 +146,14 @@ def _of_batch(project: Project, period: str, query_id: str, source_id: str, coun
     return find_passages(project, query_id, source_id, count, lambda: batch_query(project, period, query_id))
 
 
-def _unexplained(part: Evidence) -> Evidence:
-    if part.passages is None or not part.passages.problem:
-        return part
-    return part.model_copy(update={"passages": part.passages.model_copy(update={"problem": NOT_NOW})})
+def _for_publisher(part: Evidence, pseudonyms: Pseudonyms) -> Evidence:
+    """Without the ids of queries, and without reasons that may hold one."""
+    most = [each.model_copy(update={"query_id": pseudonyms.of(each.query_id)}) for each in part.most]
+    passages = part.passages
+    if passages is not None:
+        hidden = {"query_id": pseudonyms.of(passages.query_id), "problem": passages.problem and NOT_NOW}
+        passages = passages.model_copy(update=hidden)
+    return part.model_copy(update={"most": tuple(most), "passages": passages})
 
 
 def _of_part(project: Project, held: Row, cap: Fraction | None, answers: int, passages: int) -> Evidence:
