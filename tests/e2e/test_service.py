@@ -189,6 +189,18 @@ def test_an_idempotency_key_gives_the_same_answer_and_counts_once(service: httpx
     assert (other.status_code, "with another request" in other.json()["detail"]) == (409, True)
 
 
+def test_a_key_of_a_report_stands_for_one_month(service: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "one-report"}
+    first, again = (service.post("/v1/reports", json={"period": "2026-10"}, headers=headers) for _ in range(2))
+    assert first.status_code == again.status_code == 202
+    assert first.json()["report_id"] == again.json()["report_id"]
+    other = service.post("/v1/reports", json={"period": "2026-09"}, headers=headers)
+    assert (other.status_code, "Use a new key" in other.json()["detail"]) == (409, True)
+    for path in ("/v1/reports", "/v1/attributions"):
+        odd = service.post(path, json={}, headers={"Idempotency-Key": "two words"})
+        assert odd.status_code == 422 and "Idempotency-Key" in odd.json()["detail"]
+
+
 def test_a_dry_look_records_nothing(service: httpx.Client) -> None:
     asked = {"queries": [{"query_id": "dry", "text": article("daily", 6, 1)}], "record": False}
     answer = service.post("/v1/attributions", json=asked)

@@ -17,6 +17,7 @@ from tribute.errors import MachineError, TributeError
 from tribute.royalty.exact.calendar import period_days
 from tribute.tracking import track
 from tribute_storage import Lake, LakeError
+from tribute_storage.outbox import ContentConflict
 
 State = Literal["queued", "running", "done", "failed"]
 _TABLE = """
@@ -142,6 +143,7 @@ class PeriodReporter:
 
         Raises:
             ConfigError: the period is no month.
+            ContentConflict: the key came before with another period.
             MachineError: the order cannot be written down.
         """
         period_days(period)
@@ -152,6 +154,11 @@ class PeriodReporter:
         await asyncio.shield(ordering)  # what is written down is worked on, also if the caller leaves meanwhile
         found = await self.report(report_id)
         assert found is not None
+        if found.period != period:
+            raise ContentConflict(
+                f"This Idempotency-Key came before with an order of {found.period}, and this one is of {period}. "
+                "Use a new key for every request, and the same one only to send a request again"
+            )
         return found
 
     async def report(self, report_id: str) -> Report | None:

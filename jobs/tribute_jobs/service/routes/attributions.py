@@ -3,29 +3,17 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from tribute.ids import LONGEST_ID, excerpt
 from tribute.serving import Idempotency
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, QueryAttribution
-from tribute_jobs.service.access.caller import LOCAL, Caller, Role
-from tribute_jobs.service.access.guard import require
+from tribute_jobs.service.access.caller import LOCAL
 from tribute_jobs.service.access.routing import ServiceRoute
-from tribute_jobs.service.context import Service, service_of
+from tribute_jobs.service.callers import Asker, Key, Served
 from tribute_jobs.service.problems import HttpProblem, documented
 
 router = APIRouter(prefix="/v1/attributions", tags=["attributions"], route_class=ServiceRoute)
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern="^[!-~]+$",
-        description="sent again with the same key, a request gets the same answer for a day, and counts once",
-    ),
-]
-Asker = Annotated[Caller, Depends(require(Role.OPERATOR, Role.INGEST))]
 
 
 @router.post(
@@ -35,13 +23,14 @@ async def attribute(
     request: Request,
     asked: AttributionRequest,
     caller: Asker,
-    service: Annotated[Service, Depends(service_of)],
+    service: Served,
     key: Key = None,
 ) -> Response:
     """Attribute queries to the sources, and record them as uses of their months.
 
     The answer comes when the uses are on disk. A repeated `query_id` is recorded once. Without ids of your
-    own, send an Idempotency-Key, so that a request that is sent again counts once.
+    own, send an Idempotency-Key, so that a request that is sent again counts once. The answer under a key is kept
+    for a day.
     """
     service.access.limits.take_queries(caller, len(asked.queries))
     idempotency = None
@@ -57,7 +46,7 @@ async def attribute(
 async def recorded(
     query_id: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)],
     caller: Asker,
-    service: Annotated[Service, Depends(service_of)],
+    service: Served,
 ) -> QueryAttribution:
     """A recorded query with the influences of all sources."""
     del caller

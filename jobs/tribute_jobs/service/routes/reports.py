@@ -1,21 +1,17 @@
 """Reports: a month valued in the background."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tribute.ids import excerpt
 from tribute.serving import Report
-from tribute_jobs.service.access.caller import Caller, Role
-from tribute_jobs.service.access.guard import require
 from tribute_jobs.service.access.routing import AuditedRoute
-from tribute_jobs.service.context import Service, service_of
+from tribute_jobs.service.callers import Key, Operator, Served
 from tribute_jobs.service.problems import HttpProblem, documented
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=AuditedRoute)
-Operator = Annotated[Caller, Depends(require(Role.OPERATOR))]
-Found = Annotated[Service, Depends(service_of)]
 
 
 class ReportRequest(BaseModel):
@@ -40,30 +36,33 @@ class ReportAnswer(BaseModel):
     tracking_problem: str | None = Field(None, description="why MLflow did not take it; the valuation stands")
 
 
-@router.post("", status_code=202, responses=documented(401, 403, 422, 429, 500, 503))
+@router.post("", status_code=202, responses=documented(401, 403, 409, 422, 429, 500, 503))
 async def order(
     asked: ReportRequest,
     caller: Operator,
-    service: Found,
+    service: Served,
     response: Response,
-    key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
+    key: Key = None,
 ) -> ReportAnswer:
-    """Order the valuation of a month with all uses until now. Look at `Location` for the result."""
-    named = None if key is None else f"{caller.key_id} {asked.period} {key}"
+    """Order the valuation of a month with all uses until now. Look at `Location` for the result.
+
+    With the Idempotency-Key of an earlier order of the same month, the answer is that report.
+    """
+    named = None if key is None else f"{caller.key_id} {key}"
     found = await service.engine.order_report(asked.period, named)
     response.headers["Location"] = f"/v1/reports/{found.report_id}"
     return _answer(found)
 
 
 @router.get("", responses=documented(401, 403, 429, 500, 503))
-async def listed(caller: Operator, service: Found) -> list[ReportAnswer]:
+async def listed(caller: Operator, service: Served) -> list[ReportAnswer]:
     """The newest reports, without their content."""
     del caller
     return [_answer(each) for each in await service.engine.reports()]
 
 
 @router.get("/{report_id}", responses=documented(401, 403, 404, 429, 500, 503))
-async def report(report_id: str, caller: Operator, service: Found) -> ReportAnswer:
+async def report(report_id: str, caller: Operator, service: Served) -> ReportAnswer:
     """A report; its content as soon as it is done."""
     del caller
     found = await service.engine.report(report_id)
