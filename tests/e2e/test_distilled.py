@@ -10,6 +10,7 @@ from tests.projects import WORDS, article, write_project
 from tribute.config import Project, load_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
+from tribute_jobs.service.views.query import NOT_DRAWN, query_view
 from tribute_storage import open_tables
 
 USES = 900
@@ -86,6 +87,21 @@ def test_the_lake_says_which_queries_were_read_out_and_how_likely_that_was(proje
     assert count == USES and 0 < chance < 0.5
     assert read == pytest.approx(chance * USES)
     assert expanded / sources == pytest.approx(2 * USES, rel=0.15)  # the sample's weights, expanded to all
+
+
+def test_the_page_of_a_query_says_whether_it_was_read_out(project: Project) -> None:
+    run_id = attribute_run(sampled(project))
+    with open_tables(project.lake_root) as lake:
+        rows = lake.execute(
+            "select query_id, count(source_id) from queries left join influence using (run_id, query_id) "
+            "where run_id = $1 group by 1 order by 2 desc",
+            [run_id],
+        ).fetchall()
+    drawn, left = (query_view(project, query_id, passages=0) for query_id in (rows[0][0], rows[-1][0]))
+    assert drawn.attribute_run == left.attribute_run == run_id
+    assert (drawn.readout, drawn.note, len(drawn.sources)) == ("exact", "", len(WORDS))
+    assert (left.readout, left.note, left.sources) == ("distilled", NOT_DRAWN, ())
+    assert left.readout_probability < 1 and left.uses == 1 + int(left.query_id[1:]) % 3
 
 
 def test_the_period_is_valued_by_the_difference_estimator(project: Project) -> None:

@@ -21,8 +21,10 @@ from tribute.readout.distilled import PILOT_QUERIES
 from tribute.serving import ServiceEngine, local_engine
 from tribute.serving.attributing.distilling import distils
 from tribute.serving.attributing.loaded import LoadedModel
+from tribute.serving.engine import FoundUse
 from tribute.serving.heads import Heads
 from tribute.serving.schemas import AttributionRequest
+from tribute_jobs.service.views.query import QueryView, query_view
 from tribute_storage import LakeError, open_tables
 from tribute_storage.outbox import Outbox
 
@@ -115,7 +117,7 @@ def project(learnt: Project, tmp_path: Path) -> Project:
 
 @pytest.mark.slow
 def test_a_month_predicted_is_the_month_read_out_within_the_precision(project: Project, exact: np.ndarray) -> None:
-    async def month() -> tuple[list[dict[str, Any]], Any, list[Any]]:
+    async def month() -> tuple[list[dict[str, Any]], Any, list[Any], list[Any]]:
         async with local_engine(project) as engine:
             answers = []
             for request in requests(USES):
@@ -124,11 +126,12 @@ def test_a_month_predicted_is_the_month_read_out_within_the_precision(project: P
                     await asyncio.sleep(0.05)
             report = await valued(engine)
             later = [await engine.find(query["query_id"]) for query in answers[LAST:]]
+            uses = [await engine.use(query["query_id"]) for query in answers[LAST:]]
             assert [await engine.content(query["query_id"]) for query in answers] == [None] * USES
             assert sum(state.waiting for state in await engine.writers()) == 0
-            return answers, report, later
+            return answers, report, later, uses
 
-    answers, report, later = asyncio.run(month())
+    answers, report, later, uses = asyncio.run(month())
     assert {query["readout"] for query in answers} == {"distilled"}
     probability_Q = np.array([query["readout_probability"] for query in answers])
     assert probability_Q[:45].min() == 1.0
@@ -137,6 +140,9 @@ def test_a_month_predicted_is_the_month_read_out_within_the_precision(project: P
     read = np.array([found["readout"] == "exact" for found in later])
     assert 0.5 < read.sum() / probability_Q[LAST:].sum() < 1.5
     assert all("Ask again" in found["note"] for found, each in zip(later, read, strict=True) if not each)
+    [left] = [found for found, each in zip(uses, read, strict=True) if not each][:1]
+    view = query_view(project, left.shown["query_id"], found=left)
+    assert (view.readout, view.sources, view.note) == ("distilled", (), left.shown["note"])
     assert np.abs(totals(project) - exact).max() < 2 * PRECISION * np.clip(exact, 0, None).sum()
     missed = [
         abs(told["influence_nats"] - nats[told["source_id"]]) / told["std_error_nats"]
@@ -164,6 +170,31 @@ def test_an_answer_predicted_is_found_again_and_replaced_by_the_exact_one(projec
                 {s["source_id"]: s["influence_nats"] for s in each["sources"]} for each in (answer, found)
             )
             assert again == pytest.approx(told, rel=1e-4, abs=1e-4)
+
+
+def test_a_page_shows_what_is_predicted_and_then_what_was_read_out(project: Project) -> None:
+    def page(found: FoundUse | None) -> QueryView:
+        assert found is not None
+        return query_view(project, found.shown["query_id"], passages=0, found=found)
+
+    async def ask() -> tuple[list[QueryView], list[QueryView]]:
+        async with local_engine(project) as engine:
+            answers = await recorded(engine, requests(20))
+            names = [query["query_id"] for query in answers]
+            first = [page(await engine.use(name)) for name in names]
+            assert {await engine.content(name) for name in names} == {None}  # it is kept for a read-out alone
+            await valued(engine)
+            return first, [page(await engine.use(name)) for name in names]
+
+    first, later = asyncio.run(ask())
+    assert "distilled" in {view.readout for view in first} and {view.readout for view in later} == {"exact"}
+    for before, after in zip(first, later, strict=True):
+        assert (
+            {each.source_id for each in before.sources} == {each.source_id for each in after.sources} == {*SOURCES}
+        )
+        assert (before.time, before.uses, before.content) == (after.time, after.uses, None)
+        assert before.attribute_run is None and after.attribute_run is not None
+        assert all(each.influence.low < each.influence.value for each in before.sources)
 
 
 def test_contents_stay_as_long_as_configured(learnt: Project, tmp_path: Path) -> None:

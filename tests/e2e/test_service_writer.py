@@ -57,6 +57,7 @@ def test_a_lake_that_is_gone_is_told_and_nothing_is_lost(project: Project) -> No
             found = await engine.ready()
             assert not found.ready
             assert any(each.startswith("lake: ") for each in found.missing)
+            assert "lake" in found.parts and {*found.parts} <= {"outbox", "lake"}
             answer = orjson.loads(await engine.attribute(request("b")))  # it goes on taking uses
             assert answer["recorded"] == 1
             log.unlink()
@@ -102,6 +103,23 @@ def test_a_conflict_in_one_outbox_keeps_the_request_out_of_the_others(project: P
             pass
 
     asyncio.run(alone())  # nothing waits in the second outbox, so the service needs it no more
+
+
+def test_a_use_is_found_however_its_id_is_written(project: Project) -> None:
+    """An accent in one character, or in two; before the use is in the lake, and after."""
+
+    async def serve() -> None:
+        async with local_engine(serving(project, keep_content_days=1.0)) as engine:
+            await engine.attribute(request("caf\u00e9"))
+            for waits in (True, False):
+                found = await engine.use(" cafe\u0301")
+                assert found is not None and found.waits == waits
+                assert (found.shown["query_id"], found.shown["period"], found.weight) == ("caf\u00e9", MONTH, 1.0)
+                assert found.time.isoformat() == f"{MONTH}-05T12:00:00+00:00"
+                assert await engine.content("cafe\u0301") == {"text": article("daily", 7, 1)}
+                await engine.flush()
+
+    asyncio.run(serve())
 
 
 def test_uses_go_to_the_lake_by_themselves(project: Project) -> None:
@@ -159,6 +177,8 @@ def test_a_report_that_was_interrupted_is_made_after_a_restart(project: Project)
         first = await reporter.order("2026-10", "key")
         again = await reporter.order("2026-10", "key")
         assert first.report_id == again.report_id
+        with pytest.raises(ContentConflict, match="came before with an order of 2026-10"):
+            await reporter.order("2026-11", "key")
         await asyncio.sleep(0.1)
         found = await reporter.report(first.report_id)
         assert found is not None

@@ -5,6 +5,7 @@ The parts are of this process, or handles of other processes on Ray Serve.
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -13,6 +14,7 @@ import pyarrow as pa
 from tribute.catalog import recorded_use
 from tribute.config import Project
 from tribute.errors import OverloadedError, TooSlowError, TributeError
+from tribute.ids import nfc
 from tribute.serving.attributing.attributor import Attributed
 from tribute.serving.reports import Report
 from tribute.serving.schemas import AttributionRequest, ServedModel
@@ -52,11 +54,34 @@ class Idempotency(NamedTuple):
     body_sha256: str
 
 
+class FoundUse(NamedTuple):
+    """A use that was recorded.
+
+    Attributes:
+        waits: whether it is still on the way to the lake.
+        shown: with its influences, as in the answer that it was given; see `shown_use`.
+    """
+
+    time: datetime
+    customer_id: str | None
+    weight: float
+    content_sha256: str
+    simulate_run: str
+    waits: bool
+    shown: dict[str, Any]
+
+
 class Readiness(NamedTuple):
-    """Whether the service can do its work; what is missing, in words."""
+    """Whether the service can do its work.
+
+    Attributes:
+        missing: what is missing, in words that may name files of this machine.
+        parts: of the parts of the service, those that miss something: model, outbox, lake.
+    """
 
     ready: bool
     missing: tuple[str, ...]
+    parts: tuple[str, ...]
 
 
 class ServiceEngine:
@@ -120,17 +145,32 @@ class ServiceEngine:
         Raises:
             OverloadedError, TooSlowError: as `attribute`.
         """
-        found: dict[str, Any] | None = await self._in_turn(self._find(query_id))
+        found = await self.use(query_id)
+        return found and found.shown
+
+    async def use(self, query_id: str) -> FoundUse | None:
+        """What is known of a recorded use; see `find`."""
+        found: FoundUse | None = await self._in_turn(self._use(nfc(query_id)))
         return found
 
-    async def _find(self, query_id: str) -> dict[str, Any] | None:
+    async def _use(self, query_id: str) -> FoundUse | None:
         uses = await self._outboxes.of(query_id).use(query_id)
+        waits = uses is not None
         if uses is None:
             uses = await asyncio.to_thread(recorded_use, self._project, query_id)
-        return None if uses is None else await self._attributor.shown(uses)
+        if uses is None:
+            return None
+        facts = uses.select(["time", "customer_id", "weight", "content_sha256", "simulate_run"]).to_pylist()[0]
+        return FoundUse(**facts, waits=waits, shown=await self._attributor.shown(uses))
 
     async def content(self, query_id: str) -> dict[str, Any] | None:
-        """The content of a recorded use, where `serving.keep_content_days` kept it."""
+        """The content of a recorded use, where `serving.keep_content_days` keeps it.
+
+        Without it, content that an exact read-out waits for is nobody's to look at.
+        """
+        if not self._project.serving.keep_content_days:
+            return None
+        query_id = nfc(query_id)
         content = await self._outboxes.of(query_id).content(query_id)
         return None if content is None else orjson.loads(content)
 
@@ -160,20 +200,21 @@ class ServiceEngine:
 
     async def ready(self) -> Readiness:
         """Whether the model is loaded, every outbox can be written, and the lake can be reached."""
-        missing = []
+        missing = list[tuple[str, str]]()
         parts = (("model", self.models()), ("outbox", self._outboxes.probe()), ("lake", self.writers()))
         for name, asked in parts:
             try:
                 async with asyncio.timeout(READY_S):
                     found: Any = await asked
             except (TributeError, LakeError) as error:
-                missing.append(f"{name}: {error}")
+                missing.append((name, str(error)))
                 continue
             except TimeoutError:
-                missing.append(f"{name}: no answer within {READY_S:g} s")
+                missing.append((name, f"no answer within {READY_S:g} s"))
                 continue
-            missing += [f"{name}: {each.failure}" for each in found or () if getattr(each, "failure", "")]
-        return Readiness(not missing, tuple(missing))
+            missing += [(name, each.failure) for each in found or () if getattr(each, "failure", "")]
+        words = tuple(f"{name}: {problem}" for name, problem in missing)
+        return Readiness(not missing, words, tuple(dict.fromkeys(name for name, _ in missing)))
 
     async def _in_turn(self, work: Coroutine[Any, Any, Any]) -> Any:
         if self._waiting >= self._project.serving.max_waiting:

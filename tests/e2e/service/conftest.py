@@ -69,9 +69,9 @@ def closed_project(settled_folder: Path, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def service(closed_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """The whole service on a socket of this machine. It has recorded a use of another month."""
+    """The whole service on a socket of this machine. It has recorded a use of another month, which waits."""
     project = copied(closed_project, tmp_path_factory.mktemp("service") / "served")
-    project = project.model_copy(update={"serving": ServingSettings(keep_content_days=1.0)})
+    project = project.model_copy(update={"serving": ServingSettings(keep_content_days=1.0, flush_every_s=3600.0)})
     shown = with_keys(project)
     with served(project) as address:
         running = shown._replace(address=address)

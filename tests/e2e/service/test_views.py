@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from math import isclose
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.e2e.closing import FIRST, SECOND
 from tests.e2e.service.conftest import PUBLISHERS, Shown
 from tribute.config import Project
 from tribute.royalty.proof import verify_bundle, verify_statement
+from tribute.serving.engine import FoundUse
 from tribute_jobs.inquiries.explain import explain
 from tribute_jobs.period.alarms import period_alarms
 from tribute_jobs.period.settlement import Settlement, commit
@@ -169,6 +171,16 @@ def test_a_query_has_the_sources_of_the_macro(closed_project: Project) -> None:
     assert view.content is None and view.customer_id == "customer-1"
     holders = {each.source_id: each.publishers for each in view.sources}
     assert holders["recipes"] == ("kitchen", "planet") and holders["sports"] == ("arena",)
+
+
+def test_a_use_of_which_only_sums_are_kept_has_a_page_that_says_so(closed_project: Project) -> None:
+    """As the distilled read-out leaves most uses: predicted, and not drawn to be read out exactly."""
+    shown = {"query_id": "u1", "period": FIRST, "readout": "distilled", "readout_probability": 0.1}
+    shown |= {"measurement_nats": -3.0, "similarity": 0.7, "unlike_corpus": False, "sources": [], "note": "Sums"}
+    use = FoundUse(datetime(2026, 10, 5, tzinfo=UTC), None, 2.0, "0" * 64, "simulate-1", False, shown)
+    view = query_view(closed_project, "u1", found=use, content={"text": "What was asked"})
+    assert (view.note, view.sources, view.readout, view.uses) == ("Sums", (), "distilled", 2.0)
+    assert view.content == "What was asked" and view.passages is None and view.attribute_run is None
 
 
 def test_a_run_leads_back_to_the_corpus(closed_project: Project) -> None:

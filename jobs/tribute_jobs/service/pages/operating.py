@@ -1,20 +1,18 @@
 """Pages for the operator alone: a use of the model, a run, and the quality of the data."""
 
+import asyncio
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from tribute.ids import nfc
 from tribute_jobs.service.access.routing import AuditedRoute
 from tribute_jobs.service.callers import Operator, Served
-from tribute_jobs.service.context import Service
-from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.pages.charts import scale_of
 from tribute_jobs.service.pages.rendering import page
 from tribute_jobs.service.pages.tokens import coloured_tokens
 from tribute_jobs.service.views.quality import quality_view
-from tribute_jobs.service.views.query import QueryView, query_view
+from tribute_jobs.service.views.query import query_view
 from tribute_jobs.service.views.run import run_view
 
 router = APIRouter(route_class=AuditedRoute, include_in_schema=False)
@@ -25,27 +23,17 @@ async def query(
     request: Request, service: Served, _: Operator, query_id: str, source: str | None = None, tokens: bool = False
 ) -> Response:
     """A use of the model: what was asked, and the sources and passages that shaped the answer."""
-    view = await _recorded(service, query_id, source)
+    engine = service.engine
+    found, content = await asyncio.gather(engine.use(query_id), engine.content(query_id))
+    asked = partial(query_view, service.project, query_id, source, found=found, content=content)
+    view = await run_in_threadpool(asked)
     return page(
         request,
         "query.html.j2",
         view=view,
         scale=scale_of(each.influence for each in view.sources),
-        coloured=await coloured_tokens(service.engine, view.content) if tokens and view.content else None,
+        coloured=await coloured_tokens(engine, view.content) if tokens and view.content else None,
     )
-
-
-async def _recorded(service: Service, query_id: str, source: str | None) -> QueryView:
-    """A query of the lake; one that waits in an outbox is brought there first."""
-    content = await service.engine.content(nfc(query_id))
-    view = partial(query_view, service.project, query_id, source, content=content)
-    try:
-        return await run_in_threadpool(view)
-    except Missing:
-        if await service.engine.find(query_id) is None:
-            raise
-        await service.engine.flush()
-        return await run_in_threadpool(view)
 
 
 @router.get("/runs/{run_id}")
