@@ -19,6 +19,7 @@ from tests.projects import article
 from tribute.config import Project, ServingSettings, load_project
 from tribute.serving import local_engine, start
 from tribute_jobs.service.application import web_of
+from tribute_jobs.service.readiness import FRESH_S
 from tribute_storage import Lake
 
 pytestmark = pytest.mark.skipif(not may_mount(), reason="needs the right to mount")
@@ -65,10 +66,12 @@ async def fill_and_empty(client: httpx.AsyncClient, disk: Path) -> set[str]:
     assert "Make room on its disk" in answer.json()["detail"]
     assert (await post(request(0))).json().get("recorded", 0) == 0  # known, or refused: never counted anew
     fill(disk)  # the rest too
+    await asyncio.sleep(FRESH_S)
     unready = await client.get("/readyz")
     assert unready.status_code == 503, unready.text
     assert "outbox: The outbox" in unready.json()["missing"][0]
     ballast.unlink()
+    await asyncio.sleep(FRESH_S)
     assert (await client.get("/readyz")).status_code == 200
     for later in (number, MOST):
         answer = await post(request(later))

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from tribute.errors import TooSlowError, TributeError
+from tribute.errors import ProofError, TooSlowError, TributeError
 from tribute_jobs.exit_codes import ExitCode, code_of
 from tribute_jobs.service.missing import Missing
 from tribute_storage.errors import LakeError
@@ -21,6 +21,7 @@ RETRY_AFTER_S = 5
 """When to try again if another command is at work, or the machine refuses."""
 MOST_FIELDS = 10
 """Fields of a request that a problem names; the others are counted."""
+UNTOLD = "The service failed on this request. Its log says why: ask whoever operates it"
 _log = logging.getLogger(__name__)
 
 
@@ -63,13 +64,6 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error with a problem. What nobody foresaw is logged, and its text stays here."""
-    app.add_exception_handler(HttpProblem, answered)
-    for kind in (TributeError, LakeError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, answered)
-
-
 def problem_of(error: Exception) -> HttpProblem:
     """The problem of an error."""
     if isinstance(error, HttpProblem):
@@ -81,17 +75,26 @@ def problem_of(error: Exception) -> HttpProblem:
     if isinstance(error, HTTPException):
         phrase = HTTPStatus(error.status_code).phrase
         return HttpProblem(error.status_code, phrase, str(error.detail), error.headers)
-    return HttpProblem(
-        500, "Defect", "The service failed on this request. Its log says why: ask whoever operates it"
-    )
+    return HttpProblem(500, "Defect", UNTOLD)
 
 
-async def answered(_: Request, error: Exception) -> ProblemResponse:
-    """The answer to a request that failed."""
+def told_problem(request: Request, error: Exception) -> HttpProblem:
+    """The problem of an error as the caller is told it. A fault of this machine is logged.
+
+    Who shows no key that is known is not told which of its files or stores is at fault.
+    """
     problem = problem_of(error)
-    if problem.status >= 500:
-        _log.error("A request was answered with %s", problem.status, exc_info=error)
-    return ProblemResponse(problem)
+    if problem.status < 500:
+        return problem
+    _log.error("A request was answered with %s", problem.status, exc_info=error)
+    if isinstance(error, HttpProblem) or getattr(request.state, "caller", None) is not None:
+        return problem
+    return HttpProblem(problem.status, problem.title, UNTOLD, problem.headers)
+
+
+async def answered(request: Request, error: Exception) -> ProblemResponse:
+    """The answer to a request that failed."""
+    return ProblemResponse(told_problem(request, error))
 
 
 def _refused(error: TributeError | LakeError) -> HttpProblem:
@@ -105,7 +108,7 @@ def _refused(error: TributeError | LakeError) -> HttpProblem:
     code = code_of(error)
     if code in (ExitCode.MACHINE, ExitCode.BUSY):
         return HttpProblem(503, "Not now", str(error), {"Retry-After": str(RETRY_AFTER_S)})
-    if code == ExitCode.DAMAGED:
+    if code == ExitCode.DAMAGED or isinstance(error, ProofError):  # nobody sends us proofs: it is one of ours
         return HttpProblem(500, "Damaged file", str(error))
     return HttpProblem(422, "Cannot be done", str(error))
 

@@ -4,12 +4,13 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from tribute_jobs.service import pages, problems
+from tribute_jobs.service import pages
 from tribute_jobs.service.closing import Closings
 from tribute_jobs.service.context import Service
 from tribute_jobs.service.figures import MeasuredRequests, RequestFigures
 from tribute_jobs.service.pages import errors, session
 from tribute_jobs.service.problems import documented
+from tribute_jobs.service.readiness import RecentReadiness
 from tribute_jobs.service.routes import attributions, evidence, health, reports, statements, valuations
 
 ROUTERS = (
@@ -35,8 +36,7 @@ def web(service: Service) -> FastAPI:
     app.state.service, app.state.figures = service, RequestFigures()
     app.state.max_body_bytes = service.project.serving.max_body_bytes
     app.add_middleware(MeasuredRequests, figures=app.state.figures)
-    app.state.closings = Closings(service.project)
-    problems.install(app)
+    app.state.closings, app.state.readiness = Closings(service.project), RecentReadiness(service.engine)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -1,23 +1,24 @@
 """All parts of access to a service, opened together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tribute.config import Project
 from tribute_jobs.service.access.audit import AuditLog
 from tribute_jobs.service.access.keys import Keys
-from tribute_jobs.service.access.limits import RateLimits
+from tribute_jobs.service.access.limits import RateLimits, RefusalLimits
 from tribute_jobs.service.access.sessions import Sessions
 from tribute_jobs.service.access.store import AccessFile, access_path
 
 
 @dataclass(frozen=True)
 class Access:
-    """Keys, sessions, the audit table and rate limits of a project's service."""
+    """Keys, sessions, the audit table and limits of a project's service: of keys, and of callers without one."""
 
     keys: Keys
     sessions: Sessions
     audit: AuditLog
     limits: RateLimits
+    refusals: RefusalLimits = field(default_factory=RefusalLimits)
 
 
 def open_access(project: Project) -> Access:

@@ -1,9 +1,9 @@
 """The guard of a route: who asks, whether the role may, and whether the rate limit allows it."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request, Security
@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from tribute.errors import TributeError
 from tribute_jobs.service.access.access import Access
 from tribute_jobs.service.access.caller import LOCAL, Caller, Role
-from tribute_jobs.service.access.keys import prefix_of
+from tribute_jobs.service.access.keys import Keys, prefix_of
 from tribute_jobs.service.access.local import require_local, unknown_caller
 from tribute_jobs.service.access.sessions import cookie_of
 from tribute_jobs.service.context import service_of
@@ -26,6 +26,8 @@ LARGEST_FORM = 2**16
 """Bytes of a form that a page sends."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
+P = ParamSpec("P")
+T = TypeVar("T")
 _bearer = HTTPBearer(auto_error=False, description="a key of `tribute keys create`: trb_<prefix>_<secret>")
 
 
@@ -40,6 +42,7 @@ class Guard:
 
         Raises:
             HttpProblem: 401, 403 or 429.
+            TooManyRefusals: 429 instead of 401, to a caller that nobody knows.
         """
         return await self.admit(request)
 
@@ -48,7 +51,7 @@ class Guard:
         caller: Caller | None = getattr(request.state, "caller", None)
         if caller is None:
             access: Access = service_of(request).access
-            caller = request.state.caller = await _recognised(request, access)
+            caller = request.state.caller = await _counted(request, access)
             access.limits.take_request(caller)
             await _mark(access, caller)
         if caller.role not in self.roles:
@@ -72,6 +75,21 @@ def require(*roles: Role) -> Guard:
 def caller_of(request: Request) -> Caller | None:
     """Who sent a request that a guard recognised; None: nobody was."""
     return getattr(request.state, "caller", None)
+
+
+async def known_caller(request: Request) -> Caller | None:
+    """Who sends a request to a route that everybody may ask; None: nobody who is known."""
+    try:
+        return await _recognised(request, service_of(request).access)
+    except (HttpProblem, TributeError):
+        return None
+
+
+async def asked(keys: Keys, question: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """What keys answer to a question: at once from memory, or in a thread where the file has to be read."""
+    if keys.must_read():
+        return await run_in_threadpool(question, *values, **named)
+    return question(*values, **named)
 
 
 def shown_prefix(request: Request) -> str:
@@ -130,10 +148,19 @@ def _shown(request: Request) -> str | None:
     return text.strip() if scheme.lower() == "bearer" else ""
 
 
+async def _counted(request: Request, access: Access) -> Caller:
+    """The caller; a request of nobody known counts against the limit of its address."""
+    try:
+        return await _recognised(request, access)
+    except HttpProblem:
+        access.refusals.take(request.client.host if request.client else "")
+        raise
+
+
 async def _recognised(request: Request, access: Access) -> Caller:
     text = _shown(request)
     if text is not None:
-        key = access.keys.key_of(text)
+        key = await asked(access.keys, access.keys.key_of, text)
         if key is None:
             raise unknown_caller(
                 "The key is unknown or revoked. Send the header Authorization: Bearer trb_<prefix>_<secret>, as "
@@ -147,7 +174,7 @@ async def _recognised(request: Request, access: Access) -> Caller:
         if unsafe:
             await _require_csrf_token(request, caller)
         return caller
-    if access.keys.never_made():
+    if await asked(access.keys, access.keys.never_made):
         require_local(request, unsafe)
         return LOCAL
     raise unknown_caller(

@@ -76,7 +76,7 @@ class Keys:
     """
 
     def __init__(self, file: AccessFile, clock: Callable[[], float] = time.monotonic) -> None:
-        self._file, self._clock, self._lock = file, clock, Lock()
+        self._file, self._clock, self._reading, self._marking = file, clock, Lock(), Lock()
         self._known: dict[str, tuple[ApiKey, str]] = {}
         self._read_at, self._marked = -FRESH_S, dict[str, float]()
 
@@ -155,7 +155,7 @@ class Keys:
 
     def needs_mark(self, prefix: str) -> bool:
         """Whether `mark_used` is due; says so once in `MARKED_S`."""
-        with self._lock:
+        with self._marking:
             due = self._clock() - self._marked.get(prefix, -MARKED_S) >= MARKED_S
             if due:
                 self._marked[prefix] = self._clock()
@@ -166,13 +166,19 @@ class Keys:
         with self._file.transaction() as connection:
             connection.execute("update keys set last_used = ? where prefix = ?", (moment_text(), prefix))
 
+    def must_read(self) -> bool:
+        """Whether the next question reads the file, and so belongs in no event loop."""
+        return self._clock() - self._read_at >= FRESH_S
+
     def _recent(self) -> dict[str, tuple[ApiKey, str]]:
         """All keys by prefix, read at most `FRESH_S` ago. An unknown key makes nobody read the file."""
-        with self._lock:
-            if self._clock() - self._read_at >= FRESH_S:
-                self._known = {key.prefix: (key, digest) for key, digest in self._rows()}
-                self._read_at = self._clock()
-            return self._known
+        if self.must_read():
+            with self._reading:  # whoever waited here finds that another thread has read
+                if self.must_read():
+                    now = self._clock()
+                    self._known = {key.prefix: (key, digest) for key, digest in self._rows()}
+                    self._read_at = now
+        return self._known
 
     def _rows(self) -> list[tuple[ApiKey, str]]:
         found = [dict(row) for row in self._file.rows("select * from keys order by created, prefix")]
@@ -183,7 +189,7 @@ class Keys:
         ]
 
     def _forget(self) -> None:
-        with self._lock:
+        with self._reading:
             self._read_at = -FRESH_S
 
 

@@ -8,7 +8,7 @@ from tribute.errors import TributeError
 from tribute_jobs.service.pages.addresses import own_address, own_path, redirect
 from tribute_jobs.service.pages.rendering import page
 from tribute_jobs.service.pages.wording import path
-from tribute_jobs.service.problems import HttpProblem, answered, problem_of
+from tribute_jobs.service.problems import HttpProblem, answered, told_problem
 from tribute_storage import LakeError
 
 MACHINES = ("/v1/", "/metrics", "/healthz", "/readyz", "/static/")
@@ -16,7 +16,10 @@ MACHINES = ("/v1/", "/metrics", "/healthz", "/readyz", "/static/")
 
 
 def install(app: FastAPI) -> None:
-    """Answer problems of pages with pages. Called after `problems.install`, whose answers the others keep."""
+    """Answer every error with a problem, or with a page that shows it to a browser.
+
+    What nobody foresaw is logged, and its text stays here.
+    """
     for kind in (HttpProblem, TributeError, LakeError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _answer)
 
@@ -25,7 +28,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if not wants_page or own_path(request).startswith(MACHINES):
         return await answered(request, error)
-    problem = problem_of(error)
+    problem = told_problem(request, error)
     if problem.status == 401 and request.method == "GET":
         here = own_address(request)
         return redirect(request, "/sign-in" if here == "/" else f"/sign-in?next={path(here)}")

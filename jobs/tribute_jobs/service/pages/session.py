@@ -7,7 +7,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from tribute_jobs.service.access.caller import Role
-from tribute_jobs.service.access.guard import form_of
+from tribute_jobs.service.access.guard import asked, form_of
 from tribute_jobs.service.access.routing import ServiceRoute
 from tribute_jobs.service.access.sessions import CookieSettings, cookie_of, delete_cookie, set_cookie
 from tribute_jobs.service.callers import AnyCaller, Reader, Served
@@ -44,7 +44,8 @@ def sign_in_page(request: Request, next: str = "/") -> Response:
 @router.post("/sign-in")
 async def sign_in(request: Request, service: Served, form: Form) -> Response:
     """Begin a session, unless the key is none or may see no page."""
-    key = service.access.keys.key_of(form.get("key", "").strip())
+    keys = service.access.keys
+    key = await asked(keys, keys.key_of, form.get("key", "").strip())
     if key is None or key.role == Role.INGEST:
         refused = (
             "This key is unknown or revoked. Copy all of it, as `tribute keys create` printed it."

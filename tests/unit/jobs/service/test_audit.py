@@ -3,12 +3,13 @@
 import asyncio
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.testclient import TestClient
 
-from tests.unit.jobs.service.conftest import Operator, bearer
+from tests.unit.jobs.service.conftest import Operator, bearer, watched
 from tribute.config import Project
 from tribute_jobs.service.access.access import Access, open_access
 from tribute_jobs.service.access.audit import AuditEntry
@@ -51,6 +52,23 @@ def test_refused_accesses_are_recorded(client: TestClient, access: Access) -> No
     assert (found[3][0], found[3][2:]) == (404, ("publisher", "p2"))
 
 
+def test_a_publisher_does_not_choose_what_is_recorded(client: TestClient, access: Access) -> None:
+    _, text = access.keys.create("house", Role.PUBLISHER, "p1")
+    query = "publisher_id=p9&publisher=p9&period=2020-01&statement_id=s9"
+    client.get(f"/statements/s2?{query}", headers=bearer(text))
+    client.get(f"/pages/p9?{query}", headers=bearer(text))
+    found = [(each.publisher_id, each.period, each.statement_id) for each in access.audit.listed()][::-1]
+    assert found == [("p1", "2026-10", "s2"), ("p1", "2020-01", "")]
+    assert query in access.audit.listed(most=1)[0].asked
+
+
+def test_what_no_parameter_of_the_route_says_is_not_recorded(client: TestClient, access: Access) -> None:
+    client.post("/reports?period=2020-01", json={"period": "2026-10", "publisher_id": "p9"})
+    assert [(each.period, each.publisher_id) for each in access.audit.listed()][:2] == [("2026-10", ""), ("", "")]
+    client.get("/pages/p2?period=2026-11")
+    assert [(each.period, each.publisher_id) for each in access.audit.listed(most=1)] == [("2026-11", "p2")]
+
+
 def test_a_change_is_recorded_before_it_begins_and_after(client: TestClient, access: Access) -> None:
     assert client.post("/reports", json={"period": "2026-10"}).status_code == 202
     assert client.post("/reports", json={"period": 7}).status_code == 422
@@ -79,7 +97,9 @@ def test_without_a_record_there_is_no_answer(client: TestClient, project: Projec
     assert b"%PDF" not in answer.content
 
 
-def test_a_client_that_leaves_is_recorded(app: FastAPI, access: Access) -> None:
+def test_a_client_that_leaves_is_recorded_and_holds_nobody_up(app: FastAPI, project: Project) -> None:
+    access, file = watched(project)
+    app.state.service = replace(app.state.service, access=access)
     router, began = APIRouter(route_class=AuditedRoute), asyncio.Event()
 
     @router.get("/slow")
@@ -113,6 +133,7 @@ def test_a_client_that_leaves_is_recorded(app: FastAPI, access: Access) -> None:
 
     asyncio.run(leave())
     assert [each.status for each in access.audit.listed()] == [499]
+    assert file.in_loops == 0
 
 
 def test_records_are_found_by_what_they_are_about(access: Access) -> None:

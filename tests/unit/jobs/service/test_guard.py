@@ -1,5 +1,7 @@
 """Who gets through: by key, by session, or from this machine as long as there is no key."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -7,17 +9,18 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from tests.unit.jobs.service.conftest import HERE, bearer
+from tests.unit.jobs.service.conftest import HERE, bearer, watched
 from tribute.config import Project
 from tribute.errors import ConfigError
 from tribute_jobs.service.access.access import Access
 from tribute_jobs.service.access.caller import Role
 from tribute_jobs.service.access.guard import guarded_routes, require
-from tribute_jobs.service.access.limits import RateLimits
+from tribute_jobs.service.access.limits import REFUSED_PER_MINUTE, RateLimits, RefusalLimits
 from tribute_jobs.service.access.local import require_safe_binding
 from tribute_jobs.service.access.routing import audited_paths
 from tribute_jobs.service.access.sessions import LIFETIME, Sessions, cookie_of, csrf_token
 from tribute_jobs.service.access.store import AccessFile, access_path
+from tribute_jobs.service.pages import session
 
 
 def status(client: TestClient, path: str = "/me", **options: object) -> int:
@@ -145,6 +148,44 @@ def test_a_request_counts_once_against_the_limit(app: FastAPI, access: Access) -
     assert [each.status for each in access.audit.listed()] == [429, 200]
 
 
+def test_unknown_callers_are_recorded_up_to_a_limit_and_known_ones_pass(app: FastAPI, access: Access) -> None:
+    _, text = access.keys.create("ops", Role.OPERATOR)
+    limited = replace(access, refusals=RefusalLimits(lambda: 0.0))
+    app.state.service = replace(app.state.service, access=limited)
+    client = TestClient(app, HERE, client=("10.0.0.7", 1))
+    answers = [client.get("/statements/s1") for _ in range(REFUSED_PER_MINUTE + 20)]
+    assert [each.status_code for each in answers] == [401] * REFUSED_PER_MINUTE + [429] * 20
+    assert answers[-1].headers["retry-after"] == "1"
+    assert len(access.audit.listed()) == REFUSED_PER_MINUTE
+    assert status(client, headers=bearer(text[:-4] + "0000")) == 429  # on routes that nobody records, too
+    assert status(client, "/statements/s1", headers=bearer(text)) == 200
+    assert status(TestClient(app, HERE, client=("10.0.0.8", 1)), "/statements/s1") == 401
+    assert [each.status for each in access.audit.listed(most=2)] == [401, 200]
+
+
+def test_no_event_loop_waits_for_the_file(app: FastAPI, project: Project) -> None:
+    access, file = watched(project)
+    _, text = access.keys.create("ops", Role.OPERATOR)
+    app.state.service = replace(app.state.service, access=access)
+    app.include_router(session.router)
+    before = file.in_threads
+    with TestClient(app, HERE, client=("127.0.0.1", 1), follow_redirects=False) as client:
+        assert client.get("/statements/s1", headers=bearer(text)).status_code == 200
+        assert client.get("/me").status_code == 401
+        assert client.post("/sign-in", data={"key": text}).status_code == 303
+        assert client.get("/me").status_code == 200
+    assert (file.in_loops, file.in_threads > before + 8) == (0, True)
+
+
+def test_who_is_not_known_is_not_told_which_file_is_at_fault(client: TestClient, project: Project) -> None:
+    with closing(sqlite3.connect(access_path(project))) as connection:
+        connection.execute("drop table keys")
+    for page in ({}, {"Accept": "text/html"}):
+        answer = client.get("/me", headers=page)
+        assert answer.status_code == 503
+        assert "Its log says why" in answer.text and str(project.workdir) not in answer.text
+
+
 def signed_in(client: TestClient, access: Access, role: Role = Role.OPERATOR) -> str:
     """A session in the client's cookies; its token."""
     key, _ = access.keys.create("person", role)
@@ -244,7 +285,7 @@ def test_routes_can_be_asked_for_their_roles(app: FastAPI) -> None:
     assert found["/statements/{statement_id}"] == {Role.OPERATOR, Role.PUBLISHER}
     assert found["/reports"] == {Role.OPERATOR}
     assert found["/open"] is None
-    assert audited_paths(app) == {"/statements/{statement_id}", "/reports"}
+    assert audited_paths(app) == {"/statements/{statement_id}", "/pages/{publisher_id}", "/reports"}
 
 
 def test_the_openapi_document_says_that_a_key_is_needed(app: FastAPI) -> None:

@@ -2,8 +2,18 @@
 
 import pytest
 
+from tribute_jobs.service.access import limits as limits_module
 from tribute_jobs.service.access.caller import Caller, Role
-from tribute_jobs.service.access.limits import BURST_S, RateLimits
+from tribute_jobs.service.access.limits import (
+    BURST_S,
+    MOST_ADDRESSES,
+    REFUSED_IN_ALL_PER_MINUTE,
+    REFUSED_PER_MINUTE,
+    RateLimits,
+    RefusalLimits,
+    TooManyRefusals,
+    network_of,
+)
 from tribute_jobs.service.problems import HttpProblem
 
 FEED = Caller("aaaaaaaa", "feed", Role.INGEST)
@@ -103,3 +113,69 @@ def test_what_was_refused_costs_nothing(clock: Clock) -> None:
             limits.take_queries(FEED, 5)
     clock.now += 5
     limits.take_queries(FEED, 5)
+
+
+def refused(limits: RefusalLimits, address: str, requests: int = 10_000) -> int:
+    """How many requests in a row are refused one by one."""
+    for count in range(requests):
+        try:
+            limits.take(address)
+        except TooManyRefusals as problem:
+            assert problem.status == 429
+            return count
+    return requests
+
+
+def test_an_address_without_a_key_is_refused_so_often_a_minute(clock: Clock) -> None:
+    limits = RefusalLimits(clock)
+    assert refused(limits, "10.0.0.7") == REFUSED_PER_MINUTE
+    with pytest.raises(TooManyRefusals, match=r"without a key that is known\. Try again in 1 s") as problem:
+        limits.take("10.0.0.7")
+    clock.now += int(problem.value.headers["Retry-After"])
+    assert refused(limits, "10.0.0.7") == 1
+    assert refused(limits, "10.0.0.8") == REFUSED_PER_MINUTE
+
+
+def test_all_addresses_together_are_limited_too(clock: Clock) -> None:
+    limits = RefusalLimits(clock)
+    assert sum(refused(limits, f"10.0.{each}.7") for each in range(100)) == REFUSED_IN_ALL_PER_MINUTE
+    clock.now += 60
+    assert sum(refused(limits, f"10.1.{each}.7") for each in range(100)) == REFUSED_IN_ALL_PER_MINUTE
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("testclient", ""),
+        ("", ""),
+    ],
+)
+def test_whoever_has_an_ipv6_address_has_its_whole_network(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_memory_holds_so_many_addresses_however_many_send(clock: Clock) -> None:
+    limits, found = RefusalLimits(clock), set[int]()
+    for number in range(4 * MOST_ADDRESSES):
+        refused(limits, f"10.0.{number // 250}.{number % 250}", 1)
+        clock.now += 0.01
+        found.add(limits.remembered())
+    assert max(found) == MOST_ADDRESSES
+
+
+def test_addresses_beyond_those_that_are_remembered_share_a_limit(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits_module, "MOST_ADDRESSES", 2)
+    limits = RefusalLimits(clock)
+    for address in ("10.0.0.1", "10.0.0.2"):
+        refused(limits, address, 1)
+    assert refused(limits, "10.0.0.3", 40) + refused(limits, "10.0.0.4") == REFUSED_PER_MINUTE
+    assert refused(limits, "10.0.0.1") == REFUSED_PER_MINUTE - 1
+    clock.now += 60  # their buckets are full again, and forgotten
+    assert refused(limits, "10.0.0.3") == refused(limits, "10.0.0.4") == REFUSED_PER_MINUTE

@@ -3,12 +3,14 @@
 import logging
 
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.testclient import TestClient
 
-from tribute.errors import BusyError, ConfigError, DamagedFile, MachineError
-from tribute_jobs.service.problems import HttpProblem, install
+from tribute.errors import BusyError, ConfigError, DamagedFile, MachineError, ProofError
+from tribute_jobs.service.access.caller import LOCAL
+from tribute_jobs.service.pages.errors import install
+from tribute_jobs.service.problems import HttpProblem
 from tribute_storage.errors import LakeConflict, LakeDamaged, LakeError, LakeUnavailable
 
 ERRORS = {
@@ -20,6 +22,7 @@ ERRORS = {
     "machine": (MachineError("The disk is full. Make room"), 503),
     "away": (LakeUnavailable("The bucket does not answer"), 503),
     "damaged": (DamagedFile("a.json is cut"), 500),
+    "damaged-proof": (ProofError("The bundle of 2026-10 is damaged"), 500),
     "damaged-lake": (LakeDamaged("a.parquet is cut"), 500),
     "http": (HTTPException(405, headers={"Allow": "GET"}), 405),
     "defect": (KeyError("secret-of-a-caller"), 500),
@@ -40,7 +43,12 @@ def client() -> TestClient:
     install(app)
 
     @app.get("/fail/{kind}")
-    def fail(kind: str) -> None:
+    def fail(kind: str, request: Request) -> None:
+        request.state.caller = LOCAL
+        raise ERRORS[kind][0]
+
+    @app.get("/fail-for-anybody/{kind}")
+    def fail_for_anybody(kind: str) -> None:
         raise ERRORS[kind][0]
 
     @app.post("/orders")
@@ -65,6 +73,22 @@ def test_an_error_is_a_problem(client: TestClient, kind: str) -> None:
     if kind not in ("http", "defect"):
         assert content["detail"] == str(error)
     assert (answer.headers.get("retry-after") == "5") == (status == 503)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_a_caller_that_nobody_knows_is_told_of_no_file(
+    client: TestClient, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error, status = ERRORS[kind]
+    whole, told = (client.get(f"/{path}/{kind}") for path in ("fail", "fail-for-anybody"))
+    assert whole.status_code == told.status_code == status
+    kept = {name: value for name, value in whole.headers.items() if name != "content-length"}
+    assert kept == {name: value for name, value in told.headers.items() if name != "content-length"}
+    if status < 500:
+        assert told.json() == whole.json()
+    else:
+        assert "Its log says why" in told.json()["detail"] and str(error) not in told.text
+        assert any(record.exc_info and record.exc_info[1] is error for record in caplog.records)
 
 
 def test_headers_of_an_error_are_kept(client: TestClient) -> None:
