@@ -5,7 +5,7 @@ Legend: R replicates, S sources, P publishers, Q queries, T tokens.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ class _Payees(NamedTuple):
     part_SP: Array
 
 
-class _Columns(NamedTuple):
+class AnswerColumns(NamedTuple):
     """What an answer has a column for: sources, or publishers with their parts of the sources."""
 
     names: Sequence[str]
@@ -48,21 +48,31 @@ class Answerer:
         self._project, self._model = project, model
         self._payees = dict[str, _Payees]()
 
-    async def answers(
-        self, request: AttributionRequest, table: QueryTable, read: QueriesRead, tokens: Sequence[Array] | None
+    async def columns(
+        self, request: AttributionRequest, table: QueryTable, read: QueriesRead
+    ) -> Mapping[str, AnswerColumns]:
+        """What answers of each month have columns for.
+
+        Raises:
+            RightsError: nobody is known to have the rights to a source in a month.
+        """
+        return {month: await self._columns(request, month, read) for month in dict.fromkeys(_months(table))}
+
+    def answers(
+        self,
+        request: AttributionRequest,
+        table: QueryTable,
+        read: QueriesRead,
+        columns: Mapping[str, AnswerColumns],
+        tokens: Sequence[Array] | None,
     ) -> list[dict[str, Any]]:
         """The member `queries` of an answer.
 
         Args:
             tokens: influences on each position of each query, [T, S] nats.
-
-        Raises:
-            RightsError: nobody is known to have the rights to a source in a month.
         """
-        months = [month_of(moment) for moment in table.times if moment is not None]
-        columns = {month: await self._columns(request, month, read) for month in dict.fromkeys(months)}
         answers = []
-        for index, month in enumerate(months):
+        for index, month in enumerate(_months(table)):
             names, estimated, part_SP = columns[month]
             chosen, answer = listed(estimated, index, request.top_k), _facts(table, index, read)
             token_TS = None
@@ -72,12 +82,16 @@ class Answerer:
             answers.append(answer | influences(estimated, index, chosen, names, f"{request.level}_id", token_TS))
         return answers
 
-    async def _columns(self, request: AttributionRequest, month: str, read: QueriesRead) -> _Columns:
+    async def _columns(self, request: AttributionRequest, month: str, read: QueriesRead) -> AnswerColumns:
         widening_Q = read.distribution.widening_Q
         if request.level == "source":
-            return _Columns(self._model.source_ids, Estimated.of(read.influence_RQS, read.error_QS, widening_Q))
+            return AnswerColumns(
+                self._model.source_ids, Estimated.of(read.influence_RQS, read.error_QS, widening_Q)
+            )
         _, names, part_SP = await self._parts(month)
-        return _Columns(names, Estimated.of_parts(read.influence_RQS, read.error_QS, part_SP, widening_Q), part_SP)
+        return AnswerColumns(
+            names, Estimated.of_parts(read.influence_RQS, read.error_QS, part_SP, widening_Q), part_SP
+        )
 
     async def _parts(self, month: str) -> _Payees:
         """The publishers of a month; read again after a minute."""
@@ -88,6 +102,10 @@ class Answerer:
         while len(self._payees) > MOST_MONTHS:
             del self._payees[next(iter(self._payees))]
         return known
+
+
+def _months(table: QueryTable) -> list[str]:
+    return [month_of(moment) for moment in table.times if moment is not None]
 
 
 def _facts(table: QueryTable, index: int, read: QueriesRead) -> dict[str, Any]:

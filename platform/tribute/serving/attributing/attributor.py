@@ -5,8 +5,8 @@ Legend: R replicates, U units, S sources, Q queries, T tokens.
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +29,12 @@ from tribute_storage.outbox.readings import Reading
 
 MAX_TOKEN_NUMBERS = 2**22
 """Influences on tokens in one request, tokens times sources: all of them are in memory, and in the answer."""
+LARGE_QUERIES, LARGE_SIZE = 32, 2**15
+"""Queries, and characters and features, above which a request is read and answered in a thread."""
 BACKGROUND, PRICE = "background", 20.0
 """The turn of exact read-outs in the background, which get a twentieth of what a caller gets."""
+
+Done = TypeVar("Done")
 
 
 class Attributed(NamedTuple):
@@ -90,16 +94,20 @@ class Attributor:
         Raises:
             ConfigError: too many queries or too long a text; or a query does not fit the model.
         """
-        settings, turn = self._project.serving, caller or uuid.uuid4().hex
+        settings, turn, large = self._project.serving, caller or uuid.uuid4().hex, _is_large(request)
         ids = query_ids(request.queries, key)
-        table = requested_table(self._model, settings, request.queries, ids)
+        table = await _done(large, lambda: requested_table(self._model, settings, request.queries, ids))
         tokens = await self._tokens(table, turn) if request.per_token else None
         read = await self._read(table, turn, exactly=request.per_token, record=request.record)
-        answers = await self._answerer.answers(request, table, read, tokens)
-        head = answer_head(self._project.name, self._model.simulate_run, answers)
-        return Attributed(
-            head, read.uses(self._model.simulate_run, table, request.queries, settings.keep_content_days > 0)
-        )
+        columns = await self._answerer.columns(request, table, read)
+
+        def attributed() -> Attributed:
+            answers = self._answerer.answers(request, table, read, columns, tokens)
+            head = answer_head(self._project.name, self._model.simulate_run, answers)
+            kept = settings.keep_content_days > 0
+            return Attributed(head, read.uses(self._model.simulate_run, table, request.queries, kept))
+
+        return await _done(large, attributed)
 
     async def shown(self, uses: pa.Table) -> dict[str, Any]:
         """A recorded use, [1], as its answer shows it, with all sources."""
@@ -163,3 +171,14 @@ class Attributor:
             nats_TU = np.concatenate([each.reshape(-1, each.shape[-1]) for each in rows])
             found.append(self._model.design.influence(nats_TU))
         return found
+
+
+def _is_large(request: AttributionRequest) -> bool:
+    """Whether its text and answer take so long to read and write that others would wait for it."""
+    size = sum(len(query.text or "") + len(query.features or ()) for query in request.queries)
+    return request.per_token or len(request.queries) > LARGE_QUERIES or size > LARGE_SIZE
+
+
+async def _done(large: bool, work: Callable[[], Done]) -> Done:
+    """The result of some work: here, or in a thread if it is large. A small one would take longer there."""
+    return await asyncio.to_thread(work) if large else work()
