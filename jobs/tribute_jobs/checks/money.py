@@ -7,10 +7,11 @@ from fractions import Fraction
 
 from tribute.catalog import period_splits, read_book
 from tribute.config import Project
-from tribute.errors import ConfigError, ProofError, TributeError
+from tribute.errors import BusyError, ConfigError, ProofError, TributeError
 from tribute.ids import listed
 from tribute.royalty.statement import LineValue, PeriodFacts, PublisherValue, build_statements
 from tribute.royalty.terms import read_agreements, read_terms
+from tribute.serving.writing.writer import require_all_brought
 from tribute.valuation.steps import require_payee
 from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
@@ -119,6 +120,21 @@ def check_order(subject: Subject) -> Passed | None:
         return None
     require_order(subject.project, subject.month, subject.last)
     return Passed(f"{subject.month} may be closed" if subject.last == "close" else f"{subject.month} is next")
+
+
+def check_uses(subject: Subject) -> Passed | None:
+    """That all uses of the month that the service recorded are in the lake, before the month becomes final."""
+    if subject.paid_month is None:
+        return None
+    if subject.last == "close" and read_period(subject.project, subject.paid_month).closed:
+        return None  # what came later is not part of it
+    try:
+        require_all_brought(subject.project, subject.paid_month)
+    except BusyError as problem:
+        if subject.last in CLOSING:
+            raise
+        return Passed("not all are in the lake", (str(problem),))
+    return None
 
 
 def check_division(subject: Subject) -> Passed | None:

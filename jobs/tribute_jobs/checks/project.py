@@ -20,6 +20,7 @@ from tribute_jobs.checks.money import (
     check_pools,
     check_rights,
     check_terms,
+    check_uses,
 )
 from tribute_jobs.checks.space import check_disk, check_memory
 from tribute_jobs.checks.subject import Subject
@@ -70,6 +71,7 @@ def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, ag
     if all([look(name, check) for name, check in OF_MONEY.items()]):
         look("statements", check_division)
     look("order", check_order)
+    look("uses", check_uses)
     if checklist.fine:
         look("runs", _check_runs)
     return checklist

@@ -66,7 +66,8 @@ def close(project: ProjectFile, period: Period, as_json: AsJson = False) -> None
     """Make a month final: signed statements that never change, entries in the ledger.
 
     The newest draft is issued again as the next version. If the draft is version 1, the final statements are
-    version 2, with new ids. If settling again would give other amounts, closing is refused.
+    version 2, with new ids. If settling again would give other amounts, closing is refused; and so it is as long
+    as uses of the month that the service recorded are not in the lake.
 
     Example: tribute close project.yaml --period 2026-10
     """

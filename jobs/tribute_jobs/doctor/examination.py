@@ -1,6 +1,6 @@
 """The examination of a machine and of a project: every subject, whatever the others found."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tribute.config import load_project
@@ -62,9 +62,10 @@ def examine(path: Path, hours: float, advanced: OnDone) -> list[Section]:
     ]
 
 
-def sections(examined: ExaminedProject) -> Iterator[Section]:
-    """The subjects of a project besides the checks of a run."""
-    for name, (examination, text) in SUBJECTS.items():
+def sections(examined: ExaminedProject, names: Iterable[str] = tuple(SUBJECTS)) -> Iterator[Section]:
+    """The subjects of a project besides the checks of a run; of `SUBJECTS`, those that are named."""
+    for name in names:
+        examination, text = SUBJECTS[name]
         faults = list[Fault]()
         try:
             faults.extend(examination(examined))

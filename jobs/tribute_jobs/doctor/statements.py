@@ -13,7 +13,7 @@ from tribute_jobs.doctor.artifacts import RESTORE
 from tribute_jobs.doctor.fault import Fault, Repair
 from tribute_jobs.doctor.subject import ExaminedProject
 from tribute_jobs.period.files import file_names, recorded_sums
-from tribute_jobs.period.proof import key_file, read_key
+from tribute_jobs.period.proof import key_file, read_key, unsigned_versions
 from tribute_jobs.period.statements import statement_folder
 from tribute_jobs.reversal import double_finals
 from tribute_storage import open_tables
@@ -57,13 +57,7 @@ def _signed_elsewhere(examined: ExaminedProject) -> Iterator[Path]:
 
 
 def _half_closed(examined: ExaminedProject) -> Iterator[Fault]:
-    with open_tables(examined.project.lake_root, "statements", "bundles", "reversals") as connection:
-        rows = connection.execute(
-            "select distinct s.period, s.statement_version from statements s anti join (from bundles where run_id "
-            "not in (select reversed_bundle from reversals where reversed_bundle is not null)) b "
-            "using (period, statement_version) where s.status = 'final' order by all"
-        ).fetchall()
-    for month, version in rows:
+    for month, version in unsigned_versions(examined.project):
         what = f"version {version} of {month} is final, and was not signed: its closing was interrupted"
         yield Fault(what, f"Complete it: tribute close PROJECT.yaml --period {month}")
 

@@ -68,6 +68,15 @@ def prove(context: Context, version: Version) -> None:
         prove(context, version)
 
 
+def unsigned_versions(project: Project) -> list[tuple[str, int]]:
+    """Final versions whose bundle is not committed, by month: closing them was begun and not completed."""
+    with open_tables(project.lake_root, "statements", "bundles") as connection:
+        return connection.execute(
+            "select distinct s.period, s.statement_version from statements s "
+            "anti join bundles b using (period, statement_version) where s.status = 'final' order by all"
+        ).fetchall()
+
+
 def bundle_bytes(project: Project, version: Version) -> bytes:
     """The signed bundle of a final version, canonical JSON: the same bytes whenever it is built."""
     first = version.statements[0]

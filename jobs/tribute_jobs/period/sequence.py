@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tribute.config import Project
 from tribute.errors import MoneyError
 from tribute.royalty.exact import month_after
+from tribute_jobs.period.proof import unsigned_versions
 from tribute_storage import open_tables
 
 NAMED = 12
@@ -92,14 +93,8 @@ def _require_closed(project: Project, settled: _Months, period: str) -> None:
             f"Period {period} is not settled, so nobody has seen what would become final. Settle and review it: "
             f"tribute run PROJECT.yaml --period {period}"
         )
-    with open_tables(project.lake_root, "statements", "bundles") as connection:
-        unsigned = connection.execute(
-            "select distinct s.period from statements s anti join bundles b using (period, statement_version) "
-            "where s.period < $1 and s.status = 'final' order by 1",
-            [period],
-        ).fetchall()
     todo = [(month, "settled and not closed") for month in _open_before(settled, period)]
-    todo += [(month, "half closed") for (month,) in unsigned]
+    todo += [(month, "half closed") for month, _ in unsigned_versions(project) if month < period]
     for month, state in todo[:1]:
         raise MoneyError(
             f"Period {month} is {state}, and {period} opens with its balances. Close it: "

@@ -150,11 +150,15 @@ def _require_one_final(versions: Iterable[Version]) -> None:
     for each in versions:
         other = known.setdefault((each.month, each.number), each.run_id) if each.final else each.run_id
         if other != each.run_id:
-            raise MoneyError(
-                f"Version {each.number} of {each.month} was issued twice as final, by runs {other} and "
-                f"{each.run_id}, so nothing can follow from it. See which one stands, and reverse the other one: "
-                f"tribute reverse PROJECT.yaml --period {each.month}"
-            )
+            raise issued_twice(each.month, each.number, other, each.run_id)
+
+
+def issued_twice(month: str, number: int, run: str, other: str) -> MoneyError:
+    """Two runs issued one version as final, as earlier releases let two folders do."""
+    return MoneyError(
+        f"Version {number} of {month} was issued twice as final, by runs {run} and {other}, so nothing can follow "
+        f"from it. See which one stands, and reverse the other one: tribute reverse PROJECT.yaml --period {month}"
+    )
 
 
 def _read(project: Project, month: str, condition: str) -> list[Statement]:

@@ -5,6 +5,7 @@ The parts are of this process, or handles of other processes on Ray Serve.
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -177,6 +178,19 @@ class ServiceEngine:
     async def flush(self) -> int:
         """Bring every use that waits to the lake; their number."""
         return await self._outboxes.flush()
+
+    async def drain(self, patience_s: float) -> None:
+        """Bring every use that was recorded before to the lake, with its exact read-out where it waits for one.
+
+        Args:
+            patience_s: what is not read out then stays in the outbox.
+
+        Raises:
+            LakeError: the lake cannot be written.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._outboxes.drain()
 
     async def models(self) -> list[ServedModel]:
         """The models that are served."""

@@ -51,19 +51,39 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        [(version,)] = connection.execute("PRAGMA user_version").fetchall()
-        if version > VERSION:
-            raise LakeError(f"{path} was written by a later release of tribute. Serve it with that release")
+        _require_known(connection, path)
         connection.executescript(TABLES)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     return connection
 
 
-def uses_waiting(path: Path) -> int:
-    """Number of uses in an outbox that nobody has open; raises what `open_database` raises."""
-    with explained(path), closing(open_database(path)) as connection:
+def uses_waiting(path: Path, period: str | None = None) -> int:
+    """Number of uses that wait in an outbox, whoever has it open; nothing is written.
+
+    Args:
+        period: the month whose uses are counted; None: all.
+
+    Raises:
+        LakeUnavailable, LakeDamaged, LakeError: see `open_database`.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    with explained(path), closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
+        _require_known(connection, path)
+        [(made,)] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'chunks'").fetchall()
+        if not made:  # the service was killed as it made the file
+            return 0
         [(waiting,)] = connection.execute("SELECT coalesce(sum(uses), 0) FROM chunks").fetchall()
+        if waiting and period is not None:
+            [(waiting,)] = connection.execute(
+                "SELECT count(*) FROM uses WHERE period = ? AND chunk IN (SELECT chunk FROM chunks)", [period]
+            ).fetchall()
     return int(waiting)
+
+
+def _require_known(connection: sqlite3.Connection, path: Path) -> None:
+    [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+    if version > VERSION:
+        raise LakeError(f"{path} was written by a later release of tribute. Serve it with that release")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from tests.e2e.closing import FIRST, SECOND, copied, work
 from tests.served import served
 from tribute.config import Project, ServingSettings, load_project
+from tribute.serving import ServiceEngine, Writer
 from tribute_jobs.service.access.access import Access, open_access
 from tribute_jobs.service.access.caller import Role
 from tribute_jobs.service.context import Service
@@ -37,8 +38,10 @@ class Shown(NamedTuple):
         return self.keys["operator"]
 
     def app(self) -> FastAPI:
-        """The application without an engine: its routes, and pages that need none."""
-        engine: Any = None
+        """The application without a model: its routes, and pages that need none. An own one has outboxes."""
+        nobody: Any = None
+        shards = range(self.project.serving.writers if self.address is None else 0)
+        engine = ServiceEngine(self.project, nobody, [Writer(self.project, shard) for shard in shards], nobody)
         return web(Service(self.project, engine, self.access))
 
     def client(self, key: str | None = None) -> httpx.Client:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from tests.e2e.closing import FIRST, SECOND, change_rights
+from tests.e2e.closing import FIRST, SECOND, change_rights, work
 from tests.e2e.service.conftest import HERE, USE, Shown
 from tribute_jobs.period.statements import latest_statements
 from tribute_jobs.service.pages.wording import MINUS, money
@@ -275,6 +275,9 @@ def test_what_changed_since_the_draft_is_not_closed(fresh: Callable[[], Shown]) 
     assert answer.status_code == 422 and "the rights" in answer.text
     assert newest_statements(service.project, SECOND, None).statements[0].status == "draft"
     assert "was not closed" in client.get(f"/periods/{SECOND}").text
+    assert "was not closed" not in service.client(service.keys["planet"]).get(f"/periods/{SECOND}").text
+    work(service.project, SECOND)
+    assert "was not closed" not in client.get(f"/periods/{SECOND}").text, "it was said of another version"
 
 
 def test_a_closing_trains_and_measures_nothing(fresh: Callable[[], Shown]) -> None:

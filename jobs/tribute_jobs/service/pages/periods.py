@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from tribute.errors import MoneyError
+from tribute.errors import TributeError
 from tribute_jobs.service.access.guard import form_of
 from tribute_jobs.service.access.routing import AuditedRoute
 from tribute_jobs.service.callers import Operator, Reader, Served
@@ -13,8 +13,10 @@ from tribute_jobs.service.closing import Closings
 from tribute_jobs.service.pages.addresses import redirect
 from tribute_jobs.service.pages.charts import scale_of
 from tribute_jobs.service.pages.rendering import page
+from tribute_jobs.service.problems import problem_of
 from tribute_jobs.service.views.months import month_rows
 from tribute_jobs.service.views.period import PeriodView, period_view
+from tribute_storage import LakeError
 
 router = APIRouter(route_class=AuditedRoute, include_in_schema=False)
 
@@ -24,6 +26,8 @@ def _closings(request: Request) -> Closings:
     return found
 
 
+DRAIN_S = 10.0
+"""How long a closing waits for exact read-outs of recorded uses; later it says that they are to come."""
 Closing = Annotated[Closings, Depends(_closings)]
 
 
@@ -37,7 +41,7 @@ def months(request: Request, service: Served, caller: Reader) -> Response:
 def month(request: Request, service: Served, caller: Reader, closings: Closing, period: str) -> Response:
     """A month: pool, shares, who moved and why, alarms, proof."""
     view = period_view(service.project, period, caller.publisher_id)
-    result = closings.result(period) if caller.publisher_id is None else None
+    open_to_close = caller.publisher_id is None and view.state in ("draft", "half_closed")
     at_work = closings.at_work(period)
     response = page(
         request,
@@ -49,7 +53,7 @@ def month(request: Request, service: Served, caller: Reader, closings: Closing, 
         else {},
         names={each.publisher_id: each.publisher_name for each in view.shares},
         at_work=at_work,
-        problem=result.problem if result else None,
+        problem=closings.problem(period, view.version) if open_to_close else None,
     )
     if at_work:
         response.headers["Refresh"] = "5"
@@ -71,23 +75,26 @@ async def close(
     period: str,
     form: Annotated[dict[str, str], Depends(form_of)],
 ) -> Response:
-    """Close the month, if the month was typed and the draft is the one that was shown."""
-    problem, version = "", form.get("version", "")
+    """Close the month, if the month was typed and the draft is the one that was shown.
+
+    What was recorded until now comes to the lake first, so that the month ends with all of its uses.
+    """
+    problem, version, status = "", form.get("version", ""), 422
     if form.get("month", "").strip() != period:
         problem = f"To close it, type the month as {period}. Nothing was changed."
     elif not version.isdecimal() or len(version) > 9:
         problem = "The form does not say which version was reviewed. Load this page again."
     else:
         try:
+            await service.engine.drain(DRAIN_S)
             await run_in_threadpool(closings.begin, period, int(version))
-        except MoneyError as error:
-            problem = str(error)
+        except (TributeError, LakeError) as error:
+            problem, status = str(error), problem_of(error).status
         else:
-            result = closings.result(period)
-            problem = (result.problem or "") if result else ""
+            problem = closings.problem(period, int(version)) or ""
     if problem:
         view = await run_in_threadpool(period_view, service.project, period, None)
-        return _confirmation(request, view, problem, 422)
+        return _confirmation(request, view, problem, status)
     return redirect(request, f"/periods/{period}")
 
 

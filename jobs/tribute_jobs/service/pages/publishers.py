@@ -31,7 +31,7 @@ def publisher(
         raise Missing("There is no such page, or it is not yours")
     view = publisher_view(service.project, publisher_id, period)
     chosen = source or (view.sources[0].source_id if view.sources else None)
-    points = [MonthPoint(each.period, each.value, each.state == "final") for each in view.months]
+    points = [MonthPoint(each.period, each.value, each.state != "draft") for each in view.months]
     return page(
         request,
         "publisher.html.j2",

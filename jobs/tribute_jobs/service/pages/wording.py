@@ -8,7 +8,12 @@ from tribute_jobs.service.views.figures import Amount, Interval
 
 THIN, FIXED, MINUS = "\u202f", "\u00a0", "\u2212"
 """A thin space and a wide one, which no line breaks at, and a minus sign."""
-STATES = {"none": "Valued, not settled", "draft": "Draft", "final": "Closed"}
+STATES = {
+    "none": "Valued, not settled",
+    "draft": "Draft",
+    "half_closed": "Closing not completed",
+    "final": "Closed",
+}
 BASES = {
     "attribution": "by what each publisher's sources were worth to the answers",
     "token_count": "by training tokens",

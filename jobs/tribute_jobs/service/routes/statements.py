@@ -44,7 +44,7 @@ def statement(
     kind: Annotated[StatementFormat, Query(alias="format")] = StatementFormat.JSON,
 ) -> Response:
     """A statement of any version; as JSON with its proof, if the month is closed. Another publisher's is 404."""
-    found = find_statement(service.project, statement_id, caller.publisher_id).statement
+    found = find_statement(service.project, statement_id, caller.publisher_id)
     concerns(request, publisher_id=found.publisher_id, period=found.period)
     return _sent(statement_file(service.project, statement_id, kind, caller.publisher_id))
 

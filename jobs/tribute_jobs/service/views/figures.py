@@ -31,7 +31,7 @@ class Interval(View):
 
 def amount(minor: int, currency: str) -> Amount:
     """An amount in minor units."""
-    return Amount(minor=minor, currency=currency, text=Money(minor, currency).text().replace("-", "−"))
+    return Amount(minor=minor, currency=currency, text=Money(minor, currency).text())
 
 
 def sums(amounts: Iterable[Amount]) -> tuple[Amount, ...]:

@@ -63,7 +63,7 @@ def statement_file(
     Raises:
         Missing: there is no such statement, or it is another publisher's.
     """
-    statement = find_statement(project, statement_id, publisher_id).statement
+    statement = find_statement(project, statement_id, publisher_id)
     render_as: dict[StatementFormat, Callable[[], bytes]] = {
         StatementFormat.JSON: lambda: signed_statement(project, statement).canonical(),
         StatementFormat.TEXT: lambda: render.render_text(statement).encode(),

@@ -1,17 +1,20 @@
 """All months of a project in a list: valued, drafts, and closed ones."""
 
 from tribute.config import Project
+from tribute_jobs.period.proof import unsigned_versions
 from tribute_jobs.service.views.figures import Amount, View, amount, sums
-from tribute_jobs.service.views.period import State
 from tribute_jobs.service.views.scope import rows, scoped
+from tribute_jobs.service.views.settled import State, require_issued_once, state_of
+from tribute_jobs.service.views.valuations import CURRENT
 
 _SETTLED = """
 select period, version, state, publisher_id, amount_minor, currency,
     coalesce(paid_minor, amount_minor) as paid_minor
-from statements join months using (period) where statement_version = version order by all
+from statements join months using (period) where statement_version = version and run_id = run order by all
 """
-_VALUED = """
-select period, max(queries) as queries, count(distinct publisher_id) as publishers from valuations
+_VALUED = f"""
+select period, max(queries) as queries, count(distinct publisher_id) as publishers
+from valuations semi join ({CURRENT}) using (period, run_id)
 where level = 'publisher' group by period order by period
 """
 
@@ -29,8 +32,14 @@ class MonthRow(View):
 
 
 def month_rows(project: Project, publisher_id: str | None) -> list[MonthRow]:
-    """Every month with a valuation or statements, the newest first."""
+    """Every month with a valuation or statements, the newest first.
+
+    Raises:
+        MoneyError: two runs issued the newest version of a month as final.
+    """
+    unsigned = unsigned_versions(project)
     with scoped(project, publisher_id, "statements", "valuations") as connection:
+        require_issued_once(connection)
         settled, valued = rows(connection, _SETTLED), rows(connection, _VALUED)
     queries = {each["period"]: each["queries"] for each in valued}
     publishers = {each["period"]: each["publishers"] for each in valued}
@@ -40,7 +49,7 @@ def month_rows(project: Project, publisher_id: str | None) -> list[MonthRow]:
         found.append(
             MonthRow(
                 period=period,
-                state=own[0]["state"] if own else "none",
+                state=state_of(period, own[0]["version"], own[0]["state"], unsigned) if own else "none",
                 version=own[0]["version"] if own else None,
                 publishers=len({each["publisher_id"] for each in own}) or publishers[period],
                 queries=queries.get(period),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
 
 from tribute.config import Project
 from tribute.errors import MoneyError, TributeError
@@ -11,15 +10,17 @@ from tribute.royalty.exact import month_after
 from tribute.royalty.render.wording import CAUSES
 from tribute.royalty.statement import PublisherMove
 from tribute_jobs.period.alarms import period_alarms
+from tribute_jobs.period.proof import unsigned_versions
 from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.statements import change_before
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, Interval, View, amount, sums
 from tribute_jobs.service.views.proofs import Verification, verify_month, verify_own
-from tribute_jobs.service.views.settled import StatementRow, newest_statements, statement_row
+from tribute_jobs.service.views.settled import State, StatementRow, newest_statements, state_of, statement_row
 from tribute_jobs.service.views.valuations import PeriodValuation, period_valuation, valued_publisher
 
-State = Literal["none", "draft", "final"]
+NOT_TOLD = "What changed since the month before cannot be told now. Ask the operator"
+"""What a publisher reads. The reason itself may name others."""
 
 
 class PoolRow(View):
@@ -68,9 +69,11 @@ class MoveRow(View):
 class Moves(View):
     """What moved since an earlier version or month."""
 
-    since: str
-    publishers: tuple[MoveRow, ...]
-    notes: tuple[str, ...]
+    since: str = ""
+    publishers: tuple[MoveRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    """Why nothing can be told."""
 
 
 class Alarm(View):
@@ -101,7 +104,7 @@ class PeriodView(View):
     alarms: tuple[Alarm, ...]
     verification: Verification
     closing_refused: str | None
-    """Why the month cannot be closed now; None if nothing is known to be in the way."""
+    """Why closing cannot be begun, or completed, now; None if nothing is known to be in the way."""
 
 
 def period_view(project: Project, period: str, publisher_id: str | None) -> PeriodView:
@@ -110,6 +113,7 @@ def period_view(project: Project, period: str, publisher_id: str | None) -> Peri
     Raises:
         ConfigError: `period` is no month.
         Missing: the month is neither settled nor valued, or the publisher has no part in it.
+        MoneyError: two runs issued its newest version as final.
     """
     settled = newest_statements(project, period, publisher_id)
     statements = settled.statements
@@ -121,9 +125,10 @@ def period_view(project: Project, period: str, publisher_id: str | None) -> Peri
         valuation = None
     rows = tuple(map(statement_row, statements))
     first = statements[0] if statements else None
+    state = month_state(project, first)
     return PeriodView(
         period=period,
-        state=first.status if first else "none",
+        state=state,
         version=first.statement_version if first else None,
         reason=settled.reason,
         queries=valuation.queries if valuation else max((each.usage_count for each in statements), default=0),
@@ -136,22 +141,31 @@ def period_view(project: Project, period: str, publisher_id: str | None) -> Peri
         shares=_shares(statements, valuation),
         moves=_moves(project, first, publisher_id),
         alarms=_alarms(project, statements) if publisher_id is None else (),
-        verification=_verification(project, first, publisher_id),
-        closing_refused=_refusal(project, period, first) if publisher_id is None else "Only the operator closes.",
+        verification=_verification(project, statements, publisher_id),
+        closing_refused=closing_refusal(project, period, state)
+        if publisher_id is None
+        else "Only the operator closes.",
     )
 
 
-def closing_refusal(project: Project, period: str) -> str | None:
-    """Why a month cannot be closed now, as far as that is known without settling it again."""
-    found = newest_statements(project, period, None).statements
-    return _refusal(project, period, found[0] if found else None)
-
-
-def _refusal(project: Project, period: str, first: Statement | None) -> str | None:
+def month_state(project: Project, first: Statement | None) -> State:
+    """The state of a month, by a statement of its newest version."""
     if first is None:
+        return "none"
+    return state_of(first.period, first.statement_version, first.status, unsigned_versions(project))
+
+
+def closing_refusal(project: Project, period: str, state: State) -> str | None:
+    """Why a month of a state cannot be closed now, as far as that is known without settling it again.
+
+    None if nothing is known to be in the way, as where closing it was begun already.
+    """
+    if state == "none":
         return f"{period} is not settled yet: tribute run PROJECT.yaml --period {period}"
-    if first.status == "final":
+    if state == "final":
         return f"{period} is closed."
+    if state == "half_closed":
+        return None
     try:
         require_order(project, period, "close")
     except TributeError as error:
@@ -159,12 +173,10 @@ def _refusal(project: Project, period: str, first: Statement | None) -> str | No
     return None
 
 
-def _verification(project: Project, first: Statement | None, publisher_id: str | None) -> Verification:
-    if first is None:
+def _verification(project: Project, statements: Sequence[Statement], publisher_id: str | None) -> Verification:
+    if not statements:
         return Verification(state="open")
-    if publisher_id is not None:
-        return verify_own(project, first)
-    return verify_month(project, first.period, first.statement_version, first.status == "final")
+    return (verify_month if publisher_id is None else verify_own)(project, statements)
 
 
 def _pools(statements: Sequence[Statement]) -> tuple[PoolRow, ...]:
@@ -226,9 +238,13 @@ def _exactly(share: str) -> Interval:
 def _alarms(project: Project, statements: Sequence[Statement]) -> tuple[Alarm, ...]:
     if not statements:
         return ()
-    before = newest_statements(project, month_after(statements[0].period, -1), None).statements
+    earlier, told = month_after(statements[0].period, -1), list[Alarm]()
+    try:
+        before = newest_statements(project, earlier, None).statements
+    except MoneyError as error:
+        before, told = (), [Alarm(code="month_before", subject=earlier, text=str(error))]
     found = period_alarms(project, statements, before)
-    return tuple(Alarm(code=each.code, subject=each.subject, text=each.text) for each in found)
+    return (*told, *(Alarm(code=each.code, subject=each.subject, text=each.text) for each in found))
 
 
 def _moves(project: Project, first: Statement | None, publisher_id: str | None) -> Moves | None:
@@ -237,8 +253,8 @@ def _moves(project: Project, first: Statement | None, publisher_id: str | None) 
         return None
     try:
         found = change_before(project, first)
-    except MoneyError:
-        return None
+    except MoneyError as error:
+        return Moves(problem=str(error) if publisher_id is None else NOT_TOLD)
     if found is None:
         return None
     own = [each for each in found.publishers if publisher_id in (None, each.publisher_id)]

@@ -1,5 +1,6 @@
 """The proof of a closed month: whether its bundle holds, who signed it, and a statement with its own proof."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,7 @@ from tribute.config import Project
 from tribute.errors import ProofError
 from tribute.royalty.document import Bundle, Statement
 from tribute.royalty.proof import Problem, verify_bundle, verify_statement, with_proofs
-from tribute_jobs.period.proof import BUNDLE
+from tribute_jobs.period.proof import BUNDLE, unsigned_versions
 from tribute_jobs.period.statements import statement_folder
 from tribute_jobs.service.views.figures import View
 
@@ -16,63 +17,94 @@ SHOWN = 5
 """Problems of a bundle that a page lists."""
 
 
-class Verification(View):
-    """Whether what was signed still holds.
+class StatementDigest(View):
+    """The SHA-256 of a statement's canonical JSON."""
 
-    `state`: `open` before the month is closed, `elsewhere` if another folder on the same lake signed it.
+    statement_id: str
+    currency: str
+    sha256: str
+
+
+class Verification(View):
+    """Whether what was signed still holds, and is what is shown.
+
+    `state`: `open` before the month is closed, `half_closed` if closing it was interrupted before it was signed,
+    `elsewhere` if another folder on the same lake signed it.
     """
 
-    state: Literal["open", "holds", "broken", "elsewhere"]
+    state: Literal["open", "half_closed", "holds", "broken", "elsewhere"]
     problems: tuple[str, ...] = ()
     public_key: str = ""
     root: str = ""
     statements: int = 0
     """Statements under the root."""
-    sha256: str = ""
-    """Of the statement's canonical JSON, if it is about a single one."""
+    digests: tuple[StatementDigest, ...] = ()
+    """Of every statement that was verified, if it is about those of one publisher."""
 
 
-def verify_month(project: Project, period: str, version: int, final: bool) -> Verification:
-    """Verify the bundle of a version: every sum, every hash, both signatures. For the operator."""
-    if not final:
-        return Verification(state="open")
-    path = bundle_path(project, period, version)
-    if not path.is_file():
-        return Verification(state="elsewhere")
+def verify_month(project: Project, statements: Sequence[Statement]) -> Verification:
+    """Verify a month: all sums, hashes and signatures of its bundle, and that it is of the statements shown.
+
+    Args:
+        statements: all of the month's newest version; not empty.
+    """
+    unsigned = _unsigned(project, statements[0])
+    if unsigned is not None:
+        return unsigned
+    path = bundle_path(project, statements[0].period, statements[0].statement_version)
     bundle, found = _read(path, path.stat().st_mtime_ns)
-    return _verification(found, bundle)
-
-
-def verify_own(project: Project, statement: Statement) -> Verification:
-    """Verify one statement with its proof, as its publisher can; shows nothing of other statements."""
-    if statement.status != "final":
-        return Verification(state="open")
-    try:
-        signed = signed_statement(project, statement)
-    except ProofError as error:
-        return Verification(state="broken", problems=(str(error),))
-    if signed.proof is None:
-        return Verification(state="elsewhere")
-    proof, found = signed.proof, verify_statement(signed.canonical())
+    if bundle is None:
+        return Verification(state="broken", problems=_texts(found))
+    problems = (*_texts(found), *_differences(bundle, statements))
     return Verification(
-        state="broken" if found else "holds",
-        problems=_texts(found),
-        public_key=proof.public_key,
-        root=proof.root,
-        statements=proof.tree_size,
-        sha256=statement.sha256,
+        state="broken" if problems else "holds",
+        problems=problems,
+        public_key=bundle.public_key,
+        root=bundle.root,
+        statements=bundle.tree_size,
+    )
+
+
+def verify_own(project: Project, statements: Sequence[Statement]) -> Verification:
+    """Verify a publisher's statements with their proofs, as it can itself; shows nothing of other statements.
+
+    Args:
+        statements: all of the publisher's in the month's newest version, in every currency; not empty.
+    """
+    unsigned = _unsigned(project, statements[0])
+    if unsigned is not None:
+        return unsigned
+    problems, proof = list[str](), None
+    for each in statements:
+        try:
+            signed = signed_statement(project, each)
+        except ProofError as error:
+            problems.append(str(error))
+            continue
+        proof = signed.proof
+        problems += (f"{each.statement_id}: {text}" for text in _texts(verify_statement(signed.canonical())))
+    return Verification(
+        state="broken" if problems else "holds",
+        problems=tuple(problems),
+        public_key=proof.public_key if proof else "",
+        root=proof.root if proof else "",
+        statements=proof.tree_size if proof else 0,
+        digests=tuple(
+            StatementDigest(statement_id=each.statement_id, currency=each.currency, sha256=each.sha256)
+            for each in statements
+        ),
     )
 
 
 def signed_statement(project: Project, statement: Statement) -> Statement:
-    """The statement with its proof; without one while it is a draft, or if another folder signed its month.
+    """The statement with its proof; without one before it is signed, or if another folder signed its month.
 
     Raises:
         ProofError: the bundle is no bundle any more, or does not hold this statement.
     """
-    path = bundle_path(project, statement.period, statement.statement_version)
-    if statement.status != "final" or not path.is_file():
+    if _unsigned(project, statement) is not None:
         return statement
+    path = bundle_path(project, statement.period, statement.statement_version)
     bundle, found = _read(path, path.stat().st_mtime_ns)
     if bundle is None:
         raise ProofError(f"The bundle of {statement.period} is damaged: {_texts(found)[0]}. See: tribute doctor")
@@ -82,6 +114,30 @@ def signed_statement(project: Project, statement: Statement) -> Statement:
 def bundle_path(project: Project, period: str, version: int) -> Path:
     """Where a version's bundle is, if this folder signed it."""
     return statement_folder(project, period, version) / BUNDLE
+
+
+def _unsigned(project: Project, statement: Statement) -> Verification | None:
+    """Why this folder has no bundle of a statement's version; None: it has one.
+
+    Until a bundle is committed, its file is not to be trusted.
+    """
+    if statement.status != "final":
+        return Verification(state="open")
+    version = statement.period, statement.statement_version
+    if version in unsigned_versions(project):
+        return Verification(state="half_closed")
+    return None if bundle_path(project, *version).is_file() else Verification(state="elsewhere")
+
+
+def _differences(bundle: Bundle, statements: Sequence[Statement]) -> tuple[str, ...]:
+    """How the statements of the lake, which pages show, differ from the signed ones."""
+    try:
+        with_proofs(bundle, statements)
+    except ProofError as error:
+        return (f"the lake: {error}",)
+    if len(statements) != bundle.tree_size:
+        return (f"the lake: {bundle.tree_size} statements were signed, and {len(statements)} are shown",)
+    return ()
 
 
 @lru_cache(maxsize=8)
@@ -94,18 +150,6 @@ def _read(path: Path, changed: int) -> tuple[Bundle | None, tuple[Problem, ...]]
     except ValueError:
         bundle = None
     return bundle, tuple(verify_bundle(content))
-
-
-def _verification(bundle_problems: tuple[Problem, ...], bundle: Bundle | None) -> Verification:
-    if bundle is None:
-        return Verification(state="broken", problems=_texts(bundle_problems))
-    return Verification(
-        state="broken" if bundle_problems else "holds",
-        problems=_texts(bundle_problems),
-        public_key=bundle.public_key,
-        root=bundle.root,
-        statements=bundle.tree_size,
-    )
 
 
 def _texts(found: tuple[Problem, ...] | list[Problem]) -> tuple[str, ...]:

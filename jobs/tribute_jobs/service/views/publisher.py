@@ -1,23 +1,24 @@
 """A publisher: what it earned month by month, its sources, its statements and their proof."""
 
+from collections.abc import Collection
 from itertools import groupby
 
 from tribute.config import Project
 from tribute.ids import excerpt, nfc
 from tribute.royalty.document import Statement
+from tribute_jobs.period.proof import unsigned_versions
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, Interval, View, amount, sums
 from tribute_jobs.service.views.period import MoveRow, Moves, period_view
 from tribute_jobs.service.views.proofs import Verification
-from tribute_jobs.service.views.settled import StatementRow, statement_row, statements_of_months
-from tribute_jobs.service.views.valuations import PublisherValuation, period_valuation
+from tribute_jobs.service.views.settled import State, StatementRow, state_of, statement_row, statements_of_months
 
 
 class PublisherMonth(View):
     """A publisher's month: the value of its sources, and what it gets in every currency."""
 
     period: str
-    state: str
+    state: State
     value: Interval
     share_percent: str
     statements: tuple[StatementRow, ...]
@@ -39,17 +40,18 @@ class PublisherSource(View):
 
 
 class PublisherView(View):
-    """A publisher, with one of its months in detail. A month without statements has only what was valued."""
+    """A publisher, with one of its months in detail."""
 
     publisher_id: str
     publisher_name: str
     period: str
     months: tuple[PublisherMonth, ...]
     month: PublisherMonth | None
-    valued: PublisherValuation | None
     sources: tuple[PublisherSource, ...]
     since: str
     moves: tuple[MoveRow, ...]
+    moves_problem: str
+    """Why what changed cannot be told."""
     verification: Verification
 
 
@@ -58,10 +60,11 @@ def publisher_view(project: Project, publisher_id: str, period: str | None = Non
 
     Raises:
         Missing: there is no such publisher, or it has no part in the month.
+        MoneyError: two runs issued the newest version of a month as final.
     """
     publisher_id = nfc(publisher_id)
-    statements = statements_of_months(project, publisher_id)
-    months = tuple(_month(list(own)) for _, own in groupby(statements, key=lambda each: each.period))
+    statements, unsigned = statements_of_months(project, publisher_id), unsigned_versions(project)
+    months = tuple(_month(list(own), unsigned) for _, own in groupby(statements, key=lambda each: each.period))
     period = period or (months[-1].period if months else None)
     if period is None:
         raise Missing(f"No statement names a publisher {excerpt(publisher_id)}. Settle a month: tribute run")
@@ -69,17 +72,17 @@ def publisher_view(project: Project, publisher_id: str, period: str | None = Non
     if not own:
         raise Missing(f"{excerpt(publisher_id)} has no statement of {period}. It has: {_periods(months)}")
     detail = period_view(project, period, publisher_id)
-    moves = detail.moves or Moves(since="", publishers=(), notes=())
+    moves = detail.moves or Moves()
     return PublisherView(
         publisher_id=publisher_id,
         publisher_name=own[0].publisher_name,
         period=period,
         months=months,
-        month=_month(own),
-        valued=_valued(project, period, publisher_id),
+        month=_month(own, unsigned),
         sources=_sources(own),
         since=moves.since,
         moves=moves.publishers,
+        moves_problem=moves.problem,
         verification=detail.verification,
     )
 
@@ -88,19 +91,12 @@ def _periods(months: tuple[PublisherMonth, ...]) -> str:
     return ", ".join(each.period for each in months) or "none"
 
 
-def _valued(project: Project, period: str, publisher_id: str) -> PublisherValuation | None:
-    try:
-        return next(iter(period_valuation(project, period, publisher_id).publishers), None)
-    except Missing:
-        return None
-
-
-def _month(statements: list[Statement]) -> PublisherMonth:
+def _month(statements: list[Statement], unsigned: Collection[tuple[str, int]]) -> PublisherMonth:
     first, rows = statements[0], tuple(map(statement_row, statements))
     interval = first.interval
     return PublisherMonth(
         period=first.period,
-        state=first.status,
+        state=state_of(first.period, first.statement_version, first.status, unsigned),
         value=Interval(
             value=float(interval.value_nats), low=float(interval.ci_low_nats), high=float(interval.ci_high_nats)
         ),
@@ -116,7 +112,7 @@ def _month(statements: list[Statement]) -> PublisherMonth:
 
 
 def _sources(statements: list[Statement]) -> tuple[PublisherSource, ...]:
-    """The sources on a month's statements, the best paid first; a source has a line in every pool."""
+    """The sources on a month's statements, the most valuable first; a source has a line in every pool."""
     found: dict[str, list[PublisherSource]] = {}
     for statement in statements:
         for line in statement.lines:

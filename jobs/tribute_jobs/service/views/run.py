@@ -9,7 +9,7 @@ from tribute.config import Project
 from tribute.ids import excerpt
 from tribute.tracking.places import database, experiment_name, read_only
 from tribute_jobs.service.missing import Missing
-from tribute_jobs.service.views.figures import Interval, View
+from tribute_jobs.service.views.figures import View
 from tribute_jobs.service.views.scope import Row, rows, scoped
 
 _EDGES = """
@@ -68,8 +68,6 @@ class CertificateView(View):
     ceiling: float | None
     coverage_95: float
     seeds: int
-    scores: tuple[tuple[str, str, Interval], ...]
-    """Method, metric and figure of what is paid by, with its interval."""
 
 
 class TrackedPlace(View):
@@ -97,7 +95,6 @@ class _Read(NamedTuple):
     facts: dict[str, Row]
     simulated: dict[str, float]
     certificates: list[Row]
-    evaluations: list[Row]
 
 
 def run_view(project: Project, run_id: str) -> RunView:
@@ -120,7 +117,7 @@ def run_view(project: Project, run_id: str) -> RunView:
         rested_on_by=tuple(sorted({each["run_id"] for each in read.edges if each["needs"] == run_id})),
         trainings=sum(each.trainings or 0.0 for each in stages),
         certificates=tuple(
-            _certificate(each, read.evaluations)
+            _certificate(each)
             for each in read.certificates
             if each["simulate_run"] in simulations and each["period"] in (months or {each["period"]})
         ),
@@ -130,14 +127,13 @@ def run_view(project: Project, run_id: str) -> RunView:
 
 def _read(project: Project) -> _Read:
     tables = ("statements", "valuations", "simulations", "trajectories", "queries", "precisions", "corpus_sources")
-    with scoped(project, None, *tables, "rights", "certificates", "evaluations") as connection:
+    with scoped(project, None, *tables, "rights", "certificates") as connection:
         return _Read(
             [each for each in rows(connection, _EDGES) if each["needs"]],
             {each["run_id"]: each["committed"] for each in rows(connection, _COMMITTED)},
             {each["run_id"]: each for each in rows(connection, _FACTS)},
             {each["run_id"]: each["trainings"] for each in rows(connection, _SIMULATED)},
             rows(connection, "from certificates order by period desc, run_id"),
-            rows(connection, "from evaluations where kind = 'payment' order by method, metric"),
         )
 
 
@@ -189,8 +185,7 @@ def _rank(stage: RunStage) -> tuple[int, str]:
     return (ORDER.index(stage.stage) if stage.stage in ORDER else len(ORDER)), stage.run_id
 
 
-def _certificate(row: Row, evaluations: list[Row]) -> CertificateView:
-    scores = [each for each in evaluations if each["run_id"] == row["run_id"] and each["ci_low"] is not None]
+def _certificate(row: Row) -> CertificateView:
     return CertificateView(
         certificate_id=row["run_id"],
         period=row["period"],
@@ -199,14 +194,6 @@ def _certificate(row: Row, evaluations: list[Row]) -> CertificateView:
         ceiling=row["ceiling"],
         coverage_95=row["coverage_95"],
         seeds=row["seeds"],
-        scores=tuple(
-            (
-                each["method"],
-                each["metric"],
-                Interval(value=each["value"], low=each["ci_low"], high=each["ci_high"]),
-            )
-            for each in scores
-        ),
     )
 
 

@@ -14,13 +14,18 @@ from tribute_storage.querying.literals import literal
 Row = dict[str, Any]
 BY_PUBLISHER = ("statements", "statement_lines", "valuations", "rights", "publishers", "disputes")
 """Tables whose rows name their publisher."""
-BY_SOURCE = ("corpus_sources", "learning")
-"""Tables whose rows name a source. A publisher sees those of sources that a valuation credits it with."""
 MONTHS = """
-select period, max(statement_version) as version, max_by(coalesce(status, 'draft'), statement_version) as state
-from statements group by period
+select period, statement_version as version, coalesce(status, 'draft') as state, run_id as run
+from statements qualify row_number() over (
+    partition by period order by statement_version desc, state = 'final' desc, run_id desc
+) = 1
 """
-"""The newest version of every month, whoever has a statement in it."""
+"""The newest version of every month, whoever has a statement in it, and the run that issued it."""
+DOUBLES = """
+select period, statement_version as version, min(run_id) as run, max(run_id) as other
+from statements where status = 'final' group by all having run <> other
+"""
+"""Versions that two runs issued as final: nobody knows which of the two counts."""
 
 
 @contextmanager
@@ -28,20 +33,20 @@ def scoped(project: Project, publisher_id: str | None, *tables: str) -> Iterator
     """A connection to some tables of the lake; for a publisher they hold its own rows alone.
 
     The filter is part of the tables themselves, so no query on the connection can leave it out. Beside
-    `statements` there is `months`: the newest version of every month, and whether it is draft or final.
+    `statements` there are `months` and `doubles`, of all publishers: see `MONTHS` and `DOUBLES`.
 
     Raises:
         LakeError: a publisher may not see a table at all.
     """
-    foreign = sorted({*tables} - {*BY_PUBLISHER, *BY_SOURCE})
+    foreign = sorted({*tables} - {*BY_PUBLISHER})
     if publisher_id is not None and foreign:
         raise LakeError(f"Tables {', '.join(foreign)} hold rows of all publishers. Read them for the operator")
-    named = dict.fromkeys(("valuations", *tables) if {*tables} & {*BY_SOURCE} else tables)
-    with open_tables(project.lake_root, *named) as connection:
-        if "statements" in named:
+    with open_tables(project.lake_root, *tables) as connection:
+        if "statements" in tables:
             connection.execute(f"create table months as {MONTHS}")
+            connection.execute(f"create table doubles as {DOUBLES}")
         if publisher_id is not None:
-            for table in named:
+            for table in tables:
                 _restrict(connection, table, nfc(publisher_id))
         yield connection
 
@@ -54,7 +59,5 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str, /, **values: object)
 
 def _restrict(connection: duckdb.DuckDBPyConnection, table: str, publisher_id: str) -> None:
     own = f"publisher_id = {literal(publisher_id)}"
-    if table in BY_SOURCE:
-        own = f"source_id in (select source_id from valuations where level = 'line' and {own})"
     connection.execute(f'alter view "{table}" rename to "whole_{table}"')
     connection.execute(f'create view "{table}" as select * from "whole_{table}" where {own}')

@@ -1,21 +1,32 @@
 """Statements: which months have some, those that stand now, and one by its id."""
 
+from collections.abc import Collection
 from typing import Literal, NamedTuple
+
+import duckdb
 
 from tribute.config import Project
 from tribute.ids import excerpt, nfc
 from tribute.royalty.document import Statement, read_statement
 from tribute.royalty.exact.calendar import period_days
+from tribute_jobs.period.statements import issued_twice
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, View, amount
 from tribute_jobs.service.views.scope import rows, scoped
 
+State = Literal["none", "draft", "half_closed", "final"]
+"""Of a month. `half_closed`: its statements are final, and closing it was interrupted before it was signed."""
 _NEWEST = """
 select json, run_id, reason from statements join months using (period)
-where statement_version = version and ($period is null or period = $period)
+where statement_version = version and run_id = run and ($period is null or period = $period)
 order by period, currency, amount_minor desc, publisher_id
 """
-_MONTHS = "from months semi join statements using (period) order by period"
+_TWICE = """
+from doubles d semi join (
+    from statements s left join months m using (period) where ($period is null or period = $period)
+        and (statement_id = $id or ($id is null and statement_version = m.version))
+) s on s.period = d.period and s.statement_version = d.version order by d.period, d.version limit 1
+"""
 
 
 class StatementRow(View):
@@ -41,14 +52,6 @@ class StatementList(View):
     statements: tuple[StatementRow, ...]
 
 
-class SettledMonth(NamedTuple):
-    """A month that has statements, and what the newest ones are: draft or final."""
-
-    period: str
-    version: int
-    state: Literal["draft", "final"]
-
-
 class Settled(NamedTuple):
     """The newest statements of a month. `reason`: why they restate a closed one; empty if they do not."""
 
@@ -57,28 +60,16 @@ class Settled(NamedTuple):
     reason: str = ""
 
 
-class FoundStatement(NamedTuple):
-    """A statement, the run that settled it, and whether a later version of its month replaces it."""
-
-    statement: Statement
-    run_id: str
-    replaced: bool
-
-
-def settled_months(project: Project, publisher_id: str | None) -> list[SettledMonth]:
-    """Months with statements, the oldest first; for a publisher those that have one of its own."""
-    with scoped(project, publisher_id, "statements") as connection:
-        return [SettledMonth(**each) for each in rows(connection, _MONTHS)]
-
-
 def newest_statements(project: Project, period: str, publisher_id: str | None) -> Settled:
     """The newest version of a month: all of it, or a publisher's part.
 
     Raises:
         ConfigError: `period` is no month.
+        MoneyError: two runs issued the version as final.
     """
     period_days(period)
     with scoped(project, publisher_id, "statements") as connection:
+        require_issued_once(connection, period)
         found = rows(connection, _NEWEST, period=period)
     if not found:
         return Settled(())
@@ -87,8 +78,13 @@ def newest_statements(project: Project, period: str, publisher_id: str | None) -
 
 
 def statements_of_months(project: Project, publisher_id: str) -> tuple[Statement, ...]:
-    """A publisher's newest statements of every month, the oldest month first."""
+    """A publisher's newest statements of every month, the oldest month first.
+
+    Raises:
+        MoneyError: two runs issued a version of them as final.
+    """
     with scoped(project, publisher_id, "statements") as connection:
+        require_issued_once(connection)
         return tuple(read_statement(each["json"]) for each in rows(connection, _NEWEST, period=None))
 
 
@@ -98,22 +94,48 @@ def statement_list(project: Project, period: str, publisher_id: str | None) -> S
     return StatementList(period=period, statements=tuple(map(statement_row, found.statements)))
 
 
-def find_statement(project: Project, statement_id: str, publisher_id: str | None) -> FoundStatement:
+def find_statement(project: Project, statement_id: str, publisher_id: str | None) -> Statement:
     """A statement of any version.
 
     Raises:
         Missing: there is none, or it is another publisher's.
+        MoneyError: two runs issued its version as final.
     """
+    own = nfc(statement_id)
     with scoped(project, publisher_id, "statements") as connection:
+        require_issued_once(connection, statement_id=own)
         found = rows(
-            connection,
-            "select json, run_id, statement_version < version as replaced from statements join months "
-            "using (period) where statement_id = $id",
-            id=nfc(statement_id),
+            connection, "select json from statements where statement_id = $id order by run_id desc", id=own
         )
     if not found:
         raise Missing(f"There is no statement {excerpt(statement_id)}. List a month's: /v1/statements?period=")
-    return FoundStatement(read_statement(found[0]["json"]), found[0]["run_id"], found[0]["replaced"])
+    return read_statement(found[0]["json"])
+
+
+def require_issued_once(
+    connection: duckdb.DuckDBPyConnection, period: str | None = None, statement_id: str | None = None
+) -> None:
+    """Check that one run issued what is shown: the newest version of every month, or of one; or a statement.
+
+    Args:
+        connection: of `scoped`, with `statements`. Months without a row in it are not looked at.
+
+    Raises:
+        MoneyError: two runs issued it as final.
+    """
+    for double in rows(connection, _TWICE, period=period, id=statement_id):
+        raise issued_twice(*double.values())
+
+
+def state_of(period: str, version: int, status: str | None, unsigned: Collection[tuple[str, int]]) -> State:
+    """The state of a month whose newest version has a status.
+
+    Args:
+        unsigned: of `unsigned_versions`.
+    """
+    if status != "final":
+        return "draft"
+    return "half_closed" if (period, version) in unsigned else "final"
 
 
 def statement_row(statement: Statement) -> StatementRow:

@@ -10,13 +10,17 @@ from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Interval, View
 from tribute_jobs.service.views.scope import rows, scoped
 
-_RUN = """
-select run_id from valuations left join (
-    select value_run as run_id, max(statement_version) as paid from statements where period = $period group by all
-) using (run_id) join runs using (run_id)
-where period = $period and table_name = 'valuations'
-order by paid desc nulls last, committed_at desc, run_id desc limit 1
+CURRENT = """
+select v.period, v.run_id from (select distinct period, run_id from valuations) v left join (
+    select period, value_run as run_id, max(statement_version) as paid from statements group by all
+) s on s.period = v.period and s.run_id = v.run_id
+join runs r on r.run_id = v.run_id and r.table_name = 'valuations'
+qualify row_number() over (
+    partition by v.period order by paid desc nulls last, committed_at desc, v.run_id desc
+) = 1
 """
+"""The valuation of every month that its statements pay, or else the newest."""
+_RUN = f"select run_id from ({CURRENT}) where period = $period"
 _ROWS = """
 select * from valuations where run_id = $run order by level desc, value_nats desc, publisher_id, source_id
 """

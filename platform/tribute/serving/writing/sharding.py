@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from tribute.serving.writing.writer import WriterState
+from tribute.serving.writing.writer import WriterState, drain
 from tribute_storage.outbox import KeyedReply, Recorded, Submission, with_periods
 
 
@@ -41,6 +41,10 @@ class Outboxes:
     async def flush(self) -> int:
         """Bring every use that waits to the lake; their number."""
         return sum(await asyncio.gather(*(writer.flush() for writer in self._writers)))
+
+    async def drain(self) -> None:
+        """Bring every use that was recorded before to the lake; see `drain`."""
+        await drain(self._writers)
 
     async def probe(self) -> None:
         """Check that all of them, and the lake, can be written and reached; raises LakeError if not."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tribute.catalog import lineage
 from tribute.config import Project
-from tribute.errors import MachineError, TributeError
+from tribute.errors import BusyError, MachineError, TributeError
 from tribute.serving.writing.flushing import Flusher, WriterState
 from tribute_storage import Lake, LakeError, claim
 from tribute_storage.outbox import Outbox, Recorded, Submission, uses_waiting
@@ -206,12 +206,34 @@ def require_no_other_outbox(project: Project) -> None:
         LakeError: with fewer writers than before, uses would never get to the lake.
     """
     used = {outbox_file(project, shard) for shard in range(project.serving.writers)}
-    for path in sorted(outbox_file(project, 0).parent.glob("outbox-*.sqlite")):
+    for path in _outboxes(project):
         if path not in used and (waiting := uses_waiting(path)):
             raise LakeError(
                 f"{waiting:,} uses wait in the outbox {path}, which serving.writers: {project.serving.writers} "
                 "leaves out. Raise it and start the service once more: it brings them to the lake"
             )
+
+
+def require_all_brought(project: Project, period: str) -> None:
+    """Check that no use of a month waits in an outbox of the working folder, whether or not a service is running.
+
+    Raises:
+        BusyError: some do.
+        LakeError: an outbox cannot be read.
+    """
+    if waiting := sum(uses_waiting(path, period) for path in _outboxes(project)):
+        raise BusyError(
+            f"{waiting:,} recorded uses of {period} are not in the lake yet: they wait in "
+            f"{outbox_file(project, 0).parent}. The running service brings them there every "
+            f"{project.serving.flush_every_s:g} s, and those to be read out exactly once that is done; without "
+            "one, start it: tribute serve. Then settle again and review: tribute run PROJECT.yaml --period "
+            f"{period}"
+        )
+
+
+def _outboxes(project: Project) -> list[Path]:
+    """Every outbox of the working folder, also of more writers than there are now."""
+    return sorted(outbox_file(project, 0).parent.glob("outbox-*.sqlite"))
 
 
 def outbox_file(project: Project, shard: int) -> Path:

@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.projects import SOURCES_CSV
+from tests.statements import statements
 from tests.unit.jobs.checks.checking import MONTH, spoiled, subject
-from tribute.errors import ConfigError, TributeError
+from tests.unit.storage.outbox.uses import RUN, Use, submission
+from tribute.config import Project
+from tribute.errors import BusyError, ConfigError, TributeError
 from tribute.royalty.proof import new_key
+from tribute.serving.writing.writer import outbox_file
 from tribute_jobs.checks import Passed, money
 from tribute_jobs.checks.subject import Subject
+from tribute_jobs.period.settlement import Settlement, commit
+from tribute_jobs.period.statements import Version
 from tribute_jobs.period.terms import register_policy
-from tribute_storage import Lake
+from tribute_storage import Lake, LakeDamaged
+from tribute_storage.outbox import Outbox
 
 AGREED = {"sources": "sources.csv", "agreements": "agreements.csv"}
 DOUBLED = "publisher_id,currency,agreement_id,rate\nplanet,EUR,one,1\nplanet,EUR,two,1\n"
@@ -185,3 +192,44 @@ def test_another_policy_than_the_registered_one_is_refused(tmp_path: Path) -> No
     with pytest.raises(TributeError, match=f"Period {MONTH} is registered under policy"):
         money.check_policy(subject(other))
     assert money.check_policy(subject(other, None)) is not None
+
+
+def recorded(project: Project, shard: int, *uses: Use) -> None:
+    """Uses that wait in an outbox."""
+    outbox = Outbox(outbox_file(project, shard), RUN)
+    outbox.record([submission(uses)])
+    outbox.close()
+
+
+@pytest.mark.parametrize("last", ["close", "restate"])
+def test_a_month_becomes_final_only_with_all_of_its_uses_in_the_lake(tmp_path: Path, last: str) -> None:
+    project = spoiled(tmp_path)
+    assert money.check_uses(subject(project, last=last)) is None
+    recorded(project, 0, Use("a"), Use("b", period="2026-11"))
+    recorded(project, 3, Use("c"))
+    with pytest.raises(BusyError, match=f"2 recorded uses of {MONTH} are not in the lake yet.* tribute serve"):
+        money.check_uses(subject(project, last=last))
+    assert money.check_uses(subject(project, "2026-12", last)) is None
+
+
+def test_what_is_not_in_the_lake_yet_is_said_before_a_month_is_settled(tmp_path: Path) -> None:
+    project = spoiled(tmp_path)
+    recorded(project, 0, Use("a"))
+    passed = money.check_uses(subject(project))
+    assert passed is not None and f"1 recorded uses of {MONTH}" in passed.warnings[0]
+    assert money.check_uses(subject(project, None)) is None
+
+
+def test_a_closed_month_is_completed_whatever_came_since(tmp_path: Path) -> None:
+    project = spoiled(tmp_path)
+    commit(Lake(project.lake_root), Settlement(Version("settle-1", tuple(statements(MONTH)))))
+    recorded(project, 0, Use("a"))
+    assert money.check_uses(subject(project, last="close")) is None
+
+
+def test_an_outbox_that_cannot_be_read_keeps_a_month_open(tmp_path: Path) -> None:
+    project = spoiled(tmp_path)
+    recorded(project, 0, Use("a"))
+    outbox_file(project, 0).write_bytes(b"no database" * 1000)
+    with pytest.raises(LakeDamaged, match=r"outbox-0\.sqlite is damaged"):
+        money.check_uses(subject(project, last="close"))

@@ -19,6 +19,10 @@ def test_money_is_exact_and_no_line_breaks_it(minor: int, currency: str, text: s
     assert wording.money(amount(minor, currency)) == text
 
 
+def test_an_amount_for_programs_has_a_plain_minus() -> None:
+    assert amount(-123456, "EUR").text == "-1,234.56 EUR"
+
+
 def test_a_change_has_its_sign() -> None:
     signs = [wording.signed(amount(minor, "EUR"))[0] for minor in (1, -1, 0)]
     assert signs == ["+", "\u2212", "0"]

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -249,5 +250,23 @@ def test_threads_take_turns(outbox: Outbox) -> None:
 
 
 def test_another_process_can_count_what_waits(outbox: Outbox, path: Path) -> None:
-    outbox.record([submission([Use("a"), Use("b")])])
-    assert uses_waiting(path) == 2
+    outbox.record([submission([Use("a"), Use("b")]), submission([Use("c", period="2026-11")])])
+    assert uses_waiting(path) == 3
+    assert [uses_waiting(path, month) for month in ("2026-10", "2026-11", "2026-12")] == [2, 1, 0]
+    sealed = outbox.batches.seal(1, 10**6, 1)
+    assert sealed is not None and uses_waiting(path, "2026-10") == 2, "until the lake has it"
+    outbox.batches.finish(sealed.number)
+    assert [uses_waiting(path, month) for month in ("2026-10", "2026-11", None)] == [0, 1, 1]
+
+
+def test_counting_what_waits_writes_nothing_and_waits_for_nobody(outbox: Outbox, path: Path) -> None:
+    outbox.record([submission([Use("a")])])
+    with closing(sqlite3.connect(path, isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        assert uses_waiting(path, "2026-10") == 1
+    path.unlink()
+    with pytest.raises(LakeUnavailable):
+        uses_waiting(path)
+    assert not path.exists()
+    path.touch()
+    assert uses_waiting(path) == 0, "the service was killed as it made the file"
