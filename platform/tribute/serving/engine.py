@@ -214,19 +214,8 @@ class ServiceEngine:
 
     async def ready(self) -> Readiness:
         """Whether the model is loaded, every outbox can be written, and the lake can be reached."""
-        missing = list[tuple[str, str]]()
-        parts = (("model", self.models()), ("outbox", self._outboxes.probe()), ("lake", self.writers()))
-        for name, asked in parts:
-            try:
-                async with asyncio.timeout(READY_S):
-                    found: Any = await asked
-            except (TributeError, LakeError) as error:
-                missing.append((name, str(error)))
-                continue
-            except TimeoutError:
-                missing.append((name, f"no answer within {READY_S:g} s"))
-                continue
-            missing += [(name, each.failure) for each in found or () if getattr(each, "failure", "")]
+        parts = {"model": self.models(), "outbox": self._outboxes.probe(), "lake": self.writers()}
+        missing = [(name, problem) for name, asked in parts.items() for problem in await _problems(asked)]
         words = tuple(f"{name}: {problem}" for name, problem in missing)
         return Readiness(not missing, words, tuple(dict.fromkeys(name for name, _ in missing)))
 
@@ -250,3 +239,15 @@ class ServiceEngine:
                 f"The request was not answered within {seconds:g} s. Send it again, with fewer or shorter "
                 "queries; or raise serving.request_timeout_s"
             ) from None
+
+
+async def _problems(asked: Awaitable[Any]) -> list[str]:
+    """Why a part of the service does not answer, or what it says is wrong."""
+    try:
+        async with asyncio.timeout(READY_S):
+            found = await asked
+    except (TributeError, LakeError) as error:
+        return [str(error)]
+    except TimeoutError:
+        return [f"no answer within {READY_S:g} s"]
+    return [each.failure for each in found or () if getattr(each, "failure", "")]

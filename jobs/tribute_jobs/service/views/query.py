@@ -95,7 +95,7 @@ class _Influence(NamedTuple):
     std_error_nats: float
 
 
-class _Read(NamedTuple):
+class _KnownUse(NamedTuple):
     """A use as far as it was read out; `facts` are those members of its view that have the same name."""
 
     facts: dict[str, Any]
@@ -154,7 +154,7 @@ def query_view(
     )
 
 
-def _recorded(connection: duckdb.DuckDBPyConnection, found: FoundUse) -> _Read:
+def _recorded(connection: duckdb.DuckDBPyConnection, found: FoundUse) -> _KnownUse:
     """What the service answers about a use, which it may not have brought to the lake yet."""
     shown, names = found.shown, ("query_id", "period", "readout", "readout_probability", "similarity")
     told = {name: shown[name] for name in (*names, "unlike_corpus", "measurement_nats")}
@@ -166,10 +166,10 @@ def _recorded(connection: duckdb.DuckDBPyConnection, found: FoundUse) -> _Read:
     influences = [
         _Influence(each["source_id"], each["influence_nats"], each["std_error_nats"]) for each in shown["sources"]
     ]
-    return _Read(facts, influences, live=True)
+    return _KnownUse(facts, influences, live=True)
 
 
-def _measured(connection: duckdb.DuckDBPyConnection, query_id: str) -> _Read:
+def _measured(connection: duckdb.DuckDBPyConnection, query_id: str) -> _KnownUse:
     """The latest attribution of a query."""
     latest = rows(connection, _QUERY, query=query_id)
     if not latest:
@@ -181,11 +181,11 @@ def _measured(connection: duckdb.DuckDBPyConnection, query_id: str) -> _Read:
     facts = {name: row[name] for name in (*names, "measurement_nats", "content_sha256", "simulate_run")}
     facts |= {"readout": "exact" if drawn else "distilled", "note": "" if drawn else NOT_DRAWN}
     facts |= {"uses": row["weight"] / row["inclusion_probability"], "attribute_run": row["run_id"]}
-    return _Read(facts, [_Influence(*each.values()) for each in measured], live=row["origin"] == "service")
+    return _KnownUse(facts, [_Influence(*each.values()) for each in measured], live=row["origin"] == "service")
 
 
 def _passages(
-    project: Project, read: _Read, source_id: str, count: int, content: Mapping[str, Any] | None
+    project: Project, read: _KnownUse, source_id: str, count: int, content: Mapping[str, Any] | None
 ) -> Passages:
     query_id = read.facts["query_id"]
     if not read.live:
