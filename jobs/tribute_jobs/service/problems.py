@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from tribute.errors import TooSlowError, TributeError
+from tribute.errors import ProofError, TooSlowError, TributeError
 from tribute_jobs.exit_codes import ExitCode, code_of
 from tribute_jobs.service.missing import Missing
 from tribute_storage.errors import LakeError
@@ -108,7 +108,7 @@ def _refused(error: TributeError | LakeError) -> HttpProblem:
     code = code_of(error)
     if code in (ExitCode.MACHINE, ExitCode.BUSY):
         return HttpProblem(503, "Not now", str(error), {"Retry-After": str(RETRY_AFTER_S)})
-    if code == ExitCode.DAMAGED:
+    if code == ExitCode.DAMAGED or isinstance(error, ProofError):  # here it is of a bundle that this folder signed
         return HttpProblem(500, "Damaged file", str(error))
     return HttpProblem(422, "Cannot be done", str(error))
 

@@ -194,7 +194,7 @@ class ServiceEngine:
 
     async def models(self) -> list[ServedModel]:
         """The models that are served."""
-        return [await self._in_time(self._attributor.served())]
+        return [await _in_time(self._project.serving.request_timeout_s, self._attributor.served())]
 
     async def writers(self) -> list[WriterState]:
         """The outboxes in figures."""
@@ -225,20 +225,9 @@ class ServiceEngine:
             raise OverloadedError("The service has as many requests as it takes. Send it again soon")
         self._waiting += 1
         try:
-            return await self._in_time(work)
+            return await _in_time(self._project.serving.request_timeout_s, work)
         finally:
             self._waiting -= 1
-
-    async def _in_time(self, work: Awaitable[Any]) -> Any:
-        seconds = self._project.serving.request_timeout_s
-        try:
-            async with asyncio.timeout(seconds):
-                return await work
-        except TimeoutError:
-            raise TooSlowError(
-                f"The request was not answered within {seconds:g} s. Send it again, with fewer or shorter "
-                "queries; or raise serving.request_timeout_s"
-            ) from None
 
 
 async def _problems(asked: Awaitable[Any]) -> list[str]:
@@ -251,3 +240,14 @@ async def _problems(asked: Awaitable[Any]) -> list[str]:
     except TimeoutError:
         return [f"no answer within {READY_S:g} s"]
     return [each.failure for each in found or () if getattr(each, "failure", "")]
+
+
+async def _in_time(seconds: float, work: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise TooSlowError(
+            f"The request was not answered within {seconds:g} s. Send it again, with fewer or shorter "
+            "queries; or raise serving.request_timeout_s"
+        ) from None

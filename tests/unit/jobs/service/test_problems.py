@@ -7,7 +7,7 @@ from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.testclient import TestClient
 
-from tribute.errors import BusyError, ConfigError, DamagedFile, MachineError
+from tribute.errors import BusyError, ConfigError, DamagedFile, MachineError, ProofError
 from tribute_jobs.service.access.caller import LOCAL
 from tribute_jobs.service.pages.errors import install
 from tribute_jobs.service.problems import HttpProblem
@@ -22,6 +22,7 @@ ERRORS = {
     "machine": (MachineError("The disk is full. Make room"), 503),
     "away": (LakeUnavailable("The bucket does not answer"), 503),
     "damaged": (DamagedFile("a.json is cut"), 500),
+    "damaged-bundle": (ProofError("The bundle has no such statement"), 500),
     "damaged-lake": (LakeDamaged("a.parquet is cut"), 500),
     "http": (HTTPException(405, headers={"Allow": "GET"}), 405),
     "defect": (KeyError("secret-of-a-caller"), 500),
