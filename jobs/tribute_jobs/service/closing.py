@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tribute.config import Project
 from tribute.errors import MoneyError, TributeError
 from tribute_jobs.pipeline import run
-from tribute_jobs.service.views.period import closing_refusal, month_state
+from tribute_jobs.service.views.period import closing_refusal
 from tribute_jobs.service.views.settled import State, newest_statements
 from tribute_storage import LakeError
 
@@ -57,16 +57,15 @@ class Closings:
         return problem if of == version else None
 
     def _require_reviewed(self, period: str, version: int) -> State:
-        first = next(iter(newest_statements(self._project, period, None).statements), None)
-        state = month_state(self._project, first)
-        if refusal := closing_refusal(self._project, period, state):
+        newest = newest_statements(self._project, period, None)
+        if refusal := closing_refusal(self._project, period, newest.state):
             raise MoneyError(refusal)
-        newest = first.statement_version if first else None
-        if newest != version:
+        if newest.version != version:
             raise MoneyError(
-                f"You reviewed version {version} of {period}, and version {newest} was settled since. Review it"
+                f"You reviewed version {version} of {period}, and version {newest.version} was settled since. "
+                "Review it"
             )
-        return state
+        return newest.state
 
     def _close(self, period: str, version: int, state: State) -> None:
         try:

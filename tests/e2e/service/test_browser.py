@@ -110,7 +110,9 @@ def test_every_page_is_accessible_whole_and_alone(
 def test_the_chosen_theme_wins_over_the_browsers(service: Shown, address: str, browser: Browser) -> None:
     page = browser.new_page(color_scheme="dark")
     sign_in(page, address, service.operator)
-    page.get_by_role("button", name="Light").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Light").click()
+    page.wait_for_load_state()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(245, 246, 244)"
     assert page.get_by_role("button", name="Light").get_attribute("aria-pressed") == "true"
     page.close()

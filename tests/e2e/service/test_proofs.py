@@ -13,36 +13,40 @@ from tribute.config import Project
 from tribute_jobs.period import closing, proof
 from tribute_jobs.period.ledger import read_ledger
 from tribute_jobs.period.statements import latest_statements, statement_folder
-from tribute_jobs.service.views.formats import StatementFormat, statement_file
+from tribute_jobs.service.missing import Missing
+from tribute_jobs.service.views.formats import MonthFormat, StatementFormat, month_file, statement_file
 from tribute_jobs.service.views.months import month_rows
 from tribute_jobs.service.views.period import period_view
 from tribute_jobs.service.views.proofs import verify_month, verify_own
 from tribute_jobs.service.views.publisher import publisher_view
+from tribute_jobs.service.views.settled import newest_statements
 
 POINTS = {"before it is posted": (closing, "post"), "between bundle and files": (proof, "write_files")}
 
 
 def test_a_month_holds_only_if_its_bundle_is_of_the_statements_that_are_shown(closed_project: Project) -> None:
-    statements = latest_statements(closed_project, FIRST)
-    assert verify_month(closed_project, statements).state == "holds"
+    settled = newest_statements(closed_project, FIRST, None)
+    assert verify_month(closed_project, settled).state == "holds"
+    statements = settled.statements
     last = revised(statements[-1], {"amount_minor": statements[-1].amount_minor + 1})
     for shown, said in (
-        ([*statements[:-1], last], f"the lake: The bundle has no statement {last.statement_id}"),
+        ((*statements[:-1], last), f"the lake: The bundle has no statement {last.statement_id}"),
         (statements[:-1], "6 statements were signed, and 5 are shown"),
     ):
-        found = verify_month(closed_project, shown)
+        found = verify_month(closed_project, settled._replace(statements=shown))
         assert found.state == "broken" and said in found.problems[0]
 
 
 def test_each_statement_of_a_publisher_is_verified_and_has_its_digest(closed_project: Project) -> None:
-    own = [each for each in latest_statements(closed_project, FIRST) if each.publisher_id == "planet"]
+    settled = newest_statements(closed_project, FIRST, "planet")
+    own = settled.statements
     assert [each.currency for each in own] == ["EUR", "JPY"]
-    found = verify_own(closed_project, own)
+    found = verify_own(closed_project, settled)
     assert found.state == "holds"
     assert {each.currency: each.sha256 for each in found.digests} == {each.currency: each.sha256 for each in own}
     assert publisher_view(closed_project, "planet", FIRST).verification == found
     second = revised(own[1], {"amount_minor": own[1].amount_minor + 1})
-    assert verify_own(closed_project, [own[0], second]).state == "broken"
+    assert verify_own(closed_project, settled._replace(statements=(own[0], second))).state == "broken"
 
 
 def test_a_publisher_reads_the_digest_of_each_of_its_statements(service: Shown) -> None:
@@ -74,11 +78,13 @@ def test_a_closing_that_was_interrupted_is_told_and_completed_from_its_page(
     assert path.exists() == (point == "between bundle and files")
     view, own = period_view(project, SECOND, None), publisher_view(project, "planet", SECOND)
     assert (view.state, view.verification.state, view.closing_refused) == ("half_closed", "half_closed", None)
-    assert own.month is not None and own.month.state == own.verification.state == "half_closed"
+    assert own.month.state == own.verification.state == "half_closed"
     assert {each.period: each.state for each in month_rows(project, None)} == {
         SECOND: "half_closed",
         FIRST: "final",
     }
+    with pytest.raises(Missing, match="no bundle"):
+        month_file(project, SECOND, MonthFormat.BUNDLE)
     statement_id = own.month.statements[0].statement_id
     assert b'"proof"' not in statement_file(project, statement_id, StatementFormat.JSON, None).content
     client, address = signed_in(service, service.operator), f"/periods/{SECOND}/close"

@@ -12,7 +12,7 @@ from tribute.royalty.exact import month_after
 from tribute_jobs.period.alarms import period_alarms
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.proofs import bundle_path, signed_statement
-from tribute_jobs.service.views.settled import find_statement, newest_statements
+from tribute_jobs.service.views.settled import Settled, find_statement, newest_statements
 
 
 class StatementFormat(StrEnum):
@@ -79,14 +79,15 @@ def month_file(project: Project, period: str, kind: MonthFormat) -> StatementFil
     Raises:
         Missing: the month is not settled; or its bundle was asked for, and is not in this folder.
     """
-    statements = newest_statements(project, period, None).statements
+    settled = newest_statements(project, period, None)
+    statements = settled.statements
     if not statements:
         raise Missing(f"Period {period} is not settled. Settle it: tribute run PROJECT.yaml --period {period}")
     render_as: dict[MonthFormat, Callable[[], bytes]] = {
         MonthFormat.CSV: lambda: render.period_csv(statements).encode(),
         MonthFormat.XLSX: lambda: render.period_xlsx(statements),
         MonthFormat.HTML: lambda: _report(project, statements).encode(),
-        MonthFormat.BUNDLE: lambda: _bundle(project, statements[0]),
+        MonthFormat.BUNDLE: lambda: _bundle(project, settled),
     }
     return _file(f"{project.name}-{period}-v{statements[0].statement_version}", kind, render_as[kind]())
 
@@ -96,9 +97,10 @@ def _report(project: Project, statements: Sequence[Statement]) -> str:
     return render.render_report(statements, findings=period_alarms(project, statements, before))
 
 
-def _bundle(project: Project, first: Statement) -> bytes:
-    path = bundle_path(project, first.period, first.statement_version)
-    if not path.is_file():
+def _bundle(project: Project, settled: Settled) -> bytes:
+    first = settled.statements[0]
+    path = bundle_path(project, first)
+    if settled.state != "final" or not path.is_file():
         raise Missing(f"{first.period} has no bundle here: it is open, or another folder on this lake signed it")
     return path.read_bytes()
 

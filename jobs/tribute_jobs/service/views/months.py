@@ -1,10 +1,9 @@
 """All months of a project in a list: valued, drafts, and closed ones."""
 
 from tribute.config import Project
-from tribute_jobs.period.proof import unsigned_versions
 from tribute_jobs.service.views.figures import Amount, View, amount, sums
 from tribute_jobs.service.views.scope import rows, scoped
-from tribute_jobs.service.views.settled import State, require_issued_once, state_of
+from tribute_jobs.service.views.settled import State, require_issued_once
 from tribute_jobs.service.views.valuations import CURRENT
 
 _SETTLED = """
@@ -37,7 +36,6 @@ def month_rows(project: Project, publisher_id: str | None) -> list[MonthRow]:
     Raises:
         MoneyError: two runs issued the newest version of a month as final.
     """
-    unsigned = unsigned_versions(project)
     with scoped(project, publisher_id, "statements", "valuations") as connection:
         require_issued_once(connection)
         settled, valued = rows(connection, _SETTLED), rows(connection, _VALUED)
@@ -49,7 +47,7 @@ def month_rows(project: Project, publisher_id: str | None) -> list[MonthRow]:
         found.append(
             MonthRow(
                 period=period,
-                state=state_of(period, own[0]["version"], own[0]["state"], unsigned) if own else "none",
+                state=own[0]["state"] if own else "none",
                 version=own[0]["version"] if own else None,
                 publishers=len({each["publisher_id"] for each in own}) or publishers[period],
                 queries=queries.get(period),

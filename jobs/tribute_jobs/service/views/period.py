@@ -10,13 +10,12 @@ from tribute.royalty.exact import month_after
 from tribute.royalty.render.wording import CAUSES
 from tribute.royalty.statement import PublisherMove
 from tribute_jobs.period.alarms import period_alarms
-from tribute_jobs.period.proof import unsigned_versions
 from tribute_jobs.period.sequence import require_order
 from tribute_jobs.period.statements import change_before
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, Interval, View, amount, sums
 from tribute_jobs.service.views.proofs import Verification, verify_month, verify_own
-from tribute_jobs.service.views.settled import State, StatementRow, newest_statements, state_of, statement_row
+from tribute_jobs.service.views.settled import Settled, State, StatementRow, newest_statements, statement_row
 from tribute_jobs.service.views.valuations import PeriodValuation, period_valuation, valued_publisher
 
 NOT_TOLD = "What changed since the month before cannot be told now. Ask the operator"
@@ -125,11 +124,10 @@ def period_view(project: Project, period: str, publisher_id: str | None) -> Peri
         valuation = None
     rows = tuple(map(statement_row, statements))
     first = statements[0] if statements else None
-    state = month_state(project, first)
     return PeriodView(
         period=period,
-        state=state,
-        version=first.statement_version if first else None,
+        state=settled.state,
+        version=settled.version,
         reason=settled.reason,
         queries=valuation.queries if valuation else max((each.usage_count for each in statements), default=0),
         expected_misallocation=valuation.expected_misallocation if valuation else None,
@@ -141,18 +139,11 @@ def period_view(project: Project, period: str, publisher_id: str | None) -> Peri
         shares=_shares(statements, valuation),
         moves=_moves(project, first, publisher_id),
         alarms=_alarms(project, statements) if publisher_id is None else (),
-        verification=_verification(project, statements, publisher_id),
-        closing_refused=closing_refusal(project, period, state)
+        verification=_verification(project, settled, publisher_id),
+        closing_refused=closing_refusal(project, period, settled.state)
         if publisher_id is None
         else "Only the operator closes.",
     )
-
-
-def month_state(project: Project, first: Statement | None) -> State:
-    """The state of a month, by a statement of its newest version."""
-    if first is None:
-        return "none"
-    return state_of(first.period, first.statement_version, first.status, unsigned_versions(project))
 
 
 def closing_refusal(project: Project, period: str, state: State) -> str | None:
@@ -173,10 +164,8 @@ def closing_refusal(project: Project, period: str, state: State) -> str | None:
     return None
 
 
-def _verification(project: Project, statements: Sequence[Statement], publisher_id: str | None) -> Verification:
-    if not statements:
-        return Verification(state="open")
-    return (verify_month if publisher_id is None else verify_own)(project, statements)
+def _verification(project: Project, settled: Settled, publisher_id: str | None) -> Verification:
+    return (verify_month if publisher_id is None else verify_own)(project, settled)
 
 
 def _pools(statements: Sequence[Statement]) -> tuple[PoolRow, ...]:

@@ -12,6 +12,7 @@ from tribute.royalty.proof import Problem, verify_bundle, verify_statement, with
 from tribute_jobs.period.proof import BUNDLE, unsigned_versions
 from tribute_jobs.period.statements import statement_folder
 from tribute_jobs.service.views.figures import View
+from tribute_jobs.service.views.settled import Settled
 
 SHOWN = 5
 """Problems of a bundle that a page lists."""
@@ -42,20 +43,18 @@ class Verification(View):
     """Of every statement that was verified, if it is about those of one publisher."""
 
 
-def verify_month(project: Project, statements: Sequence[Statement]) -> Verification:
+def verify_month(project: Project, settled: Settled) -> Verification:
     """Verify a month: all sums, hashes and signatures of its bundle, and that it is of the statements shown.
 
     Args:
-        statements: all of the month's newest version; not empty.
+        settled: all statements of the month's newest version.
     """
-    unsigned = _unsigned(project, statements[0])
-    if unsigned is not None:
+    if unsigned := _unsigned(project, settled):
         return unsigned
-    path = bundle_path(project, statements[0].period, statements[0].statement_version)
-    bundle, found = _read(path, path.stat().st_mtime_ns)
+    bundle, found = _read(bundle_path(project, settled.statements[0]))
     if bundle is None:
         return Verification(state="broken", problems=_texts(found))
-    problems = (*_texts(found), *_differences(bundle, statements))
+    problems = (*_texts(found), *_differences(bundle, settled.statements))
     return Verification(
         state="broken" if problems else "holds",
         problems=problems,
@@ -65,19 +64,18 @@ def verify_month(project: Project, statements: Sequence[Statement]) -> Verificat
     )
 
 
-def verify_own(project: Project, statements: Sequence[Statement]) -> Verification:
+def verify_own(project: Project, settled: Settled) -> Verification:
     """Verify a publisher's statements with their proofs, as it can itself; shows nothing of other statements.
 
     Args:
-        statements: all of the publisher's in the month's newest version, in every currency; not empty.
+        settled: all of the publisher's in the month's newest version, in every currency.
     """
-    unsigned = _unsigned(project, statements[0])
-    if unsigned is not None:
+    if unsigned := _unsigned(project, settled):
         return unsigned
     problems, proof = list[str](), None
-    for each in statements:
+    for each in settled.statements:
         try:
-            signed = signed_statement(project, each)
+            signed = _with_proof(project, each)
         except ProofError as error:
             problems.append(str(error))
             continue
@@ -91,7 +89,7 @@ def verify_own(project: Project, statements: Sequence[Statement]) -> Verificatio
         statements=proof.tree_size if proof else 0,
         digests=tuple(
             StatementDigest(statement_id=each.statement_id, currency=each.currency, sha256=each.sha256)
-            for each in statements
+            for each in settled.statements
         ),
     )
 
@@ -102,31 +100,32 @@ def signed_statement(project: Project, statement: Statement) -> Statement:
     Raises:
         ProofError: the bundle is no bundle any more, or does not hold this statement.
     """
-    if _unsigned(project, statement) is not None:
+    if statement.status != "final" or not bundle_path(project, statement).is_file():
         return statement
-    path = bundle_path(project, statement.period, statement.statement_version)
-    bundle, found = _read(path, path.stat().st_mtime_ns)
+    if (statement.period, statement.statement_version) in unsigned_versions(project):
+        return statement  # until a bundle is committed, its file is not to be trusted
+    return _with_proof(project, statement)
+
+
+def bundle_path(project: Project, statement: Statement) -> Path:
+    """Where the bundle of a statement's version is, if this folder signed it."""
+    return statement_folder(project, statement.period, statement.statement_version) / BUNDLE
+
+
+def _unsigned(project: Project, settled: Settled) -> Verification | None:
+    """Why this folder has no bundle of a version; None: it has one."""
+    if settled.state in ("none", "draft"):
+        return Verification(state="open")
+    if settled.state == "half_closed":
+        return Verification(state="half_closed")
+    return None if bundle_path(project, settled.statements[0]).is_file() else Verification(state="elsewhere")
+
+
+def _with_proof(project: Project, statement: Statement) -> Statement:
+    bundle, found = _read(bundle_path(project, statement))
     if bundle is None:
         raise ProofError(f"The bundle of {statement.period} is damaged: {_texts(found)[0]}. See: tribute doctor")
     return with_proofs(bundle, [statement])[0]
-
-
-def bundle_path(project: Project, period: str, version: int) -> Path:
-    """Where a version's bundle is, if this folder signed it."""
-    return statement_folder(project, period, version) / BUNDLE
-
-
-def _unsigned(project: Project, statement: Statement) -> Verification | None:
-    """Why this folder has no bundle of a statement's version; None: it has one.
-
-    Until a bundle is committed, its file is not to be trusted.
-    """
-    if statement.status != "final":
-        return Verification(state="open")
-    version = statement.period, statement.statement_version
-    if version in unsigned_versions(project):
-        return Verification(state="half_closed")
-    return None if bundle_path(project, *version).is_file() else Verification(state="elsewhere")
 
 
 def _differences(bundle: Bundle, statements: Sequence[Statement]) -> tuple[str, ...]:
@@ -140,9 +139,14 @@ def _differences(bundle: Bundle, statements: Sequence[Statement]) -> tuple[str, 
     return ()
 
 
+def _read(path: Path) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """A bundle and its problems."""
+    return _verified(path, path.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=8)
-def _read(path: Path, changed: int) -> tuple[Bundle | None, tuple[Problem, ...]]:
-    """A bundle and its problems; verified once for every change of the file."""
+def _verified(path: Path, changed: int) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """Verified once for every change of the file."""
     del changed
     content = path.read_bytes()
     try:

@@ -1,17 +1,15 @@
 """A publisher: what it earned month by month, its sources, its statements and their proof."""
 
-from collections.abc import Collection
-from itertools import groupby
+from collections.abc import Sequence
 
 from tribute.config import Project
 from tribute.ids import excerpt, nfc
 from tribute.royalty.document import Statement
-from tribute_jobs.period.proof import unsigned_versions
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, Interval, View, amount, sums
 from tribute_jobs.service.views.period import MoveRow, Moves, period_view
 from tribute_jobs.service.views.proofs import Verification
-from tribute_jobs.service.views.settled import State, StatementRow, state_of, statement_row, statements_of_months
+from tribute_jobs.service.views.settled import Settled, State, StatementRow, settled_months, statement_row
 
 
 class PublisherMonth(View):
@@ -46,7 +44,7 @@ class PublisherView(View):
     publisher_name: str
     period: str
     months: tuple[PublisherMonth, ...]
-    month: PublisherMonth | None
+    month: PublisherMonth
     sources: tuple[PublisherSource, ...]
     since: str
     moves: tuple[MoveRow, ...]
@@ -63,14 +61,15 @@ def publisher_view(project: Project, publisher_id: str, period: str | None = Non
         MoneyError: two runs issued the newest version of a month as final.
     """
     publisher_id = nfc(publisher_id)
-    statements, unsigned = statements_of_months(project, publisher_id), unsigned_versions(project)
-    months = tuple(_month(list(own), unsigned) for _, own in groupby(statements, key=lambda each: each.period))
+    settled = settled_months(project, publisher_id)
+    months = tuple(map(_month, settled))
     period = period or (months[-1].period if months else None)
     if period is None:
         raise Missing(f"No statement names a publisher {excerpt(publisher_id)}. Settle a month: tribute run")
-    own = [each for each in statements if each.period == period]
-    if not own:
+    index = next((index for index, each in enumerate(months) if each.period == period), None)
+    if index is None:
         raise Missing(f"{excerpt(publisher_id)} has no statement of {period}. It has: {_periods(months)}")
+    own = settled[index].statements
     detail = period_view(project, period, publisher_id)
     moves = detail.moves or Moves()
     return PublisherView(
@@ -78,7 +77,7 @@ def publisher_view(project: Project, publisher_id: str, period: str | None = Non
         publisher_name=own[0].publisher_name,
         period=period,
         months=months,
-        month=_month(own, unsigned),
+        month=months[index],
         sources=_sources(own),
         since=moves.since,
         moves=moves.publishers,
@@ -91,12 +90,13 @@ def _periods(months: tuple[PublisherMonth, ...]) -> str:
     return ", ".join(each.period for each in months) or "none"
 
 
-def _month(statements: list[Statement], unsigned: Collection[tuple[str, int]]) -> PublisherMonth:
+def _month(settled: Settled) -> PublisherMonth:
+    statements = settled.statements
     first, rows = statements[0], tuple(map(statement_row, statements))
     interval = first.interval
     return PublisherMonth(
         period=first.period,
-        state=state_of(first.period, first.statement_version, first.status, unsigned),
+        state=settled.state,
         value=Interval(
             value=float(interval.value_nats), low=float(interval.ci_low_nats), high=float(interval.ci_high_nats)
         ),
@@ -111,7 +111,7 @@ def _month(statements: list[Statement], unsigned: Collection[tuple[str, int]]) -
     )
 
 
-def _sources(statements: list[Statement]) -> tuple[PublisherSource, ...]:
+def _sources(statements: Sequence[Statement]) -> tuple[PublisherSource, ...]:
     """The sources on a month's statements, the most valuable first; a source has a line in every pool."""
     found: dict[str, list[PublisherSource]] = {}
     for statement in statements:

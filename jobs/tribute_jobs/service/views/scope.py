@@ -15,12 +15,15 @@ Row = dict[str, Any]
 BY_PUBLISHER = ("statements", "statement_lines", "valuations", "rights", "publishers", "disputes")
 """Tables whose rows name their publisher."""
 MONTHS = """
-select period, statement_version as version, coalesce(status, 'draft') as state, run_id as run
+select period, statement_version as version, run_id as run, case
+    when coalesce(status, 'draft') = 'draft' then 'draft'
+    when (period, statement_version) in (select (period, statement_version) from bundles) then 'final'
+    else 'half_closed' end as state
 from statements qualify row_number() over (
-    partition by period order by statement_version desc, state = 'final' desc, run_id desc
+    partition by period order by statement_version desc, state <> 'draft' desc, run_id desc
 ) = 1
 """
-"""The newest version of every month, whoever has a statement in it, and the run that issued it."""
+"""The newest version of every month, whoever has a statement in it, the run that issued it, and its state."""
 DOUBLES = """
 select period, statement_version as version, min(run_id) as run, max(run_id) as other
 from statements where status = 'final' group by all having run <> other
@@ -33,7 +36,7 @@ def scoped(project: Project, publisher_id: str | None, *tables: str) -> Iterator
     """A connection to some tables of the lake; for a publisher they hold its own rows alone.
 
     The filter is part of the tables themselves, so no query on the connection can leave it out. Beside
-    `statements` there are `months` and `doubles`, of all publishers: see `MONTHS` and `DOUBLES`.
+    `statements` there are `bundles`, `months` and `doubles`, which name no publisher: see `MONTHS`, `DOUBLES`.
 
     Raises:
         LakeError: a publisher may not see a table at all.
@@ -41,8 +44,9 @@ def scoped(project: Project, publisher_id: str | None, *tables: str) -> Iterator
     foreign = sorted({*tables} - {*BY_PUBLISHER})
     if publisher_id is not None and foreign:
         raise LakeError(f"Tables {', '.join(foreign)} hold rows of all publishers. Read them for the operator")
-    with open_tables(project.lake_root, *tables) as connection:
-        if "statements" in tables:
+    behind = ("bundles",) if "statements" in tables else ()
+    with open_tables(project.lake_root, *tables, *behind) as connection:
+        if behind:
             connection.execute(f"create table months as {MONTHS}")
             connection.execute(f"create table doubles as {DOUBLES}")
         if publisher_id is not None:

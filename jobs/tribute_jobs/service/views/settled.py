@@ -1,6 +1,7 @@
 """Statements: which months have some, those that stand now, and one by its id."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 import duckdb
@@ -12,12 +13,12 @@ from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.period.statements import issued_twice
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, View, amount
-from tribute_jobs.service.views.scope import rows, scoped
+from tribute_jobs.service.views.scope import Row, rows, scoped
 
 State = Literal["none", "draft", "half_closed", "final"]
 """Of a month. `half_closed`: its statements are final, and closing it was interrupted before it was signed."""
 _NEWEST = """
-select json, run_id, reason from statements join months using (period)
+select json, run_id, reason, period, state from statements join months using (period)
 where statement_version = version and run_id = run and ($period is null or period = $period)
 order by period, currency, amount_minor desc, publisher_id
 """
@@ -55,9 +56,15 @@ class StatementList(View):
 class Settled(NamedTuple):
     """The newest statements of a month. `reason`: why they restate a closed one; empty if they do not."""
 
-    statements: tuple[Statement, ...]
+    statements: tuple[Statement, ...] = ()
     run_id: str = ""
     reason: str = ""
+    state: State = "none"
+
+    @property
+    def version(self) -> int | None:
+        """Their version."""
+        return self.statements[0].statement_version if self.statements else None
 
 
 def newest_statements(project: Project, period: str, publisher_id: str | None) -> Settled:
@@ -71,13 +78,10 @@ def newest_statements(project: Project, period: str, publisher_id: str | None) -
     with scoped(project, publisher_id, "statements") as connection:
         require_issued_once(connection, period)
         found = rows(connection, _NEWEST, period=period)
-    if not found:
-        return Settled(())
-    statements = tuple(read_statement(each["json"]) for each in found)
-    return Settled(statements, found[0]["run_id"], found[0]["reason"] or "")
+    return _settled(found) if found else Settled()
 
 
-def statements_of_months(project: Project, publisher_id: str) -> tuple[Statement, ...]:
+def settled_months(project: Project, publisher_id: str) -> tuple[Settled, ...]:
     """A publisher's newest statements of every month, the oldest month first.
 
     Raises:
@@ -85,7 +89,13 @@ def statements_of_months(project: Project, publisher_id: str) -> tuple[Statement
     """
     with scoped(project, publisher_id, "statements") as connection:
         require_issued_once(connection)
-        return tuple(read_statement(each["json"]) for each in rows(connection, _NEWEST, period=None))
+        found = rows(connection, _NEWEST, period=None)
+    return tuple(_settled(list(own)) for _, own in groupby(found, key=lambda each: each["period"]))
+
+
+def _settled(found: Sequence[Row]) -> Settled:
+    first, statements = found[0], tuple(read_statement(each["json"]) for each in found)
+    return Settled(statements, first["run_id"], first["reason"] or "", first["state"])
 
 
 def statement_list(project: Project, period: str, publisher_id: str | None) -> StatementList:
@@ -125,17 +135,6 @@ def require_issued_once(
     """
     for double in rows(connection, _TWICE, period=period, id=statement_id):
         raise issued_twice(*double.values())
-
-
-def state_of(period: str, version: int, status: str | None, unsigned: Collection[tuple[str, int]]) -> State:
-    """The state of a month whose newest version has a status.
-
-    Args:
-        unsigned: of `unsigned_versions`.
-    """
-    if status != "final":
-        return "draft"
-    return "half_closed" if (period, version) in unsigned else "final"
 
 
 def statement_row(statement: Statement) -> StatementRow:
