@@ -18,6 +18,8 @@ class Service:
     access: Access
     others: tuple[ServiceEngine, ...] = ()
     """Engines of the projects that are served under /models/NAME."""
+    closing_waits_s: float = 10.0
+    """How long a closing waits for exact read-outs of recorded uses; later it says that they are to come."""
 
 
 def service_of(request: Request) -> Service:

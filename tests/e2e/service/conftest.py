@@ -31,6 +31,7 @@ class Shown(NamedTuple):
     access: Access
     keys: dict[str, str]
     address: str | None = None
+    closing_waits_s: float = 10.0
 
     @property
     def operator(self) -> str:
@@ -42,7 +43,7 @@ class Shown(NamedTuple):
         nobody: Any = None
         shards = range(self.project.serving.writers if self.address is None else 0)
         engine = ServiceEngine(self.project, nobody, [Writer(self.project, shard) for shard in shards], nobody)
-        return web(Service(self.project, engine, self.access))
+        return web(Service(self.project, engine, self.access, closing_waits_s=self.closing_waits_s))
 
     def client(self, key: str | None = None) -> httpx.Client:
         """A client that shows a key; None: it has none, and may sign in."""

@@ -17,7 +17,6 @@ from tribute.config import Project
 from tribute.errors import BusyError
 from tribute.serving import ServiceEngine, Writer
 from tribute.serving.writing.writer import outbox_file
-from tribute_jobs.service.pages import periods
 from tribute_jobs.service.views.settled import newest_statements
 from tribute_storage import open_tables
 from tribute_storage.outbox import USE as USE_ROW
@@ -70,10 +69,9 @@ def test_a_use_that_was_acknowledged_is_in_the_lake_before_its_month_is_closed(
 
 
 def test_a_month_stays_open_while_a_use_of_it_waits_for_its_read_out(
-    fresh: Callable[[], Shown], monkeypatch: pytest.MonkeyPatch
+    fresh: Callable[[], Shown],
 ) -> None:
-    monkeypatch.setattr(periods, "DRAIN_S", 0.1)
-    service = fresh()
+    service = fresh()._replace(closing_waits_s=0.1)
     outbox = unread(service.project, Use("live-1", period=SECOND))
     client, path = signed_in(service, service.operator), f"/periods/{SECOND}/close"
     answer = client.post(path, data=csrf_of(client, path) | {"month": SECOND})

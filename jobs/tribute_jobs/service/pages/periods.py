@@ -26,8 +26,6 @@ def _closings(request: Request) -> Closings:
     return found
 
 
-DRAIN_S = 10.0
-"""How long a closing waits for exact read-outs of recorded uses; later it says that they are to come."""
 Closing = Annotated[Closings, Depends(_closings)]
 
 
@@ -86,7 +84,7 @@ async def close(
         problem = "The form does not say which version was reviewed. Load this page again."
     else:
         try:
-            await service.engine.drain(DRAIN_S)
+            await service.engine.drain(service.closing_waits_s)
             await run_in_threadpool(closings.begin, period, int(version))
         except (TributeError, LakeError) as error:
             problem, status = str(error), problem_of(error).status

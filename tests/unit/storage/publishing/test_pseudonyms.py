@@ -15,13 +15,6 @@ from tribute_storage.publishing.publish import publish
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("market") / "lake"
-    commit(root, market())
-    return root
-
-
-@pytest.fixture(scope="module")
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         yield connection

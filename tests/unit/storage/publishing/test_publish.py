@@ -45,13 +45,6 @@ CATALOGUE = ("duckdb_tables()", "duckdb_columns()", "duckdb_functions()", "duckd
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("market") / "lake"
-    commit(root, market())
-    return root
-
-
-@pytest.fixture(scope="module")
 def folder(lake: Path) -> Path:
     publish(lake, lake.parent / "published")
     return lake.parent / "published"
