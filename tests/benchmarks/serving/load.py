@@ -20,7 +20,7 @@ SHOWN = 300
 class Offer(NamedTuple):
     """What is sent: bodies in turn, by so many clients, for so many seconds after a warm-up.
 
-    `requests`: end after so many, if that comes first; 0: do not.
+    `requests`: end after so many instead; 0: do not.
     """
 
     url: str
@@ -79,9 +79,9 @@ async def send(offer: Offer) -> Answered:
 
         async def client(number: int) -> None:
             nonlocal begins
-            while not (time.perf_counter() > ends and everybody(2)):
+            while True:
                 index = next(numbers)
-                if offer.requests and index >= offer.requests:
+                if index >= offer.requests if offer.requests else time.perf_counter() > ends and everybody(2):
                     return
                 sent = time.perf_counter()
                 async with session.post(offer.url, data=offer.bodies[index % len(offer.bodies)]) as answer:
