@@ -234,6 +234,7 @@ def test_too_few_queries_are_refused_before_any_retraining(finished: Project) ->
     assert after == before
 
 
+@pytest.mark.slow
 def test_an_estimator_that_fails_late_costs_its_own_row_alone(once: tuple[Project, str]) -> None:
     late = EVALUATION | {"seeds": 1, "brittle_queries": 0, "estimators": ["gradient_dot", "for_value"]}
     project = load_project(copied_with(once, evaluation=late, valuation=RETRAINED))

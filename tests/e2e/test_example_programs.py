@@ -32,7 +32,11 @@ def test_there_are_scripts() -> None:
     assert [path.stem for path in SCRIPTS] == ["language_model", "value_a_classifier", "your_own_loop"]
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow if path.stem == "language_model" else ()) for path in SCRIPTS],
+    ids=lambda path: path.stem,
+)
 def test_a_script_divides_its_pool(path: Path, tmp_path: Path) -> None:
     printed = run(path, tmp_path)
     [pool] = re.findall(r"^([\d,.]+) [A-Z]{3} over", printed, re.MULTILINE)

@@ -50,8 +50,8 @@ STAGES = {
     "evaluate": ("evaluate", "start:evaluate"),
 }
 """Each stage's step of the script, and the point at which it is reached."""
-QUICK = {("value", interrupted), ("settle", terminated), ("close", full_disk), ("settle", vanished_folder)}
-"""Cells that are no slow tests; the quick seeds of `tests/chaos` hold others."""
+QUICK = {("settle", terminated), ("close", full_disk), ("settle", vanished_folder)}
+"""Cells that are no slow tests."""
 RAY_STAGES = ("train", "simulate", "attribute", "retrain", "evaluate")
 TRACKED = ("value", "evaluate")
 
