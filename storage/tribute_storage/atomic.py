@@ -3,6 +3,7 @@
 import os
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,11 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
 """Names of files that are being written, or that a killed process left."""
 
 
-def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
+Content = bytes | Sequence[bytes | memoryview]
+"""Content of a file: whole, or in parts, which need not lie beside one another in memory."""
+
+
+def write_atomically(path: Path, content: Content, *, lasting: bool = True) -> None:
     """Write `content` to `path` so that a crash at any moment leaves the old file, the new one, or none.
 
     The bytes go to a temporary file in the same folder, are flushed to disk, and replace the file in one rename.
@@ -22,7 +27,7 @@ def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> Non
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             if lasting:
                 os.fsync(file.fileno())

@@ -36,7 +36,7 @@ from tribute.readout import (
     read_out,
 )
 from tribute.simulation import build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
-from tribute.tasks import Scope
+from tribute.tasks import Scope, joined
 
 Array = NDArray[np.float64]
 IMAGES = 20_000
@@ -170,7 +170,7 @@ def read_pool(path: Path) -> Pool:
         start = recipe.horizon_start(settings.horizon)
         everything = torch.ones(len(world.tokens_S))
         middle = recipe.run(recipe.initial(), range(start), everything)
-        theta_P = recipe.run(middle, range(start, recipe.steps), everything).theta
+        theta_P = joined(recipe.run(middle, range(start, recipe.steps), everything).theta)
         schedule = build_schedule(recipe, settings, theta_P)
         change_KS = torch.from_numpy(
             change_matrix(leave_one_out_units(world.data.source_ids), len(world.tokens_S))

@@ -45,7 +45,7 @@ from tribute.evaluation import (
 )
 from tribute.evaluation.study import lds_scores
 from tribute.readout import Passes, PerturbedModel, QueryRows, costs, fit_head, query_features
-from tribute.tasks import Scope
+from tribute.tasks import Scope, joined
 from tribute.valuation.terms import set_matrix
 from tribute_jobs.stages.evaluate import read_certificate
 
@@ -168,7 +168,7 @@ class Rows:
         """The head alone: features of the first replicate's model, the mean of all replicates to learn from."""
         recipe = self._world.recipe(OWN[0])
         everything = torch.ones(len(self._world.tokens_S))
-        theta_P = recipe.run(recipe.initial(), range(recipe.steps), everything).theta
+        theta_P = joined(recipe.run(recipe.initial(), range(recipe.steps), everything).theta)
         feature_Qd = query_features(Passes(recipe.task, theta_P), QueryRows.of(self._world.queries))
         known_QS = np.mean([each[SHORT.name].influence_QU for each in own], 0)
         head_dS = fit_head(feature_Qd[:TUNING], known_QS[:TUNING].astype(np.float64))
@@ -225,7 +225,7 @@ def query_costs(world: World) -> dict[str, object]:
     """Forward passes that a query takes in one replicate, by read-out and number of sources."""
     torch.set_num_threads(1)
     recipe = world.recipe(0)
-    theta_P, rows = recipe.initial().theta, world.queries.take(range(240))
+    theta_P, rows = joined(recipe.initial().theta), world.queries.take(range(240))
     whole, head = Scope(recipe.task, "all"), Scope(recipe.task, "head")
     found: dict[str, object] = {}
     largest = ROWS_TIMES_SOURCES["tokens" if "tokens" in rows.rows else "features"]

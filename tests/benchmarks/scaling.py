@@ -90,9 +90,9 @@ def sketching_cost(world: World) -> float:
     recipe, everything = world.recipe(0), torch.ones(len(world.tokens_S))
     recipe.run(recipe.initial(), range(WARM_UP), everything)
     began = time.perf_counter()
-    theta_P = recipe.run(recipe.initial(), range(recipe.steps), everything).theta
+    theta = recipe.run(recipe.initial(), range(recipe.steps), everything).theta
     trained = time.perf_counter()
-    sketches(recipe, theta_P, range(len(world.tokens_S)), 0)
+    sketches(recipe, theta, range(len(world.tokens_S)), 0)
     return (time.perf_counter() - trained) / (trained - began)
 
 

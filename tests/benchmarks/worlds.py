@@ -23,7 +23,7 @@ from tribute.config import Project, SimulationSettings, load_project
 from tribute.corpus import QueryTable, read_manifest
 from tribute.readout import QueryRows, read_out
 from tribute.simulation import Unit, build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
-from tribute.tasks import Scope
+from tribute.tasks import Scope, joined
 from tribute.training import Recipe, State, TrainingSet, snapshot_training_set
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
@@ -105,7 +105,7 @@ class World:
         """Final parameters under some seeds, [P] each."""
         everything = torch.ones(len(self.data.source_ids))
         recipes = [self.recipe(seed) for seed in seeds]
-        return [each.run(each.initial(), range(each.steps), everything).theta for each in recipes]
+        return [joined(each.run(each.initial(), range(each.steps), everything).theta) for each in recipes]
 
     def answer(self, seed: int, asks: Sequence[Ask]) -> dict[str, Found]:
         """Train under a seed and simulate what is asked, chunk by chunk as a worker would."""
@@ -142,7 +142,7 @@ class World:
         schedule = build_schedule(recipe, settings, final.theta)
         start = states[schedule.steps.start]
         if settings.base == "continue":
-            start = State(final.theta, recipe.rule.optimizer.init(final.theta))
+            start = recipe.rule.begin(final.theta)
         pieces, seconds = dict[str, list[NDArray[np.float32]]](), 0.0
         for chosen in chunks(len(units), settings.chunk):
             chunk, began = [units[u] for u in chosen], time.perf_counter()
@@ -153,7 +153,7 @@ class World:
             seconds += time.perf_counter() - began
             scope = Scope(recipe.task, settings.scope)
             for name in readouts:
-                [read] = read_out(name, scope, [final.theta], [result.response_KP], rows)
+                [read] = read_out(name, scope, [joined(final.theta)], [joined(result.response, 1)], rows)
                 pieces.setdefault(name, []).append(read.influence_QS.numpy())
         return {name: np.concatenate(parts, axis=1) for name, parts in pieces.items()}, seconds
 

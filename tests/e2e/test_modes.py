@@ -25,7 +25,7 @@ from tribute.errors import ConfigError
 from tribute.readout import QueryRows
 from tribute.serving.attributing.attributor import Attributor
 from tribute.serving.schemas import AttributionRequest, Query
-from tribute.tasks import build_task
+from tribute.tasks import build_task, joined
 from tribute.training import Recorder, Trajectory, training_set
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
@@ -257,7 +257,7 @@ def test_a_loop_of_the_users_own_is_taken_over_from_its_recordings(tmp_path: Pat
     assert [replicate.steps for replicate in replicates] == [20, 20]
     for replicate, final_P, folder in zip(replicates, finals, recordings, strict=True):
         torch.testing.assert_close(replicate.final(), final_P, rtol=1e-4, atol=1e-5)
-        start_P = Trajectory(tmp_path / folder).load(0).theta
+        start_P = joined(Trajectory(tmp_path / folder).load(0).theta)
         assert (replicate.final() - final_P).norm() < 1e-4 * (final_P - start_P).norm()
     [(drift, damping)] = found.rows(
         "select max(replay_drift), any_value(effective_damping) from simulations where run_id = $simulate"

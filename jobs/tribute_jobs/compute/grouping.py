@@ -39,11 +39,10 @@ def content_tree(simulation: SimulationJobs, run: SimulationRun) -> WardTree:
     replicate, workers = simulation.replicates[0], simulation.workers
     sources = simulation.context.manifest().sources
     first = simulation.recipe(replicate).horizon_start(run.settings.horizon)
-    state = replicate.trajectory.load(replicate.trajectory.last_before(first))
-    theta = workers.put(state.theta.numpy())
-    jobs = [SketchJob(replicate.seed, chosen) for chosen in chunks(len(sources), SKETCHED)]
+    trajectory, step = replicate.trajectory, replicate.trajectory.last_before(first)
+    jobs = [SketchJob(replicate.seed, trajectory, step, chosen) for chosen in chunks(len(sources), SKETCHED)]
     pieces = simulation.context.run_jobs(
-        "sketched sources", jobs, lambda actor, job: actor.sketch.remote(workers.data, theta, job)
+        "sketched sources", jobs, lambda actor, job: actor.sketch.remote(workers.data, job)
     )
     tokens = np.array([source.tokens for source in sources], dtype=np.float64)
     return WardTree(ward_tree(np.concatenate(pieces), tokens))

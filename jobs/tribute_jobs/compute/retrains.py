@@ -20,6 +20,7 @@ from tribute.evaluation import FULL_TRAINING
 from tribute.files.sealed import Remedy, require_sealed
 from tribute.readout import QueryRows
 from tribute.simulation import Unit, largest_chunk
+from tribute.tasks import joined
 from tribute.training import Recipe, Trajectory
 from tribute_jobs.compute.bank import DIVERGED, Bank, BankRow
 from tribute_jobs.compute.recorded import lost_files, require_same
@@ -97,10 +98,15 @@ class Retrains:
 
     def final(self, seed: int) -> Tensor:
         """Final parameters of a seed's full training, [P]."""
+        trajectory, steps = self._full(seed)
+        return joined(trajectory.load(steps).theta)
+
+    def _full(self, seed: int) -> tuple[Trajectory, int]:
+        """A seed's full training and its steps; its final parameters are the recorded ones."""
         file = self.bank.files[seed, FULL_TRAINING]
         assert file is not None
         file.verify()
-        return Trajectory(file.path.parent).load(int(file.path.stem.removeprefix("step-"))).theta
+        return Trajectory(file.path.parent), int(file.path.stem.removeprefix("step-"))
 
     def _recipe(self, seed: int) -> Recipe:
         project, examples = self.context.project, self.workers.examples()
@@ -117,11 +123,10 @@ class Retrains:
         )
 
     def _simulate(self, jobs: Sequence[SimulateJob], part: str = "retrains") -> list[BankRow]:
-        starts = {seed: self._start(seed) for seed in dict.fromkeys(job.seed for job in jobs)}
+        for seed in dict.fromkeys(job.seed for job in jobs):
+            self._full(seed)
         data = self.workers.data
-        done = self.context.run_jobs(
-            part, jobs, lambda actor, job: actor.simulate.remote(data, *starts[job.seed], job)
-        )
+        done = self.context.run_jobs(part, jobs, lambda actor, job: actor.simulate.remote(data, job))
         return [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
 
     def _make_again(self, keys: Sequence[tuple[int, str]]) -> None:
@@ -146,18 +151,21 @@ class Retrains:
 
     def _job(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
         recipe = self._recipe(seed)
-        steps, full = recipe.steps, folder.parent / "full.safetensors"
+        full, (trajectory, steps) = folder.parent / "full.safetensors", self._full(seed)
         return SimulateJob(
-            folder.name, units, folder, 0, seed, self._settings, 0, steps, recipe.recording, full=full
+            folder.name,
+            units,
+            folder,
+            0,
+            seed,
+            self._settings,
+            trajectory,
+            0,
+            steps,
+            recipe.steps,
+            recipe.recording,
+            full=full,
         )
-
-    def _start(self, seed: int) -> tuple[Any, Any]:
-        """The initial state and the final parameters, in the object store."""
-        file = self.bank.files[seed, FULL_TRAINING]
-        assert file is not None
-        state = Trajectory(file.path.parent).load(0)
-        arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
-        return self.workers.put(arrays), self.workers.put(self.final(seed).numpy())
 
     def _jobs(self, seed: int, units: Sequence[Unit]) -> list[SimulateJob]:
         if not units:

@@ -20,7 +20,6 @@ class SimulationJobs:
     def __init__(self, context: Context) -> None:
         self.context, self.workers = context, context.workers()
         self.replicates = recorded_replicates(context.project)
-        self._starts = dict[tuple[int, int], tuple[Any, Any]]()
 
     def recipe(self, replicate: Replicate) -> Recipe:
         """The training of a replicate, as the workers see it."""
@@ -45,11 +44,17 @@ class SimulationJobs:
         ]
 
     def run(self, jobs: Sequence[SimulateJob]) -> list[Rows]:
-        """Run jobs on the workers; the rows of each."""
+        """Run jobs on the workers; the rows of each.
+
+        Raises:
+            DamagedFile: the final parameters of a replicate are not the recorded ones.
+        """
+        for index in sorted({job.replicate for job in jobs}):
+            self.replicates[index].verify()
         return self.context.run_jobs(
             "simulations",
             jobs,
-            lambda actor, job: actor.simulate.remote(self.workers.data, *self._start(job), job),
+            lambda actor, job: actor.simulate.remote(self.workers.data, job),
         )
 
     def _job(
@@ -65,21 +70,13 @@ class SimulationJobs:
             replicate.index,
             replicate.seed,
             settings,
+            replicate.trajectory,
             replicate.trajectory.last_before(first),
+            replicate.steps,
             settings.steps if settings.base == "continue" else recipe.steps - first,
             recipe.recording,
             probe,
         )
-
-    def _start(self, job: SimulateJob) -> tuple[Any, Any]:
-        """The recorded state before the horizon and the final parameters, each once in the object store."""
-        key = (job.replicate, job.start_step)
-        if key not in self._starts:
-            replicate = self.replicates[job.replicate]
-            state = replicate.trajectory.load(job.start_step)
-            arrays = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
-            self._starts[key] = (self.workers.put(arrays), self.workers.put(replicate.final().numpy()))
-        return self._starts[key]
 
 
 def _digest(units: Sequence[Unit]) -> str:

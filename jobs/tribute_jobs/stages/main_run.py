@@ -166,13 +166,15 @@ class MainRun:
         if self.grouped:
             return None
         first, workers = recorded_replicates(self.context.project)[0], self.read_outs.workers
-        state = first.trajectory.load(first.steps)
-        arrays = workers.put([state.theta.numpy(), *(slot.numpy() for slot in state.slots)])
+        first.verify()
         rows = workers.put(QueryRows.of(self.queries))
         pieces = self.context.run_jobs(
             "tail patches",
-            [PatchJob(first.seed, chosen) for chosen in chunks(len(self.units), SOURCES)],
-            lambda actor, job: actor.patch.remote(workers.data, arrays, rows, job),
+            [
+                PatchJob(first.seed, first.trajectory, first.steps, chosen)
+                for chosen in chunks(len(self.units), SOURCES)
+            ],
+            lambda actor, job: actor.patch.remote(workers.data, rows, job),
         )
         gain_QU, top_Q = np.concatenate(pieces, axis=1), self.mean(self.influence_RQU).argmax(1)
         return TailPatchFigures(

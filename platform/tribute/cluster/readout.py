@@ -15,7 +15,7 @@ from tribute.corpus import QueryTable
 from tribute.readout import FeatureSums, PerturbedModel, QueryRows, costs, feature_sums, influence_rows, read_out
 from tribute.simulation import Design, ResponseFile, patch_responses
 from tribute.tasks import FlatTask, Scope
-from tribute.training import Recipe, State
+from tribute.training import Recipe, Trajectory
 from tribute_storage import Lake, StagedFile
 
 QUERY_BLOCK = 4096
@@ -50,9 +50,11 @@ class FeatureJob(Job):
 
 @dataclass(frozen=True)
 class PatchJob(Job):
-    """Take one training step on each of some sources (indices in the training set) and read out its gain."""
+    """Take one more training step on each of some sources (indices in the training set) and read out its gain."""
 
     seed: int
+    trajectory: Trajectory
+    step: int
     sources: tuple[int, ...]
 
     @property
@@ -113,7 +115,8 @@ def _loaded(
     for replicate in range(len(thetas)):
         failed_p = torch.full((scope.size,), torch.nan, device=device)
         files = [by_replicate[replicate] for _, by_replicate in job.units]
-        responses.append(torch.stack([failed_p if file is None else file.load(device) for file in files]))
+        found = [failed_p if file is None else scope.flatten(file.load(device)) for file in files]
+        responses.append(torch.stack(found))
     return parameters, scope, responses
 
 
@@ -133,16 +136,10 @@ def sum_features(
     return feature_sums(task, theta_P, QueryRows.of(table), uses_Q, group_Q[chosen], groups)
 
 
-def patch_chunk(
-    recipe: Recipe, arrays: Sequence[NDArray], queries: QueryRows, job: PatchJob, memory_gib: float
-) -> NDArray[np.float64]:
-    """Gain of every query from a training step on each of the job's sources, [Q, S] nats.
-
-    Args:
-        arrays: the final theta [P] and the optimizer's slots.
-    """
-    theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in arrays)
-    response_SP = patch_responses(recipe, State(theta_P, tuple(slots)), job.sources)
+def patch_chunk(recipe: Recipe, queries: QueryRows, job: PatchJob, memory_gib: float) -> NDArray[np.float64]:
+    """Gain of every query from a training step on each of the job's sources, [Q, S] nats."""
+    state = job.trajectory.load(job.step, recipe.device)
+    response_SP, theta_P = patch_responses(recipe, state, job.sources), recipe.task.flatten(state.theta)
     [read] = read_out("difference", Scope(recipe.task, "all"), [theta_P], [response_SP], queries, memory_gib)
     return -read.influence_QS.double().cpu().numpy()
 

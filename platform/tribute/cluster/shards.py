@@ -115,13 +115,11 @@ class SourceShard:
         with self._timed("train"):
             return train_replicate(self._recipe(data, job.seed, job.recording), job)
 
-    def simulate(
-        self, data: TrainingSet, start: list[NDArray], final: NDArray, job: SimulateJob
-    ) -> list[dict[str, Any]]:
+    def simulate(self, data: TrainingSet, job: SimulateJob) -> list[dict[str, Any]]:
         """Simulate a chunk of units; their rows of `simulations`."""
         with self._timed("simulate"):
             recipe = self._recipe(data, job.seed, job.recording)
-            return simulate_chunk(recipe, start, final, job, self._meters.steps)
+            return simulate_chunk(recipe, job, self._meters.steps)
 
     def estimate(self, data: TrainingSet, job: EstimateJob) -> list[dict[str, Any]]:
         """Fit an estimator, or gather a chunk of units; their rows of `simulations`."""
@@ -142,10 +140,10 @@ class SourceShard:
         with named(job.settings.mode):
             return estimate_costs(self._recipe(data, job.replicate.seed, job.recording), queries, few, job)
 
-    def sketch(self, data: TrainingSet, theta: NDArray, job: SketchJob) -> NDArray[np.float64]:
+    def sketch(self, data: TrainingSet, job: SketchJob) -> NDArray[np.float64]:
         """Sketches of a chunk of sources, for grouping."""
         with self._timed("sketch"):
-            return sketch_chunk(self._recipe(data, job.seed, None), theta, job)
+            return sketch_chunk(self._recipe(data, job.seed, None), job)
 
     def read_out(
         self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob
@@ -162,12 +160,10 @@ class SourceShard:
         memory_gib = self._settings.memory_gib
         return read_out_costs(self._task, memory_gib, thetas, queries, job, names, self._device)
 
-    def patch(
-        self, data: TrainingSet, arrays: list[NDArray], queries: QueryRows, job: PatchJob
-    ) -> NDArray[np.float64]:
+    def patch(self, data: TrainingSet, queries: QueryRows, job: PatchJob) -> NDArray[np.float64]:
         """Gain of every query from a training step on each of some sources."""
         recipe = self._recipe(data, job.seed, None)
-        return patch_chunk(recipe, arrays, queries, job, self._settings.memory_gib)
+        return patch_chunk(recipe, queries, job, self._settings.memory_gib)
 
     def features(
         self, theta: NDArray, queries: QueryTable, group_Q: NDArray[np.int64], groups: int, job: FeatureJob

@@ -1,22 +1,23 @@
 """Simulation jobs, and sketches of sources for grouping.
 
-Legend: P parameters, K units of the job.
+Legend: K units of the job.
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, SimulationsJob
 from tribute.config import SimulationSettings
 from tribute.files.sealed import intact, remove_sealed, write_sealed
+from tribute.files.tensors import read_tensors, tensor_content
 from tribute.simulation import (
     Ensemble,
     Mode,
@@ -30,8 +31,8 @@ from tribute.simulation import (
     start_of,
     write_response,
 )
-from tribute.tasks import Scope
-from tribute.training import Recipe, State
+from tribute.tasks import Parameters, Scope, combined, square
+from tribute.training import Recipe, State, Trajectory
 from tribute_storage.file_names import file_stem
 
 PROBE_EXAMPLES = 512
@@ -45,14 +46,17 @@ OnSteps = Callable[[int], None]
 class SimulateJob(SimulationsJob):
     """Simulate the responses of some units in one replicate.
 
-    ``full``: of whole trainings, the file where the first job of a seed keeps the end of its unperturbed run, so
-    that later ones need not run it.
+    ``trajectory`` holds the recorded states, the last of them before ``end_step``; the job begins at that before
+    ``start_step``. ``full``: of whole trainings, the file where the first job of a seed keeps the end of its
+    unperturbed run, so that later ones need not run it.
     """
 
     replicate: int
     seed: int
     settings: SimulationSettings
+    trajectory: Trajectory
     start_step: int
+    end_step: int
     steps: int
     recording: Path | None = None
     probe: bool = False
@@ -94,9 +98,11 @@ class SimulateJob(SimulationsJob):
 
 @dataclass(frozen=True)
 class SketchJob(Job):
-    """Sketch the gradients of some sources (indices in the training set) at the state of a replicate."""
+    """Sketch the gradients of some sources (indices in the training set) at a recorded state of a replicate."""
 
     seed: int
+    trajectory: Trajectory
+    step: int
     sources: tuple[int, ...]
 
     @property
@@ -105,37 +111,32 @@ class SketchJob(Job):
         return len(self.sources)
 
 
-def simulate_chunk(
-    recipe: Recipe, start: list[NDArray], final: NDArray, job: SimulateJob, on_steps: OnSteps
-) -> list[dict[str, Any]]:
-    """Simulate the job's units from the recorded state `start` and write their responses.
+def simulate_chunk(recipe: Recipe, job: SimulateJob, on_steps: OnSteps) -> list[dict[str, Any]]:
+    """Simulate the job's units from a recorded state at or before the horizon, and write their responses.
 
-    A job whose rows and responses are on disk is not simulated again. A killed job resumes from its last
-    checkpoint, to the same bits.
+    A replay must end in the recorded final parameters; `continue` begins there. A job whose rows and responses are
+    on disk is not simulated again. A killed job resumes from its last checkpoint, to the same bits.
 
-    Args:
-        start: theta [P] and the optimizer's slots, each [P], before step `job.start_step`, at or before the
-            start of the horizon.
-        final: the recorded final parameters, [P]. A replay must end there; `continue` begins there.
+    Raises:
+        DamagedFile: a recorded state is missing, or is not what was written.
     """
     if not job.finished():
         job.folder.mkdir(parents=True, exist_ok=True)
-        theta_P, *slots = (torch.from_numpy(np.array(value)).to(recipe.device) for value in start)
-        final_P = torch.from_numpy(np.array(final)).to(recipe.device)
-        schedule = build_schedule(recipe, job.settings, final_P)
+        final = job.trajectory.load(job.end_step, recipe.device).theta
+        schedule = build_schedule(recipe, job.settings, final)
         change_KS = torch.from_numpy(change_matrix(job.units, len(recipe.data.source_ids)))
-        full_P = _full(job, recipe.device)
+        full = _full(job, recipe.device)
         mode: Mode = build_mode(schedule, job.settings, change_KS)
-        if full_P is not None:
-            mode = Retrained(schedule, change_KS, full_P)
+        if full is not None:
+            mode = Retrained(schedule, change_KS, full)
         if job.settings.base == "continue":
-            begin, before = State(final_P, recipe.rule.optimizer.init(final_P)), 0
+            begin, before = recipe.rule.begin(final), 0
         else:
-            begin, before = State(theta_P, tuple(slots)), job.start_step
+            begin, before = job.trajectory.load(job.start_step, recipe.device), job.start_step
         found = _run(recipe, mode, begin, before, job, on_steps)
-        if job.full is not None and full_P is None:
-            write_sealed(job.full, safetensors.torch.save({"theta": found.theta_P.cpu().contiguous()}))
-        rows = _rows(recipe, found, final_P, schedule.effective_damping, job)
+        if job.full is not None and full is None:
+            write_sealed(job.full, tensor_content(found.theta))
+        rows = _rows(recipe, found, final, schedule.effective_damping, job)
         write_sealed(job.rows_file, json.dumps(rows).encode())
         remove_sealed(job.stack_file)
     finished: list[dict[str, Any]] = json.loads(job.rows_file.read_text())
@@ -144,14 +145,13 @@ def simulate_chunk(
     ]
 
 
-def _full(job: SimulateJob, device: torch.device) -> torch.Tensor | None:
-    """End of the seed's unperturbed run, [P], if an earlier job kept it; None: it is run along."""
+def _full(job: SimulateJob, device: torch.device) -> Parameters | None:
+    """End of the seed's unperturbed run, if an earlier job kept it; None: it is run along."""
     if intact(job.stack_file):
-        begun = safetensors.torch.load_file(job.stack_file, device=str(device))
-        return begun["base.theta"] if len(begun["moved.theta"]) == len(job.units) and job.full else None
-    if job.full is None or not intact(job.full):
-        return None
-    return safetensors.torch.load_file(job.full, device=str(device))["theta"]
+        begun = Ensemble.of(read_tensors(job.stack_file, device))
+        trajectories = len(next(iter(begun.perturbed.theta.values())))
+        return begun.base.theta if trajectories == len(job.units) and job.full else None
+    return None if job.full is None or not intact(job.full) else read_tensors(job.full, device)
 
 
 def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob, on_steps: OnSteps) -> Responses:
@@ -164,28 +164,25 @@ def _run(recipe: Recipe, mode: Mode, begin: State, before: int, job: SimulateJob
             on_steps(len(ensemble.failed) + (not isinstance(mode, Retrained)))
             if step % every == 0 and step < last:
                 named = ensemble.tensors() | {"step": torch.tensor(step)}
-                write_sealed(
-                    job.stack_file,
-                    safetensors.torch.save({k: t.cpu().clone().contiguous() for k, t in named.items()}),
-                )
+                write_sealed(job.stack_file, tensor_content(named))
 
         if intact(job.stack_file):
-            kept = safetensors.torch.load_file(job.stack_file, device=str(recipe.device))
+            kept = read_tensors(job.stack_file, recipe.device)
             return simulate(mode, Ensemble.of(kept), int(kept["step"]), after)
         start = start_of(recipe, mode.schedule, begin, before)
         return simulate(mode, mode.begin(start), mode.schedule.steps.start, after)
 
 
 def _rows(
-    recipe: Recipe, found: Responses, final_P: torch.Tensor, damping: float | None, job: SimulateJob
+    recipe: Recipe, found: Responses, final: Parameters, damping: float | None, job: SimulateJob
 ) -> list[dict[str, Any]]:
     replayed = job.settings.base == "replay" and job.settings.weight == 1
-    drift = float((found.theta_P - final_P).abs().max()) if replayed else None
-    probes = _probe(recipe, final_P, found, job) if job.probe else [None] * len(job.units)
+    apart = combined(lambda ours, theirs: (ours - theirs).abs().max(), found.theta, final)
+    drift = float(max(apart.values())) if replayed else None
+    probes = _probe(recipe, final, found, job) if job.probe else [None] * len(job.units)
     rows = []
-    for unit, response_P, failed, probe in zip(
-        job.units, found.response_KP.cpu(), found.failed.tolist(), probes, strict=True
-    ):
+    for index, (unit, failed, probe) in enumerate(zip(job.units, found.failed.tolist(), probes, strict=True)):
+        response = {name: rows_K[index] for name, rows_K in found.response.items()}
         path = job.folder / f"{file_stem(unit.unit_id)}.safetensors"
         rows.append(
             {
@@ -198,25 +195,28 @@ def _rows(
                 "replay_drift": drift,
                 "probe_nats": probe,
                 "failed_step": failed if failed >= 0 else None,
-                "response_norm": None if failed >= 0 else float(response_P.double().norm()),
+                "response_norm": None if failed >= 0 else math.sqrt(float(square(response))),
                 "artifact_uri": None if failed >= 0 else path.name,
-                "artifact_sha256": None if failed >= 0 else write_response(path, response_P),
+                "artifact_sha256": None if failed >= 0 else write_response(path, response),
             }
         )
     return rows
 
 
-def _probe(recipe: Recipe, final_P: torch.Tensor, found: Responses, job: SimulateJob) -> list[float]:
+def _probe(recipe: Recipe, final: Parameters, found: Responses, job: SimulateJob) -> list[float]:
     """Loss of a fixed sample of training examples without each unit, nats."""
     chosen = np.unique(np.linspace(0, len(recipe.data) - 1, PROBE_EXAMPLES, dtype=np.int64))
     batch, _ = recipe.data.batch(chosen, recipe.device)
     scope = Scope(recipe.task, job.settings.scope)
-    task, theta_P = scope.task_at(final_P), scope.of(final_P)
+    task, theta = scope.task, scope.part(final)
     with torch.no_grad():
-        whole = task.measure(theta_P, batch).double().sum()
-        return [float(whole - task.measure(theta_P - r_P, batch).double().sum()) for r_P in found.response_KP]
+        whole = task.measure_at(final, batch).double().sum()
+        without = (
+            combined(lambda at, rows, k=k: at - rows[k], theta, found.response) for k in range(len(job.units))
+        )
+        return [float(whole - task.measure_at({**final, **each}, batch).double().sum()) for each in without]
 
 
-def sketch_chunk(recipe: Recipe, theta: NDArray, job: SketchJob) -> NDArray[np.float64]:
-    """The sketches of the job's sources at theta, [P]."""
-    return sketches(recipe, torch.from_numpy(np.array(theta)).to(recipe.device), job.sources, job.seed)
+def sketch_chunk(recipe: Recipe, job: SketchJob) -> NDArray[np.float64]:
+    """The sketches of the job's sources."""
+    return sketches(recipe, job.trajectory.load(job.step, recipe.device).theta, job.sources, job.seed)

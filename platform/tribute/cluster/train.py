@@ -1,6 +1,6 @@
 """Training jobs.
 
-Legend: P parameters, N training examples, S sources.
+Legend: N training examples, S sources.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, ProgressFile
 from tribute.errors import SimulationError
-from tribute.tasks import FlatTask
+from tribute.tasks import FlatTask, Parameters
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
 
 LOSS_EXAMPLES = 2048
@@ -63,23 +63,23 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     else:
         trajectory = record(recipe, job.folder, lambda step, _: computed.write(step / steps))
     computed.remove()
-    theta_P = trajectory.load(steps, recipe.device).theta
+    last = trajectory.load(steps, recipe.device).theta
     adopted = recipe.training.checkpoint is not None
-    first_P = (recipe.initial() if adopted else trajectory.load(0, recipe.device)).theta
-    _require_learning(recipe, first_P, theta_P)
+    first = (recipe.initial() if adopted else trajectory.load(0, recipe.device)).theta
+    _require_learning(recipe, first, last)
     return {
-        "learning": _learning(recipe, first_P, theta_P, job.replicate),
+        "learning": _learning(recipe, first, last, job.replicate),
         "replicate": job.replicate,
         "seed": job.seed,
         "steps": steps,
         "parameters": recipe.task.size,
-        "final_loss_nats": _mean_loss(recipe, recipe.task, theta_P, LOSS_EXAMPLES),
+        "final_loss_nats": _mean_loss(recipe, recipe.task, last, LOSS_EXAMPLES),
         "artifact_uri": str(trajectory.path(steps)),
         "artifact_sha256": trajectory.sha256(steps),
     }
 
 
-def _require_learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tensor) -> None:
+def _require_learning(recipe: Recipe, first: Parameters, last: Parameters) -> None:
     """Stop if the training did not lower the loss: no source can have helped such a model.
 
     Raises:
@@ -87,7 +87,7 @@ def _require_learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tenso
     """
     adopted = recipe.training.checkpoint
     before, after = (
-        _mean_loss(recipe, recipe.task.evaluated, theta_P, COMPARED_EXAMPLES) for theta_P in (first_P, last_P)
+        _mean_loss(recipe, recipe.task.evaluated, theta, COMPARED_EXAMPLES) for theta in (first, last)
     )
     where = f"the mean loss of training examples is {after:.4g} nats"
     if adopted and not after <= before + WORSE_CHECKPOINT * abs(before):
@@ -107,7 +107,7 @@ def _require_learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tenso
         )
 
 
-def _learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tensor, replicate: int) -> list[dict[str, Any]]:
+def _learning(recipe: Recipe, first: Parameters, last: Parameters, replicate: int) -> list[dict[str, Any]]:
     """Mean losses of a sample of each source's examples before and after the training: rows of `learning`."""
     counts_S, task = recipe.data.counts, recipe.task.evaluated
     most = int(np.clip(SOURCE_EXAMPLES // len(counts_S), FEWEST_OF_SOURCE, MOST_OF_SOURCE))
@@ -115,25 +115,25 @@ def _learning(recipe: Recipe, first_P: torch.Tensor, last_P: torch.Tensor, repli
     sizes, offsets_S = [len(each) for each in drawn], np.cumsum(counts_S) - counts_S
     chosen = np.concatenate([offset + each for offset, each in zip(offsets_S, drawn, strict=True)])
     before, after = (
-        [float(part.mean()) for part in _losses(recipe, task, theta_P, chosen).split(sizes)]
-        for theta_P in (first_P, last_P)
+        [float(part.mean()) for part in _losses(recipe, task, theta, chosen).split(sizes)]
+        for theta in (first, last)
     )
     columns = zip(recipe.data.source_ids, sizes, before, after, strict=True)
     names = ("source_id", "examples", "loss_before_nats", "loss_after_nats")
     return [{"replicate": replicate} | dict(zip(names, row, strict=True)) for row in columns]
 
 
-def _mean_loss(recipe: Recipe, task: FlatTask, theta_P: torch.Tensor, examples: int) -> float:
+def _mean_loss(recipe: Recipe, task: FlatTask, theta: Parameters, examples: int) -> float:
     """Mean training loss over at most so many examples, evenly spaced over the training set."""
     chosen = np.unique(np.linspace(0, len(recipe.data) - 1, examples, dtype=np.int64))
-    return float(_losses(recipe, task, theta_P, chosen).mean())
+    return float(_losses(recipe, task, theta, chosen).mean())
 
 
-def _losses(recipe: Recipe, task: FlatTask, theta_P: torch.Tensor, chosen: NDArray[np.int64]) -> torch.Tensor:
+def _losses(recipe: Recipe, task: FlatTask, theta: Parameters, chosen: NDArray[np.int64]) -> torch.Tensor:
     """Training losses of the chosen examples, nats."""
     losses = []
     with torch.no_grad():
         for part in np.array_split(chosen, -(-len(chosen) // 256)):
             batch, _ = recipe.data.batch(part, recipe.device)
-            losses.append(task.losses(theta_P, batch).double())
+            losses.append(task.losses_at(theta, batch).double())
     return torch.cat(losses)

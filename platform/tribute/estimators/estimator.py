@@ -54,10 +54,10 @@ class Trained:
         """The state after the last step."""
         return self.state(self.steps)
 
-    @property
+    @cached_property
     def theta_P(self) -> Tensor:
         """Final parameters, [P]."""
-        return self.final.theta
+        return self.task.flatten(self.final.theta)
 
     @cached_property
     def watched(self) -> WatchedModel:
@@ -67,6 +67,10 @@ class Trained:
     def state(self, step: int) -> State:
         """Load the recorded state before a step."""
         return self.trajectory.load(step, self.device)
+
+    def theta_at(self, step: int) -> Tensor:
+        """Load the recorded parameters before a step, [P]."""
+        return self.task.flatten(self.state(step).theta)
 
 
 @dataclass(frozen=True)

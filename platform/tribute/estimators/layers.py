@@ -99,7 +99,7 @@ def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer
             layer_outputs.setdefault(layer.weight, []).append(output)
         return output.clone()  # the model may change its copy in place
 
-    task.evaluated.find_output(theta_P.detach(), batch)
+    task.evaluated.find_output(task.pieces(theta_P.detach()), batch)
     leaf_P = theta_P.detach().requires_grad_()
     with _watched(layers, watch), torch.enable_grad():
         outputs = task.evaluated.outputs(leaf_P, batch)

@@ -5,10 +5,18 @@ import json
 import time
 from pathlib import Path
 
-from tribute_storage.atomic import write_atomically
+from tribute_storage.atomic import Content, write_atomically
 
 MISSING = "missing"
 """Stands for the digest of a file that is not there."""
+
+
+def content_sha256(content: Content) -> str:
+    """SHA-256 of the content of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    for part in [content] if isinstance(content, bytes) else content:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

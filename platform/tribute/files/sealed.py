@@ -5,13 +5,12 @@ format of `sha256sum`. That is written first. While a file is replaced it names 
 crash at any moment leaves a whole file. A file without it, as earlier releases wrote them, is taken as it is.
 """
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 from tribute.errors import DamagedFile
-from tribute.files.digests import MISSING, file_sha256
-from tribute_storage.atomic import write_atomically
+from tribute.files.digests import MISSING, content_sha256, file_sha256
+from tribute_storage.atomic import Content, write_atomically
 
 SUFFIX = ".sha256"
 ABSENT = "is missing"
@@ -45,9 +44,9 @@ def sealed_by(seal: Path) -> Path:
     return seal.with_name(seal.name.removesuffix(SUFFIX))
 
 
-def write_sealed(path: Path, content: bytes) -> str:
+def write_sealed(path: Path, content: Content) -> str:
     """Write a file atomically, with its SHA-256 beside it; returns the SHA-256."""
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = content_sha256(content)
     known = [sha256, *recorded_digests(path)[:1]] if path.exists() else [sha256]
     write_atomically(seal_of(path), "".join(f"{each}  {path.name}\n" for each in dict.fromkeys(known)).encode())
     write_atomically(path, content)

@@ -34,7 +34,7 @@ class PerturbedModel:
     @property
     def task(self) -> FlatTask | ScopedTask:
         """The model as a function of the scope's parameters."""
-        return self.scope.task_at(self.theta_P)
+        return self.scope.task_at(self.scope.task.pieces(self.theta_P))
 
     @property
     def theta_p(self) -> Tensor:

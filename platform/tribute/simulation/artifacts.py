@@ -12,6 +12,7 @@ from torch import Tensor
 from tribute.files.sealed import require_recorded
 from tribute.simulation.response import ResponseFile
 from tribute.simulation.units import Unit
+from tribute.tasks import joined
 from tribute.training import Trajectory
 
 
@@ -41,7 +42,7 @@ class Replicate:
     def final(self) -> Tensor:
         """Read the final parameters, [P]; raises what `verify` raises."""
         self.verify()
-        return self.trajectory.load(self.steps).theta
+        return joined(self.trajectory.load(self.steps).theta)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The simulation loop of every mode. It can stop after any step and resume from a checkpoint.
 
-Legend: P parameters, K units, S sources.
+Legend: K units, S sources.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from tribute.config import SimulationSettings
@@ -15,7 +14,7 @@ from tribute.simulation.ensemble import MAX_RELATIVE_RESPONSE, Ensemble, Respons
 from tribute.simulation.paired import Paired
 from tribute.simulation.replay_schedule import ReplaySchedule, continue_from, replay
 from tribute.simulation.tangent import Tangent
-from tribute.tasks import Scope
+from tribute.tasks import Parameters, Scope, square
 from tribute.training import Recipe, State
 
 CHECK_EVERY = 20
@@ -50,12 +49,12 @@ class Mode(Protocol):
         ...
 
 
-def build_schedule(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Tensor) -> ReplaySchedule:
+def build_schedule(recipe: Recipe, settings: SimulationSettings, checkpoint: Parameters) -> ReplaySchedule:
     """Schedule of `simulation.base`: the last recorded steps again, or further steps from the checkpoint."""
     training = recipe.training.model_copy(update={"precision": settings.precision})
     recipe = replace(recipe, training=training)
     if settings.base == "continue":
-        return continue_from(recipe, settings, checkpoint_P)
+        return continue_from(recipe, settings, checkpoint)
     return replay(recipe, settings)
 
 
@@ -95,7 +94,7 @@ def simulate(mode: Mode, ensemble: Ensemble, first: int, on_ensemble: OnEnsemble
 
 def _without_exploded(mode: Mode, ensemble: Ensemble, step: int) -> Ensemble:
     responses = mode.responses(ensemble)
-    limit = MAX_RELATIVE_RESPONSE * responses.theta_P.norm()
-    exploded_K = torch.linalg.vector_norm(responses.response_KP, dim=-1) > limit
+    limit = MAX_RELATIVE_RESPONSE * square(responses.theta).sqrt()
+    exploded_K = square(responses.response, 1).sqrt() > limit
     fresh_K = exploded_K & (ensemble.failed < 0)
     return mode.freeze(ensemble, fresh_K, step) if fresh_K.any() else ensemble

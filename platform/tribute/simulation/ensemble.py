@@ -1,6 +1,6 @@
 """State of a simulation between two steps, and its result.
 
-Legend: P parameters of the whole model, p of the scope, K units simulated together.
+Legend: K units simulated together. Parameters have names; K trajectories of them have a leading K.
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tribute.tasks import Scope
+from tribute.tasks import Parameters, Scope, beside, combined, square
 from tribute.training import State, UpdateRule
 
 MAX_RELATIVE_RESPONSE = 100.0
@@ -19,8 +19,8 @@ MAX_RELATIVE_RESPONSE = 100.0
 class Ensemble(NamedTuple):
     """The unperturbed run, the perturbed trajectories, and the step at which each unit failed.
 
-    `base` is the state of the whole model, [P]. `perturbed` has one row for each trajectory: [1 + K, p] for paired
-    simulation (the first row is unperturbed), [K, p] for tangents. `failed` holds the step, or -1, [K].
+    `base` is the state of the whole model. `perturbed` has one row for each trajectory, in the scope: 1 + K for
+    paired simulation (the first row is unperturbed), K for tangents. `failed` holds the step, or -1, [K].
     """
 
     base: State
@@ -29,50 +29,53 @@ class Ensemble(NamedTuple):
 
     def tensors(self) -> dict[str, Tensor]:
         """Tensors by name, for a checkpoint; files call the perturbed trajectories `moved`."""
-        named = {"failed": self.failed, "base.theta": self.base.theta, "moved.theta": self.perturbed.theta}
-        for name, state in (("base", self.base), ("moved", self.perturbed)):
-            named |= {f"{name}.slot{index}": slot for index, slot in enumerate(state.slots)}
-        return named
+        return {"failed": self.failed} | self.base.tensors("base.") | self.perturbed.tensors("moved.")
 
     @classmethod
     def of(cls, tensors: dict[str, Tensor]) -> "Ensemble":
         """Rebuild the ensemble from the tensors of a checkpoint."""
-
-        def state(name: str) -> State:
-            slots = sorted(key for key in tensors if key.startswith(f"{name}.slot"))
-            return State(tensors[f"{name}.theta"], tuple(tensors[key] for key in slots))
-
-        return cls(state("base"), state("moved"), tensors["failed"])
+        return cls(State.of(tensors, "base."), State.of(tensors, "moved."), tensors["failed"])
 
 
 class Responses(NamedTuple):
-    """Final unperturbed parameters [P], responses [K, p], and the step at which each unit failed, or -1, [K]."""
+    """Final unperturbed parameters, responses in the scope, [K, *shape] each, and the failed step, or -1, [K]."""
 
-    theta_P: Tensor
-    response_KP: Tensor
+    theta: Parameters
+    response: Parameters
     failed: Tensor
 
 
 def repeated(state: State, rows: int) -> State:
     """Repeat a state in every row."""
-    return State(
-        state.theta.expand(rows, -1).clone(), tuple(slot.expand(rows, -1).clone() for slot in state.slots)
-    )
+
+    def rows_of(theta: Parameters) -> Parameters:
+        return {name: value.expand(rows, *value.shape).clone() for name, value in theta.items()}
+
+    return State(rows_of(state.theta), tuple(map(rows_of, state.slots)))
 
 
 def replaced(state: State, rows: Tensor, by: State) -> State:
     """Replace the rows of a mask by those of another state, which broadcasts."""
-    chosen = rows[:, None]
-    slots = tuple(torch.where(chosen, new, old) for new, old in zip(by.slots, state.slots, strict=True))
-    return State(torch.where(chosen, by.theta, state.theta), slots)
+
+    def chosen(old: Tensor, new: Tensor) -> Tensor:
+        return torch.where(beside(rows, old), new, old)
+
+    slots = tuple(combined(chosen, old, new) for old, new in zip(state.slots, by.slots, strict=True))
+    return State(combined(chosen, state.theta, by.theta), slots)
 
 
-def outside_square(rule: UpdateRule, scope: Scope, theta_P: Tensor, gradient_P: Tensor) -> Tensor:
+def outside_square(rule: UpdateRule, scope: Scope, theta: Parameters, gradient: Parameters) -> Tensor:
     """Squared norm of the pulled gradient outside the scope, for clipping."""
-    pulled_P = rule.pulled(theta_P, gradient_P)
-    return pulled_P.square().sum() - scope.of(pulled_P).square().sum()
+    pulled = rule.pulled(theta, gradient)
+    outside = {name: value for name, value in pulled.items() if name not in scope.names}
+    return square(outside) if outside else torch.zeros((), device=next(iter(theta.values())).device)
 
 
 def scoped_rule(rule: UpdateRule, scope: Scope) -> UpdateRule:
     """Restrict an update rule to the parameters of the scope."""
-    return replace(rule, anchor=scope.of(rule.anchor)) if isinstance(rule.anchor, Tensor) else rule
+    return rule if rule.anchor is None else replace(rule, anchor=scope.part(rule.anchor))
+
+
+def scoped(state: State, scope: Scope) -> State:
+    """A state's parameters in the scope."""
+    return State(scope.part(state.theta), tuple(map(scope.part, state.slots)))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from tribute.tasks import Parameters
 from tribute.training import Recipe, gradient
 from tribute.training.step import MicroBatch
 
@@ -34,15 +34,17 @@ class Merge:
     cost: float
 
 
-def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int) -> NDArray[np.float64]:
+def sketches(recipe: Recipe, theta: Parameters, sources: Sequence[int], seed: int) -> NDArray[np.float64]:
     """Count sketch of each source's mean gradient at theta: `SKETCH` numbers by random signs, [S, D].
 
     The sketch of a source without examples is 0.
     """
     generator = torch.Generator().manual_seed(seed)
-    bucket_P = torch.randint(SKETCH, (recipe.task.size,), generator=generator).to(theta_P.device)
-    sign_P = (2 * torch.randint(2, (recipe.task.size,), generator=generator) - 1).to(theta_P)
-    sketch_SD = torch.zeros(len(sources), SKETCH, dtype=theta_P.dtype, device=theta_P.device)
+    bucket_P = torch.randint(SKETCH, (recipe.task.size,), generator=generator).to(recipe.device)
+    sign_P = (2 * torch.randint(2, (recipe.task.size,), generator=generator) - 1).to(
+        recipe.device, recipe.task.dtype
+    )
+    sketch_SD = sign_P.new_zeros(len(sources), SKETCH)
     for row, source in enumerate(sources):
         members = np.flatnonzero(recipe.data.source_N == source)
         if not len(members):
@@ -50,8 +52,8 @@ def sketches(recipe: Recipe, theta_P: Tensor, sources: Sequence[int], seed: int)
         count = min(MAX_SKETCHED_EXAMPLES, len(members))
         chosen = members[np.linspace(0, len(members) - 1, count, dtype=np.int64)]
         batch, _ = recipe.data.batch(chosen, recipe.device)
-        gradient_P = gradient(recipe.task, theta_P, [MicroBatch(batch, theta_P.new_ones(len(chosen)))])
-        sketch_SD[row].index_add_(0, bucket_P, sign_P * gradient_P)
+        slope = gradient(recipe.task, theta, [MicroBatch(batch, sign_P.new_ones(len(chosen)))])
+        sketch_SD[row].index_add_(0, bucket_P, sign_P * recipe.task.flatten(slope))
     return sketch_SD.double().cpu().numpy()
 
 

@@ -7,7 +7,7 @@ import torch
 
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
-from tribute.tasks import Scope, kept_bytes
+from tribute.tasks import Scope, joined, kept_bytes
 from tribute.training import Recipe
 
 GIB = 2**30
@@ -33,9 +33,11 @@ def saved_bytes(recipe: Recipe, scope: Scope) -> int:
     [micro_batch, *_] = recipe.micro_batches(
         recipe.schedule.order, 0, torch.ones(len(recipe.data.source_ids)).to(recipe.device)
     )
-    theta_P = recipe.initial().theta
-    task = scope.task_at(theta_P)
-    return kept_bytes(lambda theta_p: task.losses(theta_p, micro_batch.batch), scope.of(theta_P))
+    theta = recipe.initial().theta
+    task = scope.task_at(theta)
+    return kept_bytes(
+        lambda narrow: task.losses_at(scope.pieces(narrow), micro_batch.batch), joined(scope.part(theta))
+    )
 
 
 def largest_chunk(recipe: Recipe, settings: SimulationSettings) -> int:

@@ -1,6 +1,6 @@
 """Paired simulation: repeat the training steps with lowered weights, together with the unperturbed run.
 
-Legend: P parameters, p of the scope, S sources, K units (row 0 of an ensemble of 1 + K is unperturbed).
+Legend: S sources, K units (row 0 of an ensemble of 1 + K is unperturbed).
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tribute.simulation.ensemble import Ensemble, Responses, outside_square, repeated, replaced, scoped_rule
+from tribute.simulation.ensemble import (
+    Ensemble,
+    Responses,
+    outside_square,
+    repeated,
+    replaced,
+    scoped,
+    scoped_rule,
+)
 from tribute.simulation.replay_schedule import ReplaySchedule
-from tribute.tasks import Scope
+from tribute.tasks import Scope, combined, total
 from tribute.training import NonFinite, State, advance, gradient
 
 
@@ -35,10 +43,9 @@ class Paired:
 
     def begin(self, state: State) -> Ensemble:
         """Start every trajectory at the recorded state."""
-        narrow = State(self.scope.of(state.theta), tuple(self.scope.of(slot) for slot in state.slots))
         rows = len(self.change_KS)
-        failed = torch.full((rows,), -1, device=state.theta.device)
-        return Ensemble(state, repeated(narrow, rows + 1), failed)
+        failed = torch.full((rows,), -1, device=self.schedule.recipe.device)
+        return Ensemble(state, repeated(scoped(state, self.scope), rows + 1), failed)
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
         """Run one step of all trajectories.
@@ -53,33 +60,36 @@ class Paired:
         micro_batches = schedule.micro_batches(step, torch.cat([base[None], lowered_KS]))
         if self.scope.whole:
             perturbed = advance(schedule.recipe.task, schedule.rule, ensemble.perturbed, micro_batches, rate, step)
-            whole = State(perturbed.theta[0], tuple(slot[0] for slot in perturbed.slots))
-            return self._checked(Ensemble(whole, perturbed, ensemble.failed), step)
+            return self._checked(Ensemble(_row(perturbed, 0), perturbed, ensemble.failed), step)
         unperturbed = [micro_batch._replace(weights=micro_batch.weights[0]) for micro_batch in micro_batches]
-        gradient_P = gradient(schedule.recipe.task, ensemble.base.theta, unperturbed)
-        rest = outside_square(schedule.rule, self.scope, ensemble.base.theta, gradient_P)
+        slope = gradient(schedule.recipe.task, ensemble.base.theta, unperturbed)
+        rest = outside_square(schedule.rule, self.scope, ensemble.base.theta, slope)
         task, rule = self.scope.task_at(ensemble.base.theta), scoped_rule(schedule.rule, self.scope)
         perturbed = advance(task, rule, ensemble.perturbed, micro_batches, rate, step, rest)
-        whole = schedule.rule.apply(ensemble.base, gradient_P, rate, step)
+        whole = schedule.rule.apply(ensemble.base, slope, rate, step)
         return self._checked(Ensemble(whole, perturbed, ensemble.failed), step)
 
     def responses(self, ensemble: Ensemble) -> Responses:
         """Differences of parameters, per unit of weight."""
-        theta_KP = ensemble.perturbed.theta
-        return Responses(ensemble.base.theta, (theta_KP[0] - theta_KP[1:]) / self.epsilon, ensemble.failed)
+        found = {name: (rows[0] - rows[1:]) / self.epsilon for name, rows in ensemble.perturbed.theta.items()}
+        return Responses(ensemble.base.theta, found, ensemble.failed)
 
     def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
         """Set the trajectories of some units to the unperturbed one, which they follow from here on."""
         rows = torch.cat([rows_K.new_zeros(1), rows_K])
-        first = State(ensemble.perturbed.theta[:1], tuple(slot[:1] for slot in ensemble.perturbed.slots))
-        return Ensemble(
-            ensemble.base, replaced(ensemble.perturbed, rows, first), ensemble.failed.masked_fill(rows_K, step)
-        )
+        kept = replaced(ensemble.perturbed, rows, _row(ensemble.perturbed, 0))
+        return Ensemble(ensemble.base, kept, ensemble.failed.masked_fill(rows_K, step))
 
     def _checked(self, ensemble: Ensemble, step: int) -> Ensemble:
-        finite = torch.isfinite(ensemble.perturbed.theta.sum(-1))
+        finite = torch.isfinite(total(ensemble.perturbed.theta, 1))
         if finite.all():
             return ensemble
         if not finite[0]:
             raise NonFinite(step, self.schedule.steps.stop)
         return self.freeze(ensemble, ~finite[1:], step)
+
+
+def _row(state: State, row: int) -> State:
+    """One trajectory of an ensemble."""
+    first, *slots = (combined(lambda rows: rows[row], named) for named in (state.theta, *state.slots))
+    return State(first, tuple(slots))

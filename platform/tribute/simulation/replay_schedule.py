@@ -1,6 +1,6 @@
 """The steps of a simulation: the last recorded steps again, or further steps from a checkpoint.
 
-Legend: P parameters, S sources.
+Legend: S sources.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.config import SimulationSettings
+from tribute.tasks import Parameters
 from tribute.training import BatchOrder, MicroBatch, Order, Recipe, State, UpdateRule
 from tribute.training.optimizers import at_the_end
 
@@ -48,7 +49,7 @@ def replay(recipe: Recipe, settings: SimulationSettings) -> ReplaySchedule:
     return ReplaySchedule(recipe, rates, order, recipe.rule, steps, settings.weight, damping)
 
 
-def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Tensor) -> ReplaySchedule:
+def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint: Parameters) -> ReplaySchedule:
     """Further steps from a checkpoint, with the penalty lambda / 2 |theta - theta_T|^2 added to the loss.
 
     At convergence the response to a source is (G + lambda I)^-1 g_s. Stopping after h steps of rate alpha acts
@@ -57,7 +58,7 @@ def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint_P: Te
     rate = settings.learning_rate or float(recipe.schedule.rates[-1])
     training = recipe.training
     order = BatchOrder(len(recipe.data), training.batch_size, recipe.seed, training.accumulation)
-    rule = UpdateRule(at_the_end(recipe.rule.optimizer), recipe.rule.clip_norm, settings.damping, checkpoint_P)
+    rule = UpdateRule(at_the_end(recipe.rule.optimizer), recipe.rule.clip_norm, settings.damping, checkpoint)
     rates = np.full(settings.steps, rate)
     damping = _damping(recipe, settings.damping, rate * settings.steps)
     return ReplaySchedule(recipe, rates, order, rule, range(settings.steps), settings.weight, damping)

@@ -3,16 +3,17 @@
 Legend: P parameters, S sources.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
+from tribute.files.digests import content_sha256
 from tribute.files.sealed import MAKE, Remedy, require_recorded
+from tribute.files.tensors import read_tensors, tensor_content
+from tribute.tasks import Parameters, combined, joined
 from tribute.training import MicroBatch, Recipe, State, advance
 from tribute_storage.atomic import write_atomically
 
@@ -36,22 +37,22 @@ class ResponseFile:
         """
         require_recorded(self.path, self.sha256, remedy=self.remedy)
 
-    def load(self, device: torch.device) -> Tensor:
-        """Read the response, [P]; raises what `verify` raises."""
+    def load(self, device: torch.device) -> dict[str, Tensor]:
+        """Read the response of each parameter in the scope; raises what `verify` raises."""
         self.verify()
-        return safetensors.torch.load_file(self.path, device=str(device))["response"]
+        return read_tensors(self.path, device)
 
 
-def write_response(path: Path, response_P: Tensor) -> str:
-    """Write a response as safetensors and return the SHA-256 of the file."""
-    content = safetensors.torch.save({"response": response_P.contiguous()})
+def write_response(path: Path, response: Parameters) -> str:
+    """Write the response of each parameter, and return the SHA-256 of the file."""
+    content = tensor_content(response)
     write_atomically(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return content_sha256(content)
 
 
 def relative_change(path: Path, other: Path) -> float:
     """|other - response| / |response| of two response files."""
-    response_P, other_P = (safetensors.torch.load_file(each)["response"].double() for each in (path, other))
+    response_P, other_P = (joined(read_tensors(each)).double() for each in (path, other))
     return float((other_P - response_P).norm() / response_P.norm().clamp(min=1e-300))
 
 
@@ -73,5 +74,5 @@ def patch_responses(recipe: Recipe, state: State, sources: tuple[int, ...], exam
         batch, _ = recipe.data.batch(chosen, recipe.device)
         weights = torch.ones(len(chosen), device=recipe.device)
         after = advance(recipe.task, recipe.rule, state, [MicroBatch(batch, weights)], rate, recipe.steps)
-        responses.append(state.theta - after.theta)
+        responses.append(recipe.task.flatten(combined(torch.sub, state.theta, after.theta)))
     return torch.stack(responses)

@@ -1,6 +1,6 @@
 """Trainings without some sources, beside a full training that was run before.
 
-Legend: P parameters, S sources, K units.
+Legend: S sources, K units.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tribute.simulation.ensemble import Ensemble, Responses, repeated, replaced
 from tribute.simulation.replay_schedule import ReplaySchedule
+from tribute.tasks import Parameters, combined, total
 from tribute.training import State, advance
 
 
@@ -22,18 +23,18 @@ class Retrained:
 
     Args:
         change_KS: the sources that each unit removes, [K, S].
-        full_P: where the unperturbed run of an ensemble ended, [P].
+        full: where the unperturbed run of an ensemble ended.
     """
 
     schedule: ReplaySchedule
     change_KS: Tensor
-    full_P: Tensor
+    full: Parameters
 
     def begin(self, state: State) -> Ensemble:
         """Start every trajectory at the initial state."""
         rows = len(self.change_KS)
-        failed = torch.full((rows,), -1, device=state.theta.device)
-        return Ensemble(State(self.full_P, ()), repeated(state, rows), failed)
+        failed = torch.full((rows,), -1, device=self.schedule.recipe.device)
+        return Ensemble(State(self.full, ()), repeated(state, rows), failed)
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
         """Run one step of all trajectories; those that failed rest."""
@@ -41,17 +42,17 @@ class Retrained:
         micro_batches = schedule.micro_batches(step, base_S - self.change_KS.to(base_S.device))
         task, rate = schedule.recipe.task, schedule.rate(step)
         perturbed = advance(task, schedule.rule, ensemble.perturbed, micro_batches, rate, step)
-        rest_K = (ensemble.failed >= 0) | ~torch.isfinite(perturbed.theta.sum(-1))
+        rest_K = (ensemble.failed >= 0) | ~torch.isfinite(total(perturbed.theta, 1))
         return self.freeze(ensemble._replace(perturbed=perturbed), rest_K, step)
 
     def responses(self, ensemble: Ensemble) -> Responses:
         """Differences of parameters."""
-        return Responses(self.full_P, self.full_P - ensemble.perturbed.theta, ensemble.failed)
+        return Responses(self.full, combined(torch.sub, self.full, ensemble.perturbed.theta), ensemble.failed)
 
     def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
         """Set the trajectories of some units to the end of the full training."""
         if not rows_K.any():
             return ensemble
-        still = State(self.full_P, tuple(torch.zeros_like(slot) for slot in ensemble.perturbed.slots))
+        still = State(self.full, tuple(combined(torch.zeros_like, slot) for slot in ensemble.perturbed.slots))
         failed_K = ensemble.failed.masked_fill(rows_K & (ensemble.failed < 0), step)
         return Ensemble(ensemble.base, replaced(ensemble.perturbed, rows_K, still), failed_K)

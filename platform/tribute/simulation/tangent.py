@@ -1,6 +1,6 @@
 """Tangent simulation: exact derivatives of the final parameters by the weight of each unit, in forward mode.
 
-Legend: P parameters, p of the scope, S sources, K units.
+Legend: S sources, K units.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tribute.simulation.ensemble import Ensemble, Responses, outside_square, replaced, scoped_rule
+from tribute.simulation.ensemble import Ensemble, Responses, outside_square, replaced, scoped, scoped_rule
 from tribute.simulation.replay_schedule import ReplaySchedule
-from tribute.tasks import Scope
+from tribute.tasks import Scope, total
 from tribute.training import NonFinite, State, advance_tangents, gradient
 
 
@@ -32,10 +32,13 @@ class Tangent:
 
     def begin(self, state: State) -> Ensemble:
         """Start all tangents at 0: steps before the horizon are not differentiated."""
-        narrow = self.scope.of(state.theta)
-        zero = narrow.new_zeros(len(self.change_KS), narrow.shape[-1])
-        failed = torch.full((len(self.change_KS),), -1, device=narrow.device)
-        return Ensemble(state, State(zero, tuple(zero.clone() for _ in state.slots)), failed)
+        rows, start = len(self.change_KS), scoped(state, self.scope)
+        theta, *slots = (
+            {name: value.new_zeros(rows, *value.shape) for name, value in named.items()}
+            for named in (start.theta, *start.slots)
+        )
+        failed = torch.full((rows,), -1, device=self.schedule.recipe.device)
+        return Ensemble(state, State(theta, tuple(slots)), failed)
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
         """Run one step of the primal and of all tangents.
@@ -45,16 +48,16 @@ class Tangent:
         """
         schedule, rate, scope = self.schedule, self.schedule.rate(step), self.scope
         micro_batches = schedule.micro_batches(step, schedule.base_weights())
-        alive_KS = self.change_KS.to(ensemble.base.theta.device) * (ensemble.failed < 0)[:, None]
+        alive_KS = self.change_KS.to(schedule.recipe.device) * (ensemble.failed < 0)[:, None]
         changes = [micro_batch.weights for micro_batch in schedule.micro_batches(step, alive_KS)]
-        gradient_P = gradient(schedule.recipe.task, ensemble.base.theta, micro_batches)
+        slope = gradient(schedule.recipe.task, ensemble.base.theta, micro_batches)
         if self.gauss_newton:
             schedule.recipe.task.find_output(ensemble.base.theta, micro_batches[0].batch)
-        rest = outside_square(schedule.rule, scope, ensemble.base.theta, gradient_P)
+        rest = outside_square(schedule.rule, scope, ensemble.base.theta, slope)
         perturbed = advance_tangents(
             scope.task_at(ensemble.base.theta),
             scoped_rule(schedule.rule, scope),
-            State(scope.of(ensemble.base.theta), tuple(scope.of(slot) for slot in ensemble.base.slots)),
+            scoped(ensemble.base, scope),
             ensemble.perturbed,
             micro_batches,
             changes,
@@ -63,8 +66,8 @@ class Tangent:
             gauss_newton=self.gauss_newton,
             rest_square=rest,
         )
-        base = schedule.rule.apply(ensemble.base, gradient_P, rate, step)
-        if not torch.isfinite(base.theta.sum()):
+        base = schedule.rule.apply(ensemble.base, slope, rate, step)
+        if not torch.isfinite(total(base.theta)):
             raise NonFinite(step, schedule.steps.stop)
         return self._checked(Ensemble(base, perturbed, ensemble.failed), step)
 
@@ -74,13 +77,9 @@ class Tangent:
 
     def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:
         """Set the tangents of some units to 0."""
-        zero = State(
-            ensemble.perturbed.theta.new_zeros(()), tuple(slot.new_zeros(()) for slot in ensemble.perturbed.slots)
-        )
-        return Ensemble(
-            ensemble.base, replaced(ensemble.perturbed, rows_K, zero), ensemble.failed.masked_fill(rows_K, step)
-        )
+        kept = replaced(ensemble.perturbed, rows_K, self.begin(ensemble.base).perturbed)
+        return Ensemble(ensemble.base, kept, ensemble.failed.masked_fill(rows_K, step))
 
     def _checked(self, ensemble: Ensemble, step: int) -> Ensemble:
-        finite = torch.isfinite(ensemble.perturbed.theta.sum(-1))
+        finite = torch.isfinite(total(ensemble.perturbed.theta, 1))
         return ensemble if finite.all() else self.freeze(ensemble, ~finite, step)

@@ -145,7 +145,9 @@ class Runs:
             replicate.index,
             replicate.seed,
             settings,
+            replicate.trajectory,
             replicate.trajectory.last_before(first),
+            replicate.steps,
             settings.steps if further else recipe.steps - first,
             recipe.recording,
             full=own / "full.safetensors" if settings.whole else None,
@@ -204,10 +206,9 @@ def _train(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
 
 def _simulate(recipe: Recipe, replicates: Sequence[Replicate], job: SimulateJob) -> list[dict[str, Any]]:
     [replicate] = [each for each in replicates if each.index == job.replicate]
-    state = replicate.trajectory.load(job.start_step)
-    start = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
+    replicate.verify()
     recipe = replace(recipe, seed=job.seed, recording=job.recording)
-    return simulate_chunk(recipe, start, replicate.final().numpy(), job, lambda _: None)
+    return simulate_chunk(recipe, job, lambda _: None)
 
 
 def _estimate(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:

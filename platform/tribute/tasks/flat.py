@@ -26,20 +26,20 @@ from tribute.tasks.classifier import Classifier
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
 from tribute.tasks.module import built, copied
 from tribute.tasks.output import Output
-from tribute.tasks.task import Batch, Model, Task
+from tribute.tasks.task import Batch, Model, Parameters, Task
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Losses(Protocol):
-    """Training losses as functions of flat parameters, compatible with vmap, grad and jvp over them."""
+    """Training losses as functions of named parameters, compatible with vmap, grad and jvp over them."""
 
-    def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:
+    def losses_at(self, theta: Parameters, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
         ...
 
-    def outputs(self, theta_P: Tensor, batch: Batch) -> Tensor:
+    def outputs_at(self, theta: Parameters, batch: Batch) -> Tensor:
         """Outputs of the model inside the training loss."""
         ...
 
@@ -49,11 +49,12 @@ class Losses(Protocol):
 
 
 class FlatTask(PartlyFrozen):
-    """Losses and measurements of a task at theta, [P]: the concatenation of its trainable parameters.
+    """Losses and measurements of a task at theta: its trainable parameters by name, or concatenated, [P].
 
     Parameters without `requires_grad`, and buffers, are `frozen`: by default as `Task.build` gives them under a
     fixed seed. With bfloat16, forward and backward passes are rounded; parameters, losses and measurements stay
-    float32. Theta has the widest dtype of the parameters, at least float32; the model sees each in its own.
+    float32, and so do buffers, where rounding would shift the phases of positions. Theta has the widest dtype of
+    the parameters, at least float32; the model sees each in its own.
     """
 
     def __init__(self, task: Task, precision: str = "float32") -> None:
@@ -100,7 +101,7 @@ class FlatTask(PartlyFrozen):
 
     def measured_at(self, theta_P: Tensor) -> nn.Module:
         """A copy of the module that measures: views of theta, copies in a narrower dtype. Tied ones stay tied."""
-        named = self.held_on(theta_P.device) | self.pieces(theta_P)
+        named = self.held_on(theta_P.device) | self._narrowed(self.pieces(theta_P))
         replaced: dict[int, Tensor] = {id(value): named[name] for name, value in self.measured.named_buffers()}
         for name, value in self.measured.named_parameters():
             replaced[id(value)] = nn.Parameter(named[name], requires_grad=False)
@@ -154,13 +155,13 @@ class FlatTask(PartlyFrozen):
             )
         return measured_Q
 
-    def find_output(self, theta_P: Tensor, batch: Batch) -> None:
+    def find_output(self, theta: Parameters, batch: Batch) -> None:
         """Find what the loss takes from a model that returns several tensors; `outputs` needs it then.
 
         Raises:
             ConfigError: the training loss takes several tensors, or calls the model more than once.
         """
-        outputs = self._outputs(self.pieces(theta_P), batch)
+        outputs = self._outputs(theta, batch)
         self._output.find(outputs, lambda given: self.task.training_loss(lambda *_, **__: given, batch))
 
     def outputs_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
@@ -175,23 +176,25 @@ class FlatTask(PartlyFrozen):
     def _outputs(self, pieces: Mapping[str, Tensor], batch: Batch) -> Any:
         return _outputs_inside(self.task, self._bound(self._module, pieces, self._precision), batch)
 
-    def pieces(self, theta_P: Tensor) -> dict[str, Tensor]:
-        """Named parameters, as views of theta."""
-        parts = theta_P.split([math.prod(shape) for shape in self.shapes.values()])
+    def pieces(self, theta: Tensor) -> dict[str, Tensor]:
+        """Named parameters, [..., *shape] each, as views of theta, [..., P]."""
+        parts = theta.split([math.prod(shape) for shape in self.shapes.values()], -1)
         return {name: self.piece(name, part) for name, part in zip(self.shapes, parts, strict=True)}
 
     def piece(self, name: str, part: Tensor) -> Tensor:
-        """A parameter from its part of theta: in its own shape and, if the model has several, its own dtype.
+        """A parameter from its part of theta, [..., n] to [..., *shape]."""
+        return part.view(*part.shape[:-1], *self.shapes[name])
 
-        From parts of several thetas, [..., n], several of it.
-        """
-        return part.view(*part.shape[:-1], *self.shapes[name]).to(self._narrow.get(name, part.dtype))
+    def _narrowed(self, pieces: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Parameters in the dtypes of the model, if it has several."""
+        return {name: value.to(self._narrow.get(name, value.dtype)) for name, value in pieces.items()}
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
-        named = self.held_on(next(iter(pieces.values())).device) | dict(pieces)
+        named = self.held_on(next(iter(pieces.values())).device) | self._narrowed(pieces)
         if precision is torch.float32:
             return lambda *inputs, **options: functional_call(module, named, inputs, options)
-        rounded = {name: _rounded(value, precision) for name, value in named.items()}
+        buffers = {name for name, _ in module.named_buffers()}
+        rounded = {n: value if n in buffers else _rounded(value, precision) for n, value in named.items()}
 
         def model(*inputs: Any, **options: Any) -> Any:
             given = tree_map(lambda value: _rounded(value, precision), (inputs, options))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
-from tribute.tasks.task import Batch
+from tribute.tasks.parameters import joined
+from tribute.tasks.task import Batch, Parameters
 
 
 class ScopedTask:
@@ -21,21 +22,25 @@ class ScopedTask:
     Under vmap over the scope's parameters, activations of the frozen trunk are computed once for all trajectories.
     """
 
-    def __init__(self, task: FlatTask, names: tuple[str, ...], rest_P: Tensor) -> None:
+    def __init__(self, task: FlatTask, names: tuple[str, ...], rest: Parameters) -> None:
         self._task, self._names = task, names
-        self._rest = task.pieces(rest_P)
+        self._rest = {name: value for name, value in rest.items() if name not in names}
 
     def losses(self, theta_p: Tensor, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
-        return self._task.losses_at(self._pieces(theta_p), batch)
+        return self.losses_at(self._pieces(theta_p), batch)
+
+    def losses_at(self, theta: Parameters, batch: Batch) -> Tensor:
+        """`losses` at named parameters of the scope."""
+        return self._task.losses_at({**self._rest, **theta}, batch)
 
     def measure(self, theta_p: Tensor, queries: Batch) -> Tensor:
         """Measurement of each query row, [Q], nats."""
-        return self._task.measure_at(self._pieces(theta_p), queries)
+        return self._task.measure_at(self._rest | self._pieces(theta_p), queries)
 
-    def outputs(self, theta_p: Tensor, batch: Batch) -> Tensor:
+    def outputs_at(self, theta: Parameters, batch: Batch) -> Tensor:
         """Outputs of the model inside the training loss; raises what `FlatTask.outputs_at` raises."""
-        return self._task.outputs_at(self._pieces(theta_p), batch)
+        return self._task.outputs_at({**self._rest, **theta}, batch)
 
     def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Training losses, [B], as a function of the model's outputs."""
@@ -44,7 +49,7 @@ class ScopedTask:
     def _pieces(self, theta_p: Tensor) -> dict[str, Tensor]:
         shapes = [self._task.shapes[name] for name in self._names]
         parts = theta_p.split([math.prod(shape) for shape in shapes])
-        return self._rest | {name: self._task.piece(name, p) for name, p in zip(self._names, parts, strict=True)}
+        return {name: self._task.piece(name, p) for name, p in zip(self._names, parts, strict=True)}
 
 
 class Scope:
@@ -70,8 +75,16 @@ class Scope:
         parts = theta.split([math.prod(shape) for shape in self.task.shapes.values()], dim=-1)
         return torch.cat([p for p, name in zip(parts, self.task.shapes, strict=True) if name in self.names], -1)
 
+    def part(self, theta: Parameters) -> dict[str, Tensor]:
+        """Select the scope's parameters by name."""
+        return {name: theta[name] for name in self.names}
+
+    def flatten(self, theta: Parameters) -> Tensor:
+        """The scope's parameters in one vector, [p], in the order of the model."""
+        return joined(self.part(theta))
+
     def pieces(self, values: Tensor) -> dict[str, Tensor]:
-        """Named parameters of the scope, [..., p] to [..., *shape] each; views if all have one dtype."""
+        """Named parameters of the scope, as views, [..., p] to [..., *shape] each."""
         shapes = {name: self.task.shapes[name] for name in self.names}
         parts = values.split([math.prod(shape) for shape in shapes.values()], dim=-1)
         return {name: self.task.piece(name, part) for name, part in zip(shapes, parts, strict=True)}
@@ -88,9 +101,9 @@ class Scope:
         ]
         return torch.cat(pieces, -1)
 
-    def task_at(self, theta_P: Tensor) -> FlatTask | ScopedTask:
+    def task_at(self, theta: Parameters) -> FlatTask | ScopedTask:
         """The task as a function of the scope's parameters; the others are fixed at theta."""
-        return self.task if self.whole else ScopedTask(self.task, self.names, theta_P)
+        return self.task if self.whole else ScopedTask(self.task, self.names, theta)
 
 
 def scoped_names(names: Sequence[str], scope: str) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 Batch = Mapping[str, Tensor]
 """Columns of examples or query rows, each with the same leading dimension."""
 
+Parameters = Mapping[str, Tensor]
+"""Trainable parameters by name; with K trajectories, [K, *shape] each."""
+
 Model = Callable[..., Tensor]
 """The module of `Task.build`, bound to some parameters."""
 

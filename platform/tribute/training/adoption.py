@@ -1,7 +1,4 @@
-"""Adoption of a recorded training loop: replay it step by step and compare.
-
-Legend: P parameters.
-"""
+"""Adoption of a recorded training loop: replay it step by step and compare."""
 
 import math
 from itertools import pairwise
@@ -9,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tribute.errors import ConfigError, DamagedFile, SimulationError
 from tribute.files.sealed import Remedy
+from tribute.ids import listed
+from tribute.tasks import Parameters, combined
 from tribute.training.recipe import OnStep, Recipe
 from tribute.training.recording import SUMS, Recording, read_recording, trace
 from tribute.training.step import NORM_FLOOR, State
@@ -75,7 +73,7 @@ def adopt(recipe: Recipe, folder: Path, on_step: OnStep | None = None) -> Trajec
     reached = ours.reached({0, *checkpoint_steps(recipe)})
     if reached is None:
         reached = 0
-        ours.save(0, theirs.load(0))
+        ours.save(0, _recorded(theirs, 0, recipe))
     for first, last in pairwise(sorted({*theirs.steps(), recipe.steps})):
         if last > reached:
             _replay(recipe, recording, ours, range(first, last), on_step)
@@ -97,23 +95,27 @@ def fitting_recording(recipe: Recipe) -> Recording:
         raise ConfigError(f"{recording.folder} was recorded with other settings. Set in `training`:{lines}")
     recording.schedule(len(recipe.data))
     try:
-        size = Trajectory(recording.folder, RECORD).load(0).theta.numel()
+        recorded = Trajectory(recording.folder, RECORD).load(0).theta
     except DamagedFile:
         raise
     except Exception as error:  # whatever safetensors raises
         raise ConfigError(
             f"The first state in {recording.folder} cannot be read: {error}. Record the training again"
         ) from None
-    if size != recipe.task.size:
+    theirs = {name: value.shape for name, value in recorded.items()}
+    ours_and_theirs = {**recipe.task.shapes, **theirs}
+    other = [name for name in ours_and_theirs if theirs.get(name) != recipe.task.shapes.get(name)]
+    if other:
         raise ConfigError(
-            f"{recording.folder} recorded {size} parameters, the task has {recipe.task.size}. Correct task.options"
+            f"{recording.folder} recorded other parameters than the task has: {listed(other)} are missing in one "
+            "of them, or have other shapes. Correct task.options, and return the same module from Task.build"
         )
     return recording
 
 
 def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range, on_step: OnStep | None) -> None:
     theirs, keep = Trajectory(recording.folder, RECORD), set(checkpoint_steps(recipe))
-    start = theirs.load(steps.start, recipe.device)
+    start = _recorded(theirs, steps.start, recipe)
     watch = _Watch(recording, start.theta)
 
     def after(step: int, state: State) -> None:
@@ -125,42 +127,55 @@ def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range
 
     everything = torch.ones(len(recipe.data.source_ids))
     end = recipe.run(start, steps, everything, after)
-    recorded = theirs.load(steps.stop, recipe.device) if steps.stop in theirs.steps() else end
+    recorded = _recorded(theirs, steps.stop, recipe) if steps.stop in theirs.steps() else end
     drift, travelled = _distance(end.theta, recorded.theta), _distance(end.theta, start.theta)
-    if not drift <= STRETCH_TOLERANCE * travelled + ROUNDING * float(start.theta.norm()):
+    if not drift <= STRETCH_TOLERANCE * travelled + ROUNDING * _norm(start.theta):
         raise Drift(recording.folder, steps.stop - 1, drift / max(travelled, NORM_FLOOR))
     if steps.stop in keep:
         ours.save(steps.stop, end if steps.stop == recipe.steps else recorded)
 
 
+def _recorded(theirs: Trajectory, step: int, recipe: Recipe) -> State:
+    """A recorded state, in the order and the precision of the task."""
+    state, task = theirs.load(step, recipe.device), recipe.task
+    theta, *slots = (
+        {name: named[name].to(task.dtype) for name in task.shapes} for named in (state.theta, *state.slots)
+    )
+    return State(theta, tuple(slots))
+
+
 class _Watch:
     """Compares the replay with the traces: the deviation that each step adds, relative to its length."""
 
-    def __init__(self, recording: Recording, start_P: Tensor) -> None:
-        self._recording, self._theta, self._apart = recording, start_P, np.zeros(SUMS)
+    def __init__(self, recording: Recording, start: Parameters) -> None:
+        self._recording, self._theta, self._apart = recording, start, np.zeros(SUMS)
 
-    def look(self, step: int, theta_P: Tensor) -> None:
+    def look(self, step: int, theta: Parameters) -> None:
         """Compare the parameters after `step` steps with their trace; raises Drift."""
-        apart = math.sqrt(2) * (np.array(trace(theta_P)) - self._recording.traces[step - 1])
+        apart = math.sqrt(2) * (np.array(trace(theta)) - self._recording.traces[step - 1])
         added, before = float(np.linalg.norm(apart - self._apart)), float(np.linalg.norm(self._apart))
-        travelled = _distance(theta_P, self._theta)
-        allowed = STEP_TOLERANCE * travelled + GROWTH * before + ROUNDING * float(theta_P.norm())
+        travelled = _distance(theta, self._theta)
+        allowed = STEP_TOLERANCE * travelled + GROWTH * before + ROUNDING * _norm(theta)
         if not added <= allowed:
-            drift, factor = added / max(travelled, NORM_FLOOR), self._factor(step, theta_P)
+            drift, factor = added / max(travelled, NORM_FLOOR), self._factor(step, theta)
             raise Drift(self._recording.folder, step - 1, drift, factor)
-        self._theta, self._apart = theta_P, apart
+        self._theta, self._apart = theta, apart
 
-    def _factor(self, step: int, theta_P: Tensor) -> float | None:
+    def _factor(self, step: int, theta: Parameters) -> float | None:
         """By what the recorded step is a multiple of the replayed one; None if its direction is another."""
         before = np.array(trace(self._theta)) if step == 1 else self._recording.traces[step - 2]
-        theirs, ours = self._recording.traces[step - 1] - before, np.array(trace(theta_P)) - trace(self._theta)
+        theirs, ours = self._recording.traces[step - 1] - before, np.array(trace(theta)) - trace(self._theta)
         factor = float(theirs @ ours) / max(float(ours @ ours), NORM_FLOOR)
         straight = np.linalg.norm(theirs - factor * ours) <= SAME_DIRECTION * np.linalg.norm(theirs)
         return factor if straight and factor > 0 else None
 
 
-def _distance(one_P: Tensor, other_P: Tensor) -> float:
-    return float((one_P - other_P).double().norm())
+def _norm(theta: Parameters) -> float:
+    return math.sqrt(sum(float(value.norm().double().square()) for value in theta.values()))
+
+
+def _distance(one: Parameters, other: Parameters) -> float:
+    return _norm(combined(torch.sub, one, other))
 
 
 def load_checkpoint(recipe: Recipe, path: Path) -> State:
@@ -173,4 +188,4 @@ def load_checkpoint(recipe: Recipe, path: Path) -> State:
         ConfigError: the file cannot be read, or does not hold exactly the task's model; names what differs.
     """
     theta_P = StoredModel.read(path, recipe.task).theta_P.to(recipe.device)
-    return State(theta_P, recipe.rule.optimizer.init(theta_P))
+    return recipe.rule.begin(recipe.task.pieces(theta_P))

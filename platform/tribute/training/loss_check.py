@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.tasks import FlatTask
+from tribute.tasks import FlatTask, Parameters, joined
 from tribute.training.step import MicroBatch, gradient
 from tribute.training.training_set import TrainingSet
 
@@ -21,8 +20,8 @@ TOLERANCE = 5e-2
 def check_loss(
     task: FlatTask,
     data: TrainingSet,
-    theta_P: Tensor,
-    given_P: Tensor,
+    theta: Parameters,
+    given: Parameters,
     parts: Sequence[Sequence[int]],
     clip_norm: float | None,
     *,
@@ -37,13 +36,13 @@ def check_loss(
     Raises:
         ConfigError: it is another one; says by which factor, if it is a multiple.
     """
-    mean = sum(map(len, parts)) / len(parts)
+    mean, device = sum(map(len, parts)) / len(parts), next(iter(theta.values())).device
     micro_batches = []
     for part in parts:
-        batch, _ = data.batch(np.array(part, dtype=np.int64), theta_P.device)
-        weights_B = torch.full((len(part),), len(part) / mean if over_examples else 1.0, device=theta_P.device)
+        batch, _ = data.batch(np.array(part, dtype=np.int64), device)
+        weights_B = torch.full((len(part),), len(part) / mean if over_examples else 1.0, device=device)
         micro_batches.append(MicroBatch(batch, weights_B))
-    expected_P = gradient(task, theta_P, micro_batches)
+    expected_P, given_P = joined(gradient(task, theta, micro_batches)), joined(given).detach()
     if clip_norm is not None:
         expected_P = expected_P * (clip_norm / (expected_P.norm() + 1e-6)).clamp(max=1)
     expected_P, given_P = expected_P.double(), given_P.double()

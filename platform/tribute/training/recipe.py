@@ -1,6 +1,6 @@
 """Everything that determines a training run, and a way to replay any range of its steps.
 
-Legend: P parameters, K trajectories, B examples of a micro-batch, S sources.
+Legend: K trajectories, B examples of a micro-batch, S sources.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import SimulationError
-from tribute.tasks import FlatTask, Frozen, Task, build_task
+from tribute.tasks import FlatTask, Frozen, Task, build_task, total
 from tribute.training.optimizers import Varying, build_optimizer
 from tribute.training.recording import read_recording
 from tribute.training.schedules import Order, Schedule, horizon_start, settings_schedule
@@ -92,8 +92,7 @@ class Recipe:
 
     def initial(self) -> State:
         """x_0: the initial state of this seed."""
-        theta_P = self.task.initial(self.seed).to(self.device)
-        return State(theta_P, self.rule.optimizer.init(theta_P))
+        return self.rule.begin(self.task.pieces(self.task.initial(self.seed).to(self.device)))
 
     def micro_batches(self, order: Order, step: int, weights_S: Tensor) -> list[MicroBatch]:
         """Examples of a step; each has the weight of its source, [..., S] to [..., B].
@@ -114,7 +113,7 @@ class Recipe:
     def run(self, state: State, steps: range, weights_S: Tensor, on_step: OnStep | None = None) -> State:
         """Return the state after `steps`, starting from the state before them, under the given source weights.
 
-        Shapes: theta [P] with weights [S], or theta [K, P] with weights [K, S].
+        Shapes: theta [*shape] with weights [S], or theta [K, *shape] with weights [K, S].
 
         Args:
             on_step: callback after each step; takes the number of the next step and the state.
@@ -126,7 +125,7 @@ class Recipe:
         for step in steps:
             micro_batches = self.micro_batches(self.schedule.order, step, weights_S)
             state = advance(self.task, self.rule, state, micro_batches, float(self.schedule.rates[step]), step)
-            if not torch.isfinite(state.theta.sum()):
+            if not torch.isfinite(total(state.theta)):
                 raise NonFinite(step, self.steps)
             if on_step is not None:
                 on_step(step + 1, state)

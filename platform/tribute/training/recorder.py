@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from tribute.errors import ConfigError
 from tribute.files.sealed import write_sealed
+from tribute.files.tensors import tensor_content
 from tribute.ids import excerpt
 from tribute.tasks import FlatTask, Task, frozen_state
 from tribute.training.loop_watch import GradientWatch, ModelWatch
@@ -69,18 +69,17 @@ class Recorder:
         task: Task | None = None,
         data: TrainingSet | None = None,
     ) -> None:
-        self._parameters = [value for value in model.parameters() if value.requires_grad]
-        self._settings = optimizer_settings(optimizer, self._parameters)
+        trained = {_unwrapped(name): value for name, value in model.named_parameters() if value.requires_grad}
+        self._parameters = trained
+        self._settings = optimizer_settings(optimizer, [*trained.values()])
         if (folder / SETTINGS).exists():
             raise ConfigError(f"{folder} already holds a recording. Choose another folder, or delete this one")
         self._kind, self._optimizer, self._every = self._settings["optimizer"], optimizer, every
         _require_fresh(self._kind, optimizer)
         self._trajectory, self._step, self._average = Trajectory(folder), 0, average
         self._trajectory.save(0, self._state())
-        frozen = {
-            _unwrapped(name): value.cpu().clone().contiguous() for name, value in frozen_state(model).items()
-        }
-        write_sealed(folder / FROZEN, safetensors.torch.save(frozen))
+        frozen = {_unwrapped(name): value.cpu().clone() for name, value in frozen_state(model).items()}
+        write_sealed(folder / FROZEN, tensor_content(frozen))
         write_atomically(folder / SETTINGS, json.dumps(self._settings | {"clip_norm": clip_norm}).encode())
         self._file = (folder / STEPS).open("w")
         self._model, self._clip_norm, self._data = ModelWatch(model, optimizer), clip_norm, data
@@ -134,12 +133,12 @@ class Recorder:
             )
 
         if self._task is not None and self._data is not None and not self._step:
-            given = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
+            given = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self._parameters.items()}
             check_loss(
                 self._task,
                 self._data,
                 self._state().theta,
-                torch.cat([gradient.detach().reshape(-1) for gradient in given]),
+                given,
                 self._gradients.parts,
                 self._clip_norm,
                 over_examples=self._average == "examples",
@@ -152,7 +151,7 @@ class Recorder:
         self._model.after_step()
 
     def _write(self) -> None:
-        settings = optimizer_settings(self._optimizer, self._parameters)
+        settings = optimizer_settings(self._optimizer, [*self._parameters.values()])
         if settings["optimizer"] != self._kind:
             raise ConfigError(
                 f"The optimizer became {settings['optimizer']}, but began as {self._kind}. Record anew"
@@ -161,7 +160,7 @@ class Recorder:
             "rate": float(self._optimizer.param_groups[0]["lr"]),
             "parts": self._gradients.parts,
         }
-        line["trace"] = trace(self._state().theta)
+        line["trace"] = trace(self._parameters)
         changes = {name: value for name, value in settings.items() if value != self._settings[name]}
         line |= {"changes": changes} if changes else {}
         line |= {"over_examples": True} if self._average == "examples" else {}
@@ -172,12 +171,8 @@ class Recorder:
             self._trajectory.save(self._step, self._state())
 
     def _state(self) -> State:
-        slots = [
-            torch.cat([self._slot(parameter, name).reshape(-1) for parameter in self._parameters])
-            for name in SLOTS[self._kind]
-        ]
-        theta_P = torch.cat([parameter.detach().reshape(-1) for parameter in self._parameters])
-        return State(theta_P, tuple(slots))
+        slots = [{n: self._slot(p, slot) for n, p in self._parameters.items()} for slot in SLOTS[self._kind]]
+        return State({name: parameter.detach() for name, parameter in self._parameters.items()}, tuple(slots))
 
     def _slot(self, parameter: Tensor, name: str) -> Tensor:
         kept = self._optimizer.state.get(parameter, {}).get(name)

@@ -18,11 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from tribute.errors import ConfigError
+from tribute.tasks import Parameters
 from tribute.training.schedules import Schedule
 
 SETTINGS, STEPS, FROZEN = "recording.json", "steps.jsonl", "frozen.safetensors"
 SUMS = 16
 """Numbers in a trace."""
+BLOCK = 2**16
+"""Entries of a tensor that a trace reads at once."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,27 @@ class Recording:
         return Schedule(self.rates, self.order)
 
 
-def trace(theta_P: Tensor) -> list[float]:
-    """Sketch of the parameters, [16]: sum_j theta_i cos(i) over i = r + 16 j, for r = 0..15, in float64.
+def trace(theta: Parameters) -> list[float]:
+    """Sketch of the parameters, [16]: for r = 0..15, sums of theta_i w_i over i = r, r + 16, ... of each tensor.
 
-    The mean of cos^2 is 1/2, so the distance of two sketches is about 1 / sqrt(2) of that of the parameters.
+    w is the cosine of the position, which begins anew every 2^16 entries. The mean of cos^2 is 1/2, so the
+    distance of two sketches is about 1 / sqrt(2) of that of the parameters. Computed on the device of the
+    parameters in their precision, block by block, and added up in double.
     """
-    waved_P = theta_P.detach().double().cpu() * _waves(theta_P.numel())
-    sums: list[float] = functional.pad(waved_P, (0, -len(waved_P) % SUMS)).view(-1, SUMS).sum(0).tolist()
-    return sums
+    sums, begun = torch.zeros(SUMS, dtype=torch.float64), 0
+    for value in theta.values():
+        for part in value.detach().reshape(-1).split(BLOCK):
+            wave = _waves(value.dtype, value.device)[begun % BLOCK :][: len(part)]
+            padded = functional.pad(part * wave, (0, -len(part) % SUMS))
+            sums += padded.view(-1, SUMS).sum(0).double().cpu()
+            begun += len(part)
+    return [float(each) for each in sums]
 
 
-@lru_cache(maxsize=1)
-def _waves(size: int) -> Tensor:
-    return torch.arange(size, dtype=torch.float64).cos()
+@lru_cache(maxsize=4)
+def _waves(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Two periods of the weights of a trace."""
+    return torch.arange(BLOCK, dtype=torch.float64).cos().repeat(2).to(device, dtype)
 
 
 @lru_cache(maxsize=4)

@@ -1,29 +1,44 @@
 """One training step as a pure function x[t+1] = Phi_t(x[t], w), for one trajectory or many, and its derivative.
 
-Legend: P parameters, K trajectories, B examples of a micro-batch.
+Legend: K trajectories, B examples of a micro-batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.func import grad
 
-from tribute.tasks import Batch, Losses, batched, forward_mode
-from tribute.training.optimizers import Optimizer, Slots
+from tribute.tasks import Batch, Losses, Parameters, batched, beside, combined, forward_mode, square
+from tribute.training.optimizers import Optimizer
 
 NORM_FLOOR = 1e-30
 """Added to a squared norm, so that the norm of a zero gradient has a derivative."""
 
 
 class State(NamedTuple):
-    """x_t: parameters, [..., P], and the optimizer's slots, each of the same shape."""
+    """x_t: parameters by name, [..., *shape] each, and the optimizer's slots, each of the same shapes."""
 
-    theta: Tensor
-    slots: Slots
+    theta: Parameters
+    slots: tuple[Parameters, ...]
+
+    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """All tensors by name, for a file: `theta.NAME`, `slot0.NAME`, ..., each with the prefix."""
+        parts = {"theta": self.theta} | {f"slot{index}": slot for index, slot in enumerate(self.slots)}
+        return {f"{prefix}{part}.{name}": value for part, named in parts.items() for name, value in named.items()}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], prefix: str = "") -> "State":
+        """The state whose `tensors` these are."""
+        parts = dict[str, dict[str, Tensor]]()
+        for name, value in tensors.items():
+            if name.startswith(prefix):
+                part, _, own = name.removeprefix(prefix).partition(".")
+                parts.setdefault(part, {})[own] = value
+        return cls(parts.pop("theta"), tuple(parts[part] for part in sorted(parts)))
 
 
 class MicroBatch(NamedTuple):
@@ -36,7 +51,7 @@ class MicroBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """Effect of a gradient on a state: a pull towards an anchor, clipping, then the optimizer.
+    """Effect of a gradient on a state: a pull towards an anchor, clipping, then the optimizer, tensor by tensor.
 
     g <- g + damping (theta - anchor); g <- g min(1, clip_norm / (|g| + 1e-6)), as torch clips.
     """
@@ -44,14 +59,28 @@ class UpdateRule:
     optimizer: Optimizer
     clip_norm: float | None = None
     damping: float = 0.0
-    anchor: Tensor | float = 0.0
+    anchor: Parameters | None = None
 
-    def pulled(self, theta: Tensor, gradient: Tensor) -> Tensor:
+    def begin(self, theta: Parameters) -> State:
+        """The state before the first step."""
+        slots = [self.optimizer.init(value) for value in theta.values()]
+        return State(theta, tuple(dict(zip(theta, each, strict=True)) for each in zip(*slots, strict=True)))
+
+    def pulled(self, theta: Parameters, gradient: Parameters) -> Parameters:
         """Gradient plus the pull towards the anchor, before clipping."""
-        return gradient + self.damping * (theta - self.anchor) if self.damping else gradient
+        if self.anchor is None or not self.damping:
+            return gradient
+        anchor, damping = self.anchor, self.damping
+        return {name: slope + damping * (theta[name] - anchor[name]) for name, slope in gradient.items()}
 
     def apply(
-        self, state: State, gradient: Tensor, rate: float, step: int, rest_square: Tensor | float = 0.0
+        self,
+        state: State,
+        gradient: Parameters,
+        rate: float,
+        step: int,
+        rest_square: Tensor | float = 0.0,
+        leading: int = 0,
     ) -> State:
         """Return the state after the step.
 
@@ -59,20 +88,32 @@ class UpdateRule:
             rate: learning rate.
             step: number of the step, from 0.
             rest_square: squared norm of the pulled gradient of parameters outside `state`, for clipping.
+            leading: 1 for trajectories, which are clipped one by one; 0 for one state.
         """
         gradient = self.pulled(state.theta, gradient)
-        if self.clip_norm is not None:
-            norm = (gradient.square().sum(-1, keepdim=True) + rest_square + NORM_FLOOR).sqrt()
-            gradient = gradient * (self.clip_norm / (norm + 1e-6)).clamp(max=1)
-        return State(*self.optimizer.update(state.theta, gradient, state.slots, rate, step))
+        shrunk = None if self.clip_norm is None else self._shrunk(gradient, rest_square, leading)
+        theta, slots = dict[str, Tensor](), tuple(dict[str, Tensor]() for _ in state.slots)
+        for name, value in state.theta.items():
+            slope = gradient[name] if shrunk is None else gradient[name] * beside(shrunk, value)
+            own = tuple(slot[name] for slot in state.slots)
+            theta[name], own = self.optimizer.update(value, slope, own, rate, step)
+            for slot, after in zip(slots, own, strict=True):
+                slot[name] = after
+        return State(theta, slots)
+
+    def _shrunk(self, gradient: Parameters, rest_square: Tensor | float, leading: int) -> Tensor:
+        """The factor that clips the gradient of every trajectory, [...]."""
+        assert self.clip_norm is not None
+        norm = (square(gradient, leading) + rest_square + NORM_FLOOR).sqrt()
+        return (self.clip_norm / (norm + 1e-6)).clamp(max=1)
 
 
-def weighted_loss(task: Losses, theta_P: Tensor, batch: Batch, weights_B: Tensor) -> Tensor:
+def weighted_loss(task: Losses, theta: Parameters, batch: Batch, weights_B: Tensor) -> Tensor:
     """L_t(theta; w) = (1/B) sum_i w_i l_i(theta), scalar, nats.
 
     B does not depend on the weights: an example of weight 0 drops out and leaves the other terms unchanged.
     """
-    losses_B = task.losses(theta_P, batch)
+    losses_B = task.losses_at(theta, batch)
     return (weights_B.to(losses_B.dtype) * losses_B).mean()
 
 
@@ -90,24 +131,24 @@ def seeded(micro_batch: MicroBatch, device: torch.device) -> Iterator[None]:
         generator.set_state(before)
 
 
-def gradient(task: Losses, theta: Tensor, micro_batches: Sequence[MicroBatch]) -> Tensor:
-    """Gradient of the mean over micro-batches of the weighted loss, of the shape of `theta`.
+def gradient(task: Losses, theta: Parameters, micro_batches: Sequence[MicroBatch]) -> Parameters:
+    """Gradient of the mean over micro-batches of the weighted loss, of the shapes of `theta`.
 
-    Shapes: theta [P] and weights [B], or theta [K, P] and weights [K, B]; trajectories share the examples.
+    Shapes: theta [*shape] and weights [B], or theta [K, *shape] and weights [K, B]. Trajectories share examples.
     """
 
-    def of_micro_batch(micro_batch: MicroBatch) -> Tensor:
-        def loss(theta_P: Tensor, weights_B: Tensor) -> Tensor:
-            with seeded(micro_batch, theta_P.device):
-                return weighted_loss(task, theta_P, micro_batch.batch, weights_B)
+    def of_micro_batch(micro_batch: MicroBatch) -> Parameters:
+        def loss(theta: Parameters, weights_B: Tensor) -> Tensor:
+            with seeded(micro_batch, weights_B.device):
+                return weighted_loss(task, theta, micro_batch.batch, weights_B)
 
-        of = grad(loss) if theta.ndim == 1 else batched(grad(loss))
-        return of(theta, micro_batch.weights)
+        of = grad(loss) if micro_batch.weights.dim() == 1 else batched(grad(loss))
+        return cast(Parameters, of(dict(theta), micro_batch.weights))
 
-    total = of_micro_batch(micro_batches[0])
+    found = of_micro_batch(micro_batches[0])
     for micro_batch in micro_batches[1:]:
-        total = total + of_micro_batch(micro_batch)
-    return total if len(micro_batches) == 1 else total / len(micro_batches)
+        found = combined(torch.add, found, of_micro_batch(micro_batch))
+    return found if len(micro_batches) == 1 else {name: each / len(micro_batches) for name, each in found.items()}
 
 
 def advance(
@@ -120,30 +161,32 @@ def advance(
     rest_square: Tensor | float = 0.0,
 ) -> State:
     """Phi_t: the state after one step, of one trajectory or of an ensemble."""
-    return rule.apply(state, gradient(task, state.theta, micro_batches), rate, step, rest_square)
+    leading = micro_batches[0].weights.dim() - 1
+    slope = gradient(task, state.theta, micro_batches)
+    return rule.apply(state, slope, rate, step, rest_square, leading)
 
 
 def gauss_newton_product(
-    task: Losses, theta_P: Tensor, direction_P: Tensor, micro_batches: Sequence[MicroBatch]
-) -> Tensor:
+    task: Losses, theta: Parameters, direction: Parameters, micro_batches: Sequence[MicroBatch]
+) -> Parameters:
     """Gauss-Newton product G v. G averages J' H J: J is the model's Jacobian, H the loss's Hessian by outputs."""
-    total = None
+    products = []
     for micro_batch in micro_batches:
 
-        def forward(theta: Tensor, micro_batch: MicroBatch = micro_batch) -> Tensor:
-            with seeded(micro_batch, theta.device):
-                return task.outputs(theta, micro_batch.batch)
+        def forward(theta: Parameters, micro_batch: MicroBatch = micro_batch) -> Tensor:
+            with seeded(micro_batch, micro_batch.weights.device):
+                return task.outputs_at(theta, micro_batch.batch)
 
         def loss(output: Tensor, micro_batch: MicroBatch = micro_batch) -> Tensor:
             losses_B = task.losses_of_outputs(output, micro_batch.batch)
             return (micro_batch.weights.to(losses_B.dtype) * losses_B).mean()
 
-        outputs, change = forward_mode(forward, (theta_P,), (direction_P,))
+        outputs, change = forward_mode(forward, (dict(theta),), (dict(direction),))
         curved = forward_mode(grad(loss), (outputs,), (change,))[1]
-        product = grad(lambda theta, curved=curved, forward=forward: (forward(theta) * curved).sum())(theta_P)
-        total = product if total is None else total + product
-    assert total is not None
-    return total / len(micro_batches)
+        products.append(
+            grad(lambda theta, curved=curved, forward=forward: (forward(theta) * curved).sum())(dict(theta))
+        )
+    return combined(lambda *each: sum(each[1:], each[0]) / len(each), *products)
 
 
 def advance_tangents(
@@ -164,8 +207,8 @@ def advance_tangents(
     r' = d Phi_t / d x . r + d Phi_t / d w . change
 
     Args:
-        state: the primal x_t, theta [P].
-        tangents: the directions r, theta [K, P] and slots of the same shape.
+        state: the primal x_t.
+        tangents: the directions r, with a leading K.
         micro_batches: examples of the step with the primal weights, [B] each.
         changes: directions of the weights in every micro-batch, [K, B] each.
         gauss_newton: replace the loss's Hessian by the Gauss-Newton matrix, which is positive semidefinite.
@@ -175,12 +218,12 @@ def advance_tangents(
     def of_weights(*weights: Tensor) -> list[MicroBatch]:
         return [micro_batch._replace(weights=w) for micro_batch, w in zip(micro_batches, weights, strict=True)]
 
-    def one(theta_dot: Tensor, slots_dot: Slots, *change: Tensor) -> State:
+    def one(theta_dot: Parameters, slots_dot: tuple[Parameters, ...], *change: Tensor) -> State:
         weights = tuple(micro_batch.weights for micro_batch in micro_batches)
         if gauss_newton:
             curved = gauss_newton_product(task, state.theta, theta_dot, micro_batches)
             slope = gradient(task, state.theta, micro_batches)
-            gradient_dot = curved + gradient(task, state.theta, of_weights(*change))
+            gradient_dot = combined(torch.add, curved, gradient(task, state.theta, of_weights(*change)))
         else:
             slope, gradient_dot = forward_mode(
                 lambda theta, *w: gradient(task, theta, of_weights(*w)),

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
 from tribute.errors import DamagedFile, SimulationError
 from tribute.files.digests import file_sha256
 from tribute.files.sealed import ABSENT, MAKE, SUFFIX, Remedy, intact, require_sealed, sealed_by, write_sealed
+from tribute.files.tensors import read_tensors, tensor_content
 from tribute.tasks import Frozen
 from tribute.training.recipe import CPU, OnStep, Recipe
 from tribute.training.recording import FROZEN
@@ -63,8 +63,7 @@ class Trajectory:
 
     def save(self, step: int, state: State) -> None:
         """Write the state before `step`."""
-        tensors = {"theta": state.theta} | {f"slot{i}": slot for i, slot in enumerate(state.slots)}
-        write_sealed(self.path(step), safetensors.torch.save({k: t.cpu() for k, t in tensors.items()}))
+        write_sealed(self.path(step), tensor_content(state.tensors()))
 
     def load(self, step: int, device: torch.device = CPU) -> State:
         """Read the state before `step`.
@@ -73,8 +72,7 @@ class Trajectory:
             DamagedFile: the file is missing, or is not what was written.
         """
         require_sealed(self.path(step), self.remedy)
-        tensors = safetensors.torch.load_file(self.path(step), device=str(device))
-        return State(tensors.pop("theta"), tuple(tensors[name] for name in sorted(tensors)))
+        return State.of(read_tensors(self.path(step), device))
 
     def keep_frozen(self, frozen: Frozen) -> None:
         """Write the model's frozen parameters and buffers, unless there are none; replicates share the file.
@@ -86,11 +84,10 @@ class Trajectory:
         path = self.folder.parent / FROZEN
         if not path.exists():
             if frozen:
-                plain = {name: value.detach().cpu().clone().contiguous() for name, value in frozen.items()}
-                write_sealed(path, safetensors.torch.save(plain))
+                write_sealed(path, tensor_content(frozen))
             return
         require_sealed(path, self.remedy)
-        kept = safetensors.torch.load_file(path)
+        kept = read_tensors(path)
         changed = sorted(frozen.keys() ^ kept.keys())
         changed += [
             name for name, value in kept.items() if name in frozen and not torch.equal(value, frozen[name])

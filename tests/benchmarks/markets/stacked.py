@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import gelu, relu
 
+from tribute.tasks import joined
 from tribute.training import Recipe
 
 
@@ -55,7 +56,7 @@ def stacked_finals(recipe: Recipe, removed_KS: NDArray, steps: range | None = No
     """
     task, training = recipe.task.task, recipe.training
     widths = (task.features, *task.hidden, task.classes)
-    layers = _layers(recipe.initial().theta, widths, len(removed_KS))
+    layers = _layers(joined(recipe.initial().theta), widths, len(removed_KS))
     features, labels = (torch.from_numpy(recipe.data.columns[name]) for name in ("features", "labels"))
     source_N, kept_KS = torch.from_numpy(recipe.data.source_N), torch.from_numpy(1.0 - removed_KS).float()
     for step in steps or range(recipe.steps):

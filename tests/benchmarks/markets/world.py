@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tests.benchmarks.markets.stacked import stacked_finals
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.readout import QueryRows
-from tribute.tasks import Classifier
-from tribute.training import Recipe, State, TrainingSet
+from tribute.tasks import Classifier, joined
+from tribute.training import Recipe, TrainingSet
 
 Columns = Mapping[str, NDArray]
 ROWS = 1000
@@ -73,9 +73,9 @@ class World:
         recipe = self.recipe(seed)
         if isinstance(recipe.task.task, Classifier):
             return stacked_finals(recipe, removed_KS)
-        first = recipe.initial().theta.expand(len(removed_KS), -1).clone()
-        state = State(first, recipe.rule.optimizer.init(first))
-        return recipe.run(state, range(recipe.steps), 1 - torch.from_numpy(removed_KS).float()).theta
+        first = joined(recipe.initial().theta).expand(len(removed_KS), -1).clone()
+        state = recipe.rule.begin(recipe.task.pieces(first))
+        return joined(recipe.run(state, range(recipe.steps), 1 - torch.from_numpy(removed_KS).float()).theta, 1)
 
     def measured(self, theta_KP: torch.Tensor) -> NDArray[np.float64]:
         """Totals over the tuning and the judging queries, [K, 2] nats."""
@@ -93,7 +93,7 @@ class World:
         recipe = self.recipe(seed)
         task, chosen = recipe.task.evaluated, np.arange(len(recipe.data))
         batch, _ = recipe.data.batch(chosen, recipe.device)
-        first_P = recipe.initial().theta
+        first_P = joined(recipe.initial().theta)
         [last_P] = self.finals(np.zeros((1, self.sources), np.uint8), seed)
         with torch.no_grad():
             before_N, after_N = (task.losses(theta_P, batch).double().numpy() for theta_P in (first_P, last_P))

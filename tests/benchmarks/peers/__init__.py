@@ -25,6 +25,7 @@ from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
 from tribute.readout import QueryRows
 from tribute.readout.features import rows_at_once
+from tribute.tasks import joined
 from tribute.tasks.classifier import Classifier
 from tribute.training import State
 
@@ -126,7 +127,7 @@ def _trained(world: World, further: int) -> tuple[_Course, list[Tensor]]:
 
 def _final(world: World, seed: int) -> Tensor:
     recipe = world.recipe(seed)
-    return recipe.run(recipe.initial(), range(recipe.steps), torch.ones(len(world.data.source_ids))).theta
+    return joined(recipe.run(recipe.initial(), range(recipe.steps), torch.ones(len(world.data.source_ids))).theta)
 
 
 def _course(world: World) -> _Course:
@@ -136,7 +137,7 @@ def _course(world: World) -> _Course:
 
     def keep(step: int, state: State) -> None:
         if step in bounds:
-            held[step] = state.theta
+            held[step] = joined(state.theta)
 
     recipe.run(recipe.initial(), range(min(WARM_UP, recipe.steps)), everything)
     began = time.process_time()

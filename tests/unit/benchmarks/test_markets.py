@@ -14,7 +14,7 @@ from tests.benchmarks.markets.learning import Known, Valuation, random_fifths
 from tests.benchmarks.markets.registry import build_world, worlds
 from tests.benchmarks.markets.stacked import stacked_finals
 from tribute.config import ValuationSettings
-from tribute.training import State
+from tribute.tasks import joined
 from tribute.valuation.terms import LeftOut
 
 
@@ -30,9 +30,9 @@ def test_stacked_trainings_equal_those_of_the_product(setting: str) -> None:
     recipe = build_world(f"poisoned-0-{setting}").recipe(seed=5)
     removed_KS = planned(10, seed=0)[[0, 3, 15]]
     steps = range(60)
-    first = recipe.initial().theta.expand(3, -1).clone()
+    first = joined(recipe.initial().theta).expand(3, -1).clone()
     kept_KS = 1 - torch.from_numpy(removed_KS).float()
-    expected = recipe.run(State(first, recipe.rule.optimizer.init(first)), steps, kept_KS).theta
+    expected = joined(recipe.run(recipe.rule.begin(recipe.task.pieces(first)), steps, kept_KS).theta)
     found = stacked_finals(recipe, removed_KS, steps)
     assert (found - expected).norm() < 1e-4 * (expected - expected[:1]).norm()
 

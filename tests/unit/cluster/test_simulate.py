@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.unit.training.small import small_recipe
 from tribute.cluster import SimulateJob
 from tribute.cluster.simulate import simulate_chunk
 from tribute.config import SimulationSettings
 from tribute.simulation import Unit
+from tribute.training import record
 
 WHOLE = SimulationSettings(horizon=1.0, checkpoint_every=3)
 RECIPE = small_recipe()
@@ -22,15 +22,16 @@ class Killed(Exception):
 
 
 def job(folder: Path, unit: Unit, full: Path | None) -> SimulateJob:
-    return SimulateJob(unit.unit_id, (unit,), folder, 0, 0, WHOLE, 0, RECIPE.steps, full=full)
+    recorded = record(RECIPE, folder / "trajectory")
+    return SimulateJob(
+        unit.unit_id, (unit,), folder, 0, 0, WHOLE, recorded, 0, RECIPE.steps, RECIPE.steps, full=full
+    )
 
 
 def run(each: SimulateJob, on_steps: Callable[[int], None] | None = None) -> tuple[str, int]:
     """The digest of a response, and the steps of trajectories that were computed."""
-    state, computed = RECIPE.initial(), list[int]()
-    final = RECIPE.run(state, range(RECIPE.steps), torch.ones(3)).theta.numpy()
-    start = [state.theta.numpy(), *(slot.numpy() for slot in state.slots)]
-    [row] = simulate_chunk(RECIPE, start, final, each, on_steps or computed.append)
+    computed = list[int]()
+    [row] = simulate_chunk(RECIPE, each, on_steps or computed.append)
     return row["artifact_sha256"], sum(computed)
 
 

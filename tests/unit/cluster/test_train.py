@@ -13,6 +13,7 @@ from tests.unit.training.small import small_recipe
 from tribute.cluster import TrainJob
 from tribute.cluster.train import train_replicate
 from tribute.errors import SimulationError
+from tribute.tasks import joined
 from tribute.training import Recipe
 
 
@@ -68,7 +69,7 @@ def test_a_training_tells_what_it_learnt_of_each_source_and_little_of_labels_at_
         rows = trained(given, tmp_path / str(shuffled))["learning"]
         assert [(row["source_id"], row["examples"]) for row in rows] == [("alpha", 20), ("beta", 13), ("gamma", 7)]
         batch, _ = given.data.batch(np.arange(20), torch.device("cpu"))
-        before = given.task.losses(given.initial().theta, batch).mean()
+        before = given.task.losses(joined(given.initial().theta), batch).mean()
         assert rows[0]["loss_before_nats"] == pytest.approx(float(before), rel=1e-5)
         falls.append(rows[0]["loss_before_nats"] - rows[0]["loss_after_nats"])
     assert falls[1] < falls[0] / 2

@@ -9,6 +9,7 @@ import torch
 from tests.unit.estimators.small import loss_gradient, small_training, sources
 from tribute.estimators import Groups
 from tribute.estimators.replay import batch_gradients, micro_batches_of, replayed, stretches
+from tribute.tasks import combined, joined
 from tribute.training import gradient
 
 
@@ -22,15 +23,15 @@ def test_the_replay_is_the_training_to_the_bit(tmp_path: Path) -> None:
     parts, rate = micro_batches_of(trained, last), float(trained.recipe.schedule.rates[last])
     gradient_P = gradient(trained.task, states[last].theta, parts)
     end = trained.recipe.rule.apply(states[last], gradient_P, rate, last)
-    assert torch.equal(end.theta, trained.theta_P)
+    assert torch.equal(joined(end.theta), trained.theta_P)
 
 
 def test_recorded_states_are_taken_from_disk(tmp_path: Path) -> None:
     trained = small_training(tmp_path)
     moved = trained.trajectory.steps()[4]
     state = trained.state(moved)
-    trained.trajectory.save(moved, state._replace(theta=state.theta + 1))
-    assert torch.equal(dict(replayed(trained))[moved].theta, state.theta + 1)
+    trained.trajectory.save(moved, state._replace(theta=combined(lambda value: value + 1, state.theta)))
+    assert torch.equal(joined(dict(replayed(trained))[moved].theta), joined(state.theta) + 1)
 
 
 @pytest.mark.usefixtures("float64")
@@ -46,7 +47,7 @@ def test_slopes_of_groups_are_sums_over_their_examples(accumulation: int, tmp_pa
         for example in indices:
             expected_SP[trained.data.source_N[example]] += loss_gradient(trained.recipe, theta_P, example) / 8
         torch.testing.assert_close(gradient_gP, expected_SP[present], rtol=1e-12, atol=1e-14)
-        whole_P = gradient(trained.task, theta_P, micro_batches_of(trained, step))
+        whole_P = joined(gradient(trained.task, trained.final.theta, micro_batches_of(trained, step)))
         torch.testing.assert_close(gradient_gP.sum(0), whole_P, rtol=1e-12, atol=1e-14)
 
 

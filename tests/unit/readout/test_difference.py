@@ -7,13 +7,13 @@ from tests.unit.readout.small import QUERY_OF_ROW, relative_error, texts, transf
 from tests.unit.training.small import small_recipe
 from tribute.errors import ConfigError
 from tribute.readout import PerturbedModel, QueryRows, difference, shared_trunk
-from tribute.tasks import Scope
+from tribute.tasks import Scope, joined
 
 
 @pytest.mark.usefixtures("float64")
 def test_difference_is_the_measurement_minus_its_value_without_the_source() -> None:
     recipe = small_recipe()
-    theta = recipe.initial().theta
+    theta = joined(recipe.initial().theta)
     responses = 0.1 * torch.randn(3, len(theta))
     rows = {"features": torch.randn(6, 4), "labels": torch.tensor([0, 1, 1, 0, 1, 0])}
     queries = QueryRows(tuple("abcd"), {k: v.numpy() for k, v in rows.items()}, torch.tensor(QUERY_OF_ROW).numpy())

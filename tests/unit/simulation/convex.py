@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from tribute.config import TaskSettings, TrainingSettings
+from tribute.tasks import joined
 from tribute.training import Recipe, TrainingSet
 
 COUNTS = (9, 6, 5)
@@ -79,7 +80,7 @@ def curvature_and_pulls(recipe: Recipe, theta: torch.Tensor) -> tuple[torch.Tens
 
 def optimum(recipe: Recipe) -> torch.Tensor:
     """The parameters with the least mean loss, [P], by Newton's method from the recipe's start."""
-    theta = recipe.initial().theta
+    theta = joined(recipe.initial().theta)
     for _ in range(20):
         hessian, pulls_SP = curvature_and_pulls(recipe, theta)
         theta = theta - torch.linalg.solve(hessian, pulls_SP.sum(0))

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.unit.simulation.simulated import simulated, trained
+from tests.unit.simulation.simulated import Found, simulated, trained
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings, TaskSettings
 from tribute.simulation import build_mode, build_schedule, change_matrix, leave_one_out_units, simulate
-from tribute.tasks import Classifier, Scope
+from tribute.tasks import Classifier, Scope, joined
 from tribute.training import Recipe
 
 BATCHED, WRAPPED = torch._C._functorch.is_batchedtensor, torch._C._functorch.is_functorch_wrapped_tensor
@@ -40,7 +40,7 @@ def scoped_by_hand(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The whole training, and one whose parameters outside `own` (a mask) are the whole training's."""
     optimizer, largest = recipe.rule.optimizer, recipe.training.clip_norm
-    theta, other = recipe.initial().theta, recipe.initial().theta
+    theta, other = joined(recipe.initial().theta), joined(recipe.initial().theta)
     slots, other_slots = optimizer.init(theta), optimizer.init(theta)
     for step, rate in enumerate(recipe.schedule.rates.tolist()):
         whole = slope(recipe, theta, step, torch.ones(3))
@@ -163,9 +163,11 @@ def test_clipping_sees_the_pull_on_parameters_outside_the_scope() -> None:
     ensemble = mode.begin(final)
     for step in schedule.steps:
         ensemble = mode.advance(ensemble, step)
-    assert (ensemble.base.theta - final.theta).norm() > 0.01
+    assert (joined(ensemble.base.theta) - joined(final.theta)).norm() > 0.01
     scope = Scope(recipe.task, "head")
-    torch.testing.assert_close(ensemble.perturbed.theta[0], scope.of(ensemble.base.theta), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        joined(ensemble.perturbed.theta, 1)[0], scope.flatten(ensemble.base.theta), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.usefixtures("float64")
@@ -187,21 +189,21 @@ def dropout_recipe() -> Recipe:
 @pytest.mark.parametrize("mode", ["paired", "tangent"])
 def test_simulations_see_the_dropout_of_the_training(mode: str) -> None:
     recipe = dropout_recipe()
-    final = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3)).theta
+    last = recipe.run(recipe.initial(), range(recipe.steps), torch.ones(3)).theta
     torch.manual_seed(99)
-    settings = SimulationSettings(horizon=1.0, mode=mode)
-    schedule = build_schedule(recipe, settings, final)
+    settings, final = SimulationSettings(horizon=1.0, mode=mode), joined(last)
+    schedule = build_schedule(recipe, settings, last)
     found_mode = build_mode(
         schedule, settings, torch.from_numpy(change_matrix(leave_one_out_units("abc"), 3)).double()
     )
-    found = simulate(found_mode, found_mode.begin(recipe.initial()), 0)
+    found = Found.of(simulate(found_mode, found_mode.begin(recipe.initial()), 0))
     torch.testing.assert_close(found.theta_P, final, rtol=1e-12, atol=1e-12)
     if mode == "paired":
-        without = recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([0.0, 1.0, 1.0])).theta
+        without = joined(recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([0.0, 1.0, 1.0])).theta)
         torch.testing.assert_close(found.response_KP[0], final - without, rtol=1e-10, atol=1e-12)
     else:
         perturbed = [
-            recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([w, 1.0, 1.0])).theta
+            joined(recipe.run(recipe.initial(), range(recipe.steps), torch.tensor([w, 1.0, 1.0])).theta)
             for w in (1 + 1e-5, 1 - 1e-5)
         ]
         torch.testing.assert_close(
@@ -213,7 +215,7 @@ def test_simulations_see_the_dropout_of_the_training(mode: str) -> None:
 def test_training_is_random_and_measuring_is_not() -> None:
     recipe = dropout_recipe()
     batch, _ = recipe.data.batch([0, 1, 2], recipe.device)
-    theta_P = recipe.initial().theta
+    theta_P = joined(recipe.initial().theta)
     assert not torch.equal(recipe.task.losses(theta_P, batch), recipe.task.losses(theta_P, batch))
     torch.testing.assert_close(recipe.task.measure(theta_P, batch), recipe.task.measure(theta_P, batch))
     state = torch.random.get_rng_state()

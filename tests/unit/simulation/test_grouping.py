@@ -10,6 +10,7 @@ from tests.unit.training.small import small_recipe
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.simulation import WardTree, sketches, ward_tree
 from tribute.simulation.grouping import Merge
+from tribute.tasks import joined
 from tribute.training import MicroBatch, Recipe, TrainingSet, gradient
 
 
@@ -126,14 +127,13 @@ def test_dot_products_of_sketches_are_near_those_of_the_whole_gradients() -> Non
     }
     task = TaskSettings(name="classifier", options={"features": 30, "hidden": [40], "classes": 5})
     recipe = Recipe(task, TrainingSettings(batch_size=8), TrainingSet.assemble(by_source), 0)
-    theta_P = recipe.initial().theta
-    slopes = []
+    theta, slopes = recipe.initial().theta, []
     for source in range(12):
         batch, _ = recipe.data.batch(np.flatnonzero(recipe.data.source_N == source), recipe.device)
-        slopes.append(gradient(recipe.task, theta_P, [MicroBatch(batch, torch.ones(9))]))
+        slopes.append(joined(gradient(recipe.task, theta, [MicroBatch(batch, torch.ones(9))])))
     whole_SP = torch.stack(slopes).numpy()
-    kept = np.mean([s @ s.T for s in (sketches(recipe, theta_P, range(12), seed) for seed in range(30))], 0)
-    one = sketches(recipe, theta_P, range(12), 0)
+    kept = np.mean([s @ s.T for s in (sketches(recipe, theta, range(12), seed) for seed in range(30))], 0)
+    one = sketches(recipe, theta, range(12), 0)
     exact = whole_SP @ whole_SP.T
     scale = np.sqrt(np.outer(exact.diagonal(), exact.diagonal()))
     assert 0 < np.abs((one @ one.T - exact) / scale).max() < 5 / np.sqrt(256)

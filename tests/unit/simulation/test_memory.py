@@ -11,7 +11,7 @@ from tribute.config import SimulationSettings, TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
 from tribute.simulation import Ensemble, build_mode, build_schedule, largest_chunk, trajectory_bytes
 from tribute.simulation.memory import GIB, saved_bytes
-from tribute.tasks import Scope
+from tribute.tasks import Scope, joined
 from tribute.training import Recipe, TrainingSet
 
 
@@ -80,7 +80,7 @@ def test_what_is_estimated_is_at_least_what_a_wider_stack_really_saves() -> None
         kept[value.data_ptr()] = value.numel() * value.element_size()
         return value
 
-    theta_KP = recipe.initial().theta.expand(50, -1).clone().requires_grad_()
+    theta_KP = joined(recipe.initial().theta).expand(50, -1).clone().requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
         torch.func.vmap(lambda theta_P: recipe.task.losses(theta_P, micro_batch.batch))(theta_KP).sum()
     assert sum(kept.values()) < 50 * saved(recipe) * 1.2

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tests.unit.simulation.simulated import simulated, trained
+from tests.unit.simulation.simulated import Found, scaled, simulated, trained
 from tests.unit.training.small import SOURCES, small_recipe
 from tribute.config import SimulationSettings
 from tribute.simulation import Paired, build_schedule, simulate
-from tribute.tasks import Scope
+from tribute.tasks import Scope, joined
 from tribute.training import BatchOrder, NonFinite, State
 
 TRAININGS = [
@@ -36,14 +36,14 @@ def test_removing_a_source_by_weight_is_removing_its_examples_from_every_batch()
     recipe = small_recipe(momentum=0.0)
     state = recipe.initial()
     weights_S = torch.tensor([1.0, 0.0, 1.0])
-    perturbed = recipe.run(state, range(1), weights_S).theta
+    perturbed = joined(recipe.run(state, range(1), weights_S).theta)
     indices = BatchOrder(len(recipe.data), 8, recipe.seed).indices(0)
     kept = indices[recipe.data.source_N[indices] != 1]
     batch, _ = recipe.data.batch(kept, recipe.device)
-    theta = state.theta.clone().requires_grad_()
+    theta = joined(state.theta).clone().requires_grad_()
     (recipe.task.losses(theta, batch).sum() / 8).backward()
     torch.testing.assert_close(
-        perturbed, state.theta - recipe.schedule.rates[0] * theta.grad, rtol=1e-12, atol=1e-14
+        perturbed, joined(state.theta) - recipe.schedule.rates[0] * theta.grad, rtol=1e-12, atol=1e-14
     )
 
 
@@ -85,13 +85,13 @@ def test_a_trajectory_that_explodes_is_given_up_and_the_others_finish() -> None:
     schedule = build_schedule(recipe, SimulationSettings(horizon=1.0), recipe.initial().theta)
     mode = Paired(schedule, Scope(recipe.task, "all"), torch.eye(3), 1.0)
     ensemble = mode.begin(recipe.initial())
-    ensemble.perturbed.theta[2] = torch.inf
-    found = simulate(mode, ensemble, 0)
+    ensemble.perturbed.theta["0.weight"][2] = torch.inf
+    found = Found.of(simulate(mode, ensemble, 0))
     assert found.failed.tolist() == [-1, 0, -1]
     assert not found.response_KP[1].any()
     torch.testing.assert_close(found.response_KP[[0, 2]], simulated(recipe).response_KP[[0, 2]])
     ensemble = mode.begin(recipe.initial())
-    ensemble.perturbed.theta[3] += 1e6
+    ensemble.perturbed.theta["0.weight"][3] += 1e6
     assert simulate(mode, ensemble, 0).failed.tolist() == [-1, -1, 19]
 
 
@@ -99,5 +99,5 @@ def test_a_base_run_that_explodes_names_the_step() -> None:
     recipe = small_recipe()
     start = recipe.initial()
     with pytest.raises(NonFinite, match="step 0 of 20"):
-        simulated(recipe, start=State(start.theta * torch.inf, start.slots))
+        simulated(recipe, start=State(scaled(start.theta, torch.inf), start.slots))
     assert recipe.data.source_ids == SOURCES

@@ -7,6 +7,7 @@ from tests.unit.simulation.convex import convex_recipe, curvature_and_pulls, opt
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.simulation.test_paired import TRAININGS
 from tests.unit.training.small import small_recipe
+from tribute.tasks import Parameters, combined, joined
 from tribute.training import State
 
 
@@ -28,7 +29,7 @@ def test_at_convergence_the_tangent_is_the_influence_function(kind: str, weight:
 def test_continuing_from_the_optimum_gives_the_damped_inverse_influence(kind: str, curvature: str) -> None:
     recipe = convex_recipe(kind, 1)
     best = optimum(recipe)
-    start = State(best, recipe.rule.optimizer.init(best))
+    start = recipe.rule.begin(recipe.task.pieces(best))
     settings = {"base": "continue", "steps": 300, "damping": 0.3}
     found = simulated(recipe, start=start, mode="tangent", curvature=curvature, **settings)
     matrix, pulls_SP = curvature_and_pulls(recipe, best)
@@ -43,7 +44,7 @@ def test_stopping_early_acts_as_the_effective_damping() -> None:
     """(1 - exp(-sigma m)) / sigma against 1 / (sigma + 1 / m): both are m for the flat directions."""
     recipe = convex_recipe("Ridge", 1)
     best = optimum(recipe)
-    start = State(best, recipe.rule.optimizer.init(best))
+    start = recipe.rule.begin(recipe.task.pieces(best))
     found = simulated(recipe, start=start, mode="tangent", base="continue", steps=5, learning_rate=1e-4)
     _, pulls_SP = curvature_and_pulls(recipe, best)
     torch.testing.assert_close(found.response_KP, -pulls_SP * 5e-4, rtol=2e-3, atol=1e-9)
@@ -56,7 +57,7 @@ def test_a_tangent_is_the_derivative_of_the_whole_training_and_the_adjoint_of_re
     tangents = simulated(recipe, mode="tangent").response_KP
 
     def final(weights_S: torch.Tensor) -> torch.Tensor:
-        return recipe.run(recipe.initial(), range(recipe.steps), weights_S).theta
+        return joined(recipe.run(recipe.initial(), range(recipe.steps), weights_S).theta)
 
     for source in range(3):
         forward = torch.func.jvp(final, (torch.ones(3),), (torch.eye(3)[source],))[1]
@@ -98,13 +99,17 @@ def test_gauss_newton_is_the_hessian_without_the_models_own_curvature() -> None:
     assert 1e-5 < float((hessian - newton).norm() / hessian.norm()) < 0.2
 
 
+def doubled(theta: Parameters) -> Parameters:
+    return combined(torch.Tensor.double, theta)
+
+
 def test_float32_agrees_with_float64() -> None:
     settings = {"optimizer": "adamw", "eps_root": 1e-6}
     start = small_recipe(**settings).initial()
     single = simulated(small_recipe(**settings), mode="tangent", start=start).response_KP
     torch.set_default_dtype(torch.float64)
     try:
-        precise = State(start.theta.double(), tuple(slot.double() for slot in start.slots))
+        precise = State(doubled(start.theta), tuple(map(doubled, start.slots)))
         double = simulated(small_recipe(**settings), mode="tangent", start=precise).response_KP
     finally:
         torch.set_default_dtype(torch.float32)

@@ -16,6 +16,7 @@ from tests.e2e.cliff_task import BAD_SEED, OTHERS, SeedCliff, examples
 from tests.unit.reporting import Noted
 from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
+from tribute.tasks import joined
 from tribute.training import Trajectory
 from tribute.valuation.steps import BATCH
 
@@ -27,7 +28,7 @@ def test_influence_is_what_the_model_loses_without_the_source(tmp_path: Path) ->
     study.train()
     [replicate] = study.replicates
     recipe, weights = study.runs.recipe, torch.tensor([1.0, 0.0, 1.0])
-    without = recipe.run(recipe.initial(), range(recipe.steps), weights).theta
+    without = joined(recipe.run(recipe.initial(), range(recipe.steps), weights).theta)
     batch = {name: torch.from_numpy(values) for name, values in QUERIES.items()}
     lost_Q = recipe.task.measure(replicate.final(), batch) - recipe.task.measure(without, batch)
     np.testing.assert_allclose(study.attribute(QUERIES).influence_QS[:, 1], lost_Q.detach(), atol=1e-4)

@@ -12,7 +12,7 @@ from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.training.small import small_recipe
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import ConfigError
-from tribute.tasks import build_task
+from tribute.tasks import build_task, joined
 from tribute.training import Recipe, TrainingSet, gradient
 
 
@@ -126,22 +126,23 @@ RECIPES = [small_recipe, byte_recipe]
 def test_gradients_and_losses_are_float32_and_near_those_of_float32(make) -> None:
     exact, rounded = make(), make(precision="bfloat16")
     state = exact.initial()
-    assert torch.equal(state.theta, rounded.initial().theta)
+    assert torch.equal(joined(state.theta), joined(rounded.initial().theta))
     micro_batches = exact.micro_batches(exact.schedule.order, 0, torch.ones(3))
-    slopes = [gradient(recipe.task, state.theta, micro_batches) for recipe in (exact, rounded)]
-    losses = [recipe.task.losses(state.theta, micro_batches[0].batch) for recipe in (exact, rounded)]
+    slopes = [joined(gradient(recipe.task, state.theta, micro_batches)) for recipe in (exact, rounded)]
+    losses = [recipe.task.losses(joined(state.theta), micro_batches[0].batch) for recipe in (exact, rounded)]
     for one, other in (slopes, losses):
         assert one.dtype == other.dtype == torch.float32
         assert 1e-5 < float((one - other).norm() / one.norm()) < 0.03
     whole = rounded.run(state, range(rounded.steps), torch.ones(3))
-    assert {tensor.dtype for tensor in (whole.theta, *whole.slots)} == {torch.float32}
-    assert float((whole.theta - trained(exact)).norm() / (trained(exact) - state.theta).norm()) < 0.1
+    assert {value.dtype for value in whole.tensors().values()} == {torch.float32}
+    begun, ended = joined(state.theta), joined(whole.theta)
+    assert float((ended - trained(exact)).norm() / (trained(exact) - begun).norm()) < 0.1
 
 
 @pytest.mark.parametrize("make", RECIPES)
 def test_measurements_do_not_change(make) -> None:
     exact, rounded = make(), make(precision="bfloat16")
-    theta_P = exact.initial().theta
+    theta_P = joined(exact.initial().theta)
     rows, _ = exact.data.batch(np.arange(5), exact.device)
     assert torch.equal(rounded.task.measure(theta_P, rows), exact.task.measure(theta_P, rows))
 

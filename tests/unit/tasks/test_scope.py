@@ -108,10 +108,13 @@ def test_a_scoped_task_is_the_task_at_the_scopes_own_part_of_theta(scope: str) -
     task = FlatTask(Adapted())
     theta_P, other_P = task.initial(0), task.initial(1)
     own = Scope(task, scope)
-    scoped = own.task_at(theta_P)
+    theta = task.pieces(theta_P)
+    scoped = own.task_at(theta)
     assert own.size == own.of(theta_P).numel() <= task.size
     assert own.whole == (scope == "all")
-    for name in ("losses", "measure", "outputs"):
+    assert torch.equal(scoped.outputs_at(own.part(theta), rows()), task.outputs(theta_P, rows()))
+    assert torch.equal(scoped.losses_at(own.part(theta), rows()), task.losses(theta_P, rows()))
+    for name in ("losses", "measure"):
         whole, part = getattr(task, name)(theta_P, rows()), getattr(scoped, name)(own.of(theta_P), rows())
         torch.testing.assert_close(part, whole, rtol=0, atol=0)
     mixed = task.pieces(theta_P) | {name: task.pieces(other_P)[name] for name in own.names}

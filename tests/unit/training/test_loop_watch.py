@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
 from tests.unit.simulation.simulated import simulated
 from tests.unit.training.small import small_recipe
 from tribute.errors import ConfigError
+from tribute.tasks import joined
 from tribute.training import Recipe, Recorder, adopt
 from tribute.training.recording import read_recording
 
@@ -149,7 +150,7 @@ def test_what_can_be_replayed_arrives_where_the_loop_did(tmp_path: Path, loop: d
     torch.testing.assert_close(found.theta_P, final_P, rtol=1e-8, atol=1e-10)
     for source in range(2):
         weights_S = torch.tensor([float(s != source) for s in range(3)])
-        without_P = recipe.run(start, range(recipe.steps), weights_S).theta
+        without_P = joined(recipe.run(start, range(recipe.steps), weights_S).theta)
         torch.testing.assert_close(found.response_KP[source], final_P - without_P, rtol=1e-7, atol=1e-9)
 
 
@@ -159,9 +160,9 @@ def test_a_sum_of_parts_without_a_source_is_what_plain_pytorch_gives(tmp_path: P
     own.run(average="examples")
     recipe = own.recipe()
     start = adopt(recipe, tmp_path / "ours").load(0)
-    found = recipe.run(start, range(STEPS), torch.tensor([0.0, 1.0, 1.0])).theta
+    found = joined(recipe.run(start, range(STEPS), torch.tensor([0.0, 1.0, 1.0])).theta)
     model = small_recipe().task.task.build()
-    nn.utils.vector_to_parameters(start.theta, model.parameters())
+    nn.utils.vector_to_parameters(joined(start.theta), model.parameters())
     optimizer = sgd(model.parameters())
     for batch in read_recording(own.folder).order.batches:
         indices = np.concatenate(batch)

@@ -13,7 +13,7 @@ from tests.unit.tasks.frozen_tasks import FrozenTrunk, RandomFeatures, Tied
 from tribute.config import TrainingSettings
 from tribute.errors import ConfigError
 from tribute.study.examples import training_set
-from tribute.tasks import Classifier, FlatTask
+from tribute.tasks import Classifier, FlatTask, joined
 from tribute.training import Recipe, Recorder, Trajectory, build_model
 from tribute.training.adoption import load_checkpoint
 from tribute.training.stored_model import StoredModel
@@ -94,7 +94,7 @@ def test_double_precision_is_kept_to_the_last_bit(tmp_path: Path) -> None:
     state = load_checkpoint(recipe, tmp_path / "model.safetensors")
     trajectory = Trajectory(tmp_path / "kept")
     trajectory.save(0, state)
-    for theta_P in (load(flat, training), state.theta, trajectory.load(0).theta):
+    for theta_P in (load(flat, training), joined(state.theta), joined(trajectory.load(0).theta)):
         assert theta_P.dtype == torch.float64
         found = flat.pieces(theta_P)
         assert all(torch.equal(found[name], value) for name, value in named.items())

@@ -13,7 +13,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, NamedTensors, Trained
 from tribute.estimators.gradients import ResponseEstimator, drawn_examples, group_gradients
-from tribute.tasks import batched, kept_bytes
+from tribute.tasks import batched, joined, kept_bytes
 from tribute.training import MicroBatch
 from tribute.training.step import gauss_newton_product
 
@@ -73,13 +73,15 @@ class ConjugateGradient(ResponseEstimator):
     def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
         """(G + lambda) v for each row v of a [G, P]."""
         task, theta_P, micro_batches = trained.task.evaluated, trained.theta_P, self._micro_batches(trained)
-        task.find_output(theta_P, micro_batches[0].batch)
+        theta = task.pieces(theta_P)
+        task.find_output(theta, micro_batches[0].batch)
         kept = kept_bytes(lambda at_P: task.outputs(at_P, micro_batches[0].batch), theta_P)
         bytes_each = 2 * (kept + theta_P.numel() * theta_P.element_size())  # a tangent and a cotangent
         at_once = max(1, self.product_bytes // bytes_each)
 
         def one(direction_P: Tensor) -> Tensor:
-            return gauss_newton_product(task, theta_P, direction_P, micro_batches) + self.damping * direction_P
+            product = gauss_newton_product(task, theta, task.pieces(direction_P), micro_batches)
+            return joined(product) + self.damping * direction_P
 
         return batched(one, chunk_size=at_once)
 

@@ -21,7 +21,7 @@ from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Traine
 from tribute.estimators.gradients import check_reads, directional_derivatives, gradients_at_once, reader
 from tribute.estimators.replay import GroupGradients, batch_gradients, micro_batches_of, replayed, stretches
 from tribute.readout import QueryRows
-from tribute.tasks import Batch, batched, forward_mode
+from tribute.tasks import Batch, Parameters, batched, forward_mode, joined
 from tribute.training import State, gradient
 
 StepParts = Callable[[int, State], GroupGradients]
@@ -70,7 +70,7 @@ class InRunFirst(Estimator):
         response_CGP = theta_CP.new_zeros(len(segments), groups.count, trained.task.size)
         for step, state in replayed(trained):
             if step in reads:
-                theta_CP[reads[step]] = state.theta
+                theta_CP[reads[step]] = trained.task.flatten(state.theta)
             present, change_gP = step_parts(step, state)
             response_CGP[owner_T[step]].index_add_(0, present, change_gP)
         return {"theta_CP": theta_CP, "response_CGP": response_CGP}
@@ -86,7 +86,7 @@ class InRunFirst(Estimator):
 
     def _step_parts(self, trained: Trained, groups: Groups) -> StepParts:
         def plain(step: int, state: State) -> GroupGradients:
-            present, gradient_gP = batch_gradients(trained, step, state.theta, groups)
+            present, gradient_gP = batch_gradients(trained, step, trained.task.flatten(state.theta), groups)
             return GroupGradients(present, -float(trained.recipe.schedule.rates[step]) * gradient_gP)
 
         return plain
@@ -159,26 +159,28 @@ class InRunOptimizer(InRunFirst):
         return super().numbers_per_group(trained) + 2 * (slots + 1) * trained.task.size
 
     def _step_parts(self, trained: Trained, groups: Groups) -> StepParts:
-        tangents = [trained.theta_P.new_zeros(groups.count, trained.task.size) for _ in trained.final.slots]
+        rule, task = trained.recipe.rule, trained.task
+        tangents = [trained.theta_P.new_zeros(groups.count, task.size) for _ in trained.final.slots]
         every = torch.arange(groups.count, device=trained.device)
 
         def through_optimizer(step: int, state: State) -> GroupGradients:
-            gradient_P = gradient(trained.task, state.theta, micro_batches_of(trained, step))
-            present, gradient_gP = batch_gradients(trained, step, state.theta, groups)
-            gradient_GP = torch.zeros_like(gradient_P).repeat(groups.count, 1).index_add_(0, present, gradient_gP)
+            slope = gradient(task, state.theta, micro_batches_of(trained, step))
+            present, gradient_gP = batch_gradients(trained, step, trained.task.flatten(state.theta), groups)
+            gradient_GP = gradient_gP.new_zeros(groups.count, task.size).index_add_(0, present, gradient_gP)
             rate = float(trained.recipe.schedule.rates[step])
 
-            def apply(gradient_P: Tensor, *slots: Tensor) -> State:
-                return trained.recipe.rule.apply(State(state.theta, slots), gradient_P, rate, step)
+            def apply(slope: Parameters, *slots: Parameters) -> State:
+                return rule.apply(State(state.theta, slots), slope, rate, step)
 
-            def along(*directions: Tensor) -> tuple[State, State]:
-                return forward_mode(apply, (gradient_P, *state.slots), directions)
+            def along(*directions: Parameters) -> tuple[State, State]:
+                return forward_mode(apply, (slope, *state.slots), directions)
 
-            after, change = batched(along)(gradient_GP, *tangents)
-            tangents[:] = change.slots
+            after, change = batched(along)(*map(task.pieces, (gradient_GP, *tangents)))
+            tangents[:] = [joined(slot, 1) for slot in change.slots]
             # A second moment of 0 has no derivative of its root. Its gradient is 0: the parameter did not change.
-            unchanged_GP = change.theta.isnan() & (after.slots[-1] == 0)
-            return GroupGradients(every, change.theta.masked_fill(unchanged_GP, 0))
+            change_GP = joined(change.theta, 1)
+            unchanged_GP = change_GP.isnan() & (joined(after.slots[-1], 1) == 0)
+            return GroupGradients(every, change_GP.masked_fill(unchanged_GP, 0))
 
         return through_optimizer
 

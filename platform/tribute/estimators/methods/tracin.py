@@ -60,7 +60,7 @@ class TracIn(Estimator):
         points = self._points(trained)
         response_CGP = trained.theta_P.new_empty(len(points), groups.count, trained.task.size)
         for response_GP, point in zip(response_CGP, points, strict=True):
-            gradient_GP = group_gradients(trained, trained.state(point.step).theta, groups)
+            gradient_GP = group_gradients(trained, trained.theta_at(point.step), groups)
             torch.mul(gradient_GP, -point.mass / len(trained.data), out=response_GP)
         return {"response_CGP": response_CGP}
 
@@ -71,7 +71,7 @@ class TracIn(Estimator):
         response_CGP = gathered["response_CGP"]
         influence_QG = response_CGP.new_zeros(len(queries.query_ids), response_CGP.shape[1])
         for point, response_GP in zip(self._points(trained), response_CGP, strict=True):
-            theta_P = trained.state(point.step).theta
+            theta_P = trained.theta_at(point.step)
             influence_QG += directional_derivatives(trained.task, theta_P, response_GP, queries, self.reads)
         return influence_QG
 

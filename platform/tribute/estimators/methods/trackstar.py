@@ -133,7 +133,7 @@ def _scale(trained: Trained) -> Tensor:
     """1 / sqrt(V), [P], or 0 where V is 0."""
     optimizer = at_the_end(trained.recipe.rule.optimizer)
     if isinstance(optimizer, Adam) and trained.steps > 0:
-        second_P = trained.final.slots[1] / (1 - optimizer.betas[1] ** trained.steps)
+        second_P = trained.task.flatten(trained.final.slots[1]) / (1 - optimizer.betas[1] ** trained.steps)
         spread_P = (second_P + optimizer.eps_root).sqrt() + optimizer.eps
     else:
         square_P = torch.zeros_like(trained.theta_P)

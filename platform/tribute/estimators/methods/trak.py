@@ -131,7 +131,7 @@ class Trak(Estimator):
         part = TrainingSet(data.source_ids, data.source_N[kept], columns)
         further = replace(recipe, data=part, seed=int(rng.integers(2**31)))
         everything = torch.ones(len(data.source_ids))
-        return further.run(further.initial(), range(further.steps), everything).theta
+        return recipe.task.flatten(further.run(further.initial(), range(further.steps), everything).theta)
 
     def _factor(self, trained: Trained, theta_P: Tensor, doubt_N: Tensor, projection: Projection) -> Tensor:
         size = projection.outputs

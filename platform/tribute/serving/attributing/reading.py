@@ -13,7 +13,7 @@ from tribute.catalog import lineage
 from tribute.config import Project
 from tribute.estimators import Gathered, Trained
 from tribute.readout import PreparedReadOut, QueryRows, ReadOut, candidates
-from tribute.simulation import Replicate, Simulated
+from tribute.simulation import Replicate, ResponseFile, Simulated
 from tribute.tasks import Scope
 from tribute.training import Recipe, build_model, snapshot_training_set
 
@@ -24,6 +24,11 @@ class InfluenceReader(Protocol):
     def read(self, queries: QueryRows) -> list[ReadOut]:
         """One read-out per replicate."""
         ...
+
+
+def _response(scope: Scope, file: ResponseFile | None, failed_p: Tensor) -> Tensor:
+    """The response of a unit in one replicate, [p]; `failed_p` where its simulation failed."""
+    return failed_p if file is None else scope.flatten(file.load(failed_p.device))
 
 
 class ResponseReader:
@@ -40,7 +45,7 @@ class ResponseReader:
         thetas = [replicate.final().to(device) for replicate in replicates]
         failed_p = torch.full((scope.size,), torch.nan, device=device)
         by_replicate = [
-            torch.stack([failed_p if (file := unit.files[r]) is None else file.load(device) for unit in responses])
+            torch.stack([_response(scope, unit.files[r], failed_p) for unit in responses])
             for r in range(len(replicates))
         ]
         [method, *_] = candidates(project.readout, project.simulation, scope.whole)

@@ -124,7 +124,7 @@ def test_influence_is_what_a_query_loses_by_weight_of_a_source(tmp_path: Path) -
     small, queries = small_recipe(), small_queries()
     task = TaskSettings(name="classifier", options={"features": 4, "hidden": [], "classes": 2})
     recipe, trajectory = Recipe(task, small.training, small.data, 0), Trajectory(tmp_path)
-    trajectory.save(1, State(minimum(recipe, torch.ones(40)), ()))
+    trajectory.save(1, State(recipe.task.pieces(minimum(recipe, torch.ones(40))), ()))
     trained = Trained(recipe, trajectory, 1)
     found = found_of(trained, sources(trained), queries, damping=LAMBDA, iterations=10)
     whole = measurements(trained.task, trained.theta_P, queries)

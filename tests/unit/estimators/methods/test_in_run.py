@@ -25,6 +25,7 @@ from tribute.errors import ConfigError
 from tribute.estimators import Groups, Trained, build_estimator, most_influential
 from tribute.estimators.replay import replayed
 from tribute.readout import QueryRows
+from tribute.tasks import joined
 from tribute.training import State, Trajectory, record
 
 NAMES = ["in_run_first", "in_run_second", "in_run_optimizer"]
@@ -39,11 +40,11 @@ def naive_first(trained: Trained, queries: QueryRows, reads: str = "loss") -> Te
     """First order of every example, [Q, N]."""
     recipe, found = trained.recipe, torch.zeros(3, len(trained.data))
     for step, state in replayed(trained):
-        asked = [query_gradient(recipe, state.theta, queries, query, reads) for query in range(3)]
+        asked = [query_gradient(recipe, joined(state.theta), queries, query, reads) for query in range(3)]
         asked_QP = torch.stack(asked)
         batch = np.concatenate(recipe.schedule.order.micro_batches(step))
         for example in batch:
-            gradient_P = loss_gradient(recipe, state.theta, example) / len(batch)
+            gradient_P = loss_gradient(recipe, joined(state.theta), example) / len(batch)
             found[:, example] -= recipe.schedule.rates[step] * (asked_QP @ gradient_P)
     return found
 
@@ -53,10 +54,12 @@ def naive_curved(trained: Trained, queries: QueryRows) -> Tensor:
     recipe, found = trained.recipe, torch.zeros(3, len(trained.data))
     for step, state in replayed(trained):
         batch = np.concatenate(recipe.schedule.order.micro_batches(step))
-        gradient_BP = torch.stack([loss_gradient(recipe, state.theta, example) / len(batch) for example in batch])
+        gradient_BP = torch.stack(
+            [loss_gradient(recipe, joined(state.theta), example) / len(batch) for example in batch]
+        )
         for query in range(3):
             rows = {k: torch.from_numpy(v[queries.query_N == query]) for k, v in queries.columns.items()}
-            bend_PP = hessian(lambda at_P, rows=rows: -recipe.task.losses(at_P, rows).sum())(state.theta)
+            bend_PP = hessian(lambda at_P, rows=rows: -recipe.task.losses(at_P, rows).sum())(joined(state.theta))
             found[query, batch] += (
                 recipe.schedule.rates[step] ** 2 / 2 * (gradient_BP @ bend_PP @ gradient_BP.sum(0))
             )
@@ -71,14 +74,15 @@ def naive_optimizer(trained: Trained, queries: QueryRows) -> Tensor:
     for step, state in replayed(trained):
         batch = np.concatenate(recipe.schedule.order.micro_batches(step))
         gradient_P = sum(
-            (weights_S[owner_N[i]] * loss_gradient(recipe, state.theta, i) / len(batch) for i in batch),
+            (weights_S[owner_N[i]] * loss_gradient(recipe, joined(state.theta), i) / len(batch) for i in batch),
             torch.zeros(()),
         )
         rate = float(recipe.schedule.rates[step])
-        after = recipe.rule.apply(State(state.theta, slots), gradient_P, rate, step)
+        slope = recipe.task.pieces(gradient_P)
+        after = recipe.rule.apply(State(state.theta, slots), slope, rate, step)
         slots = after.slots
         for query in range(3):
-            gained = after.theta @ query_gradient(recipe, state.theta, queries, query, "loss")
+            gained = joined(after.theta) @ query_gradient(recipe, joined(state.theta), queries, query, "loss")
             found[query] += torch.autograd.grad(gained, weights_S, retain_graph=True)[0]
     return found
 
@@ -150,7 +154,7 @@ def test_all_examples_together_explain_what_training_gained(tmp_path: Path) -> N
     for rate in (0.1, 0.02):
         trained = small_training(tmp_path / str(rate), momentum=0.0, learning_rate=rate)
         everything = Groups(np.zeros(len(trained.data), dtype=np.int64), 1)
-        gained_Q = measured(trained, trained.theta_P) - measured(trained, trained.state(0).theta)
+        gained_Q = measured(trained, trained.theta_P) - measured(trained, joined(trained.state(0).theta))
         for name in ("in_run_first", "in_run_second"):
             found_Q1 = influences(build_estimator(name, EXACT), trained, everything, small_queries())
             errors.append(float((found_Q1[:, 0] - gained_Q).norm()))
@@ -163,7 +167,7 @@ def test_all_examples_together_explain_what_training_gained(tmp_path: Path) -> N
 def test_the_optimizers_parts_of_a_training_with_momentum_are_all_of_it(tmp_path: Path) -> None:
     trained = small_training(tmp_path, momentum=0.9)
     found = build_estimator("in_run_optimizer", {}).gather(trained, {}, sources(trained))
-    moved_P = trained.theta_P - trained.state(0).theta
+    moved_P = trained.theta_P - joined(trained.state(0).theta)
     assert_equal(found["response_CGP"].sum((0, 1)), moved_P)
 
 

@@ -23,6 +23,7 @@ from tests.unit.training.small import small_recipe
 from tribute.errors import ConfigError
 from tribute.estimators import Groups, Trained, build_estimator, most_influential
 from tribute.readout import QueryRows
+from tribute.tasks import joined
 from tribute.training import Trajectory
 
 
@@ -30,7 +31,7 @@ def naive(trained: Trained, queries: QueryRows, chosen: list[int], reads: str = 
     """Influence of every example, [Q, N]: step by step, each charged to the next of the chosen states."""
     recipe, found = trained.recipe, torch.zeros(3, len(trained.data))
     for step, rate in enumerate(recipe.schedule.rates):
-        theta_P = trained.state(min(c for c in chosen if c > step)).theta
+        theta_P = joined(trained.state(min(c for c in chosen if c > step)).theta)
         asked = [query_gradient(recipe, theta_P, queries, query, reads) for query in range(3)]
         for example in range(len(recipe.data)):
             gradient_P = loss_gradient(recipe, theta_P, example)

@@ -22,6 +22,7 @@ from tribute.estimators import Groups, Trained, build_estimator, most_influentia
 from tribute.estimators.methods.trackstar import TrackStar
 from tribute.estimators.projection import BlockProjection
 from tribute.readout import QueryRows
+from tribute.tasks import joined
 
 
 def second_moment(trained: Trained) -> Tensor:
@@ -30,7 +31,7 @@ def second_moment(trained: Trained) -> Tensor:
         every = range(len(trained.data))
         return torch.stack([loss_gradient(trained.recipe, trained.theta_P, i) ** 2 for i in every]).mean(0)
     settings = trained.recipe.training
-    return trained.final.slots[1] / (1 - settings.betas[1] ** trained.steps) + settings.eps_root
+    return joined(trained.final.slots[1]) / (1 - settings.betas[1] ** trained.steps) + settings.eps_root
 
 
 def own_rows(trained: Trained) -> QueryRows:

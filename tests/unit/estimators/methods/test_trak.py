@@ -10,11 +10,13 @@ from torch import Tensor
 
 from tests.unit.estimators.small import additive, query_gradient, small_queries, small_training, sources
 from tests.unit.estimators.text import few_texts, text_training
+from tests.unit.simulation.simulated import scaled
 from tribute.errors import ConfigError
 from tribute.estimators import Trained, build_estimator, most_influential
 from tribute.estimators.methods.trak import Trak
 from tribute.estimators.projection import Projection
 from tribute.readout import QueryRows
+from tribute.tasks import joined
 from tribute.training import TrainingSet
 
 
@@ -51,7 +53,7 @@ def further(trained: Trained, estimator: Trak, model: int) -> Tensor:
     kept = sorted(rng.permutation(len(data))[: round(estimator.subset * len(data))])
     part = TrainingSet(data.source_ids, data.source_N[kept], {k: v[kept] for k, v in data.columns.items()})
     recipe = replace(trained.recipe, data=part, seed=int(rng.integers(2**31)))
-    return recipe.run(recipe.initial(), range(recipe.steps), torch.ones(len(data.source_ids))).theta
+    return joined(recipe.run(recipe.initial(), range(recipe.steps), torch.ones(len(data.source_ids))).theta)
 
 
 @pytest.mark.usefixtures("float64")
@@ -103,7 +105,7 @@ def test_windows_of_bytes(tmp_path: Path) -> None:
 def test_single_precision_and_examples_of_no_loss(tmp_path: Path) -> None:
     trained, estimator = small_training(tmp_path), Trak()
     state = trained.state(trained.steps)
-    trained.trajectory.save(trained.steps, state._replace(theta=20 * state.theta))
+    trained.trajectory.save(trained.steps, state._replace(theta=scaled(state.theta, 20)))
     fitted = estimator.fit(trained)
     assert (fitted["doubt_MN"] == 0).any()
     found = estimator.influence(
