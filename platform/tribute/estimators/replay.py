@@ -16,9 +16,8 @@ from torch.func import vjp
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, Trained
 from tribute.estimators.gradients import gradients_at_once
-from tribute.tasks import batched
+from tribute.tasks import batched, seeded
 from tribute.training import MicroBatch, State, horizon_start
-from tribute.training.step import seeded
 
 MAX_GROUPS_AT_ONCE = 16
 """Largest number of groups per backward pass; more take memory without being faster."""
@@ -87,7 +86,7 @@ def batch_gradients(trained: Trained, step: int, theta_P: Tensor, groups: Groups
 
 def _weighted_gradients(trained: Trained, theta_P: Tensor, micro_batch: MicroBatch, weight_gB: Tensor) -> Tensor:
     """Gradients of weighted sums of the losses of a micro-batch, [g, P]."""
-    with seeded(micro_batch, trained.device):
+    with seeded(micro_batch.seed, trained.device):
         losses_B, pull = vjp(lambda at_P: trained.task.losses(at_P, micro_batch.batch), theta_P)[:2]
     size = min(MAX_GROUPS_AT_ONCE, gradients_at_once(theta_P))
     return torch.cat([batched(pull)(chunk_gB)[0] for chunk_gB in weight_gB.to(losses_B.dtype).split(size)])

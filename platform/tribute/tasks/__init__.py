@@ -9,7 +9,7 @@ from tribute.tasks.parameters import beside, combined, joined, square, total
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Parameters, Task
 from tribute.tasks.tokens import has_tokens, token_measurements
-from tribute.tasks.transforms import batched, forward_mode
+from tribute.tasks.transforms import batched, forward_mode, seeded
 
 __all__ = [
     "BUILT_IN",
@@ -37,6 +37,7 @@ __all__ = [
     "joined",
     "kept_bytes",
     "plain_tensors",
+    "seeded",
     "square",
     "token_measurements",
     "total",

@@ -8,7 +8,7 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Protocol, cast
 
 import torch
@@ -27,6 +27,7 @@ from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, u
 from tribute.tasks.module import built, copied
 from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Parameters, Task
+from tribute.tasks.together import Together
 
 BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -37,6 +38,17 @@ class Losses(Protocol):
 
     def losses_at(self, theta: Parameters, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
+        ...
+
+    def gradients_at(self, theta: Parameters, batch: Batch, weights_KB: Tensor, seed: int) -> Parameters | None:
+        """Gradients of the weighted mean of losses of K trajectories, [K, *shape] each, in one pass.
+
+        None: this model cannot be folded, and trajectories must be differentiated one by one.
+
+        Args:
+            theta: parameters of each trajectory, [K, *shape] each.
+            seed: of what the forward pass draws at random, the same in all trajectories.
+        """
         ...
 
     def outputs_at(self, theta: Parameters, batch: Batch) -> Tensor:
@@ -91,6 +103,11 @@ class FlatTask(PartlyFrozen):
         return torch.cat([named[name].detach().reshape(-1).to(self.dtype) for name in self.shapes])
 
     @property
+    def rounded_to(self) -> torch.dtype:
+        """The precision of a training's forward pass."""
+        return self.dtype if self._precision is torch.float32 else self._precision
+
+    @property
     def module(self) -> nn.Module:
         """The module in the mode that `Task.build` gives it, as training uses it."""
         return self._module
@@ -107,10 +124,25 @@ class FlatTask(PartlyFrozen):
             replaced[id(value)] = nn.Parameter(named[name], requires_grad=False)
         return copied(self.measured, replaced)
 
+    def gradients_at(self, theta: Parameters, batch: Batch, weights_KB: Tensor, seed: int) -> Parameters | None:
+        """See `Losses`."""
+        return self.together(tuple(theta)).gradient(theta, {}, batch, weights_KB, seed)
+
+    def together(self, names: tuple[str, ...]) -> Together:
+        """Trajectories that differ in some parameters."""
+        if names not in self._together:
+            self._together[names] = Together(self, names)
+        return self._together[names]
+
+    @cached_property
+    def _together(self) -> dict[tuple[str, ...], Together]:
+        return {}
+
     @property
     def evaluated(self) -> "FlatTask":
         """The same task, with training losses also in full precision and without dropout."""
         task = copy.copy(self)
+        vars(task).pop("_together", None)
         task._module, task._precision = self.measured, torch.float32
         return task
 
@@ -190,17 +222,23 @@ class FlatTask(PartlyFrozen):
         return {name: value.to(self._narrow.get(name, value.dtype)) for name, value in pieces.items()}
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
+        named = self._values(pieces, precision)
+        return _rounding(lambda *inputs, **options: functional_call(module, named, inputs, options), precision)
+
+    def values(self, pieces: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the module that trains computes with: trained, frozen and buffers, each as it sees it."""
+        return self._values(pieces, self._precision)
+
+    def rounding(self, model: Model) -> Model:
+        """A model with inputs in the precision of training and outputs in float32."""
+        return _rounding(model, self._precision)
+
+    def _values(self, pieces: Mapping[str, Tensor], precision: torch.dtype) -> dict[str, Tensor]:
         named = self.held_on(next(iter(pieces.values())).device) | self._narrowed(pieces)
         if precision is torch.float32:
-            return lambda *inputs, **options: functional_call(module, named, inputs, options)
-        buffers = {name for name, _ in module.named_buffers()}
-        rounded = {n: value if n in buffers else _rounded(value, precision) for n, value in named.items()}
-
-        def model(*inputs: Any, **options: Any) -> Any:
-            given = tree_map(lambda value: _rounded(value, precision), (inputs, options))
-            return tree_map(lambda value: _rounded(value, torch.float32), functional_call(module, rounded, *given))
-
-        return model
+            return named
+        buffers = {name for name, _ in self._module.named_buffers()}
+        return {n: value if n in buffers else _rounded(value, precision) for n, value in named.items()}
 
 
 def _outputs_inside(task: Task, model: Model, batch: Batch) -> Any:
@@ -288,6 +326,17 @@ def _import_remedy(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return 'A module of a task only defines: put what runs as a program under `if __name__ == "__main__":`'
     return "Correct the module"
+
+
+def _rounding(model: Model, precision: torch.dtype) -> Model:
+    if precision is torch.float32:
+        return model
+
+    def rounded(*inputs: Any, **options: Any) -> Any:
+        given, named = tree_map(lambda value: _rounded(value, precision), (inputs, options))
+        return tree_map(lambda value: _rounded(value, torch.float32), model(*given, **named))
+
+    return rounded
 
 
 def _rounded(value: Any, precision: torch.dtype) -> Any:

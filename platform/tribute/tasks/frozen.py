@@ -86,7 +86,8 @@ class PartlyFrozen:
         """The same task with other frozen parameters and buffers."""
         task = copy.copy(self)
         task._held = {CPU: {name: frozen[name] for name in self.frozen}}
-        vars(task).pop("frozen_sha256", None)
+        for derived in ("frozen_sha256", "_together"):
+            vars(task).pop(derived, None)
         return task
 
     def held_on(self, device: torch.device) -> dict[str, Tensor]:

@@ -38,6 +38,10 @@ class ScopedTask:
         """Measurement of each query row, [Q], nats."""
         return self._task.measure_at(self._rest | self._pieces(theta_p), queries)
 
+    def gradients_at(self, theta: Parameters, batch: Batch, weights_KB: Tensor, seed: int) -> Parameters | None:
+        """See `Losses`; the parameters outside the scope are those of all trajectories."""
+        return self._task.together(self._names).gradient(theta, self._rest, batch, weights_KB, seed)
+
     def outputs_at(self, theta: Parameters, batch: Batch) -> Tensor:
         """Outputs of the model inside the training loss; raises what `FlatTask.outputs_at` raises."""
         return self._task.outputs_at({**self._rest, **theta}, batch)

@@ -51,6 +51,20 @@ def one_by_one(function: Callable[..., Any], in_dims: Dimensions, *arguments: An
     return tree_unflatten(leaves, found[0][1])
 
 
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw the same random numbers on a device for the length of a block; restores torch's generator."""
+    generator = torch.default_generator
+    if device.type == "cuda":
+        generator = torch.cuda.default_generators[device.index or torch.cuda.current_device()]
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
+
+
 def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value and directional derivative, as `torch.func.jvp` gives them.
 

@@ -3,8 +3,7 @@
 Legend: K trajectories, B examples of a micro-batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from tribute.tasks import Batch, Losses, Parameters, batched, beside, combined, forward_mode, square
+from tribute.tasks import Batch, Losses, Parameters, batched, beside, combined, forward_mode, seeded, square
 from tribute.training.optimizers import Optimizer
 
 NORM_FLOOR = 1e-30
@@ -117,20 +116,6 @@ def weighted_loss(task: Losses, theta: Parameters, batch: Batch, weights_B: Tens
     return (weights_B.to(losses_B.dtype) * losses_B).mean()
 
 
-@contextmanager
-def seeded(micro_batch: MicroBatch, device: torch.device) -> Iterator[None]:
-    """Draw the same dropout for a micro-batch in every trajectory and replay; restores torch's generator."""
-    generator = torch.default_generator
-    if device.type == "cuda":
-        generator = torch.cuda.default_generators[device.index or torch.cuda.current_device()]
-    before = generator.get_state()
-    generator.manual_seed(micro_batch.seed)
-    try:
-        yield
-    finally:
-        generator.set_state(before)
-
-
 def gradient(task: Losses, theta: Parameters, micro_batches: Sequence[MicroBatch]) -> Parameters:
     """Gradient of the mean over micro-batches of the weighted loss, of the shapes of `theta`.
 
@@ -139,11 +124,13 @@ def gradient(task: Losses, theta: Parameters, micro_batches: Sequence[MicroBatch
 
     def of_micro_batch(micro_batch: MicroBatch) -> Parameters:
         def loss(theta: Parameters, weights_B: Tensor) -> Tensor:
-            with seeded(micro_batch, weights_B.device):
+            with seeded(micro_batch.seed, weights_B.device):
                 return weighted_loss(task, theta, micro_batch.batch, weights_B)
 
-        of = grad(loss) if micro_batch.weights.dim() == 1 else batched(grad(loss))
-        return cast(Parameters, of(dict(theta), micro_batch.weights))
+        if micro_batch.weights.dim() == 1:
+            return cast(Parameters, grad(loss)(dict(theta), micro_batch.weights))
+        found = task.gradients_at(theta, micro_batch.batch, micro_batch.weights, micro_batch.seed)
+        return batched(grad(loss))(dict(theta), micro_batch.weights) if found is None else found
 
     found = of_micro_batch(micro_batches[0])
     for micro_batch in micro_batches[1:]:
@@ -174,7 +161,7 @@ def gauss_newton_product(
     for micro_batch in micro_batches:
 
         def forward(theta: Parameters, micro_batch: MicroBatch = micro_batch) -> Tensor:
-            with seeded(micro_batch, micro_batch.weights.device):
+            with seeded(micro_batch.seed, micro_batch.weights.device):
                 return task.outputs_at(theta, micro_batch.batch)
 
         def loss(output: Tensor, micro_batch: MicroBatch = micro_batch) -> Tensor:
