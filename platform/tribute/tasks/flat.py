@@ -24,7 +24,7 @@ from tribute.ids import listed
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
-from tribute.tasks.module import built, copied
+from tribute.tasks.module import built, copied, without_values
 from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Parameters, Task
 from tribute.tasks.together import Together
@@ -72,15 +72,16 @@ class FlatTask(PartlyFrozen):
     def __init__(self, task: Task, precision: str = "float32") -> None:
         self.task, self._precision, self._output = task, PRECISIONS[precision], Output()
         with under_seed(FROZEN_SEED):
-            self._module = built(task)
+            module = built(task)
+        self._module = without_values(module)
         self.measured = copied(self._module).eval()
-        trainable = {name: value for name, value in self._module.named_parameters() if value.requires_grad}
+        trainable = {name: value for name, value in module.named_parameters() if value.requires_grad}
         self.shapes = {name: value.shape for name, value in trainable.items()}
         dtypes = {name: value.dtype for name, value in trainable.items()}
         self.dtype = reduce(torch.promote_types, dtypes.values(), torch.float32)
         self._narrow = {name: dtype for name, dtype in dtypes.items() if dtype != self.dtype}
         self.size = sum(math.prod(shape) for shape in self.shapes.values())
-        self._held = {CPU: frozen_state(self._module)}
+        self._held = {CPU: frozen_state(module)}
 
     def initial(self, seed: int) -> Tensor:
         """Initial parameters under a seed, [P]; torch's global generator is restored."""
@@ -109,7 +110,7 @@ class FlatTask(PartlyFrozen):
 
     @property
     def module(self) -> nn.Module:
-        """The module in the mode that `Task.build` gives it, as training uses it."""
+        """The module in the mode that `Task.build` gives it, as training uses it; without values."""
         return self._module
 
     def measured_model(self, pieces: Mapping[str, Tensor]) -> Model:

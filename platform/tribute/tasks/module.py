@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -86,6 +87,22 @@ def copied(module: nn.Module, replaced: Mapping[int, Tensor] | None = None) -> n
             "no attribute of a layer from parameters in its constructor; in place of torch.nn.utils.weight_norm, "
             "take that of torch.nn.utils.parametrizations"
         ) from None
+
+
+def without_values(module: nn.Module) -> nn.Module:
+    """A copy of a module whose parameters and buffers have a shape and a dtype, but take no memory.
+
+    Tensors that are plain attributes of a layer keep their values.
+    """
+    absent: dict[int, Tensor] = {}
+    for _, value in [*module.named_parameters(), *module.named_buffers()]:
+        empty = torch.empty_like(value, device="meta")
+        trained = isinstance(value, nn.Parameter)
+        absent[id(value)] = nn.Parameter(empty, value.requires_grad) if trained else empty
+    found = copied(module, absent)
+    for layer, own in zip(module.modules(), found.modules(), strict=True):
+        vars(own).update({name: value for name, value in vars(layer).items() if isinstance(value, Tensor)})
+    return found
 
 
 def _uncompiled(module: nn.Module) -> nn.Module:

@@ -214,18 +214,19 @@ def _prefix(longer: set[str], shorter: set[str]) -> str | None:
 
 def _drawn(task: FlatTask) -> list[str]:
     """Tensors outside the `state_dict` that another seed changes."""
-    here = _temporary(task.module)
+    here = _temporary(task.module, task.frozen)
     if not here:
         return []
     with under_seed(FROZEN_SEED + 1):
-        other = _temporary(built(task.task))
+        module = built(task.task)
+        other = _temporary(module, frozen_state(module))
     return [name for name, value in here.items() if name not in other or not _same(value, other[name])]
 
 
-def _temporary(module: nn.Module) -> dict[str, Tensor]:
+def _temporary(module: nn.Module, frozen: Frozen) -> dict[str, Tensor]:
     """Buffers that are not persistent, and tensors that are plain attributes of a layer."""
     stored = module.state_dict().keys()
-    unstored = {name: value for name, value in frozen_state(module).items() if name not in stored}
+    unstored = {name: value for name, value in frozen.items() if name not in stored}
     return unstored | plain_tensors(module)
 
 

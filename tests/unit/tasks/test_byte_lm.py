@@ -43,7 +43,8 @@ def test_a_byte_is_predicted_from_earlier_ones_only(task: FlatTask) -> None:
     changed = tokens.clone()
     changed[0, 6] = (changed[0, 6] + 1) % 256
     prefix = [torch.cat([t[:, :6], torch.full((1, 3), -1)], 1) for t in (tokens, changed)]
-    logits = [task._module(t[:, :-1].clamp(min=0)) for t in (tokens, changed)]
+    model = task.task.build()
+    logits = [model(t[:, :-1].clamp(min=0)) for t in (tokens, changed)]
     assert torch.equal(prefix[0], prefix[1])
     torch.testing.assert_close(logits[0][:, :6], logits[1][:, :6])
     assert not torch.allclose(logits[0][:, 6:], logits[1][:, 6:])

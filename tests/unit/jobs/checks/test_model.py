@@ -44,7 +44,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     project = spoiled(
         tmp_path, training=TRAINING | {"checkpoint": "model.safetensors"}, simulation={"base": "continue"}
     )
-    module = build_task(project.task).module
+    module = build_task(project.task).task.build()
     path, named = tmp_path / "model.safetensors", {n: v.clone() for n, v in module.state_dict().items()}
     safetensors.torch.save_file(named, path)
     assert check_model(subject(project)).text == "7,920 parameters, a checkpoint, 2 replicates"
