@@ -5,6 +5,8 @@ from tribute.tasks.classifier import Classifier
 from tribute.tasks.flat import BUILT_IN, FlatTask, Losses, build_task, kept_bytes
 from tribute.tasks.frozen import FROZEN_SEED, Frozen, frozen_state, plain_tensors, under_seed
 from tribute.tasks.hidden import ForwardPass, WatchedModel
+from tribute.tasks.huggingface import HuggingFace, huggingface_task
+from tribute.tasks.modes import in_forward_mode, only_values_are_read
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Model, Task
 from tribute.tasks.tokens import has_tokens, token_measurements
@@ -19,6 +21,7 @@ __all__ = [
     "FlatTask",
     "ForwardPass",
     "Frozen",
+    "HuggingFace",
     "Losses",
     "Model",
     "Scope",
@@ -30,7 +33,10 @@ __all__ = [
     "forward_mode",
     "frozen_state",
     "has_tokens",
+    "huggingface_task",
+    "in_forward_mode",
     "kept_bytes",
+    "only_values_are_read",
     "plain_tensors",
     "token_measurements",
     "under_seed",

@@ -24,11 +24,19 @@ from tribute.ids import listed
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
+from tribute.tasks.huggingface import HuggingFace, huggingface_task
+from tribute.tasks.modes import values_only
 from tribute.tasks.module import built, copied
 from tribute.tasks.output import Output
 from tribute.tasks.task import Batch, Model, Task
 
-BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
+BUILT_IN: dict[str, Callable[..., Task]] = {
+    "byte_lm": ByteLm,
+    "classifier": Classifier,
+    "huggingface": huggingface_task,
+}
+FOLDERS = ("model", "adapter")
+"""Options of `huggingface` that may name folders beside `project.yaml`."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -131,7 +139,8 @@ class FlatTask(PartlyFrozen):
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`losses` at named parameters."""
-        return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
+        with values_only():
+            return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
         """`measure` at named parameters, in full precision and evaluation mode (no dropout).
@@ -141,7 +150,8 @@ class FlatTask(PartlyFrozen):
         """
         rows = len(next(iter(queries.values())))
         try:
-            measured_Q = self.task.measurement(self.measured_model(pieces), queries)
+            with values_only():
+                measured_Q = self.task.measurement(self.measured_model(pieces), queries)
         except KeyError as error:
             raise ConfigError(
                 f"The task's measurement needs column {error}, but the queries have {listed(queries)}. Add the "
@@ -241,10 +251,13 @@ def build_task(settings: TaskSettings | Task, precision: str = "float32") -> Fla
     search_beside(settings.folder)
     factory = BUILT_IN.get(settings.name) or _import_factory(settings.name)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.options.items()}
+    if factory is huggingface_task:
+        options |= {key: settings.located(options[key]) for key in FOLDERS if isinstance(options.get(key), str)}
     try:
         return FlatTask(cast(Task, factory(**options)), precision)
     except TypeError as error:
-        known = f" It takes: {', '.join(f.name for f in fields(factory))}." if is_dataclass(factory) else ""
+        made = HuggingFace if factory is huggingface_task else factory
+        known = f" It takes: {', '.join(f.name for f in fields(made))}." if is_dataclass(made) else ""
         raise ConfigError(f"task.options do not fit task {settings.name!r}: {error}.{known}") from error
     except ConfigError:
         raise

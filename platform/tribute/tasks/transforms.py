@@ -10,6 +10,8 @@ from torch.func import jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
+from tribute.tasks.modes import run_in_forward_mode
+
 Dimensions = int | tuple[int | None, ...]
 
 
@@ -55,14 +57,16 @@ def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents:
     """Value and directional derivative, as `torch.func.jvp` gives them.
 
     Fused kernels without forward mode are replaced: attention by matrix products, recurrent layers by their steps.
+    A task that chooses its own kernels asks `in_forward_mode`, and saves the first, failing attempt.
     """
-    try:
-        value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
-    except NotImplementedError as error:  # a fused kernel, or a method that the user left out
-        if "forward AD" not in str(error):
-            raise
-        with _plain_kernels():
+    with run_in_forward_mode():
+        try:
             value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
+        except NotImplementedError as error:  # a fused kernel, or a method that the user left out
+            if "forward AD" not in str(error):
+                raise
+            with _plain_kernels():
+                value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
     return value, change
 
 
