@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tribute.errors import ConfigError
@@ -42,6 +42,11 @@ class HuggingFaceClassifier(HuggingFace):
         """The config of the model."""
         return library("loading").config_of(self)
 
+    def build(self) -> nn.Module:
+        """The model; its config is read before derivatives are taken, inside which no model can be made."""
+        assert self.config is not None
+        return super().build()
+
     def _logits(self, model: Model, batch: Batch) -> Tensor:
         logits_BC: Tensor = model(**self.inputs(batch)).logits
         return logits_BC.to(torch.promote_types(logits_BC.dtype, torch.float32))
@@ -62,6 +67,11 @@ class HuggingFaceTexts(HuggingFaceClassifier):
     def is_masked(self) -> bool:
         """Whether the model is an encoder, whose attention must be kept from padding."""
         return bool(library("loading").is_encoder(self))
+
+    def build(self) -> nn.Module:
+        """The model; whether it is an encoder is found before derivatives are taken."""
+        assert self.is_masked in (True, False)
+        return super().build()
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """Tokens, and the mask of an encoder."""

@@ -77,7 +77,7 @@ def test_paired_over_the_whole_horizon_equals_real_retraining(tmp_path: Path, na
 def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     task = classifier("vit", tmp_path)
     rows = {"features": torch.zeros(1, 49), "labels": torch.tensor([0])}
-    with pytest.raises(ConfigError, match="49 features, but the model takes images of 3 x 8 x 8 = 192. Resize"):
+    with pytest.raises(ConfigError, match=r"49 features, but the model takes images of 3 x 8 x 8 = 192. Resize"):
         task.losses(task.initial(0), rows)
 
 

@@ -1,4 +1,4 @@
-"""Language models: losses against transformers' own, derivatives against differences, paired against retraining."""
+"""Language models: losses against transformers' own, derivatives against differences, paired and retrained."""
 
 from pathlib import Path
 
