@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
+from tribute.ids import listed
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.task import Batch
 
@@ -51,13 +52,25 @@ class Scope:
     """The parameters that respond in a simulation."""
 
     def __init__(self, task: FlatTask, scope: str) -> None:
-        self.task, self.names = task, scoped_names(list(task.shapes), scope)
+        self.task, self.names, self._asked = task, scoped_names(list(task.shapes), scope), scope
         self.size = sum(math.prod(task.shapes[name]) for name in self.names)
 
     @property
     def whole(self) -> bool:
         """Whether all parameters are in the scope."""
         return len(self.names) == len(self.task.shapes)
+
+    @property
+    def coverage(self) -> str:
+        """How many of the model's parameters are in the scope, and which; empty if all are."""
+        frozen = sum(each.numel() for each in self.task.module.parameters() if not each.requires_grad)
+        total = self.task.size + frozen
+        if self.size == total:
+            return ""
+        return (
+            f"scope {self._asked}: {self.size:,} of {total:,} parameters ({100 * self.size / total:.2g}%) respond "
+            f"to a source, the others stay as they are. In the scope: {listed(self.names)}"
+        )
 
     def widened(self) -> "Scope":
         """The scope of all parameters of the task."""

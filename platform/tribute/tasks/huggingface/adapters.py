@@ -8,6 +8,7 @@ import peft
 from torch import nn
 
 from tribute.errors import ConfigError
+from tribute.ids import short
 
 TASK_TYPES = {"causal_lm": "CAUSAL_LM", "sequence_classifier": "SEQ_CLS"}
 
@@ -23,9 +24,10 @@ def adapted(model: nn.Module, adapter: Mapping[str, Any] | str, kind: str) -> nn
     except ConfigError:
         raise
     except Exception as error:  # whatever PEFT raises
+        problem = f"{type(error).__name__}: {short(str(error), 300).rstrip('.')}"
         raise ConfigError(
-            f"task.options.adapter cannot be used: {type(error).__name__}: {str(error)[:300]}. Give the settings "
-            "of peft.LoraConfig, such as {r: 8, target_modules: [q_proj, v_proj]}, or the folder of a saved one"
+            f"task.options.adapter cannot be used: {problem}. Give the settings of peft.LoraConfig, such as "
+            "{r: 8, target_modules: [q_proj, v_proj]}, or the folder of a saved one"
         ) from error
     if made.active_peft_config.is_prompt_learning:
         raise ConfigError(
