@@ -16,8 +16,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from tribute.catalog.pretrained import HUGGINGFACE, pretrained_parts
-from tribute.catalog.task_code import task_code
+from tribute.catalog.task_code import HUGGINGFACE, pretrained_parts, task_code
 from tribute.config import Project, Settings, SimulationSettings, TaskSettings, TrainingSettings
 from tribute.config.valuation import NEAREST
 from tribute.corpus import READER, corpus_content

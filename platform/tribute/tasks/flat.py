@@ -139,8 +139,7 @@ class FlatTask(PartlyFrozen):
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`losses` at named parameters."""
-        with values_only():
-            return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
+        return values_only()(self.task.training_loss)(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
         """`measure` at named parameters, in full precision and evaluation mode (no dropout).
@@ -150,8 +149,7 @@ class FlatTask(PartlyFrozen):
         """
         rows = len(next(iter(queries.values())))
         try:
-            with values_only():
-                measured_Q = self.task.measurement(self.measured_model(pieces), queries)
+            measured_Q = values_only()(self.task.measurement)(self.measured_model(pieces), queries)
         except KeyError as error:
             raise ConfigError(
                 f"The task's measurement needs column {error}, but the queries have {listed(queries)}. Add the "
@@ -252,7 +250,8 @@ def build_task(settings: TaskSettings | Task, precision: str = "float32") -> Fla
     factory = BUILT_IN.get(settings.name) or _import_factory(settings.name)
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.options.items()}
     if factory is huggingface_task:
-        options |= {key: settings.located(options[key]) for key in FOLDERS if isinstance(options.get(key), str)}
+        named = {key: value for key in FOLDERS if isinstance(value := options.get(key), str)}
+        options |= {key: settings.located(value) for key, value in named.items()}
     try:
         return FlatTask(cast(Task, factory(**options)), precision)
     except TypeError as error:

@@ -27,7 +27,7 @@ def run_in_forward_mode() -> Iterator[None]:
 
 @contextmanager
 def values_only() -> Iterator[None]:
-    """Tell the task that runs inside that only losses or measurements are read."""
+    """Tell the task that runs inside, or in a function that it decorates, that only values are read."""
     with _set(_VALUES_ONLY):
         yield
 

@@ -82,5 +82,5 @@ def test_the_report_says_which_parameters_a_method_treats_in_another_way() -> No
     narrow = tribute.check_task(task, BY_SOURCE, simulation=tribute.SimulationSettings(scope="head"))
     assert narrow.coverage == (
         "paired with scope head: 27 of 83 parameters (33%) respond to a source, the others stay as they are. "
-        "In the scope: second.weight, second.bias",
+        "In the scope: last.weight, last.bias",
     )

@@ -48,7 +48,8 @@ class HuggingFaceClassifier(HuggingFace):
         return super().build()
 
     def _logits(self, model: Model, batch: Batch) -> Tensor:
-        logits_BC: Tensor = model(**self.inputs(batch)).logits
+        outputs: Any = model(**self.inputs(batch))
+        logits_BC: Tensor = outputs.logits
         return logits_BC.to(torch.promote_types(logits_BC.dtype, torch.float32))
 
 

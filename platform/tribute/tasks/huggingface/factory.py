@@ -9,7 +9,7 @@ from tribute.tasks.huggingface.language import HuggingFaceLanguageModel
 from tribute.tasks.huggingface.options import HuggingFace, library
 from tribute.tasks.task import Task
 
-TASKS = {
+TASKS: dict[str, Any] = {
     "causal_lm": HuggingFaceLanguageModel,
     "sequence_classifier": HuggingFaceTexts,
     "image_classifier": HuggingFaceImages,
@@ -31,4 +31,5 @@ def huggingface_task(**options: Any) -> Task:
             f"The config of {asked.model} names none of the supported architectures. Set task.options.kind to one "
             f"of {', '.join(TASKS)}"
         )
-    return TASKS[asked.kind](**vars(asked))
+    made: Task = TASKS[asked.kind](**vars(asked))
+    return made

@@ -44,10 +44,11 @@ def choose_by_mode(model: nn.Module) -> None:
     The warning about padding without a mask is left out: it looks at values, which per-example gradients do not
     allow.
     """
-    for layer in model.modules():
+    layers: list[Any] = list(model.modules())
+    for layer in layers:
         if hasattr(layer, "warn_if_padding_and_no_attention_mask"):
             layer.warn_if_padding_and_no_attention_mask = _no_warning
-    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
+    configs = {id(module.config): module.config for module in layers if hasattr(module, "config")}
     for config in configs.values():
         if getattr(config, "_attn_implementation", None) == "sdpa":
             config._attn_implementation = BY_MODE

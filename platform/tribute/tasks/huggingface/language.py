@@ -5,6 +5,7 @@ fewer), V vocabulary.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,7 +63,8 @@ def _log_likelihoods(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
 def _logits(model: Model, tokens_BT: Tensor, kept_L: Tensor | None) -> Tensor:
     """Logits, [B, L, V], in at least float32."""
     keep = {} if kept_L is None else {"logits_to_keep": kept_L}
-    logits_BLV: Tensor = model(input_ids=tokens_BT, use_cache=False, **keep).logits
+    outputs: Any = model(input_ids=tokens_BT, use_cache=False, **keep)
+    logits_BLV: Tensor = outputs.logits
     expected = tokens_BT.shape[1] if kept_L is None else len(kept_L)
     if logits_BLV.shape[1] != expected:
         raise ConfigError(

@@ -9,6 +9,7 @@ import transformers
 from torch import Tensor, nn
 
 from tribute.errors import ConfigError
+from tribute.files.hub import hub_commit
 from tribute.ids import listed, short
 from tribute.tasks.huggingface.classification import attention_mask
 from tribute.tasks.huggingface.kernels import choose_by_mode
@@ -42,7 +43,9 @@ def config_of(asked: HuggingFace) -> Any:
             "task.options.adapter"
         )
     try:
-        config = transformers.AutoConfig.from_pretrained(asked.model, revision=asked.revision or "main")
+        config = transformers.AutoConfig.from_pretrained(asked.model, revision=_commit(asked))
+    except ConfigError:
+        raise
     except Exception as error:  # whatever transformers raises: no folder, no network, an unknown architecture
         raise ConfigError(
             f"task.options.model {asked.model!r}: its config cannot be read ({type(error).__name__}: "
@@ -56,6 +59,11 @@ def config_of(asked: HuggingFace) -> Any:
             "or dequantise and save it first"
         )
     return config
+
+
+def _commit(asked: HuggingFace) -> str:
+    """The commit that is loaded, the same that the run id counts; without a meaning for a folder."""
+    return "main" if Path(asked.model).is_dir() else hub_commit(asked.model, asked.revision)
 
 
 def kind_of(asked: HuggingFace) -> str | None:
@@ -102,7 +110,7 @@ def _loaded(asked: HuggingFace, kind: str, dtype: torch.dtype) -> tuple[nn.Modul
     try:
         if folder.is_dir() and not any(True for each in WEIGHTS for _ in folder.glob(each)):
             return loader.from_config(config, dtype=dtype), []
-        options = {"revision": asked.revision or "main", "dtype": dtype, "output_loading_info": True}
+        options = {"revision": _commit(asked), "dtype": dtype, "output_loading_info": True}
         model, found = loader.from_pretrained(asked.model, config=config, **options)
     except Exception as error:  # whatever transformers raises
         raise ConfigError(

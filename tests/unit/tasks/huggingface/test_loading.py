@@ -168,7 +168,8 @@ def test_a_fresh_head_is_drawn_by_the_seed_and_refused_where_it_would_not_train(
         ({"adapter": {"rank": 2}}, "adapter cannot be used: TypeError.*Give the settings of peft.LoraConfig"),
         ({"adapter": {"r": 2, "target_modules": ["no_such"]}}, "adapter cannot be used: NoMatching"),
         ({"adapter": "nowhere"}, "nowhere holds no adapter_config.json"),
-        ({"model": "no-such-org/no-such-model"}, "its config cannot be read .*Name a folder with config.json"),
+        ({"model": "no-such-org/no-such-model"}, "no folder of that name, and no commit on the hub"),
+        ({"model": "/"}, "its config cannot be read .*Name a folder with config.json"),
         ({"model": 3}, "model is 3. Name a local folder"),
     ],
 )
