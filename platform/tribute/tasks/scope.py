@@ -15,6 +15,9 @@ from tribute.ids import listed
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.task import Batch
 
+MAX_NAME = 120
+"""Characters shown of a parameter's name."""
+
 
 class ScopedTask:
     """A task as a function of the parameters in a scope; the others are fixed at `rest_P`.
@@ -69,7 +72,8 @@ class Scope:
             return ""
         return (
             f"scope {self._asked}: {self.size:,} of {total:,} parameters ({100 * self.size / total:.2g}%) respond "
-            f"to a source, the others stay as they are. In the scope: {listed(self.names)}"
+            f"to a source, the others stay as they are. In the scope: "
+            f"{listed(folded_names(self.names), characters=MAX_NAME)}"
         )
 
     def widened(self) -> "Scope":
@@ -104,6 +108,23 @@ class Scope:
     def task_at(self, theta_P: Tensor) -> FlatTask | ScopedTask:
         """The task as a function of the scope's parameters; the others are fixed at theta."""
         return self.task if self.whole else ScopedTask(self.task, self.names, theta_P)
+
+
+def folded_names(names: Sequence[str]) -> list[str]:
+    """Names; those that differ only by the number of their block are one, such as `layers.0..11.weight`."""
+    blocks: dict[str, list[int]] = {}
+    for name in names:
+        number = re.search(r"(?<![^.])\d+(?![^.])", name)
+        pattern = name if number is None else f"{name[: number.start()]}{{}}{name[number.end() :]}"
+        blocks.setdefault(pattern, []).extend([] if number is None else [int(number[0])])
+    return [pattern.replace("{}", _numbers(found)) for pattern, found in blocks.items()]
+
+
+def _numbers(found: list[int]) -> str:
+    """Numbers as a range where they are one."""
+    if len(found) > 1 and found == list(range(found[0], found[-1] + 1)):
+        return f"{found[0]}..{found[-1]}"
+    return ",".join(str(number) for number in found)
 
 
 def scoped_names(names: Sequence[str], scope: str) -> tuple[str, ...]:

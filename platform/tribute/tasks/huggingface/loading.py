@@ -1,6 +1,8 @@
 """Loads a model of transformers as the task needs it, or refuses it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,8 @@ def _loaded(asked: HuggingFace, kind: str, dtype: torch.dtype) -> tuple[nn.Modul
         if folder.is_dir() and not any(True for each in WEIGHTS for _ in folder.glob(each)):
             return loader.from_config(config, dtype=dtype), []
         options = {"revision": _commit(asked), "dtype": dtype, "output_loading_info": True}
-        model, found = loader.from_pretrained(asked.model, config=config, **options)
+        with _without_progress_bars():
+            model, found = loader.from_pretrained(asked.model, config=config, **options)
     except Exception as error:  # whatever transformers raises
         raise ConfigError(
             f"{asked.model} cannot be loaded as {kind}: {type(error).__name__}: {short(str(error), 300)}. Correct "
@@ -124,6 +127,18 @@ def _loaded(asked: HuggingFace, kind: str, dtype: torch.dtype) -> tuple[nn.Modul
             "or of another shape. Use the whole checkpoint, with the config that belongs to it"
         )
     return model, missing
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """A model is loaded by every process that uses it, and its bars would lie over those of the run."""
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
 
 
 def _attention(model: nn.Module) -> set[bool]:
