@@ -15,6 +15,7 @@ from torch.func import grad
 
 from tribute.errors import ConfigError
 from tribute.tasks import Batch, FlatTask, forward_mode
+from tribute.tasks.module import is_transposed_linear
 
 TOLERANCE = 1e-3
 """Largest relative difference between the Hessian of the loss and that of a cross-entropy."""
@@ -98,19 +99,13 @@ def linear_layers(task: FlatTask) -> list[Layer]:
     layers = []
     for name, module in task.measured.named_modules():
         weight, bias = (f"{name}.{part}".lstrip(".") for part in ("weight", "bias"))
-        transposed = _is_transposed(module)
+        transposed = is_transposed_linear(module)
         if not (isinstance(module, nn.Linear) or transposed) or weight not in task.shapes:
             continue
         if owners[id(module.weight)] == 1:
             trained = bias in task.shapes and owners[id(module.bias)] == 1
             layers.append(Layer(module, weight, bias if trained else None, transposed))
     return layers
-
-
-def _is_transposed(module: nn.Module) -> bool:
-    """Whether it is the linear layer of GPT-2 in transformers; by name, so that this is not imported."""
-    kind = type(module)
-    return (kind.__module__, kind.__name__) == ("transformers.pytorch_utils", "Conv1D")
 
 
 def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer]) -> LayerPass:

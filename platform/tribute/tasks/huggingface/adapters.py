@@ -8,7 +8,7 @@ import peft
 from torch import nn
 
 from tribute.errors import ConfigError
-from tribute.ids import short
+from tribute.ids import listed, short
 
 TASK_TYPES = {"causal_lm": "CAUSAL_LM", "sequence_classifier": "SEQ_CLS"}
 
@@ -48,4 +48,11 @@ def _saved(model: nn.Module, folder: str) -> Any:
             f"task.options.adapter: {folder} holds no adapter_config.json. Name the folder to which PEFT saved "
             "the adapter"
         )
-    return peft.PeftModel.from_pretrained(model, folder, is_trainable=True)
+    made = peft.PeftModel.from_pretrained(model, folder, is_trainable=True)
+    missing = peft.get_peft_model_state_dict(made).keys() - peft.load_peft_weights(folder, device="cpu").keys()
+    if missing:
+        raise ConfigError(
+            f"task.options.adapter: {folder} lacks {listed(sorted(missing))}, which would stay random. Save the "
+            "whole adapter again"
+        )
+    return made

@@ -9,7 +9,7 @@ from tests.unit.tasks.huggingface.models import LANGUAGE_MODELS, folder_of, ragg
 from tribute import SimulationSettings, check_task
 from tribute.estimators.layers import Layer, linear_layers
 from tribute.study import TaskReport
-from tribute.tasks import FlatTask, Scope, huggingface_task
+from tribute.tasks import FlatTask, Scope, WatchedModel, huggingface_task
 
 LORA = {"r": 2, "target_modules": ["q_proj"]}
 
@@ -60,6 +60,14 @@ def test_ekfac_sees_adapters(tmp_path: Path) -> None:
     found = report("llama", tmp_path, "ekfac", adapter=LORA)
     assert found.fine, found
     assert found.coverage == ()
+
+
+def test_hidden_states_of_gpt2_are_inputs_of_its_linear_layers(tmp_path: Path) -> None:
+    task = FlatTask(huggingface_task(model=folder_of(LANGUAGE_MODELS["gpt2"](), tmp_path)))
+    seen = WatchedModel(task, task.initial(0)).forward_pass({"tokens": ragged_tokens()})
+    widths = [state.shape[2] for state in seen.hidden]
+    assert sum(width == 64 for width in widths) == 2, widths  # the second layer of each block's network
+    assert sum(width == 16 for width in widths) == 4, widths  # the head, a projection, two first layers
 
 
 def test_transposed_layers_have_the_inverse_of_plain_ones(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 import transformers
 
@@ -11,6 +12,7 @@ from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.tasks.huggingface.models import (
     CLASSIFIERS,
     LANGUAGE_MODELS,
+    classifier,
     folder_of,
     language_model,
     ragged_tokens,
@@ -93,6 +95,17 @@ def test_a_saved_adapter_goes_on_from_where_it_was_saved(tmp_path: Path) -> None
         torch.testing.assert_close(value, expected[name], rtol=0, atol=0)
 
 
+def test_a_saved_adapter_without_some_weights_is_refused(tmp_path: Path) -> None:
+    folder = pretrained("llama", tmp_path / "base")
+    FlatTask(huggingface_task(model=folder, adapter=LORA)).module.save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    weights.pop(next(name for name in weights if "lora_B" in name))
+    safetensors.torch.save_file(weights, file)
+    with pytest.raises(ConfigError, match=r"lacks base_model.*which would stay random. Save the whole"):
+        FlatTask(huggingface_task(model=folder, adapter=str(tmp_path / "adapter")))
+
+
 def test_parameters_are_chosen_by_name(tmp_path: Path) -> None:
     task = language_model("llama", tmp_path, trainable=r"layers\.1\.|norm")
     assert {name.split(".")[-1] for name in task.shapes} == {"weight"}
@@ -107,7 +120,9 @@ def test_bfloat16_rounds_what_is_frozen_and_trains_in_float32(tmp_path: Path, op
     task = language_model("llama", tmp_path, dtype="bfloat16", **options)
     assert all(value.dtype is torch.float32 for value in task.pieces(task.initial(0)).values())
     for name, value in task.frozen.items():
-        if "inv_freq" in name:  # rounded, a rotation by it would be wrong by radians at late positions
+        if "lm_head" in name:
+            assert value.dtype is torch.float32
+        elif "inv_freq" in name:  # rounded, a rotation by it would be wrong by radians at late positions
             torch.testing.assert_close(value, wide.frozen[name], rtol=0, atol=0)
         else:
             assert value.dtype is torch.bfloat16
@@ -118,6 +133,26 @@ def test_bfloat16_rounds_what_is_frozen_and_trains_in_float32(tmp_path: Path, op
     assert torch.nn.functional.cosine_similarity(*slopes, dim=0) > 0.99
     rounded = FlatTask(task.task, "bfloat16")
     torch.testing.assert_close(rounded.losses(theta, rows), expected, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gemma2", "qwen3_moe"])
+@pytest.mark.parametrize("trainable", ["norm|ln_f", "."])
+def test_logits_are_not_rounded_to_bfloat16(tmp_path: Path, name: str, trainable: str) -> None:
+    task = language_model(name, tmp_path, dtype="bfloat16", trainable=trainable)
+    theta, rows = task.initial(0), {"tokens": ragged_tokens()}
+    wide = language_model(name, tmp_path, trainable=trainable)
+    torch.testing.assert_close(task.measure(theta, rows), wide.measure(theta, rows), rtol=0.02, atol=0.02)
+    task.find_output(theta, rows)
+    logits = task.outputs(theta, rows)
+    assert logits.dtype is torch.float32
+    assert (logits != logits.bfloat16().float()).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt2", "vit"])
+def test_classifiers_run_in_bfloat16(tmp_path: Path, name: str) -> None:
+    task, wide = classifier(name, tmp_path, dtype="bfloat16"), classifier(name, tmp_path)
+    theta, rows = wide.initial(0), rows_of(wide)
+    torch.testing.assert_close(task.losses(theta, rows), wide.losses(theta, rows), rtol=0.02, atol=0.02)
 
 
 def test_dropout_is_seeded_alike_in_all_trajectories_and_off_in_measurements(tmp_path: Path) -> None:
