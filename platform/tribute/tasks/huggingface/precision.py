@@ -11,7 +11,7 @@ def widen_trained(model: nn.Module, dtype: torch.dtype) -> None:
     """Hold parameters that train, and the head, in at least float32, and compute their layers in it.
 
     What trained layers give out is rounded to the dtype of the model, as other layers expect it; what the head
-    gives out is not. So small changes of parameters, such as those of one step, are not rounded away, nor are those
+    gives out is not. So small changes of parameters, such as those of one step, are not rounded away, nor those
     of logits: neighbouring numbers of bfloat16 near 10 are 0.06 nats apart.
 
     Args:
