@@ -26,6 +26,9 @@ class Task(Protocol):
     among its T positions, in nats: it sums over T to `measurement`, and is 0 of padding. With it, the service says
     which tokens of a query a source shaped.
 
+    A model with fused kernels of its own may ask `tribute.tasks.in_forward_mode()` while it runs, and take plain
+    ones then: fused kernels have no forward mode.
+
     Shapes: B examples of a batch, Q queries, T positions of a row.
 
     >>> class Regression:

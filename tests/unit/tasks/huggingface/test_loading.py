@@ -1,6 +1,7 @@
 """Models from folders: pretrained, adapted, partly frozen, in bfloat16; and what is refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,10 @@ def test_a_model_that_sees_later_tokens_is_no_language_model(tmp_path: Path) -> 
     config = CLASSIFIERS["bert"]()
     with pytest.raises(ConfigError, match="looks at later tokens"):
         FlatTask(huggingface_task(model=folder_of(config, tmp_path), kind="causal_lm"))
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tribute.tasks.huggingface.loading")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ConfigError, match=r"the package transformers. Install it: pip install 'tribute\[hf\]'"):
+        huggingface_task(model="anything")
