@@ -21,7 +21,7 @@ OF_ITS_LIBRARIES = {
     "typing_extensions",
     "typing_inspection",
 }
-HEAVY = ["deltalake", "duckdb", "matplotlib", "mlflow", "ray"]
+HEAVY = ["deltalake", "duckdb", "matplotlib", "mlflow", "peft", "ray", "transformers"]
 
 
 def loaded(module: str, packages: list[str]) -> list[str]:

@@ -24,6 +24,7 @@ from tribute.catalog import (
 )
 from tribute.config import Project
 from tribute.errors import ValuationError
+from tribute.tasks import Scope
 from tribute.valuation import Estimates
 from tribute.valuation.rows import publisher_parts
 from tribute.valuation.steps import ValuedBatch, predicted
@@ -40,12 +41,14 @@ class Plan(NamedTuple):
     """Expected misallocated pool by number of further trainings, up to the largest of `COUNTS`.
 
     ``known``: trainings that the month's uses were read out on already, at their cost. ``simulated``: whether the
-    cheap estimates are there; without them the prediction rests on token counts alone.
+    cheap estimates are there; without them the prediction rests on token counts alone. ``scope``: which of the
+    model's parameters respond in simulations; empty if all do.
     """
 
     expected: dict[int, float]
     known: float
     simulated: bool
+    scope: str
 
     def needed(self, precision: float | None) -> int | None:
         """Further trainings until a precision is reached, if that is foreseen."""
@@ -62,7 +65,7 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
             {"trainings": count, "cost": plan.known + count, "expected_misallocation": expected}
             for count, expected in steps.items()
         ]
-        told = {"period": period, "simulated": plan.simulated, "known_trainings": plan.known}
+        told = {"period": period, "simulated": plan.simulated, "known_trainings": plan.known, "scope": plan.scope}
         print(json.dumps(told | {"precision": asked, "needed": needed, "plan": rows}, indent=2))
         return
     console = terminal()
@@ -72,6 +75,8 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
     if asked is not None:
         more = f"more than {max(COUNTS)}" if needed is None else f"about {needed}"
         console.print(f"  {asked:.1%} asked for: {more} further trainings.")
+    if plan.scope:
+        console.print(f"  Simulations have {plan.scope}.", soft_wrap=True)
     if not plan.simulated:
         console.print(
             "  The month is not attributed yet, so this rests on token counts alone. To predict from the "
@@ -94,7 +99,8 @@ def valuation_plan(project: Project, period: str) -> Plan:
             "nothing to plan. Set simulation.notion to leave_one_out, and let tribute train the model"
         )
     inputs = Inputs(project)
-    sources = Subject(inputs, period, "value", again=False).sources
+    subject = Subject(inputs, period, "value", again=False)
+    sources = subject.sources
     if sources is None:
         inputs.corpus()  # raises what is wrong with it
         raise ValuationError("The corpus cannot be read. Look at: tribute check PROJECT.yaml")
@@ -114,7 +120,8 @@ def valuation_plan(project: Project, period: str) -> Plan:
     batch = ValuedBatch(estimates, tokens_S, split_SP, payee_ids, diverged)
     seeds, counts = training_seeds(project, measured), range(max(COUNTS) + 1)
     known = sum(each.cost for each in measured)
-    return Plan(predicted(project.valuation, batch, seeds, counts), known, simulated)
+    scope = "" if project.simulation.estimated else Scope(subject.model, project.simulation.scope).coverage
+    return Plan(predicted(project.valuation, batch, seeds, counts), known, simulated, scope)
 
 
 def _payees(

@@ -16,6 +16,7 @@ from tribute.cluster import SimulateJob
 from tribute.config import Project, SimulationSettings
 from tribute.errors import TributeError
 from tribute.simulation import Unit, drawn_units, leave_one_out_units, relative_change
+from tribute.tasks import Scope
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.compute.grouping import group_jobs
 from tribute_jobs.compute.simulation import Rows, SimulationJobs
@@ -30,11 +31,14 @@ UNSMOOTH = 0.5
 def simulate(context: Context) -> StageOutput:
     """Simulate all units in all replicates on the cluster and commit `simulations`."""
     simulate_run = context.runs.simulate_run
+    covered = ""
     missing = [run for run in simulation_runs(context.project) if not context.committed("simulations", run.run_id)]
     if missing:
         make_trainings_again(context)
         context.reporter.started("simulate", simulate_run)
-        Simulations(context).run(missing)
+        simulations = Simulations(context)
+        simulations.run(missing)
+        covered = simulations.coverage()
     with open_tables(context.lake.root, "simulations") as connection:
         [(responses, failed, mode, steps, smoothness)] = connection.execute(
             "select count(*), list(unit_id || ' (replicate ' || replicate || ', step ' || failed_step || ')' "
@@ -53,7 +57,7 @@ def simulate(context: Context) -> StageOutput:
             "enough for them. Use simulation.mode: paired"
         )
     summary = f"{responses} simulations, mode {mode}" + (f", {steps} steps each" if steps else "")
-    return StageOutput(simulate_run, bool(missing), summary)
+    return StageOutput(simulate_run, bool(missing), "; ".join(filter(None, (summary, covered))))
 
 
 class Simulations:
@@ -79,6 +83,13 @@ class Simulations:
             for run in simulated:
                 done = [(job, part) for (owner, job), part in zip(planned, rows, strict=True) if owner is run]
                 self._commit(run, done)
+
+    def coverage(self) -> str:
+        """Which of the model's parameters respond; empty if all do, or an estimator is used."""
+        settings = self.context.project.simulation
+        if settings.estimated:
+            return ""
+        return Scope(self._jobs.recipe(self._jobs.replicates[0]).task, settings.scope).coverage
 
     def estimate(
         self, runs: Sequence[SimulationRun], units: Sequence[Unit], *, tolerant: bool = False

@@ -16,7 +16,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from tribute.catalog.task_code import task_code
+from tribute.catalog.task_code import HUGGINGFACE, pretrained_parts, task_code
 from tribute.config import Project, Settings, SimulationSettings, TaskSettings, TrainingSettings
 from tribute.config.valuation import NEAREST
 from tribute.corpus import READER, corpus_content
@@ -157,6 +157,8 @@ def _task_parts(project: Project, sha256: Callable[[Path], str]) -> dict[str, st
     parts = settings_parts("task", task)
     for name, path in (*adopted_files(training), *named_files(project)):
         parts[f"file {name}"] = sha256(path)
+    if task.name == HUGGINGFACE:
+        return parts | pretrained_parts(task)
     if ":" not in task.name:
         return parts  # the code and the initial model of built-in tasks are the release's
     search_beside(task.folder)
@@ -192,11 +194,14 @@ def adopted_files(training: TrainingSettings) -> Iterator[tuple[str, Path]]:
 
 
 def named_files(project: Project) -> Iterator[tuple[str, Path]]:
-    """Files that options of the task name, from the current folder or absolute; of a folder, all files in it."""
+    """Files that options of the task name, from the current folder or absolute; of a folder, all files in it.
+
+    Options of `huggingface` are first looked for beside `project.yaml`.
+    """
     for name, value in project.task.options.items():
         if not isinstance(value, str) or not 0 < len(value) < 1024 or "\0" in value:
             continue
-        path = Path(value)
+        path = Path(project.task.located(value) if project.task.name == HUGGINGFACE else value)
         if path.is_file():
             yield f"task.options.{name}", path
         elif path.is_dir():

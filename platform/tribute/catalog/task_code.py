@@ -1,4 +1,6 @@
-"""The code of a task, by content: its module, and the user's own modules among those that it imports.
+"""What a task consists of, by content: code of one's own, or versions and commit of a Hugging Face model.
+
+The code is the task's module, and the user's own modules among those that it imports.
 
 Modules are found and read, not run. Imports by other ways (`importlib`, a path put together at run time) are not
 seen; their effect on `build` is, because the model that it builds is hashed too.
@@ -9,12 +11,20 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tribute.config import TaskSettings
+from tribute.errors import ConfigError
 from tribute.files.digests import file_sha256
+from tribute.files.hub import hub_commit
 
 OURS = frozenset(("tribute", "tribute_jobs", "tribute_storage"))
 """Packages of the release, whose code is nobody's own."""
+HUGGINGFACE = "huggingface"
+"""Name of the task."""
+LIBRARIES = ("transformers", "peft")
+"""Libraries whose code is the model's."""
 
 
 def task_code(module: str, sha256: Callable[[Path], str] = file_sha256) -> dict[str, str]:
@@ -31,6 +41,25 @@ def task_code(module: str, sha256: Callable[[Path], str] = file_sha256) -> dict[
             found[name] = sha256(path)
             waiting += _imported(name, path)
     return dict(sorted(found.items()))
+
+
+def pretrained_parts(task: TaskSettings) -> dict[str, str]:
+    """Versions of the libraries, and the commit of a model that is named by its hub id.
+
+    Raises:
+        ConfigError: a library is missing; or the commit is unknown.
+    """
+    used = LIBRARIES if task.options.get("adapter") else LIBRARIES[:1]
+    try:
+        parts = {name: version(name) for name in used}
+    except PackageNotFoundError as error:
+        raise ConfigError(
+            f"Task {HUGGINGFACE} needs the package {error.name}. Install it: pip install 'tribute[hf]'"
+        ) from None
+    model = task.options.get("model")
+    if isinstance(model, str) and model and not Path(task.located(model)).exists():
+        parts["model commit"] = hub_commit(model, task.options.get("revision"))
+    return parts
 
 
 def _is_own(name: str, path: Path, module: str) -> bool:

@@ -12,7 +12,7 @@ from tribute.ids import short
 class TaskSettings(Settings):
     """The task: a built-in name, or `package.module:factory` for your own."""
 
-    name: str = Field("byte_lm", description="byte_lm, classifier, or package.module:factory")
+    name: str = Field("byte_lm", description="byte_lm, classifier, huggingface, or package.module:factory")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
     _folder: Path | None = PrivateAttr(None)
 
@@ -20,6 +20,13 @@ class TaskSettings(Settings):
     def folder(self) -> Path | None:
         """The folder of `project.yaml`, where `package.module` may lie; no setting, and it changes no run id."""
         return self._folder
+
+    def located(self, value: str) -> str:
+        """A file or folder of the options: beside `project.yaml` if it is there, else as it is written."""
+        if self._folder is not None and 0 < len(value) < 1024 and "\0" not in value:
+            place = self._folder / Path(value).expanduser()
+            return str(place) if place.exists() else value
+        return value
 
     def beside(self, folder: Path) -> Self:
         """The same task, of a `project.yaml` in this folder."""

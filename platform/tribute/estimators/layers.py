@@ -15,6 +15,7 @@ from torch.func import grad
 
 from tribute.errors import ConfigError
 from tribute.tasks import Batch, FlatTask, forward_mode
+from tribute.tasks.module import is_transposed_linear
 
 TOLERANCE = 1e-3
 """Largest relative difference between the Hessian of the loss and that of a cross-entropy."""
@@ -25,16 +26,38 @@ DEFAULT_DRAWS = 4
 
 
 class Layer(NamedTuple):
-    """A linear layer, and the names of its weight, [O, I], and of its bias if that is trained."""
+    """A linear layer, and the names of its weight, [O, I], and of its bias if that is trained.
 
-    module: nn.Linear
+    ``transposed``: the weight is [I, O] instead, as in GPT-2.
+    """
+
+    module: nn.Module
     weight: str
     bias: str | None
+    transposed: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the layer's parameters."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+    def matrix(self, named_G: Mapping[str, Tensor], outputs: int) -> Tensor:
+        """Flat weights and biases by name, [G, ...] each, as one matrix for each row, [G, O, I]."""
+        weight_GW = named_G[self.weight]
+        if self.transposed:
+            parts = [weight_GW.unflatten(1, (-1, outputs)).transpose(1, 2)]
+        else:
+            parts = [weight_GW.unflatten(1, (outputs, -1))]
+        parts += [named_G[self.bias][:, :, None]] if self.bias is not None else []
+        return torch.cat(parts, 2)
+
+    def flattened(self, matrix_GOI: Tensor) -> dict[str, Tensor]:
+        """Inverse of `matrix`."""
+        if self.bias is None:
+            weight_GOI, biases = matrix_GOI, {}
+        else:
+            weight_GOI, biases = matrix_GOI[..., :-1], {self.bias: matrix_GOI[..., -1]}
+        return {self.weight: (weight_GOI.transpose(1, 2) if self.transposed else weight_GOI).flatten(1)} | biases
 
 
 class LayerPass(NamedTuple):
@@ -76,9 +99,12 @@ def linear_layers(task: FlatTask) -> list[Layer]:
     layers = []
     for name, module in task.measured.named_modules():
         weight, bias = (f"{name}.{part}".lstrip(".") for part in ("weight", "bias"))
-        if isinstance(module, nn.Linear) and weight in task.shapes and owners[id(module.weight)] == 1:
+        transposed = is_transposed_linear(module)
+        if not (isinstance(module, nn.Linear) or transposed) or weight not in task.shapes:
+            continue
+        if owners[id(module.weight)] == 1:
             trained = bias in task.shapes and owners[id(module.bias)] == 1
-            layers.append(Layer(module, weight, bias if trained else None))
+            layers.append(Layer(module, weight, bias if trained else None, transposed))
     return layers
 
 
@@ -120,9 +146,12 @@ def wholly_seen(task: FlatTask, seen: LayerPass, layers: list[Layer]) -> set[str
     whole, parts, whole_slopes = set[str](), seen.output_gradients(error), task.pieces(slope_P)
     for layer in (each for each in layers if each.weight in seen.inputs):
         explained_OI = torch.einsum("bto,bti->oi", parts[layer.weight], seen.inputs[layer.weight])
-        slopes = [whole_slopes[name].reshape(len(explained_OI), -1) for name in layer.names]
+        slopes = {name: whole_slopes[name].reshape(1, -1) for name in layer.names}
         if torch.allclose(
-            torch.cat(slopes, 1), explained_OI, rtol=TOLERANCE, atol=TOLERANCE * float(slope_P.abs().max())
+            layer.matrix(slopes, len(explained_OI))[0],
+            explained_OI,
+            rtol=TOLERANCE,
+            atol=TOLERANCE * float(slope_P.abs().max()),
         ):
             whole.add(layer.weight)
     return whole

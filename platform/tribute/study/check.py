@@ -20,7 +20,7 @@ from tribute.study.examples import query_table, sources_of, training_set
 from tribute.study.runs import Runs
 from tribute.study.table import Result, Row
 from tribute.study.workers import InProcess, one_thread
-from tribute.tasks import BUILT_IN, Scope, Task, build_task
+from tribute.tasks import Scope, Task, build_task
 from tribute.tasks.contract import TaskExamples, TaskFinding, check_contract, chosen_rows, refuse
 from tribute.training import Recipe, TrainingSet, record
 
@@ -159,7 +159,7 @@ def checked(
             queries,
             precision=training.precision,
             weight_decay=training.weight_decay,
-            other_process=other_process and type(own) not in BUILT_IN.values(),
+            other_process=other_process and not type(own).__module__.startswith("tribute."),
         )
         if not any(finding.refused for finding in findings):
             more, covered = _rehearsed(own, examples, queries or examples, training, simulations, readout)
@@ -269,13 +269,8 @@ def _coverage(settings: SimulationSettings, recipe: Recipe, replicate: Replicate
         trained = Trained(recipe, replicate.trajectory, replicate.steps)
         estimator = build_estimator(settings.mode, settings.options)
         return estimator.coverage(trained, estimator.fit(trained))
-    scope = Scope(recipe.task, settings.scope)
-    if scope.whole:
-        return ""
-    return (
-        f"{settings.mode} with scope {settings.scope}: {scope.size:,} of {recipe.task.size:,} parameters respond "
-        "to a source, the others stay as they are"
-    )
+    covered = Scope(recipe.task, settings.scope).coverage
+    return f"{settings.mode} with {covered}" if covered else ""
 
 
 def _failure(method: str, error: BaseException) -> str:

@@ -1,15 +1,18 @@
 """Tasks: the model, its training loss and its measurement; the `Task` contract and the built-in tasks."""
 
+from tribute.tasks.building import BUILT_IN, build_task
 from tribute.tasks.byte_lm import ByteLm
 from tribute.tasks.classifier import Classifier
-from tribute.tasks.flat import BUILT_IN, FlatTask, Losses, build_task, kept_bytes
+from tribute.tasks.flat import FlatTask
 from tribute.tasks.frozen import FROZEN_SEED, Frozen, frozen_state, plain_tensors, under_seed
 from tribute.tasks.hidden import ForwardPass, WatchedModel
+from tribute.tasks.huggingface import HuggingFace, huggingface_task
+from tribute.tasks.modes import in_forward_mode, only_values_are_read
 from tribute.tasks.parameters import beside, combined, joined, square, total
 from tribute.tasks.scope import Scope, ScopedTask
-from tribute.tasks.task import Batch, Model, Parameters, Task
+from tribute.tasks.task import Batch, Losses, Model, Parameters, Task
 from tribute.tasks.tokens import has_tokens, token_measurements
-from tribute.tasks.transforms import batched, forward_mode, seeded
+from tribute.tasks.transforms import batched, forward_mode, kept_bytes, seeded
 
 __all__ = [
     "BUILT_IN",
@@ -20,6 +23,7 @@ __all__ = [
     "FlatTask",
     "ForwardPass",
     "Frozen",
+    "HuggingFace",
     "Losses",
     "Model",
     "Parameters",
@@ -34,8 +38,11 @@ __all__ = [
     "forward_mode",
     "frozen_state",
     "has_tokens",
+    "huggingface_task",
+    "in_forward_mode",
     "joined",
     "kept_bytes",
+    "only_values_are_read",
     "plain_tensors",
     "seeded",
     "square",

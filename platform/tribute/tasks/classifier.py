@@ -65,7 +65,11 @@ class Classifier:
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
         """Margin of the true class over all others, or its log-likelihood, [Q], nats."""
-        logits_BC = model(queries["features"])
-        labels = queries["labels"][:, None]
-        competing = logits_BC if self.measure == "log_likelihood" else logits_BC.scatter(1, labels, -torch.inf)
-        return logits_BC.gather(1, labels)[:, 0] - competing.logsumexp(1)
+        return class_measurement(model(queries["features"]), queries["labels"], self.measure)
+
+
+def class_measurement(logits_BC: Tensor, labels_B: Tensor, measure: str) -> Tensor:
+    """Margin of the true class over all others, or its log-likelihood, [B], nats."""
+    labels_B1 = labels_B.long()[:, None]
+    competing = logits_BC if measure == "log_likelihood" else logits_BC.scatter(1, labels_B1, -torch.inf)
+    return logits_BC.gather(1, labels_B1)[:, 0] - competing.logsumexp(1)

@@ -4,60 +4,24 @@ Legend: P parameters, B examples, Q query rows.
 """
 
 import copy
-import importlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
 from functools import cached_property, reduce
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._pytree import tree_map
 
-from tribute.config import TaskSettings
 from tribute.errors import ConfigError
-from tribute.files import nearest_name
-from tribute.files.local_modules import search_beside
 from tribute.ids import listed
-from tribute.tasks.byte_lm import ByteLm
-from tribute.tasks.classifier import Classifier
+from tribute.tasks.folded import Together
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
+from tribute.tasks.modes import values_only
 from tribute.tasks.module import built, copied, without_values
-from tribute.tasks.output import Output
+from tribute.tasks.output import Output, outputs_inside
+from tribute.tasks.precision import PRECISIONS, rounded, rounding
 from tribute.tasks.task import Batch, Model, Parameters, Task
-from tribute.tasks.together import Together
-
-BUILT_IN: dict[str, type] = {"byte_lm": ByteLm, "classifier": Classifier}
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class Losses(Protocol):
-    """Training losses as functions of named parameters, compatible with vmap, grad and jvp over them."""
-
-    def losses_at(self, theta: Parameters, batch: Batch) -> Tensor:
-        """Training loss of each example, [B], nats."""
-        ...
-
-    def gradients_at(self, theta: Parameters, batch: Batch, weights_KB: Tensor, seed: int) -> Parameters | None:
-        """Gradients of the weighted mean of losses of K trajectories, [K, *shape] each, in one pass.
-
-        None: this model cannot be folded, and trajectories must be differentiated one by one.
-
-        Args:
-            theta: parameters of each trajectory, [K, *shape] each.
-            seed: of what the forward pass draws at random, the same in all trajectories.
-        """
-        ...
-
-    def outputs_at(self, theta: Parameters, batch: Batch) -> Tensor:
-        """Outputs of the model inside the training loss."""
-        ...
-
-    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Training losses, [B], as a function of the model's outputs."""
-        ...
 
 
 class FlatTask(PartlyFrozen):
@@ -165,7 +129,7 @@ class FlatTask(PartlyFrozen):
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`losses` at named parameters."""
-        return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
+        return values_only()(self.task.training_loss)(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
         """`measure` at named parameters, in full precision and evaluation mode (no dropout).
@@ -175,7 +139,7 @@ class FlatTask(PartlyFrozen):
         """
         rows = len(next(iter(queries.values())))
         try:
-            measured_Q = self.task.measurement(self.measured_model(pieces), queries)
+            measured_Q = values_only()(self.task.measurement)(self.measured_model(pieces), queries)
         except KeyError as error:
             raise ConfigError(
                 f"The task's measurement needs column {error}, but the queries have {listed(queries)}. Add the "
@@ -207,7 +171,7 @@ class FlatTask(PartlyFrozen):
         return self._output.pick(self._outputs(pieces, batch))
 
     def _outputs(self, pieces: Mapping[str, Tensor], batch: Batch) -> Any:
-        return _outputs_inside(self.task, self._bound(self._module, pieces, self._precision), batch)
+        return outputs_inside(self.task, self._bound(self._module, pieces, self._precision), batch)
 
     def pieces(self, theta: Tensor) -> dict[str, Tensor]:
         """Named parameters, [..., *shape] each, as views of theta, [..., P]."""
@@ -224,7 +188,7 @@ class FlatTask(PartlyFrozen):
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
         named = self._values(pieces, precision)
-        return _rounding(lambda *inputs, **options: functional_call(module, named, inputs, options), precision)
+        return rounding(lambda *inputs, **options: functional_call(module, named, inputs, options), precision)
 
     def values(self, pieces: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the module that trains computes with: trained, frozen and buffers, each as it sees it."""
@@ -232,113 +196,11 @@ class FlatTask(PartlyFrozen):
 
     def rounding(self, model: Model) -> Model:
         """A model with inputs in the precision of training and outputs in float32."""
-        return _rounding(model, self._precision)
+        return rounding(model, self._precision)
 
     def _values(self, pieces: Mapping[str, Tensor], precision: torch.dtype) -> dict[str, Tensor]:
         named = self.held_on(next(iter(pieces.values())).device) | self._narrowed(pieces)
         if precision is torch.float32:
             return named
         buffers = {name for name, _ in self._module.named_buffers()}
-        return {n: value if n in buffers else _rounded(value, precision) for n, value in named.items()}
-
-
-def _outputs_inside(task: Task, model: Model, batch: Batch) -> Any:
-    """What the model returns to the training loss, which must call it once."""
-    seen = []
-
-    def watched(*inputs: Any, **named: Any) -> Any:
-        seen.append(model(*inputs, **named))
-        return seen[-1]
-
-    task.training_loss(watched, batch)
-    if len(seen) != 1:
-        raise ConfigError(
-            f"The training loss calls the model {len(seen)} times, but Gauss-Newton curvature needs one call. "
-            "Use curvature: hessian, or the estimator gradient_dot"
-        )
-    return seen[0]
-
-
-def kept_bytes(evaluate: Callable[[Tensor], Tensor], theta_P: Tensor) -> int:
-    """Bytes that a function of the parameters keeps for its backward pass: the size of its activations."""
-    kept: dict[int, int] = {}
-
-    def keep(value: Tensor) -> Tensor:
-        kept[value.data_ptr()] = value.numel() * value.element_size()
-        return value
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        evaluate(theta_P.clone().requires_grad_()).sum()
-    return sum(kept.values())
-
-
-def build_task(settings: TaskSettings | Task, precision: str = "float32") -> FlatTask:
-    """Build the task that the `task` section of `project.yaml` names, or wrap a task object.
-
-    Raises:
-        ConfigError: the task or factory does not exist, or rejects the options.
-    """
-    if not isinstance(settings, TaskSettings):
-        return FlatTask(settings, precision)
-    search_beside(settings.folder)
-    factory = BUILT_IN.get(settings.name) or _import_factory(settings.name)
-    options = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.options.items()}
-    try:
-        return FlatTask(cast(Task, factory(**options)), precision)
-    except TypeError as error:
-        known = f" It takes: {', '.join(f.name for f in fields(factory))}." if is_dataclass(factory) else ""
-        raise ConfigError(f"task.options do not fit task {settings.name!r}: {error}.{known}") from error
-    except ConfigError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
-        raise ConfigError(
-            f"Task {settings.name!r} cannot be built: {type(error).__name__}: {str(error)[:300]}. Correct the "
-            "task, or task.options"
-        ) from error
-
-
-def _import_factory(name: str) -> Any:
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
-        raise ConfigError(
-            f"Task {name!r} is unknown. Use a built-in task ({', '.join(BUILT_IN)}) or your own: "
-            "package.module:factory"
-        )
-    if module_name == "__main__":
-        raise ConfigError(
-            f"Task {name!r} is of a notebook or a program, which workers cannot import. Write it to a file beside "
-            f"project.yaml, such as mytask.py, and name it mytask:{attribute}; or give the class to tribute.Study"
-        )
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises
-        problem = f"{type(error).__name__}: {str(error)[:300]}"
-        raise ConfigError(f"Task {name!r} cannot be imported ({problem}). {_import_remedy(error)}") from error
-    if not hasattr(module, attribute):
-        file = f" The module is {module.__file__}" if getattr(module, "__file__", None) else ""
-        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name]
-        raise ConfigError(f"Task {name!r}: {module_name} has no {attribute}. {nearest_name(attribute, own)}{file}")
-    return getattr(module, attribute)
-
-
-def _import_remedy(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return "Install its package, or put its file beside project.yaml"
-    if isinstance(error, SystemExit):
-        return 'A module of a task only defines: put what runs as a program under `if __name__ == "__main__":`'
-    return "Correct the module"
-
-
-def _rounding(model: Model, precision: torch.dtype) -> Model:
-    if precision is torch.float32:
-        return model
-
-    def rounded(*inputs: Any, **options: Any) -> Any:
-        given, named = tree_map(lambda value: _rounded(value, precision), (inputs, options))
-        return tree_map(lambda value: _rounded(value, torch.float32), model(*given, **named))
-
-    return rounded
-
-
-def _rounded(value: Any, precision: torch.dtype) -> Any:
-    return value.to(precision) if isinstance(value, Tensor) and value.is_floating_point() else value
+        return {n: value if n in buffers else rounded(value, precision) for n, value in named.items()}

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
+from tribute.tasks.module import is_transposed_linear
 from tribute.tasks.output import floating
 from tribute.tasks.task import Batch, Model
 
@@ -98,7 +99,7 @@ class WatchedModel:
             self._hidden, self._last = {}, []
 
     def _watch(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        linear = isinstance(module, nn.Linear)
+        linear = isinstance(module, nn.Linear) or is_transposed_linear(module)
         if linear and inputs:
             _keep(self._hidden, inputs[0])
         self._last = [] if linear or not floating(output) else [output]

@@ -105,6 +105,12 @@ def without_values(module: nn.Module) -> nn.Module:
     return found
 
 
+def is_transposed_linear(layer: nn.Module) -> bool:
+    """Whether it is the linear layer of GPT-2 in transformers, with a weight [I, O]; by name: no import."""
+    kind = type(layer)
+    return (kind.__module__, kind.__name__) == ("transformers.pytorch_utils", "Conv1D")
+
+
 def _uncompiled(module: nn.Module) -> nn.Module:
     while hasattr(module, "_orig_mod") and type(module).__name__ == "OptimizedModule":
         module = module._orig_mod  # type: ignore[assignment]

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from tribute.errors import ConfigError
+from tribute.tasks.task import Batch, Model, Task
 
 
 class Output:
@@ -78,3 +79,20 @@ def used_leaves(leaves: list[Any], losses: Callable[[list[Any]], Tensor]) -> lis
 def floating(value: object) -> bool:
     """Whether a value is a tensor of floating-point numbers."""
     return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def outputs_inside(task: Task, model: Model, batch: Batch) -> Any:
+    """What the model returns to the training loss, which must call it once."""
+    seen = []
+
+    def watched(*inputs: Any, **named: Any) -> Any:
+        seen.append(model(*inputs, **named))
+        return seen[-1]
+
+    task.training_loss(watched, batch)
+    if len(seen) != 1:
+        raise ConfigError(
+            f"The training loss calls the model {len(seen)} times, but Gauss-Newton curvature needs one call. "
+            "Use curvature: hessian, or the estimator gradient_dot"
+        )
+    return seen[0]

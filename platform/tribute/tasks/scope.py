@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
+from tribute.ids import listed
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.parameters import joined
 from tribute.tasks.task import Batch, Parameters
+
+MAX_NAME = 120
+"""Characters shown of a parameter's name."""
 
 
 class ScopedTask:
@@ -60,13 +64,26 @@ class Scope:
     """The parameters that respond in a simulation."""
 
     def __init__(self, task: FlatTask, scope: str) -> None:
-        self.task, self.names = task, scoped_names(list(task.shapes), scope)
+        self.task, self.names, self._asked = task, scoped_names(list(task.shapes), scope), scope
         self.size = sum(math.prod(task.shapes[name]) for name in self.names)
 
     @property
     def whole(self) -> bool:
         """Whether all parameters are in the scope."""
         return len(self.names) == len(self.task.shapes)
+
+    @property
+    def coverage(self) -> str:
+        """How many of the model's parameters are in the scope, and which; empty if all are."""
+        frozen = sum(each.numel() for each in self.task.module.parameters() if not each.requires_grad)
+        total = self.task.size + frozen
+        if self.size == total:
+            return ""
+        return (
+            f"scope {self._asked}: {self.size:,} of {total:,} parameters ({100 * self.size / total:.2g}%) respond "
+            f"to a source, the others stay as they are. In the scope: "
+            f"{listed(folded_names(self.names), characters=MAX_NAME)}"
+        )
 
     def widened(self) -> "Scope":
         """The scope of all parameters of the task."""
@@ -108,6 +125,23 @@ class Scope:
     def task_at(self, theta: Parameters) -> FlatTask | ScopedTask:
         """The task as a function of the scope's parameters; the others are fixed at theta."""
         return self.task if self.whole else ScopedTask(self.task, self.names, theta)
+
+
+def folded_names(names: Sequence[str]) -> list[str]:
+    """Names; those that differ only by the number of their block are one, such as `layers.0..11.weight`."""
+    blocks: dict[str, list[int]] = {}
+    for name in names:
+        number = re.search(r"(?<![^.])\d+(?![^.])", name)
+        pattern = name if number is None else f"{name[: number.start()]}{{}}{name[number.end() :]}"
+        blocks.setdefault(pattern, []).extend([] if number is None else [int(number[0])])
+    return [pattern.replace("{}", _numbers(found)) for pattern, found in blocks.items()]
+
+
+def _numbers(found: list[int]) -> str:
+    """Numbers as a range where they are one."""
+    if len(found) > 1 and found == list(range(found[0], found[-1] + 1)):
+        return f"{found[0]}..{found[-1]}"
+    return ",".join(str(number) for number in found)
 
 
 def scoped_names(names: Sequence[str], scope: str) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ class Task(Protocol):
     among its T positions, in nats: it sums over T to `measurement`, and is 0 of padding. With it, the service says
     which tokens of a query a source shaped.
 
+    A model with fused kernels of its own may ask `tribute.tasks.in_forward_mode()` while it runs, and take plain
+    ones then: fused kernels have no forward mode.
+
     Shapes: B examples of a batch, Q queries, T positions of a row.
 
     >>> class Regression:
@@ -56,4 +59,31 @@ class Task(Protocol):
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
         """f(theta; q) of each query row, [Q], nats; higher is better. Usually a log-likelihood."""
+        ...
+
+
+class Losses(Protocol):
+    """Training losses as functions of named parameters, compatible with vmap, grad and jvp over them."""
+
+    def losses_at(self, theta: Parameters, batch: Batch) -> Tensor:
+        """Training loss of each example, [B], nats."""
+        ...
+
+    def gradients_at(self, theta: Parameters, batch: Batch, weights_KB: Tensor, seed: int) -> Parameters | None:
+        """Gradients of the weighted mean of losses of K trajectories, [K, *shape] each, in one pass.
+
+        None: this model cannot be folded, and trajectories must be differentiated one by one.
+
+        Args:
+            theta: parameters of each trajectory, [K, *shape] each.
+            seed: of what the forward pass draws at random, the same in all trajectories.
+        """
+        ...
+
+    def outputs_at(self, theta: Parameters, batch: Batch) -> Tensor:
+        """Outputs of the model inside the training loss."""
+        ...
+
+    def losses_of_outputs(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Training losses, [B], as a function of the model's outputs."""
         ...

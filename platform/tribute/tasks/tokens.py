@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
+from tribute.tasks.modes import values_only
 from tribute.tasks.task import Batch
 
 
@@ -31,7 +32,8 @@ def token_measurements(task: FlatTask, pieces: Mapping[str, Tensor], queries: Ba
             "whose sum over T is the measurement: see tribute.Task"
         )
     rows = len(next(iter(queries.values())))
-    measured_QT = own.token_measurement(task.measured_model(pieces), queries)  # type: ignore[attr-defined]
+    with values_only():
+        measured_QT = own.token_measurement(task.measured_model(pieces), queries)  # type: ignore[attr-defined]
     if measured_QT.dim() != 2 or len(measured_QT) != rows:
         raise ConfigError(
             f"The task's token_measurement returns shape {tuple(measured_QT.shape)} for {rows} queries, expected "

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.func import jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from tribute.tasks.modes import run_in_forward_mode
 
 Dimensions = int | tuple[int | None, ...]
 
@@ -69,14 +72,16 @@ def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents:
     """Value and directional derivative, as `torch.func.jvp` gives them.
 
     Fused kernels without forward mode are replaced: attention by matrix products, recurrent layers by their steps.
+    A task that chooses its own kernels asks `in_forward_mode`, and saves the first, failing attempt.
     """
-    try:
-        value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
-    except NotImplementedError as error:  # a fused kernel, or a method that the user left out
-        if "forward AD" not in str(error):
-            raise
-        with _plain_kernels():
+    with run_in_forward_mode():
+        try:
             value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
+        except NotImplementedError as error:  # a fused kernel, or a method that the user left out
+            if "forward AD" not in str(error):
+                raise
+            with _plain_kernels():
+                value, change = jvp(function, tuple(primals), tuple(tangents))[:2]
     return value, change
 
 
@@ -103,3 +108,16 @@ def _plain_kernels() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def kept_bytes(evaluate: Callable[[Tensor], Tensor], theta_P: Tensor) -> int:
+    """Bytes that a function of the parameters keeps for its backward pass: the size of its activations."""
+    kept: dict[int, int] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        kept[value.data_ptr()] = value.numel() * value.element_size()
+        return value
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        evaluate(theta_P.clone().requires_grad_()).sum()
+    return sum(kept.values())

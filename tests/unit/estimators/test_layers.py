@@ -81,5 +81,6 @@ def test_the_report_says_which_parameters_a_method_treats_in_another_way() -> No
     assert "layer by layer; it has a diagonal for first.weight, first.bias" in said
     narrow = tribute.check_task(task, BY_SOURCE, simulation=tribute.SimulationSettings(scope="head"))
     assert narrow.coverage == (
-        "paired with scope head: 27 of 83 parameters respond to a source, the others stay as they are",
+        "paired with scope head: 27 of 83 parameters (33%) respond to a source, the others stay as they are. "
+        "In the scope: last.weight, last.bias",
     )

@@ -6,7 +6,7 @@ from torch import nn
 
 from tribute.errors import ConfigError
 from tribute.tasks import ByteLm, Classifier, FlatTask, Scope
-from tribute.tasks.scope import scoped_names
+from tribute.tasks.scope import folded_names, scoped_names
 
 GPT = list(FlatTask(ByteLm(context=4, width=4, heads=2, layers=12)).shapes)
 MLP = list(FlatTask(Classifier(features=3, hidden=(5, 4), classes=2)).shapes)
@@ -131,3 +131,22 @@ def test_frozen_parameters_are_rounded_with_the_others() -> None:
     rounded, exact = (each.losses(each.initial(0), rows()) for each in (task, precise))
     assert rounded.dtype == torch.float32
     assert 0 < float((rounded - exact).norm() / exact.norm()) < 0.03
+
+
+def test_names_of_blocks_are_listed_once() -> None:
+    folded = folded_names(GPT)
+    assert folded[:3] == ["positions", "embedding.weight", "blocks.0..11.norm_attention.weight"]
+    assert len(folded) == 3 + 11 + 2 - 1 + 1
+    assert folded_names(["a.2.w", "a.4.w", "b1.w", "b2.w"]) == ["a.2,4.w", "b1.w", "b2.w"]
+    assert folded_names(scoped_names(GPT, "last_block"))[0] == "blocks.11.norm_attention.weight"
+
+
+def test_the_coverage_says_how_much_responds_and_what() -> None:
+    task = FlatTask(Classifier(features=3, hidden=(5, 4), classes=2))
+    head = Scope(task, "head")
+    assert (head.size, task.size) == (10, 54)
+    assert head.coverage == (
+        "scope head: 10 of 54 parameters (19%) respond to a source, the others stay as they are. In the scope: "
+        "4.weight, 4.bias"
+    )
+    assert Scope(task, "all").coverage == ""

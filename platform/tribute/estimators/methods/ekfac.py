@@ -156,11 +156,9 @@ class EkFac(ResponseEstimator):
             inputs_II, outputs_OO, values_OI = (
                 fitted[f"{part}:{layer.weight}"] for part in ("inputs", "outputs", "eigenvalues")
             )
-            columns = [pieces[name].unflatten(1, (len(outputs_OO), -1)) for name in layer.names]
-            rotated_GOI = outputs_OO.T @ torch.cat(columns, 2) @ inputs_II
+            rotated_GOI = outputs_OO.T @ layer.matrix(pieces, len(outputs_OO)) @ inputs_II
             solved_GOI = outputs_OO @ (rotated_GOI / (values_OI + damping)) @ inputs_II.T
-            split = solved_GOI.split([column.shape[2] for column in columns], 2)
-            pieces |= {name: part.flatten(1) for name, part in zip(layer.names, split, strict=True)}
+            pieces |= layer.flattened(solved_GOI)
         for name in others:
             pieces[name] = pieces[name] / (fitted[f"eigenvalues:{name}"].flatten() + damping)
         return torch.cat(list(pieces.values()), 1)

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from tribute.tasks.folding import FoldedModule, forks, owners
+from tribute.tasks.folded.module import FoldedModule, forks, owners
+from tribute.tasks.modes import values_only
 from tribute.tasks.parameters import square
 from tribute.tasks.task import Batch, Model, Parameters, Task
 from tribute.tasks.transforms import seeded
@@ -91,7 +92,8 @@ class Together:
         folded, values = self._folded[fork], task.values({**rest, **theta})
         folded.place({n: values[n] for n in theta}, {n: v for n, v in values.items() if n not in theta})
         repeated = {name: column.repeat(count, *(1,) * (column.dim() - 1)) for name, column in batch.items()}
-        return task.task.training_loss(task.rounding(folded), repeated).unflatten(0, (count, -1))
+        with values_only():
+            return task.task.training_loss(task.rounding(folded), repeated).unflatten(0, (count, -1))
 
     def _fork(self, theta: Parameters, rest: Parameters, batch: Batch) -> str | None:
         """Where trajectories part, for batches of this shape; None: they must be run one by one."""

@@ -1,0 +1,41 @@
+"""In which mode a model runs: a task may ask, to choose kernels or to leave out outputs that nobody reads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_FORWARD_MODE = ContextVar("forward_mode", default=False)
+_VALUES_ONLY = ContextVar("values_only", default=False)
+
+
+def in_forward_mode() -> bool:
+    """Whether a directional derivative is computed, which fused kernels do not support."""
+    return _FORWARD_MODE.get()
+
+
+def only_values_are_read() -> bool:
+    """Whether only losses or measurements are read, and the model's outputs themselves by nobody."""
+    return _VALUES_ONLY.get()
+
+
+@contextmanager
+def run_in_forward_mode() -> Iterator[None]:
+    """Tell the models that run inside that a directional derivative is computed."""
+    with _set(_FORWARD_MODE):
+        yield
+
+
+@contextmanager
+def values_only() -> Iterator[None]:
+    """Tell the task that runs inside, or in a function that it decorates, that only values are read."""
+    with _set(_VALUES_ONLY):
+        yield
+
+
+@contextmanager
+def _set(mode: ContextVar[bool]) -> Iterator[None]:
+    token = mode.set(True)
+    try:
+        yield
+    finally:
+        mode.reset(token)
