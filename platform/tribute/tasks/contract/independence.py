@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tribute.tasks.contract.examples import TaskExamples
 from tribute.tasks.contract.function import SEED, WORDS, Function, Pieces, owner, plural
-from tribute.tasks.flat import CPU
+from tribute.tasks.frozen import CPU
 
 OTHER_SEED = 1
 SAME_SHAPE = 1e-5
