@@ -12,7 +12,7 @@ from tribute.client.reporting.completions import (
     COMPLETIONS,
     Completion,
     Unreadable,
-    whole_text,
+    known_prompt,
 )
 from tribute.client.reporting.delivery import Delivery, Drops, OnDrop, UsageCounts, log
 from tribute.client.reporting.spool import Spool
@@ -32,8 +32,9 @@ class UsageReporter:
 
     >>> app.add_middleware(UsageReporter, client=AsyncClient(url, key), spool="usage-spool")
 
-    A use's id is that of the answer, its text is prompt and completion, its customer the request's `user`. The
-    answer goes to the user first. Whatever happens to the service, the endpoint answers as it would without it.
+    A use's id is that of the answer, its text is the completion, its customer the request's `user`. The prompt
+    goes with it as context, which is not measured. The answer goes to the user first. Whatever happens to the
+    service, the endpoint answers as it would without it.
 
     A use is lost only where this is counted, logged and told to `on_drop`: no room, an answer that cannot be read,
     a refusal of the service, or a shutdown without a spool. With a spool, a use is in a file before the last piece
@@ -43,7 +44,9 @@ class UsageReporter:
         app: the application.
         client: of the service, with a key of role ingest. The reporter closes it.
         paths: ends of the paths that are watched.
-        text: what of a completion is attributed; None leaves it out.
+        text: what of a completion is attributed; None leaves it out. Default: what the model wrote.
+        prompt: what it was given before, as the model saw it. Default: the request's prompt, or its messages, a
+            line each; with a `text` of one's own: none.
         customer: who asked. Default: the request's `user`.
         spool: folder of uses that wait. Each process has a part of it.
         capacity: uses that may wait in memory, without a spool.
@@ -63,7 +66,8 @@ class UsageReporter:
         client: AsyncClient,
         *,
         paths: Sequence[str] = (COMPLETIONS, CHAT),
-        text: Callable[[Completion], str | None] = whole_text,
+        text: Callable[[Completion], str | None] | None = None,
+        prompt: Callable[[Completion], str | None] | None = None,
         customer: Callable[[Completion], str | None] = lambda completion: completion.user,
         spool: str | Path | None = None,
         capacity: int = 10_000,
@@ -75,7 +79,8 @@ class UsageReporter:
         if min(capacity, batch) < 1 or min(linger_s, grace_s) < 0:
             raise ConfigError("capacity and batch have to be at least 1, linger_s and grace_s at least 0")
         self._app, self._client, self._paths = app, client, tuple(paths)
-        self._text, self._customer = text, customer
+        self._text, self._customer = text or (lambda completion: completion.text), customer
+        self._prompt = prompt or (known_prompt if text is None else lambda _: None)
         self._spool, self._capacity = None if spool is None else Path(spool), capacity
         self._batch, self._linger_s, self._grace_s = batch, linger_s, grace_s
         self._drops = Drops(on_drop)
@@ -163,13 +168,14 @@ class UsageReporter:
         use = {"query_id": completion.completion_id, "time": datetime.now(UTC)}
         try:
             text, customer = self._text(completion), self._customer(completion)
+            prompt = None if text is None else self._prompt(completion)
         except Exception as error:  # functions of others; the endpoint answers all the same
             self._drops.note(use, "unreadable", f"{type(error).__name__}: {error}")
             return
         if text is None:
             self._skipped += 1
             return
-        self._started().add({**use, "text": text, "customer_id": customer})
+        self._started().add({**use, "prompt": prompt or None, "text": text, "customer_id": customer})
 
     def _started(self) -> Delivery:
         if self._delivery is None:
