@@ -79,10 +79,9 @@ class UsageReporter:
         if min(capacity, batch) < 1 or min(linger_s, grace_s) < 0:
             raise ConfigError("capacity and batch have to be at least 1, linger_s and grace_s at least 0")
         self._app, self._client, self._paths = app, client, tuple(paths)
-        self._fields = _fields(text, prompt, customer)
+        self._fields, self._drops = _fields(text, prompt, customer), Drops(on_drop)
         self._spool, self._capacity = None if spool is None else Path(spool), capacity
         self._batch, self._linger_s, self._grace_s = batch, linger_s, grace_s
-        self._drops = Drops(on_drop)
         self._delivery: Delivery | None = None
         self._seen = self._skipped = 0
         if self._spool is not None:
