@@ -66,16 +66,17 @@ def ingest_files(
     """
     from tribute.catalog import usage_events
     from tribute.config import IngestedQueriesSettings
+    from tribute.corpus import text_format
     from tribute.ids import excerpt
     from tribute_storage import Ingested, Lake, claim
     from tribute_storage import ingest as append
 
     lake, total = Lake(project.lake_root), Ingested()
     claim(lake, project.name)
-    keep_content = isinstance(project.queries, IngestedQueriesSettings)
+    keep_content, form = isinstance(project.queries, IngestedQueriesSettings), text_format(project.corpus)
     for name in files:
         path = STANDARD_INPUT if name == "-" else Path(name)
-        events = usage_events(path, getattr(project.corpus, "window", None), keep_content)
+        events = usage_events(path, form, keep_content)
         reporter.started("ingest", name)
         ingested = append(lake, events, batch, reporter.advanced)
         reporter.finished("ingest", name, ingested.batches > 0, _summary(ingested, keep_content))

@@ -17,7 +17,8 @@ from rich.table import Table
 from tribute.catalog import estimator_run, lineage, period_queries, recorded_replicates, simulation_runs
 from tribute.cluster import named
 from tribute.config import Project
-from tribute.corpus import QueryTable, array_queries, text_queries
+from tribute.corpus import QueryTable, array_queries, text_format, text_queries
+from tribute.corpus.encoding import BYTES, Encoder
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Trained, build_estimator, fit_once, most_influential
 from tribute.ids import excerpt, listed, nfc
@@ -42,11 +43,11 @@ def batch_query(project: Project, period: str, query_id: str) -> QueryTable:
 
 
 def kept_query(project: Project, query_id: str, content: Mapping[str, Any]) -> QueryTable:
-    """A query from its content, as the service keeps it: `text`, or `features` and `label`; one."""
-    window = getattr(project.corpus, "window", None)
-    if window is None:
+    """A query from its content, as the service keeps it: `text` and `prompt`, or `features` and `label`; one."""
+    form = text_format(project.corpus)
+    if form is None:
         return array_queries([query_id], [content["features"]], [content["label"]])
-    return text_queries([query_id], [content["text"]], window)
+    return text_queries([query_id], [content["text"]], form, prompts=[content.get("prompt")])
 
 
 def influential_examples(
@@ -85,9 +86,10 @@ def influential_examples(
         found = most_influential(
             estimator, trained, fitted, QueryRows.of(query), source, count, run.settings.memory_gib
         )
-    start = int(np.flatnonzero(data.source_N == source)[0])
+    start, form = int(np.flatnonzero(data.source_N == source)[0]), text_format(project.corpus)
+    encoder = form.encoder if form else BYTES
     return [
-        {"example": int(index) - start, "influence": float(value), "content": _content(data, int(index))}
+        {"example": int(index) - start, "influence": float(value), "content": _content(data, int(index), encoder)}
         for index, value in zip(found.index_Qk[0], found.influence_Qk[0], strict=True)
     ]
 
@@ -129,10 +131,9 @@ def print_estimators(console: Console) -> None:
     console.print(table)
 
 
-def _content(data: TrainingSet, index: int) -> str:
+def _content(data: TrainingSet, index: int, encoder: Encoder) -> str:
     """The text of an example, or its columns of single values."""
     if "tokens" in data.columns:
-        tokens = data.columns["tokens"][index]
-        return bytes(tokens[tokens >= 0].astype(np.uint8)).decode("utf-8", "replace")[:SHOWN]
+        return encoder.decode(data.columns["tokens"][index])[:SHOWN]
     single = {name: column[index] for name, column in data.columns.items() if column.ndim == 1}
     return ", ".join(f"{name} {value}" for name, value in single.items())

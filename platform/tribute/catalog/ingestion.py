@@ -11,8 +11,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tribute.corpus.queries import Accounting, QueryTable, content_digest, feature_matrix, vector_contents
-from tribute.corpus.readers.usage import Usage, content_columns, read_usage
+from tribute.corpus.encoding import TextFormat
+from tribute.corpus.queries import (
+    Accounting,
+    QueryTable,
+    content_digest,
+    feature_matrix,
+    text_content,
+    vector_contents,
+)
+from tribute.corpus.readers.usage import OPTIONAL, Usage, content_columns, read_usage
 from tribute.errors import CorpusError
 from tribute.ids import excerpt
 from tribute_storage import SCHEMAS, open_tables
@@ -28,12 +36,12 @@ FROM month m LEFT JOIN kept k USING (content_sha256)
 """Content kept for one event serves every event with the same hash, including earlier ones ingested without it."""
 
 
-def usage_events(path: Path, window: int | None, keep_content: bool) -> pa.Table:
+def usage_events(path: Path, window: TextFormat | int | None, keep_content: bool) -> pa.Table:
     """The events of a usage file, as `tribute_storage.usage.ingest` takes them.
 
     Args:
-        window: bytes per row of a text model; None for a model of feature vectors.
-        keep_content: whether the lake keeps text, or features and label. Otherwise it keeps their SHA-256.
+        window: bytes per row of a text model, or its format; None for a model of feature vectors.
+        keep_content: whether the lake keeps text and prompt, or features and label. Otherwise: their SHA-256.
 
     Raises:
         CorpusError: names the file, the row and the column that are wrong. Unlike a query, an event needs a time.
@@ -62,7 +70,7 @@ def usage_events(path: Path, window: int | None, keep_content: bool) -> pa.Table
     return pa.table(columns, schema=pa.schema([schema.field(name) for name in columns]))
 
 
-def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> QueryTable:
+def ingested_queries(lake_root: Path | str, period: str, window: TextFormat | int | None) -> QueryTable:
     """The queries of a month of ingested events, the same as from a usage file with these events.
 
     Raises:
@@ -70,7 +78,8 @@ def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> 
     """
     with open_tables(lake_root, "usage_events") as connection:
         rows = connection.sql(MONTH, params=[period]).to_arrow_table().to_pylist()
-    needed = content_columns(window)
+    columns = content_columns(window)
+    needed = [name for name in columns if name not in OPTIONAL]
     contents = [json.loads(row["content_json"] or "{}") for row in rows]
     pairs = zip(rows, contents, strict=True)
     lacking = [row["query_id"] for row, content in pairs if not content.keys() >= set(needed)]
@@ -82,8 +91,8 @@ def ingested_queries(lake_root: Path | str, period: str, window: int | None) -> 
         )
     names = ("time", "customer_id", "weight", "inclusion_probability")
     accounting = Accounting(*([row[name] for row in rows] for name in names))
-    columns = {name: [content[name] for content in contents] for name in needed}
-    queries = Usage([row["query_id"] for row in rows], accounting, columns).queries(window)
+    found = {name: [content.get(name) for content in contents] for name in columns}
+    queries = Usage([row["query_id"] for row in rows], accounting, found).queries(window)
     _require_unchanged(queries, {row["query_id"]: row["content_sha256"] for row in rows}, period)
     return queries
 
@@ -101,11 +110,14 @@ def _contents(usage: Usage) -> tuple[Sequence[str], list[str]]:
     """SHA-256 and canonical JSON of each event's content."""
     texts = usage.contents.get("text")
     if texts is not None:
-        return [content_digest(text.encode()) for text in texts], [_canonical({"text": text}) for text in texts]
+        pairs = list(zip(texts, usage.contents["prompt"], strict=True))
+        digests = [content_digest(text_content(text, prompt)) for text, prompt in pairs]
+        prompts = [{"prompt": prompt} if prompt else {} for _, prompt in pairs]
+        return digests, [_canonical(each | {"text": text}) for each, text in zip(prompts, texts, strict=True)]
     values = feature_matrix(usage.query_ids, usage.contents["features"])
     classes = np.array(usage.contents["label"], dtype=np.int64)
-    pairs = zip(values.tolist(), classes.tolist(), strict=True)
-    kept = [_canonical({"features": features, "label": label}) for features, label in pairs]
+    vectors = zip(values.tolist(), classes.tolist(), strict=True)
+    kept = [_canonical({"features": features, "label": label}) for features, label in vectors]
     return [content_digest(content) for content in vector_contents(values, classes)], kept
 
 

@@ -22,10 +22,12 @@ from tribute.config import (
 from tribute.corpus import (
     OutOfDistribution,
     QueryTable,
+    TextFormat,
     held_out_queries,
     idx_queries,
     load_source,
     read_manifest,
+    text_format,
     usage_queries,
 )
 from tribute.errors import CorpusError
@@ -43,11 +45,11 @@ def period_queries(project: Project, period: str) -> QueryTable:
         return held_out_queries(held_out, settings.per_source)
     if isinstance(settings, IdxQueriesSettings):
         return idx_queries(settings)
-    window = getattr(project.corpus, "window", None)
+    form = text_format(project.corpus)
     if isinstance(settings, IngestedQueriesSettings):
-        return ingested_queries(project.lake_root, period, window)
+        return ingested_queries(project.lake_root, period, form)
     first, after = (date.fromisoformat(day) for day in period_days(period))
-    return _dated(settings, window).within(first, after)
+    return _dated(settings, form).within(first, after)
 
 
 def pilot_queries(project: Project, most: int) -> QueryTable:
@@ -74,13 +76,13 @@ def pilot_queries(project: Project, most: int) -> QueryTable:
     return queries.take(picked.tolist())
 
 
-def _dated(settings: UsageQueriesSettings, window: int | None) -> QueryTable:
+def _dated(settings: UsageQueriesSettings, form: TextFormat | None) -> QueryTable:
     """The queries of usage files, each with a time.
 
     Raises:
         CorpusError: a query has neither a time nor a period.
     """
-    queries = usage_queries(settings.path, window)
+    queries = usage_queries(settings.path, form)
     if None in queries.times:
         undated = [name for name, moment in zip(queries.query_ids, queries.times, strict=True) if moment is None]
         raise CorpusError(
@@ -109,8 +111,12 @@ def used_before(project: Project, queries: QueryTable, period: str) -> dict[str,
 
 def months_with_queries(project: Project) -> list[str]:
     """Months with queries in the usage file, among ingested events, or attributed: `YYYY-MM`, in order."""
-    settings, window = project.queries, getattr(project.corpus, "window", None)
-    in_file = _dated(settings, window).months() if isinstance(settings, UsageQueriesSettings) else []
+    settings = project.queries
+    in_file = (
+        _dated(settings, text_format(project.corpus)).months()
+        if isinstance(settings, UsageQueriesSettings)
+        else []
+    )
     ingested = "union select period from usage" if isinstance(settings, IngestedQueriesSettings) else ""
     with open_tables(project.lake_root) as connection:
         rows = connection.execute(f"select period from queries {ingested}").fetchall()

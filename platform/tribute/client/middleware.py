@@ -12,7 +12,7 @@ from tribute.client.reporting.completions import (
     COMPLETIONS,
     Completion,
     Unreadable,
-    whole_text,
+    known_prompt,
 )
 from tribute.client.reporting.delivery import Delivery, Drops, OnDrop, UsageCounts, log
 from tribute.client.reporting.spool import Spool
@@ -21,6 +21,8 @@ from tribute.errors import ConfigError, MachineError
 
 __all__ = ["Completion", "UsageCounts", "UsageReporter"]
 
+Chosen = Callable[[Completion], str | None]
+"""Something of a completion; None: nothing."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -32,8 +34,8 @@ class UsageReporter:
 
     >>> app.add_middleware(UsageReporter, client=AsyncClient(url, key), spool="usage-spool")
 
-    A use's id is that of the answer, its text is prompt and completion, its customer the request's `user`. The
-    answer goes to the user first. Whatever happens to the service, the endpoint answers as it would without it.
+    A use's id is that of the answer, its text the completion, its customer the request's `user`. The prompt goes
+    with it, as context. The answer goes to the user first, whatever happens to the service.
 
     A use is lost only where this is counted, logged and told to `on_drop`: no room, an answer that cannot be read,
     a refusal of the service, or a shutdown without a spool. With a spool, a use is in a file before the last piece
@@ -43,7 +45,8 @@ class UsageReporter:
         app: the application.
         client: of the service, with a key of role ingest. The reporter closes it.
         paths: ends of the paths that are watched.
-        text: what of a completion is attributed; None leaves it out.
+        text: what of a completion is attributed; None leaves it out. Default: what the model wrote.
+        prompt: what it was given before. Default: the request's prompt or messages; with a `text`, none.
         customer: who asked. Default: the request's `user`.
         spool: folder of uses that wait. Each process has a part of it.
         capacity: uses that may wait in memory, without a spool.
@@ -63,8 +66,9 @@ class UsageReporter:
         client: AsyncClient,
         *,
         paths: Sequence[str] = (COMPLETIONS, CHAT),
-        text: Callable[[Completion], str | None] = whole_text,
-        customer: Callable[[Completion], str | None] = lambda completion: completion.user,
+        text: Chosen | None = None,
+        prompt: Chosen | None = None,
+        customer: Chosen = lambda completion: completion.user,
         spool: str | Path | None = None,
         capacity: int = 10_000,
         batch: int = 64,
@@ -75,10 +79,9 @@ class UsageReporter:
         if min(capacity, batch) < 1 or min(linger_s, grace_s) < 0:
             raise ConfigError("capacity and batch have to be at least 1, linger_s and grace_s at least 0")
         self._app, self._client, self._paths = app, client, tuple(paths)
-        self._text, self._customer = text, customer
+        self._fields, self._drops = _fields(text, prompt, customer), Drops(on_drop)
         self._spool, self._capacity = None if spool is None else Path(spool), capacity
         self._batch, self._linger_s, self._grace_s = batch, linger_s, grace_s
-        self._drops = Drops(on_drop)
         self._delivery: Delivery | None = None
         self._seen = self._skipped = 0
         if self._spool is not None:
@@ -162,20 +165,36 @@ class UsageReporter:
     def _report(self, completion: Completion) -> None:
         use = {"query_id": completion.completion_id, "time": datetime.now(UTC)}
         try:
-            text, customer = self._text(completion), self._customer(completion)
+            fields = self._fields(completion)
         except Exception as error:  # functions of others; the endpoint answers all the same
             self._drops.note(use, "unreadable", f"{type(error).__name__}: {error}")
             return
-        if text is None:
+        if fields is None:
             self._skipped += 1
-            return
-        self._started().add({**use, "text": text, "customer_id": customer})
+        else:
+            self._started().add(use | fields)
 
     def _started(self) -> Delivery:
         if self._delivery is None:
             backlog = _backlog(self._spool, self._capacity)
             self._delivery = Delivery(self._client, backlog, self._drops, self._batch, self._linger_s)
         return self._delivery
+
+
+def _fields(
+    text: Chosen | None, prompt: Chosen | None, customer: Chosen
+) -> Callable[[Completion], dict[str, object] | None]:
+    """Text, prompt and customer of a completion's use; None: it is left out."""
+    chosen_prompt = prompt or (known_prompt if text is None else lambda _: None)
+
+    def fields(completion: Completion) -> dict[str, object] | None:
+        written = completion.text if text is None else text(completion)
+        if written is None:
+            return None
+        context = chosen_prompt(completion) or None
+        return {"prompt": context, "text": written, "customer_id": customer(completion)}
+
+    return fields
 
 
 def _backlog(spool: Path | None, capacity: int) -> Backlog:

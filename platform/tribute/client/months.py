@@ -122,6 +122,7 @@ class OfferedModel:
     Attributes:
         readout: "exact" or "distilled".
         takes: "text" or "features".
+        takes_prompts: whether a use may have a prompt beside its text.
         path: what goes after the service's address to reach this model.
     """
 
@@ -133,4 +134,5 @@ class OfferedModel:
     takes: str
     max_queries: int
     max_text_bytes: int
+    takes_prompts: bool = False
     path: str = ""

@@ -14,9 +14,11 @@ from tribute.ids import checked_id, excerpt
 
 @dataclass(frozen=True)
 class ModelUse:
-    """One use of a model. Text models take `text`; classifiers take `features` and the `label` that they gave.
+    """One use of a model. Text models take `text` and its `prompt`; classifiers `features` and their `label`.
 
     Attributes:
+        text: what is measured: what the model wrote.
+        prompt: what it was given before: context, which is not measured. Default: none.
         query_id: unique per use; a repeated id is recorded once. Default: the client makes one.
         time: of the use, with its offset from UTC. Default: when the service records it.
         weight: how much the use counts.
@@ -29,6 +31,7 @@ class ModelUse:
     time: datetime | str | None = None
     customer_id: str | None = None
     weight: float = 1.0
+    prompt: str | None = None
 
 
 UseLike = str | Mapping[str, object] | ModelUse
@@ -87,9 +90,10 @@ def use_fields(use: UseLike) -> dict[str, object]:
     """
     one = _model_use(use)
     found: dict[str, object] = {"query_id": None if one.query_id is None else _id("query_id", one.query_id)}
-    if one.text is not None and not isinstance(one.text, str):
-        raise TypeError(f"text is {excerpt(one.text)}, expected text")
-    found["text"] = one.text
+    for name, text in (("prompt", one.prompt), ("text", one.text)):
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} is {excerpt(text)}, expected text")
+        found[name] = text
     found["features"] = None if one.features is None else [_number(value) for value in one.features]
     found["label"] = None if one.label is None else index(one.label)
     found["time"] = _time(one.time)

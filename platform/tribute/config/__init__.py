@@ -16,6 +16,7 @@ from tribute.config.corpus import (
     QueriesSettings,
     TextCorpusSettings,
     UsageQueriesSettings,
+    WindowSettings,
 )
 from tribute.config.loading import load_project
 from tribute.config.model import (
@@ -58,5 +59,6 @@ __all__ = [
     "TrainingSettings",
     "UsageQueriesSettings",
     "ValuationSettings",
+    "WindowSettings",
     "load_project",
 ]

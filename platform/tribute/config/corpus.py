@@ -1,9 +1,9 @@
 """Settings of the corpus and of the queries."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictFloat, StrictInt, field_validator
+from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from tribute.config.section import Settings
 
@@ -34,7 +34,24 @@ class CommonCorpusSettings(Settings):
     duplicates: CreditingSettings = CreditingSettings()
 
 
-class InstalledDocsSettings(CommonCorpusSettings):
+class WindowSettings(CommonCorpusSettings):
+    """Settings of text: how it becomes rows of tokens."""
+
+    window: StrictInt = Field(
+        65,
+        ge=2,
+        description="bytes per example, or tokens of `tokenizer`; with the next one of each position",
+    )
+    tokenizer: str | None = Field(
+        None,
+        description="folder or hub id of a Hugging Face tokenizer, by the extra `hf`; default: text is bytes",
+    )
+
+    def _not_counted(self) -> set[str]:
+        return {"tokenizer"}  # its files count, not their place
+
+
+class InstalledDocsSettings(WindowSettings):
     """Docstrings and prose of the standard library and of the distributions in the environment."""
 
     kind: Literal["installed_docs"]
@@ -42,10 +59,9 @@ class InstalledDocsSettings(CommonCorpusSettings):
     max_bytes: StrictInt = Field(
         640_000, ge=10_000, description="total text in bytes; each source gets a quota by its size"
     )
-    window: StrictInt = Field(65, ge=2, description="bytes per example, including the next byte of each position")
 
 
-class TextCorpusSettings(CommonCorpusSettings):
+class TextCorpusSettings(WindowSettings):
     """A folder of text files (one folder per source), or a .jsonl or .parquet file with a source column."""
 
     kind: Literal["text"]
@@ -53,7 +69,46 @@ class TextCorpusSettings(CommonCorpusSettings):
     source_column: str = "source"
     text_column: str = "text"
     claimed_column: str = Field("claimed", description="optional: date of the first claim of each document")
-    window: StrictInt = Field(65, ge=2, description="bytes per example, including the next byte of each position")
+    prompt_column: str | None = Field(
+        None, description="of a file, with `completion_column`: what comes before the text and is not predicted"
+    )
+    completion_column: str | None = Field(None, description="the text that is predicted, instead of `text_column`")
+    messages_column: str | None = Field(
+        None,
+        description="of a file, instead: chats, a list of {role, content} each, written by the tokenizer's chat "
+        "template; the turns of the assistant are predicted",
+    )
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether only parts of the documents are predicted, so that rows have the column `target`."""
+        return self.prompt_column is not None or self.messages_column is not None
+
+    @property
+    def content_columns(self) -> tuple[str, ...]:
+        """The columns that hold the text of a document."""
+        if self.messages_column is not None:
+            return (self.messages_column,)
+        if self.prompt_column is not None and self.completion_column is not None:
+            return self.prompt_column, self.completion_column
+        return (self.text_column,)
+
+    def _not_counted(self) -> set[str]:
+        optional = ("prompt_column", "completion_column", "messages_column")
+        return super()._not_counted() | {name for name in optional if getattr(self, name) is None}
+
+    @model_validator(mode="after")
+    def _content_is_one(self) -> Self:
+        if (self.prompt_column is None) != (self.completion_column is None):
+            raise ValueError("give both prompt_column and completion_column, or neither")
+        if self.messages_column is not None:
+            if self.prompt_column is not None:
+                raise ValueError("give messages_column, or prompt_column and completion_column, not both")
+            if self.tokenizer is None:
+                raise ValueError("messages_column needs a tokenizer with a chat template. Name it as tokenizer")
+        if self.has_targets and "text_column" in self.model_fields_set:
+            raise ValueError(f"text_column has no effect beside {self.content_columns[-1]!r}. Remove it")
+        return self
 
 
 class ArraysCorpusSettings(CommonCorpusSettings):
@@ -92,7 +147,8 @@ class UsageQueriesSettings(Settings):
     """Usage events in .jsonl, .jsonl.gz or .parquet files.
 
     Columns: `query_id`, `text` (text corpora) or `features` and `label` (arrays), `time` (RFC 3339) or `period`
-    (YYYY-MM); optionally `customer_id`, `weight` (1) and `inclusion_probability` (1).
+    (YYYY-MM); optionally `customer_id`, `weight` (1), `inclusion_probability` (1), and of text its `prompt`, which
+    is context and is not measured.
     """
 
     kind: Literal["usage"]

@@ -109,6 +109,14 @@ def _resolve(section: Any, base: Path) -> Any:
             changes[name] = base / value.expanduser()
         elif name == "lake" and isinstance(value, str) and "://" not in value:
             changes[name] = str(base / Path(value).expanduser())
+        elif name == "tokenizer" and isinstance(value, str):
+            changes[name] = _tokenizer(value, base)
         elif isinstance(value, tuple) and value and isinstance(value[0], Path):
             changes[name] = tuple(base / each.expanduser() for each in value)
     return section.model_copy(update=changes)
+
+
+def _tokenizer(name: str, base: Path) -> str:
+    """A tokenizer's folder as a path; the id of one on a hub as it is."""
+    folder = base / Path(name).expanduser()
+    return str(folder) if folder.exists() or name.startswith((".", "/", "~")) else name

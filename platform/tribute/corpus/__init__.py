@@ -1,6 +1,7 @@
 """The corpus by source: reading, checking, snapshots; queries; and detection of out-of-distribution queries."""
 
 from tribute.corpus.content import READER, corpus_content
+from tribute.corpus.encoding import TextFormat, text_format, text_windows
 from tribute.corpus.out_of_distribution import OutOfDistribution, OutOfDistributionDetector
 from tribute.corpus.queries import (
     Accounting,
@@ -22,7 +23,7 @@ from tribute.corpus.snapshot import (
     read_manifest,
     write_snapshot,
 )
-from tribute.corpus.sources import Columns, Corpus, Duplicates, SourceExamples, text_windows
+from tribute.corpus.sources import Columns, Corpus, Duplicates, SourceExamples
 
 __all__ = [
     "READER",
@@ -35,6 +36,7 @@ __all__ = [
     "OutOfDistributionDetector",
     "QueryTable",
     "SourceExamples",
+    "TextFormat",
     "array_queries",
     "column_queries",
     "corpus_content",
@@ -46,6 +48,7 @@ __all__ = [
     "ood_detector",
     "read_corpus",
     "read_manifest",
+    "text_format",
     "text_queries",
     "text_windows",
     "usage_queries",

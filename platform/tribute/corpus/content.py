@@ -8,7 +8,14 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tribute.config import CorpusSettings, IdxCorpusSettings, InstalledDocsSettings, TextCorpusSettings
+from tribute.config import (
+    CorpusSettings,
+    IdxCorpusSettings,
+    InstalledDocsSettings,
+    TextCorpusSettings,
+    WindowSettings,
+)
+from tribute.corpus.encoding.tokenizer_files import tokenizer_sha256
 from tribute.corpus.readers.text_files import source_files
 from tribute.files.digests import file_sha256
 
@@ -20,11 +27,16 @@ def corpus_content(settings: CorpusSettings, sha256: Callable[[Path], str] = fil
     """SHA-256 of every file that a corpus is read from, by `file NAME`; `missing` where there is none.
 
     A file of a folder is named by its path below the folder, which names its source and document. Any other file
-    is named by its setting.
+    is named by its setting. The files of a tokenizer have one digest.
+
+    Raises:
+        ConfigError: there is no such tokenizer.
     """
     found = {f"file {name}": sha256(path) for name, path in _files(settings)}
     if isinstance(settings, InstalledDocsSettings):
         found["installed distributions"] = _installed()
+    if isinstance(settings, WindowSettings) and settings.tokenizer is not None:
+        found["corpus.tokenizer"] = tokenizer_sha256(settings.tokenizer, sha256)
     return found
 
 

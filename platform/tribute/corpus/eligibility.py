@@ -110,7 +110,7 @@ def repeats(word_W: Ints) -> NDArray[np.bool_]:
 
 def _numbered(documents: Sequence[Document], numbers: dict[str, int]) -> Ints:
     """The words of a source's documents as numbers, [W]; equal words share one, and so do all numerals."""
-    words = (re.sub(r"\d+", "0", word) for document in documents for word in normal_words(document.text))
+    words = (re.sub(r"\d+", "0", word) for document in documents for word in normal_words(document.learnt))
     return np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.int64)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tribute.corpus.crediting.letter_runs import LetterRuns
 from tribute.corpus.crediting.normal_words import is_ideograph, normal_words, spans
 from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, edges, in_every_word, word_runs
+from tribute.corpus.encoding import BYTES, TextFormat
 from tribute.corpus.sources import Document
 
 LATE = 0.6
@@ -19,21 +20,23 @@ _BOUNDARIES = tuple(map(re.compile, (r"\n\s*\n", r"\n\s*", r"(?<=[.!?。！？])
 
 
 def split_documents(
-    documents: Sequence[Document], part: float, window: int
+    documents: Sequence[Document], part: float, window: TextFormat | int
 ) -> tuple[list[Document], list[Document]]:
     """Split a source into training and held-out documents.
 
     What happens to a document depends on the ones before it alone, so appended documents change nothing. A
     document is held out whole if that brings the held-out bytes close to `part` of all bytes so far. Otherwise its
     end is, if too much is missing: from the end of a paragraph, line, sentence or word on, without the runs of
-    words that its beginning has too. At most twice `part` is held out, and something where that is a window.
+    words that its beginning has too. A document with targets is not cut. At most twice `part` is held out, and
+    something where that is a window.
 
     Args:
         part: wanted share of the source's bytes, 0 to 1.
-        window: bytes of an example; fewer are of no use.
+        window: bytes of an example, or the format of the corpus; a shorter end is of no use.
     """
     if not part:
         return list(documents), []
+    form = TextFormat.of(window)
     train: list[Document] = []
     held_out: list[Document] = []
     total = held = 0
@@ -46,8 +49,8 @@ def split_documents(
             held_out.append(document)
             held += size
             continue
-        if held < LATE * part * total and max(due, window) <= min(most, 0.9 * size):
-            ends = _cut(document, max(due, window), window, most)
+        if held < LATE * part * total and document.targets is None:
+            ends = _cut(document, due, most, form)
         train.append(document if ends is None else ends[0])
         if ends is not None:
             held_out.append(ends[1])
@@ -55,16 +58,28 @@ def split_documents(
     return train, held_out
 
 
-def _cut(document: Document, wanted: float, least: float, most: float) -> tuple[Document, Document] | None:
-    """A document's beginning, and its end of about `wanted` bytes; None where it has no end of `least` bytes."""
+def _cut(document: Document, due: float, most: float, form: TextFormat) -> tuple[Document, Document] | None:
+    """A document's beginning, and its end of about `due` bytes; None where it has no end of a window."""
+    size = len(document.text.encode())
+    least = float(form.window)  # in bytes, at the document's own bytes per token
+    if form.encoder is not BYTES:
+        least *= size / _tokens(document.text, form)
+    wanted = max(due, least)
+    if wanted > min(most, 0.9 * size):
+        return None
     for first, after in _places(document.text, wanted, max(least, 0.75 * wanted), min(most, 1.25 * wanted)):
         head, tail = document.text[:first].rstrip(), _without_shared(document.text[:first], document.text[after:])
-        if head and len(tail.encode()) >= least:
+        if head and _tokens(tail, form) >= form.window:
             return (
                 Document(document.document_id, head, document.claimed),
                 Document(f"{document.document_id} (tail)", tail, document.claimed),
             )
     return None
+
+
+def _tokens(text: str, form: TextFormat) -> int:
+    """Tokens of a text, at least one."""
+    return max(*map(len, form.encoder.encode([text])), 1)
 
 
 def _places(text: str, wanted: float, least: float, most: float) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ Legend: N rows, Q queries, F features.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,9 @@ from tribute.corpus.queries import QueryTable
 from tribute.corpus.sources import Columns
 
 Array = NDArray[np.float64]
-GRAM_BYTES = 5
+GRAM_BYTES, GRAM_TOKENS = 5, 2
+"""Length of a gram: of bytes, and of a tokenizer's tokens, which are parts of words."""
+BYTES = 256
 TABLE_BITS = 2**27
 """Size of the hash table of grams: the 7 million distinct grams of a hundred megabytes of text fill 5% of it."""
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -52,6 +54,8 @@ class OutOfDistributionDetector:
     thresholds: tuple[float, ...]
     seen: NDArray | None
     centre: Array | None = None
+    of_bytes: bool = True
+    """Whether tokens are bytes, so that a gram has `GRAM_BYTES` of them."""
 
     @classmethod
     def of(cls, train: Columns, held_out: Columns) -> "OutOfDistributionDetector":
@@ -67,8 +71,12 @@ class OutOfDistributionDetector:
             train = {name: values[~left_out] for name, values in train.items()}
         if not len(next(iter(held_out.values()))):
             return cls((0.0,), None)
-        known = cls((), _seen_grams(train["tokens"])) if "tokens" in train else _vectors(train["features"])
-        return cls(_thresholds(known.similarity(held_out)), known.seen, known.centre)
+        if "tokens" in train:
+            of_bytes = max(int(part["tokens"].max(initial=0)) for part in (train, held_out)) < BYTES
+            known = cls((), _seen_grams(train["tokens"], of_bytes), of_bytes=of_bytes)
+        else:
+            known = _vectors(train["features"])
+        return replace(known, thresholds=_thresholds(known.similarity(held_out)))
 
     def assess(self, queries: QueryTable) -> OutOfDistribution:
         """Compare each query, by the mean over its rows, with as many held-out rows of the corpus.
@@ -94,8 +102,8 @@ class OutOfDistributionDetector:
     def similarity(self, rows: Columns) -> Array:
         """Similarity of each row to the training data, [N], 0 to 1.
 
-        Text: the share of its five-byte grams that occur in the training text. Features: the largest cosine with a
-        training row, after subtracting the training mean. Other columns: 1.
+        Text: the share of its grams, of five bytes or two tokens, that occur in the training text. Features: the
+        largest cosine with a training row, after subtracting the training mean. Other columns: 1.
         """
         count = len(next(iter(rows.values())))
         if self.seen is None:
@@ -106,7 +114,7 @@ class OutOfDistributionDetector:
         return np.concatenate([np.zeros(0), *blocks])
 
     def _text(self, tokens: NDArray) -> Array:
-        place, counted = _grams(tokens)
+        place, counted = _grams(tokens, self.of_bytes)
         assert self.seen is not None
         hit = (self.seen[place >> 3] >> (place & 7).astype(np.uint8)) & 1
         return np.asarray((hit * counted).sum(1) / counted.sum(1).clip(1))
@@ -127,22 +135,23 @@ def _thresholds(similarity_N: Array) -> tuple[float, ...]:
     return tuple(thresholds)
 
 
-def _grams(tokens: NDArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _grams(tokens: NDArray, of_bytes: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Place in the hash table of each gram of each row, and whether it has no padding; a short row is one gram."""
-    width = min(GRAM_BYTES, tokens.shape[1])
+    width = min(GRAM_BYTES if of_bytes else GRAM_TOKENS, tokens.shape[1])
+    base = np.uint64(BYTES + 1) if of_bytes else MULTIPLIER
     windows = np.lib.stride_tricks.sliding_window_view(tokens, width, axis=1)
     packed = np.zeros(windows.shape[:2], dtype=np.uint64)
-    for byte in range(width):
-        packed = packed * np.uint64(257) + (windows[..., byte].astype(np.int64) + 1).astype(np.uint64)
+    for place in range(width):
+        packed = packed * base + (windows[..., place].astype(np.int64) + 1).astype(np.uint64)
     counted: NDArray[np.bool_] = np.asarray((windows >= 0).all(-1))
     counted[:, 0] |= ~counted.any(1)
     return ((packed * MULTIPLIER) >> np.uint64(37)).astype(np.int64) % TABLE_BITS, counted
 
 
-def _seen_grams(tokens: NDArray) -> NDArray[np.uint8]:
+def _seen_grams(tokens: NDArray, of_bytes: bool) -> NDArray[np.uint8]:
     bits = np.zeros(TABLE_BITS // 8, dtype=np.uint8)
     for begin in range(0, len(tokens), ROWS_AT_ONCE):
-        place, counted = _grams(tokens[begin : begin + ROWS_AT_ONCE])
+        place, counted = _grams(tokens[begin : begin + ROWS_AT_ONCE], of_bytes)
         chosen = np.unique(place[counted])
         np.bitwise_or.at(bits, chosen >> 3, np.uint8(1) << (chosen & 7).astype(np.uint8))
     return bits

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import IdxQueriesSettings
+from tribute.corpus.encoding import TextFormat, text_rows
 from tribute.corpus.numbers import numbers, single
 from tribute.corpus.readers.array_files import read_idx_pair
-from tribute.corpus.sources import Columns, encode_text
+from tribute.corpus.sources import Columns
 from tribute.errors import CorpusError
 from tribute.ids import excerpt
 
@@ -100,12 +101,48 @@ class QueryTable:
 
 
 def text_queries(
-    query_ids: Sequence[str], texts: Sequence[str], window: int, accounting: Accounting = NO_ACCOUNTING
+    query_ids: Sequence[str],
+    texts: Sequence[str],
+    window: TextFormat | int,
+    accounting: Accounting = NO_ACCOUNTING,
+    *,
+    prompts: Sequence[str | None] | None = None,
+    tokenizer: str | None = None,
 ) -> QueryTable:
-    """Queries of text, each of at least two bytes."""
-    encoded = [encode_text(text, window) for text in texts]
-    rows = {"tokens": np.concatenate([np.zeros((0, window), np.int16), *encoded])}
-    return _table(query_ids, rows, [len(each) for each in encoded], [text.encode() for text in texts], accounting)
+    """Queries of text. A prompt is context: the column `target` is false for it, and it is not measured.
+
+    Prompt and text are tokenized as one. A token of characters of both is measured. Where they are longer than a
+    window, each window is measured from itself alone: see `tribute.corpus.encoding.windows`.
+
+    Args:
+        window: tokens of a row, or the format of the corpus.
+        prompts: of each query; None or empty: it has none.
+        tokenizer: a folder or hub id of a Hugging Face tokenizer; None: bytes.
+
+    Raises:
+        CorpusError: nothing of a query is measured: it is a single token without a prompt; or an id repeats.
+        ConfigError: the tokenizer cannot be used.
+    """
+    form, asked = TextFormat.of(window, tokenizer), [each or "" for each in prompts or [""] * len(texts)]
+    found = [text_rows(prompt + text, form, len(prompt)) for prompt, text in zip(asked, texts, strict=True)]
+    short = next((index for index, (tokens_NW, _) in enumerate(found) if not len(tokens_NW)), None)
+    if short is not None:
+        raise CorpusError(
+            f"Query {excerpt(query_ids[short])}: nothing of its text is measured, since {form.encoder.unit} are "
+            "predicted from those before them. Expected at least two, or a prompt and one. Give its prompt, or "
+            "leave the query out"
+        )
+    none = np.zeros((0, form.window), form.encoder.dtype)
+    rows = {"tokens": np.concatenate([none, *(tokens_NW for tokens_NW, _ in found)])}
+    if form.targets or any(asked):
+        rows["target"] = np.concatenate([none.astype(bool), *(target_NW for _, target_NW in found)])
+    contents = [text_content(text, prompt) for prompt, text in zip(asked, texts, strict=True)]
+    return _table(query_ids, rows, [len(tokens_NW) for tokens_NW, _ in found], contents, accounting)
+
+
+def text_content(text: str, prompt: str | None = None) -> bytes:
+    """Bytes of a text and its prompt, for the digest of the query; FF is in no text."""
+    return prompt.encode() + b"\xff" + text.encode() if prompt else text.encode()
 
 
 def array_queries(

@@ -16,6 +16,7 @@ from tribute.corpus.crediting.claims import read_claims
 from tribute.corpus.crediting.duplicate_examples import credit_examples_once
 from tribute.corpus.crediting.duplicates import credit_once
 from tribute.corpus.eligibility import eligible_parts
+from tribute.corpus.encoding import TextFormat, document_rows, format_of
 from tribute.corpus.held_out import split_documents
 from tribute.corpus.readers.array_files import hold_out, read_arrays, read_idx_corpus
 from tribute.corpus.readers.installed_docs import read_installed_docs
@@ -29,7 +30,6 @@ from tribute.corpus.sources import (
     Source,
     SourceExamples,
     text_sha256,
-    text_windows,
 )
 from tribute.errors import CorpusError, joined
 from tribute.ids import excerpt, listed
@@ -66,14 +66,14 @@ def read_corpus(settings: CorpusSettings, on_done: OnDone = unheard) -> Corpus:
     if settings.duplicates.credit != "off":
         texts, duplicates = credit_once(texts, dates, on_done)
     copied = {each.source_id for each in duplicates if each.credited_source_id != each.source_id}
-    eligible = eligible_parts(texts)
+    eligible, form = eligible_parts(texts), format_of(settings)
     read = {
-        source_id: _text_source(described[source_id], texts[source_id], settings, eligible[source_id])
+        source_id: _text_source(described[source_id], texts[source_id], settings, form, eligible[source_id])
         for source_id in sorted(texts)
     }
     empty = [
         f"Source {excerpt(source_id)} is empty: after removing duplicates and held-out text, less than one window "
-        f"of {settings.window} bytes is left. Add text, or remove the source"
+        f"of {settings.window} {form.encoder.unit} is left. Add text, or remove the source"
         for source_id, source in read.items()
         if not len(source.train["tokens"]) and source_id not in copied
     ]
@@ -94,10 +94,11 @@ def _text_source(
     source: Source,
     documents: Sequence[Document],
     settings: TextCorpusSettings | InstalledDocsSettings,
+    form: TextFormat,
     eligible: float,
 ) -> SourceExamples:
-    train, held_out = split_documents(documents, settings.held_out, settings.window)
-    examples = [{"tokens": text_windows([d.text for d in part], settings.window)} for part in (train, held_out)]
+    train, held_out = split_documents(documents, settings.held_out, form)
+    examples = [document_rows(part, form) for part in (train, held_out)]
     held = {document.document_id for document in held_out}
     records = tuple(
         DocumentRecord(d.document_id, text_sha256([d.text]), len(d.text.encode()), d.document_id in held)

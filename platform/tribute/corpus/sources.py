@@ -1,12 +1,8 @@
-"""Sources, their documents, and the examples cut from them.
-
-A window of W bytes trains W - 1 predictions: each byte from the preceding ones. Windows overlap by one byte, so
-that every byte but the first is predicted exactly once.
-"""
+"""Sources, their documents, and the examples cut from them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -14,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Columns = dict[str, NDArray]
-"""Arrays with the same leading dimension: `tokens`, or `features` and `labels`."""
+"""Arrays with the same leading dimension: `tokens`, also `target`; or `features` and `labels`."""
+Spans = tuple[tuple[int, int], ...]
+"""Characters of a text, from and to."""
 
-PADDING = -1
-BETWEEN_DOCUMENTS = b"\0"
+
+BETWEEN_TARGETS = "\n"
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,30 @@ class Document:
     text: str
     claimed: date | None = None
     """Date of the first claim, from the operator's records; None if unknown."""
+    targets: Spans | None = None
+    """The characters that training predicts, such as an answer to a prompt; None: all of them."""
+
+    @property
+    def learnt(self) -> str:
+        """The text that training predicts: the targets, a line each."""
+        if self.targets is None:
+            return self.text
+        return BETWEEN_TARGETS.join(self.text[begin:end] for begin, end in self.targets)
+
+    def unpredicted(self, removed: Iterable[tuple[int, int]]) -> "Document":
+        """The document whose targets are without some characters of `learnt`; they stay in its text, as context.
+
+        Args:
+            removed: from and to, in order.
+        """
+        cuts = list(removed)
+        kept, place = list[tuple[int, int]](), 0
+        for begin, end in self.targets or ():
+            at, size = begin - place, end - begin
+            edges = [place, *(min(max(edge, place), place + size) for cut in cuts for edge in cut), place + size]
+            kept += [(at + first, at + after) for first, after in zip(edges[::2], edges[1::2], strict=True)]
+            place += size + len(BETWEEN_TARGETS)
+        return replace(self, targets=tuple((first, after) for first, after in kept if first < after))
 
 
 @dataclass(frozen=True)
@@ -79,8 +101,8 @@ class SourceExamples:
 
     @property
     def tokens(self) -> int:
-        """Number of training tokens (text: windows times window length; arrays: one per example)."""
-        return self.train["tokens"].size if "tokens" in self.train else len(self.train["labels"])
+        """Number of training tokens; see `training_tokens`."""
+        return training_tokens(self.train)
 
     @cached_property
     def sha256(self) -> str:
@@ -110,26 +132,15 @@ class Corpus:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def training_tokens(columns: Columns) -> int:
+    """Tokens that rows train on: those with a `target`, else all of them but padding; arrays: one per row."""
+    if "target" in columns:
+        return int(columns["target"].sum())
+    if "tokens" in columns:
+        return int((columns["tokens"] >= 0).sum())
+    return len(next(iter(columns.values())))
+
+
 def text_sha256(texts: Iterable[str]) -> str:
     """SHA-256 of texts, in order."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
-
-
-def text_windows(texts: Sequence[str], window: int) -> NDArray[np.int16]:
-    """Training windows of a source, [n, window]; joins documents by a NUL byte, omits an incomplete window."""
-    stream = np.frombuffer(BETWEEN_DOCUMENTS.join(text.encode() for text in texts), np.uint8)
-    count = max((len(stream) - 1) // (window - 1), 0)
-    return stream[_positions(count, window)].astype(np.int16)
-
-
-def encode_text(text: str, window: int) -> NDArray[np.int16]:
-    """Windows of a query of any length, [rows, window]; the last row is padded with -1."""
-    stream = np.frombuffer(text.encode(), np.uint8).astype(np.int16)
-    count = max(-(-(len(stream) - 1) // (window - 1)), 1)
-    padded = np.full(count * (window - 1) + 1, PADDING, dtype=np.int16)
-    padded[: len(stream)] = stream
-    return padded[_positions(count, window)]
-
-
-def _positions(count: int, window: int) -> NDArray[np.int64]:
-    return np.arange(count)[:, None] * (window - 1) + np.arange(window)

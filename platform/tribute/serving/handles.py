@@ -74,7 +74,7 @@ class AttributorOnServe:
 
     async def attribute(self, request: AttributionRequest, caller: str | None, key: str | None) -> Any:
         """See `Attributor.attribute`. A small request waits for no large one, and for no other caller's."""
-        size = sum(len(query.text or "") + len(query.features or ()) for query in request.queries)
+        size = sum(query.size for query in request.queries)
         calls = self._calls if size <= SHARED_SIZE else self._large
         return await calls.call((request, caller, key), size, caller)
 

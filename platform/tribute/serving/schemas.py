@@ -1,7 +1,7 @@
 """Requests of the service, checked, and the shape of its answers, as its OpenAPI document shows them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,7 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StringConstraints,
+    model_validator,
 )
 
 from tribute.corpus.queries import MIN_WEIGHT
@@ -49,24 +50,40 @@ def _weight(value: float) -> float:
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_used)]
 Weight = Annotated[StrictFloat, AfterValidator(_weight)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID), AfterValidator(checked_id)]
-Text = Annotated[str, StringConstraints(min_length=2)]
+Text = Annotated[str, StringConstraints(min_length=1)]
 Level = Literal["source", "publisher"]
 
 
 class Query(BaseModel):
-    """One use of the model. Text models take `text`; classifiers take `features` and the `label` they gave."""
+    """One use of the model. Text models take `text` and its `prompt`; classifiers `features` and their `label`."""
 
     model_config = ConfigDict(extra="forbid")
 
     query_id: Id | None = Field(
         None, description="unique per use; a repeated id is recorded once. Default: made by the service"
     )
-    text: Text | None = None
+    prompt: str | None = Field(
+        None, description="what the model was given before it wrote `text`: context, which is not measured"
+    )
+    text: Text | None = Field(None, description="two characters at least, or one after a prompt")
     features: list[Annotated[StrictFloat, Field(allow_inf_nan=False)]] | None = None
     label: StrictInt | None = Field(None, ge=0, lt=2**63)
     time: Moment | None = Field(None, description="time of use, with its offset from UTC; default: now")
     customer_id: Id | None = None
     weight: Weight = Field(1.0, ge=0, allow_inf_nan=False, description="how much this use counts")
+
+    @property
+    def size(self) -> int:
+        """Characters and features: how long it takes to read."""
+        return len(self.prompt or "") + len(self.text or "") + len(self.features or ())
+
+    @model_validator(mode="after")
+    def _text_is_predicted(self) -> Self:
+        if self.prompt and self.text is None:
+            raise ValueError("a prompt needs the text that was written after it. Give text too")
+        if not self.prompt and self.text is not None and len(self.text) < 2:
+            raise ValueError("text has one character, expected two or more, or a prompt before it")
+        return self
 
 
 class AttributionRequest(BaseModel):
@@ -122,7 +139,11 @@ class QueryAttribution(BaseModel):
     )
     sources: list[Influence]
     others: OtherInfluences
-    tokens: list[str] | None = Field(None, description="the tokens of `token_nats`; only per_token")
+    tokens: list[str] | None = Field(
+        None,
+        description="the text in the pieces that `token_nats` are of: characters, or tokens of the tokenizer, of "
+        "which those that share a character are one piece; only per_token",
+    )
     note: str | None = Field(None, description="what the figures leave out, and why")
 
 
@@ -145,5 +166,6 @@ class ServedModel(BaseModel):
     replicates: int
     readout: Literal["exact", "distilled"]
     takes: Literal["text", "features"]
+    takes_prompts: bool = Field(False, description="whether a query may have a prompt beside its text")
     max_queries: int
-    max_text_bytes: int
+    max_text_bytes: int = Field(description="of a text and its prompt")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tribute.corpus import Accounting, QueryTable, column_queries
 from tribute.corpus.numbers import kept
+from tribute.corpus.sources import training_tokens
 from tribute.errors import CorpusError
 from tribute.ids import ascii_excerpt, checked_id, excerpt, listed, look_alikes
 from tribute.training import TrainingSet
@@ -87,14 +88,13 @@ def _alike(name: str, values: NDArray, others: NDArray, where: tuple[str, str]) 
 def token_counts(data: TrainingSet, tokens: Mapping[str, int] | None) -> tuple[int, ...]:
     """How much each source holds, in the order of the training set.
 
-    Without `tokens`: the size of the column `tokens` where there is one, else the number of examples.
+    Without `tokens`: see `tribute.corpus.sources.training_tokens`.
 
     Raises:
         CorpusError: a source has no count, or one that is not a whole number above 0.
     """
     if tokens is None:
-        width = data.columns["tokens"][0].size if "tokens" in data.columns else 1
-        return tuple((data.counts * width).tolist())
+        return tuple(training_tokens(columns) for _, columns in sources_of(data))
     wrong = sorted(set(tokens) ^ set(data.source_ids))
     if wrong:
         raise CorpusError(f"tokens and by_source must name the same sources; only one names {listed(wrong)}")

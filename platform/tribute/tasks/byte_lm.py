@@ -64,9 +64,10 @@ class ByteGpt(nn.Module):
 
 @dataclass(frozen=True)
 class ByteLm:
-    """Language modelling of bytes. A row is a window of context + 1 tokens; -1 is padding.
+    """Language modelling of bytes, or of a tokenizer's tokens. A row is a window of context + 1; -1 is padding.
 
-    Shapes: the column `tokens` is [N, context + 1], tokens from 0 to `vocabulary` - 1.
+    Shapes: the column `tokens` is [N, context + 1], tokens from 0 to `vocabulary` - 1. The column `target`, bool
+    of the same shape, says which tokens are predicted; without it, all but the first and padding.
 
     >>> task = tribute.ByteLm(context=8, width=8, heads=2, layers=1)
     >>> windows = {name: {"tokens": numpy.full((4, 9), ord(name))} for name in "ab"}
@@ -85,24 +86,30 @@ class ByteLm:
         return ByteGpt(self.context, self.width, self.heads, self.layers, self.vocabulary)
 
     def training_loss(self, model: Model, batch: Batch) -> Tensor:
-        """Mean negative log-likelihood per byte of each window, [B], nats."""
-        log_likelihood_BT, present_BT = _next_byte(model, batch["tokens"])
+        """Mean negative log-likelihood per predicted token of each window, [B], nats."""
+        log_likelihood_BT, present_BT = _next_token(model, batch)
         return -log_likelihood_BT.sum(-1) / present_BT.sum(-1).clamp(min=1)
 
     def measurement(self, model: Model, queries: Batch) -> Tensor:
-        """Log-likelihood of all bytes of each row but the first, [Q], nats."""
+        """Log-likelihood of all predicted tokens of each row, [Q], nats."""
         return self.token_measurement(model, queries).sum(-1)
 
     def token_measurement(self, model: Model, queries: Batch) -> Tensor:
-        """Log-likelihood of each byte but the first, given those before it; 0 of padding; [Q, context], nats."""
-        log_likelihood_BT, _ = _next_byte(model, queries["tokens"])
+        """Log-likelihood of each token but the first, given those before it; [Q, context], nats.
+
+        It is 0 of padding, and of tokens that are not predicted.
+        """
+        log_likelihood_BT, _ = _next_token(model, queries)
         return log_likelihood_BT
 
 
-def _next_byte(model: Model, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-    tokens_BT = tokens_BT.long()
+def _next_token(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
+    tokens_BT = batch["tokens"].long()
     targets = tokens_BT[:, 1:]
     log_probabilities = model(tokens_BT[:, :-1].clamp(min=0)).log_softmax(-1)
     chosen = log_probabilities.gather(-1, targets.clamp(min=0)[..., None])[..., 0]
-    present = (targets >= 0).to(chosen.dtype)
+    predicted = targets >= 0
+    if "target" in batch:
+        predicted = predicted & batch["target"][:, 1:]
+    present = predicted.to(chosen.dtype)
     return chosen * present, present

@@ -271,3 +271,14 @@ def test_a_bad_event_is_told_by_file_row_and_column(tmp_path: Path, column: str,
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "gone.jsonl"
     assert refusal(lambda: usage_events(path, WINDOW, True)).startswith(f"{path} cannot be read: No such file")
+
+
+def test_prompts_are_kept_and_are_a_part_of_the_content(tmp_path: Path, lake: Lake) -> None:
+    rows = [{"query_id": "q1", "prompt": "2 + 2 = ", "text": "4"}, {"query_id": "q2"}, {"query_id": "q3"}]
+    path = lines(tmp_path, *rows)
+    ingest(lake, usage_events(path, WINDOW, True))
+    found = ingested_queries(lake.root, "2026-10", WINDOW)
+    assert same(found, usage_queries(path, WINDOW))
+    assert found.rows["target"].sum(1)[0] == 1
+    other = lines(tmp_path, rows[0] | {"prompt": "1 + 3 = "}, name="other.jsonl")
+    assert ingest(lake, usage_events(other, WINDOW, True)).conflicts

@@ -65,6 +65,12 @@ def text_of(service: ContractService, query_id: str) -> str:
     return json.loads(service.uses[query_id])["text"]
 
 
+def prompted(use: str | bytes) -> tuple[str | None, str]:
+    """Prompt and text of a use."""
+    found = json.loads(use)
+    return found.get("prompt"), found["text"]
+
+
 def balanced(reporter: UsageReporter) -> bool:
     counts = reporter.counts()
     known = counts.skipped + counts.delivered + counts.waiting + sum(counts.dropped.values())
@@ -88,11 +94,11 @@ def test_completions_of_every_kind_are_reported(service: ContractService, wire: 
         assert http.post("/v1/completions", json=[]).status_code == 422
     assert reporter.counts().delivered == reporter.counts().recorded == 4
     assert balanced(reporter)
-    assert {name: json.loads(use)["text"] for name, use in service.uses.items()} == {
-        "cmpl-plain": f"plain{ANSWER}",
-        "cmpl-streamed": f"streamed{ANSWER}",
-        "chat-said False": f"said False\n{ANSWER}",
-        "chat-said True": f"said True\n{ANSWER}",
+    assert {name: prompted(use) for name, use in service.uses.items()} == {
+        "cmpl-plain": ("plain", ANSWER),
+        "cmpl-streamed": ("streamed", ANSWER),
+        "chat-said False": ("said False\n", ANSWER),
+        "chat-said True": ("said True\n", ANSWER),
     }
     assert json.loads(service.uses["cmpl-plain"])["customer_id"] == "anna"
 
@@ -110,10 +116,28 @@ def test_functions_choose_text_and_customer(service: ContractService, wire: Faul
     ):
         for prompt in ("private", "broken", "open"):
             complete(http, prompt, user="anna")
-    assert (text_of(service, "cmpl-open"), len(service.uses)) == (ANSWER, 1)
+    assert (prompted(service.uses["cmpl-open"]), len(service.uses)) == ((None, ANSWER), 1)
     assert json.loads(service.uses["cmpl-open"])["customer_id"] == "team of anna"
     assert (reporter.counts().skipped, dict(reporter.counts().dropped)) == (1, {"unreadable": 1})
     assert balanced(reporter)
+
+
+def test_a_function_chooses_the_prompt(service: ContractService, wire: FaultyWire) -> None:
+    """Such as one that is rendered by a chat template; prompts of tokens then need no text."""
+
+    def prompt(completion: Completion) -> str | None:
+        return None if completion.prompt == "none" else f"<{completion.request['prompt']}>"
+
+    with (
+        listening(reported(wire.url, prompt=prompt), lifespan="on") as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
+        for asked in ("a", "none"):
+            complete(http, asked)
+    assert {name: prompted(use) for name, use in service.uses.items()} == {
+        "cmpl-a": ("<a>", ANSWER),
+        "cmpl-none": (None, ANSWER),
+    }
 
 
 def test_a_service_that_breaks_delays_no_answer_and_loses_no_use(
@@ -203,7 +227,8 @@ def test_a_user_who_hangs_up_is_a_use_of_what_was_sent(service: ContractService,
             next(answer.iter_raw())
         gone.set()
         until(lambda: "cmpl-cut" in service.uses)
-    assert text_of(service, "cmpl-cut").startswith("cut: word ")
+    prompt, written = prompted(service.uses["cmpl-cut"])
+    assert prompt == "cut: " and written.startswith("word ")
 
 
 @contextmanager
@@ -237,7 +262,7 @@ def test_a_killed_process_loses_no_use(service: ContractService, wire: FaultyWir
     with endpoint(port, wire.url, spool, signal.SIGTERM):
         until(lambda: len(service.uses) == 20)
     assert sorted(service.uses) == sorted(f"cmpl-p{number}" for number in range(20))
-    assert {json.loads(use)["text"] for use in service.uses.values()} == {f"p{n}{ANSWER}" for n in range(20)}
+    assert {prompted(use) for use in service.uses.values()} == {(f"p{n}", ANSWER) for n in range(20)}
     assert [*tmp_path.rglob("*.jsonl")] == []
 
 

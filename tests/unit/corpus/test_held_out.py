@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.projects import article
 from tests.unit.corpus.small import sentence
 from tribute.corpus.crediting.normal_words import normal_words
+from tribute.corpus.encoding import text_windows
 from tribute.corpus.held_out import split_documents
-from tribute.corpus.sources import Document, text_windows
+from tribute.corpus.sources import Document
 
 
 def size(documents: list[Document]) -> int:

@@ -102,3 +102,20 @@ def test_a_corpus_of_few_rows_judges_what_it_can(count: int, held: int) -> None:
             found = known.assess(array_queries(["q"], np.full((1, 40), 100.0), [0]))
             assert np.isfinite(found.widening_Q).all()
             assert not (few and found.is_ood_Q.any())
+
+
+def test_tokens_of_a_tokenizer_are_compared_by_pairs() -> None:
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(0, 50_000, (300, 2)).astype(np.int32)
+    train, held_out = (
+        {"tokens": pairs[rng.integers(0, 300, (count, 8))].reshape(count, 16)} for count in (400, 60)
+    )
+    known = OutOfDistributionDetector.of(train, held_out)
+    same = {"tokens": pairs[rng.integers(0, 300, (5, 8))].reshape(5, 16)}
+    other = {"tokens": rng.integers(0, 50_000, (5, 16)).astype(np.int32)}
+    assert known.similarity(same).min() >= 8 / 15
+    assert known.similarity(other).max() < 0.2 < min(known.thresholds)
+    near = {"tokens": same["tokens"].copy()}
+    near["tokens"][:, 0::2] += 1
+    near["tokens"][:, 1::2] -= 257  # what a hash of bytes takes for the same
+    assert known.similarity(near).max() < 0.2

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tests.projects import write_usage
+from tests.tiny_tokenizers import FIRST_WORD, save_words
+from tests.unit.corpus.small import refusal
 from tribute.corpus import Accounting, array_queries, held_out_queries, text_queries, usage_queries
 from tribute.errors import CorpusError
 
@@ -97,3 +99,31 @@ def test_a_weight_that_sums_cannot_hold_is_refused_with_the_bounds(
         return
     with pytest.raises(CorpusError, match=r"Query 'q' cannot be counted: .* from 0.0001, and at most 1e\+12 uses"):
         array_queries(["q"], [[1.0]], [0], accounting)
+
+
+def test_a_prompt_is_context_and_makes_another_query() -> None:
+    plain = text_queries(["a", "b"], ["xyz", "zz"], 4)
+    asked = text_queries(["a", "b"], ["xyz", "zz"], 4, prompts=["pq", None])
+    assert list(plain.rows) == ["tokens"]
+    assert asked.rows["tokens"].tolist() == [[112, 113, 120, 121], [121, 122, -1, -1], [122, 122, -1, -1]]
+    assert asked.rows["target"].astype(int).tolist() == [[0, 0, 1, 1], [0, 1, 0, 0], [0, 1, 0, 0]]
+    assert asked.digests[0] != plain.digests[0] and asked.digests[1] == plain.digests[1]
+    moved = text_queries(["a"], ["yz"], 4, prompts=["pqx"])
+    assert len({asked.digests[0], moved.digests[0], text_queries(["a"], ["pqxyz"], 4).digests[0]}) == 3
+    assert text_queries(["a"], ["xyz"], 4, prompts=[""]).sha256 == text_queries(["a"], ["xyz"], 4).sha256
+
+
+def test_rows_of_a_prompt_alone_are_left_out_and_a_query_that_predicts_nothing_is_refused() -> None:
+    long = text_queries(["a"], ["z"], 4, prompts=["p" * 30])
+    assert long.rows["target"].sum() == 1 and len(long.rows["tokens"]) == 1
+    assert "Query 'b': nothing of its text is measured" in refusal(
+        lambda: text_queries(["a", "b"], ["xx", "x"], 4)
+    )
+
+
+def test_tokens_of_a_tokenizer_are_rows_of_32_bits(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(30_000)]
+    folder = save_words(tmp_path / "words", words)
+    table = text_queries(["a"], [" ".join(words[-3:])], 4, prompts=[f"{words[0]} "], tokenizer=folder)
+    assert (table.rows["tokens"] - FIRST_WORD).tolist() == [[0, 29_997, 29_998, 29_999]]
+    assert table.rows["target"].tolist() == [[False, True, True, True]]

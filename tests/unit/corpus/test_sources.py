@@ -4,14 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tribute.corpus.sources import (
-    Columns,
-    Corpus,
-    Source,
-    SourceExamples,
-    encode_text,
-    text_windows,
-)
+from tribute.corpus.encoding import TextFormat, text_rows, text_windows
+from tribute.corpus.sources import Columns, Corpus, Source, SourceExamples
 
 
 def source(source_id: str, train: Columns, held_out: Columns | None = None) -> SourceExamples:
@@ -63,13 +57,13 @@ def test_training_windows_overlap_by_one_byte_and_drop_the_tail() -> None:
 
 
 def test_a_query_is_padded_in_its_last_row() -> None:
-    rows = encode_text("abcdefgh", 4)
+    rows, _ = text_rows("abcdefgh", TextFormat(4))
     assert rows.tolist() == [[97, 98, 99, 100], [100, 101, 102, 103], [103, 104, -1, -1]]
 
 
 @given(st.text(min_size=2, max_size=60), st.integers(2, 20))
 def test_every_byte_after_the_first_is_a_target_once(text: str, window: int) -> None:
-    rows = encode_text(text, window)
+    rows, _ = text_rows(text, TextFormat(window))
     targets = rows[:, 1:].reshape(-1)
     assert bytes(targets[targets >= 0].tolist()) == text.encode()[1:]
     assert (np.diff((targets >= 0).astype(int)) <= 0).all()

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from tribute.corpus import TextFormat
 from tribute.serving.attributing.answers import Estimated, answer_head, influences, listed
-from tribute.serving.attributing.tokens import by_character
+from tribute.serving.attributing.tokens import by_piece
 
 ONE = np.ones(1)
 NAN = np.nan
@@ -93,11 +94,12 @@ def test_the_head_lacks_one_member_of_an_object() -> None:
 def test_a_character_has_the_influence_on_all_its_bytes() -> None:
     text = "aé€"  # 1, 2 and 3 bytes; nothing predicts the first byte
     nats_TS = np.array([[1.0], [2.0], [4.0], [8.0], [16.0]])
-    characters, nats_CS = by_character(text, nats_TS)
+    characters, nats_CS = by_piece(TextFormat(6), "", text, np.ones(5, bool), nats_TS)
     assert characters == ["a", "é", "€"]
     assert nats_CS[:, 0].tolist() == [0.0, 3.0, 28.0]
 
 
 def test_padding_after_a_text_has_no_character() -> None:
-    characters, nats_CS = by_character("ab", np.array([[1.0], [7.0], [7.0]]))
+    measured_T = np.array([True, False, False])
+    characters, nats_CS = by_piece(TextFormat(4), "", "ab", measured_T, np.array([[1.0], [7.0], [7.0]]))
     assert (characters, nats_CS[:, 0].tolist()) == (["a", "b"], [0.0, 1.0])

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tribute.config import ServingSettings
-from tribute.corpus import text_queries
+from tribute.corpus import TextFormat, text_queries
 from tribute.errors import ConfigError, CorpusError
 from tribute.serving.attributing.requested import month_of, pieces_of, query_ids, requested_table, tokens_in
 from tribute.serving.schemas import Query
 
+FORM = TextFormat(8)
 SETTINGS = ServingSettings(max_queries=3, max_text_bytes=50)
 
 
@@ -19,7 +20,13 @@ SETTINGS = ServingSettings(max_queries=3, max_text_bytes=50)
 class Shape:
     """What a table needs to know of a model."""
 
-    window: int | None = 8
+    form: TextFormat | None = FORM
+    takes_prompts: bool = True
+
+    def require_prompts(self, query_id: str) -> None:
+        """As `LoadedModel.require_prompts`."""
+        if not self.takes_prompts:
+            raise ConfigError(f"Query {query_id} has a prompt")
 
     def check(self, query_id: str, features: list[float], label: int) -> None:
         """As `LoadedModel.check`, for two features."""
@@ -74,12 +81,28 @@ def test_what_does_not_fit_is_refused(queries: list[Query], told: str) -> None:
 )
 def test_a_classifier_takes_features_and_a_label(query: Query, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        table(query, model=Shape(window=None))
+        table(query, model=Shape(form=None))
 
 
 def test_features_beyond_single_precision_are_refused() -> None:
     with pytest.raises(CorpusError):
-        table(Query(features=[1e300, 0.0], label=0), model=Shape(window=None))
+        table(Query(features=[1e300, 0.0], label=0), model=Shape(form=None))
+
+
+def test_a_prompt_is_context_and_counts_towards_the_length() -> None:
+    found = table(Query(prompt="2 + 2 = ", text="4"), Query(text="ab"))
+    assert found.rows["target"].sum(1).tolist() == [1, 1]
+    assert bytes(found.rows["tokens"][found.rows["target"]].tolist()) == b"4b"
+    with pytest.raises(ConfigError, match="has 52 bytes of text, and 50 are taken"):
+        table(Query(prompt="a" * 50, text="ab"))
+    with pytest.raises(ConfigError, match="Query q0 has a prompt"):
+        table(Query(prompt="a", text="b"), model=Shape(takes_prompts=False))
+
+
+@pytest.mark.parametrize(("given", "told"), [({"prompt": "a"}, "Give text too"), ({"text": "a"}, "one character")])
+def test_a_text_of_which_nothing_is_predicted_is_refused(given: dict[str, str], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Query.model_validate(given)
 
 
 def test_ids_repeat_under_a_key_and_only_there() -> None:

@@ -81,3 +81,23 @@ def test_forward_mode_equals_reverse_mode(task: FlatTask) -> None:
     _, forward = torch.func.jvp(loss, (theta,), (direction,))
     reverse = torch.func.grad(loss)(theta) @ direction
     torch.testing.assert_close(forward, reverse, rtol=1e-10, atol=1e-12)
+
+
+def test_targets_are_predicted_and_prompts_are_context(task: FlatTask) -> None:
+    theta, tokens = task.initial(0), torch.randint(0, 256, (3, 9))
+    target = torch.rand(3, 9) < 0.5
+    target[:, 0], target[:, 4] = False, True
+    tokens[0, 6:] = -1  # padding is not predicted, whatever a target says
+    pieces = task.pieces(theta)
+    logits = task.measured_model(pieces)(tokens[:, :-1].clamp(min=0)).log_softmax(-1)
+    for row in range(3):
+        places = [at for at in range(1, 9) if target[row, at] and tokens[row, at] >= 0]
+        expected = sum(float(logits[row, at - 1, tokens[row, at]]) for at in places)
+        one = {"tokens": tokens[row : row + 1], "target": target[row : row + 1]}
+        assert float(task.measure(theta, one)) == pytest.approx(expected, rel=1e-5)
+        assert float(task.losses(theta, one)) == pytest.approx(-expected / len(places), rel=1e-5)
+    everything = tokens >= 0
+    everything[:, 0] = False
+    torch.testing.assert_close(
+        task.measure(theta, {"tokens": tokens, "target": everything}), task.measure(theta, {"tokens": tokens})
+    )

@@ -32,7 +32,7 @@ async def query(
         "query.html.j2",
         view=view,
         scale=scale_of(each.influence for each in view.sources),
-        coloured=await coloured_tokens(engine, view.content) if tokens and view.content else None,
+        coloured=await coloured_tokens(engine, view.content, view.prompt) if tokens and view.content else None,
     )
 
 

@@ -33,9 +33,11 @@ class ColouredTokens(NamedTuple):
     problem: str = ""
 
 
-async def coloured_tokens(engine: ServiceEngine, text: str) -> ColouredTokens:
-    """Read out a text anew, token by token; nothing of it is recorded."""
-    asked = AttributionRequest(queries=[Query(text=text)], top_k=SOURCES, per_token=True, record=False)
+async def coloured_tokens(engine: ServiceEngine, text: str, prompt: str | None) -> ColouredTokens:
+    """Read out a text anew, token by token, after its prompt; nothing of it is recorded."""
+    asked = AttributionRequest(
+        queries=[Query(prompt=prompt, text=text)], top_k=SOURCES, per_token=True, record=False
+    )
     try:
         answer = AttributionAnswer.model_validate_json(await engine.attribute(asked))
     except (TributeError, LakeError) as error:

@@ -79,7 +79,9 @@ class QueryView(View):
     measurement_nats: float
     content_sha256: str
     content: str | None
-    """What was asked, if the lake or the service keeps it."""
+    """What was measured, if the lake or the service keeps it: the text, or features as JSON."""
+    prompt: str | None
+    """What the model was given before it wrote the text, where that is known."""
     attribute_run: str | None
     """None: the use is not in the lake yet."""
     simulate_run: str
@@ -141,6 +143,7 @@ def query_view(
     return QueryView(
         **read.facts,
         content=None if content is None else _text(content),
+        prompt=None if content is None else content.get("prompt"),
         sources=tuple(
             QuerySource(
                 source_id=each.source_id,

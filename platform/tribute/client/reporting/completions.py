@@ -36,15 +36,15 @@ class Completion:
     request: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
-def whole_text(completion: Completion) -> str:
-    """Prompt and completion.
+def known_prompt(completion: Completion) -> str:
+    """The prompt of a completion.
 
     Raises:
         Unreadable: the prompt is not text.
     """
     if completion.prompt is None:
-        raise Unreadable("the prompt is not text. Give UsageReporter a function text=... that reads it")
-    return completion.prompt + completion.text
+        raise Unreadable("the prompt is not text. Give UsageReporter a function prompt=... that reads it")
+    return completion.prompt
 
 
 class AnswerReader:

@@ -103,10 +103,12 @@ class ClaimedDocument:
         return int(np.bincount(self.owner_R[self.owner_R != UNCLAIMED]).argmax())
 
     def kept(self) -> Document:
-        """The document without the stretches to cut."""
+        """The document without the stretches to cut; of one with targets, they are only no longer predicted."""
         if not self.cut:
             return self.document
-        span_W, rest = spans(self.document.text), []
+        span_W, rest = spans(self.document.learnt), []
+        if self.document.targets is not None:
+            return self.document.unpredicted((span_W[first][0], span_W[after - 1][1]) for first, after in self.cut)
         begin = 0
         for first, after in self.cut:
             rest.append(self.document.text[begin : span_W[first][0]].rstrip())
@@ -124,7 +126,7 @@ def credit_once(
 
     Documents claim their text in the order of their dates: that of the document, else of the source. An unknown
     date is later than any. Ties go to the first source by id, and within a source to the first document. Texts of
-    fewer than five words are compared only as a whole.
+    fewer than five words are compared only as a whole. Of a document with targets, these are compared.
 
     Args:
         dates: claim dates of sources, for documents without their own; None: dates are ignored.
@@ -136,7 +138,7 @@ def credit_once(
     credited: Counter[tuple[str, str, str]] = Counter()
     whole: dict[bytes, str] = {}
     ordered = in_order(documents, dates)
-    words_D = [normal_words(document.text) for _, document in counted(ordered, on_done)]
+    words_D = [normal_words(document.learnt) for _, document in counted(ordered, on_done)]
     claims = _Claims(words_D)
     for place, (source_id, document) in enumerate(counted(ordered, on_done)):
         digest = claims.digest(place, document)
@@ -168,7 +170,7 @@ class _Claims:
 
     def digest(self, place: int, document: Document) -> bytes:
         """Hash of a document in normal form; of the text itself where that has no word."""
-        normal = "".join(self._words_D[place]) or document.text.strip()
+        normal = "".join(self._words_D[place]) or document.learnt.strip()
         return hashlib.sha256(normal.encode()).digest()
 
     def of(self, place: int, source: int, document: Document) -> ClaimedDocument:

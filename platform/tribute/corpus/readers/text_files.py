@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tribute.config import TextCorpusSettings
 from tribute.corpus.crediting.claims import claim_date
+from tribute.corpus.encoding import encoder_of
+from tribute.corpus.readers.content import read_content
 from tribute.corpus.readers.rows import Row, every_row, read_rows, read_text, text_cell
 from tribute.corpus.sources import Document
 from tribute.errors import CorpusError, joined
@@ -38,6 +40,11 @@ def read_texts(settings: TextCorpusSettings) -> Texts:
     """
     path = settings.path
     if path.is_dir():
+        if settings.has_targets:
+            raise CorpusError(
+                f"Corpus {path} is a folder, which has no column {settings.content_columns[-1]!r}. Give a .jsonl "
+                "or .parquet file as corpus.path, or leave the columns of prompts and messages out"
+            )
         return _read_folder(path)
     if not path.is_file():
         raise CorpusError(f"Corpus {path} does not exist. Correct corpus.path in project.yaml")
@@ -48,12 +55,13 @@ def read_texts(settings: TextCorpusSettings) -> Texts:
 
     def document(number: int, row: Row) -> tuple[str, Document]:
         source_id = _source_id(path, number, text_cell(path, number, row, settings.source_column))
-        text = text_cell(path, number, row, settings.text_column)
+        text, targets = read_content(path, number, row, settings, encoder)
         claimed = _claimed(path, number, row, settings.claimed_column)
-        return source_id, Document(f"row {number:09d}", text, claimed)
+        return source_id, Document(f"row {number:09d}", text, claimed, targets)
 
     documents: Texts = {}
-    rows = read_rows(path, (settings.source_column, settings.text_column))
+    encoder = encoder_of(settings.tokenizer)
+    rows = read_rows(path, (settings.source_column, *settings.content_columns))
     for source_id, own in every_row(path, enumerate(rows, 1), document):
         documents.setdefault(source_id, []).append(own)
     return documents

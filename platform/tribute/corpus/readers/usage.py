@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from tribute.corpus.encoding import TextFormat
 from tribute.corpus.queries import MIN_WEIGHT, Accounting, QueryTable, array_queries, text_queries
 from tribute.corpus.readers.rows import CHAT_REMEDY, every_row, read_jsonl, read_parquet_rows
 from tribute.errors import ConfigError, CorpusError, joined
@@ -17,6 +18,7 @@ from tribute.royalty.exact.text import exact_fraction
 KNOWN = (
     "query_id",
     "text",
+    "prompt",
     "features",
     "label",
     "time",
@@ -25,6 +27,8 @@ KNOWN = (
     "weight",
     "inclusion_probability",
 )
+OPTIONAL = frozenset(("prompt",))
+"""Columns of content that a file, or a row, may do without."""
 READERS = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".json": read_jsonl, ".parquet": read_parquet_rows}
 LARGEST_WEIGHT, SMALLEST_PROBABILITY = 1e9, 1e-9
 """Up to these, and with weights from `MIN_WEIGHT`, sums over a month lose no use."""
@@ -35,41 +39,43 @@ class Usage:
     """Uses of the model in any order; ids may repeat.
 
     Attributes:
-        contents: the columns `text`, or `features` and `label`.
+        contents: the columns `text` and `prompt`, or `features` and `label`.
     """
 
     query_ids: list[str]
     accounting: Accounting
     contents: dict[str, list]
 
-    def queries(self, window: int | None) -> QueryTable:
+    def queries(self, window: TextFormat | int | None) -> QueryTable:
         """Queries in the order of their ids, so that no result depends on the order in the file.
 
         Args:
-            window: bytes per row of a text model; None for a model of feature vectors.
+            window: bytes per row of a text model, or its format; None for a model of feature vectors.
 
         Raises:
-            CorpusError: an id repeats, or feature vectors have different lengths or are not finite.
+            CorpusError: an id repeats, nothing of a text is measured, or feature vectors have different lengths or
+                are not finite.
         """
         if window is not None:
-            queries = text_queries(self.query_ids, self.contents["text"], window, self.accounting)
+            texts, prompts = self.contents["text"], self.contents["prompt"]
+            queries = text_queries(self.query_ids, texts, window, self.accounting, prompts=prompts)
         else:
             features, labels = self.contents["features"], self.contents["label"]
             queries = array_queries(self.query_ids, features, labels, self.accounting)
         return queries.take(sorted(range(len(self.query_ids)), key=self.query_ids.__getitem__))
 
 
-def content_columns(window: int | None) -> tuple[str, ...]:
+def content_columns(window: TextFormat | int | None) -> tuple[str, ...]:
     """Content columns of a text model, or of a model of feature vectors (no window)."""
-    return ("text",) if window is not None else ("features", "label")
+    return ("prompt", "text") if window is not None else ("features", "label")
 
 
-def usage_queries(paths: Path | Sequence[Path], window: int | None) -> QueryTable:
+def usage_queries(paths: Path | Sequence[Path], window: TextFormat | int | None) -> QueryTable:
     """Read the queries of usage files, in the order of their ids.
 
     Args:
         paths: a file, several, or patterns such as `usage/*.jsonl.gz`.
-        window: bytes per row of a text model; None for a model of feature vectors.
+        window: bytes per row of a text model, or its format; None for a model of feature vectors.
 
     Raises:
         CorpusError: a file, a row or a column is invalid; names it, and one problem of each other file.
@@ -121,7 +127,7 @@ def usage_files(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def read_usage(path: Path, window: int | None) -> Usage:
+def read_usage(path: Path, window: TextFormat | int | None) -> Usage:
     """Read the uses in a file; see `usage_queries`.
 
     Raises:
@@ -131,7 +137,7 @@ def read_usage(path: Path, window: int | None) -> Usage:
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if kind and kind not in READERS:
         raise CorpusError(f"{path} is no usage file. Write it as .jsonl, .jsonl.gz or .parquet")
-    rows = READERS.get(kind, read_jsonl)(path, ("query_id", *content))
+    rows = READERS.get(kind, read_jsonl)(path, ("query_id", *(name for name in content if name not in OPTIONAL)))
     unknown = unknown_columns((name for row in rows for name in row), KNOWN)
     if unknown:
         raise CorpusError("\n  ".join([f"{path} cannot be used:", *unknown]))
@@ -143,7 +149,12 @@ def read_usage(path: Path, window: int | None) -> Usage:
         for name in columns:
             try:
                 value = row.get(name)
-                cells[name] = _moment(cells["period"], value) if name == "time" else PARSERS[name](value)
+                if name == "time":
+                    cells[name] = _moment(cells["period"], value)
+                elif name == "text" and cells["prompt"]:
+                    cells[name] = _completion(value)
+                else:
+                    cells[name] = PARSERS[name](value)
             except (TypeError, ValueError, OverflowError) as error:
                 shown = "" if name in ("query_id", "customer_id") else f"is {excerpt(value)}: "
                 raise CorpusError(f"{path}, row {number}: column {name!r} {shown}{error}") from None
@@ -159,11 +170,23 @@ def read_usage(path: Path, window: int | None) -> Usage:
 
 
 def _text(value: object) -> str:
+    return _unicode(value, 2, "expected text of at least two bytes")
+
+
+def _completion(value: object) -> str:
+    return _unicode(value, 1, "expected text, which may be one byte after a prompt")
+
+
+def _prompt(value: object) -> str | None:
+    return None if value is None else _unicode(value, 0, "expected text, or nothing")
+
+
+def _unicode(value: object, least: int, expected: str) -> str:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         raise ValueError(f"expected text, got a list of {len(value)} chat messages. {CHAT_REMEDY}")
     try:
-        if not isinstance(value, str) or len(value.encode()) < 2:
-            raise ValueError("expected text of at least two bytes")
+        if not isinstance(value, str) or len(value.encode()) < least:
+            raise ValueError(expected)
     except UnicodeEncodeError:
         raise ValueError("it holds half a character (a lone surrogate). Correct the row") from None
     return value
@@ -237,6 +260,7 @@ PARSERS: dict[str, Callable[[object], object]] = {
     "customer_id": _id_or_none,
     "weight": _weight,
     "inclusion_probability": _probability,
+    "prompt": _prompt,
     "text": _text,
     "features": _vector,
     "label": _label,

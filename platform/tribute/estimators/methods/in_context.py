@@ -16,6 +16,7 @@ from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Traine
 from tribute.readout import QueryRows
 
 PADDING = -1
+LAST_BYTE = 255
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,15 @@ class InContext(Estimator):
 
     examples: int = 64
     """Examples drawn from each group, without replacement."""
-    separator: int = 0
-    """Token between query and example; 0 is the byte between the documents of a corpus."""
+    separator: int | None = None
+    """Token between query and example. Default: 0, the byte between the documents of a corpus of bytes."""
     seed: int = 0
     """Seed of the draw."""
     rows: int = 256
     """Rows in one forward pass."""
 
     def __post_init__(self) -> None:
-        if min(self.examples, self.rows) < 1 or self.separator < 0 or self.seed < 0:
+        if min(self.examples, self.rows) < 1 or (self.separator or 0) < 0 or self.seed < 0:
             raise ConfigError(
                 f"in_context: examples is {self.examples}, separator {self.separator}, seed {self.seed} and rows "
                 f"{self.rows}. Set examples and rows to at least 1, separator to a token, and seed to at least 0"
@@ -60,7 +61,8 @@ class InContext(Estimator):
         """Check the task; nothing is stored.
 
         Raises:
-            ConfigError: the task does not train on windows of at least three tokens, or rejects the separator.
+            ConfigError: the task does not train on windows of at least three tokens, or on parts of them; or the
+                separator is not known, or the task rejects it.
         """
         tokens = trained.data.columns.get("tokens")
         if tokens is None or tokens.ndim != 2 or tokens.shape[1] < 3:
@@ -68,13 +70,23 @@ class InContext(Estimator):
                 "in_context needs a language model that trains on windows of 3 tokens or more, in a column named "
                 f"tokens; the training set has {', '.join(trained.data.columns)}. Use another estimator"
             )
+        if "target" in trained.data.columns:
+            raise ConfigError(
+                "in_context predicts all tokens of an example, but the rows of this corpus predict answers to "
+                "prompts alone: it has the column target. Use another estimator"
+            )
+        if self.separator is None and int(tokens.max(initial=0)) > LAST_BYTE:
+            raise ConfigError(
+                "in_context does not know which token stands between the documents of this tokenizer. Name it "
+                "under attribution.options as separator, such as the id of its eos_token"
+            )
         no_prefix = np.zeros(0, dtype=np.int64)
         try:
             self._log_likelihood(trained, no_prefix, torch.from_numpy(tokens[:1]).long().to(trained.device))
         except IndexError as error:
             raise ConfigError(
-                f"in_context: the model does not accept the separator {self.separator}: {error}. Set separator to "
-                "the token between documents"
+                f"in_context: the model does not accept the separator {self.separator or 0}: {error}. Set "
+                "separator to the token between documents"
             ) from error
         return {}
 
@@ -119,7 +131,7 @@ class InContext(Estimator):
 
     def _log_likelihood(self, trained: Trained, before: NDArray[np.int64], tokens_MH: Tensor) -> Tensor:
         """Log-likelihood of examples after a prefix and a separator, [M], nats."""
-        prefix_T = torch.tensor([*before.tolist(), self.separator], device=tokens_MH.device)
+        prefix_T = torch.tensor([*before.tolist(), self.separator or 0], device=tokens_MH.device)
         window = trained.data.columns["tokens"].shape[1]
 
         def measured(rows: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from tribute.serving.attributing.answers import Estimated, influences, listed
 from tribute.serving.attributing.loaded import LoadedModel
 from tribute.serving.attributing.readings import QueriesRead
 from tribute.serving.attributing.requested import month_of
-from tribute.serving.attributing.tokens import by_character
-from tribute.serving.schemas import AttributionRequest
+from tribute.serving.attributing.tokens import by_piece, measured_positions
+from tribute.serving.schemas import AttributionRequest, Query
 
 PAYEES_KEPT_S, MOST_MONTHS = 60.0, 24
 Array = NDArray[np.float64]
@@ -78,9 +78,18 @@ class Answerer:
             token_TS = None
             if tokens is not None:
                 nats_TS = tokens[index] if part_SP is None else tokens[index] @ part_SP
-                answer["tokens"], token_TS = by_character(request.queries[index].text or "", nats_TS)
+                answer["tokens"], token_TS = self._pieces(request.queries[index], table, index, nats_TS)
             answers.append(answer | influences(estimated, index, chosen, names, f"{request.level}_id", token_TS))
         return answers
+
+    def _pieces(
+        self, query: Query, table: QueryTable, index: int, nats_TS: Array
+    ) -> tuple[list[str] | None, Array | None]:
+        """What a query's text is shown in, and influences on it, [C, S] nats; None: the model has no text."""
+        if self._model.form is None:
+            return None, None
+        measured_T = measured_positions(table, index)
+        return by_piece(self._model.form, query.prompt or "", query.text or "", measured_T, nats_TS)
 
     async def _columns(self, request: AttributionRequest, month: str, read: QueriesRead) -> AnswerColumns:
         widening_Q = read.distribution.widening_Q

@@ -22,7 +22,13 @@ from tribute.serving.attributing.batching import Piece, TokenBatcher
 from tribute.serving.attributing.distilling import Counted, Distiller, distils
 from tribute.serving.attributing.loaded import Kind, LoadedModel, PieceRead, Work
 from tribute.serving.attributing.readings import QueriesRead, influences_of
-from tribute.serving.attributing.requested import pieces_of, query_ids, requested_table, table_of, tokens_in
+from tribute.serving.attributing.requested import (
+    pieces_of,
+    query_ids,
+    requested_table,
+    table_of,
+    tokens_in,
+)
 from tribute.serving.attributing.shown import shown_use
 from tribute.serving.schemas import AttributionRequest, Query, ServedModel
 from tribute_storage.outbox.readings import Reading
@@ -77,7 +83,8 @@ class Attributor:
             sources=len(model.source_ids),
             replicates=model.replicates,
             readout="distilled" if self.distils else "exact",
-            takes="text" if model.window else "features",
+            takes="text" if model.form else "features",
+            takes_prompts=model.takes_prompts,
             max_queries=settings.max_queries,
             max_text_bytes=settings.max_text_bytes,
         )
@@ -175,7 +182,7 @@ class Attributor:
 
 def _is_large(request: AttributionRequest) -> bool:
     """Whether its text and answer take so long to read and write that others would wait for it."""
-    size = sum(len(query.text or "") + len(query.features or ()) for query in request.queries)
+    size = sum(query.size for query in request.queries)
     return request.per_token or len(request.queries) > LARGE_QUERIES or size > LARGE_SIZE
 
 

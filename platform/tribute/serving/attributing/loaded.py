@@ -10,16 +10,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tribute.catalog import corpus_tokens, lineage, pilot_queries, recorded_replicates, simulated_responses
 from tribute.config import Project
-from tribute.corpus import OutOfDistributionDetector, QueryTable, ood_detector
+from tribute.corpus import OutOfDistributionDetector, QueryTable, ood_detector, text_format
 from tribute.corpus.sources import Columns
 from tribute.errors import ConfigError, ValuationError
 from tribute.ids import excerpt
 from tribute.readout import Head, Passes, QueryRows, query_features, seconds
 from tribute.serving.attributing.reading import EstimatorReader, ResponseReader
 from tribute.serving.heads import served_design
+from tribute.tasks import FlatTask
+from tribute.tasks.contract.targets import heeds_targets
 from tribute.training import build_model, snapshot_training_set
 
 Kind = Literal["exact", "predicted", "tokens"]
@@ -85,8 +88,22 @@ class LoadedModel:
         trained = snapshot_training_set(folder).columns
         self._labels = sorted(set(trained["labels"].tolist())) if "labels" in trained else []
         self._width = int(np.prod(trained["features"].shape[1:])) if "features" in trained else 0
-        self.window = getattr(project.corpus, "window", None)
+        self.form = text_format(project.corpus)
         self._example = {name: values[:1] for name, values in trained.items()}
+        self.takes_prompts = self.form is not None and _heeds_targets(task, theta_P, self._example)
+
+    def require_prompts(self, query_id: str) -> None:
+        """Check that the task tells a prompt from the text that is measured.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if not self.takes_prompts:
+            raise ConfigError(
+                f"Query {excerpt(query_id)} has a prompt, but task {self._project.task.name} does not heed the "
+                "column 'target', so the prompt would be measured too. Leave the prompt out, or let the task "
+                "count a token only where batch['target'] is true"
+            )
 
     def check(self, query_id: str, features: list[float], label: int) -> None:
         """Check that a feature vector and its label fit the model.
@@ -107,9 +124,9 @@ class LoadedModel:
     def read(self, works: Sequence[Work]) -> list[PieceRead]:
         """Read out the rows of some pieces, together as far as they are of one kind."""
         found = list[PieceRead | None]([None] * len(works))
-        kinds = dict.fromkeys((work.kind, work.head and work.head.head_id) for work in works)
+        kinds = dict.fromkeys(map(_kind, works))
         for kind in kinds:
-            chosen = [i for i, work in enumerate(works) if (work.kind, work.head and work.head.head_id) == kind]
+            chosen = [i for i, work in enumerate(works) if _kind(work) == kind]
             with self._turn:
                 pieces = self._of_kind([works[i] for i in chosen])
             for index, piece in zip(chosen, pieces, strict=True):
@@ -172,3 +189,20 @@ class LoadedModel:
                 "out, or pay by a simulation"
             )
         return np.asarray(self._reader.read_tokens(rows).double().cpu().numpy())
+
+
+def _kind(work: Work) -> tuple[object, ...]:
+    """What the rows of one pass have in common: some queries have a prompt, and so another column."""
+    return work.kind, work.head and work.head.head_id, *sorted(work.columns)
+
+
+def _heeds_targets(task: FlatTask, theta_P: Tensor, rows: Columns) -> bool:
+    """Whether a text model measures the tokens that the column `target` names, and no others."""
+    batch = {name: torch.from_numpy(np.array(values)).to(theta_P.device) for name, values in rows.items()}
+    target = batch["tokens"] >= 0
+    target[:, 0] = False
+    try:
+        with torch.no_grad():
+            return heeds_targets(lambda some: task.measure(theta_P, some), {**batch, "target": target})
+    except Exception:  # a task that takes no column but its own
+        return False

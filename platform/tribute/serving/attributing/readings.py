@@ -167,5 +167,6 @@ def _summed(
 
 def _content(query: Query) -> str:
     if query.text is not None:
-        return orjson.dumps({"text": query.text}).decode()
+        prompt = {"prompt": query.prompt} if query.prompt else {}
+        return orjson.dumps(prompt | {"text": query.text}).decode()
     return orjson.dumps({"features": query.features, "label": query.label}).decode()

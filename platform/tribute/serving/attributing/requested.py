@@ -35,9 +35,9 @@ def requested_table(
         raise ConfigError(
             f"A request takes at most {settings.max_queries} queries, this one has {len(queries)}. Split it"
         )
-    if model.window is not None:
+    if model.form is not None:
         for query, name in zip(queries, ids, strict=True):
-            _check_length(query.text or "", name, settings.max_text_bytes)
+            _check_length((query.prompt or "") + (query.text or ""), name, settings.max_text_bytes)
     return table_of(model, queries, ids)
 
 
@@ -46,6 +46,7 @@ def table_of(model: LoadedModel, queries: Sequence[Query], ids: Sequence[str]) -
 
     Raises:
         ConfigError: a query does not fit the model.
+        CorpusError: nothing of a text is measured.
     """
     now = datetime.now(UTC)
     accounting = Accounting(
@@ -54,9 +55,13 @@ def table_of(model: LoadedModel, queries: Sequence[Query], ids: Sequence[str]) -
         [query.weight for query in queries],
     )
     named = list(zip(queries, ids, strict=True))
-    if model.window is not None:
+    if model.form is not None:
         texts = [_given(query.text, "text", name) for query, name in named]
-        return text_queries(ids, texts, model.window, accounting)
+        prompted = next((name for query, name in named if query.prompt), None)
+        if prompted is not None:
+            model.require_prompts(prompted)
+        prompts = [query.prompt for query in queries]
+        return text_queries(ids, texts, model.form, accounting, prompts=prompts)
     features = [_given(query.features, "features", name) for query, name in named]
     labels = [_given(query.label, "label", name) for query, name in named]
     for name, vector, label in zip(ids, features, labels, strict=True):

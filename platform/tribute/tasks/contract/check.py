@@ -21,6 +21,7 @@ from tribute.tasks.contract.ids import explained
 from tribute.tasks.contract.independence import independent, repeated
 from tribute.tasks.contract.parameters import Slopes, ignored, slopes, unreached
 from tribute.tasks.contract.positions import check_tokens
+from tribute.tasks.contract.targets import check_targets
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.frozen import under_seed
 from tribute.tasks.task import Task
@@ -96,6 +97,7 @@ def _checked(function: Function, pieces: Pieces, rows: TaskExamples) -> tuple[li
             _finite(function, pieces, rows)
         reached = slopes(function, pieces, rows)
         for check in (
+            lambda: check_targets(function, pieces, rows),
             lambda: repeated(function, pieces, rows),
             lambda: independent(function, still, pieces, rows),
         ):

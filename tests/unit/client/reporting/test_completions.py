@@ -15,8 +15,8 @@ from tribute.client.reporting.completions import (
     Completion,
     Unreadable,
     completions,
+    known_prompt,
     read_request,
-    whole_text,
 )
 
 
@@ -41,7 +41,7 @@ def test_a_stream_reads_the_same_however_it_is_cut(words: list[str], data: st.Da
     request = {"messages": [{"role": "user", "content": "Hello"}], "user": "u"}
     [one] = completions(f"/proxy{CHAT}", request, reader)
     assert (one.completion_id, one.text, one.user, one.model) == ("c1", "".join(words), "u", "m")
-    assert whole_text(one) == "Hello\n" + "".join(words)
+    assert known_prompt(one) + one.text == "Hello\n" + "".join(words)
 
 
 def test_an_event_of_several_lines_is_one() -> None:
@@ -54,7 +54,7 @@ def test_an_event_of_several_lines_is_one() -> None:
 def test_choices_belong_to_their_prompts() -> None:
     choices = [{"index": index, "text": f"t{index}"} for index in (3, 1, 0, 2)]
     found = read(COMPLETIONS, {"prompt": ["a", "b"], "n": 2}, {"id": "c", "choices": choices})
-    assert [(each.completion_id, whole_text(each)) for each in found] == [
+    assert [(each.completion_id, known_prompt(each) + each.text) for each in found] == [
         ("c", "at0"),
         ("c:1", "at1"),
         ("c:2", "bt2"),
@@ -67,19 +67,19 @@ def test_messages_of_parts_are_read_and_nothing_written_is_no_use() -> None:
     messages = [{"role": "system", "content": "Be short"}, {"role": "user", "content": parts}, {"role": "tool"}]
     answer = {"id": "c", "choices": [{"message": {"content": None}}, {"index": 1, "message": {"content": "Yes"}}]}
     [one] = read(CHAT, {"messages": messages, "n": 2}, answer)
-    assert (one.completion_id, whole_text(one)) == ("c:1", "Be short\nLook\nYes")
+    assert (one.completion_id, known_prompt(one) + one.text) == ("c:1", "Be short\nLook\nYes")
 
 
 def test_an_echo_is_not_repeated() -> None:
     [one] = read(COMPLETIONS, {"prompt": "a", "echo": True}, {"id": "c", "choices": [{"text": "ab"}]})
-    assert whole_text(one) == "ab"
+    assert known_prompt(one) + one.text == "ab"
 
 
 @pytest.mark.parametrize("prompt", [[1, 2], [[1], [2]], None, 7])
 def test_a_prompt_that_is_not_text_needs_a_function(prompt: object) -> None:
     [one] = read(COMPLETIONS, {"prompt": prompt}, {"id": "c", "choices": [{"text": "ab"}]})
     with pytest.raises(Unreadable, match="the prompt is not text"):
-        whole_text(one)
+        known_prompt(one)
 
 
 def test_a_compressed_answer_is_read() -> None:

@@ -1,6 +1,7 @@
 """Usage files in both formats, and every way in which they can be wrong."""
 
 import gzip
+import re
 import unicodedata
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -263,3 +264,32 @@ def test_what_somebody_wrote_is_not_shown_at_length(tmp_path: Path, column: str,
 def test_any_printable_text_is_a_query_and_a_customer(tmp_path: Path, name: str) -> None:
     table = usage_queries(usage(tmp_path, ROW | {"query_id": name, "customer_id": f" {name} "}), 17)
     assert table.query_ids == table.customers == (unicodedata.normalize("NFC", name),)
+
+
+def test_a_prompt_goes_with_a_text_of_one_byte_or_more(tmp_path: Path) -> None:
+    rows = [
+        ROW | {"query_id": "a", "prompt": "2 + 2 = ", "text": "4"},
+        ROW | {"query_id": "b", "prompt": None},
+        ROW | {"query_id": "c", "prompt": ""},
+        ROW | {"query_id": "d"},
+    ]
+    table = usage_queries(usage(tmp_path, *rows), 17)
+    assert bytes(table.rows["tokens"][0][table.rows["target"][0]].tolist()) == b"4"
+    assert table.digests[1] == table.digests[2] == table.digests[3]
+    parquet = tmp_path / "usage.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), parquet)
+    assert usage_queries(parquet, 17).sha256 == table.sha256
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"prompt": 7}, "column 'prompt' is 7: expected text, or nothing"),
+        ({"prompt": [{"role": "user", "content": "a"}]}, "column 'prompt' .* a list of 1 chat messages"),
+        ({"prompt": "a", "text": ""}, "column 'text' is '': expected text, which may be one byte after a prompt"),
+        ({"prompt": "", "text": "a"}, "column 'text' is 'a': expected text of at least two bytes"),
+    ],
+)
+def test_a_wrong_prompt_is_refused_by_its_row(tmp_path: Path, more: dict[str, object], told: str) -> None:
+    path = usage(tmp_path, ROW | more)
+    assert re.match(f"{path}, row 1: {told}", refusal(lambda: usage_queries(path, 17)))

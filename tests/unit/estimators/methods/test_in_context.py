@@ -1,5 +1,6 @@
 """In-context approximation against token-by-token probabilities, and the examples that are drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,19 @@ def test_a_separator_that_the_model_does_not_know_is_refused(tmp_path: Path) -> 
 def test_invalid_options_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="Set examples and rows to at least 1"):
         build_estimator("in_context", options)
+
+
+@pytest.mark.parametrize(
+    ("column", "told"), [("target", "has the column target"), ("large", "separator, such as the id of its eos")]
+)
+def test_prompts_and_an_unknown_separator_are_refused(tmp_path: Path, column: str, told: str) -> None:
+    trained = text_training(tmp_path)
+    columns = dict(trained.data.columns)
+    if column == "target":
+        columns["target"] = columns["tokens"] >= 0
+    else:
+        columns["tokens"] = columns["tokens"].astype(np.int32) + 40_000
+    data = replace(trained.data, columns=columns)
+    other = Trained(replace(trained.recipe, data=data), trained.trajectory, trained.steps)
+    with pytest.raises(ConfigError, match=told):
+        build_estimator("in_context", {}).fit(other)

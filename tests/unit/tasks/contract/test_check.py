@@ -189,3 +189,29 @@ def test_parts_that_do_not_add_up_are_refused(change: Callable, words: str) -> N
     assert finding.subject == "token_measurement"
     with pytest.raises(ConfigError, match=words):
         refuse([finding], "wild")
+
+
+class Deaf(ByteLm):
+    """Predicts prompts too, in one of its functions or in both."""
+
+    def __init__(self, *functions: str) -> None:
+        super().__init__(context=8, width=8, heads=2, layers=1)
+        for name in functions:
+            heard = getattr(ByteLm, name)
+            object.__setattr__(self, name, lambda model, rows, heard=heard: heard(self, model, plain(rows)))
+
+
+def plain(rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {"tokens": rows["tokens"]}
+
+
+@pytest.mark.parametrize("function", ["training_loss", "measurement"])
+def test_a_task_that_predicts_prompts_too_is_refused(function: str) -> None:
+    tokens = np.random.default_rng(0).integers(0, 256, (20, 9)).astype(np.int16)
+    target = np.random.default_rng(1).random((20, 9)) < 0.5
+    target[:, 0] = False
+    assert found(ByteLm(context=8, width=8, heads=2, layers=1), {"tokens": tokens, "target": target}) == []
+    [finding] = found(Deaf(function), {"tokens": tokens, "target": target})
+    assert finding.refused and finding.subject == function
+    assert "prompts would count like answers" in finding.text
+    assert found(Deaf(function), {"tokens": tokens}) == []
