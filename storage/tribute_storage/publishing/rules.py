@@ -81,6 +81,10 @@ RULES: dict[str, PublishingRule] = {
         {"query_id": PSEUDONYM},
         ASKED,
     ),
+    "influence_tokens": PublishingRule(
+        NO_ROWS,
+        "no rows: positions tell how long a customer's text is and where it speaks of what; the operator can tell",
+    ),
     "predicted": PublishingRule(
         "(t.run_id, t.source_id) IN (FROM sums)",
         "sums of a source over months in all of which the publisher holds a right in it",
