@@ -10,8 +10,10 @@ import yaml
 from tests.e2e.conftest import PERIOD
 from tests.unit.jobs.commanding import tribute
 from tribute.catalog import lineage
-from tribute.config import load_project
+from tribute.config import Project, load_project
 from tribute.estimators import ESTIMATORS
+from tribute_jobs.service.views.evidence import Verbatim
+from tribute_jobs.service.views.query import query_view
 
 
 @pytest.fixture
@@ -48,6 +50,45 @@ def test_the_estimator_that_is_paid_by_has_the_options_of_the_project(project_fi
     assert [each["influence"] for each in own] != [each["influence"] for each in usual]
     project = load_project(project_file)
     assert (project.artifacts / lineage(project).simulate_run / "replicate-0" / "fitted.safetensors").is_file()
+
+
+def test_what_an_answer_shares_word_for_word(project_file: Path) -> None:
+    """A use that quotes a document of a source, for the operator and for the publisher of the source."""
+    project = load_project(project_file)
+    asked = ("--period", PERIOD, "--query", "q001")
+    usage = [json.loads(line) for line in (project_file.parent / "usage.jsonl").read_text().splitlines()]
+    text = next(row["text"] for row in usage if row["query_id"] == "q001")
+    examples = tribute("examples", project_file, *asked, "--source", "sports").text
+    assert "verbatim" not in examples
+    assert "no index" in verbatim_page(project).problem
+    assert "sources" not in tribute("verbatim", project_file).text
+    found = json.loads(tribute("verbatim", project_file, *asked, "--json").text)
+    corpus = [json.loads(line) for line in (project_file.parent / "corpus.jsonl").read_text().splitlines()]
+    of_row = {f"row {number:09d}": row for number, row in enumerate(corpus, 1)}
+    assert found
+    for each in found:
+        row = of_row[each["document"]]
+        assert row["source"] == each["source_id"]
+        assert row["text"][each["position"] :].startswith(each["text"])
+        assert each["kind"] == "near" or text[each["begin"] : each["end"]] == each["text"]
+    best = found[0]
+    one = ("--source", best["source_id"])
+    told = f"verbatim: {best['characters']} characters from {best['document']} of {best['source_id']}"
+    assert told in tribute("verbatim", project_file, *asked, *one).text
+    assert told in tribute("examples", project_file, *asked, *one).text
+    assert json.loads(tribute("verbatim", project_file, *asked, *one, "--least", "200", "--json").text) == []
+    assert {each.source_id: each.text for each in reversed(verbatim_page(project).passages)}[
+        best["source_id"]
+    ] == best["text"]
+    refused = tribute("verbatim", project_file, *asked, "--least", "3")
+    assert (refused.code, "Runs of 3 tokens are too short" in refused.text) == (2, True)
+
+
+def verbatim_page(project: Project) -> Verbatim:
+    """What the page of the query shows of it."""
+    shown = query_view(project, "q001", passages=1).verbatim
+    assert shown is not None
+    return shown
 
 
 @pytest.mark.parametrize(

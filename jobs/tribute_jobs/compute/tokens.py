@@ -148,5 +148,6 @@ def _by_token(
     token_L, first_L, index_L = np.unique(query_L * width + position_L, return_index=True, return_inverse=True)
     summed_RLU = influence_RLU[:, first_L]
     again_L = np.setdiff1d(np.arange(len(index_L)), first_L)  # a token that two rows share
-    np.add.at(summed_RLU, (slice(None), index_L[again_L]), influence_RLU[:, again_L])
+    for summed_LU, influence_LU in zip(summed_RLU, influence_RLU, strict=True):
+        np.add.at(summed_LU, index_L[again_L], influence_LU[again_L])
     return TokenInfluence(query_ids, token_L // width, token_L % width, summed_RLU)

@@ -53,7 +53,9 @@ RULES: dict[str, PublishingRule] = {
         },
         examined=2,
     ),
-    "corpus_documents": PublishingRule(SOURCE, "documents of sources in which the publisher holds a right"),
+    "corpus_documents": PublishingRule(
+        SOURCE, "documents of sources in which the publisher holds a right", examined=2
+    ),
     "corpus_duplicates": PublishingRule(
         SOURCE,
         "what of the publisher's sources is credited elsewhere",

@@ -15,6 +15,8 @@ from tribute.corpus.verbatim.writing import BREAKS, HASHES, PLACES, VALUES, Inde
 
 CANDIDATES = 2**17
 """Places that are compared with the answer at once."""
+COMMON = 10_000
+"""Places of a run of k in the index beyond which it is no evidence: a row of spaces, or the phrase of a form."""
 Places = NDArray[np.int64]
 
 
@@ -47,6 +49,8 @@ class RunIndex:
 
     def runs(self, answer: NDArray[np.integer], least: int | None = None) -> MaximalRuns:
         """All maximal runs of at least `least` values that the answer shares with a source, by source and answer.
+
+        A run is missed only where each of its runs of k that are in the index has more than `COMMON` places there.
 
         Args:
             answer: values as in the index, [n]; `BREAK` equals nothing.
@@ -88,6 +92,8 @@ class RunIndex:
         """Runs of k in the answer and the places with the same hash, some at a time."""
         hash_M, begin_M = run_hashes(answer_n, self.record.size)
         first_M, after_M = (np.searchsorted(self._hashes, hash_M, side) for side in ("left", "right"))
+        rare_M = after_M - first_M <= COMMON
+        begin_M, first_M, after_M = begin_M[rare_M], first_M[rare_M], after_M[rare_M]
         total = np.concatenate([[0], np.cumsum(after_M - first_M)])
         for low in range(0, int(total[-1]), CANDIDATES):
             number = np.arange(low, min(low + CANDIDATES, int(total[-1])))

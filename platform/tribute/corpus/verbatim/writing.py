@@ -4,7 +4,7 @@ Legend: N values of a piece, M runs.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ class _Stream:
 
 
 def _write_values(
-    stream: _Stream, sources: Iterable[Pieces], size: int, step: int, parts: list[BinaryIO]
+    stream: _Stream, sources: Iterable[Pieces], size: int, step: int, parts: Sequence[BinaryIO]
 ) -> list[int]:
     """Write values, and the runs that begin at multiples of `step` by the first bits of their hash."""
     ends, shift = list[int](), np.uint64(65 - len(parts).bit_length())

@@ -133,6 +133,20 @@ def test_an_index_is_sorted_in_parts_and_small(tmp_path: Path, monkeypatch: pyte
     assert all(np.array_equal(*pair) for pair in zip(many.runs(run), found, strict=True))
 
 
+def test_what_is_everywhere_is_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a run that holds something rarer is found, and then as a whole."""
+    rng = np.random.default_rng(2)
+    rare = rng.integers(1, 200, 40)
+    source = np.concatenate([np.ones(2_000, np.int64), rare, np.ones(2_000, np.int64)])
+    index = opened(tmp_path, [source], 30)
+    answer = np.concatenate([[7], np.ones(50, np.int64), rare, np.ones(50, np.int64), [7]])
+    everything = shared_runs(index.runs(answer))
+    monkeypatch.setattr("tribute.corpus.verbatim.index.COMMON", 100)
+    assert [(run.begin, run.end) for run in longest(shared_runs(index.runs(answer)))] == [(1, 141)]
+    assert longest(everything)[0] == longest(shared_runs(index.runs(answer)))[0]
+    assert len(everything) > 1_000
+
+
 @given(st.integers(1, 200))
 def test_every_run_holds_one_that_is_hashed(least: int) -> None:
     size, step = run_size(least)
