@@ -1,5 +1,6 @@
 """Influences on each token of a batch: what they add up to, when they may be asked for, and who is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tribute.errors import ConfigError
 from tribute_jobs.compute.tokens import require_tokens
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
+from tribute_jobs.service.pages.tokens import recorded_tokens
+from tribute_jobs.service.views.query import query_view
 from tribute_storage import open_tables, query
 
 SUMS = """
@@ -62,6 +65,28 @@ def test_tokens_add_up_to_the_influence_of_every_query_source_and_replicate(proj
         assert end > 1
     assert query(project.lake_root, GAPS)["gap"][0].as_py() < 1e-3
     assert not run(project, PERIOD, JsonReporter()).changed
+
+
+def test_the_page_of_a_query_colours_its_words_by_what_the_lake_has(project: Project) -> None:
+    run_id = run(project, PERIOD, JsonReporter(), last="attribute").outputs["attribute"].run_id
+    view = query_view(project, "q003", passages=0)
+    shown = recorded_tokens(project, view)
+    assert shown is not None and view.attribute_run == run_id
+    texts = (json.loads(line) for line in (project.workdir.parent / "usage.jsonl").read_text().splitlines())
+    [text] = [row["text"] for row in texts if row["query_id"] == "q003"]
+    assert "".join(each.text for each in shown.tokens) == text
+    first, *words = text.split()
+    assert [each.text.strip() for each in shown.tokens] == [first, *words]
+    with open_tables(project.lake_root) as lake:
+        largest = lake.execute(
+            "select source_id from (select source_id, position, avg(influence_nats) as nats from influence_tokens "
+            "where run_id = $1 and query_id = 'q003' and position < $2 group by all) group by 1 order by sum(nats) "
+            "desc limit 1",
+            [run_id, len(shown.tokens[0].text)],
+        ).fetchall()
+    assert shown.tokens[0].source == largest[0][0]
+    assert recorded_tokens(project, view.model_copy(update={"query_id": "q999"})) is None
+    assert recorded_tokens(project, view.model_copy(update={"content_sha256": "0" * 64})) is None
 
 
 def test_an_estimator_has_no_influences_on_tokens(project: Project) -> None:

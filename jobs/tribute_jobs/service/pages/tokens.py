@@ -1,18 +1,29 @@
-"""The words of what the model was asked, each coloured by the source that shaped it most; measured on request."""
+"""The words of what the model was asked, each coloured by the source that shaped it most.
+
+The lake has them where `readout.tokens` asked for them; else they are measured on request.
+"""
 
 from collections.abc import Iterator
 from math import fsum
 from typing import NamedTuple
 
+from tribute.config import Project
+from tribute.corpus.verbatim import BYTES, joined_windows
 from tribute.errors import TributeError
 from tribute.serving import ServiceEngine
 from tribute.serving.schemas import AttributionAnswer, AttributionRequest, Query
+from tribute_jobs.inquiries.examples import batch_query
 from tribute_jobs.service.pages.wording import nats
-from tribute_storage import LakeError
+from tribute_jobs.service.views.query import QueryView
+from tribute_storage import LakeError, open_tables
 
 SOURCES = 6
 """Sources that have a colour of their own."""
 STRENGTHS = 3
+_TOKENS = """
+select source_id, position, avg(influence_nats::double order by replicate) from influence_tokens
+where run_id = $run and query_id = $query group by all order by all
+"""
 
 
 class ColouredToken(NamedTuple):
@@ -31,6 +42,8 @@ class ColouredTokens(NamedTuple):
     sources: tuple[str, ...] = ()
     tokens: tuple[ColouredToken, ...] = ()
     problem: str = ""
+    note: str = ""
+    """Where they are from."""
 
 
 async def coloured_tokens(engine: ServiceEngine, text: str) -> ColouredTokens:
@@ -44,14 +57,48 @@ async def coloured_tokens(engine: ServiceEngine, text: str) -> ColouredTokens:
     if found.tokens is None:
         return ColouredTokens(problem="The model of this service has no tokens.")
     names = [each.source_id or "" for each in found.sources]
-    words = list(_words(found.tokens))
-    sums = [[fsum((each.token_nats or [])[start:end]) for each in found.sources] for start, end in words]
+    nats_S = [each.token_nats or [] for each in found.sources]
+    return _coloured_words(found.tokens, names, nats_S, "Measured anew for this page.")
+
+
+def recorded_tokens(project: Project, view: QueryView) -> ColouredTokens | None:
+    """The influences on tokens that the lake has of a use; None: it has none, or the text is not to be had."""
+    with open_tables(project.lake_root, "influence_tokens") as connection:
+        asked = {"run": view.attribute_run, "query": view.query_id}
+        found = connection.execute(_TOKENS, asked).fetchall()
+    text = view.content or _batch_text(project, view) if found else None
+    if text is None:
+        return None
+    character_B = [place for place, each in enumerate(text) for _ in each.encode()]
+    if max(position for _, position, _ in found) >= len(character_B):
+        return None  # the positions are no bytes
+    sums: dict[str, list[float]] = {}
+    for source_id, position, nats_of in found:
+        sums.setdefault(source_id, [0.0] * len(text))[character_B[position]] += nats_of
+    names = sorted(sums, key=lambda name: -abs(fsum(sums[name])))[:SOURCES]
+    return _coloured_words(list(text), names, [sums[name] for name in names], "As the lake has it.")
+
+
+def _batch_text(project: Project, view: QueryView) -> str | None:
+    """The text of a query of a batch, if it is where it was and as it was."""
+    try:
+        query = batch_query(project, view.period, view.query_id)
+    except (TributeError, LakeError):
+        return None
+    if query.digests != (view.content_sha256,) or "tokens" not in query.rows:
+        return None
+    return BYTES.decode(joined_windows(query.rows["tokens"]))
+
+
+def _coloured_words(tokens: list[str], names: list[str], nats_S: list[list[float]], note: str) -> ColouredTokens:
+    words = list(_words(tokens))
+    sums = [[fsum(nats_T[start:end]) for nats_T in nats_S] for start, end in words]
     largest = max((value for own in sums for value in own), default=0.0)
-    tokens = [
-        _coloured("".join(found.tokens[start:end]), values, names, largest)
+    coloured = [
+        _coloured("".join(tokens[start:end]), values, names, largest)
         for (start, end), values in zip(words, sums, strict=True)
     ]
-    return ColouredTokens(tuple(names), tuple(tokens))
+    return ColouredTokens(tuple(names), tuple(coloured), note=note)
 
 
 def _words(tokens: list[str]) -> Iterator[tuple[int, int]]:

@@ -65,7 +65,7 @@ def shared_passages(
     Args:
         answer: its tokens.
         source_ids: the sources that may be named; None: all.
-        least: tokens; None: as many as the index was made for.
+        least: tokens, and characters of a near passage; None: as many tokens as the index was made for.
 
     Raises:
         ConfigError: `least` is below what the index was made for.
@@ -81,7 +81,8 @@ def shared_passages(
     exact_runs, near_runs = _exact_runs(index, tokens, answer, least), _near_runs(index, text)
     exact = [_exact(index, tokens, answer, run) for run in exact_runs if run.source in numbers]
     near = [_near(index, tokens, text, run) for run in near_runs if run.source in numbers]
-    return exact + [each for each in near if not any(_lies_within(each, other) for other in exact)]
+    new = [each for each in near if not any(_lies_within(each, other) for other in exact)]
+    return exact + [each for each in new if each.characters >= (least or 0)]
 
 
 def _exact_runs(
