@@ -80,8 +80,8 @@ def test_the_page_of_a_query_colours_its_words_by_what_the_lake_has(project: Pro
     with open_tables(project.lake_root) as lake:
         largest = lake.execute(
             "select source_id from (select source_id, position, avg(influence_nats) as nats from influence_tokens "
-            "where run_id = $1 and query_id = 'q003' and position < $2 group by all) group by 1 order by sum(nats) "
-            "desc limit 1",
+            "where run_id = $1 and query_id = 'q003' and position < $2 group by all) group by 1 "
+            "order by sum(nats) desc limit 1",
             [run_id, len(shown.tokens[0].text)],
         ).fetchall()
     assert shown.tokens[0].source == largest[0][0]
