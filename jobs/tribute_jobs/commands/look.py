@@ -161,8 +161,8 @@ def verbatim(
 ) -> None:
     """Show the longest passages that a query and its answer share with the sources, word for word or nearly.
 
-    The first call makes an index of the corpus in the working folder: a second for every few megabytes, and about
-    seven times the size of the text. Held-out text never counts.
+    The first call makes an index of the corpus in the working folder: it takes a second for every megabyte or two,
+    and about seven times the size of the text on disk. Held-out text never counts.
 
     Example: tribute verbatim project.yaml --query q001 --period 2026-10
     """

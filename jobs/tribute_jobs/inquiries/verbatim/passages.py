@@ -67,7 +67,7 @@ def verbatim(
         query: one.
         source_ids: the sources that may be named; None: all.
         least: tokens of the shortest exact passage; None: 30 bytes.
-        make: whether to make the index where there is none: it takes a second for every few megabytes.
+        make: whether to make the index where there is none: it takes a second for every megabyte or two.
 
     Raises:
         ConfigError: no such source, `least` is too small, or the corpus is no text.
