@@ -12,11 +12,14 @@ from tribute.tasks.contract import TaskExamples, check_measurement, refuse
 from tribute.training import fitting_recording
 from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
+from tribute_jobs.compute.tokens import require_tokens
 
 
 def check_task(subject: Subject) -> Passed:
     """The contract of the task, on examples of the corpus and of the month's queries."""
     project, queries = subject.project, _new_queries(subject)
+    if project.readout.tokens:
+        require_tokens(project)
     if subject.sources is None:
         return Passed(f"{build_task(project.task).size:,} parameters; not tried, for want of a corpus")
     if subject.trained and not subject.again:

@@ -122,20 +122,67 @@ def examples(
 ) -> None:
     """Show the training examples of a source that influenced a query most. Needs a trained model.
 
-    The estimator in project.yaml has the project's options. Any other estimator has its defaults.
+    The estimator in project.yaml has the project's options. Any other estimator has its defaults. Where the corpus
+    has an index (tribute verbatim), passages that the query shares with the source word for word follow.
     """
     settings = opened(project)
 
     from tribute_jobs.inquiries.examples import batch_query, influential_examples, print_examples
+    from tribute_jobs.inquiries.verbatim.passages import has_index
+    from tribute_jobs.inquiries.verbatim.passages import verbatim as shared
+    from tribute_jobs.inquiries.verbatim.printing import print_verbatim
     from tribute_jobs.printing import terminal
     from tribute_jobs.progress import long_step
 
+    asked = batch_query(settings, period, query)
     with long_step("examples"):
-        found = influential_examples(settings, batch_query(settings, period, query), source, estimator, count)
+        found = influential_examples(settings, asked, source, estimator, count)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
         print_examples(found, f"{source} for {query}, by {estimator}", terminal())
+        if has_index(settings):
+            print_verbatim(shared(settings, asked, [source], make=False), terminal())
+
+
+@app.command(rich_help_panel=PANEL)
+def verbatim(
+    project: ProjectFile,
+    query: Annotated[
+        str | None, typer.Option(help="A query_id of the month; without one, only the index is made.")
+    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only these sources.", show_default="all")] = None,
+    least: Annotated[
+        int | None, typer.Option(help="Tokens of the shortest passage.", show_default="30 bytes", min=1)
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many passages.", min=1)] = 10,
+    period: Period = THIS_MONTH,
+    as_json: AsJson = False,
+) -> None:
+    """Show the longest passages that a query and its answer share with the sources, word for word or nearly.
+
+    The first call makes an index of the corpus in the working folder: it takes a second for every megabyte or two,
+    and about seven times the size of the text on disk. Held-out text never counts.
+
+    Example: tribute verbatim project.yaml --query q001 --period 2026-10
+    """
+    settings = opened(project)
+
+    from tribute_jobs.inquiries.examples import batch_query
+    from tribute_jobs.inquiries.verbatim.passages import corpus_index
+    from tribute_jobs.inquiries.verbatim.passages import verbatim as shared
+    from tribute_jobs.inquiries.verbatim.printing import print_verbatim
+    from tribute_jobs.printing import terminal
+    from tribute_jobs.progress import long_step
+
+    asked = None if query is None else batch_query(settings, period, query)
+    with long_step("verbatim") as on_done:
+        corpus_index(settings, on_done, make=True)
+    found = [] if asked is None else shared(settings, asked, source, least)[:count]
+    if as_json:
+        print(json.dumps(found, indent=2))
+    elif asked is not None:
+        print_verbatim(found, terminal())
 
 
 @app.command(rich_help_panel=PANEL)

@@ -1,6 +1,6 @@
 """Exact read-outs of a batch of queries on the cluster.
 
-Legend: R replicates, Q queries, U units.
+Legend: R replicates, Q queries, U units, N query rows, T positions of a row.
 """
 
 import json
@@ -57,6 +57,18 @@ class ReadOuts:
             lambda actor, job: actor.read_out.remote(self._thetas, rows, job),
         )
         return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
+
+    def by_token(
+        self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable, method: str
+    ) -> NDArray[np.float32]:
+        """Influence of units on every position of every row, [R, N, T, U] nats, by a method as in `influence`."""
+        rows = self.workers.put(QueryRows.of(queries))
+        pieces = self.context.run_jobs(
+            f"read-outs of {len(queries.query_ids):,} queries by token",
+            [self._job(run, responses, method, part) for part in chunks(len(responses), UNITS_PER_JOB)],
+            lambda actor, job: actor.read_tokens.remote(self._thetas, rows, job),
+        )
+        return np.concatenate(pieces, axis=3)
 
     def method(self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable) -> str:
         """The read-out method of a run, according to `readout.method`.

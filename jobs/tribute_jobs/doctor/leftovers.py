@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from tribute.corpus.verbatim import INDEXES
 from tribute.files.sealed import SUFFIX, sealed_by
 from tribute_jobs.doctor.artifacts import needed
 from tribute_jobs.doctor.fault import Fault, Repair
@@ -34,6 +35,10 @@ def examine_leftovers(examined: ExaminedProject) -> Iterator[Fault]:
         if examined.old(building):
             step = Repair(f"delete the folder {building}", partial(shutil.rmtree, building))
             yield Fault(f"{building} is a publication that was interrupted", DELETE, grave=False, repair=step)
+    for building in sorted((workdir / INDEXES).glob(".*")):
+        if examined.old(building):
+            step = Repair(f"delete the folder {building}", partial(shutil.rmtree, building))
+            yield Fault(f"{building} is an index that was interrupted", DELETE, grave=False, repair=step)
     for path in (workdir / name for name in CACHES):
         if path.is_file() and not _readable(path):
             yield _left(path, "cannot be read. It is a cache, and the next run makes it again")

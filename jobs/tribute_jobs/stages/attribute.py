@@ -24,6 +24,7 @@ from tribute.simulation import Design, Simulated, design_of
 from tribute.valuation import query_uses
 from tribute_jobs.compute.readouts import ReadOuts
 from tribute_jobs.compute.sampled_month import SampledMonth, predicted_rows, sampled_month
+from tribute_jobs.compute.tokens import TokenRows, require_tokens
 from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.lost import make_again
 from tribute_storage import SCHEMAS, StagedFile, open_tables
@@ -36,7 +37,10 @@ SOURCES_PER_JOB = 64
 
 
 def attribute(context: Context, period: str) -> StageOutput:
-    """Commit `influence`, then `estimates` and `queries`; a period without queries is an empty batch."""
+    """Commit `influence`, then `estimates` and `queries`; a period without queries is an empty batch.
+
+    Where `readout.tokens` is set, `influence_tokens` follows.
+    """
     queries = context.inputs.queries(period)
     identity = attribution(context.project, queries, period)
     run_id = identity.run_id
@@ -50,6 +54,8 @@ def attribute(context: Context, period: str) -> StageOutput:
         make_again(context)
         context.reporter.started("attribute", run_id)
         AttributedBatch(context, queries, run_id).run(period)
+    if context.project.readout.tokens and _write_tokens(context, queries, run_id):
+        new = True
     context.last_run.remember(f"attribute {period}", identity)
     with open_tables(context.lake.root, "queries") as connection:
         [(count, exact, unlike)] = connection.execute(
@@ -60,6 +66,16 @@ def attribute(context: Context, period: str) -> StageOutput:
     summary = f"{count} queries and {len(context.manifest().sources)} sources"
     summary += f", {exact:.2%} of them read out exactly" if exact < 1 else ""
     return StageOutput(run_id, new, summary + (f"; {unlike} queries are unlike the corpus" if unlike else ""))
+
+
+def _write_tokens(context: Context, queries: QueryTable, run_id: str) -> bool:
+    """Commit `influence_tokens` of a batch, whenever it was attributed; False if it is there already."""
+    if context.committed("influence_tokens", run_id):
+        return False
+    require_tokens(context.project)
+    make_again(context)
+    context.reporter.started("attribute", run_id)
+    return context.lake.commit("influence_tokens", run_id, TokenRows(context, run_id).staged(queries))
 
 
 class AttributedBatch:

@@ -107,9 +107,11 @@ def _commit(context: Context, run_id: str, content: Corpus) -> None:
             "held_out": document.held_out,
             "version": examples.source.version,
             "license": examples.source.license,
+            "place": place,
         }
         for examples in content.sources
-        for document in examples.documents
+        for held_out in (False, True)
+        for place, document in enumerate(each for each in examples.documents if each.held_out == held_out)
     ]
     copies = [{"run_id": run_id} | asdict(copy) for copy in content.duplicates]
     context.lake.append("corpus_duplicates", run_id, pa.Table.from_pylist(copies, SCHEMAS["corpus_duplicates"]))

@@ -9,6 +9,7 @@ from tribute.cluster.estimate import EstimateJob, InfluenceJob, named
 from tribute.cluster.plan import chunks
 from tribute.cluster.readout import FeatureJob, PatchJob, ReadOutJob, WriteJob
 from tribute.cluster.simulate import SimulateJob, SketchJob
+from tribute.cluster.tokens import TokenInfluence
 from tribute.cluster.train import TrainJob
 from tribute_storage.first_use import first_use
 
@@ -26,6 +27,7 @@ __all__ = [
     "ShardSettings",
     "SimulateJob",
     "SketchJob",
+    "TokenInfluence",
     "TrainJob",
     "WorkerPool",
     "WriteJob",

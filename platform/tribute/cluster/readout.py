@@ -87,7 +87,7 @@ def read_out_chunk(
     Returns:
         [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
     """
-    parameters, scope, responses = _loaded(task, thetas, job, device)
+    parameters, scope, responses = loaded(task, thetas, job, device)
     read = read_out(job.method, scope, parameters, responses, queries, memory_gib)
     influence = np.stack([replicate.influence_QS.float().cpu().numpy() for replicate in read])
     return influence, read[0].measurement_Q.double().cpu().numpy()
@@ -103,13 +103,14 @@ def read_out_costs(
     device: torch.device,
 ) -> dict[str, float]:
     """Cost of some methods for the job's units in one replicate, in forward passes."""
-    [theta_P, *_], scope, [response_Sp, *_] = _loaded(task, thetas[:1], job, device)
+    [theta_P, *_], scope, [response_Sp, *_] = loaded(task, thetas[:1], job, device)
     return costs(names, PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
 
 
-def _loaded(
+def loaded(
     task: FlatTask, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
 ) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor]]:
+    """Parameters of each replicate [P], the job's scope, and the responses in each replicate [U, p]."""
     parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
     scope, responses = Scope(task, job.scope), []
     for replicate in range(len(thetas)):

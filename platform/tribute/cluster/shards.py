@@ -41,6 +41,7 @@ from tribute.cluster.readout import (
     write_chunk,
 )
 from tribute.cluster.simulate import SimulateJob, SketchJob, simulate_chunk, sketch_chunk
+from tribute.cluster.tokens import TokenInfluence, read_tokens_chunk, write_tokens_chunk
 from tribute.cluster.train import TrainJob, train_replicate
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.corpus import QueryTable, load_source
@@ -152,6 +153,18 @@ class SourceShard:
         with self._timed("read_out"):
             memory_gib = self._settings.memory_gib
             return read_out_chunk(self._task, memory_gib, thetas, queries, job, self._device)
+
+    def read_tokens(self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob) -> NDArray[np.float32]:
+        """Influence of a chunk of units on every position of all queries."""
+        with self._timed("read_out"):
+            return read_tokens_chunk(self._task, self._settings.memory_gib, thetas, queries, job, self._device)
+
+    def write_tokens(
+        self, read: TokenInfluence, design: Design, names: tuple[str, ...], job: WriteJob
+    ) -> list[StagedFile]:
+        """Stage the rows of a chunk of sources by token."""
+        with self._timed("write"):
+            return write_tokens_chunk(Lake(self._settings.lake_root), read, design, names, job)
 
     def costs(
         self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob, names: tuple[str, ...]

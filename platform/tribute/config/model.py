@@ -238,6 +238,11 @@ class ReadoutSettings(Settings):
         1.0, gt=0, description="memory for parameters and activations evaluated at once"
     )
     seed: StrictInt = Field(0, ge=0, description="seed of the draw of queries that are read out exactly")
+    tokens: StrictBool = Field(
+        False,
+        description="whether a batch also writes `influence_tokens`: influences on each token of the queries that "
+        "are read out exactly; for tasks with token_measurement",
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -246,7 +251,7 @@ class ReadoutSettings(Settings):
         return self
 
     def _not_counted(self) -> set[str]:
-        return {"memory_gib"}  # it changes only rounding
+        return {"memory_gib", "tokens"}  # one changes only rounding, the other adds a table
 
 
 class EvaluationSettings(Settings):

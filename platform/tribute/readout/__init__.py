@@ -10,7 +10,7 @@ from tribute.readout.methods import METHODS, candidates, costs, forward_seconds,
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, tokens_of
 from tribute.readout.poisson import draw, draw_probability
 from tribute.readout.prepared import PreparedReadOut
-from tribute.readout.replicates import influence_rows, read_out
+from tribute.readout.replicates import influence_rows, read_out, token_positions, token_rows
 from tribute.readout.ridge import fit_head
 
 __all__ = [
@@ -46,5 +46,7 @@ __all__ = [
     "read_out",
     "seconds",
     "shared_trunk",
+    "token_positions",
+    "token_rows",
     "tokens_of",
 ]

@@ -84,6 +84,9 @@ class PreparedReadOut:
         Raises:
             ConfigError: the task has no `token_measurement`, or not even one row fits the budget.
         """
+        return torch.stack(self.tokens_by_replicate(queries)).nanmean(0)
+
+    def tokens_by_replicate(self, queries: QueryRows) -> list[Tensor]:
+        """Influences on each position of each row in every replicate, [N, T, S] nats each; see `read_tokens`."""
         with torch.no_grad():
-            by_replicate = [reader.read_tokens(queries) for reader in self._readers]
-        return torch.stack(by_replicate).nanmean(0)
+            return [reader.read_tokens(queries) for reader in self._readers]

@@ -5,7 +5,7 @@ TOGETHER = (
     ("trajectories", "learning"),
     ("simulations",),
     ("retrains",),
-    ("influence", "predicted", "estimates", "queries"),
+    ("influence", "influence_tokens", "predicted", "estimates", "queries"),
     ("measurements", "precisions"),
     ("evaluations", "certificates"),
     ("publishers", "rights"),

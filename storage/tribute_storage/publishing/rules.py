@@ -53,7 +53,9 @@ RULES: dict[str, PublishingRule] = {
         },
         examined=2,
     ),
-    "corpus_documents": PublishingRule(SOURCE, "documents of sources in which the publisher holds a right"),
+    "corpus_documents": PublishingRule(
+        SOURCE, "documents of sources in which the publisher holds a right", examined=2
+    ),
     "corpus_duplicates": PublishingRule(
         SOURCE,
         "what of the publisher's sources is credited elsewhere",
@@ -80,6 +82,10 @@ RULES: dict[str, PublishingRule] = {
         "influences of a source in months in which the publisher holds a right in it",
         {"query_id": PSEUDONYM},
         ASKED,
+    ),
+    "influence_tokens": PublishingRule(
+        NO_ROWS,
+        "no rows: positions tell how long a customer's text is and where it speaks of what; the operator can tell",
     ),
     "predicted": PublishingRule(
         "(t.run_id, t.source_id) IN (FROM sums)",

@@ -139,6 +139,23 @@ CURRENT = {
             Column("replicates", "BIGINT", "trainings that the mean is over"),
         ),
     ),
+    "influence_tokens": CurrentView(
+        "How much a source helped all uses of each token of a query, as the mean over replicates; the positions "
+        "of a query and source add up to the row of influence.",
+        """
+        SELECT t.run_id, t.source_id, t.query_id, t.position,
+            any_value(q.uses) * avg(t.influence_nats::DOUBLE ORDER BY t.replicate) AS influence_nats,
+            q.period, any_value(q.uses) AS uses
+        FROM history.influence_tokens t JOIN queries q ON q.run_id = t.run_id AND q.query_id = t.query_id
+        GROUP BY t.run_id, t.source_id, t.query_id, t.position, q.period
+        """,
+        columns=("run_id", "source_id", "query_id", "position"),
+        added=(
+            Column("influence_nats", "DOUBLE", "mean over replicates, times uses, nats; above 0: it helped"),
+            Column("period", "VARCHAR", "the month of the query, as YYYY-MM"),
+            Column("uses", "DOUBLE", "uses that the query stands for"),
+        ),
+    ),
 } | {
     table: CurrentView(f"{doc_of(SCHEMAS[table])} {which}", _LATEST.format(table=table), runs_of=runs_of)
     for table, runs_of, which in (

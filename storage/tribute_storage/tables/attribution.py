@@ -43,6 +43,21 @@ TABLES: dict[str, pa.Schema] = {
         sort_by=("source_id", "replicate", "query_id"),
         tile={"source_id": 64, "query_id": 4096},
     ),
+    "influence_tokens": table(
+        "How much a source helped each token of a query: a row of `influence`, divided. Only where "
+        "readout.tokens asked for it; a position without rows has 0.",
+        SOURCE,
+        REPLICATE,
+        QUERY,
+        column("position", SMALL, "the token's place in the query, from 0; of a model of bytes, the byte's"),
+        column(
+            "influence_nats",
+            pa.float32(),
+            "the position's part of influence.influence_nats, nats; the parts add up to it",
+        ),
+        sort_by=("source_id", "query_id", "replicate", "position"),
+        tile={"source_id": 64, "query_id": 64},
+    ),
     "predicted": table(
         "What the distilled read-out adds to the sampled queries' sums: sum of predicted - expanded, by bucket.",
         SOURCE,

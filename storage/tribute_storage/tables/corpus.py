@@ -42,6 +42,13 @@ TABLES: dict[str, pa.Schema] = {
         column("held_out", pa.bool_(), "true: kept for queries, never trained on"),
         VERSION,
         LICENSE,
+        optional(
+            "place",
+            COUNT,
+            "number of the document among those of its source that are trained on, or held out, from 0; empty: "
+            "read by an earlier release",
+            since=2,
+        ),
         sort_by=("source_id", "document_id"),
     ),
     "corpus_duplicates": table(

@@ -186,6 +186,10 @@ def _uses(sources: list[str], queries: int) -> Tables:
             row("influence", run, source_id=s, replicate=0, query_id=q, influence_nats=float(n))
             for n, ((run, _, q), s) in enumerate(product(asked, sources))
         ],
+        "influence_tokens": [
+            row("influence_tokens", run, source_id=s, replicate=0, query_id=q, position=n)
+            for n, ((run, _, q), s) in enumerate(product(asked, sources))
+        ],
         "queries": [row("queries", run, period=month, query_id=q, **private) for run, month, q in asked],
         "usage_events": [
             row("usage_events", run, period=month, query_id=q, content_json="CUSTOMERQ", **private)

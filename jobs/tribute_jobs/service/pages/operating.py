@@ -10,7 +10,7 @@ from tribute_jobs.service.access.routing import AuditedRoute
 from tribute_jobs.service.callers import Operator, Served
 from tribute_jobs.service.pages.charts import scale_of
 from tribute_jobs.service.pages.rendering import page
-from tribute_jobs.service.pages.tokens import coloured_tokens
+from tribute_jobs.service.pages.tokens import coloured_tokens, recorded_tokens
 from tribute_jobs.service.views.quality import quality_view
 from tribute_jobs.service.views.query import query_view
 from tribute_jobs.service.views.run import run_view
@@ -27,12 +27,15 @@ async def query(
     found, content = await asyncio.gather(engine.use(query_id), engine.content(query_id))
     asked = partial(query_view, service.project, query_id, source, found=found, content=content)
     view = await run_in_threadpool(asked)
+    coloured = await run_in_threadpool(recorded_tokens, service.project, view)
+    if coloured is None and tokens and view.content:
+        coloured = await coloured_tokens(engine, view.content, view.prompt)
     return page(
         request,
         "query.html.j2",
         view=view,
         scale=scale_of(each.influence for each in view.sources),
-        coloured=await coloured_tokens(engine, view.content, view.prompt) if tokens and view.content else None,
+        coloured=coloured,
     )
 
 

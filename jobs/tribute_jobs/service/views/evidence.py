@@ -1,8 +1,9 @@
 """The evidence behind a source's value: the answers that it shaped most, and its passages that did."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from math import fsum
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from tribute.errors import TributeError
 from tribute.estimators import ESTIMATORS
 from tribute.ids import excerpt, nfc
 from tribute_jobs.inquiries.examples import batch_query, influential_examples
+from tribute_jobs.inquiries.verbatim.passages import verbatim
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import View
 from tribute_jobs.service.views.scope import Row, rows, scoped
@@ -27,6 +29,8 @@ NOT_NOW = (
     "the operator."
 )
 """What a publisher reads. The reason itself may name queries and sources of others."""
+NO_INDEX = "What the answer shares word for word is not known here. Ask the operator."
+"""Likewise."""
 
 
 class ShapedAnswer(View):
@@ -61,6 +65,30 @@ class Passages(View):
     problem: str = ""
 
 
+class VerbatimPassage(View):
+    """A passage of a source that an answer has too."""
+
+    source_id: str
+    kind: Literal["exact", "near"] = Field(
+        description="near: the same words but for case, marks, punctuation, spaces and one edit of a few words"
+    )
+    document: str | None = Field(description="its id; null: it was not recorded")
+    number: int = Field(description="of the document among those that the source was trained on, from 0")
+    position: int = Field(description="first character in the document")
+    characters: int
+    places: int = Field(description="how many places of the source have it; this is the first")
+    text: str = Field(description="as the source has it")
+    begin: int | None = Field(None, description="first character in the answer; only for the operator")
+    end: int | None = Field(None, description="the one after the last character in the answer; likewise")
+
+
+class Verbatim(View):
+    """What an answer shares with sources word for word; or, in `problem`, why that is not known."""
+
+    passages: tuple[VerbatimPassage, ...] = ()
+    problem: str = ""
+
+
 class Evidence(View):
     """What stands behind the value of a source in a month."""
 
@@ -76,6 +104,8 @@ class Evidence(View):
     corrections_nats: float
     total_nats: float
     passages: Passages | None
+    verbatim: Verbatim | None = None
+    """What that answer shares with the source word for word; None: nobody asked for passages, or it is no text."""
 
 
 def evidence(
@@ -142,6 +172,23 @@ def find_passages(
     return Passages(**told, passages=tuple(Passage(**each) for each in found))
 
 
+def find_verbatim(
+    project: Project, source_ids: Collection[str] | None, count: int, query: Callable[[], QueryTable]
+) -> Verbatim | None:
+    """What an answer shares with some sources, or with all, word for word; None for a corpus without text.
+
+    The index of the corpus is not made here: `tribute verbatim` makes it.
+    """
+    if getattr(project.corpus, "window", None) is None:
+        return None
+    try:
+        found = verbatim(project, query(), source_ids, make=False)[:count]
+    except (TributeError, LakeError) as error:
+        return Verbatim(problem=str(error))
+    names = VerbatimPassage.model_fields.keys()
+    return Verbatim(passages=tuple(VerbatimPassage(**{name: each[name] for name in names}) for each in found))
+
+
 def _of_batch(project: Project, period: str, query_id: str, source_id: str, count: int) -> Passages:
     return find_passages(project, query_id, source_id, count, lambda: batch_query(project, period, query_id))
 
@@ -153,7 +200,11 @@ def _for_publisher(part: Evidence, pseudonyms: Pseudonyms) -> Evidence:
     if passages is not None:
         hidden = {"query_id": pseudonyms.of(passages.query_id), "problem": passages.problem and NOT_NOW}
         passages = passages.model_copy(update=hidden)
-    return part.model_copy(update={"most": tuple(most), "passages": passages})
+    found = part.verbatim
+    if found is not None:
+        shown = (each.model_copy(update={"begin": None, "end": None}) for each in found.passages)
+        found = Verbatim(passages=tuple(shown), problem=found.problem and NO_INDEX)
+    return part.model_copy(update={"most": tuple(most), "passages": passages, "verbatim": found})
 
 
 def _of_part(project: Project, held: Row, cap: Fraction | None, answers: int, passages: int) -> Evidence:
@@ -186,6 +237,11 @@ def _of_part(project: Project, held: Row, cap: Fraction | None, answers: int, pa
         corrections_nats=held["attribution_nats"] - listed - others,
         total_nats=held["attribution_nats"],
         passages=_of_batch(project, held["period"], helped.query_id, source, passages)
+        if passages and helped
+        else None,
+        verbatim=find_verbatim(
+            project, [source], passages, lambda: batch_query(project, held["period"], helped.query_id)
+        )
         if passages and helped
         else None,
     )

@@ -1,7 +1,7 @@
 """A use of the model: what was asked, the sources that shaped the answer, and their passages. For the operator."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -9,11 +9,12 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 
 from tribute.config import Project
+from tribute.corpus import QueryTable
 from tribute.ids import excerpt, nfc
 from tribute.serving.engine import FoundUse
 from tribute_jobs.inquiries.examples import batch_query, kept_query
 from tribute_jobs.service.missing import Missing
-from tribute_jobs.service.views.evidence import Passages, find_passages
+from tribute_jobs.service.views.evidence import Passages, Verbatim, find_passages, find_verbatim
 from tribute_jobs.service.views.figures import Interval, View
 from tribute_jobs.service.views.scope import rows, scoped
 from tribute_storage.querying.current import MEAN_OVER_REPLICATES
@@ -50,6 +51,8 @@ NOT_DRAWN = (
     "This query was predicted, and not drawn to be read out exactly. The lake keeps what was predicted in sums of "
     "the month only"
 )
+VERBATIM_SHOWN = 10
+"""Passages that an answer shares word for word, the longest."""
 ERRORS = 2.0
 """Standard errors on either side that an interval of one query spans."""
 
@@ -89,6 +92,8 @@ class QueryView(View):
     note: str
     """What the figures leave out, and why."""
     passages: Passages | None
+    verbatim: Verbatim | None
+    """What the answer shares with all sources word for word."""
 
 
 class _Influence(NamedTuple):
@@ -154,6 +159,7 @@ def query_view(
             for each in read.influences
         ),
         passages=_passages(project, read, chosen, passages, content) if passages and chosen else None,
+        verbatim=_verbatim(project, read, content) if passages else None,
     )
 
 
@@ -187,16 +193,26 @@ def _measured(connection: duckdb.DuckDBPyConnection, query_id: str) -> _KnownUse
     return _KnownUse(facts, [_Influence(*each.values()) for each in measured], live=row["origin"] == "service")
 
 
+def _verbatim(project: Project, read: _KnownUse, content: Mapping[str, Any] | None) -> Verbatim | None:
+    query = _query_of(project, read, content)
+    return None if query is None else find_verbatim(project, None, VERBATIM_SHOWN, query)
+
+
+def _query_of(
+    project: Project, read: _KnownUse, content: Mapping[str, Any] | None
+) -> Callable[[], QueryTable] | None:
+    """Finds the query itself; None: its content is not kept."""
+    if not read.live:
+        return partial(batch_query, project, read.facts["period"], read.facts["query_id"])
+    return None if content is None else partial(kept_query, project, read.facts["query_id"], content)
+
+
 def _passages(
     project: Project, read: _KnownUse, source_id: str, count: int, content: Mapping[str, Any] | None
 ) -> Passages:
-    query_id = read.facts["query_id"]
-    if not read.live:
-        query = partial(batch_query, project, read.facts["period"], query_id)
-    elif content is None:
+    query_id, query = read.facts["query_id"], _query_of(project, read, content)
+    if query is None:
         return Passages(query_id=query_id, source_id=source_id, found_by="", problem=NOT_KEPT)
-    else:
-        query = partial(kept_query, project, query_id, content)
     return find_passages(project, query_id, source_id, count, query)
 
 

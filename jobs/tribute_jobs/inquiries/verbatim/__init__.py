@@ -1,0 +1,1 @@
+"""What an answer shares with the sources word for word."""
