@@ -57,7 +57,7 @@ class FoldedModule:
         Those in the scope are out of reach of all modules but their owners: whoever else looks at them fails.
         """
         self._theta, self._trajectories = dict(theta), len(next(iter(theta.values())))
-        absent = {name: torch.empty(value.shape[1:], device="meta") for name, value in theta.items()}
+        absent = {n: torch.empty(value.shape[1:], dtype=value.dtype, device="meta") for n, value in theta.items()}
         for name, value in {**rest, **absent}.items():
             for held, key in self._places[name]:
                 held[key] = value
