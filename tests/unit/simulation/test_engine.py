@@ -13,6 +13,7 @@ from tribute.simulation import build_mode, build_schedule, change_matrix, leave_
 from tribute.tasks import Classifier, Scope, joined
 from tribute.training import Recipe
 
+ROWS = 8
 BATCHED, WRAPPED = torch._C._functorch.is_batchedtensor, torch._C._functorch.is_functorch_wrapped_tensor
 TRAININGS = [
     {"optimizer": "sgd"},
@@ -86,13 +87,13 @@ def test_a_scoped_tangent_is_the_central_difference_of_that_loop(training: dict)
         torch.testing.assert_close(found[source], (up - down) / (2 * step), rtol=1e-4, atol=1e-7)
 
 
-def batched(value: torch.Tensor) -> bool:
-    """Whether any functorch layer of the tensor is a batch of trajectories."""
+def of_each(value: torch.Tensor) -> bool:
+    """Whether every trajectory has its own: rows of its own, or a dimension in some functorch layer."""
     while WRAPPED(value):
         if BATCHED(value):
             return True
         value = torch._C._functorch.get_unwrapped(value)
-    return False
+    return len(value) > ROWS
 
 
 @pytest.mark.parametrize(
@@ -105,11 +106,11 @@ def batched(value: torch.Tensor) -> bool:
 )
 def test_activations_of_the_frozen_trunk_are_computed_once_for_all_trajectories(settings, expected) -> None:
     """The perceptron's last layer is the head; tangents have no activations of their own, only directions."""
-    recipe, settings = small_recipe(epochs=1), SimulationSettings(horizon=1.0, **settings)
+    recipe, settings = small_recipe(epochs=1, batch_size=ROWS), SimulationSettings(horizon=1.0, **settings)
     schedule = build_schedule(recipe, settings, recipe.initial().theta)
     seen: dict[str, list[bool]] = {"0": [], "1": [], "2": []}
     for name, layer in schedule.recipe.task._module.named_children():
-        layer.register_forward_hook(lambda _, __, output, name=name: seen[name].append(batched(output)))
+        layer.register_forward_hook(lambda _, __, output, name=name: seen[name].append(of_each(output)))
     simulation = build_mode(schedule, settings, torch.eye(3))
     simulation.advance(simulation.begin(recipe.initial()), 0)
     assert all(seen.values())

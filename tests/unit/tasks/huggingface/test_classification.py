@@ -10,7 +10,7 @@ from torch.nn import functional
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.tasks.huggingface.models import CLASSIFIERS, classifier, folder_of, recipe_of, rows_of
 from tribute.errors import ConfigError
-from tribute.tasks import FlatTask, forward_mode, has_tokens, huggingface_task
+from tribute.tasks import FlatTask, forward_mode, has_tokens, huggingface_task, joined
 from tribute.tasks.transforms import one_by_one
 
 NAMES = list(CLASSIFIERS)
@@ -70,7 +70,7 @@ def test_paired_over_the_whole_horizon_equals_real_retraining(tmp_path: Path, na
     responses, whole = simulated(recipe), trained(recipe)
     without = trained(recipe, [0.0, 1.0])
     error = (responses.response_KP[0] - (whole - without)).norm()
-    assert error <= 1e-5 * (whole - recipe.initial().theta).norm()
+    assert error <= 1e-5 * (whole - joined(recipe.initial().theta)).norm()
     assert responses.response_KP[0].norm() > 100 * error
 
 

@@ -53,7 +53,7 @@ def test_language_models_are_folded(tmp_path: Path, name: str, scope: str) -> No
     assert (
         fork
         == {
-            "all": "transformer" if name == "gpt2" else "model",
+            "all": "transformer.wte" if name == "gpt2" else "model.embed_tokens",
             "last_block": "transformer.h.1" if name == "gpt2" else "model.layers.1",
         }[scope]
     )

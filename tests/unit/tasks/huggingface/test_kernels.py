@@ -93,7 +93,7 @@ def test_logits_are_computed_where_targets_are(tmp_path: Path) -> None:
     grad(lambda at: task.losses(at, rows).sum())(theta)
     assert found == [3, 3, 3]
     task.losses(theta, {"tokens": tokens})
-    task.find_output(theta, rows)
+    task.find_output(task.pieces(theta), rows)
     task.outputs(theta, rows)  # somebody reads them
     assert found[3:] == [11, 11, 11]
 

@@ -8,7 +8,7 @@ from torch.func import functional_call, grad, vmap
 
 from tests.unit.simulation.simulated import simulated, trained
 from tests.unit.tasks.huggingface.models import LANGUAGE_MODELS, language_model, ragged_tokens, recipe_of
-from tribute.tasks import FlatTask, batched, forward_mode, token_measurements
+from tribute.tasks import FlatTask, batched, forward_mode, joined, token_measurements
 from tribute.tasks.transforms import one_by_one
 
 NAMES = list(LANGUAGE_MODELS)
@@ -92,5 +92,5 @@ def test_paired_over_the_whole_horizon_equals_real_retraining(tmp_path: Path, na
     for source in range(2):
         without = trained(recipe, [float(s != source) for s in range(2)])
         error = (responses.response_KP[source] - (whole - without)).norm()
-        assert error <= 1e-5 * (whole - recipe.initial().theta).norm()
+        assert error <= 1e-5 * (whole - joined(recipe.initial().theta)).norm()
         assert responses.response_KP[source].norm() > 100 * error

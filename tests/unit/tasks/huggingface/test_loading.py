@@ -22,7 +22,7 @@ from tests.unit.tasks.huggingface.models import (
 )
 from tribute.config import TaskSettings
 from tribute.errors import ConfigError
-from tribute.tasks import FlatTask, build_task, huggingface_task
+from tribute.tasks import FlatTask, build_task, huggingface_task, joined
 
 LORA = {"r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}
 
@@ -81,24 +81,25 @@ def test_an_adapter_trains_alone_on_a_base_that_every_build_shares(tmp_path: Pat
     recipe = recipe_of(task)
     responses, whole = simulated(recipe), trained(recipe)
     error = (responses.response_KP[0] - (whole - trained(recipe, [0.0, 1.0]))).norm()
-    assert error <= 1e-5 * (whole - recipe.initial().theta).norm()
+    assert error <= 1e-5 * (whole - joined(recipe.initial().theta)).norm()
     assert responses.response_KP[0].norm() > 0
 
 
 def test_a_saved_adapter_goes_on_from_where_it_was_saved(tmp_path: Path) -> None:
     folder = pretrained("llama", tmp_path / "base")
     task = FlatTask(huggingface_task(model=folder, adapter=LORA | {"init_lora_weights": False}, dropout=False))
-    task.module.save_pretrained(tmp_path / "adapter")
+    drawn = task.task.build()
+    drawn.save_pretrained(tmp_path / "adapter")
     saved = FlatTask(huggingface_task(model=folder, adapter=str(tmp_path / "adapter"), dropout=False))
     assert saved.shapes == task.shapes
-    expected = {name: value.detach() for name, value in task.module.named_parameters()}
+    expected = {name: value.detach() for name, value in drawn.named_parameters()}
     for name, value in saved.pieces(saved.initial(0)).items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=0)
 
 
 def test_a_saved_adapter_without_some_weights_is_refused(tmp_path: Path) -> None:
     folder = pretrained("llama", tmp_path / "base")
-    FlatTask(huggingface_task(model=folder, adapter=LORA)).module.save_pretrained(tmp_path / "adapter")
+    huggingface_task(model=folder, adapter=LORA).build().save_pretrained(tmp_path / "adapter")
     file = tmp_path / "adapter" / "adapter_model.safetensors"
     weights = safetensors.torch.load_file(file)
     weights.pop(next(name for name in weights if "lora_B" in name))
@@ -143,7 +144,7 @@ def test_logits_are_not_rounded_to_bfloat16(tmp_path: Path, name: str, trainable
     theta, rows = task.initial(0), {"tokens": ragged_tokens()}
     wide = language_model(name, tmp_path, trainable=trainable)
     torch.testing.assert_close(task.measure(theta, rows), wide.measure(theta, rows), rtol=0.02, atol=0.02)
-    task.find_output(theta, rows)
+    task.find_output(task.pieces(theta), rows)
     logits = task.outputs(theta, rows)
     assert logits.dtype is torch.float32
     assert (logits != logits.bfloat16().float()).float().mean() > 0.9
@@ -171,7 +172,7 @@ def test_dropout_is_seeded_alike_in_all_trajectories_and_off_in_measurements(tmp
     recipe = recipe_of(task)
     responses, whole = simulated(recipe), trained(recipe)
     error = (responses.response_KP[0] - (whole - trained(recipe, [0.0, 1.0]))).norm()
-    assert error <= 1e-5 * (whole - recipe.initial().theta).norm()
+    assert error <= 1e-5 * (whole - joined(recipe.initial().theta)).norm()
 
 
 def test_a_fresh_head_is_drawn_by_the_seed_and_refused_where_it_would_not_train(tmp_path: Path) -> None:
