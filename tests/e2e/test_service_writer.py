@@ -2,6 +2,9 @@
 
 import asyncio
 import shutil
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from tests.projects import article
 from tribute.config import Project, ServingSettings, load_project
 from tribute.errors import MachineError
 from tribute.serving import Idempotency, PeriodReporter, Writer, local_engine
-from tribute.serving.schemas import AttributionRequest
+from tribute.serving.attributing import attributor
+from tribute.serving.schemas import AttributionRequest, Query
 from tribute.serving.writing.writer import WriterState, drain
 from tribute_storage import LakeError, open_tables
 from tribute_storage.outbox import ContentConflict
@@ -77,6 +81,53 @@ def test_many_requests_share_commits_and_each_use_is_recorded_once(project: Proj
 
     assert sum(asyncio.run(serve())) == 41
     assert in_lake(project) == sorted([*(f"u{number}" for number in range(40)), "shared"])
+
+
+def test_uses_are_recorded_while_every_shared_thread_is_busy(project: Project) -> None:
+    """Outboxes, batches and flushes have threads of their own, whatever pages and reports compute meanwhile."""
+    over = threading.Event()
+
+    async def serve() -> tuple[int, int]:
+        async with local_engine(project) as engine:
+            await engine.attribute(request("before"))
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+            busy = asyncio.get_running_loop().run_in_executor(None, over.wait, 60)
+            try:
+                async with asyncio.timeout(20):
+                    answer = orjson.loads(await engine.attribute(request("meanwhile")))
+                    flushed = await engine.flush()
+            finally:
+                over.set()
+                await busy
+            return answer["recorded"], flushed
+
+    assert asyncio.run(serve()) == (1, 2)
+    assert in_lake(project) == ["before", "meanwhile"]
+
+
+def test_a_large_request_is_read_in_a_thread_and_small_ones_are_answered_meanwhile(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The large one is read once the small one is answered: on one thread, it would wait for ever."""
+    answered, read = threading.Event(), attributor.requested_table
+
+    def waiting(model: Any, settings: Any, queries: Sequence[Query], ids: Sequence[str]) -> Any:
+        if len(queries) > 1:
+            assert answered.wait(20)
+        return read(model, settings, queries, ids)
+
+    async def serve() -> int:
+        async with local_engine(project) as engine:
+            await engine.attribute(request("before"))
+            monkeypatch.setattr(attributor, "requested_table", waiting)
+            names = [f"many-{number}" for number in range(attributor.LARGE_QUERIES + 1)]
+            large = asyncio.ensure_future(engine.attribute(request(*names)))
+            await asyncio.sleep(0.1)
+            await engine.attribute(request("small"))
+            answered.set()
+            return orjson.loads(await large)["recorded"]
+
+    assert asyncio.run(serve()) == attributor.LARGE_QUERIES + 1
 
 
 def test_a_conflict_in_one_outbox_keeps_the_request_out_of_the_others(project: Project) -> None:
