@@ -23,7 +23,7 @@ test-slow: setup
 
 # Side by side: the workers of the tests wait for Ray a third of the time.
 check: setup
-	$(MAKE) --jobs=3 --output-sync=target lint docs test
+	$(MAKE) --jobs=3 --output-sync=line lint docs test
 
 lint: setup
 	$(BIN)/ruff check .
