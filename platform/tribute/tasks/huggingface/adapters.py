@@ -37,8 +37,9 @@ def adapted(model: nn.Module, adapter: Mapping[str, Any] | str, kind: str) -> nn
 
 
 def _new(model: nn.Module, settings: Mapping[str, Any], kind: str) -> Any:
-    lists = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
-    config = peft.LoraConfig(**{"task_type": TASK_TYPES.get(kind)} | lists)
+    options: dict[str, Any] = {"task_type": TASK_TYPES.get(kind)}
+    options |= {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+    config = peft.LoraConfig(**options)
     return peft.get_peft_model(model, config)
 
 
