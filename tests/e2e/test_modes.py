@@ -22,6 +22,7 @@ from tribute.catalog.period import coalition_errors
 from tribute.catalog.sums import source_sums
 from tribute.config import Project, load_project
 from tribute.errors import ConfigError
+from tribute.files.tensors import read_tensors
 from tribute.readout import QueryRows
 from tribute.serving.attributing.attributor import Attributor
 from tribute.serving.schemas import AttributionRequest, Query
@@ -165,7 +166,7 @@ def influence_of(found: Finished, unit_id: str, replicate: int) -> np.ndarray:
         f"select artifact_uri from simulations where run_id = $simulate and unit_id = '{unit_id}' "
         f"and replicate = {replicate}"
     )
-    response_P = safetensors.torch.load_file(found.project.workdir / uri)["response"]
+    response_P = joined(read_tensors(found.project.workdir / uri))
     rows = {name: torch.from_numpy(np.array(column)) for name, column in queries.columns.items()}
     with torch.no_grad():
         nats_N = task.measure(theta_P, rows).double() - task.measure(theta_P - response_P, rows).double()
@@ -277,7 +278,7 @@ def test_a_narrow_scope_moves_only_its_own_parameters(vary, finished: Project) -
         "value",
     ]  # though the folder has moved
     responses = found.rows("select artifact_uri from simulations where run_id = $simulate")
-    sizes = [safetensors.torch.load_file(found.project.workdir / uri)["response"].shape for (uri,) in responses]
+    sizes = [joined(read_tensors(found.project.workdir / uri)).shape for (uri,) in responses]
     assert sizes == [(2 * 16,)] * 8  # weight and bias of the last normalisation
     with open_tables(finished.lake_root) as lake:
         whole = {row[:2]: row[2] for row in lake.execute(WHOLE).fetchall()}

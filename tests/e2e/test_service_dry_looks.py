@@ -14,7 +14,7 @@ from tribute.readout.distilled import PILOT_QUERIES
 from tribute.serving.attributing.attributor import Attributor
 from tribute.serving.attributing.loaded import LoadedModel
 from tribute.serving.heads import Heads
-from tribute.tasks import FlatTask
+from tribute.tasks.bound import BoundModule
 
 
 @pytest.fixture
@@ -60,5 +60,5 @@ def test_a_head_learns_without_another_copy_of_the_model(
 ) -> None:
     model, queries = LoadedModel(project), pilot_queries(project, 12)
     first = model.features(queries)
-    monkeypatch.delattr(FlatTask, "measured_at")
+    monkeypatch.delattr(BoundModule, "measured_at")
     np.testing.assert_array_equal(model.features(queries), first)

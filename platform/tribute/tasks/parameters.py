@@ -33,5 +33,7 @@ def square(theta: Parameters, leading: int = 0) -> Tensor:
 
 
 def beside(value: Tensor, parameter: Tensor) -> Tensor:
-    """A number for each trajectory, [...], shaped to multiply a parameter, [..., *shape]."""
+    """A number for each trajectory, [...] or [..., 1], shaped to multiply a parameter, [..., *shape]."""
+    if value.dim() > parameter.dim():
+        return value.squeeze(-1)
     return value.reshape(*value.shape, *(1,) * (parameter.dim() - value.dim()))

@@ -101,9 +101,9 @@ class UpdateRule:
         return State(theta, slots)
 
     def _shrunk(self, gradient: Parameters, rest_square: Tensor | float, leading: int) -> Tensor:
-        """The factor that clips the gradient of every trajectory, [...]."""
+        """The factor that clips the gradient of every trajectory, [..., 1]: a number alone has a wider tangent."""
         assert self.clip_norm is not None
-        norm = (square(gradient, leading) + rest_square + NORM_FLOOR).sqrt()
+        norm = (square(gradient, leading)[..., None] + rest_square + NORM_FLOOR).sqrt()
         return (self.clip_norm / (norm + 1e-6)).clamp(max=1)
 
 

@@ -32,7 +32,7 @@ def test_stacked_trainings_equal_those_of_the_product(setting: str) -> None:
     steps = range(60)
     first = joined(recipe.initial().theta).expand(3, -1).clone()
     kept_KS = 1 - torch.from_numpy(removed_KS).float()
-    expected = joined(recipe.run(recipe.rule.begin(recipe.task.pieces(first)), steps, kept_KS).theta)
+    expected = joined(recipe.run(recipe.rule.begin(recipe.task.pieces(first)), steps, kept_KS).theta, 1)
     found = stacked_finals(recipe, removed_KS, steps)
     assert (found - expected).norm() < 1e-4 * (expected - expected[:1]).norm()
 

@@ -18,7 +18,7 @@ from tribute_jobs.printing import Heading, print_table, terminal
 PANELS = {
     "Set up": {"demo", "init", "check", "doctor"},
     "Run": {"run", "train", "simulate", "attribute", "value", "settle", "ingest"},
-    "Look": {"status", "report", "statement", "sql", "examples", "estimators"},
+    "Look": {"status", "report", "statement", "sql", "examples", "verbatim", "estimators"},
     "Money": {"policy", "whatif", "close", "restate", "reverse", "diff", "ledger", "dispute"},
     "Prove": {"evaluate", "explain", "verify"},
     "Serve and share": {"serve", "keys", "publish", "lake"},

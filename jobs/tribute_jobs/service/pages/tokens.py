@@ -82,14 +82,14 @@ def recorded_tokens(project: Project, view: QueryView) -> ColouredTokens | None:
     return _coloured_words(read.pieces, names, [sums[name] for name in names], "As the lake has it.")
 
 
-class _Read(NamedTuple):
+class _ReadText(NamedTuple):
     """The pieces of a text, and the piece of each of its tokens, prompt included, [T]."""
 
     pieces: list[str]
     piece_T: NDArray[np.int64]
 
 
-def _as_read(project: Project, view: QueryView) -> _Read | None:
+def _as_read(project: Project, view: QueryView) -> _ReadText | None:
     """The text of a use, kept or of a batch that is where it was and as it was; None: neither."""
     form = text_format(project.corpus)
     if form is None:
@@ -97,7 +97,7 @@ def _as_read(project: Project, view: QueryView) -> _Read | None:
     if view.content:
         prompt = view.prompt or ""
         located = form.encoder.locate(prompt + view.content)
-        return _Read(*text_pieces(prompt + view.content, located, len(prompt)))
+        return _ReadText(*text_pieces(prompt + view.content, located, len(prompt)))
     try:
         query = batch_query(project, view.period, view.query_id)
     except (TributeError, LakeError):
@@ -109,7 +109,7 @@ def _as_read(project: Project, view: QueryView) -> _Read | None:
     located = form.encoder.locate(text)
     if not np.array_equal(located.token_T, token_T):
         return None  # its tokens do not come back from its text
-    return _Read(*text_pieces(text, located))
+    return _ReadText(*text_pieces(text, located))
 
 
 def _coloured_words(tokens: list[str], names: list[str], nats_S: list[list[float]], note: str) -> ColouredTokens:
