@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
 from tribute.tasks.contract.examples import TaskExamples
 from tribute.tasks.contract.function import Function, Pieces
@@ -33,6 +34,11 @@ def explained(function: Function, pieces: Pieces, rows: TaskExamples, error: Exc
             f"{function.name} fails{where}: {problem}{_labels(rows, chosen)}. Number the classes from "
             "0, and give the "
             "model an output for each"
+        )
+    if isinstance(error, CheckpointError):
+        return (
+            f"{function.name} fails{where}: a layer is computed again in the backward pass, when its parameters "
+            "are no longer there. Turn activation checkpointing off in the model: the numbers are the same without it"
         )
     return (
         f"{function.name} fails{where}: {type(error).__name__}: {problem}. Examples have "
