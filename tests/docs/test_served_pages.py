@@ -46,8 +46,8 @@ def test_the_page_of_the_client_does_what_it_says(
     with Client(url) as client:
         assert client.attribution(answer["id"]).query_id == answer["id"]
     printed = capsys.readouterr().out
-    assert "2 recorded now" in printed
-    assert "2 of 2" in printed
+    assert "3 recorded now" in printed
+    assert "3 of 3" in printed
     assert (tmp_path / "2026-10.xlsx").read_bytes()[:2] == b"PK"
     assert len([*tmp_path.glob("*.pdf")]) > 0
 

@@ -38,7 +38,7 @@ def explained(function: Function, pieces: Pieces, rows: TaskExamples, error: Exc
     if isinstance(error, CheckpointError):
         return (
             f"{function.name} fails{where}: a layer is computed again in the backward pass, when its parameters "
-            "are no longer there. Turn activation checkpointing off in the model: the numbers are the same without it"
+            "are no longer there. Turn activation checkpointing off in the model: the numbers are the same without"
         )
     return (
         f"{function.name} fails{where}: {type(error).__name__}: {problem}. Examples have "
