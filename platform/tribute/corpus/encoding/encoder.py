@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.corpus.sources import Spans
+from tribute.errors import CorpusError
 
 PADDING = -1
 
@@ -83,8 +84,10 @@ class ByteEncoder:
         return bytes(tokens[tokens >= 0].astype(np.uint8)).decode("utf-8", "replace")
 
     def render(self, messages: Sequence[Mapping[str, object]]) -> tuple[str, Spans]:
-        """Bytes have no chat template: settings refuse a column of messages without a tokenizer."""
-        raise NotImplementedError(f"{len(messages)} messages without a tokenizer")
+        """Bytes have no chat template; raises CorpusError."""
+        raise CorpusError(
+            f"A chat of {len(messages)} messages needs the chat template of a tokenizer. Set corpus.tokenizer"
+        )
 
 
 BYTES = ByteEncoder()
