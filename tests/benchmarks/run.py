@@ -10,6 +10,7 @@ NAMES = (
     "spine",
     "simulation",
     "transformer",
+    "language",
     "scaling",
     "evaluation",
     "lake",

@@ -39,7 +39,7 @@ from tribute.simulation import (
     build_mode,
     build_schedule,
     change_matrix,
-    largest_chunk,
+    fit,
     leave_one_out_units,
     simulate,
     sketches,
@@ -181,7 +181,7 @@ def peak_memory(path: Path, budget_gib: float) -> dict[str, float]:
     settings = world.project.simulation.model_copy(
         update={"memory_gib": budget_gib, "chunk": 10**6, "horizon": 0.01}
     )
-    chunk = min(largest_chunk(recipe, settings), len(world.tokens_S))
+    chunk = min(fit(recipe, settings).chunk, len(world.tokens_S))
     schedule = build_schedule(recipe, settings, recipe.initial().theta)
     peaks = []
     for count in (1, chunk):

@@ -13,7 +13,7 @@ import torch
 from tribute.catalog import SimulationRun, retrain_bank, simulation_runs
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
-from tribute.simulation import drawn_units, largest_chunk, trajectory_bytes
+from tribute.simulation import drawn_units, fit
 from tribute.tasks import Scope
 from tribute.training import checkpoint_steps
 from tribute_jobs.checks.checklist import Passed
@@ -34,9 +34,13 @@ def check_memory(subject: Subject) -> Passed | None:
     if not simulated:
         return None
     recipe = subject.recipe()
-    chunk = min(largest_chunk(recipe, settings) for settings in simulated)
-    needed = max(2 * trajectory_bytes(recipe, settings) for settings in simulated) / GIB
-    text = f"{chunk} sources at once in each worker, {needed:.2f} GiB at least"
+    fitting = [fit(recipe, settings) for settings in simulated]
+    frozen, chunk = fitting[0].frozen, min(each.chunk for each in fitting)
+    needed = (max(each.one for each in fitting) + frozen) / GIB
+    taken = (max(each.bytes for each in fitting) + frozen) / GIB
+    text = f"{chunk} sources at once in each worker, {taken:.2f} GiB; {needed:.2f} GiB at least"
+    if any(each.alone for each in fitting):
+        text += "; trajectories run one after the other"
     if project.cluster.address != "local" or torch.cuda.is_available():
         return Passed(text)
     return enough_memory(text, needed, project.cluster.workers, project.simulation.memory_gib, memory_gib())
@@ -109,7 +113,8 @@ def _sizes(subject: Subject) -> Iterator[tuple[str, int]]:
         yield "checkpoints", _remaining(whole, project.artifacts / runs.train_run)
     responses = 0
     for run in _to_simulate(subject):
-        size = Scope(recipe.task, run.settings.scope).size * vector
+        stored = 2 if run.settings.response_precision == "bfloat16" else vector
+        size = Scope(recipe.task, run.settings.scope).size * stored
         whole = _units(subject, run) * replicates * size
         responses += _remaining(whole, project.artifacts / run.run_id)
     if most := _most_retrains(subject):

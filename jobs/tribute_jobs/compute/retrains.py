@@ -19,7 +19,7 @@ from tribute.errors import SimulationError
 from tribute.evaluation import FULL_TRAINING
 from tribute.files.sealed import Remedy, require_sealed
 from tribute.readout import QueryRows
-from tribute.simulation import Unit, largest_chunk
+from tribute.simulation import Unit, fit
 from tribute.tasks import joined
 from tribute.training import Recipe, Trajectory
 from tribute_jobs.compute.bank import DIVERGED, Bank, BankRow
@@ -146,10 +146,10 @@ class Retrains:
             raise error
         batches = {path.parent: seed for (seed, key), path in gone.items() if key != FULL_TRAINING}
         names = self.context.source_ids()
-        self._simulate([self._job(seed, _batch(folder, names), folder) for folder, seed in batches.items()])
+        self._simulate([self._restored(seed, _batch(folder, names), folder) for folder, seed in batches.items()])
         require_same(lost)
 
-    def _job(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
+    def _job(self, seed: int, units: tuple[Unit, ...], folder: Path, *, alone: bool) -> SimulateJob:
         recipe = self._recipe(seed)
         full, (trajectory, steps) = folder.parent / "full.safetensors", self._full(seed)
         return SimulateJob(
@@ -165,16 +165,22 @@ class Retrains:
             recipe.steps,
             recipe.recording,
             full=full,
+            alone=alone,
         )
+
+    def _restored(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
+        alone = len(units) == 1 and fit(self._recipe(seed), self._settings).alone
+        return self._job(seed, units, folder, alone=alone)
 
     def _jobs(self, seed: int, units: Sequence[Unit]) -> list[SimulateJob]:
         if not units:
             return []
         recipe, jobs = self._recipe(seed), []
-        for chosen in chunks(len(units), largest_chunk(recipe, self._settings)):
+        fitting = fit(recipe, self._settings)
+        for chosen in chunks(len(units), fitting.chunk):
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])
-            jobs.append(self._job(seed, part, self.bank.folder / f"seed-{seed}" / name))
+            jobs.append(self._job(seed, part, self.bank.folder / f"seed-{seed}" / name, alone=fitting.alone))
         return jobs
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tribute.catalog import SimulationRun, recorded_replicates, run_id
 from tribute.cluster import SimulateJob, chunks
-from tribute.simulation import Replicate, Unit, largest_chunk
+from tribute.simulation import Replicate, Unit, fit
 from tribute.training import Recipe
 from tribute_jobs.context import Context
 
@@ -36,10 +36,11 @@ class SimulationJobs:
             part: begins the jobs' names, and so the names of their files.
             probe: also measure each unit's effect on a sample of training examples.
         """
-        cut = chunks(len(units), largest_chunk(self.recipe(self.replicates[0]), run.settings))
+        fitting = fit(self.recipe(self.replicates[0]), run.settings)
+        cut = chunks(len(units), fitting.chunk)
         parts = [tuple(units[u] for u in chosen) for chosen in cut]
         return [
-            self._job(run, replicate, f"{part}-{_digest(chunk)}", chunk, probe)
+            self._job(run, replicate, f"{part}-{_digest(chunk)}", chunk, probe, alone=fitting.alone)
             for replicate, chunk in product(self.replicates, parts)
         ]
 
@@ -58,7 +59,14 @@ class SimulationJobs:
         )
 
     def _job(
-        self, run: SimulationRun, replicate: Replicate, name: str, units: tuple[Unit, ...], probe: bool
+        self,
+        run: SimulationRun,
+        replicate: Replicate,
+        name: str,
+        units: tuple[Unit, ...],
+        probe: bool,
+        *,
+        alone: bool,
     ) -> SimulateJob:
         settings, recipe = run.settings, self.recipe(replicate)
         folder = self.context.folder(run.run_id) / f"replicate-{replicate.index}"
@@ -76,6 +84,8 @@ class SimulationJobs:
             settings.steps if settings.base == "continue" else recipe.steps - first,
             recipe.recording,
             probe,
+            folder / "unperturbed.safetensors" if alone else None,
+            alone,
         )
 
 

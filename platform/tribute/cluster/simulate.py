@@ -29,6 +29,7 @@ from tribute.simulation import (
     simulate,
     sketches,
     start_of,
+    unperturbed,
     write_response,
 )
 from tribute.tasks import Parameters, Scope, combined, square
@@ -47,8 +48,8 @@ class SimulateJob(SimulationsJob):
     """Simulate the responses of some units in one replicate.
 
     ``trajectory`` holds the recorded states, the last of them before ``end_step``; the job begins at that before
-    ``start_step``. ``full``: of whole trainings, the file where the first job of a seed keeps the end of its
-    unperturbed run, so that later ones need not run it.
+    ``start_step``. ``full``: the file where the first job of a seed keeps the end of its unperturbed run, so that
+    later ones need not run it. ``alone``: that run is not part of an ensemble, but runs before it.
     """
 
     replicate: int
@@ -61,6 +62,7 @@ class SimulateJob(SimulationsJob):
     recording: Path | None = None
     probe: bool = False
     full: Path | None = None
+    alone: bool = False
 
     @property
     def cost(self) -> float:
@@ -125,14 +127,17 @@ def simulate_chunk(recipe: Recipe, job: SimulateJob, on_steps: OnSteps) -> list[
         final = job.trajectory.load(job.end_step, recipe.device).theta
         schedule = build_schedule(recipe, job.settings, final)
         change_KS = torch.from_numpy(change_matrix(job.units, len(recipe.data.source_ids)))
-        full = _full(job, recipe.device)
-        mode: Mode = build_mode(schedule, job.settings, change_KS)
-        if full is not None:
-            mode = Retrained(schedule, change_KS, full)
         if job.settings.base == "continue":
             begin, before = recipe.rule.begin(final), 0
         else:
             begin, before = job.trajectory.load(job.start_step, recipe.device), job.start_step
+        full = _full(job, recipe.device)
+        if job.alone and job.full is not None and full is None:
+            full = unperturbed(schedule, start_of(recipe, schedule, begin, before))
+            write_sealed(job.full, tensor_content(full))
+        mode: Mode = build_mode(schedule, job.settings, change_KS)
+        if full is not None:
+            mode = Retrained(schedule, change_KS, full, job.settings.epsilon)
         found = _run(recipe, mode, begin, before, job, on_steps)
         if job.full is not None and full is None:
             write_sealed(job.full, tensor_content(found.theta))
@@ -180,7 +185,7 @@ def _rows(
     apart = combined(lambda ours, theirs: (ours - theirs).abs().max(), found.theta, final)
     drift = float(max(apart.values())) if replayed else None
     probes = _probe(recipe, final, found, job) if job.probe else [None] * len(job.units)
-    rows = []
+    rows, precision = [], job.settings.response_precision
     for index, (unit, failed, probe) in enumerate(zip(job.units, found.failed.tolist(), probes, strict=True)):
         response = {name: rows_K[index] for name, rows_K in found.response.items()}
         path = job.folder / f"{file_stem(unit.unit_id)}.safetensors"
@@ -197,7 +202,7 @@ def _rows(
                 "failed_step": failed if failed >= 0 else None,
                 "response_norm": None if failed >= 0 else math.sqrt(float(square(response))),
                 "artifact_uri": None if failed >= 0 else path.name,
-                "artifact_sha256": None if failed >= 0 else write_response(path, response),
+                "artifact_sha256": None if failed >= 0 else write_response(path, response, precision),
             }
         )
     return rows

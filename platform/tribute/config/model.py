@@ -90,7 +90,7 @@ SIMULATED = ("paired", "tangent")
 
 OF_SIMULATIONS = (
     *("base", "horizon", "weight", "epsilon", "scope", "curvature", "coalitions"),
-    *("steps", "learning_rate", "damping", "smoothness_sources"),
+    *("steps", "learning_rate", "damping", "smoothness_sources", "response_precision"),
 )
 """Settings of simulations that estimators ignore."""
 
@@ -150,6 +150,9 @@ class SimulationSettings(Settings):
         "float32",
         description="precision of simulated and retrained forward and backward passes; parameters stay float32",
     )
+    response_precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="precision of stored responses; bfloat16 halves their files, float32 is exact"
+    )
     smoothness_sources: StrictInt = Field(
         2, ge=0, description="number of sources whose response is also simulated at half the size"
     )
@@ -204,7 +207,8 @@ class SimulationSettings(Settings):
         )
 
     def _not_counted(self) -> set[str]:
-        return ({"groups"} if self.estimated else set()) | (set() if self.options else {"options"})
+        idle = {"response_precision"} if self.response_precision == "float32" else set()
+        return idle | ({"groups"} if self.estimated else set()) | (set() if self.options else {"options"})
 
     @property
     def whole(self) -> bool:

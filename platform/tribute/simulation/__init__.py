@@ -5,7 +5,8 @@ from tribute.simulation.design import Design, design_of, drawn_units
 from tribute.simulation.engine import Mode, build_mode, build_schedule, simulate
 from tribute.simulation.ensemble import Ensemble, Responses
 from tribute.simulation.grouping import WardTree, sketches, ward_tree
-from tribute.simulation.memory import largest_chunk, trajectory_bytes
+from tribute.simulation.memory import GIB, Bill, Fit, bill, fit
+from tribute.simulation.metering import MemoryMeter
 from tribute.simulation.paired import Paired
 from tribute.simulation.replay_schedule import start_of
 from tribute.simulation.response import (
@@ -14,12 +15,16 @@ from tribute.simulation.response import (
     relative_change,
     write_response,
 )
-from tribute.simulation.retrained import Retrained
+from tribute.simulation.retrained import Retrained, unperturbed
 from tribute.simulation.units import Unit, change_matrix, leave_one_out_units
 
 __all__ = [
+    "GIB",
+    "Bill",
     "Design",
     "Ensemble",
+    "Fit",
+    "MemoryMeter",
     "Mode",
     "Paired",
     "Replicate",
@@ -29,19 +34,20 @@ __all__ = [
     "Simulated",
     "Unit",
     "WardTree",
+    "bill",
     "build_mode",
     "build_schedule",
     "change_matrix",
     "design_of",
     "drawn_units",
-    "largest_chunk",
+    "fit",
     "leave_one_out_units",
     "patch_responses",
     "relative_change",
     "simulate",
     "sketches",
     "start_of",
-    "trajectory_bytes",
+    "unperturbed",
     "ward_tree",
     "write_response",
 ]

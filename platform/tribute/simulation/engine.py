@@ -37,7 +37,7 @@ class Mode(Protocol):
         ...
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
-        """Return the ensemble after a step."""
+        """Return the ensemble after a step; the given one is used up."""
         ...
 
     def freeze(self, ensemble: Ensemble, rows_K: Tensor, step: int) -> Ensemble:

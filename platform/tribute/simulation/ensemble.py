@@ -45,6 +45,11 @@ class Responses(NamedTuple):
     failed: Tensor
 
 
+def owned(state: State) -> State:
+    """The same tensors in dicts of their own, which a step may empty."""
+    return State(dict(state.theta), tuple(map(dict, state.slots)))
+
+
 def repeated(state: State, rows: int) -> State:
     """Repeat a state in every row."""
 

@@ -4,6 +4,7 @@ Legend: S sources, K units (row 0 of an ensemble of 1 + K is unperturbed).
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from tribute.simulation.ensemble import (
     Ensemble,
     Responses,
     outside_square,
+    owned,
     repeated,
     replaced,
     scoped,
@@ -19,7 +21,7 @@ from tribute.simulation.ensemble import (
 )
 from tribute.simulation.replay_schedule import ReplaySchedule
 from tribute.tasks import Scope, combined, total
-from tribute.training import NonFinite, State, advance, gradient
+from tribute.training import MicroBatch, NonFinite, State, advance, gradient
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ class Paired:
         """Start every trajectory at the recorded state."""
         rows = len(self.change_KS)
         failed = torch.full((rows,), -1, device=self.schedule.recipe.device)
-        return Ensemble(state, repeated(scoped(state, self.scope), rows + 1), failed)
+        return Ensemble(owned(state), repeated(scoped(state, self.scope), rows + 1), failed)
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
-        """Run one step of all trajectories.
+        """Run one step of all trajectories; the ensemble before it is used up.
 
         Raises:
             NonFinite: the unperturbed run is no longer finite.
@@ -58,16 +60,34 @@ class Paired:
         alive_K1 = (ensemble.failed < 0)[:, None]
         lowered_KS = base - self.epsilon * self.change_KS.to(base.device) * alive_K1
         micro_batches = schedule.micro_batches(step, torch.cat([base[None], lowered_KS]))
-        if self.scope.whole:
-            perturbed = advance(schedule.recipe.task, schedule.rule, ensemble.perturbed, micro_batches, rate, step)
-            return self._checked(Ensemble(_row(perturbed, 0), perturbed, ensemble.failed), step)
+        whole = self.scope.whole
+        state, perturbed = (self._whole_step if whole else self._scoped_step)(ensemble, micro_batches, rate, step)
+        return self._checked(Ensemble(state, perturbed, ensemble.failed), step)
+
+    def _whole_step(
+        self, ensemble: Ensemble, micro_batches: list[MicroBatch], rate: float, step: int
+    ) -> tuple[State, State]:
+        """The unperturbed run is a row of the ensemble."""
+        schedule = self.schedule
+        for named in (ensemble.base.theta, *ensemble.base.slots):
+            cast(dict[str, Tensor], named).clear()  # views of the ensemble, which would keep its memory
+        perturbed = advance(
+            schedule.recipe.task, schedule.rule, ensemble.perturbed, micro_batches, rate, step, consume=True
+        )
+        return _row(perturbed, 0), perturbed
+
+    def _scoped_step(
+        self, ensemble: Ensemble, micro_batches: list[MicroBatch], rate: float, step: int
+    ) -> tuple[State, State]:
+        """The whole model steps once; the ensemble reads from it what is outside the scope."""
+        schedule, theta = self.schedule, ensemble.base.theta
         unperturbed = [micro_batch._replace(weights=micro_batch.weights[0]) for micro_batch in micro_batches]
-        slope = gradient(schedule.recipe.task, ensemble.base.theta, unperturbed)
-        rest = outside_square(schedule.rule, self.scope, ensemble.base.theta, slope)
-        task, rule = self.scope.task_at(ensemble.base.theta), scoped_rule(schedule.rule, self.scope)
-        perturbed = advance(task, rule, ensemble.perturbed, micro_batches, rate, step, rest)
-        whole = schedule.rule.apply(ensemble.base, slope, rate, step)
-        return self._checked(Ensemble(whole, perturbed, ensemble.failed), step)
+        slope = gradient(schedule.recipe.task, theta, unperturbed)
+        rest = outside_square(schedule.rule, self.scope, theta, slope)
+        task, rule = self.scope.task_at(theta), scoped_rule(schedule.rule, self.scope)
+        perturbed = advance(task, rule, ensemble.perturbed, micro_batches, rate, step, rest, consume=True)
+        del task
+        return schedule.rule.apply(ensemble.base, slope, rate, step, consume=True), perturbed
 
     def responses(self, ensemble: Ensemble) -> Responses:
         """Differences of parameters, per unit of weight."""

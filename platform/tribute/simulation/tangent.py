@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tribute.simulation.ensemble import Ensemble, Responses, outside_square, replaced, scoped, scoped_rule
+from tribute.simulation.ensemble import (
+    Ensemble,
+    Responses,
+    outside_square,
+    owned,
+    replaced,
+    scoped,
+    scoped_rule,
+)
 from tribute.simulation.replay_schedule import ReplaySchedule
 from tribute.tasks import Scope, total
 from tribute.training import NonFinite, State, advance_tangents, gradient
@@ -38,10 +46,10 @@ class Tangent:
             for named in (start.theta, *start.slots)
         )
         failed = torch.full((rows,), -1, device=self.schedule.recipe.device)
-        return Ensemble(state, State(theta, tuple(slots)), failed)
+        return Ensemble(owned(state), State(theta, tuple(slots)), failed)
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
-        """Run one step of the primal and of all tangents.
+        """Run one step of the primal and of all tangents; the ensemble before it is used up.
 
         Raises:
             NonFinite: the primal is no longer finite.
@@ -66,7 +74,7 @@ class Tangent:
             gauss_newton=self.gauss_newton,
             rest_square=rest,
         )
-        base = schedule.rule.apply(ensemble.base, slope, rate, step)
+        base = schedule.rule.apply(ensemble.base, slope, rate, step, consume=True)
         if not torch.isfinite(total(base.theta)):
             raise NonFinite(step, schedule.steps.stop)
         return self._checked(Ensemble(base, perturbed, ensemble.failed), step)

@@ -25,7 +25,7 @@ from tribute.config import ReadoutSettings, SimulationSettings
 from tribute.estimators import Trained, largest_part
 from tribute.progress import LateLines
 from tribute.readout import QueryRows, candidates
-from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, largest_chunk
+from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, fit
 from tribute.study.workers import Workers
 from tribute.tasks import Scope
 from tribute.training import Recipe, Trajectory
@@ -75,10 +75,11 @@ class Runs:
             ]
             rows = self._run("units", _estimate, [self.recipe], jobs)
         else:
-            cut = chunks(len(units), largest_chunk(self.recipe, settings))
+            fitting = fit(self.recipe, settings)
+            cut = chunks(len(units), fitting.chunk)
             parts = [tuple(units[unit] for unit in part) for part in cut]
             jobs = [
-                self._simulation(replicate, settings, folder, part)
+                self._simulation(replicate, settings, folder, part, alone=fitting.alone)
                 for replicate, part in product(replicates, parts)
             ]
             rows = self._run("simulations", _simulate, [self.recipe, tuple(replicates)], jobs)
@@ -132,7 +133,13 @@ class Runs:
         return np.stack(of_replicate), pieces[0][1]
 
     def _simulation(
-        self, replicate: Replicate, settings: SimulationSettings, folder: Path, units: tuple[Unit, ...]
+        self,
+        replicate: Replicate,
+        settings: SimulationSettings,
+        folder: Path,
+        units: tuple[Unit, ...],
+        *,
+        alone: bool,
     ) -> SimulateJob:
         recipe = replace(self.recipe, seed=replicate.seed, recording=self._recording(replicate.index))
         further = settings.base == "continue"
@@ -150,7 +157,8 @@ class Runs:
             replicate.steps,
             settings.steps if further else recipe.steps - first,
             recipe.recording,
-            full=own / "full.safetensors" if settings.whole else None,
+            full=own / "full.safetensors" if settings.whole or alone else None,
+            alone=alone,
         )
 
     def _fit(

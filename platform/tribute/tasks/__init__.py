@@ -12,7 +12,7 @@ from tribute.tasks.parameters import beside, combined, joined, square, total
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Losses, Model, Parameters, Task
 from tribute.tasks.tokens import has_tokens, token_measurements
-from tribute.tasks.transforms import batched, forward_mode, kept_bytes, seeded
+from tribute.tasks.transforms import batched, forward_mode, gradient_at, kept_bytes, seeded
 
 __all__ = [
     "BUILT_IN",
@@ -37,6 +37,7 @@ __all__ = [
     "combined",
     "forward_mode",
     "frozen_state",
+    "gradient_at",
     "has_tokens",
     "huggingface_task",
     "in_forward_mode",

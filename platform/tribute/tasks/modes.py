@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 _FORWARD_MODE = ContextVar("forward_mode", default=False)
 _VALUES_ONLY = ContextVar("values_only", default=False)
+_RECOMPUTATION = ContextVar("recomputation", default=False)
 
 
 def in_forward_mode() -> bool:
@@ -16,6 +17,11 @@ def in_forward_mode() -> bool:
 def only_values_are_read() -> bool:
     """Whether only losses or measurements are read, and the model's outputs themselves by nobody."""
     return _VALUES_ONLY.get()
+
+
+def recomputation_allowed() -> bool:
+    """Whether plain autograd follows, in which a part of the forward pass may be run again to save memory."""
+    return _RECOMPUTATION.get()
 
 
 @contextmanager
@@ -29,6 +35,13 @@ def run_in_forward_mode() -> Iterator[None]:
 def values_only() -> Iterator[None]:
     """Tell the task that runs inside, or in a function that it decorates, that only values are read."""
     with _set(_VALUES_ONLY):
+        yield
+
+
+@contextmanager
+def allow_recomputation() -> Iterator[None]:
+    """Tell the models that run inside that plain autograd follows, without a transform of `torch.func` around."""
+    with _set(_RECOMPUTATION):
         yield
 
 

@@ -29,7 +29,8 @@ def total(theta: Parameters, leading: int = 0) -> Tensor:
 
 def square(theta: Parameters, leading: int = 0) -> Tensor:
     """Squared norm, [...]."""
-    return total({name: value.square() for name, value in theta.items()}, leading)
+    squares = [value.reshape(*value.shape[:leading], -1).square().sum(-1) for value in theta.values()]
+    return torch.stack(squares).sum(0)
 
 
 def beside(value: Tensor, parameter: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.func import grad, jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from tribute.tasks.modes import run_in_forward_mode
+from tribute.tasks.modes import allow_recomputation, run_in_forward_mode
+from tribute.tasks.task import Parameters
 
 Dimensions = int | tuple[int | None, ...]
 
@@ -66,6 +67,28 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
     finally:
         generator.set_state(before)
+
+
+def gradient_at(function: Callable[[Parameters], Tensor], theta: Parameters) -> Parameters:
+    """Gradient of a number by named parameters, of the shapes of `theta`; 0 for those that it does not depend on.
+
+    By plain autograd, in which parts of the forward pass may be run again; inside a transform of `torch.func` by
+    `torch.func.grad`.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        found: Parameters = grad(function)(dict(theta))
+        return found
+    leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
+    with torch.enable_grad(), allow_recomputation():
+        return gradients_of(function(leaves), leaves)
+
+
+def gradients_of(value: Tensor, leaves: Parameters) -> dict[str, Tensor]:
+    """Gradient of a number by the leaves of its graph; 0 for those that it does not depend on."""
+    if not value.requires_grad:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(value, [*leaves.values()], allow_unused=True, materialize_grads=True)
+    return dict(zip(leaves, found, strict=True))
 
 
 def forward_mode(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

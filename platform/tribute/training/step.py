@@ -11,7 +11,18 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from tribute.tasks import Batch, Losses, Parameters, batched, beside, combined, forward_mode, seeded, square
+from tribute.tasks import (
+    Batch,
+    Losses,
+    Parameters,
+    batched,
+    beside,
+    combined,
+    forward_mode,
+    gradient_at,
+    seeded,
+    square,
+)
 from tribute.training.optimizers import Optimizer
 
 NORM_FLOOR = 1e-30
@@ -80,6 +91,8 @@ class UpdateRule:
         step: int,
         rest_square: Tensor | float = 0.0,
         leading: int = 0,
+        *,
+        consume: bool = False,
     ) -> State:
         """Return the state after the step.
 
@@ -88,16 +101,21 @@ class UpdateRule:
             step: number of the step, from 0.
             rest_square: squared norm of the pulled gradient of parameters outside `state`, for clipping.
             leading: 1 for trajectories, which are clipped one by one; 0 for one state.
+            consume: empty the dicts of `state` and `gradient` on the way, so that each tensor is freed once its
+                successor is there.
         """
         gradient = self.pulled(state.theta, gradient)
         shrunk = None if self.clip_norm is None else self._shrunk(gradient, rest_square, leading)
         theta, slots = dict[str, Tensor](), tuple(dict[str, Tensor]() for _ in state.slots)
-        for name, value in state.theta.items():
-            slope = gradient[name] if shrunk is None else gradient[name] * beside(shrunk, value)
-            own = tuple(slot[name] for slot in state.slots)
-            theta[name], own = self.optimizer.update(value, slope, own, rate, step)
-            for slot, after in zip(slots, own, strict=True):
-                slot[name] = after
+        for name in [*state.theta]:
+            value, slope, *own = (
+                cast(dict[str, Tensor], named).pop(name) if consume else named[name]
+                for named in (state.theta, gradient, *state.slots)
+            )
+            slope = slope if shrunk is None else slope * beside(shrunk, value)
+            theta[name], after = self.optimizer.update(value, slope, tuple(own), rate, step)
+            for slot, moved in zip(slots, after, strict=True):
+                slot[name] = moved
         return State(theta, slots)
 
     def _shrunk(self, gradient: Parameters, rest_square: Tensor | float, leading: int) -> Tensor:
@@ -128,7 +146,7 @@ def gradient(task: Losses, theta: Parameters, micro_batches: Sequence[MicroBatch
                 return weighted_loss(task, theta, micro_batch.batch, weights_B)
 
         if micro_batch.weights.dim() == 1:
-            return cast(Parameters, grad(loss)(dict(theta), micro_batch.weights))
+            return gradient_at(lambda at: loss(at, micro_batch.weights), theta)
         found = task.gradients_at(theta, micro_batch.batch, micro_batch.weights, micro_batch.seed)
         return batched(grad(loss))(dict(theta), micro_batch.weights) if found is None else found
 
@@ -146,11 +164,17 @@ def advance(
     rate: float,
     step: int,
     rest_square: Tensor | float = 0.0,
+    *,
+    consume: bool = False,
 ) -> State:
-    """Phi_t: the state after one step, of one trajectory or of an ensemble."""
+    """Phi_t: the state after one step, of one trajectory or of an ensemble.
+
+    Args:
+        consume: see `UpdateRule.apply`.
+    """
     leading = micro_batches[0].weights.dim() - 1
     slope = gradient(task, state.theta, micro_batches)
-    return rule.apply(state, slope, rate, step, rest_square, leading)
+    return rule.apply(state, slope, rate, step, rest_square, leading, consume=consume)
 
 
 def gauss_newton_product(

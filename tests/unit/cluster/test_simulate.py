@@ -1,15 +1,19 @@
 """Jobs of whole trainings: the first of a seed keeps its unperturbed run, and the others do without one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.unit.training.small import small_recipe
 from tribute.cluster import SimulateJob
 from tribute.cluster.simulate import simulate_chunk
 from tribute.config import SimulationSettings
+from tribute.files.tensors import read_tensors
 from tribute.simulation import Unit
+from tribute.tasks import joined
 from tribute.training import record
 
 WHOLE = SimulationSettings(horizon=1.0, checkpoint_every=3)
@@ -66,3 +70,57 @@ def test_a_killed_job_goes_on_as_it_began(tmp_path: Path, there: bool) -> None:
     if not there:
         full.write_bytes(kept)
     assert run(job(tmp_path / "killed", ONE, full)) == (expected, (2 - there) * (RECIPE.steps - 6))
+
+
+def test_trajectories_one_by_one_share_the_end_of_the_unperturbed_run(tmp_path: Path) -> None:
+    settings = SimulationSettings(horizon=0.5)
+    recorded = record(RECIPE, tmp_path / "trajectory")
+    start = recorded.last_before(RECIPE.horizon_start(0.5))
+    full, steps, rows = tmp_path / "unperturbed.safetensors", list[int](), []
+    for unit, alone in ((ONE, False), (ONE, True), (OTHER, True)):
+        name = f"{unit.unit_id}-{alone}"
+        one = SimulateJob(
+            name,
+            (unit,),
+            tmp_path / name,
+            0,
+            0,
+            settings,
+            recorded,
+            start,
+            RECIPE.steps,
+            RECIPE.steps - start,
+            full=full if alone else None,
+            alone=alone,
+        )
+        [row] = simulate_chunk(RECIPE, one, steps.append)
+        rows.append(row)
+    together, apart, _ = (joined(read_tensors(Path(row["artifact_uri"]))) for row in rows)
+    assert float((apart - together).norm() / together.norm()) < 1e-4
+    assert set(steps) == {2, 1}  # trajectories of a step: two in the ensemble, one alone
+    assert all(row["replay_drift"] < 1e-6 for row in rows)
+    state = recorded.load(RECIPE.steps).theta
+    kept = read_tensors(full)
+    assert all(torch.allclose(kept[name], value, atol=1e-6) for name, value in state.items())
+
+
+def test_a_drifting_replay_is_reported_where_trajectories_run_one_by_one(tmp_path: Path) -> None:
+    """The unperturbed run is compared with the recorded end, not the recorded end with itself."""
+    recorded = record(RECIPE, tmp_path / "trajectory")
+    other = replace(RECIPE, training=RECIPE.training.model_copy(update={"learning_rate": 0.02}))
+    one = SimulateJob(
+        "one",
+        (ONE,),
+        tmp_path / "one",
+        0,
+        0,
+        WHOLE,
+        recorded,
+        0,
+        RECIPE.steps,
+        RECIPE.steps,
+        full=tmp_path / "unperturbed.safetensors",
+        alone=True,
+    )
+    [row] = simulate_chunk(other, one, lambda _: None)
+    assert row["replay_drift"] > 1e-3

@@ -7,7 +7,8 @@ from tests.unit.simulation.simulated import Found, simulated
 from tests.unit.simulation.test_paired import TRAININGS
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings
-from tribute.simulation import Retrained, build_schedule, simulate
+from tribute.simulation import Retrained, build_schedule, simulate, start_of, unperturbed
+from tribute.tasks import joined
 from tribute.training import Recipe
 
 WHOLE = SimulationSettings(horizon=1.0)
@@ -42,3 +43,23 @@ def test_a_trajectory_that_diverges_is_given_up_and_the_others_finish() -> None:
     ensemble = mode.begin(recipe.initial())
     ensemble.perturbed.theta["0.weight"][2] += 1e6
     assert simulate(mode, ensemble, 0).failed.tolist() == [-1, -1, 19]
+
+
+@pytest.mark.parametrize("training", TRAININGS[:2])
+@pytest.mark.parametrize(("horizon", "epsilon"), [(0.4, 1.0), (1.0, 0.5)])
+def test_trajectories_one_by_one_give_the_responses_of_the_ensemble(
+    training: dict, horizon: float, epsilon: float
+) -> None:
+    """The unperturbed run first, then each trajectory alone from the recorded state."""
+    recipe = small_recipe(**training)
+    settings = SimulationSettings(horizon=horizon, epsilon=epsilon)
+    schedule = build_schedule(recipe, settings, {})
+    along = simulated(recipe, horizon=horizon, epsilon=epsilon)
+    end = unperturbed(schedule, start_of(recipe, schedule, recipe.initial(), 0))
+    torch.testing.assert_close(joined(end), along.theta_P, rtol=0, atol=1e-6)
+    for source, change_S in enumerate(torch.eye(3)):
+        mode = Retrained(schedule, change_S[None], end, epsilon)
+        begin = start_of(recipe, schedule, recipe.initial(), 0)
+        alone = Found.of(simulate(mode, mode.begin(begin), schedule.steps.start))
+        apart = (alone.response_KP[0] - along.response_KP[source]).norm() / along.response_KP[source].norm()
+        assert apart < 1e-4

@@ -23,6 +23,7 @@ from tribute.tasks.task import Parameters
 from tribute.tasks.transforms import batched
 
 Call = Callable[..., Any]
+ABSENT = torch.empty(0, device="meta")
 
 
 class FoldedModule:
@@ -51,16 +52,28 @@ class FoldedModule:
                 layer.padding_idx = None  # vmap over weights and indices would hold back other gradients
         self._module.get_submodule(fork).register_forward_pre_hook(self._fan_out, with_kwargs=True)
 
+    @property
+    def module(self) -> nn.Module:
+        """The copy of the module."""
+        return self._module
+
     def place(self, theta: Parameters, rest: Parameters) -> None:
         """Set parameters and buffers: K of those in the scope, one of every other.
 
         Those in the scope are out of reach of all modules but their owners: whoever else looks at them fails.
         """
-        self._theta, self._trajectories = dict(theta), len(next(iter(theta.values())))
+        self._theta, self._trajectories = dict(theta), len(next(iter(theta.values()), ABSENT)) or 1
         absent = {n: torch.empty(value.shape[1:], dtype=value.dtype, device="meta") for n, value in theta.items()}
         for name, value in {**rest, **absent}.items():
             for held, key in self._places[name]:
                 held[key] = value
+
+    def clear(self) -> None:
+        """Let go of the parameters and buffers."""
+        self._theta = {}
+        for places in self._places.values():
+            for held, key in places:
+                held[key] = ABSENT
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """The outputs of K B rows, of which the first B are repeated K times."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from tribute.tasks.folded.module import FoldedModule, forks, owners
-from tribute.tasks.modes import values_only
+from tribute.tasks.modes import allow_recomputation, values_only
 from tribute.tasks.parameters import square
 from tribute.tasks.task import Batch, Model, Parameters, Task
-from tribute.tasks.transforms import seeded
+from tribute.tasks.transforms import gradients_of, seeded
 
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Largest relative difference of two gradients that count as one, by precision; of a lower precision 5e-2."""
@@ -79,10 +79,14 @@ class Together:
         self, fork: str, theta: Parameters, rest: Parameters, batch: Batch, weights_KB: Tensor, seed: int
     ) -> dict[str, Tensor]:
         leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
-        with torch.enable_grad(), seeded(seed, weights_KB.device):
-            losses_KB = self._losses(fork, leaves, rest, batch)
-            loss = (weights_KB.to(losses_KB.dtype) * losses_KB).mean(1).sum()
-            return gradients_of(loss, leaves)
+        try:
+            with torch.enable_grad(), allow_recomputation(), seeded(seed, weights_KB.device):
+                losses_KB = self._losses(fork, leaves, rest, batch)
+                loss = (weights_KB.to(losses_KB.dtype) * losses_KB).mean(1).sum()
+                return gradients_of(loss, leaves)
+        finally:
+            if fork in self._folded:
+                self._folded[fork].clear()
 
     def _losses(self, fork: str, theta: Parameters, rest: Parameters, batch: Batch) -> Tensor:
         """Losses of every trajectory, [K, B]."""
@@ -127,12 +131,6 @@ class Together:
             before = alone
         least = TOLERANCES.get(self._task.rounded_to, 5e-2) ** 2 * size
         return error <= least < min(apart)
-
-
-def gradients_of(loss: Tensor, leaves: Parameters) -> dict[str, Tensor]:
-    """Gradient of a number; 0 for parameters that it does not depend on."""
-    found = torch.autograd.grad(loss, [*leaves.values()], allow_unused=True, materialize_grads=True)
-    return dict(zip(leaves, found, strict=True))
 
 
 def _square(theta: Parameters) -> float:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
+from tribute.tasks.huggingface.head import log_likelihoods
 from tribute.tasks.huggingface.options import HuggingFace
 from tribute.tasks.modes import only_values_are_read
 from tribute.tasks.task import Batch, Model
@@ -50,12 +51,14 @@ def _log_likelihoods(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
     if "target" in batch:
         predicted_BT = predicted_BT & batch["target"][:, 1:].bool()
     kept_L = _positions(predicted_BT)
-    logits_BLV = _logits(model, tokens_BW[:, :-1].clamp(min=0), kept_L)
-    chosen_BL = next_BT.clamp(min=0) if kept_L is None else next_BT[:, kept_L].clamp(min=0)
-    value_BL = logits_BLV.gather(-1, chosen_BL[..., None])[..., 0] - logits_BLV.logsumexp(-1)
+    chosen_BL, asked_BL = next_BT.clamp(min=0), predicted_BT
+    if kept_L is not None:
+        chosen_BL, asked_BL = chosen_BL[:, kept_L], asked_BL[:, kept_L]
+    tokens_BT = tokens_BW[:, :-1].clamp(min=0)
+    value_BL = log_likelihoods(lambda: _logits(model, tokens_BT, kept_L), chosen_BL, asked_BL)
     if kept_L is None:
         return torch.where(predicted_BT, value_BL, 0), predicted_BT
-    value_BL = torch.where(predicted_BT[:, kept_L], value_BL, 0)
+    value_BL = torch.where(asked_BL, value_BL, 0)
     empty_BT = value_BL.new_zeros(()).expand(predicted_BT.shape)
     return empty_BT.index_copy(1, kept_L, value_BL), predicted_BT
 

@@ -14,6 +14,7 @@ from tribute.errors import ConfigError
 from tribute.files.hub import hub_commit
 from tribute.ids import listed, short
 from tribute.tasks.huggingface.classification import attention_mask
+from tribute.tasks.huggingface.head import answer_questions
 from tribute.tasks.huggingface.kernels import choose_by_mode
 from tribute.tasks.huggingface.options import HuggingFace, library
 from tribute.tasks.huggingface.precision import widen_trained
@@ -96,6 +97,10 @@ def load(asked: HuggingFace) -> nn.Module:
         _choose_trained(model, asked.trainable)
     _require_trained(model, missing)
     widen_trained(model, dtype)
+    if kind == "causal_lm":
+        answer_questions(model)
+    if asked.gradient_checkpointing:
+        library("recomputing").recompute_blocks(model)
     return model.train(asked.dropout)
 
 

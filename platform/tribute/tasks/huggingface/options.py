@@ -32,12 +32,13 @@ class HuggingFace:
             that train are held, and their layers computed, in at least float32.
         dropout: whether training uses the dropout that the model's config sets. Dropout is never used to measure.
         measure: of classifiers, what is measured: margin (as `tribute.Classifier`) or log_likelihood.
-        gradient_checkpointing: not supported; see Raises.
+        gradient_checkpointing: whether the activations of blocks are computed again in the backward pass, which
+            saves memory; where derivatives by `torch.func` are needed (tangents, gradients by example), they are
+            kept.
         revision: of a hub id: branch, tag or commit.
 
     Raises:
-        ConfigError: an option is unknown or does not fit the kind. `gradient_checkpointing` cannot be used with
-            derivatives by `torch.func`.
+        ConfigError: an option is unknown or does not fit the kind.
     """
 
     model: str
@@ -61,12 +62,6 @@ class HuggingFace:
             raise ConfigError(
                 "task.options.measure is for classifiers: a language model measures the log-likelihood of tokens. "
                 "Remove it"
-            )
-        if self.gradient_checkpointing:
-            raise ConfigError(
-                "task.options.gradient_checkpointing: activation checkpointing does not work inside torch.func, "
-                "which computes the derivatives. Remove it: the numbers are the same without it. To save memory, "
-                "raise training.accumulation, or narrow simulation.scope"
             )
 
     def build(self) -> nn.Module:

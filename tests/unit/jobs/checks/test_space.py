@@ -37,7 +37,7 @@ def test_the_files_of_a_run_are_predicted(tmp_path: Path) -> None:
 
 def test_trajectories_larger_than_their_budget_are_refused(tmp_path: Path) -> None:
     simulation = {"horizon": 0.3, "chunk": 2, "memory_gib": 0.0001}
-    with pytest.raises(ConfigError, match=r"simulation.memory_gib is 0.0001, but a trajectory"):
+    with pytest.raises(ConfigError, match=r"simulation.memory_gib is 0.0001, but one unit of this simulation"):
         check_memory(subject(spoiled(tmp_path, simulation=simulation)))
     assert check_memory(subject(spoiled(tmp_path))) is not None
 

@@ -194,7 +194,6 @@ def test_a_fresh_head_is_drawn_by_the_seed_and_refused_where_it_would_not_train(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gradient_checkpointing": True}, "does not work inside torch.func.*Remove it"),
         ({"kind": "diffusion"}, "kind is 'diffusion'. Set it to one of causal_lm"),
         ({"dtype": "int8"}, "dtype is 'int8'. Set it to one of float32"),
         ({"dtype": None}, "dtype is None"),
