@@ -102,10 +102,10 @@ class ReadOuts:
         return dict(cost)
 
     def whole(self, scope: str) -> bool:
-        """Whether a scope is the whole model."""
+        """Whether all parameters of the model are in a scope."""
         if scope not in self._scopes:
             project = self.context.project
-            self._scopes[scope] = Scope(build_model(project.task, project.training), scope).whole
+            self._scopes[scope] = Scope(build_model(project.task, project.training), scope).complete
         return self._scopes[scope]
 
     def _job(

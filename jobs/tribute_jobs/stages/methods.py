@@ -147,7 +147,8 @@ class MethodRows:
     def _read_outs(self) -> list[MethodFigures]:
         """Every read-out of the simulation, and the distilled head."""
         main, scope = self._main, self._main.run.settings.scope
-        names = [name for name in METHODS if name != "shared_trunk" or not main.read_outs.whole(scope)]
+        narrow = ("shared_trunk", "shared_head")
+        names = [name for name in METHODS if name not in narrow or not main.read_outs.whole(scope)]
         cost = main.read_outs.costs(main.run, main.responses, [*names, "distilled"], main.queries)
         rows = []
         for name in names:

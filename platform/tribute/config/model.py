@@ -225,7 +225,7 @@ class SimulationSettings(Settings):
 class ReadoutSettings(Settings):
     """Read-out: from responses to the influences on queries."""
 
-    method: Literal["auto", "difference", "jvp", "shared_trunk", "adjoint", "distilled"] = Field(
+    method: Literal["auto", "difference", "jvp", "shared_trunk", "shared_head", "adjoint", "distilled"] = Field(
         "auto",
         description="auto: the removal itself for paired responses at weight and epsilon 1, else the derivative; "
         "among equivalent methods the cheapest; distilled if `precision` is set and it is cheaper",

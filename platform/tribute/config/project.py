@@ -173,8 +173,9 @@ class Project(Settings):
             raise ValueError(
                 "training.checkpoint has no recorded steps to replay. Set simulation.base to continue"
             )
-        if not estimated and self.readout.method == "shared_trunk" and self.simulation.scope == "all":
-            raise ValueError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
+        narrow = self.readout.method in ("shared_trunk", "shared_head")
+        if not estimated and narrow and self.simulation.scope == "all":
+            raise ValueError(f"readout.method {self.readout.method} needs a narrow simulation.scope, such as head")
         only = estimated and all(each.estimated for each in further)
         if only and self.readout.method not in ("auto", "distilled"):
             raise ValueError(

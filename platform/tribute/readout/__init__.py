@@ -12,6 +12,7 @@ from tribute.readout.poisson import draw, draw_probability
 from tribute.readout.prepared import PreparedReadOut
 from tribute.readout.replicates import influence_rows, read_out, token_positions, token_rows
 from tribute.readout.ridge import fit_head
+from tribute.readout.shared_head import shared_head
 
 __all__ = [
     "METHODS",
@@ -45,6 +46,7 @@ __all__ = [
     "query_features",
     "read_out",
     "seconds",
+    "shared_head",
     "shared_trunk",
     "token_positions",
     "token_rows",

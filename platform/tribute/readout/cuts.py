@@ -57,28 +57,33 @@ class Cuts:
         self._vector = 2 * copies * theta_p.numel() * theta_p.element_size()  # source and unperturbed model
         self._activations = dict[object, int]()
 
-    def cut(self, queries: QueryRows) -> Cut:
+    def cut(self, queries: QueryRows, pair: int | None = None) -> Cut:
         """As many rows (at most `MAX_ROWS`), then sources, as fit the memory budget and the caches.
+
+        Args:
+            pair: bytes of activations of a row and a source, where the rest of the model runs once for all
+                sources; None: those of the whole model.
 
         Raises:
             ConfigError: one row and one source exceed the budget; says by how much.
         """
         plain, sources = self._row(queries), len(self._perturbed.response_Sp)
-        activations, budget = self._copies * plain, int(self._memory_gib * GIB)
-        rows = min((budget - self._vector) // (2 * activations + self._per_row), MAX_ROWS)
+        pair, once = (plain, 0) if pair is None else (pair, plain)
+        activations, budget, once = self._copies * pair, int(self._memory_gib * GIB), once + self._per_row
+        rows = min((budget - self._vector) // (2 * activations + once), MAX_ROWS)
         if rows < 1:
-            needed = (2 * activations + self._per_row + self._vector) / GIB
+            needed = (2 * activations + once + self._vector) / GIB
             raise ConfigError(
                 f"readout.memory_gib is {self._memory_gib:g}, but one query row and one source take {needed:.2g} "
                 "GiB. Raise it"
             )
         rows = min(rows, max(1, len(queries.query_N)))
         if self._cached:
-            rows = min(rows, max(1, self._cache_of_rows() // plain))
-        left = budget - rows * (activations + self._per_row) - self._vector // 2
+            rows = min(rows, max(1, min(ROW_BYTES // plain, self._cache_of_rows() // pair)))
+        left = budget - rows * (activations + once) - self._vector // 2
         fitting = max(1, left // (rows * activations + self._vector // 2))
         if self._cached:
-            fitting = min(fitting, max(1, self._cache_of_models() // (rows * plain)))
+            fitting = min(fitting, max(1, self._cache_of_models() // (rows * pair)))
         chunks = -(-sources // fitting)
         return Cut(rows, max(1, -(-sources // max(1, chunks))))
 

@@ -5,24 +5,30 @@ for positions of a row.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
+import torch
 from torch import Tensor
 from torch.func import grad
 
+from tribute.readout.block import Measure, Pieces, ScopeSection
 from tribute.readout.cuts import Cuts
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, Measure, ModelReader, Pieces, row_batches
+from tribute.readout.reader import Change, ModelReader, row_batches
 from tribute.tasks import Batch, batched, forward_mode
 
 GRADIENT_BYTES = 2**24
 """Bytes of gradients held at once; larger blocks do not fit the processor's caches and are slower."""
+DOT_SOURCES = 64
+"""Responses in one product with a gradient."""
 
 
 def jvp(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
     """I[q, s] = grad f(theta; q) . r_s in forward mode, without backward passes or stored gradients.
 
     The limit of `difference` for small responses. Cost: one forward pass for the model and about two per source.
-    In a narrow scope the trunk is computed once.
+    In a narrow scope the trunk is computed once. Where the head behind the scope can be told apart, head and scope
+    run backward once per row, and a source costs a dot product.
 
     Args:
         memory_gib: budget of tangents and activations evaluated at once; it changes only rounding.
@@ -60,20 +66,51 @@ class Tangents(ModelReader):
     def __init__(self, perturbed: PerturbedModel, memory_gib: float) -> None:
         super().__init__(perturbed)
         self._cuts = Cuts(perturbed, memory_gib, copies=2, shared=True)
+        self._own = perturbed.scope.part(perturbed.scope.task.pieces(perturbed.theta_P))
 
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """Derivatives of measurements along each response."""
+        division = self.division(queries, measure)
+        if division is None:
+            yield from self._of_whole_model(measure, queries)
+            return
+        if measure == self._perturbed.scope.task.measure_by:
+            yield from self._of_rows(division.section, measure, queries)
+            return
+        scope, section = self._perturbed.scope, division.section
+        cut = self._cuts.cut(queries, division.pair_bytes)
+        for each in row_batches(queries, cut.rows, self._perturbed):
+            recorded = section.record(self._own, each.batch, measure)
+            reach = partial(section.hidden, batch=each.batch, measure=measure)
+            along = batched(lambda direction, reach=reach: forward_mode(reach, (self._own,), (direction,))[1])
+            for chosen in self.chunks(cut.sources):
+                change = along(scope.pieces(self._perturbed.response_Sp[chosen]))
+                yield Change(chosen, each, recorded.value, recorded.along(change))
+
+    def _of_rows(self, section: ScopeSection, measure: Measure, queries: QueryRows) -> Iterator[Change]:
+        """The same number by rows: head and section run backward once, whatever the number of sources."""
+        cut = self._cuts.cut(queries)
+        for each in row_batches(queries, 1, self._perturbed):
+            recorded = section.record(self._own, each.batch, measure)
+            pieces = section.gradient(recorded, self._own, each.batch, measure)
+            gradient_p = torch.cat([piece.reshape(-1) for piece in pieces])
+            for chosen in self.chunks(max(cut.sources, DOT_SOURCES)):
+                change = self._perturbed.response_Sp[chosen] @ gradient_p
+                yield Change(chosen, each, recorded.value, change[:, None])
+
+    def _of_whole_model(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         scope, response_Sp = self._perturbed.scope, self._perturbed.response_Sp
         named = scope.task.pieces(self._perturbed.theta_P)
-        theta = {name: named[name] for name in scope.names}
 
         def along(direction: Pieces, batch: Batch) -> tuple[Tensor, Tensor]:
-            return forward_mode(lambda own: measure(named | own, batch), (theta,), (direction,))
+            def at(own: Pieces) -> Tensor:
+                return measure(scope.task.measured_model(named | dict(own)), batch)
+
+            return forward_mode(at, (self._own,), (direction,))
 
         cut = self._cuts.cut(queries)
         batches = row_batches(queries, cut.rows, self._perturbed)
-        for begin in range(0, len(response_Sp), cut.sources):
-            chosen = slice(begin, begin + cut.sources)
+        for chosen in self.chunks(cut.sources):
             directions = scope.pieces(response_Sp[chosen])
             for each in batches:
                 value_C, change_C = batched(along, (0, None))(directions, each.batch)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
+from tribute.readout.block import Measure, ModelDivision, Pieces
 from tribute.readout.cuts import GIB, Cuts
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, Measure, ModelReader, Pieces, Rows, row_batches
-from tribute.tasks import Batch, batched
+from tribute.readout.reader import Change, ModelReader, Rows, row_batches
+from tribute.tasks import Batch, Model, batched
 
 SMALLEST_ENSEMBLE = 8
 """Fewer models are as fast one after the other."""
@@ -61,9 +62,9 @@ def shared_differences(perturbed: PerturbedModel, memory_gib: float, kept_gib: f
     Raises:
         ConfigError: the scope is the whole model, which has no trunk.
     """
-    if perturbed.scope.whole:
+    if perturbed.scope.complete:
         raise ConfigError("readout.method shared_trunk needs a narrow simulation.scope, such as head")
-    return Differences(perturbed, memory_gib, kept_gib)
+    return Differences(perturbed, memory_gib, kept_gib, divided=True)
 
 
 class Differences(ModelReader):
@@ -76,13 +77,18 @@ class Differences(ModelReader):
         memory_gib: budget of parameters and activations evaluated at once.
         kept_gib: memory for the parameters of all perturbed models; if they need more, they are made at every
             read-out.
+        divided: whether the trunk may run apart from the scope and the head, where the model can be divided.
     """
 
-    def __init__(self, perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> None:
+    def __init__(
+        self, perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0, *, divided: bool = False
+    ) -> None:
         super().__init__(perturbed)
+        self._may_divide = divided
         scope, response_Sp = perturbed.scope, perturbed.response_Sp
         self._theta_p, self._sources = perturbed.theta_p, len(response_Sp)
-        self._cuts = Cuts(perturbed, memory_gib, shared=not scope.whole)
+        self._cuts = Cuts(perturbed, memory_gib, shared=not scope.complete)
+        self._own = scope.pieces(self._theta_p)
         self._rest = {
             name: piece for name, piece in scope.task.pieces(perturbed.theta_P).items() if name not in scope.names
         }
@@ -94,6 +100,10 @@ class Differences(ModelReader):
 
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """Measurements minus those without each source."""
+        division = self.division(queries, measure) if self._may_divide else None
+        if division is not None:
+            yield from self._divided(division, measure, queries)
+            return
         cut = self._cuts.cut(queries)
         batches = row_batches(queries, cut.rows, self._perturbed)
         if not self._rest and cut.sources < min(SMALLEST_ENSEMBLE, self._sources):
@@ -101,25 +111,37 @@ class Differences(ModelReader):
         else:
             yield from self._together(measure, batches, cut.sources)
 
+    def _divided(self, division: ModelDivision, measure: Measure, queries: QueryRows) -> Iterator[Change]:
+        """The trunk once, then section and head of every model."""
+        cut, section = self._cuts.cut(queries, division.pair_bytes), division.section
+        for each in row_batches(queries, cut.rows, self._perturbed):
+            recorded = section.record(self._own, each.batch, measure)
+            for chosen in self.chunks(cut.sources):
+                models = self._perturbed.scope.pieces(self._without(chosen))
+                hidden = section.hidden_of_each(models, each.batch, measure)
+                without = section.measured_of_each(hidden, self._own, each.batch, measure)
+                yield self._change(chosen, each, recorded.value, without)
+
     def _one_by_one(self, measure: Measure, batches: Sequence[Rows]) -> Iterator[Change]:
-        unperturbed = self._perturbed.scope.pieces(self._theta_p)
-        values = [measure(unperturbed, each.batch) for each in batches]
+        values = [measure(self._model(self._own), each.batch) for each in batches]
         for source in range(self._sources):
             chosen = slice(source, source + 1)
-            model = self._perturbed.scope.pieces(self._without(chosen)[0])
+            model = self._model(self._perturbed.scope.pieces(self._without(chosen)[0]))
             for each, value in zip(batches, values, strict=True):
                 yield self._change(chosen, each, value, measure(model, each.batch)[None])
 
     def _together(self, measure: Measure, batches: Sequence[Rows], chunk: int) -> Iterator[Change]:
         def at(own: Pieces, batch: Batch) -> Tensor:
-            return measure(self._rest | dict(own), batch)
+            return measure(self._model(own), batch)
 
-        for begin in range(0, self._sources, chunk):
-            chosen = slice(begin, min(begin + chunk, self._sources))
+        for chosen in self.chunks(chunk):
             models = self._ensemble(chosen)
             for each in batches:
                 values = batched(at, (0, None))(models, each.batch)
                 yield self._change(chosen, each, values[0], values[1:])
+
+    def _model(self, own: Pieces) -> Model:
+        return self._perturbed.scope.task.measured_model(self._rest | dict(own))
 
     def _change(self, sources: slice, rows: Rows, value: Tensor, without: Tensor) -> Change:
         change = value - without

@@ -1,7 +1,7 @@
 """Exact read-outs by name, and the choice of `auto`.
 
-Read-outs of one family give the same numbers up to rounding, so `auto` takes the cheapest. The kind of response
-decides between the families.
+Read-outs of one family give the same numbers up to rounding, or up to a tolerance that is measured, so `auto`
+takes the cheapest. The kind of response decides between the families.
 """
 
 import time
@@ -16,12 +16,15 @@ from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.features import feature_sums, rows_at_once
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
+from tribute.readout.prepared import PreparedReadOut
+from tribute.readout.shared_head import shared_head
 from tribute.tasks import FlatTask
 
 Method = Callable[[PerturbedModel, QueryRows, float], ReadOut]
 METHODS: dict[str, Method] = {
     "difference": difference,
     "shared_trunk": shared_trunk,
+    "shared_head": shared_head,
     "jvp": jvp,
     "adjoint": adjoint,
 }
@@ -34,32 +37,37 @@ def candidates(settings: ReadoutSettings, simulation: SimulationSettings, whole_
     The response to a real removal (paired, weight 1, epsilon 1) is read out as that removal. A response per unit
     of weight is read out by its derivative: read out as a removal, the tangent of an unstable training reaches LDS
     .16 instead of .56.
+
+    Args:
+        whole_scope: whether all parameters of the model are in the scope.
     """
+    narrow = ("shared_trunk", "shared_head")
     if settings.method not in ("auto", "distilled"):
-        return ("difference",) if whole_scope and settings.method == "shared_trunk" else (settings.method,)
+        return ("difference",) if whole_scope and settings.method in narrow else (settings.method,)
     removal = (simulation.mode, simulation.weight, simulation.epsilon) == ("paired", 1.0, 1.0)
     if removal:
-        return ("difference",) if whole_scope else ("shared_trunk", "difference")
+        return ("difference",) if whole_scope else ("shared_trunk", "difference", "shared_head")
     return ("jvp", "adjoint") if settings.backward else ("jvp",)
 
 
 def costs(
     names: Sequence[str], perturbed: PerturbedModel, queries: QueryRows, memory_gib: float
 ) -> dict[str, float]:
-    """Measured cost of read-outs, in plain forward passes of the same queries (medians).
-
+    """Measured cost of prepared read-outs, in plain forward passes of the same queries (medians).
     `distilled` is the cost of the pass that every query takes, without the exact read-outs of the sample.
     """
     uses_Q, group_Q = np.ones(len(queries.query_ids)), np.zeros(len(queries.query_ids), dtype=np.int64)
 
+    scope, theta_P = perturbed.scope, perturbed.theta_P
+
     def run(name: str) -> Callable[[], object]:
         if name == "distilled":
-            return lambda: feature_sums(perturbed.scope.task, perturbed.theta_P, queries, uses_Q, group_Q, 1)
-        return lambda: METHODS[name](perturbed, queries, memory_gib)
+            return lambda: feature_sums(scope.task, theta_P, queries, uses_Q, group_Q, 1)
+        prepared = PreparedReadOut(name, scope, [theta_P], [perturbed.response_Sp], memory_gib, kept_gib=0)
+        return lambda: prepared.read(queries)
 
-    task, theta_P = perturbed.scope.task, perturbed.theta_P
     with torch.no_grad():
-        return {name: seconds(run(name)) / forward_seconds(task, theta_P, queries) for name in names}
+        return {name: seconds(run(name)) / forward_seconds(scope.task, theta_P, queries) for name in names}
 
 
 def forward_seconds(task: FlatTask, theta_P: Tensor, queries: QueryRows) -> float:

@@ -13,6 +13,7 @@ from tribute.readout.derivative import Gradients, Tangents
 from tribute.readout.difference import differences, shared_differences
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.readout.reader import ModelReader
+from tribute.readout.shared_head import head_differences
 from tribute.tasks import Scope
 
 Prepare = Callable[[PerturbedModel, float, float], ModelReader]
@@ -25,6 +26,7 @@ def _derivative(reader: Callable[[PerturbedModel, float], ModelReader]) -> Prepa
 READERS: dict[str, Prepare] = {
     "difference": differences,
     "shared_trunk": shared_differences,
+    "shared_head": head_differences,
     "jvp": _derivative(Tangents),
     "adjoint": _derivative(Gradients),
 }

@@ -5,18 +5,14 @@ row, Q queries. `...` stands for nothing, or for T.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import Tensor
 
+from tribute.readout.block import Measure, ModelDivision, Sections
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.tasks import Batch, token_measurements
-
-Pieces = Mapping[str, Tensor]
-"""Parameters by name."""
-Measure = Callable[[Pieces, Batch], Tensor]
-"""A measurement at named parameters, [B] or [B, T]."""
+from tribute.tasks import Batch, Model, measure_tokens
 
 
 class Rows(NamedTuple):
@@ -41,6 +37,19 @@ class ModelReader(ABC):
 
     def __init__(self, perturbed: PerturbedModel) -> None:
         self._perturbed, self._device = perturbed, perturbed.theta_P.device
+        self._sections = Sections(perturbed)
+
+    def division(self, queries: QueryRows, measure: Measure) -> ModelDivision | None:
+        """The divided model; None: it cannot be, or positions look at one another behind the scope."""
+        found = self._sections.of(queries)
+        by_row = measure == self._perturbed.scope.task.measure_by
+        return found if found is not None and (by_row or found.by_position) else None
+
+    def chunks(self, largest: int) -> Iterator[slice]:
+        """The sources in chunks of at most this many."""
+        sources = len(self._perturbed.response_Sp)
+        for begin in range(0, sources, largest):
+            yield slice(begin, min(begin + largest, sources))
 
     @abstractmethod
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
@@ -55,7 +64,7 @@ class ModelReader(ABC):
         theta_P, sources = self._perturbed.theta_P, len(self._perturbed.response_Sp)
         influence_QS = theta_P.new_zeros(len(queries.query_ids), sources)
         measured_Q = theta_P.new_zeros(len(queries.query_ids))
-        for found in self.changes(self._perturbed.scope.task.measure_at, queries):
+        for found in self.changes(self._perturbed.scope.task.measure_by, queries):
             influence_QS[:, found.sources].index_add_(0, found.rows.query_B, found.change.T)
             if found.sources.start == 0:
                 measured_Q.index_add_(0, found.rows.query_B, found.value)
@@ -68,8 +77,8 @@ class ModelReader(ABC):
             ConfigError: the task has no `token_measurement`, or not even one row fits the budget.
         """
 
-        def measure(pieces: Pieces, batch: Batch) -> Tensor:
-            return token_measurements(self._perturbed.scope.task, pieces, batch)
+        def measure(model: Model, batch: Batch) -> Tensor:
+            return measure_tokens(self._perturbed.scope.task, model, batch)
 
         rows, sources = len(queries.query_N), len(self._perturbed.response_Sp)
         influence_NTS = self._perturbed.theta_P.new_zeros(rows, 0, sources)

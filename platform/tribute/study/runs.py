@@ -96,7 +96,7 @@ class Runs:
         """Influence of units [R, Q, U] and the first model's measurements [Q], nats; NaN: it failed."""
         if settings.estimated:
             return self._estimated(replicates, settings, found, rows)
-        [method, *_] = candidates(readout, settings, Scope(self.recipe.task, settings.scope).whole)
+        [method, *_] = candidates(readout, settings, Scope(self.recipe.task, settings.scope).complete)
         thetas: list[Tensor] = [replicate.final() for replicate in replicates]
         jobs = [
             ReadOutJob(method, settings.scope, tuple((found[u].unit.unit_id, found[u].files) for u in part))

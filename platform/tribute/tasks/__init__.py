@@ -11,7 +11,7 @@ from tribute.tasks.modes import in_forward_mode, only_values_are_read
 from tribute.tasks.parameters import beside, combined, joined, square, total
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Losses, Model, Parameters, Task
-from tribute.tasks.tokens import has_tokens, token_measurements
+from tribute.tasks.tokens import has_tokens, measure_tokens, token_measurements
 from tribute.tasks.transforms import batched, forward_mode, gradient_at, kept_bytes, seeded
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "in_forward_mode",
     "joined",
     "kept_bytes",
+    "measure_tokens",
     "only_values_are_read",
     "plain_tensors",
     "seeded",

@@ -17,7 +17,7 @@ from tribute.tasks.bound import BoundModule
 from tribute.tasks.folded import Together
 from tribute.tasks.modes import values_only
 from tribute.tasks.output import Output, outputs_inside
-from tribute.tasks.task import Batch, Parameters, Task
+from tribute.tasks.task import Batch, Model, Parameters, Task
 
 
 class FlatTask(BoundModule):
@@ -70,14 +70,18 @@ class FlatTask(BoundModule):
         return values_only()(self.task.training_loss)(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
-        """`measure` at named parameters, in full precision and evaluation mode (no dropout).
+        """`measure` at named parameters, in full precision and evaluation mode (no dropout)."""
+        return self.measure_by(self.measured_model(pieces), queries)
+
+    def measure_by(self, model: Model, queries: Batch) -> Tensor:
+        """Measurement of each query row by a model, [Q], nats.
 
         Raises:
             ConfigError: the queries lack a column, or the measurement is not one number per row.
         """
         rows = len(next(iter(queries.values())))
         try:
-            measured_Q = values_only()(self.task.measurement)(self.measured_model(pieces), queries)
+            measured_Q = values_only()(self.task.measurement)(model, queries)
         except KeyError as error:
             raise ConfigError(
                 f"The task's measurement needs column {error}, but the queries have {listed(queries)}. Add the "

@@ -73,6 +73,11 @@ class Scope:
         return len(self.names) == len(self.task.shapes)
 
     @property
+    def complete(self) -> bool:
+        """Whether all parameters of the model are in the scope, frozen ones included."""
+        return self.coverage == ""
+
+    @property
     def coverage(self) -> str:
         """How many of the model's parameters are in the scope, and which; empty if all are."""
         frozen = sum(each.numel() for each in self.task.module.parameters() if not each.requires_grad)

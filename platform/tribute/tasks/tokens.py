@@ -10,7 +10,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.tasks.flat import FlatTask
 from tribute.tasks.modes import values_only
-from tribute.tasks.task import Batch
+from tribute.tasks.task import Batch, Model
 
 
 def has_tokens(task: object) -> bool:
@@ -19,7 +19,12 @@ def has_tokens(task: object) -> bool:
 
 
 def token_measurements(task: FlatTask, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
-    """Measurement of each position of each query row, [Q, T], at named parameters, nats.
+    """Measurement of each position of each query row, [Q, T], by `measure_tokens`, at named parameters, nats."""
+    return measure_tokens(task, task.measured_model(pieces), queries)
+
+
+def measure_tokens(task: FlatTask, model: Model, queries: Batch) -> Tensor:
+    """Measurement of each position of each query row by a model, [Q, T], nats.
 
     Raises:
         ConfigError: the task has no `token_measurement`, or it does not return [Q, T].
@@ -33,7 +38,7 @@ def token_measurements(task: FlatTask, pieces: Mapping[str, Tensor], queries: Ba
         )
     rows = len(next(iter(queries.values())))
     with values_only():
-        measured_QT = own.token_measurement(task.measured_model(pieces), queries)  # type: ignore[attr-defined]
+        measured_QT = own.token_measurement(model, queries)  # type: ignore[attr-defined]
     if measured_QT.dim() != 2 or len(measured_QT) != rows:
         raise ConfigError(
             f"The task's token_measurement returns shape {tuple(measured_QT.shape)} for {rows} queries, expected "

@@ -19,7 +19,7 @@ REMOVAL, SLOPE, TANGENT = (
     ("readout", "simulation", "whole", "expected"),
     [
         (ReadoutSettings(), REMOVAL, True, ("difference",)),
-        (ReadoutSettings(), REMOVAL, False, ("shared_trunk", "difference")),
+        (ReadoutSettings(), REMOVAL, False, ("shared_trunk", "difference", "shared_head")),
         (ReadoutSettings(), SLOPE, True, ("jvp",)),
         (ReadoutSettings(), TANGENT, False, ("jvp",)),
         (ReadoutSettings(backward=True), TANGENT, True, ("jvp", "adjoint")),

@@ -12,11 +12,19 @@ from torch import Tensor
 from tests.unit.readout.small import texts, transformer
 from tribute.errors import ConfigError
 from tribute.readout import METHODS, PreparedReadOut, QueryRows, cuts, read_out, tokens_of
+from tribute.readout.block import softmax
 from tribute.tasks import Classifier, FlatTask, Scope, token_measurements
 
 CONTEXT, SOURCES, FAILED = 8, 4, 2
 SCOPES = {"difference": ("all", "last_block"), "shared_trunk": ("last_block",), "jvp": ("all", "head")}
+SCOPES["shared_head"] = SCOPES["shared_trunk"]
 CASES = [(name, scope) for name in METHODS for scope in SCOPES.get(name, ("all", "last_block"))]
+
+
+@pytest.fixture(autouse=True)
+def whole_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tokens are followed exactly by the shared head."""
+    monkeypatch.setattr(softmax, "TOP", 256)
 
 
 def two_replicates(scope_name: str) -> tuple[Scope, list[Tensor], list[Tensor]]:
@@ -90,7 +98,7 @@ def at_token(scope: Scope, theta_P: Tensor, row: dict[str, Tensor], token: int) 
 
 def on_token(method: str, scope: Scope, theta_P: Tensor, change_P: Tensor, row: dict[str, Tensor], token: int):
     """Influence of one source on one token of one row."""
-    if method in ("difference", "shared_trunk"):
+    if method in ("difference", "shared_trunk", "shared_head"):
         return at_token(scope, theta_P, row, token) - at_token(scope, theta_P - change_P, row, token)
     point_P = theta_P.clone().requires_grad_()
     [gradient_P] = torch.autograd.grad(at_token(scope, point_P, row, token), point_P)
@@ -134,7 +142,7 @@ def test_a_task_without_tokens_is_refused_by_name() -> None:
 
 def test_an_unknown_method_is_refused_with_the_names() -> None:
     task = FlatTask(Classifier(features=4, hidden=(3,), classes=3))
-    with pytest.raises(ConfigError, match=r"'distilled' is no exact read-out.*difference, shared_trunk, jvp"):
+    with pytest.raises(ConfigError, match=r"'distilled' is no exact.*shared_trunk, shared_head, jvp"):
         PreparedReadOut("distilled", Scope(task, "all"), [], [])
 
 

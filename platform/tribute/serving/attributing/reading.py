@@ -48,7 +48,7 @@ class ResponseReader:
             torch.stack([_response(scope, unit.files[r], failed_p) for unit in responses])
             for r in range(len(replicates))
         ]
-        [method, *_] = candidates(project.readout, project.simulation, scope.whole)
+        [method, *_] = candidates(project.readout, project.simulation, scope.complete)
         self._prepared = PreparedReadOut(method, scope, thetas, by_replicate, project.readout.memory_gib)
 
     def read(self, queries: QueryRows) -> list[ReadOut]:

@@ -54,8 +54,13 @@ class FoldedModule:
 
     @property
     def module(self) -> nn.Module:
-        """The copy of the module."""
+        """The copy that runs."""
         return self._module
+
+    @property
+    def inside(self) -> bool:
+        """Whether a module of the scope runs, in which trajectories are a dimension of `vmap`."""
+        return self._inside
 
     def place(self, theta: Parameters, rest: Parameters) -> None:
         """Set parameters and buffers: K of those in the scope, one of every other.

@@ -1,0 +1,157 @@
+"""A model in three parts: the trunk before the scope, the section with the scope, and the head behind it.
+
+Legend: B rows, C sets of the scope's parameters, h hidden states that enter the head, [B, ...].
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from tribute.readout.block.tap import Reached, Tape
+from tribute.tasks import Batch, FlatTask, Model
+from tribute.tasks.folded import FoldedModule
+from tribute.tasks.module import copied
+
+FOLDED_NUMBERS = 2**16
+"""Largest size of hidden states of which several pass the head at once: more gain nothing and take memory."""
+Pieces = Mapping[str, Tensor]
+Measure = Callable[[Model, Batch], Tensor]
+"""A measurement by a model, [B] or [B, T]."""
+
+
+class DivisionPlaces(NamedTuple):
+    """Where a model is divided, by names of modules.
+
+    ``trunk``: modules that end before the scope begins. ``before``: those that end before `join` begins, whose
+    output is h. ``fork``: from where on parameter sets have rows of their own; None: they run one by one.
+    ``head_folds``: whether the head measures several h in one pass.
+    """
+
+    trunk: tuple[str, ...]
+    before: tuple[str, ...]
+    join: str
+    fork: str | None = None
+    head_folds: bool = False
+
+
+class RecordedPass(NamedTuple):
+    """A pass of the unperturbed model: measurements [B] or [B, T], h, and the gradient of their sum by h."""
+
+    value: Tensor
+    hidden: Tensor
+    slope: Tensor
+
+    def along(self, change: Tensor) -> Tensor:
+        """Derivatives of the measurements along changes of h, [C, B, ...]: [C, B] or [C, B, T] as `value`."""
+        product = self.slope * change
+        kept = 1 + self.value.dim()
+        return product.flatten(kept).sum(-1) if product.dim() > kept else product
+
+
+class ScopeSection:
+    """Runs the parts of a model that measures one by one. Not for several threads at once.
+
+    `record` runs all of it on some rows, and keeps what the trunk returns. The other methods run a part of it on
+    the same rows.
+    """
+
+    def __init__(self, task: FlatTask, names: tuple[str, ...], rest: Pieces, places: DivisionPlaces) -> None:
+        self._task, self._rest, self.places, self._tape = task.evaluated, dict(rest), places, Tape()
+        self._whole = copied(self._task.module)
+        self._tape.record(self._whole, sorted({*places.trunk, *places.before}))
+        self._whole.get_submodule(places.join).register_forward_hook(self._divide)
+        self._section = copied(self._task.module)
+        self._tape.play(self._section, places.trunk)
+        self._section.get_submodule(places.join).register_forward_hook(_reach)
+        self._head, self._given = copied(self._task.module), torch.empty(0)
+        self._tape.play(self._head, places.before)
+        self._head.get_submodule(places.join).forward = lambda *_, **__: self._given
+        self._folded = None if places.fork is None else self._fold(names, places.fork)
+
+    @property
+    def folds(self) -> bool:
+        """Whether several sets of parameters share a pass."""
+        return self._folded is not None
+
+    def record(self, own: Pieces, batch: Batch, measure: Measure) -> RecordedPass:
+        """Run the whole model, and the head backward."""
+        self._tape.clear()
+        self._tape.rewind()
+        with torch.enable_grad():
+            value = measure(self._model(self._whole, own), batch)
+            [slope] = torch.autograd.grad(value.sum(), self._given)
+        return RecordedPass(value.detach(), self._given.detach(), slope)
+
+    def hidden(self, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
+        """h at other parameters of the scope; may be differentiated, and mapped over parameters."""
+        return self._reached(self._model(self._section, own), batch, measure)
+
+    def hidden_of_each(self, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
+        """h at C sets of parameters, [C, B, ...]."""
+        count = len(next(iter(own.values())))
+        if self._folded is None or count == 1:
+            each = [{name: value[row] for name, value in own.items()} for row in range(count)]
+            return torch.stack([self.hidden(one, batch, measure) for one in each])
+        values = self._task.values({**self._rest, **own})
+        self._folded.place({n: values[n] for n in own}, {n: v for n, v in values.items() if n not in own})
+        return self._reached(self._folded, repeated(batch, count), measure).unflatten(0, (count, -1))
+
+    def gradient(self, recorded: RecordedPass, own: Pieces, batch: Batch, measure: Measure) -> list[Tensor]:
+        """Gradient of the summed measurements by each parameter of the scope: only the section runs backward."""
+        with torch.enable_grad():
+            leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
+            hidden = self.hidden(leaves, batch, measure)
+        return [*torch.autograd.grad(hidden, [*leaves.values()], recorded.slope, materialize_grads=True)]
+
+    def measured(self, hidden: Tensor, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
+        """The head alone: measurements as a function of h, whose rows are those of the batch."""
+        self._tape.rewind()
+        self._given = hidden
+        return measure(self._model(self._head, own), batch)
+
+    def measured_of_each(self, hidden_C: Tensor, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
+        """The head alone at C hidden states, [C, B] or [C, B, T]."""
+        count = len(hidden_C)
+        if self.places.head_folds and hidden_C.numel() <= FOLDED_NUMBERS:
+            value = self.measured(hidden_C.flatten(0, 1), own, repeated(batch, count), measure)
+            return value.unflatten(0, (count, -1))
+        return torch.stack([self.measured(hidden, own, batch, measure) for hidden in hidden_C])
+
+    def _model(self, module: nn.Module, own: Pieces) -> Model:
+        named = self._task.values({**self._rest, **own})
+        return self._task.rounding(lambda *inputs, **options: functional_call(module, named, inputs, options))
+
+    def _reached(self, model: Model, batch: Batch, measure: Measure) -> Tensor:
+        self._tape.rewind()
+        try:
+            measure(model, batch)
+        except Reached as reached:
+            return reached.output
+        raise RuntimeError(f"A pass did not come to module {self.places.join!r}")
+
+    def _divide(self, _: nn.Module, __: Any, output: Tensor) -> Tensor:
+        self._given = output.detach().requires_grad_()
+        return self._given
+
+    def _fold(self, names: tuple[str, ...], fork: str) -> FoldedModule:
+        folded = FoldedModule(self._task.module, names, fork)
+        self._tape.play(folded.module, self.places.trunk)
+
+        def reach(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            if not folded.inside:
+                _reach(module, inputs, output)
+
+        folded.module.get_submodule(self.places.join).register_forward_hook(reach)
+        return folded
+
+
+def repeated(batch: Batch, count: int) -> Batch:
+    """All rows `count` times, one after the other."""
+    return {name: column.repeat(count, *(1,) * (column.dim() - 1)) for name, column in batch.items()}
+
+
+def _reach(_: nn.Module, __: Any, output: Tensor) -> None:
+    raise Reached(output)
