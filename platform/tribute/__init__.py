@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         check_task,
     )
     from tribute.tasks import ByteLm, Classifier, Task
+    from tribute.training.trainer import record
 
 __all__ = [
     "AsyncClient",
@@ -54,6 +55,7 @@ __all__ = [
     "Values",
     "__version__",
     "check_task",
+    "record",
 ]
 
 _ROOMS = {
@@ -65,6 +67,7 @@ _ROOMS = {
         "check_task",
     ),
     "tribute.tasks": ("ByteLm", "Classifier", "Task"),
+    "tribute.training.trainer": ("record",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

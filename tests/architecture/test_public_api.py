@@ -10,7 +10,7 @@ import tribute
 
 SETTINGS = ("SimulationSettings", "TrainingSettings", "ValuationSettings")
 TAKE_ARRAYS = ("Attribution", "ByteLm", "Classifier", "EvaluationReport", "Study", "Task", "Values", "check_task")
-OTHERS = ("AsyncClient", "Client", "Payout", "Shares", "TaskReport", "TributeError")
+OTHERS = ("AsyncClient", "Client", "Payout", "Shares", "TaskReport", "TributeError", "record")
 NAMES = sorted([*SETTINGS, *TAKE_ARRAYS, *OTHERS])
 HEAVY = ("duckdb", "httpx", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "ray", "torch")
 

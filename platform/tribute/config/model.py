@@ -61,8 +61,10 @@ class TrainingSettings(Settings):
     clip_norm: StrictFloat | None = Field(None, gt=0, description="largest global norm of the gradient")
     batch_size: StrictInt = Field(32, ge=1)
     accumulation: StrictInt = Field(1, ge=1, description="micro-batches per batch, to save memory")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="precision of forward and backward passes"
+    precision: Literal["float32", "bfloat16", "mixed_bfloat16"] = Field(
+        "float32",
+        description="precision of forward and backward passes; mixed_bfloat16: that of `torch.autocast`, as "
+        "bf16=True of a Trainer",
     )
     epochs: StrictFloat = Field(1.0, gt=0, description="passes over the training examples")
     seed: StrictInt = Field(
@@ -146,7 +148,7 @@ class SimulationSettings(Settings):
     damping: StrictFloat = Field(
         0.0, ge=0, description="continue: lambda of the penalty lambda / 2 |theta - checkpoint|^2"
     )
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Literal["float32", "bfloat16", "mixed_bfloat16"] = Field(
         "float32",
         description="precision of simulated and retrained forward and backward passes; parameters stay float32",
     )

@@ -67,6 +67,16 @@ def micro_batches_of(trained: Trained, step: int) -> list[MicroBatch]:
     return trained.recipe.micro_batches(trained.recipe.schedule.order, step, everything)
 
 
+def rates_over(trained: Trained, steps: range) -> float | Tensor:
+    """Sum of the learning rates of some steps; [P] where parameter groups have rates of their own."""
+    rule, rates = trained.recipe.rule, trained.recipe.schedule.rates
+    if not rule.own:
+        return float(rates[steps.start : steps.stop].sum())
+    sums = {n: sum(rule.rate_of(n, float(rates[t]), t) for t in steps) for n in trained.task.shapes}
+    named = {name: torch.full(shape, sums[name]) for name, shape in trained.task.shapes.items()}
+    return trained.task.flatten(named).to(trained.device)
+
+
 def batch_gradients(trained: Trained, step: int, theta_P: Tensor, groups: Groups) -> GroupGradients:
     """(1/B) sum of gradients over each group's examples in the batch of a step, averaged over micro-batches.
 

@@ -58,7 +58,9 @@ def continue_from(recipe: Recipe, settings: SimulationSettings, checkpoint: Para
     rate = settings.learning_rate or float(recipe.schedule.rates[-1])
     training = recipe.training
     order = BatchOrder(len(recipe.data), training.batch_size, recipe.seed, training.accumulation)
-    rule = UpdateRule(at_the_end(recipe.rule.optimizer), recipe.rule.clip_norm, settings.damping, checkpoint)
+    own = {name: at_the_end(optimizer) for name, optimizer in recipe.rule.own.items()}
+    optimizer = at_the_end(recipe.rule.optimizer)
+    rule = UpdateRule(optimizer, recipe.rule.clip_norm, settings.damping, checkpoint, own)
     rates = np.full(settings.steps, rate)
     damping = _damping(recipe, settings.damping, rate * settings.steps)
     return ReplaySchedule(recipe, rates, order, rule, range(settings.steps), settings.weight, damping)
@@ -70,7 +72,10 @@ def start_of(recipe: Recipe, schedule: ReplaySchedule, state: State, before: int
 
 
 def _damping(recipe: Recipe, pull: float, mass: float) -> float | None:
-    """lambda + 1 / (alpha h), with alpha = rate / (1 - momentum); None for Adam, which scales coordinates."""
-    if recipe.training.optimizer != "sgd":
+    """lambda + 1 / (alpha h), with alpha = rate / (1 - momentum).
+
+    None for Adam, which scales coordinates, and for several parameter groups.
+    """
+    if recipe.training.optimizer != "sgd" or recipe.rule.own:
         return None
     return pull + (1 - recipe.training.momentum) / mass

@@ -163,6 +163,7 @@ class StudiedModel:
         clip_norm: float | None = None,
         every: int = 100,
         average: Literal["parts", "examples"] | None = None,
+        seed: int | None = None,
     ) -> Iterator[Recorder]:
         """Record a training loop of your own as the next replicate, then check that it can be replayed.
 
@@ -170,7 +171,7 @@ class StudiedModel:
         examples in `study.data`. The mean of `training_loss` over them must be what the loop minimises.
 
         Args:
-            clip_norm, every, average: see `Recorder`.
+            clip_norm, every, average, seed: see `Recorder`.
 
         Raises:
             ConfigError: the loop cannot be replayed, or minimises another loss; names the cause at its first step.
@@ -178,7 +179,8 @@ class StudiedModel:
         """
         before = self.training.recordings
         folder = self.folder / f"recording-{len(before)}"
-        recorder = Recorder(folder, model, optimizer, clip_norm, every, average, task=self.task, data=self.data)
+        options = clip_norm, every, average
+        recorder = Recorder(folder, model, optimizer, *options, task=self.task, data=self.data, seed=seed)
         yield recorder
         recorder.close()
         more = {"recordings": (*before, folder), "replicates": len(before) + 1}

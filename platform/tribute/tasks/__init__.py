@@ -12,7 +12,7 @@ from tribute.tasks.parameters import beside, combined, joined, square, total
 from tribute.tasks.scope import Scope, ScopedTask
 from tribute.tasks.task import Batch, Losses, Model, Parameters, Task
 from tribute.tasks.tokens import has_tokens, measure_tokens, token_measurements
-from tribute.tasks.transforms import batched, forward_mode, gradient_at, kept_bytes, seeded
+from tribute.tasks.transforms import batched, forward_mode, gradient_at, kept_bytes, one_by_one, seeded
 
 __all__ = [
     "BUILT_IN",
@@ -44,6 +44,7 @@ __all__ = [
     "joined",
     "kept_bytes",
     "measure_tokens",
+    "one_by_one",
     "only_values_are_read",
     "plain_tensors",
     "seeded",

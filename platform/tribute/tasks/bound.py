@@ -11,15 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from tribute.errors import ConfigError
 from tribute.ids import listed
 from tribute.tasks.frozen import CPU, FROZEN_SEED, PartlyFrozen, frozen_state, under_seed
 from tribute.tasks.module import built, copied, without_values
 from tribute.tasks.task import Model, Task
+from tribute.tasks.transforms import in_transform
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "mixed_bfloat16": torch.float32}
 
 
 class BoundModule(PartlyFrozen):
@@ -27,12 +28,14 @@ class BoundModule(PartlyFrozen):
 
     Parameters without `requires_grad`, and buffers, are `frozen`: by default as `Task.build` gives them under a
     fixed seed. With bfloat16, forward and backward passes are rounded; parameters, losses and measurements stay
-    float32, and so do buffers, where rounding would shift the phases of positions. Theta has the widest dtype of
-    the parameters, at least float32; the model sees each in its own.
+    float32, and so do buffers, where rounding would shift the phases of positions. With mixed_bfloat16, parameters
+    are not rounded, but `torch.autocast` rounds inside the forward pass, as in most trainings on a GPU. Theta has
+    the widest dtype of the parameters, at least float32; the model sees each in its own.
     """
 
     def __init__(self, task: Task, precision: str = "float32") -> None:
         self.task, self._precision = task, PRECISIONS[precision]
+        self._mixed = precision == "mixed_bfloat16"
         with under_seed(FROZEN_SEED):
             module = built(task)
         self._module = without_values(module)
@@ -75,8 +78,15 @@ class BoundModule(PartlyFrozen):
         return part.view(*part.shape[:-1], *self.shapes[name])
 
     @property
+    def autocasts(self) -> bool:
+        """See `Losses`."""
+        return self._mixed
+
+    @property
     def rounded_to(self) -> torch.dtype:
         """The precision of a training's forward pass."""
+        if self._mixed:
+            return torch.bfloat16
         return self.dtype if self._precision is torch.float32 else self._precision
 
     @property
@@ -102,7 +112,11 @@ class BoundModule(PartlyFrozen):
 
     def _bound(self, module: nn.Module, pieces: Mapping[str, Tensor], precision: torch.dtype) -> Model:
         named = self._values(pieces, precision)
-        return rounding(lambda *inputs, **options: functional_call(module, named, inputs, options), precision)
+
+        def model(*inputs: Any, **options: Any) -> Any:
+            return functional_call(module, named, inputs, options)
+
+        return self.rounding(model) if module is self._module else rounding(model, precision)
 
     def values(self, pieces: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the module that trains computes with: trained, frozen and buffers, each as it sees it."""
@@ -110,7 +124,7 @@ class BoundModule(PartlyFrozen):
 
     def rounding(self, model: Model) -> Model:
         """A model with inputs in the precision of training and outputs in float32."""
-        return rounding(model, self._precision)
+        return autocast(model) if self._mixed else rounding(model, self._precision)
 
     def _values(self, pieces: Mapping[str, Tensor], precision: torch.dtype) -> dict[str, Tensor]:
         named = self.held_on(next(iter(pieces.values())).device) | self._narrowed(pieces)
@@ -128,6 +142,25 @@ def rounding(model: Model, precision: torch.dtype) -> Model:
     def called(*inputs: Any, **options: Any) -> Any:
         given, named = tree_map(lambda value: rounded(value, precision), (inputs, options))
         return tree_map(lambda value: rounded(value, torch.float32), model(*given, **named))
+
+    return called
+
+
+def autocast(model: Model) -> Model:
+    """A model whose forward pass runs under `torch.autocast` to bfloat16, with outputs in float32.
+
+    No rounded copy of a parameter is kept: uses of it in several places would add their gradients up in bfloat16.
+    Derivatives by `torch.func` are taken without autocast, in float32: they round unlike a backward pass, and fail
+    for some layers.
+    """
+
+    def called(*inputs: Any, **options: Any) -> Any:
+        if in_transform():
+            return model(*inputs, **options)
+        device = next(leaf.device.type for leaf in tree_leaves((inputs, options)) if isinstance(leaf, Tensor))
+        with torch.autocast(device, torch.bfloat16, cache_enabled=False):
+            outputs = model(*inputs, **options)
+        return tree_map(lambda value: rounded(value, torch.float32), outputs)
 
     return called
 

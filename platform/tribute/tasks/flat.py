@@ -46,7 +46,7 @@ class FlatTask(BoundModule):
         """The same task, with training losses also in full precision and without dropout."""
         task = copy.copy(self)
         vars(task).pop("_together", None)
-        task._module, task._precision = self.measured, torch.float32
+        task._module, task._precision, task._mixed = self.measured, torch.float32, False
         return task
 
     def losses(self, theta_P: Tensor, batch: Batch) -> Tensor:

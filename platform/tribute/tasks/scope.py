@@ -42,6 +42,11 @@ class ScopedTask:
         """Measurement of each query row, [Q], nats."""
         return self._task.measure_at(self._rest | self._pieces(theta_p), queries)
 
+    @property
+    def autocasts(self) -> bool:
+        """See `Losses`."""
+        return self._task.autocasts
+
     def gradients_at(self, theta: Parameters, batch: Batch, weights_KB: Tensor, seed: int) -> Parameters | None:
         """See `Losses`; the parameters outside the scope are those of all trajectories."""
         return self._task.together(self._names).gradient(theta, self._rest, batch, weights_KB, seed)

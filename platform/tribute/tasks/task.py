@@ -65,6 +65,11 @@ class Task(Protocol):
 class Losses(Protocol):
     """Training losses as functions of named parameters, compatible with vmap, grad and jvp over them."""
 
+    @property
+    def autocasts(self) -> bool:
+        """Whether plain passes run under `torch.autocast`; those inside `torch.func` do not."""
+        ...
+
     def losses_at(self, theta: Parameters, batch: Batch) -> Tensor:
         """Training loss of each example, [B], nats."""
         ...

@@ -55,6 +55,11 @@ def one_by_one(function: Callable[..., Any], in_dims: Dimensions, *arguments: An
     return tree_unflatten(leaves, found[0][1])
 
 
+def in_transform() -> bool:
+    """Whether a transformation of `torch.func` is in progress, inside which no backward pass can be taken."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Draw the same random numbers on a device for the length of a block; restores torch's generator."""
@@ -75,7 +80,7 @@ def gradient_at(function: Callable[[Parameters], Tensor], theta: Parameters) -> 
     By plain autograd, in which parts of the forward pass may be run again; inside a transform of `torch.func` by
     `torch.func.grad`.
     """
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if in_transform():
         found: Parameters = grad(function)(dict(theta))
         return found
     leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}

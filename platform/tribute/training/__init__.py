@@ -3,9 +3,11 @@
 from tribute.training.adoption import Drift, adopt, fitting_recording, load_checkpoint
 from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
+from tribute.training.recording import recorded_training
 from tribute.training.schedules import BatchOrder, Order, horizon_start
 from tribute.training.step import MicroBatch, State, UpdateRule, advance, advance_tangents, gradient
 from tribute.training.stored_model import build_model
+from tribute.training.trainer.rows import TrainerRows
 from tribute.training.training_set import TrainingSet, snapshot_training_set, training_set
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
 
@@ -18,6 +20,7 @@ __all__ = [
     "Recipe",
     "Recorder",
     "State",
+    "TrainerRows",
     "TrainingSet",
     "Trajectory",
     "UpdateRule",
@@ -31,6 +34,7 @@ __all__ = [
     "horizon_start",
     "load_checkpoint",
     "record",
+    "recorded_training",
     "snapshot_training_set",
     "training_set",
 ]

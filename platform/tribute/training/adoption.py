@@ -19,6 +19,8 @@ from tribute.training.trajectory import Trajectory, checkpoint_steps
 
 STEP_TOLERANCE = 1e-2
 """Largest deviation of a replayed step from the recording, relative to the length of the step."""
+ROUNDED_TOLERANCE = 5e-2
+"""The same in bfloat16: rounding to 8 bits makes a step of what is a last bit in float32."""
 STRETCH_TOLERANCE = 5e-2
 """Largest deviation between two recorded states, relative to the distance between them."""
 GROWTH = 0.5
@@ -116,7 +118,8 @@ def fitting_recording(recipe: Recipe) -> Recording:
 def _replay(recipe: Recipe, recording: Recording, ours: Trajectory, steps: range, on_step: OnStep | None) -> None:
     theirs, keep = Trajectory(recording.folder, RECORD), set(checkpoint_steps(recipe))
     start = _recorded(theirs, steps.start, recipe)
-    watch = _Watch(recording, start.theta)
+    rounds = recipe.task.rounded_to is torch.bfloat16
+    watch = _Watch(recording, start.theta, ROUNDED_TOLERANCE if rounds else STEP_TOLERANCE)
 
     def after(step: int, state: State) -> None:
         watch.look(step, state.theta)
@@ -147,15 +150,16 @@ def _recorded(theirs: Trajectory, step: int, recipe: Recipe) -> State:
 class _Watch:
     """Compares the replay with the traces: the deviation that each step adds, relative to its length."""
 
-    def __init__(self, recording: Recording, start: Parameters) -> None:
+    def __init__(self, recording: Recording, start: Parameters, tolerance: float) -> None:
         self._recording, self._theta, self._apart = recording, start, np.zeros(SUMS)
+        self._tolerance = tolerance
 
     def look(self, step: int, theta: Parameters) -> None:
         """Compare the parameters after `step` steps with their trace; raises Drift."""
         apart = math.sqrt(2) * (np.array(trace(theta)) - self._recording.traces[step - 1])
         added, before = float(np.linalg.norm(apart - self._apart)), float(np.linalg.norm(self._apart))
         travelled = _distance(theta, self._theta)
-        allowed = STEP_TOLERANCE * travelled + GROWTH * before + ROUNDING * _norm(theta)
+        allowed = self._tolerance * travelled + GROWTH * before + ROUNDING * _norm(theta)
         if not added <= allowed:
             drift, factor = added / max(travelled, NORM_FLOOR), self._factor(step, theta)
             raise Drift(self._recording.folder, step - 1, drift, factor)

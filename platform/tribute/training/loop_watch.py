@@ -10,6 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from tribute.errors import ConfigError
 from tribute.tasks import frozen_state
+from tribute.training.schedules import Pass
 
 SAME = 1e-3
 """Largest relative difference of two norms that count as one."""
@@ -20,17 +21,20 @@ SHOWN = 5
 class ModelWatch:
     """What a step may not find changed: the trained parameters, buffers, and the random numbers of a forward pass.
 
-    Until the first step it hooks into the model's forward passes.
+    It hooks into the forward passes of the first step. `draws`: whether they draw random numbers.
+
+    Args:
+        seeded: whether every forward pass begins under a recorded seed, so that a replay draws the same numbers.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self._model, self._optimizer = model, optimizer
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, seeded: bool = False) -> None:
+        self._model, self._optimizer, self._seeded = model, optimizer, seeded
         self._trained = _trained(model)
         self._buffers = {name: value.clone() for name, value in model.named_buffers()}
         untrained = frozen_state(model).items()
         self._untrained = {name: value._version for name, value in untrained if name not in self._buffers}
         self._seen, self._idle = self._fingerprints(), set[str]()
-        self._generator, self._draws = torch.get_rng_state(), False
+        self._generator, self.draws = _generators(model), False
         self._hooks = [
             model.register_forward_pre_hook(lambda *_: self._before_forward()),
             model.register_forward_hook(lambda *_: self._after_forward()),
@@ -57,10 +61,10 @@ class ModelWatch:
             self._hooks.pop().remove()
 
     def _before_forward(self) -> None:
-        self._generator = torch.get_rng_state()
+        self._generator = _generators(self._model)
 
     def _after_forward(self) -> None:
-        self._draws |= self._model.training and not torch.equal(self._generator, torch.get_rng_state())
+        self.draws |= self._model.training and not torch.equal(self._generator, _generators(self._model))
 
     def _fingerprints(self) -> dict[str, tuple[float, ...]]:
         """How often each parameter was written to, and its norm and sum: writing to `.data` is not counted."""
@@ -80,15 +84,12 @@ class ModelWatch:
             for name, layer in self._model.named_modules()
             if isinstance(layer, _DropoutNd) and layer.training and layer.p
         ]
-        if dropping or self._draws:
-            what = (
-                f"drops out units ({_listed(dropping)})"
-                if dropping
-                else "draws random numbers in the forward pass"
-            )
+        self.draws |= bool(dropping)
+        if self.draws and not self._seeded:
+            drops = f"drops out units ({_listed(dropping)})" if dropping else "draws random numbers"
             raise ConfigError(
-                f"{where} {what}. A replay draws other ones. Record it without: set the probability to 0, or call "
-                "eval() on these layers"
+                f"{where} {drops} in the forward pass. A replay draws other ones. Use Recorder(seed=...), or set "
+                "the probability to 0, or call eval() on these layers"
             )
 
     def _check_parameters(self, where: str) -> None:
@@ -117,9 +118,10 @@ class ModelWatch:
 
     def _check_idle(self, where: str) -> None:
         """PyTorch leaves parameters without a gradient alone; the replay decays and moves them."""
-        group, idle = self._optimizer.param_groups[0], list[str]()
+        idle = list[str]()
+        group_of = {id(value): group for group in self._optimizer.param_groups for value in group["params"]}
         for name, value in self._trained.items():
-            if value.grad is None and (group["weight_decay"] or self._moves(value)):
+            if value.grad is None and (group_of[id(value)]["weight_decay"] or self._moves(value)):
                 idle.append(name)
             if value.grad is not None and value.grad.is_sparse:
                 raise ConfigError(
@@ -131,7 +133,7 @@ class ModelWatch:
                 "the replay applies weight decay and momentum to them. Set requires_grad=False, or remove them"
             )
         late = [name for name in self._idle if self._trained[name].grad is not None]
-        if late and "betas" in group:
+        if late and "betas" in self._optimizer.defaults:
             raise ConfigError(
                 f"{where} has the first gradient of {_listed(late)}, whose moments are younger than the others'. "
                 "Use all parameters from the first step on, or torch.optim.SGD"
@@ -148,25 +150,28 @@ class GradientWatch:
 
     Args:
         clip_norm: the norm to which the loop clips gradients; None: it does not.
+        reduced: whether gradients of several processes are averaged after each backward pass.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, clip_norm: float | None) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, clip_norm: float | None, *, reduced: bool = False
+    ) -> None:
         self._optimizer, self._clip_norm, self._trained = optimizer, clip_norm, _trained(model)
-        self._norms = dict[str, Tensor]()
-        self._parts, self._counted, self._awaited = list[list[int]](), 0, False
+        self._norms, self._reduced = dict[str, Tensor](), reduced
+        self._passes, self._counted, self._awaited = list[Pass](), 0, False
         self._hooks = [value.register_hook(self._on_backward) for value in self._trained.values()]
         for name, value in self._trained.items():
             self._hooks.append(value.register_post_accumulate_grad_hook(self._keep_norm(name)))
 
-    def batch(self, indices: list[int]) -> None:
+    def batch(self, examples: Pass) -> None:
         """Take the examples of the next backward pass."""
-        self._parts.append(indices)
+        self._passes.append(examples)
         self._awaited = True
 
     @property
-    def parts(self) -> list[list[int]]:
-        """The examples of each micro-batch that the present gradient holds."""
-        return self._parts
+    def passes(self) -> list[Pass]:
+        """Each micro-batch that the present gradient holds, of this process."""
+        return self._passes
 
     def before_step(self, where: str) -> None:
         """Check that the optimizer steps along the gradient of the recorded examples.
@@ -174,7 +179,7 @@ class GradientWatch:
         Raises:
             ConfigError: no batch was recorded, or the gradient is another one; names the cause.
         """
-        if not self._parts:
+        if not self._passes:
             raise ConfigError(
                 "optimizer.step() was called, but no batch was recorded. Call recorder.batch(indices) first"
             )
@@ -183,7 +188,7 @@ class GradientWatch:
     def after_step(self) -> None:
         """Begin the next step."""
         self._norms = {}
-        self._parts, self._counted, self._awaited = [], 0, False
+        self._passes, self._counted, self._awaited = [], 0, False
 
     def skipped(self) -> bool:
         """Whether a fused optimizer is about to leave this step out, as a gradient scaler told it to."""
@@ -205,8 +210,8 @@ class GradientWatch:
         self._awaited = False
         gradients = [value.grad for value in self._trained.values() if value.grad is not None]
         if self._counted and not any(bool(gradient.any()) for gradient in gradients):
-            self._parts = self._parts[self._counted :]
-        self._counted = len(self._parts)
+            self._passes = self._passes[self._counted :]
+        self._counted = len(self._passes)
 
     def _keep_norm(self, name: str) -> Any:
         def keep(parameter: Tensor) -> None:
@@ -229,6 +234,9 @@ class GradientWatch:
                 f"{where} has a gradient that is not finite, and would step along it. Lower the learning rate, or "
                 "let a gradient scaler skip the step"
             )
+        if self._reduced:
+            self._check_size(where, total)
+            return
         positive_K = before_K > 0
         ratio_K = now_K[positive_K] / before_K[positive_K]
         if not len(ratio_K):
@@ -247,26 +255,36 @@ class GradientWatch:
                 f"{where} scales its gradient to norm {total:.6g} before optimizer.step(). If it clips, pass that "
                 f"norm to the recorder: clip_norm={total:.3g}"
             )
-        if self._clip_norm is not None and total > self._clip_norm * (1 + SAME):
-            raise ConfigError(
-                f"{where} has a gradient of norm {total:.6g}, but the recorder was told clip_norm="
-                f"{self._clip_norm}. Clip the whole gradient with clip_grad_norm_, or leave clip_norm out"
-            )
+        self._check_size(where, total)
         if self._clip_norm is not None and clipped and total < self._clip_norm * (1 - SAME):
             raise ConfigError(
                 f"{where} clips its gradient to norm {total:.6g}, but the recorder was told "
                 f"clip_norm={self._clip_norm}. Give both the same 2-norm"
             )
 
+    def _check_size(self, where: str, total: float) -> None:
+        if self._clip_norm is not None and total > self._clip_norm * (1 + SAME):
+            raise ConfigError(
+                f"{where} has a gradient of norm {total:.6g}, but the recorder was told clip_norm="
+                f"{self._clip_norm}. Clip the whole gradient with clip_grad_norm_, or leave clip_norm out"
+            )
+
     def _rescaled(self, ratio: float) -> bool:
         """Whether a factor is that of a gradient scaler, a mean over micro-batches, or a mean over examples."""
-        counts = (1, len(self._parts), sum(map(len, self._parts)))
+        counts = (1, len(self._passes), sum(len(each.indices_B) for each in self._passes))
         logs = [math.log2(ratio * count) for count in counts if ratio > 0]
         return any(abs(each - round(each)) < SAME for each in logs)
 
 
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+def _generators(model: nn.Module) -> Tensor:
+    """States of the generators that a forward pass may draw from."""
+    device = next(model.parameters()).device
+    others = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return torch.cat([torch.get_rng_state(), *others])
 
 
 def _norm(gradient: Tensor) -> Tensor:

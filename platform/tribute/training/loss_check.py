@@ -5,11 +5,11 @@ Legend: P parameters.
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from tribute.errors import ConfigError
 from tribute.tasks import FlatTask, Parameters, joined
+from tribute.training.schedules import Pass, loss_scales
 from tribute.training.step import MicroBatch, gradient
 from tribute.training.training_set import TrainingSet
 
@@ -22,7 +22,7 @@ def check_loss(
     data: TrainingSet,
     theta: Parameters,
     given: Parameters,
-    parts: Sequence[Sequence[int]],
+    passes: Sequence[Pass],
     clip_norm: float | None,
     *,
     over_examples: bool,
@@ -30,18 +30,20 @@ def check_loss(
     """Check that a gradient is that of the mean training loss of some micro-batches at theta.
 
     Args:
-        parts: indices of the examples of each micro-batch.
+        passes: the micro-batches.
         over_examples: whether the mean is over all examples, not over the means of the micro-batches.
 
     Raises:
         ConfigError: it is another one; says by which factor, if it is a multiple.
     """
-    mean, device = sum(map(len, parts)) / len(parts), next(iter(theta.values())).device
+    device = next(iter(theta.values())).device
     micro_batches = []
-    for part in parts:
-        batch, _ = data.batch(np.array(part, dtype=np.int64), device)
-        weights_B = torch.full((len(part),), len(part) / mean if over_examples else 1.0, device=device)
-        micro_batches.append(MicroBatch(batch, weights_B))
+    for each, scale in zip(passes, loss_scales(passes, over_examples=over_examples), strict=True):
+        batch, _ = data.batch(each.indices_B, device, each.width)
+        weights_B = torch.ones(len(each.indices_B), device=device)
+        if scale is not None:
+            weights_B *= torch.as_tensor(scale, dtype=torch.float64).to(weights_B)
+        micro_batches.append(MicroBatch(batch, weights_B, each.seed or 0))
     expected_P, given_P = joined(gradient(task, theta, micro_batches)), joined(given).detach()
     if clip_norm is not None:
         expected_P = expected_P * (clip_norm / (expected_P.norm() + 1e-6)).clamp(max=1)

@@ -107,8 +107,33 @@ class Varying:
         return chosen.update(theta, gradient, slots, rate, step)
 
 
+@dataclass(frozen=True)
+class AtRates:
+    """An optimizer of a parameter group with learning rates of its own, [T]; later steps have the last one."""
+
+    optimizer: Optimizer
+    rates: tuple[float, ...]
+
+    def init(self, theta: Tensor) -> Slots:
+        """Slots of the optimizer."""
+        return self.optimizer.init(theta)
+
+    def update(
+        self, theta: Tensor, gradient: Tensor, slots: Slots, rate: float, step: int
+    ) -> tuple[Tensor, Slots]:
+        """As the optimizer, at the group's rate of this step; `rate` is that of the other parameters."""
+        del rate
+        return self.optimizer.update(theta, gradient, slots, self.rate(step), step)
+
+    def rate(self, step: int) -> float:
+        """The group's rate of a step."""
+        return self.rates[min(step, len(self.rates) - 1)]
+
+
 def at_the_end(optimizer: Optimizer) -> Optimizer:
-    """The optimizer of the last step."""
+    """The optimizer of the last step, without rates of its own."""
+    if isinstance(optimizer, AtRates):
+        return at_the_end(optimizer.optimizer)
     return optimizer.of_step[-1] if isinstance(optimizer, Varying) else optimizer
 
 
@@ -116,8 +141,9 @@ def build_optimizer(settings: TrainingSettings) -> Optimizer:
     """The optimizer that `training.optimizer` names."""
     if settings.optimizer == "sgd":
         return Sgd(settings.momentum, settings.weight_decay, settings.nesterov)
+    first, second = settings.betas
     return Adam(
-        settings.betas,
+        (first, second),
         settings.eps_root,
         settings.eps,
         settings.weight_decay,

@@ -3,10 +3,11 @@
 Legend: K trajectories, B examples of a micro-batch, S sources.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,9 @@ from torch import Tensor
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.errors import SimulationError
 from tribute.tasks import FlatTask, Frozen, Task, build_task, total
-from tribute.training.optimizers import Varying, build_optimizer
+from tribute.training.optimizers import AtRates, Optimizer, Varying, build_optimizer
 from tribute.training.recording import read_recording
-from tribute.training.schedules import Order, Schedule, horizon_start, settings_schedule
+from tribute.training.schedules import Order, Schedule, horizon_start, loss_scales, settings_schedule
 from tribute.training.step import MicroBatch, State, UpdateRule, advance
 from tribute.training.stored_model import build_model
 from tribute.training.training_set import TrainingSet
@@ -66,13 +67,21 @@ class Recipe:
 
     @cached_property
     def rule(self) -> UpdateRule:
-        """Clipping, then the optimizer."""
-        optimizer = build_optimizer(self.training)
-        changes = () if self.recording is None else read_recording(self.recording).changes
-        if any(changes):
-            varying = [build_optimizer(self.training.model_copy(update=change)) for change in changes]
-            optimizer = Varying(tuple(varying))
-        return UpdateRule(optimizer, self.training.clip_norm)
+        """Clipping, then the optimizer of each recorded parameter group."""
+        if self.recording is None:
+            return UpdateRule(build_optimizer(self.training), self.training.clip_norm)
+        recording, own = read_recording(self.recording), dict[str, Optimizer]()
+        for group in recording.groups:
+            optimizer = AtRates(self._optimizer(group.settings, group.changes), group.rates)
+            own |= dict.fromkeys(group.names, optimizer)
+        return UpdateRule(self._optimizer({}, recording.changes), self.training.clip_norm, own=own)
+
+    def _optimizer(self, settings: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> Optimizer:
+        """The optimizer of `training`, with other settings and with changes at some steps."""
+        training = self.training.model_copy(update=settings)
+        if not any(changes):
+            return build_optimizer(training)
+        return Varying(tuple(build_optimizer(training.model_copy(update=change)) for change in changes))
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -97,17 +106,19 @@ class Recipe:
     def micro_batches(self, order: Order, step: int, weights_S: Tensor) -> list[MicroBatch]:
         """Examples of a step; each has the weight of its source, [..., S] to [..., B].
 
-        If a step averages over the examples of unequal micro-batches, weights are scaled by size over mean size.
+        Weights are scaled where the loss of a step is another mean than that of its micro-batches' means: see
+        `loss_scales`. Without a source, the others keep their factors.
         """
-        micro_batches, parts = [], order.micro_batches(step)
-        mean = sum(map(len, parts)) / len(parts)
-        for index, indices_B in enumerate(parts):
-            batch, source_B = self.data.batch(indices_B, self.device)
-            [dropout] = np.random.SeedSequence([self.seed, step, index]).generate_state(1)
+        micro_batches, passes = list[MicroBatch](), order.passes(step)
+        scales = loss_scales(passes, over_examples=order.over_examples)
+        for index, (each, scale) in enumerate(zip(passes, scales, strict=True)):
+            batch, source_B = self.data.batch(each.indices_B, self.device, each.width)
             weights_B = weights_S[..., source_B]
-            if order.over_examples and len(indices_B) != mean:
-                weights_B = weights_B * (len(indices_B) / mean)
-            micro_batches.append(MicroBatch(batch, weights_B, int(dropout)))
+            if scale is not None:
+                weights_B = weights_B * torch.as_tensor(scale, dtype=torch.float64).to(weights_B)
+            drawn = np.random.SeedSequence([self.seed, step, index]).generate_state(1)[0]
+            seed = int(drawn) if each.seed is None else each.seed
+            micro_batches.append(MicroBatch(batch, weights_B, seed))
         return micro_batches
 
     def run(self, state: State, steps: range, weights_S: Tensor, on_step: OnStep | None = None) -> State:

@@ -10,51 +10,64 @@ for indices in loader:              # indices into tribute.training.training_set
 recorder.close()
 """
 
-import json
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tribute.errors import ConfigError
-from tribute.files.sealed import write_sealed
-from tribute.files.tensors import tensor_content
 from tribute.ids import excerpt
 from tribute.tasks import FlatTask, Task, frozen_state
+from tribute.training.groups import filled_groups, optimizer_slots, parameter_groups
 from tribute.training.loop_watch import GradientWatch, ModelWatch
 from tribute.training.loss_check import check_loss
-from tribute.training.recording import FROZEN, SETTINGS, STEPS, trace
+from tribute.training.recording import trace
+from tribute.training.recording_writer import RecordingWriter, group_columns, pass_columns
+from tribute.training.schedules import Pass
 from tribute.training.step import State
 from tribute.training.training_set import TrainingSet
-from tribute.training.trajectory import Trajectory
-from tribute_storage.atomic import write_atomically
 
-SLOTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}
-KINDS: dict[type, str] = {torch.optim.SGD: "sgd", torch.optim.Adam: "adam", torch.optim.AdamW: "adamw"}
+
+class Ranks(NamedTuple):
+    """This process among several whose gradients are averaged: its number, and what joins lists of all of them."""
+
+    rank: int
+    gather: Callable[[list[Pass]], list[Pass]]
+
+
+ONE_PROCESS = Ranks(0, lambda passes: passes)
 
 
 class Recorder:
     """Writes a recording while a plain PyTorch loop trains; see the example of the module.
 
     The loss of a micro-batch must be a mean over examples, and the gradient of a step the mean over micro-batches.
-    Micro-batches of unequal sizes need `average`. Schedules of learning rate, momentum, betas and weight decay are
-    recorded, and so are steps that a gradient scaler skips. What cannot be replayed is refused at its first step.
+    Micro-batches of unequal sizes need `average`; other means need `shares`: see `batch`. Schedules of learning
+    rate, momentum, betas and weight decay are recorded for each parameter group, and so are steps that a gradient
+    scaler skips. What cannot be replayed is refused at its first step.
 
     Args:
         folder: new folder for the recording.
-        optimizer: torch.optim.SGD, Adam or AdamW over all trainable parameters, in one parameter group.
+        optimizer: torch.optim.SGD, Adam or AdamW over all trainable parameters; fused and foreach ones, too.
         clip_norm: the norm passed to `clip_grad_norm_`, if the loop clips.
         every: steps between checkpoints.
         average: how a step averages micro-batches of unequal sizes: `parts`, the mean of their means, or
             `examples`, their sum over the number of all examples.
         task, data: with both, the gradient of the first step is compared with that of the task's training loss.
+        precision: of the loop's forward passes, as `training.precision`; None: not recorded.
+        seed: `batch` then seeds PyTorch by this and the step, so that dropout can be replayed.
+        step: number of steps taken before, of which the folder holds the recording: the loop goes on after a
+            checkpoint.
+        ranks: of several processes, the first one writes what all of them did.
 
     Raises:
-        ConfigError: the folder already holds a recording, or the optimizer cannot be replayed.
+        ConfigError: the folder already holds a recording, or the optimizer cannot be replayed; or, with `step`,
+            the recording is not of the training so far.
     """
 
     def __init__(
@@ -68,40 +81,58 @@ class Recorder:
         *,
         task: Task | None = None,
         data: TrainingSet | None = None,
+        precision: str | None = None,
+        seed: int | None = None,
+        step: int = 0,
+        ranks: Ranks = ONE_PROCESS,
     ) -> None:
         trained = {_unwrapped(name): value for name, value in model.named_parameters() if value.requires_grad}
-        self._parameters = trained
-        self._settings = optimizer_settings(optimizer, [*trained.values()])
-        if (folder / SETTINGS).exists():
-            raise ConfigError(f"{folder} already holds a recording. Choose another folder, or delete this one")
-        self._kind, self._optimizer, self._every = self._settings["optimizer"], optimizer, every
-        _require_fresh(self._kind, optimizer)
-        self._trajectory, self._step, self._average = Trajectory(folder), 0, average
-        self._trajectory.save(0, self._state())
+        self._parameters, self._optimizer, self._ranks = trained, optimizer, ranks
+        self._groups = parameter_groups(optimizer, trained)
+        _require_steps(self._groups.kind, optimizer, step)
+        self._first, self._step, self._average, self._seed = step, step, average, seed
         frozen = {_unwrapped(name): value.cpu().clone() for name, value in frozen_state(model).items()}
-        write_sealed(folder / FROZEN, tensor_content(frozen))
-        write_atomically(folder / SETTINGS, json.dumps(self._settings | {"clip_norm": clip_norm}).encode())
-        self._file = (folder / STEPS).open("w")
-        self._model, self._clip_norm, self._data = ModelWatch(model, optimizer), clip_norm, data
-        self._gradients = GradientWatch(model, optimizer, clip_norm)
-        self._task = None if task is None else FlatTask(task).with_frozen(frozen)
-        self._skips = False
+        settings = self._groups.recorded() | {"clip_norm": clip_norm}
+        settings |= {} if precision is None else {"precision": precision}
+        writes = ranks.rank == 0
+        self._writer = RecordingWriter(folder, settings, self._state(), frozen, every, step) if writes else None
+        self._model = ModelWatch(model, optimizer, seeded=seed is not None)
+        self._gradients = GradientWatch(model, optimizer, clip_norm, reduced=ranks is not ONE_PROCESS)
+        self._clip_norm, self._data, self._passes, self._skips = clip_norm, data, list[Pass](), False
+        self._task = None if task is None else FlatTask(task, precision or "float32").with_frozen(frozen)
         self._hooks = [
             optimizer.register_step_pre_hook(lambda *_: self._stepping()),
             optimizer.register_step_post_hook(lambda *_: self._stepped()),
         ]
 
-    def batch(self, indices: Iterable[int]) -> None:
+    def batch(
+        self, indices: Iterable[int], shares: Sequence[float] | None = None, *, width: int | None = None
+    ) -> None:
         """Record the examples of the next backward pass.
 
         Args:
             indices: indices into the training set, from 0.
+            shares: the factor of each example's loss in the loss of the step, over which gradients add up: in a
+                mean over tokens, those of the example over those of the step. None: a mean over examples.
+            width: number of tokens of a row, padding included: dropout depends on it.
 
         Raises:
             ConfigError: no index is given, or one is negative, no whole number, or, where the recorder knows the
-                data, too large.
+                data, too large; or there is not one share of at least 0 for each.
         """
-        self._gradients.batch(_whole_numbers(indices, None if self._data is None else len(self._data) - 1))
+        indices_B = np.array(_whole_numbers(indices, None if self._data is None else len(self._data) - 1))
+        share_B = None if shares is None else np.array(shares, dtype=np.float64)
+        if share_B is not None and (share_B.shape != indices_B.shape or not (share_B >= 0).all()):
+            raise ConfigError(
+                f"recorder.batch got the shares {excerpt(list(share_B))} for {len(indices_B)} examples. Pass one "
+                "number of at least 0 for each"
+            )
+        seed = None
+        if self._seed is not None:
+            place = [self._seed, self._step, self._ranks.rank, len(self._gradients.passes)]
+            seed = int(np.random.SeedSequence(place).generate_state(1)[0])
+            torch.manual_seed(seed)
+        self._gradients.batch(Pass(indices_B, share_B, seed, width))
 
     def close(self) -> None:
         """Write the last checkpoint and remove the hooks."""
@@ -109,37 +140,32 @@ class Recorder:
             hook.remove()
         self._gradients.close()
         self._model.close()
-        self._file.close()
-        self._trajectory.save(self._step, self._state())
+        if self._writer is not None:
+            self._writer.close(self._state())
 
     def _stepping(self) -> None:
         self._skips = self._gradients.skipped()
         if self._skips:
             return
-        rate = float(self._optimizer.param_groups[0]["lr"])
-        if not 0 <= rate < math.inf:
-            raise ConfigError(
-                f"The loop at step {self._step} has the learning rate {rate}, expected a number of at least 0. "
-                "Correct its schedule"
-            )
-        self._gradients.before_step(f"The loop at step {self._step}")
-        self._model.before_step(f"The loop at step {self._step}")
-        sizes = [len(part) for part in self._gradients.parts]
-        if len(set(sizes)) > 1 and self._average is None:
-            raise ConfigError(
-                f"The loop at step {self._step} has micro-batches of {', '.join(map(str, sizes))} examples. Tell "
-                "the recorder how it averages them: average='examples' for a sum of losses over the number of all "
-                "examples, average='parts' for the mean of the micro-batches' means"
-            )
-
-        if self._task is not None and self._data is not None and not self._step:
+        where = f"The loop at step {self._step}"
+        for group in filled_groups(self._optimizer):
+            if not 0 <= float(group["lr"]) < math.inf:
+                raise ConfigError(
+                    f"{where} has the learning rate {float(group['lr'])}, expected a number of at least 0. "
+                    "Correct its schedule"
+                )
+        self._gradients.before_step(where)
+        self._model.before_step(where)
+        self._passes = self._ranks.gather(self._gradients.passes)
+        _require_mean(where, self._passes, self._average)
+        if self._task is not None and self._data is not None and self._step == self._first:
             given = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self._parameters.items()}
             check_loss(
                 self._task,
                 self._data,
                 self._state().theta,
                 given,
-                self._gradients.parts,
+                self._passes,
                 self._clip_norm,
                 over_examples=self._average == "examples",
             )
@@ -151,32 +177,36 @@ class Recorder:
         self._model.after_step()
 
     def _write(self) -> None:
-        settings = optimizer_settings(self._optimizer, [*self._parameters.values()])
-        if settings["optimizer"] != self._kind:
+        groups = parameter_groups(self._optimizer, self._parameters)
+        if (groups.kind, groups.group_of) != (self._groups.kind, self._groups.group_of):
             raise ConfigError(
-                f"The optimizer became {settings['optimizer']}, but began as {self._kind}. Record anew"
+                f"The optimizer became another one: {groups.kind} of {len(groups.settings)} parameter groups, but "
+                f"it began as {self._groups.kind} of {len(self._groups.settings)}. Record anew"
             )
-        line: dict[str, Any] = {
-            "rate": float(self._optimizer.param_groups[0]["lr"]),
-            "parts": self._gradients.parts,
-        }
-        line["trace"] = trace(self._parameters)
-        changes = {name: value for name, value in settings.items() if value != self._settings[name]}
-        line |= {"changes": changes} if changes else {}
-        line |= {"over_examples": True} if self._average == "examples" else {}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        if self._writer is not None:
+            line = {"rate": float(filled_groups(self._optimizer)[0]["lr"])}
+            line |= pass_columns(self._passes, draws=self._model.draws) | {"trace": trace(self._parameters)}
+            line |= group_columns(self._groups, groups, self._optimizer)
+            line |= {"over_examples": True} if self._average == "examples" else {}
+            self._writer.write(line, self._state)
         self._step += 1
-        if self._step % self._every == 0:
-            self._trajectory.save(self._step, self._state())
 
     def _state(self) -> State:
-        slots = [{n: self._slot(p, slot) for n, p in self._parameters.items()} for slot in SLOTS[self._kind]]
-        return State({name: parameter.detach() for name, parameter in self._parameters.items()}, tuple(slots))
+        slots = optimizer_slots(self._optimizer, self._groups.kind, self._parameters)
+        return State({name: parameter.detach() for name, parameter in self._parameters.items()}, slots)
 
-    def _slot(self, parameter: Tensor, name: str) -> Tensor:
-        kept = self._optimizer.state.get(parameter, {}).get(name)
-        return torch.zeros_like(parameter) if kept is None else kept
+
+def _require_mean(where: str, passes: Sequence[Pass], average: str | None) -> None:
+    """Check that the recording says how the losses of the micro-batches make up that of the step."""
+    shared, sizes = {each.share_B is None for each in passes}, [len(each.indices_B) for each in passes]
+    if len(shared) > 1:
+        raise ConfigError(f"{where} has shares of some micro-batches only. Pass shares of all, or of none")
+    if shared == {True} and len(set(sizes)) > 1 and average is None:
+        raise ConfigError(
+            f"{where} has micro-batches of {', '.join(map(str, sizes))} examples. Tell the recorder how it "
+            "averages them: average='examples' for a sum of losses over the number of all examples, "
+            "average='parts' for the mean of the micro-batches' means"
+        )
 
 
 def _whole_numbers(indices: Iterable[int], most: int | None) -> list[int]:
@@ -200,17 +230,22 @@ def _is_truth(index: object) -> bool:
     return isinstance(index, bool) or str(getattr(index, "dtype", "")).removeprefix("torch.") == "bool"
 
 
-def _require_fresh(kind: str, optimizer: torch.optim.Optimizer) -> None:
-    """Check that Adam has taken no step.
+def _require_steps(kind: str, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Check that Adam has taken as many steps as the recording holds.
 
     Raises:
-        ConfigError: it has: the size of its next steps depends on their number.
+        ConfigError: it has not: the size of its next steps depends on their number.
     """
-    taken = [int(state["step"]) for state in optimizer.state.values() if "step" in state]
-    if kind != "sgd" and any(taken):
+    taken = max((int(state["step"]) for state in optimizer.state.values() if "step" in state), default=0)
+    if kind != "sgd" and taken != step and not step:
         raise ConfigError(
-            f"The optimizer has taken {max(taken)} steps already, on which the size of its next ones depends. "
-            "Begin recording before the first step, or with a new optimizer"
+            f"The optimizer has taken {taken} steps already, on which the size of its next ones depends. Begin "
+            "recording before the first step, or with a new optimizer"
+        )
+    if kind != "sgd" and taken != step:
+        raise ConfigError(
+            f"The optimizer has taken {taken} steps, but the recording goes on after step {step}. Load the "
+            "optimizer's state of that step"
         )
 
 
@@ -219,36 +254,3 @@ def _unwrapped(name: str) -> str:
     while name.startswith(("module.", "_orig_mod.")):
         name = name.split(".", 1)[1]
     return name
-
-
-def optimizer_settings(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """Keys of the `training` section that describe a torch optimizer.
-
-    Raises:
-        ConfigError: the optimizer is of another kind, has several parameter groups, omits parameters, or uses an
-            option that cannot be replayed.
-    """
-    kind = KINDS.get(type(optimizer))
-    if kind is None:
-        raise ConfigError(f"{type(optimizer).__name__} cannot be replayed. Use torch.optim.SGD, Adam or AdamW")
-    if len(optimizer.param_groups) != 1:
-        raise ConfigError(
-            f"The optimizer has {len(optimizer.param_groups)} parameter groups; only one can be replayed. Merge "
-            "them"
-        )
-    group = optimizer.param_groups[0]
-    if {id(p) for p in group["params"]} != {id(p) for p in parameters}:
-        raise ConfigError(
-            "The optimizer does not hold exactly the trainable parameters of the model. Pass it "
-            "[p for p in model.parameters() if p.requires_grad]"
-        )
-    if group.get("decoupled_weight_decay"):
-        kind = "adamw"
-    refused = [name for name in ("amsgrad", "maximize", "dampening") if group.get(name)]
-    if refused:
-        raise ConfigError(f"The optimizer option {refused[0]} cannot be replayed. Switch it off")
-    common = {"optimizer": kind, "weight_decay": float(group["weight_decay"])}
-    if kind == "sgd":
-        return common | {"momentum": float(group["momentum"]), "nesterov": bool(group["nesterov"])}
-    betas = [float(beta) for beta in group["betas"]]
-    return common | {"betas": betas, "eps": float(group["eps"]), "eps_root": 0.0}

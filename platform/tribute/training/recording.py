@@ -3,9 +3,14 @@
 A folder holds `recording.json` (settings of the optimizer), `steps.jsonl` (for each step: the rate, the example
 indices of every micro-batch, the trace, and what differs from the settings), `step-NNNNNNNN.safetensors` (states,
 as in a trajectory) and `frozen.safetensors` (frozen parameters and buffers).
+
+With several parameter groups, `recording.json` holds the settings of the first, those of each under `groups`, and
+the group of each parameter under `group_of`. A step has the rates of the others as `group_rates`, and what changed
+in them as `group_changes`. A step may also have, for each micro-batch, `shares`, `seeds` and `widths`: see `Pass`.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tribute.config import TrainingSettings
 from tribute.errors import ConfigError
 from tribute.tasks import Parameters
-from tribute.training.schedules import Schedule
+from tribute.training.schedules import Pass, Schedule
 
 SETTINGS, STEPS, FROZEN = "recording.json", "steps.jsonl", "frozen.safetensors"
 SUMS = 16
@@ -30,21 +36,41 @@ BLOCK = 2**16
 
 @dataclass(frozen=True)
 class RecordedOrder:
-    """Recorded example indices of every step."""
+    """Recorded micro-batches of every step."""
 
-    batches: list[list[NDArray[np.int64]]]
+    recorded: list[list[Pass]]
     over_examples: bool = False
+
+    @property
+    def batches(self) -> list[list[NDArray[np.int64]]]:
+        """Example indices of every step, by micro-batch."""
+        return [self.micro_batches(step) for step in range(len(self.recorded))]
 
     def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
         """Example indices of a step, by micro-batch."""
-        return self.batches[step]
+        return [each.indices_B for each in self.recorded[step]]
+
+    def passes(self, step: int) -> list[Pass]:
+        """The micro-batches of a step."""
+        return self.recorded[step]
+
+
+@dataclass(frozen=True)
+class RecordedGroup:
+    """A parameter group after the first: its parameters, settings, rates [T], and what changed at each step."""
+
+    names: tuple[str, ...]
+    settings: dict[str, Any]
+    rates: tuple[float, ...]
+    changes: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
 class Recording:
     """A recorded training: its `training` settings, rates [T], batches, and traces of the parameters [T, 16].
 
-    `changes` holds, for each step, the settings of the optimizer that differ from `settings`.
+    `changes` holds, for each step, the settings of the optimizer that differ from `settings`. Settings, rates and
+    changes are those of the first parameter group; `groups` are the others.
     """
 
     folder: Path
@@ -53,6 +79,7 @@ class Recording:
     order: RecordedOrder
     traces: NDArray[np.float64]
     changes: tuple[dict[str, Any], ...]
+    groups: tuple[RecordedGroup, ...] = ()
 
     def schedule(self, examples: int) -> Schedule:
         """The recorded schedule, for a training set of `examples` examples.
@@ -60,7 +87,7 @@ class Recording:
         Raises:
             ConfigError: an index lies outside the training set.
         """
-        highest = max(int(part.max()) for parts in self.order.batches for part in parts)
+        highest = max(int(each.indices_B.max()) for passes in self.order.recorded for each in passes)
         if highest >= examples:
             raise ConfigError(
                 f"{self.folder} recorded example {highest}, but the corpus has {examples} training examples. Draw "
@@ -102,15 +129,68 @@ def read_recording(folder: Path) -> Recording:
     try:
         settings = json.loads((folder / SETTINGS).read_text())
         steps = [json.loads(line) for line in (folder / STEPS).read_text().splitlines()]
-        batches = [[np.array(part, dtype=np.int64) for part in step["parts"]] for step in steps]
+        passes = [_passes(step) for step in steps]
         rates = np.array([step["rate"] for step in steps], dtype=np.float64)
         traces = np.array([step["trace"] for step in steps], dtype=np.float64)
         over_examples = any(step.get("over_examples", False) for step in steps)
         changes = tuple(step.get("changes", {}) for step in steps)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        groups = _further_groups(settings.pop("groups", []), settings.pop("group_of", {}), steps)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ConfigError(
             f"{folder} holds no recorded training ({error}). Record one with `tribute.training.Recorder`"
         ) from None
     if not steps:
         raise ConfigError(f"The training recorded in {folder} has no step. Record it again")
-    return Recording(folder, settings, rates, RecordedOrder(batches, over_examples), traces, changes)
+    return Recording(folder, settings, rates, RecordedOrder(passes, over_examples), traces, changes, groups)
+
+
+def recorded_training(*folders: str | Path) -> TrainingSettings:
+    """The `training` section of a project, or of a study, whose replicates are recordings.
+
+    Raises:
+        ConfigError: none is given; a folder holds no recording; or they have different settings.
+    """
+    if not folders:
+        raise ConfigError("recorded_training needs at least one folder with a recording, got none")
+    first, *others = (read_recording(Path(folder)) for folder in folders)
+    for other in others:
+        wrong = [
+            name
+            for name in {**first.settings, **other.settings}
+            if first.settings.get(name) != other.settings.get(name)
+        ]
+        if wrong:
+            raise ConfigError(
+                f"{first.folder} and {other.folder} were recorded with different settings: {', '.join(wrong)}. "
+                "Record all replicates with the same ones"
+            )
+    more = {"recordings": tuple(Path(folder) for folder in folders), "replicates": len(folders)}
+    return TrainingSettings.model_validate(first.settings | more)
+
+
+def _passes(step: Mapping[str, Any]) -> list[Pass]:
+    """The micro-batches of a line."""
+    found = [Pass(np.array(part, dtype=np.int64)) for part in step["parts"]]
+    if "shares" in step:
+        shares = [np.array(share, dtype=np.float64) for share in step["shares"]]
+        found = [each._replace(share_B=share_B) for each, share_B in zip(found, shares, strict=True)]
+    if "seeds" in step:
+        found = [each._replace(seed=seed) for each, seed in zip(found, step["seeds"], strict=True)]
+    if "widths" in step:
+        found = [each._replace(width=width) for each, width in zip(found, step["widths"], strict=True)]
+    return found
+
+
+def _further_groups(
+    settings: list[dict[str, Any]], group_of: dict[str, int], steps: list[dict[str, Any]]
+) -> tuple[RecordedGroup, ...]:
+    """The parameter groups after the first."""
+    return tuple(
+        RecordedGroup(
+            tuple(name for name, group in group_of.items() if group == number),
+            settings[number],
+            tuple(float(step["group_rates"][number - 1]) for step in steps),
+            tuple(step["group_changes"][number - 1] if "group_changes" in step else {} for step in steps),
+        )
+        for number in range(1, len(settings))
+    )

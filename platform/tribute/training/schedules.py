@@ -1,9 +1,10 @@
 """Schedules: learning rates, batches, and the first step of a horizon."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,19 @@ from tribute.errors import ConfigError
 
 ROUNDING = 1e-9
 """Relative learning-rate mass that a horizon may lack, since sums of rates are rounded."""
+
+
+class Pass(NamedTuple):
+    """A micro-batch: the indices of its examples, [B], and, where a recording says them, three more things.
+
+    `share_B` are the factors of the examples' losses in the loss of the step, [B]. `seed` is that of what its
+    forward pass draws. `width` is the number of tokens of its rows, padding included, on which draws depend.
+    """
+
+    indices_B: NDArray[np.int64]
+    share_B: NDArray[np.float64] | None = None
+    seed: int | None = None
+    width: int | None = None
 
 
 class Order(Protocol):
@@ -26,6 +40,27 @@ class Order(Protocol):
     def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
         """Example indices of a step, by micro-batch."""
         ...
+
+    def passes(self, step: int) -> list[Pass]:
+        """The micro-batches of a step."""
+        ...
+
+
+def loss_scales(passes: Sequence[Pass], *, over_examples: bool) -> list[NDArray[np.float64] | float | None]:
+    """Factors of the examples' weights in the mean of the micro-batches' means, [B] or one; None: none is needed.
+
+    With shares, a factor is share x B x micro-batches, so that the loss of the step is the sum of share x loss. If
+    the step averages over the examples of unequal micro-batches, it is their size over the mean size.
+    """
+    mean = sum(len(each.indices_B) for each in passes) / len(passes)
+    found = list[NDArray[np.float64] | float | None]()
+    for each in passes:
+        size = len(each.indices_B)
+        if each.share_B is not None:
+            found.append(each.share_B * (size * len(passes)))
+        else:
+            found.append(size / mean if over_examples and size != mean else None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -91,6 +126,10 @@ class BatchOrder:
     def micro_batches(self, step: int) -> list[NDArray[np.int64]]:
         """The batch of a step in equal micro-batches."""
         return np.split(self.indices(step), self.accumulation)
+
+    def passes(self, step: int) -> list[Pass]:
+        """The same, of which nothing more is recorded."""
+        return [Pass(indices_B) for indices_B in self.micro_batches(step)]
 
 
 @lru_cache(maxsize=2)

@@ -3,9 +3,9 @@
 Legend: K trajectories, B examples of a micro-batch.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -20,10 +20,11 @@ from tribute.tasks import (
     combined,
     forward_mode,
     gradient_at,
+    one_by_one,
     seeded,
     square,
 )
-from tribute.training.optimizers import Optimizer
+from tribute.training.optimizers import AtRates, Optimizer
 
 NORM_FLOOR = 1e-30
 """Added to a squared norm, so that the norm of a zero gradient has a derivative."""
@@ -63,17 +64,28 @@ class MicroBatch(NamedTuple):
 class UpdateRule:
     """Effect of a gradient on a state: a pull towards an anchor, clipping, then the optimizer, tensor by tensor.
 
-    g <- g + damping (theta - anchor); g <- g min(1, clip_norm / (|g| + 1e-6)), as torch clips.
+    g <- g + damping (theta - anchor); g <- g min(1, clip_norm / (|g| + 1e-6)), as torch clips. `own` holds the
+    optimizers of parameters that do not follow `optimizer`, by name.
     """
 
     optimizer: Optimizer
     clip_norm: float | None = None
     damping: float = 0.0
     anchor: Parameters | None = None
+    own: Mapping[str, Optimizer] = field(default_factory=dict)
+
+    def optimizer_of(self, name: str) -> Optimizer:
+        """The optimizer of a parameter."""
+        return self.own.get(name, self.optimizer)
+
+    def rate_of(self, name: str, rate: float, step: int) -> float:
+        """The learning rate of a parameter at a step at which `optimizer` has `rate`."""
+        own = self.own.get(name)
+        return own.rate(step) if isinstance(own, AtRates) else rate
 
     def begin(self, theta: Parameters) -> State:
         """The state before the first step."""
-        slots = [self.optimizer.init(value) for value in theta.values()]
+        slots = [self.optimizer_of(name).init(value) for name, value in theta.items()]
         return State(theta, tuple(dict(zip(theta, each, strict=True)) for each in zip(*slots, strict=True)))
 
     def pulled(self, theta: Parameters, gradient: Parameters) -> Parameters:
@@ -108,12 +120,12 @@ class UpdateRule:
         shrunk = None if self.clip_norm is None else self._shrunk(gradient, rest_square, leading)
         theta, slots = dict[str, Tensor](), tuple(dict[str, Tensor]() for _ in state.slots)
         for name in [*state.theta]:
-            value, slope, *own = (
+            value, slope, *before = (
                 cast(dict[str, Tensor], named).pop(name) if consume else named[name]
                 for named in (state.theta, gradient, *state.slots)
             )
             slope = slope if shrunk is None else slope * beside(shrunk, value)
-            theta[name], after = self.optimizer.update(value, slope, tuple(own), rate, step)
+            theta[name], after = self.optimizer_of(name).update(value, slope, tuple(before), rate, step)
             for slot, moved in zip(slots, after, strict=True):
                 slot[name] = moved
         return State(theta, slots)
@@ -145,10 +157,15 @@ def gradient(task: Losses, theta: Parameters, micro_batches: Sequence[MicroBatch
             with seeded(micro_batch.seed, weights_B.device):
                 return weighted_loss(task, theta, micro_batch.batch, weights_B)
 
+        def alone(theta: Parameters, weights_B: Tensor) -> Parameters:
+            return gradient_at(lambda at: loss(at, weights_B), theta)
+
         if micro_batch.weights.dim() == 1:
-            return gradient_at(lambda at: loss(at, micro_batch.weights), theta)
+            return alone(theta, micro_batch.weights)
+        if task.autocasts:
+            return cast(Parameters, one_by_one(alone, 0, dict(theta), micro_batch.weights))
         found = task.gradients_at(theta, micro_batch.batch, micro_batch.weights, micro_batch.seed)
-        return batched(grad(loss))(dict(theta), micro_batch.weights) if found is None else found
+        return cast(Parameters, batched(alone)(dict(theta), micro_batch.weights)) if found is None else found
 
     found = of_micro_batch(micro_batches[0])
     for micro_batch in micro_batches[1:]:

@@ -15,6 +15,9 @@ from torch import Tensor
 from tribute.config.corpus import CorpusSettings
 from tribute.corpus import load_source, read_corpus, read_manifest
 
+PADDING = {"tokens": -1, "target": 0}
+"""Columns of rows of tokens, and what pads them."""
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -41,10 +44,26 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.source_N)
 
-    def batch(self, indices_B: NDArray[np.int64], device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
-        """Columns of the chosen examples, and the source index of each, [B]."""
-        columns = {name: torch.from_numpy(values[indices_B]).to(device) for name, values in self.columns.items()}
+    def batch(
+        self, indices_B: NDArray[np.int64], device: torch.device, width: int | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Columns of the chosen examples, and the source index of each, [B].
+
+        Args:
+            width: number of tokens to which rows are cut or padded, and one more of padding: a model that sees all
+                tokens but the last of a row then sees `width`.
+        """
+        chosen = {name: values[indices_B] for name, values in self.columns.items()}
+        if width is not None:
+            chosen |= {name: _fitted(chosen[name], width + 1, f) for name, f in PADDING.items() if name in chosen}
+        columns = {name: torch.from_numpy(values).to(device) for name, values in chosen.items()}
         return columns, torch.from_numpy(self.source_N[indices_B]).to(device)
+
+
+def _fitted(values_BW: NDArray, width: int, fill: int) -> NDArray:
+    """Rows of another width, cut or padded at the right."""
+    kept_BW = values_BW[:, :width]
+    return np.pad(kept_BW, ((0, 0), (0, width - kept_BW.shape[1])), constant_values=fill)
 
 
 def snapshot_training_set(folder: Path) -> TrainingSet:

@@ -228,7 +228,7 @@ REFUSED = {
     "dropout": (
         {"model": lambda: with_layer(nn.Dropout(0.1)), "make": sgd},
         {},
-        r"step 0 drops out units \(1\). A replay draws other ones",
+        r"step 0 drops out units \(1\) in the forward pass. A replay draws other ones",
     ),
     "functional dropout": (
         {"model": Noisy, "make": sgd},

@@ -48,10 +48,6 @@ def model() -> nn.Module:
             lambda m: torch.optim.RMSprop(m.parameters()),
             "RMSprop cannot be replayed. Use torch.optim.SGD, Adam or",
         ),
-        (
-            lambda m: torch.optim.SGD([{"params": m[0].parameters()}, {"params": m[1].parameters()}]),
-            "has 2 parameter groups; only one can be replayed",
-        ),
         (lambda m: torch.optim.SGD(m[0].parameters()), "exactly the trainable parameters of the model"),
         (lambda m: torch.optim.Adam(m.parameters(), amsgrad=True), "option amsgrad cannot be replayed"),
         (lambda m: torch.optim.SGD(m.parameters(), maximize=True), "option maximize cannot be replayed"),

@@ -19,7 +19,14 @@ from torch.func import grad
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.estimators.gradients import check_reads, directional_derivatives, gradients_at_once, reader
-from tribute.estimators.replay import GroupGradients, batch_gradients, micro_batches_of, replayed, stretches
+from tribute.estimators.replay import (
+    GroupGradients,
+    batch_gradients,
+    micro_batches_of,
+    rates_over,
+    replayed,
+    stretches,
+)
 from tribute.readout import QueryRows
 from tribute.tasks import Batch, Parameters, batched, forward_mode, joined
 from tribute.training import State, gradient
@@ -87,7 +94,7 @@ class InRunFirst(Estimator):
     def _step_parts(self, trained: Trained, groups: Groups) -> StepParts:
         def plain(step: int, state: State) -> GroupGradients:
             present, gradient_gP = batch_gradients(trained, step, trained.task.flatten(state.theta), groups)
-            return GroupGradients(present, -float(trained.recipe.schedule.rates[step]) * gradient_gP)
+            return GroupGradients(present, -rates_over(trained, range(step, step + 1)) * gradient_gP)
 
         return plain
 

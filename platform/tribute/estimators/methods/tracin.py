@@ -13,6 +13,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained
 from tribute.estimators.gradients import check_reads, directional_derivatives, group_gradients
+from tribute.estimators.replay import rates_over
 from tribute.readout import QueryRows
 
 
@@ -59,9 +60,12 @@ class TracIn(Estimator):
         """Weighted descent direction of each group at each checkpoint, [C, G, P]."""
         points = self._points(trained)
         response_CGP = trained.theta_P.new_empty(len(points), groups.count, trained.task.size)
-        for response_GP, point in zip(response_CGP, points, strict=True):
+        starts = [0, *(point.step for point in points)]
+        for response_GP, point, start in zip(response_CGP, points, starts, strict=False):
             gradient_GP = group_gradients(trained, trained.theta_at(point.step), groups)
-            torch.mul(gradient_GP, -point.mass / len(trained.data), out=response_GP)
+            several = bool(trained.recipe.rule.own)
+            mass = rates_over(trained, range(start, point.step)) if several else point.mass
+            torch.mul(gradient_GP, -mass / len(trained.data), out=response_GP)
         return {"response_CGP": response_CGP}
 
     def influence(

@@ -131,10 +131,14 @@ class TrackStar(Estimator):
 
 def _scale(trained: Trained) -> Tensor:
     """1 / sqrt(V), [P], or 0 where V is 0."""
-    optimizer = at_the_end(trained.recipe.rule.optimizer)
-    if isinstance(optimizer, Adam) and trained.steps > 0:
-        second_P = trained.task.flatten(trained.final.slots[1]) / (1 - optimizer.betas[1] ** trained.steps)
-        spread_P = (second_P + optimizer.eps_root).sqrt() + optimizer.eps
+    rule = trained.recipe.rule
+    if isinstance(at_the_end(rule.optimizer), Adam) and trained.steps > 0:
+        spread = dict[str, Tensor]()
+        for name, second in trained.final.slots[1].items():
+            own = at_the_end(rule.optimizer_of(name))
+            assert isinstance(own, Adam)
+            spread[name] = (second / (1 - own.betas[1] ** trained.steps) + own.eps_root).sqrt() + own.eps
+        spread_P = trained.task.flatten(spread)
     else:
         square_P = torch.zeros_like(trained.theta_P)
         for _, gradient_BP in example_gradients(trained, trained.theta_P, np.arange(len(trained.data))):

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from tribute.tasks.modes import recomputation_allowed
+from tribute.tasks.transforms import in_transform
 
 MAX_LOGITS = 2**22
 """Logits that are computed at once; batches with fewer are not cut."""
@@ -81,7 +82,7 @@ def _asking(question: Question) -> Iterator[None]:
 def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
     """Logits, [B, L, V]; or the answer to the question that is asked."""
     question = _QUESTION.get()
-    mapped = torch._C._functorch.peek_interpreter_stack() is not None
+    mapped = in_transform()
     if question is None or mapped or "silent" in vars(head) or not question.fits(hidden, head):
         return functional.linear(hidden, head.weight, head.bias)
     where_N = question.asked.flatten().nonzero()[:, 0]

@@ -15,6 +15,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from tribute.errors import ConfigError
 from tribute.tasks.modes import recomputation_allowed
+from tribute.tasks.transforms import in_transform
 
 
 def recompute_blocks(model: nn.Module) -> None:
@@ -36,7 +37,7 @@ def recompute_blocks(model: nn.Module) -> None:
 
 def _forward(block: nn.Module, *inputs: Any, **options: Any) -> Any:
     plain = type(block).forward
-    if not recomputation_allowed() or torch._C._functorch.peek_interpreter_stack() is not None:
+    if not recomputation_allowed() or in_transform():
         return plain(block, *inputs, **options)
     values = dict([*block.named_parameters(), *block.named_buffers()])
 
