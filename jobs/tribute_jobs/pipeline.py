@@ -47,7 +47,8 @@ def run(project: Project, period: str, reporter: Reporter, last: str = "settle",
     inputs, paid_period = Inputs(project, reporter.advanced), period if last in PAID else None
     with staying(project.workdir), closing(reporter):
         reporter.started("check", "")
-        checklist = check_project(inputs, period if last in QUERIED else None, last, again=False)
+        month = period if last in QUERIED else None
+        checklist = check_project(inputs, month, last, again=False, on_check=reporter.working)
     checklist.refuse(project.name)
     for warning in checklist.warnings:
         reporter.warned(warning)

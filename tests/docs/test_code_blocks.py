@@ -25,6 +25,8 @@ ELSEWHERE = {
     "make": "Makefile",
     "pip install ./verify": "tests/unit/royalty/proof/test_distribution.py",
     "pip install": "Makefile",
+    "cd examples": "tests/e2e/test_language_model_example.py",
+    "python fine_tuned_language_model.py": "tests/e2e/test_language_model_example.py",
     "source": "Makefile",
     "tribute diff": "tests/unit/jobs/inquiries/test_diff.py",
     "tribute evaluate": "tests/e2e/test_evaluate.py",

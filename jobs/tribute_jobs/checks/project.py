@@ -30,6 +30,11 @@ from tribute_storage import Lake, require_own, require_sound
 
 Check = Callable[[Subject], Passed | None]
 
+
+def _unheard(_name: str) -> None:
+    """Tell nobody which check begins."""
+
+
 OF_MONEY: dict[str, Check] = {
     "rights": check_rights,
     "agreements": check_agreements,
@@ -42,7 +47,14 @@ OF_MONEY: dict[str, Check] = {
 }
 
 
-def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, again: bool = True) -> Checklist:
+def check_project(
+    inputs: Inputs,
+    month: str | None,
+    last: str = "settle",
+    *,
+    again: bool = True,
+    on_check: Callable[[str], None] = _unheard,
+) -> Checklist:
     """Check everything that a run reads, and go on after a problem.
 
     A check is left out only if it needs something that is wrong. Nothing is committed, and no worker is started.
@@ -51,10 +63,12 @@ def check_project(inputs: Inputs, month: str | None, last: str = "settle", *, ag
         month: whose queries and rights are checked; None: no month's.
         last: the stage that the run ends with; see `pipeline.run`.
         again: also check what was checked before a training that is committed.
+        on_check: is told what begins: to try the task of a large model takes minutes.
     """
     subject, checklist = Subject(inputs, month, last, again), Checklist()
 
     def look(name: str, check: Check) -> bool:
+        on_check("" if name == "corpus" else name)  # which counts its own parts
         return checklist.look(name, lambda: check(subject))
 
     if not look("lake", _check_lake):

@@ -1,5 +1,6 @@
 """PEFT adapters: new LoRA ones by their settings, saved ones by their folder."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ def adapted(model: nn.Module, adapter: Mapping[str, Any] | str, kind: str) -> nn
         ConfigError: a setting of the adapter is wrong; the folder holds none; or it adds prompts to the inputs.
     """
     try:
-        made = _saved(model, adapter) if isinstance(adapter, str) else _new(model, adapter, kind)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers by names that are going
+            made = _saved(model, adapter) if isinstance(adapter, str) else _new(model, adapter, kind)
     except ConfigError:
         raise
     except Exception as error:  # whatever PEFT raises
