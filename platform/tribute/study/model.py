@@ -96,8 +96,9 @@ class StudiedModel:
                 "A checkpoint has no recorded steps to replay, but simulation.base is replay. Set it to continue"
             )
         study = cls(task, by_source, simulation=simulation, **options)
-        path = _kept_checkpoint(checkpoint, study.folder)
-        study.training = study.training.model_copy(update={"checkpoint": path})
+        study.training = study.training.model_copy(
+            update={"checkpoint": _kept_checkpoint(checkpoint, study.folder)}
+        )
         study.train()
         return study
 
@@ -137,8 +138,7 @@ class StudiedModel:
         """
         self.require_contract(self.simulation)
         rows = self.runs.train([self.training.seed + replicate for replicate in range(self.training.replicates)])
-        self._replicates = [replicate_of(row) for row in rows]
-        self.learning = [row["learning"] for row in rows]
+        self._replicates, self.learning = [replicate_of(row) for row in rows], [row["learning"] for row in rows]
         return TrainingReport(tuple(rows))
 
     def require_contract(self, settings: SimulationSettings, queries: QueryTable | None = None) -> None:

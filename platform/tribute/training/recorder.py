@@ -92,8 +92,7 @@ class Recorder:
         _require_steps(self._groups.kind, optimizer, step)
         self._first, self._step, self._average, self._seed = step, step, average, seed
         frozen = {_unwrapped(name): value.cpu().clone() for name, value in frozen_state(model).items()}
-        settings = self._groups.recorded() | {"clip_norm": clip_norm}
-        settings |= {} if precision is None else {"precision": precision}
+        settings = self._groups.recorded() | {"clip_norm": clip_norm} | _present(precision=precision)
         writes = ranks.rank == 0
         self._writer = RecordingWriter(folder, settings, self._state(), frozen, every, step) if writes else None
         self._model = ModelWatch(model, optimizer, seeded=seed is not None)
@@ -194,6 +193,10 @@ class Recorder:
     def _state(self) -> State:
         slots = optimizer_slots(self._optimizer, self._groups.kind, self._parameters)
         return State({name: parameter.detach() for name, parameter in self._parameters.items()}, slots)
+
+
+def _present(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _require_mean(where: str, passes: Sequence[Pass], average: str | None) -> None:

@@ -7,7 +7,6 @@ numbers are the same.
 from types import MethodType
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.utils.checkpoint import checkpoint
