@@ -66,8 +66,7 @@ class StudiedModel:
         self.folder = Path(folder or self._held.enter_context(TemporaryDirectory(prefix="tribute-")))
         self._workers: Workers = on_ray(ray, self._held) if ray else InProcess()
         self._replicates: list[Replicate] | None = None
-        self.learning = list[list[dict[str, Any]]]()
-        self._ray, self._kept_contracts = bool(ray), set[str]()
+        self._ray, self._kept_contracts, self.learning = bool(ray), set[str](), list[list[dict[str, Any]]]()
         self.training = _with_replicates(training or TrainingSettings(), replicates)
 
     @classmethod
@@ -150,9 +149,8 @@ class StudiedModel:
         key = f"{self.training.fingerprint()} {settings.fingerprint()} {queries and queries.sha256}"
         if key in self._kept_contracts:
             return
-        rows = None if queries is None else query_examples(queries)
-        asked = self.task, sources_of(self.data), self.training, [settings], rows, self.readout
-        checked(*asked, other_process=self._ray).refuse()
+        asked = self.task, sources_of(self.data), self.training, [settings], queries and query_examples(queries)
+        checked(*asked, self.readout, other_process=self._ray).refuse()
         self._kept_contracts.add(key)
 
     @contextmanager
