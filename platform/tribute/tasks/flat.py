@@ -5,6 +5,7 @@ Legend: P parameters, B examples, Q query rows.
 
 import copy
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +16,10 @@ from tribute.errors import ConfigError
 from tribute.ids import listed
 from tribute.tasks.bound import BoundModule
 from tribute.tasks.folded import Together
-from tribute.tasks.modes import values_only
+from tribute.tasks.modes import repeat_autocast, values_only
 from tribute.tasks.output import Output, outputs_inside
 from tribute.tasks.task import Batch, Model, Parameters, Task
+from tribute.tasks.transforms import in_transform
 
 
 class FlatTask(BoundModule):
@@ -67,7 +69,8 @@ class FlatTask(BoundModule):
 
     def losses_at(self, pieces: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """`losses` at named parameters."""
-        return values_only()(self.task.training_loss)(self._bound(self._module, pieces, self._precision), batch)
+        with repeat_autocast() if self._mixed and not in_transform() else nullcontext(), values_only():
+            return self.task.training_loss(self._bound(self._module, pieces, self._precision), batch)
 
     def measure_at(self, pieces: Mapping[str, Tensor], queries: Batch) -> Tensor:
         """`measure` at named parameters, in full precision and evaluation mode (no dropout)."""

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 _FORWARD_MODE = ContextVar("forward_mode", default=False)
 _VALUES_ONLY = ContextVar("values_only", default=False)
 _RECOMPUTATION = ContextVar("recomputation", default=False)
+_AUTOCAST = ContextVar("autocast", default=False)
 
 
 def in_forward_mode() -> bool:
@@ -22,6 +23,11 @@ def only_values_are_read() -> bool:
 def recomputation_allowed() -> bool:
     """Whether plain autograd follows, in which a part of the forward pass may be run again to save memory."""
     return _RECOMPUTATION.get()
+
+
+def under_autocast() -> bool:
+    """Whether a step under `torch.autocast` is repeated, which other kernels would round otherwise."""
+    return _AUTOCAST.get()
 
 
 @contextmanager
@@ -42,6 +48,13 @@ def values_only() -> Iterator[None]:
 def allow_recomputation() -> Iterator[None]:
     """Tell the models that run inside that plain autograd follows, without a transform of `torch.func` around."""
     with _set(_RECOMPUTATION):
+        yield
+
+
+@contextmanager
+def repeat_autocast() -> Iterator[None]:
+    """Tell the task that runs inside that a training step under `torch.autocast` is repeated."""
+    with _set(_AUTOCAST):
         yield
 
 

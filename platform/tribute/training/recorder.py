@@ -97,6 +97,7 @@ class Recorder:
         self._writer = RecordingWriter(folder, settings, self._state(), frozen, every, step) if writes else None
         self._model = ModelWatch(model, optimizer, seeded=seed is not None)
         self._gradients = GradientWatch(model, optimizer, clip_norm, reduced=ranks is not ONE_PROCESS)
+        self._rounds = precision == "mixed_bfloat16"
         self._clip_norm, self._data, self._passes, self._skips = clip_norm, data, list[Pass](), False
         self._task = None if task is None else FlatTask(task, precision or "float32").with_frozen(frozen)
         self._hooks = [
@@ -113,7 +114,7 @@ class Recorder:
             indices: indices into the training set, from 0.
             shares: the factor of each example's loss in the loss of the step, over which gradients add up: in a
                 mean over tokens, those of the example over those of the step. None: a mean over examples.
-            width: number of tokens of a row, padding included: dropout depends on it.
+            width: number of tokens of a row, padding included: dropout and roundings to bfloat16 depend on it.
 
         Raises:
             ConfigError: no index is given, or one is negative, no whole number, or, where the recorder knows the
@@ -133,14 +134,19 @@ class Recorder:
             torch.manual_seed(seed)
         self._gradients.batch(Pass(indices_B, share_B, seed, width))
 
-    def close(self) -> None:
-        """Write the last checkpoint and remove the hooks."""
+    @property
+    def draws(self) -> bool:
+        """Whether forward passes draw random numbers, as dropout does; known after the first one."""
+        return self._model.draws
+
+    def close(self, *, complete: bool = True) -> None:
+        """Remove the hooks and, unless the loop broke off (`complete`), write the last checkpoint."""
         for hook in self._hooks:
             hook.remove()
         self._gradients.close()
         self._model.close()
         if self._writer is not None:
-            self._writer.close(self._state())
+            self._writer.close(self._state() if complete else None)
 
     def _stepping(self) -> None:
         self._skips = self._gradients.skipped()
@@ -184,7 +190,8 @@ class Recorder:
             )
         if self._writer is not None:
             line = {"rate": float(filled_groups(self._optimizer)[0]["lr"])}
-            line |= pass_columns(self._passes, draws=self._model.draws) | {"trace": trace(self._parameters)}
+            line |= pass_columns(self._passes, seeds=self.draws, widths=self.draws or self._rounds)
+            line |= {"trace": trace(self._parameters)}
             line |= group_columns(self._groups, groups, self._optimizer)
             line |= {"over_examples": True} if self._average == "examples" else {}
             self._writer.write(line, self._state)

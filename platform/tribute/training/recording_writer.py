@@ -61,22 +61,22 @@ class RecordingWriter:
         if self._step % self._every == 0:
             self._trajectory.save(self._step, state())
 
-    def close(self, state: State) -> None:
-        """Write the last state."""
+    def close(self, state: State | None) -> None:
+        """Write the last state, where it is known."""
         self._file.close()
-        self._trajectory.save(self._step, state)
+        if state is not None:
+            self._trajectory.save(self._step, state)
         read_recording.cache_clear()
 
 
-def pass_columns(passes: Sequence[Pass], *, draws: bool) -> dict[str, Any]:
-    """Columns of a step's line: its micro-batches; with seeds and widths if forward passes draw random numbers."""
+def pass_columns(passes: Sequence[Pass], *, seeds: bool, widths: bool) -> dict[str, Any]:
+    """Columns of a step's line: its micro-batches, with their seeds and widths if a replay needs these."""
     line: dict[str, Any] = {"parts": [each.indices_B.tolist() for each in passes]}
     if passes[0].share_B is not None:
         line["shares"] = [each.share_B.tolist() for each in passes if each.share_B is not None]
-    if draws:
-        line["seeds"] = [each.seed for each in passes]
-        line |= {} if passes[0].width is None else {"widths": [each.width for each in passes]}
-    return line
+    line |= {"seeds": [each.seed for each in passes]} if seeds else {}
+    known = widths and any(each.width is not None for each in passes)
+    return line | ({"widths": [each.width for each in passes]} if known else {})
 
 
 def group_columns(

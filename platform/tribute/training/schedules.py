@@ -20,7 +20,8 @@ class Pass(NamedTuple):
     """A micro-batch: the indices of its examples, [B], and, where a recording says them, three more things.
 
     `share_B` are the factors of the examples' losses in the loss of the step, [B]. `seed` is that of what its
-    forward pass draws. `width` is the number of tokens of its rows, padding included, on which draws depend.
+    forward pass draws. `width` is the number of tokens of its rows, padding included, on which draws and roundings
+    depend.
     """
 
     indices_B: NDArray[np.int64]

@@ -13,7 +13,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.tasks.huggingface.head import log_likelihoods
 from tribute.tasks.huggingface.options import HuggingFace
-from tribute.tasks.modes import only_values_are_read
+from tribute.tasks.modes import only_values_are_read, under_autocast
 from tribute.tasks.task import Batch, Model
 
 
@@ -25,9 +25,10 @@ class HuggingFaceLanguageModel(HuggingFace):
     [N, W] bool, is optional: the tokens that are predicted, such as those of an answer, but not of its prompt.
     Without it all tokens but the first are.
 
-    The model sees no attention mask: under causal attention, padding at the right reaches no prediction. Logits
-    are computed where some row of the batch has a target. Losses that couple rows, such as that of a router's
-    balance, are left out.
+    The model sees no attention mask: under causal attention, padding at the right reaches no prediction. Only a
+    step under `torch.autocast` is repeated with the mask that a Trainer has, so that the same kernel rounds it.
+    Logits are computed where some row of the batch has a target. Losses that couple rows, such as that of a
+    router's balance, are left out.
     """
 
     def training_loss(self, model: Model, batch: Batch) -> Tensor:
@@ -54,8 +55,7 @@ def _log_likelihoods(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
     chosen_BL, asked_BL = next_BT.clamp(min=0), predicted_BT
     if kept_L is not None:
         chosen_BL, asked_BL = chosen_BL[:, kept_L], asked_BL[:, kept_L]
-    tokens_BT = tokens_BW[:, :-1].clamp(min=0)
-    value_BL = log_likelihoods(lambda: _logits(model, tokens_BT, kept_L), chosen_BL, asked_BL)
+    value_BL = log_likelihoods(lambda: _logits(model, tokens_BW[:, :-1], kept_L), chosen_BL, asked_BL)
     if kept_L is None:
         return torch.where(predicted_BT, value_BL, 0), predicted_BT
     value_BL = torch.where(asked_BL, value_BL, 0)
@@ -65,8 +65,10 @@ def _log_likelihoods(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def _logits(model: Model, tokens_BT: Tensor, kept_L: Tensor | None) -> Tensor:
     """Logits, [B, L, V], in at least float32."""
-    keep = {} if kept_L is None else {"logits_to_keep": kept_L}
-    outputs: Any = model(input_ids=tokens_BT, use_cache=False, **keep)
+    more = {} if kept_L is None else {"logits_to_keep": kept_L}
+    if under_autocast():
+        more["attention_mask"] = (tokens_BT >= 0).long()
+    outputs: Any = model(input_ids=tokens_BT.clamp(min=0), use_cache=False, **more)
     logits_BLV: Tensor = outputs.logits
     expected = tokens_BT.shape[1] if kept_L is None else len(kept_L)
     if logits_BLV.shape[1] != expected:

@@ -12,8 +12,10 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from tribute.errors import ConfigError
 from tribute.training.trainer.rows import IGNORED, TrainerRows
@@ -21,6 +23,10 @@ from tribute.training.training_set import TrainingSet
 
 SHOWN = 8
 """Tokens shown of a row."""
+READ = ("input_ids", "labels", "attention_mask", "position_ids", "shift_labels")
+"""Inputs that are looked at."""
+BOUNDS = ("cu_seq_lens", "max_length", "seq_idx")
+"""Beginnings of the names of inputs that only repeat where the examples of a packed row begin."""
 
 
 class FoundRow(NamedTuple):
@@ -42,11 +48,12 @@ class RowIndex:
         A packed row, whose positions begin anew at each example, is taken apart.
 
         Raises:
-            ConfigError: the inputs are no rows of tokens with labels, or are padded at the left; or a row is not
-                in the training set, has other targets, or belongs to several sources.
+            ConfigError: the inputs are no rows of tokens with labels, or are padded at the left, or have examples
+                that see one another; or a row is not in the training set, has other targets, or belongs to several
+                sources.
         """
         tokens_BW, labels_BW = _columns(inputs)
-        parts = [(row, part) for row, part in _parts(inputs) if len(part)]
+        parts = list(_parts(inputs))
         if any(part[0] > 0 and labels_BW[row, part[0]] != IGNORED for row, part in parts):
             raise ConfigError(
                 "The Trainer's batch has packed rows in which the end of an example predicts the first token of "
@@ -114,7 +121,7 @@ def _key(tokens: NDArray[np.int64]) -> bytes:
 
 def _columns(inputs: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Tokens and labels, [B, W] each."""
-    tokens_BW, labels_BW = inputs.get("input_ids"), inputs.get("labels")
+    tokens_BW, labels_BW, shifted_BW = (inputs.get(name) for name in ("input_ids", "labels", "shift_labels"))
     if (
         not isinstance(tokens_BW, Tensor)
         or not isinstance(labels_BW, Tensor)
@@ -124,6 +131,16 @@ def _columns(inputs: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.i
         raise ConfigError(
             f"The Trainer's batch has {', '.join(inputs)}, expected input_ids and labels, [B, W] each. Record "
             "other trainings with tribute.training.Recorder"
+        )
+    other = [name for name in inputs if name not in READ and not name.startswith(BOUNDS)]
+    if other:
+        raise ConfigError(
+            f"The Trainer's batch has {', '.join(other)}, which the training set does not hold. Leave it out of "
+            "the data set and of what the collator returns"
+        )
+    if shifted_BW is not None and not torch.equal(shifted_BW, pad(labels_BW, (0, 1), value=IGNORED)[:, 1:]):
+        raise ConfigError(
+            "The Trainer's batch has shift_labels that are not its labels, one place to the left. Leave them out"
         )
     tokens, labels = (value.detach().cpu().numpy() for value in (tokens_BW, labels_BW))
     if ((labels != IGNORED) & (labels != tokens)).any():
@@ -138,23 +155,37 @@ def _parts(inputs: Mapping[str, Any]) -> Iterator[tuple[int, NDArray[np.int64]]]
     """The row and the positions of each example of a batch, without padding."""
     tokens_BW, mask_BW, places_BW = (inputs.get(name) for name in ("input_ids", "attention_mask", "position_ids"))
     assert isinstance(tokens_BW, Tensor)
-    rows, width = tokens_BW.shape
-    if isinstance(places_BW, Tensor) and places_BW.shape != tokens_BW.shape:
+    if places_BW is not None and (not isinstance(places_BW, Tensor) or places_BW.shape != tokens_BW.shape):
+        shape = tuple(getattr(places_BW, "shape", ()))
         raise ConfigError(
-            f"The Trainer's batch has position_ids of shape {tuple(places_BW.shape)}, expected {rows, width}"
+            f"The Trainer's batch has position_ids of shape {shape}, expected {tuple(tokens_BW.shape)}"
         )
-    for row in range(rows):
-        if isinstance(places_BW, Tensor):
-            starts = np.flatnonzero(places_BW[row].cpu().numpy() == 0)
-            yield from ((row, part) for part in np.split(np.arange(width), starts[starts > 0]))
-            continue
-        count = width
-        if isinstance(mask_BW, Tensor):
-            present = mask_BW[row].cpu().numpy().astype(bool)
-            count = int(present.sum())
-            if present.ndim != 1 or not present[:count].all():
-                raise ConfigError(
-                    "The Trainer's batch is padded at the left, or has a mask of its own. Pad at the right: "
-                    "tokenizer.padding_side = 'right'"
-                )
-        yield row, np.arange(count)
+    for row in range(len(tokens_BW)):
+        places = None if places_BW is None else places_BW[row].cpu().numpy()
+        parts = [np.arange(tokens_BW.shape[1])] if mask_BW is None else [_present(mask_BW, row)]
+        if mask_BW is None and places is not None:
+            starts = np.flatnonzero(places == 0)
+            parts = [part for part in np.split(parts[0], starts[starts > 0]) if len(part) > 1]  # 0, 0: padding
+        for part in parts:
+            if places is not None and (places[part] != np.arange(len(part))).any():
+                raise ConfigError(_PLACES if mask_BW is None else _SEEN)
+            yield row, part
+
+
+def _present(mask_BW: object, row: int) -> NDArray[np.int64]:
+    """The positions of a row that are not masked."""
+    present = mask_BW[row].cpu().numpy().astype(bool) if isinstance(mask_BW, Tensor) else np.zeros((1, 1))
+    count = int(present.sum())
+    if present.ndim != 1 or not present[:count].all():
+        raise ConfigError(
+            "The Trainer's batch is padded at the left, or has a mask of its own. Pad at the right: "
+            "tokenizer.padding_side = 'right'"
+        )
+    return np.arange(count)
+
+
+_PLACES = "The Trainer's batch has position_ids that do not count up from 0 in each example. Let them begin at 0"
+_SEEN = (
+    "The Trainer's batch has position_ids of several examples in a row, and an attention_mask, with which these "
+    "see one another. Leave the mask out, as DataCollatorWithFlattening does, or do not pack"
+)

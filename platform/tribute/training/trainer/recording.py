@@ -31,20 +31,29 @@ class TrainerRecording(TrainerCallback):
         refuse_arguments(trainer)
         self._trainer, self._folder, self._data, self._every, self._task = trainer, folder, data, every, task
         self._rows, self._recorder = RowIndex(data), None
-        self._training_step = trainer.training_step
 
     _recorder: Recorder | None
 
     def attach(self) -> None:
-        """Let the Trainer call this recording."""
+        """Let the Trainer call this recording, and no earlier one."""
         trainer: Any = self._trainer
+        earlier = trainer.pop_callback(TrainerRecording)
+        if earlier is not None:
+            earlier.detach()
+        self._training_step = trainer.training_step
         trainer.add_callback(self)
         trainer.training_step = self._step
+
+    def detach(self) -> None:
+        """Leave the Trainer as it was; a recording that is under way ends at its last step."""
+        self._trainer.training_step = self._training_step
+        self._end(complete=False)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """Begin the recording, or go on with it after a checkpoint."""
         del control, options
         trainer: Any = self._trainer
+        self._end(complete=False)  # of a training that was interrupted
         refuse_arguments(trainer)
         optimizer = trainer.optimizer
         while isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
@@ -67,23 +76,32 @@ class TrainerRecording(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """End the recording."""
         del args, state, control, options
+        self._end(complete=True)
+
+    def _end(self, *, complete: bool) -> None:
         if self._recorder is not None:
-            self._recorder.close()
+            self._recorder.close(complete=complete)
             self._recorder = None
 
     def _step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """Record a micro-batch and train on it, under a seed of its own."""
         if self._recorder is None:
             return self._training_step(model, inputs, num_items_in_batch)
-        found = self._rows.found(inputs)
+        found, (rows, columns) = self._rows.found(inputs), inputs["input_ids"].shape
         share = self._share_of_token(sum(row.tokens for row in found), num_items_in_batch)
-        width = None if "position_ids" in inputs else int(inputs["input_ids"].shape[1])
+        width = None if len(found) > rows else int(columns)
         device = self._trainer.args.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             self._recorder.batch(
                 [row.example for row in found], [row.tokens * share for row in found], width=width
             )
-            return self._training_step(model, inputs, num_items_in_batch)
+            loss = self._training_step(model, inputs, num_items_in_batch)
+        if width is None and self._recorder.draws:
+            raise ConfigError(
+                "The model drops out units, and the Trainer's batch has several examples in a row, of which a "
+                "replay would drop out other ones. Set the model's dropout to 0, or do not pack"
+            )
+        return loss
 
     def _share_of_token(self, tokens: int, items: Any) -> float:
         """Factor of the loss of a token in the loss of the step, which is a mean over all processes.

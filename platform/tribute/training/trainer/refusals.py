@@ -36,6 +36,8 @@ def _refused(trainer: Any) -> Iterator[str]:
         yield "neftune_noise_alpha adds noise to the embeddings, which a replay draws otherwise. Set it to None."
     if trainer.compute_loss_func is not None:
         yield "compute_loss_func is a loss of your own. Leave it out, or use tribute.training.Recorder."
+    if getattr(args, "loss_type", "nll") != "nll":
+        yield f"loss_type is {args.loss_type}: the task's loss is the mean log-likelihood. Set it to nll."
     if trainer.accelerator.mixed_precision not in PRECISIONS:
         yield f"The mixed precision {trainer.accelerator.mixed_precision} cannot be replayed. Use bf16=True."
     if args.auto_find_batch_size:

@@ -1,8 +1,10 @@
-"""One of two processes of a run: `python -m tests.unit.training.trainer.rank FOLDER [NAME=VALUE ...]`."""
+"""Two processes of a run, for each of some settings: `python -m tests.unit.training.trainer.rank FOLDER PORT`."""
 
-import json
+import multiprocessing
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,17 +14,33 @@ TWO_RANKS = {
     "per_device_train_batch_size": 2,
     "gradient_accumulation_steps": 2,
     "max_grad_norm": 0.5,
-    "max_steps": 8,
     "ddp_backend": "gloo",
 }
+SETTINGS: dict[str, dict[str, Any]] = {"of all": {}, "of each": {"average_tokens_across_devices": False}}
 
 
-def two_ranks(folder: Path, options: dict) -> Run:
+def two_ranks(folder: Path, name: str) -> Run:
     """The run that both processes have, with its model saved."""
-    return Run(folder, corpus(), arguments=TWO_RANKS | options)
+    return Run(folder / name, corpus(), arguments=TWO_RANKS | SETTINGS[name])
+
+
+def train(folder: Path, rank: int) -> None:
+    """Train as one of the two, under each of the settings."""
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    for name in SETTINGS:
+        run = two_ranks(folder, name)
+        torch.save(run.train(), run.folder / f"final-{rank}.pt")
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    run = two_ranks(Path(sys.argv[1]), json.loads(sys.argv[2]))
-    torch.save(run.train(), run.folder / f"final-{sys.argv[3]}.pt")
+    os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[2]}
+    started = [
+        multiprocessing.get_context("fork").Process(target=train, args=(Path(sys.argv[1]), rank))
+        for rank in (0, 1)
+    ]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    sys.exit(max(abs(process.exitcode or 0) for process in started))

@@ -19,8 +19,8 @@ LORA = {"r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}
 PLAIN = {
     "per_device_train_batch_size": 4,
     "learning_rate": 5e-3,
-    "max_steps": 12,
-    "warmup_steps": 3,
+    "max_steps": 6,
+    "warmup_steps": 2,
     "lr_scheduler_type": "cosine",
     "weight_decay": 0.1,
     "logging_strategy": "no",
@@ -51,7 +51,7 @@ def corpus(*, ragged: bool = True, prompts: bool = False) -> TrainingSet:
 
 @dataclass
 class Run:
-    """A run of a Trainer in a folder; `arguments` change `PLAIN`, `model` the model's config."""
+    """A run of a Trainer; `arguments` change `PLAIN`, `model` its config, `given` what else the Trainer gets."""
 
     folder: Path
     data: TrainingSet
@@ -59,7 +59,7 @@ class Run:
     name: str = "llama"
     model: Mapping[str, Any] = field(default_factory=dict)
     adapter: Mapping[str, Any] | None = None
-    trainer_type: type[transformers.Trainer] = transformers.Trainer
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.checkpoint.exists():
@@ -89,16 +89,15 @@ class Run:
             model = peft.get_peft_model(model, peft.LoraConfig(**dict(self.adapter), task_type="CAUSAL_LM"))
         examples = TrainerRows(self.data)
         args = transformers.TrainingArguments(str(self.folder / "out"), **PLAIN | dict(self.arguments))
-        given = {"train_dataset": examples, "data_collator": examples.collate} | options
-        return self.trainer_type(model=model, args=args, **given)
+        given = {"train_dataset": examples, "data_collator": examples.collate} | dict(self.given) | options
+        return transformers.Trainer(model=model, args=args, **given)
 
-    def train(self, **options: Any) -> dict[str, torch.Tensor]:
+    def train(self, *, every: int = 100, **options: Any) -> dict[str, torch.Tensor]:
         """Train and record; the final parameters."""
         trainer = self.trainer()
-        tribute.record(trainer, self.recorded, data=self.data, every=5, task=self.task)
+        tribute.record(trainer, self.recorded, data=self.data, every=every, task=self.task)
         trainer.train(**options)
-        assert trainer.model is not None
-        return {n: v.detach().clone() for n, v in trainer.model.named_parameters() if v.requires_grad}
+        return trained(trainer)
 
     @property
     def recipe(self) -> Recipe:
@@ -108,10 +107,20 @@ class Run:
     def drift(self, final: Parameters) -> float:
         """How far a replay from the first state ends from the run's end, as a part of the way that it went."""
         recipe = self.recipe
-        start = Trajectory(self.recorded).load(0)
-        ended = recipe.run(start, range(recipe.steps), torch.ones(len(self.data.source_ids)))
-        adopt(recipe, self.folder / "adopted")
-        return distance(ended.theta, final) / distance(start.theta, final)
+        start = Trajectory(self.recorded).load(0).theta
+        ended = recipe.run(recipe.rule.begin(start), range(recipe.steps), torch.ones(len(self.data.source_ids)))
+        return distance(ended.theta, final) / distance(start, final)
+
+    def adopted(self, final: Parameters) -> float:
+        """The same of the replay of `adopt`, which also compares every step with the recording."""
+        assert len(Trajectory(self.recorded).steps()) == 2, "the replay goes back to every recorded state"
+        end = adopt(recipe := self.recipe, self.folder / "adopted").load(recipe.steps).theta
+        return distance(end, final) / distance(Trajectory(self.recorded).load(0).theta, final)
+
+
+def trained(trainer: Any) -> dict[str, torch.Tensor]:
+    """The parameters of a Trainer's model that train."""
+    return {n: v.detach().clone() for n, v in trainer.model.named_parameters() if v.requires_grad}
 
 
 def distance(one: Parameters, other: Parameters) -> float:

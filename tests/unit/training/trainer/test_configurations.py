@@ -3,13 +3,28 @@
 The bound is 1e-4 of the way that the parameters went, from the first state on, without recorded states between.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.data import IterableDataset
+from transformers import DataCollatorWithFlattening
 
 from tests.unit.training.trainer.runs import LORA, Run, corpus
+from tribute.training import TrainerRows, TrainingSet
 from tribute.training.recording import read_recording
+
+
+class Stream(IterableDataset):
+    """The rows of a training set, one after the other."""
+
+    def __init__(self, data: TrainingSet) -> None:
+        self.rows = TrainerRows(data)
+
+    def __iter__(self) -> Iterator[dict[str, list[int]]]:
+        return (self.rows[index] for index in range(len(self.rows)))
+
 
 NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 DROPOUT = {"resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.1}
@@ -28,27 +43,46 @@ REPLAYED: dict[str, dict[str, Any]] = {
     "dropout": {"name": "gpt2", "model": DROPOUT},
     "lora with dropout": {"adapter": LORA | {"lora_dropout": 0.1}},
     "grouped by length": {"arguments": {"train_sampling_strategy": "group_by_length"}},
+    "epochs that end within a step": {
+        "arguments": {"num_train_epochs": 2, "max_steps": -1, "gradient_accumulation_steps": 4}
+    },
+    "a stream that ends within a step": {
+        "given": {"train_dataset": Stream(corpus())},
+        "arguments": {"gradient_accumulation_steps": 2},
+    },
+    "evaluated between steps": {
+        "given": {"eval_dataset": TrainerRows(corpus())},
+        "arguments": {"eval_strategy": "steps", "eval_steps": 3, "eval_on_start": True},
+    },
+    "packed": {"given": {"data_collator": DataCollatorWithFlattening()}},
 }
 
 
 @pytest.mark.parametrize("options", REPLAYED.values(), ids=list(REPLAYED))
 def test_a_replay_ends_where_the_run_did(tmp_path: Path, options: dict) -> None:
     run = Run(tmp_path, corpus(), **options)
-    assert run.drift(run.train()) < 1e-4
+    assert run.adopted(run.train()) < 1e-4
 
 
 def test_prompts_are_left_out_as_the_training_set_says(tmp_path: Path) -> None:
     run = Run(tmp_path, corpus(prompts=True), arguments={"gradient_accumulation_steps": 2})
-    assert run.drift(run.train()) < 1e-4
+    assert run.adopted(run.train()) < 1e-4
 
 
-@pytest.mark.parametrize(("name", "reached"), [("llama", 1e-2), ("gpt2", 5e-2)])
-def test_bfloat16_ends_near_the_run(tmp_path: Path, name: str, reached: float) -> None:
-    """Last bits round otherwise: 4e-3 was found for Llama, and 3e-2 for GPT-2, which has dropout here."""
-    run = Run(tmp_path, corpus(), {"bf16": True, "gradient_accumulation_steps": 2}, name)
+@pytest.mark.parametrize(
+    ("options", "reached"),
+    [({}, 5e-3), ({"name": "gpt2"}, 5e-2), ({"adapter": LORA}, 1e-3)],
+    ids=["llama", "gpt2", "lora"],
+)
+def test_bfloat16_ends_near_the_run(tmp_path: Path, options: dict, reached: float) -> None:
+    """Found: 7e-4 for Llama, 2e-2 for GPT-2 (with dropout), and 7e-6 for LoRA.
+
+    Gradients are the same; the optimizer's last bits are not, which decide on roundings of the next pass.
+    """
+    run = Run(tmp_path, corpus(), {"bf16": True}, **options)
     final = run.train()
     assert read_recording(run.recorded).settings["precision"] == "mixed_bfloat16"
-    assert run.drift(final) < reached
+    assert run.adopted(final) < reached
 
 
 def test_the_groups_are_those_of_the_trainer(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import pad
 
 from tests.unit.training.trainer.runs import WIDTH, corpus
 from tribute.errors import ConfigError
@@ -50,6 +51,15 @@ def test_a_packed_row_is_taken_apart() -> None:
     assert [row.example for row in RowIndex(data).found(packed(data, [4, 2, 17]))] == [4, 2, 17]
 
 
+def test_padding_of_a_packed_row_and_what_repeats_its_ends_are_passed_over() -> None:
+    data = corpus()
+    given = packed(data, [4, 2, 17])
+    given = {name: pad(value, (0, 3), value=-100 * (name == "labels")) for name, value in given.items()}
+    given |= {"cu_seq_lens_q": torch.zeros(1), "max_length_q": torch.zeros(1)}
+    given |= {"shift_labels": pad(given["labels"], (0, 1), value=-100)[:, 1:]}
+    assert [row.example for row in RowIndex(data).found(given)] == [4, 2, 17]
+
+
 def test_a_training_set_gives_right_padded_rows() -> None:
     data = corpus(prompts=True)
     given = batch(data, [0, 1, 2])
@@ -88,6 +98,16 @@ def joined(given: Inputs) -> Inputs:
     }
 
 
+def seen(given: Inputs) -> Inputs:
+    places = torch.cat([torch.arange(5), torch.arange(given["input_ids"].shape[1] - 5)])
+    return given | {"position_ids": places.expand_as(given["input_ids"])}
+
+
+def from_one(given: Inputs) -> Inputs:
+    places = 1 + torch.arange(given["input_ids"].shape[1]).expand_as(given["input_ids"])
+    return {"input_ids": given["input_ids"], "labels": given["labels"], "position_ids": places}
+
+
 REFUSED: dict[str, tuple[Callable[[Inputs], Inputs], str]] = {
     "another text": (another, "that is not in the training set"),
     "padding is the end of text": (ends_hidden, r"The Trainer leaves token \d+ at position \d+ out of the loss"),
@@ -95,6 +115,15 @@ REFUSED: dict[str, tuple[Callable[[Inputs], Inputs], str]] = {
     "left": (padded_left, "padded at the left"),
     "no labels": (lambda given: {"input_ids": given["input_ids"]}, "expected input_ids and labels"),
     "shifted": (shifted, "labels that are neither its tokens"),
+    "a mask over packed rows": (seen, "an attention_mask, with which these see one another"),
+    "positions from 1": (from_one, "position_ids that do not count up from 0"),
+    "positions of another shape": (lambda given: given | {"position_ids": torch.zeros(3, 4)}, r"shape \(3, 4\)"),
+    "own mask": (lambda given: given | {"attention_mask": {}}, "has a mask of its own"),
+    "another input": (
+        lambda given: given | {"token_type_ids": given["labels"]},
+        "batch has token_type_ids, which",
+    ),
+    "other shifted labels": (lambda given: given | {"shift_labels": given["labels"]}, "shift_labels that are not"),
     "packed over an end": (joined, "the end of an example predicts the first token"),
 }
 

@@ -1,15 +1,17 @@
 """Settings of a Trainer that cannot be replayed are refused before it trains, by name."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import DataCollatorWithFlattening
 
 import tribute
-from tests.unit.training.trainer.runs import Run, corpus
+from tests.unit.training.trainer.runs import LORA, Run, corpus, distance, trained
 from tribute.errors import ConfigError
-from tribute.training import recorded_training
+from tribute.training import Trajectory, recorded_training
 
 ARGUMENTS = {
     "label smoothing": ({"label_smoothing_factor": 0.1}, "label_smoothing_factor is 0.1"),
@@ -32,12 +34,27 @@ def test_arguments(tmp_path: Path, arguments: dict, message: str) -> None:
     assert not run.recorded.exists()
 
 
+def test_dropout_in_packed_rows_is_refused_at_the_first_step(tmp_path: Path) -> None:
+    """A replay has a row for each example, and draws by rows."""
+    run = Run(tmp_path, corpus(), adapter=LORA | {"lora_dropout": 0.1})
+    trainer = run.trainer(data_collator=DataCollatorWithFlattening())
+    tribute.record(trainer, run.recorded, data=run.data)
+    with pytest.raises(
+        ConfigError, match="drops out units, and the Trainer's batch has several examples in a row"
+    ):
+        trainer.train()
+
+
 def narrow(trainer: Any) -> None:
     trainer.model.to(torch.bfloat16)
 
 
 def own_loss(trainer: Any) -> None:
     trainer.compute_loss_func = lambda *_, **__: 0
+
+
+def weighted(trainer: Any) -> None:
+    trainer.args.loss_type = "dft"  # of trl.SFTConfig
 
 
 def balanced(trainer: Any) -> None:
@@ -49,6 +66,7 @@ def balanced(trainer: Any) -> None:
     [
         (narrow, "21 parameters train in a precision below float32"),
         (own_loss, "compute_loss_func is a loss of your own"),
+        (weighted, "loss_type is dft"),
         (balanced, "output_router_logits adds a loss that couples"),
     ],
 )
@@ -73,10 +91,17 @@ def test_what_is_no_trainer_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_training_needs_a_folder_of_its_own(tmp_path: Path) -> None:
-    run = Run(tmp_path, corpus(), arguments={"max_steps": 1})
-    run.train()
+    run = Run(tmp_path, corpus(), arguments={"max_steps": 2, "optim": "sgd"})
+    trainer = run.trainer()
+    tribute.record(trainer, run.recorded, data=run.data)
+    trainer.train()
     with pytest.raises(ConfigError, match="already holds a recording"):
-        run.train()
+        trainer.train()
+    begun, second = trained(trainer), replace(run, folder=tmp_path / "second")
+    tribute.record(trainer, second.recorded, data=run.data)
+    trainer.train()
+    assert distance(Trajectory(second.recorded).load(0).theta, begun) == 0
+    assert second.adopted(trained(trainer)) < 1e-4
 
 
 def test_recordings_of_one_setting_make_a_training_section(tmp_path: Path) -> None:

@@ -1,20 +1,22 @@
 """A recording that goes on after a checkpoint is that of one run; another run is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import TrainerCallback
 
 import tribute
-from tests.unit.training.trainer.runs import Run, corpus
+from tests.unit.training.trainer.runs import Run, corpus, trained
 from tribute.errors import ConfigError
-from tribute.training import Trajectory
+from tribute.training import Trajectory, adopt
 from tribute.training.recording import STEPS
 
-SAVING = {"save_strategy": "steps", "save_steps": 4, "max_steps": 10}
+SAVING = {"save_strategy": "steps", "save_steps": 4, "max_steps": 8}
 
 
 def interrupted(folder: Path) -> Run:
-    """A run of ten steps; its states and lines after the checkpoint of step 8 are those of a run that went on."""
+    """A run of eight steps; its states and lines after the last checkpoint are those of a run that went on."""
     run = Run(folder, corpus(), arguments=SAVING)
     run.train()
     return run
@@ -27,11 +29,34 @@ def test_steps_after_the_checkpoint_are_recorded_anew(tmp_path: Path) -> None:
     tribute.record(trainer, run.recorded, data=run.data, every=3, task=run.task)
     trainer.train(resume_from_checkpoint=str(run.folder / "out" / "checkpoint-4"))
     after = (run.recorded / STEPS).read_text().splitlines()
-    assert len(after) == 10
+    assert len(after) == 8
     assert after[:4] == before[:4]
-    assert Trajectory(run.recorded).steps() == [0, 4, 6, 9, 10]
-    final = {n: v.detach() for n, v in trainer.model.named_parameters()}
-    assert run.drift(final) < 1e-4
+    assert Trajectory(run.recorded).steps() == [0, 3, 4, 6, 8]
+    assert run.drift(trained(trainer)) < 1e-4
+    adopt(run.recipe, tmp_path / "adopted")
+
+
+class Interruption(TrainerCallback):
+    """Stops a training once, as a user does, between the micro-batches of a step."""
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        if state.global_step == 3 and not (stopped := vars(self).setdefault("stopped", [])):
+            stopped.append(True)
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_goes_on_in_the_same_session(tmp_path: Path) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 2, "gradient_accumulation_steps": 2}
+    run = Run(tmp_path, corpus(), arguments=saving)
+    trainer = run.trainer(callbacks=[Interruption()])
+    tribute.record(trainer, run.recorded, data=run.data, task=run.task)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert run.recipe.steps == 3
+    adopt(run.recipe, tmp_path / "adopted")
+    trainer.train(resume_from_checkpoint=True)
+    assert run.recipe.steps == 6
+    assert run.drift(trained(trainer)) < 1e-4
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
