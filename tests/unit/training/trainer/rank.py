@@ -35,10 +35,8 @@ def train(folder: Path, rank: int) -> None:
 
 if __name__ == "__main__":
     os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[2]}
-    started = [
-        multiprocessing.get_context("fork").Process(target=train, args=(Path(sys.argv[1]), rank))
-        for rank in (0, 1)
-    ]
+    forked = multiprocessing.get_context("fork").Process
+    started = [forked(target=train, args=(Path(sys.argv[1]), rank)) for rank in (0, 1)]
     for process in started:
         process.start()
     for process in started:
