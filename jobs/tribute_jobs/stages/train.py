@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from tribute.catalog import recorded_trainings
 from tribute.cluster import TrainJob
+from tribute.training import replay_drift, replays_end
 from tribute_jobs.compute.recorded import require_same
 from tribute_jobs.context import Context, StageOutput
 from tribute_storage import SCHEMAS, open_tables
@@ -33,7 +34,9 @@ def train(context: Context) -> StageOutput:
             "select count(*), any_value(steps), avg(final_loss_nats) from trajectories where run_id = $1",
             [run_id],
         ).fetchall()
-    return StageOutput(run_id, new, f"{replicates} trainings of {steps} steps, mean loss {loss:.3f} nats")
+    folders = (context.folder(run_id) / f"replicate-{replicate}" for replicate in range(replicates))
+    told = f"{replicates} trainings of {steps} steps, mean loss {loss:.3f} nats"
+    return StageOutput(run_id, new, told + replays_end(replay_drift(*folders)))
 
 
 def train_replicates(context: Context, replicates: Iterable[int]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tribute.cluster.plan import Job, ProgressFile
 from tribute.errors import SimulationError
 from tribute.tasks import FlatTask, Parameters
-from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record
+from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record, replay_drift
 
 LOSS_EXAMPLES = 2048
 """Training examples behind the reported final loss, at most."""
@@ -52,7 +52,7 @@ class TrainJob(Job):
 
 
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
-    """Train (or adopt) and record one replicate; its row of `trajectories` with its rows of `learning`."""
+    """Train (or adopt) and record one replicate; its row of `trajectories`, drift, and rows of `learning`."""
     Trajectory(job.folder).keep_frozen(recipe.task.frozen)
     steps, computed = recipe.steps, job.progress_file
     if recipe.training.checkpoint is not None:
@@ -73,6 +73,7 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
         "seed": job.seed,
         "steps": steps,
         "parameters": recipe.task.size,
+        "replay_drift": replay_drift(job.folder),
         "final_loss_nats": _mean_loss(recipe, recipe.task, last, LOSS_EXAMPLES),
         "artifact_uri": str(trajectory.path(steps)),
         "artifact_sha256": trajectory.sha256(steps),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tribute.study.plots import bars
 from tribute.study.table import Result, Row
+from tribute.training import replays_end
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +24,14 @@ class TrainingReport(Result):
 
     @property
     def title(self) -> str:
-        """How many replicates, and how long they were trained."""
-        return f"{len(self.trained)} replicate(s), {self.steps} steps each; loss in nats"
+        """How many replicates, how long they were trained, and how exactly recordings were replayed."""
+        return f"{len(self.trained)} replicate(s), {self.steps} steps each; loss in nats{replays_end(self.drift)}"
+
+    @property
+    def drift(self) -> float | None:
+        """How far replays end from recordings, as a part of the way, at most; None: nothing was replayed."""
+        found = [row.get("replay_drift") for row in self.trained]
+        return max((drift for drift in found if drift is not None), default=None)
 
     def rows(self) -> list[Row]:
         """A row per replicate."""

@@ -1,6 +1,6 @@
 """Training as a pure function of state, batch and weights; recording and replay of trainings."""
 
-from tribute.training.adoption import Drift, adopt, fitting_recording, load_checkpoint
+from tribute.training.adoption import Drift, adopt, fitting_recording, load_checkpoint, replay_drift, replays_end
 from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
 from tribute.training.recording import recorded_training
@@ -35,6 +35,8 @@ __all__ = [
     "load_checkpoint",
     "record",
     "recorded_training",
+    "replay_drift",
+    "replays_end",
     "snapshot_training_set",
     "training_set",
 ]

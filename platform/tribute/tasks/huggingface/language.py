@@ -65,7 +65,7 @@ def _log_likelihoods(model: Model, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def _logits(model: Model, tokens_BT: Tensor, kept_L: Tensor | None) -> Tensor:
     """Logits, [B, L, V], in at least float32."""
-    more = {} if kept_L is None else {"logits_to_keep": kept_L}
+    more: dict[str, Any] = {} if kept_L is None else {"logits_to_keep": kept_L.tolist()}  # a tensor may seem rows
     if under_autocast():
         more["attention_mask"] = (tokens_BT >= 0).long()
     outputs: Any = model(input_ids=tokens_BT.clamp(min=0), use_cache=False, **more)

@@ -42,11 +42,14 @@ def rows(seed: int, count: int, *, ragged: bool, prompts: bool) -> dict[str, np.
     return {"tokens": tokens, "target": target} if prompts else {"tokens": tokens}
 
 
-def corpus(*, ragged: bool = True, prompts: bool = False) -> TrainingSet:
+def by_source(*, ragged: bool = True, prompts: bool = False) -> dict[str, dict[str, np.ndarray]]:
     """Three sources."""
-    return TrainingSet.assemble(
-        {name: rows(seed, 8 + seed, ragged=ragged, prompts=prompts) for seed, name in enumerate("abc")}
-    )
+    return {name: rows(seed, 8 + seed, ragged=ragged, prompts=prompts) for seed, name in enumerate("abc")}
+
+
+def corpus(*, ragged: bool = True, prompts: bool = False) -> TrainingSet:
+    """Their rows."""
+    return TrainingSet.assemble(by_source(ragged=ragged, prompts=prompts))
 
 
 @dataclass

@@ -3,17 +3,19 @@
 The bound is 1e-4 of the way that the parameters went, from the first state on, without recorded states between.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch.utils.data import IterableDataset
 from transformers import DataCollatorWithFlattening
 
 from tests.unit.training.trainer.runs import LORA, Run, corpus
-from tribute.training import TrainerRows, TrainingSet
-from tribute.training.recording import read_recording
+from tribute.training import Drift, TrainerRows, TrainingSet, adopt
+from tribute.training.recording import STEPS, read_recording
 
 
 class Stream(IterableDataset):
@@ -83,6 +85,23 @@ def test_bfloat16_ends_near_the_run(tmp_path: Path, options: dict, reached: floa
     final = run.train()
     assert read_recording(run.recorded).settings["precision"] == "mixed_bfloat16"
     assert run.adopted(final) < reached
+
+
+def without_mask(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in TrainerRows.collate(rows).items() if name != "attention_mask"}
+
+
+def test_in_bfloat16_other_kernels_are_adopted_and_other_examples_are_not(tmp_path: Path) -> None:
+    """Without a mask, attention rounds otherwise than in the replay. The first step of A goes by signs."""
+    run = Run(tmp_path, corpus(), {"bf16": True}, adapter=LORA, given={"data_collator": without_mask})
+    assert 1e-2 < run.adopted(run.train()) < 0.2
+    lines = (run.recorded / STEPS).read_text().splitlines()
+    step, other = (json.loads(lines[number]) for number in (3, 4))
+    lines[3] = json.dumps(step | {"parts": other["parts"]})
+    (run.recorded / STEPS).write_text("\n".join(lines))
+    read_recording.cache_clear()
+    with pytest.raises(Drift, match="first at step 3"):
+        adopt(run.recipe, tmp_path / "again")
 
 
 def test_the_groups_are_those_of_the_trainer(tmp_path: Path) -> None:
