@@ -52,7 +52,7 @@ def _refused(trainer: Any) -> Iterator[str]:
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled or getattr(args, "parallelism_config", None):
         yield "The parameters are divided among processes. Record with whole parameters in each (DDP)."
     config = getattr(model, "config", None)
-    if getattr(config, "output_router_logits", False):
+    if getattr(config, "output_router_logits", False) or getattr(trainer, "aux_loss_enabled", False):
         yield "output_router_logits adds a loss that couples the rows of a batch. Set it to False in model.config."
     narrow = [name for name, value in model.named_parameters() if value.requires_grad and _is_narrow(value)]
     if narrow:
