@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from tribute.errors import ConfigError
@@ -121,12 +122,7 @@ class Recorder:
                 data, too large; or there is not one share of at least 0 for each.
         """
         indices_B = np.array(_whole_numbers(indices, None if self._data is None else len(self._data) - 1))
-        share_B = None if shares is None else np.array(shares, dtype=np.float64)
-        if share_B is not None and (share_B.shape != indices_B.shape or not (share_B >= 0).all()):
-            raise ConfigError(
-                f"recorder.batch got the shares {excerpt(list(share_B))} for {len(indices_B)} examples. Pass one "
-                "number of at least 0 for each"
-            )
+        share_B = None if shares is None else _numbers(shares, len(indices_B))
         seed = None
         if self._seed is not None:
             place = [self._seed, self._step, self._ranks.rank, len(self._gradients.passes)]
@@ -153,12 +149,7 @@ class Recorder:
         if self._skips:
             return
         where = f"The loop at step {self._step}"
-        for group in filled_groups(self._optimizer):
-            if not 0 <= float(group["lr"]) < math.inf:
-                raise ConfigError(
-                    f"{where} has the learning rate {float(group['lr'])}, expected a number of at least 0. "
-                    "Correct its schedule"
-                )
+        _require_rates(where, self._optimizer)
         self._gradients.before_step(where)
         self._model.before_step(where)
         self._passes = self._ranks.gather(self._gradients.passes)
@@ -189,7 +180,7 @@ class Recorder:
                 f"it began as {self._groups.kind} of {len(self._groups.settings)}. Record anew"
             )
         if self._writer is not None:
-            line = {"rate": float(filled_groups(self._optimizer)[0]["lr"])}
+            line: dict[str, Any] = {"rate": float(filled_groups(self._optimizer)[0]["lr"])}
             line |= pass_columns(self._passes, seeds=self.draws, widths=self.draws or self._rounds)
             line |= {"trace": trace(self._parameters)}
             line |= group_columns(self._groups, groups, self._optimizer)
@@ -204,6 +195,26 @@ class Recorder:
 
 def _present(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _numbers(shares: Sequence[float], examples: int) -> NDArray[np.float64]:
+    """The shares of a micro-batch, [B]; raises ConfigError unless there is one of at least 0 for each example."""
+    share_B = np.array(shares, dtype=np.float64)
+    if share_B.shape != (examples,) or not (share_B >= 0).all():
+        raise ConfigError(
+            f"recorder.batch got the shares {excerpt(list(share_B))} for {examples} examples. Pass one number of "
+            "at least 0 for each"
+        )
+    return share_B
+
+
+def _require_rates(where: str, optimizer: torch.optim.Optimizer) -> None:
+    for group in filled_groups(optimizer):
+        if not 0 <= float(group["lr"]) < math.inf:
+            raise ConfigError(
+                f"{where} has the learning rate {float(group['lr'])}, expected a number of at least 0. Correct "
+                "its schedule"
+            )
 
 
 def _require_mean(where: str, passes: Sequence[Pass], average: str | None) -> None:

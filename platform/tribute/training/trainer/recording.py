@@ -46,7 +46,8 @@ class TrainerRecording(TrainerCallback):
 
     def detach(self) -> None:
         """Leave the Trainer as it was; a recording that is under way ends at its last step."""
-        self._trainer.training_step = self._training_step
+        trainer: Any = self._trainer
+        trainer.training_step = self._training_step
         self._end(complete=False)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
