@@ -79,8 +79,7 @@ class StudiedModel:
     ) -> Self:
         """The study of a model of which only the parameters are left.
 
-        Sources are simulated by further training steps from the checkpoint. The model cannot be trained again
-        without sources, so values are less certain.
+        Sources are simulated by further training steps. Nothing is trained again, so values are less certain.
 
         Args:
             checkpoint: the module, its `state_dict`, or a safetensors file of the latter.
@@ -149,8 +148,9 @@ class StudiedModel:
         key = f"{self.training.fingerprint()} {settings.fingerprint()} {queries and queries.sha256}"
         if key in self._kept_contracts:
             return
-        asked = self.task, sources_of(self.data), self.training, [settings], queries and query_examples(queries)
-        checked(*asked, self.readout, other_process=self._ray).refuse()
+        rows = None if queries is None else query_examples(queries)
+        asked = self.task, sources_of(self.data), self.training, [settings], rows, self.readout
+        checked(*asked, other_process=self._ray).refuse()
         self._kept_contracts.add(key)
 
     @contextmanager

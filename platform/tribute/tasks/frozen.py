@@ -42,7 +42,7 @@ def frozen_sha256(frozen: Frozen) -> str:
     for name, value in sorted(frozen.items()):
         plain = value.detach().cpu().contiguous()
         digest.update(f"{name}\0{plain.dtype}\0{tuple(plain.shape)}\0".encode())
-        digest.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest() if frozen else ""
 
 
