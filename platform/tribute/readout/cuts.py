@@ -18,6 +18,8 @@ ENSEMBLE_BYTES = 2**25
 """Bytes of activations of an ensemble where its models could also run one after the other."""
 SHARED_BYTES = 2**25
 """Bytes of activations of an ensemble that computes something once for all sources."""
+KEPT_PART = 0.25
+"""Part of the budget for passes of a divided model that are kept while some sources are read out."""
 SHARING_SOURCES = 16
 """Sources of such an ensemble, if the rows can be fewer."""
 
@@ -57,6 +59,11 @@ class Cuts:
         self._vector = 2 * copies * theta_p.numel() * theta_p.element_size()  # source and unperturbed model
         self._activations = dict[object, int]()
 
+    @property
+    def kept(self) -> int:
+        """Bytes for passes of a divided model that are kept."""
+        return int(KEPT_PART * self._memory_gib * GIB)
+
     def cut(self, queries: QueryRows, pair: int | None = None) -> Cut:
         """As many rows (at most `MAX_ROWS`), then sources, as fit the memory budget and the caches.
 
@@ -68,8 +75,9 @@ class Cuts:
             ConfigError: one row and one source exceed the budget; says by how much.
         """
         plain, sources = self._row(queries), len(self._perturbed.response_Sp)
+        budget = int(self._memory_gib * GIB) - (0 if pair is None else self.kept)
         pair, once = (plain, 0) if pair is None else (pair, plain)
-        activations, budget, once = self._copies * pair, int(self._memory_gib * GIB), once + self._per_row
+        activations, once = self._copies * pair, once + self._per_row
         rows = min((budget - self._vector) // (2 * activations + once), MAX_ROWS)
         if rows < 1:
             needed = (2 * activations + once + self._vector) / GIB

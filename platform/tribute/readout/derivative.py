@@ -66,7 +66,6 @@ class Tangents(ModelReader):
     def __init__(self, perturbed: PerturbedModel, memory_gib: float) -> None:
         super().__init__(perturbed)
         self._cuts = Cuts(perturbed, memory_gib, copies=2, shared=True)
-        self._own = perturbed.scope.part(perturbed.scope.task.pieces(perturbed.theta_P))
 
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """Derivatives of measurements along each response."""
@@ -79,20 +78,21 @@ class Tangents(ModelReader):
             return
         scope, section = self._perturbed.scope, division.section
         cut = self._cuts.cut(queries, division.pair_bytes)
-        for each in row_batches(queries, cut.rows, self._perturbed):
-            recorded = section.record(self._own, each.batch, measure)
-            reach = partial(section.hidden, batch=each.batch, measure=measure)
-            along = batched(lambda direction, reach=reach: forward_mode(reach, (self._own,), (direction,))[1])
+        batches = row_batches(queries, cut.rows, self._perturbed)
+        for passes in self.passes(division, measure, batches, self._cuts.kept):
             for chosen in self.chunks(cut.sources):
-                change = along(scope.pieces(self._perturbed.response_Sp[chosen]))
-                yield Change(chosen, each, recorded.value, recorded.along(change))
+                directions = scope.pieces(self._perturbed.response_Sp[chosen])
+                for rows, recorded, _ in passes:
+                    reach = partial(section.hidden, recorded=recorded)
+                    along = batched(lambda by, reach=reach: forward_mode(reach, (self._own,), (by,))[1])
+                    yield Change(chosen, rows, recorded.value, recorded.along(along(directions)))
 
     def _of_rows(self, section: ScopeSection, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """The same number by rows: head and section run backward once, whatever the number of sources."""
         cut = self._cuts.cut(queries)
         for each in row_batches(queries, 1, self._perturbed):
             recorded = section.record(self._own, each.batch, measure)
-            pieces = section.gradient(recorded, self._own, each.batch, measure)
+            pieces = section.gradient(recorded, self._own)
             gradient_p = torch.cat([piece.reshape(-1) for piece in pieces])
             for chosen in self.chunks(max(cut.sources, DOT_SOURCES)):
                 change = self._perturbed.response_Sp[chosen] @ gradient_p

@@ -13,7 +13,7 @@ from tribute.errors import ConfigError
 from tribute.readout.block import Measure, ModelDivision, Pieces
 from tribute.readout.cuts import GIB, Cuts
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, ModelReader, Rows, row_batches
+from tribute.readout.reader import Change, ModelReader, Pass, Rows, row_batches
 from tribute.tasks import Batch, Model, batched
 
 SMALLEST_ENSEMBLE = 8
@@ -78,7 +78,11 @@ class Differences(ModelReader):
         kept_gib: memory for the parameters of all perturbed models; if they need more, they are made at every
             read-out.
         divided: whether the trunk may run apart from the scope and the head, where the model can be divided.
+
+    ``follows``: whether passes need what a linear head needs to be followed.
     """
+
+    follows = False
 
     def __init__(
         self, perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0, *, divided: bool = False
@@ -88,7 +92,6 @@ class Differences(ModelReader):
         scope, response_Sp = perturbed.scope, perturbed.response_Sp
         self._theta_p, self._sources = perturbed.theta_p, len(response_Sp)
         self._cuts = Cuts(perturbed, memory_gib, shared=not scope.complete)
-        self._own = scope.pieces(self._theta_p)
         self._rest = {
             name: piece for name, piece in scope.task.pieces(perturbed.theta_P).items() if name not in scope.names
         }
@@ -113,14 +116,24 @@ class Differences(ModelReader):
 
     def _divided(self, division: ModelDivision, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """The trunk once, then section and head of every model."""
-        cut, section = self._cuts.cut(queries, division.pair_bytes), division.section
-        for each in row_batches(queries, cut.rows, self._perturbed):
-            recorded = section.record(self._own, each.batch, measure)
+        cut = self._cuts.cut(queries, division.pair_bytes)
+        batches = row_batches(queries, cut.rows, self._perturbed)
+        for passes in self.passes(division, measure, batches, self._cuts.kept, follow=self.follows):
             for chosen in self.chunks(cut.sources):
-                models = self._perturbed.scope.pieces(self._without(chosen))
-                hidden = section.hidden_of_each(models, each.batch, measure)
-                without = section.measured_of_each(hidden, self._own, each.batch, measure)
-                yield self._change(chosen, each, recorded.value, without)
+                for each, hidden in self.hidden(division, passes, chosen):
+                    change = self.behind(division, each, hidden)
+                    yield self._change(chosen, each.rows, each.recorded.value, change)
+
+    def hidden(
+        self, division: ModelDivision, passes: Sequence[Pass], chosen: slice
+    ) -> Iterator[tuple[Pass, Tensor]]:
+        """Hidden states of the models without some sources, [C, B, ...] for each pass."""
+        models = self._perturbed.scope.pieces(self._without(chosen))
+        return zip(passes, division.section.hidden_of_each(models, [p.recorded for p in passes]), strict=True)
+
+    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
+        """How measurements change with the hidden states that enter the head, [C, B, ...]."""
+        return each.recorded.value - division.section.measured_of_each(hidden, self._own, each.recorded)
 
     def _one_by_one(self, measure: Measure, batches: Sequence[Rows]) -> Iterator[Change]:
         values = [measure(self._model(self._own), each.batch) for each in batches]
@@ -128,7 +141,7 @@ class Differences(ModelReader):
             chosen = slice(source, source + 1)
             model = self._model(self._perturbed.scope.pieces(self._without(chosen)[0]))
             for each, value in zip(batches, values, strict=True):
-                yield self._change(chosen, each, value, measure(model, each.batch)[None])
+                yield self._change(chosen, each, value, value - measure(model, each.batch)[None])
 
     def _together(self, measure: Measure, batches: Sequence[Rows], chunk: int) -> Iterator[Change]:
         def at(own: Pieces, batch: Batch) -> Tensor:
@@ -138,13 +151,12 @@ class Differences(ModelReader):
             models = self._ensemble(chosen)
             for each in batches:
                 values = batched(at, (0, None))(models, each.batch)
-                yield self._change(chosen, each, values[0], values[1:])
+                yield self._change(chosen, each, values[0], values[0] - values[1:])
 
     def _model(self, own: Pieces) -> Model:
         return self._perturbed.scope.task.measured_model(self._rest | dict(own))
 
-    def _change(self, sources: slice, rows: Rows, value: Tensor, without: Tensor) -> Change:
-        change = value - without
+    def _change(self, sources: slice, rows: Rows, value: Tensor, change: Tensor) -> Change:
         if self._still:  # kernels may round the same model differently at another place in memory
             change[self._still_S[sources]] = value - value
         return Change(sources, rows, value, change)

@@ -5,12 +5,12 @@ row, Q queries. `...` stands for nothing, or for T.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from torch import Tensor
 
-from tribute.readout.block import Measure, ModelDivision, Sections
+from tribute.readout.block import Followed, Measure, ModelDivision, RecordedPass, Sections
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.tasks import Batch, Model, measure_tokens
 
@@ -32,18 +32,59 @@ class Change(NamedTuple):
     change: Tensor
 
 
+class Pass(NamedTuple):
+    """A pass of a divided model on a batch of query rows; `followed`: what a linear head needs beside it."""
+
+    rows: Rows
+    recorded: RecordedPass
+    followed: Followed | None
+
+    @property
+    def bytes(self) -> int:
+        """What it keeps in memory."""
+        return self.recorded.bytes + sum(each.numel() * each.element_size() for each in self.followed or ())
+
+
 class ModelReader(ABC):
     """A read-out at one model, prepared once for any number of queries."""
 
     def __init__(self, perturbed: PerturbedModel) -> None:
         self._perturbed, self._device = perturbed, perturbed.theta_P.device
         self._sections = Sections(perturbed)
+        self._own = perturbed.scope.part(perturbed.scope.task.pieces(perturbed.theta_P))
 
     def division(self, queries: QueryRows, measure: Measure) -> ModelDivision | None:
         """The divided model; None: it cannot be, or positions look at one another behind the scope."""
         found = self._sections.of(queries)
         by_row = measure == self._perturbed.scope.task.measure_by
         return found if found is not None and (by_row or found.by_position) else None
+
+    def passes(
+        self,
+        division: ModelDivision,
+        measure: Measure,
+        batches: Iterable[Rows],
+        kept: int,
+        *,
+        follow: bool = False,
+    ) -> Iterator[list[Pass]]:
+        """Passes of the unperturbed model, as many at once as keep at most `kept` bytes, but at least one.
+
+        All of them are read out with some sources before others come: making perturbed models takes as long as
+        running them on a row.
+        """
+        softmax = division.softmax if follow else None
+        found, size = list[Pass](), 0
+        for rows in batches:
+            recorded = division.section.record(self._own, rows.batch, measure, by_logits=softmax is not None)
+            followed = None if softmax is None else softmax.follow(recorded)
+            each = Pass(rows, recorded._replace(by_logits=None), followed)
+            if found and size + each.bytes > kept:
+                yield found
+                found, size = [], 0
+            found.append(each)
+            size += each.bytes
+        yield found
 
     def chunks(self, largest: int) -> Iterator[slice]:
         """The sources in chunks of at most this many."""

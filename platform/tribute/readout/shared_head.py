@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.readout.block import Measure, ModelDivision, RecordedPass
+from tribute.readout.block import Measure, ModelDivision
 from tribute.readout.difference import Differences
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, row_batches
+from tribute.readout.reader import Change, Pass, row_batches
 
 HEAD_TOLERANCE = 0.01
 """Largest error of the head, as a part of the influences of a source on the first queries."""
@@ -57,52 +57,44 @@ class HeadDifferences(Differences):
         super().__init__(perturbed, memory_gib, kept_gib, divided=True)
         self.error: float | None = None
 
+    @property
+    def follows(self) -> bool:  # type: ignore[override]
+        """Whether the head runs once for all sources."""
+        return self.error is not None and self.error <= HEAD_TOLERANCE
+
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """Measurements minus those without each source."""
         division = self.division(queries, measure)
         if division is not None and self.error is None:
             self.error = self._measured_error(division, queries)
-        if division is None or self.error is None or self.error > HEAD_TOLERANCE:
-            yield from super().changes(measure, queries)
-            return
-        cut, section = self._cuts.cut(queries, division.pair_bytes), division.section
-        for each in row_batches(queries, cut.rows, self._perturbed):
-            recorded = section.record(self._own, each.batch, measure)
-            found = []
-            for chosen in self.chunks(cut.sources):
-                models = self._perturbed.scope.pieces(self._without(chosen))
-                found.append(section.hidden_of_each(models, each.batch, measure))
-            every, hidden = slice(0, self._sources), torch.cat(found)  # the head's probabilities are made once
-            yield Change(every, each, recorded.value, self._through_head(division, recorded, hidden, every))
+        return super().changes(measure, queries)
 
-    def _through_head(
-        self, division: ModelDivision, recorded: RecordedPass, hidden: Tensor, chosen: slice
-    ) -> Tensor:
-        change = recorded.hidden - hidden
-        found = recorded.along(change)
-        if division.softmax is not None:
-            found = found + division.softmax.beyond(recorded, change)
-        if self._still:
-            found[self._still_S[chosen]] = 0
-        return found
+    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
+        """How measurements change with the hidden states that enter the head, [C, B, ...]."""
+        if not self.follows or (division.softmax is not None and each.followed is None):
+            return super().behind(division, each, hidden)
+        return _through_head(division, each, hidden)
 
     def _measured_error(self, division: ModelDivision, queries: QueryRows) -> float:
         """Largest error of a source on the first rows, as a part of its influences there."""
-        measure, section = self._perturbed.scope.task.measure_by, division.section
+        measure = self._perturbed.scope.task.measure_by
         cut = self._cuts.cut(queries, division.pair_bytes)
+        rows = min(cut.rows, COMPARED_ROWS)
+        batches = row_batches(queries, rows, self._perturbed)[: -(-COMPARED_ROWS // rows)]
         error_S, size_S = (self._theta_p.new_zeros(self._sources) for _ in range(2))
-        compared = 0
-        for each in row_batches(queries, min(cut.rows, COMPARED_ROWS), self._perturbed):
-            recorded = section.record(self._own, each.batch, measure)
+        for passes in self.passes(division, measure, batches, self._cuts.kept, follow=True):
             for chosen in self.chunks(cut.sources):
-                models = self._perturbed.scope.pieces(self._without(chosen))
-                hidden = section.hidden_of_each(models, each.batch, measure)
-                exact = recorded.value - section.measured_of_each(hidden, self._own, each.batch, measure)
-                found = self._through_head(division, recorded, hidden, chosen)
-                error_S[chosen] += (found - exact).square().sum(1)
-                size_S[chosen] += exact.square().sum(1)
-            compared += len(each.query_B)
-            if compared >= COMPARED_ROWS:
-                break
+                for each, hidden in self.hidden(division, passes, chosen):
+                    exact = super().behind(division, each, hidden)
+                    error_S[chosen] += (_through_head(division, each, hidden) - exact).square().sum(1)
+                    size_S[chosen] += exact.square().sum(1)
         counted_S = torch.isfinite(size_S) & ~self._still_S
         return float((error_S / size_S.clamp(min=1e-300))[counted_S].sqrt().max()) if counted_S.any() else 0.0
+
+
+def _through_head(division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
+    change = each.recorded.hidden - hidden
+    found = each.recorded.along(change)
+    if division.softmax is not None and each.followed is not None:
+        found = found + division.softmax.beyond(each.recorded, each.followed, change)
+    return found

@@ -86,10 +86,10 @@ def test_hidden_states_of_several_models_in_one_pass_are_those_of_each(
     assert division is not None and division.section.folds
     section, measure = division.section, perturbed.scope.task.measure_by
     batch, _ = next(queries.batches(3, torch.device("cpu")))
-    section.record(perturbed.scope.pieces(perturbed.theta_p), batch, measure)
+    recorded = section.record(perturbed.scope.pieces(perturbed.theta_p), batch, measure)
     models = perturbed.theta_p - perturbed.response_Sp
-    together = section.hidden_of_each(perturbed.scope.pieces(models), batch, measure)
-    alone = torch.stack([section.hidden(perturbed.scope.pieces(each), batch, measure) for each in models])
+    [together] = section.hidden_of_each(perturbed.scope.pieces(models), [recorded])
+    alone = torch.stack([section.hidden(perturbed.scope.pieces(each), recorded) for each in models])
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-11)
 
 
@@ -120,14 +120,14 @@ def test_the_second_order_of_unlikely_tokens_is_estimated(size: float, monkeypat
     reader = HeadDifferences(perturbed, 1.0)
     reader.error = 0.0  # whatever it is, the head is read
     error = relative_error(reader.read(texts()).influence_QS, expected)
-    monkeypatch.setattr(softmax.SoftmaxHead, "beyond", lambda _, recorded, change: 0 * recorded.along(change))
+    monkeypatch.setattr(softmax.SoftmaxHead, "beyond", lambda _, recorded, __, change: 0 * recorded.along(change))
     first_order = relative_error(reader.read(texts()).influence_QS, expected)
     assert 0 < error < first_order / 5
 
 
 @pytest.mark.usefixtures("float64")
 def test_a_head_that_is_off_is_read_out_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softmax.SoftmaxHead, "beyond", lambda _, recorded, change: 0 * recorded.along(change))
+    monkeypatch.setattr(softmax.SoftmaxHead, "beyond", lambda _, recorded, __, change: 0 * recorded.along(change))
     reader = HeadDifferences(transformer(torch.float64, "last_block", size=0.2), 1.0)
     found = reader.read(texts())
     assert reader.error is not None and reader.error > HEAD_TOLERANCE

@@ -3,9 +3,10 @@
 from tribute.readout.block.division import ModelDivision, Sections
 from tribute.readout.block.find import find_section
 from tribute.readout.block.section import Measure, Pieces, RecordedPass, ScopeSection, repeated
-from tribute.readout.block.softmax import SoftmaxHead
+from tribute.readout.block.softmax import Followed, SoftmaxHead
 
 __all__ = [
+    "Followed",
     "Measure",
     "ModelDivision",
     "Pieces",

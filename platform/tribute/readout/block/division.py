@@ -11,7 +11,8 @@ from torch import Tensor
 
 from tribute.readout.block.find import find_section, same
 from tribute.readout.block.section import DivisionPlaces, Pieces, ScopeSection, repeated
-from tribute.readout.block.softmax import Likelihoods, SoftmaxHead
+from tribute.readout.block.softmax import SoftmaxHead
+from tribute.readout.block.tap import LargestOutput
 from tribute.readout.perturbed import PerturbedModel, QueryRows
 from tribute.tasks import Batch, FlatTask, Model, has_tokens, kept_bytes, measure_tokens
 
@@ -69,10 +70,9 @@ class Sections:
         by_position = has_tokens(task.task) and _each_position_alone(task, own, batch, section)
 
         def kept(rows: Batch) -> int:
-            section.record(own, rows, task.measure_by)
+            recorded = section.record(own, rows, task.measure_by)
             return kept_bytes(
-                lambda at_p: section.hidden(self._scope.pieces(at_p), rows, task.measure_by),
-                self._scope.flatten(own),
+                lambda at_p: section.hidden(self._scope.pieces(at_p), recorded), self._scope.flatten(own)
             )
 
         one = {name: column[:1] for name, column in batch.items()}
@@ -95,26 +95,23 @@ def _each_position_alone(task: FlatTask, own: Pieces, batch: Batch, section: Sco
         value_BT = measure_tokens(task, model, rows)
         return value_BT * torch.linspace(0.5, 1.5, value_BT.shape[1]).to(value_BT)
 
-    value_BT, hidden, slope = section.record(own, batch, lambda *given: measure_tokens(task, *given))
-    if hidden.shape[:2] != value_BT.shape:
+    plain = section.record(own, batch, lambda *given: measure_tokens(task, *given))
+    if plain.hidden.shape[:2] != plain.value.shape:
         return False
-    scaled = section.record(own, batch, weighted).slope
-    weight_T = torch.linspace(0.5, 1.5, value_BT.shape[1]).to(slope)
+    scaled, slope = section.record(own, batch, weighted).slope, plain.slope
+    weight_T = torch.linspace(0.5, 1.5, plain.value.shape[1]).to(slope)
     return same(scaled, slope * weight_T.view(-1, *(1,) * (slope.dim() - 2)))
 
 
 def _softmax_head(
     task: FlatTask, pieces: Pieces, own: Pieces, batch: Batch, section: ScopeSection
 ) -> SoftmaxHead | None:
-    """The head behind h, if logits are a linear function of h at every position."""
-    seen = list[Likelihoods]()
+    """The head behind h, if logits are a linear function of h at every position that counts."""
+    seen = list[LargestOutput]()
 
     def measure(model: Model, rows: Batch) -> Tensor:
-        seen.append(Likelihoods(model))
+        seen.append(LargestOutput(model))
         return task.task.measurement(seen[0], rows)
 
-    hidden = section.record(own, batch, measure).hidden
-    logits = seen[0].logits
-    if logits.shape[:-1] != hidden.shape[:-1]:
-        return None
-    return SoftmaxHead.of(task.evaluated.values(pieces).values(), hidden, logits)
+    recorded = section.record(own, batch, measure, by_logits=True)
+    return SoftmaxHead.of(task.evaluated.values(pieces).values(), recorded, seen[0].largest.detach())

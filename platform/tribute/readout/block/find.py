@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tribute.readout.block.section import DivisionPlaces, Measure, Pieces, ScopeSection, repeated
+from tribute.readout.block.section import DivisionPlaces, Measure, Pieces, RecordedPass, ScopeSection
 from tribute.readout.block.visits import Visit, finished, largest_output, visits
 from tribute.tasks import Batch, FlatTask, Scope, seeded
 from tribute.tasks.folded import forks, owners
@@ -44,9 +44,8 @@ def find_section(scope: Scope, pieces: Pieces, batch: Batch) -> ScopeSection | N
             try:
                 section = ScopeSection(task, scope.names, rest, places)
                 recorded = section.record(own, batch, measure)
-                hidden = section.hidden(shifted, batch, measure)
-                found_B = section.measured(hidden, own, batch, measure) - recorded.value
-                played = section.hidden(own, batch, measure)
+                found_B = section.measured(section.hidden(shifted, recorded), own, recorded) - recorded.value
+                played = section.hidden(own, recorded)
             except FAILS:
                 continue
             if same(found_B, change_B) and same(played, recorded.hidden):
@@ -100,25 +99,25 @@ def _folding(
     measure, own = scope.task.measure_by, scope.part(pieces)
     rest = {name: value for name, value in pieces.items() if name not in own}
     several = {name: torch.stack([own[name], value]) for name, value in _shifted(own).items()}
-    section.record(own, batch, measure)
-    alone = section.hidden_of_each(several, batch, measure)
-    head_folds = _head_folds(section, own, alone, batch, measure)
+    recorded = section.record(own, batch, measure)
+    [alone] = section.hidden_of_each(several, [recorded])
+    head_folds = _head_folds(section, own, alone, recorded)
     for places in forked:
         try:
             folded = ScopeSection(scope.task, scope.names, rest, places._replace(head_folds=head_folds))
-            folded.record(own, batch, measure)
-            if same(folded.hidden_of_each(several, batch, measure) - alone[0], alone - alone[0]):
+            [together] = folded.hidden_of_each(several, [folded.record(own, batch, measure)])
+            if same(together - alone[0], alone - alone[0]):
                 return folded
         except FAILS:
             continue
     return ScopeSection(scope.task, scope.names, rest, section.places._replace(head_folds=head_folds))
 
 
-def _head_folds(section: ScopeSection, own: Pieces, hidden_C: Tensor, batch: Batch, measure: Measure) -> bool:
+def _head_folds(section: ScopeSection, own: Pieces, hidden_C: Tensor, recorded: RecordedPass) -> bool:
     """Whether the head measures several h at once as it measures each."""
-    alone = section.measured_of_each(hidden_C, own, batch, measure)
+    alone = section.measured_of_each(hidden_C, own, recorded)
     try:
-        together = section.measured(hidden_C.flatten(0, 1), own, repeated(batch, len(hidden_C)), measure)
+        together = section.measured(hidden_C.flatten(0, 1), own, recorded, len(hidden_C))
     except FAILS:
         return False
     return same(together.unflatten(0, (len(hidden_C), -1)) - alone[0], alone - alone[0])

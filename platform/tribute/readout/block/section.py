@@ -3,14 +3,15 @@
 Legend: B rows, C sets of the scope's parameters, h hidden states that enter the head, [B, ...].
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
-from tribute.readout.block.tap import Reached, Tape
+from tribute.readout.block.tap import LargestOutput, Outputs, Reached, Tape
 from tribute.tasks import Batch, FlatTask, Model
 from tribute.tasks.folded import FoldedModule
 from tribute.tasks.module import copied
@@ -38,11 +39,25 @@ class DivisionPlaces(NamedTuple):
 
 
 class RecordedPass(NamedTuple):
-    """A pass of the unperturbed model: measurements [B] or [B, T], h, and the gradient of their sum by h."""
+    """A pass of the unperturbed model on some rows, from which the parts of the model continue.
+
+    ``value``: measurements [B] or [B, T]. ``slope``: the gradient of their sum by h. ``outputs``: what the trunk
+    returned. ``by_logits``: the gradient by the largest tensor that the model returned, if it was asked for.
+    """
 
     value: Tensor
     hidden: Tensor
     slope: Tensor
+    batch: Batch
+    measure: Measure
+    outputs: Outputs
+    by_logits: Tensor | None
+
+    @property
+    def bytes(self) -> int:
+        """What it keeps in memory, without `by_logits`."""
+        held = [self.value, self.hidden, self.slope, *tree_leaves(dict(self.outputs))]
+        return sum(leaf.numel() * leaf.element_size() for leaf in held if isinstance(leaf, Tensor))
 
     def along(self, change: Tensor) -> Tensor:
         """Derivatives of the measurements along changes of h, [C, B, ...]: [C, B] or [C, B, T] as `value`."""
@@ -54,8 +69,7 @@ class RecordedPass(NamedTuple):
 class ScopeSection:
     """Runs the parts of a model that measures one by one. Not for several threads at once.
 
-    `record` runs all of it on some rows, and keeps what the trunk returns. The other methods run a part of it on
-    the same rows.
+    `record` runs all of it on some rows. The other methods run a part of it on the rows of such a pass.
     """
 
     def __init__(self, task: FlatTask, names: tuple[str, ...], rest: Pieces, places: DivisionPlaces) -> None:
@@ -76,58 +90,64 @@ class ScopeSection:
         """Whether several sets of parameters share a pass."""
         return self._folded is not None
 
-    def record(self, own: Pieces, batch: Batch, measure: Measure) -> RecordedPass:
+    def record(self, own: Pieces, batch: Batch, measure: Measure, *, by_logits: bool = False) -> RecordedPass:
         """Run the whole model, and the head backward."""
-        self._tape.clear()
-        self._tape.rewind()
+        model, outputs = LargestOutput(self._model(self._whole, own)), self._tape.begin()
         with torch.enable_grad():
-            value = measure(self._model(self._whole, own), batch)
-            [slope] = torch.autograd.grad(value.sum(), self._given)
-        return RecordedPass(value.detach(), self._given.detach(), slope)
+            value = measure(model, batch)
+            wanted = [self._given, model.largest] if by_logits else [self._given]
+            slope, *further = torch.autograd.grad(value.sum(), wanted)
+        hidden, self._given = self._given.detach(), torch.empty(0)
+        return RecordedPass(
+            value.detach(), hidden, slope, batch, measure, outputs, further[0] if further else None
+        )
 
-    def hidden(self, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
+    def hidden(self, own: Pieces, recorded: RecordedPass) -> Tensor:
         """h at other parameters of the scope; may be differentiated, and mapped over parameters."""
-        return self._reached(self._model(self._section, own), batch, measure)
+        return self._reached(self._model(self._section, own), recorded, recorded.batch)
 
-    def hidden_of_each(self, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
-        """h at C sets of parameters, [C, B, ...]."""
+    def hidden_of_each(self, own: Pieces, passes: Sequence[RecordedPass]) -> Iterator[Tensor]:
+        """h at C sets of parameters, [C, B, ...], of every pass."""
         count = len(next(iter(own.values())))
         if self._folded is None or count == 1:
             each = [{name: value[row] for name, value in own.items()} for row in range(count)]
-            return torch.stack([self.hidden(one, batch, measure) for one in each])
+            yield from (torch.stack([self.hidden(one, recorded) for one in each]) for recorded in passes)
+            return
         values = self._task.values({**self._rest, **own})
         self._folded.place({n: values[n] for n in own}, {n: v for n, v in values.items() if n not in own})
-        return self._reached(self._folded, repeated(batch, count), measure).unflatten(0, (count, -1))
+        for recorded in passes:
+            reached = self._reached(self._folded, recorded, repeated(recorded.batch, count))
+            yield reached.unflatten(0, (count, -1))
 
-    def gradient(self, recorded: RecordedPass, own: Pieces, batch: Batch, measure: Measure) -> list[Tensor]:
+    def gradient(self, recorded: RecordedPass, own: Pieces) -> list[Tensor]:
         """Gradient of the summed measurements by each parameter of the scope: only the section runs backward."""
         with torch.enable_grad():
             leaves = {name: value.detach().requires_grad_() for name, value in own.items()}
-            hidden = self.hidden(leaves, batch, measure)
+            hidden = self.hidden(leaves, recorded)
         return [*torch.autograd.grad(hidden, [*leaves.values()], recorded.slope, materialize_grads=True)]
 
-    def measured(self, hidden: Tensor, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
-        """The head alone: measurements as a function of h, whose rows are those of the batch."""
-        self._tape.rewind()
+    def measured(self, hidden: Tensor, own: Pieces, recorded: RecordedPass, count: int = 1) -> Tensor:
+        """The head alone: measurements as a function of h, whose rows are those of the pass, `count` times."""
+        batch = repeated(recorded.batch, count) if count > 1 else recorded.batch
+        self._tape.rewind(recorded.outputs)
         self._given = hidden
-        return measure(self._model(self._head, own), batch)
+        return recorded.measure(self._model(self._head, own), batch)
 
-    def measured_of_each(self, hidden_C: Tensor, own: Pieces, batch: Batch, measure: Measure) -> Tensor:
+    def measured_of_each(self, hidden_C: Tensor, own: Pieces, recorded: RecordedPass) -> Tensor:
         """The head alone at C hidden states, [C, B] or [C, B, T]."""
         count = len(hidden_C)
         if self.places.head_folds and hidden_C.numel() <= FOLDED_NUMBERS:
-            value = self.measured(hidden_C.flatten(0, 1), own, repeated(batch, count), measure)
-            return value.unflatten(0, (count, -1))
-        return torch.stack([self.measured(hidden, own, batch, measure) for hidden in hidden_C])
+            return self.measured(hidden_C.flatten(0, 1), own, recorded, count).unflatten(0, (count, -1))
+        return torch.stack([self.measured(hidden, own, recorded) for hidden in hidden_C])
 
     def _model(self, module: nn.Module, own: Pieces) -> Model:
         named = self._task.values({**self._rest, **own})
         return self._task.rounding(lambda *inputs, **options: functional_call(module, named, inputs, options))
 
-    def _reached(self, model: Model, batch: Batch, measure: Measure) -> Tensor:
-        self._tape.rewind()
+    def _reached(self, model: Model, recorded: RecordedPass, batch: Batch) -> Tensor:
+        self._tape.rewind(recorded.outputs)
         try:
-            measure(model, batch)
+            recorded.measure(model, batch)
         except Reached as reached:
             return reached.output
         raise RuntimeError(f"A pass did not come to module {self.places.join!r}")

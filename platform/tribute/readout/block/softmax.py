@@ -1,18 +1,17 @@
 """How a change of hidden states changes the log-likelihoods of a linear head with softmax, beyond its derivative.
 
 Legend: N positions, C sources, V vocabulary, D width, k tokens of a position with the highest probability, j drawn
-from the others.
+from the others, J = k + j.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
+from tribute.readout.block.find import same
 from tribute.readout.block.section import RecordedPass
-from tribute.tasks import Model
 
 TOP = 128
 """Tokens of a position whose probabilities are followed exactly; all of a smaller vocabulary."""
@@ -20,86 +19,131 @@ DRAWN = 128
 """Tokens drawn from the others, by which their spread is estimated."""
 SAME = 1e-5
 """Largest part of the logits that a linear head may leave unexplained."""
-POSITIONS = 64
-"""Positions whose rows of the weight are gathered at once."""
+GATHERED = 2**23
+"""Numbers of the weight that are gathered at once."""
 
 
-class Likelihoods:
-    """A model that keeps the largest tensor that it returns."""
+class Followed(NamedTuple):
+    """Tokens of the positions of a pass, by which a change of its hidden states is followed.
 
-    def __init__(self, model: Model) -> None:
-        self._model, self.logits = model, torch.empty(0)
+    ``counted``: the positions that have a target, of all. ``mean_ND``: the mean row of the weight. ``top_Nk``:
+    probabilities of the first tokens of ``index_NJ``; ``rest_N``: that of all tokens but these.
+    """
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """The outputs of the model."""
-        outputs = self._model(*inputs, **options)
-        for leaf in tree_leaves(outputs):
-            if isinstance(leaf, Tensor) and leaf.numel() > self.logits.numel():
-                self.logits = leaf.detach()
-        return outputs
+    counted: Tensor
+    mean_ND: Tensor
+    index_NJ: Tensor
+    top_Nk: Tensor
+    rest_N: Tensor
 
 
 class SoftmaxHead(NamedTuple):
-    """Logits z = W h + b, and measurements that are sums of z_y - logsumexp(z)."""
+    """Logits z = W h + b, W [V, D], and measurements that are sums of z_y - logsumexp(z)."""
 
     weight_VD: Tensor
-    bias_V: Tensor
 
     @classmethod
-    def of(cls, values: Iterable[Tensor], hidden: Tensor, logits: Tensor) -> "SoftmaxHead | None":
-        """The head that makes these logits [..., V] of hidden states [..., D], by a weight among some parameters.
+    def of(cls, values: Iterable[Tensor], recorded: RecordedPass, logits: Tensor) -> "SoftmaxHead | None":
+        """The head that makes the logits [..., V] of a pass, by a weight [V, D] among some parameters.
 
-        None: they are not a linear function of the hidden states.
+        None: they are not a linear function of the hidden states, or measurements are not what they should be.
         """
+        places = _counted(recorded)
+        if places is None:
+            return None
+        hidden_ND, logits_NV = recorded.hidden[places.of_hidden], logits[places.of_logits]
+        target_N1 = places.by_logits_NV.argmax(-1, keepdim=True)
+        expected_NV = (-logits_NV.softmax(-1)).scatter_add_(1, target_N1, torch.ones_like(logits_NV[:, :1]))
+        if not same(places.by_logits_NV, expected_NV):
+            return None
         for value in values:
             for weight_VD in (value, value.T) if value.dim() == 2 else ():
-                if weight_VD.shape == (logits.shape[-1], hidden.shape[-1]):
-                    rest = logits - hidden @ weight_VD.T
-                    bias_V = rest.flatten(0, -2).mean(0)
-                    if float((rest - bias_V).norm()) <= SAME * float(logits.norm()):
-                        return cls(weight_VD, bias_V)
+                if weight_VD.shape == (logits_NV.shape[1], hidden_ND.shape[1]):
+                    rest_NV = logits_NV - hidden_ND @ weight_VD.T
+                    if float((rest_NV - rest_NV.mean(0)).norm()) <= SAME * float(logits_NV.norm()):
+                        return cls(weight_VD)
         return None
 
-    def beyond(self, recorded: RecordedPass, change: Tensor) -> Tensor:
+    def follow(self, recorded: RecordedPass) -> Followed | None:
+        """The tokens to follow of a pass that recorded the gradient by logits; None: positions cannot be told.
+
+        That gradient is 1 at the target, less the probabilities; times the weight it is the gradient by h. So
+        probabilities and their mean row are known without the head.
+        """
+        places = _counted(recorded)
+        if places is None:
+            return None
+        p_NV = places.by_logits_NV
+        target_N1 = p_NV.argmax(-1, keepdim=True)
+        p_NV = p_NV.neg_().scatter_add_(1, target_N1, torch.ones_like(p_NV[:, :1]))
+        mean_ND = self.weight_VD[target_N1[:, 0]] - recorded.slope[places.of_hidden]
+        top_Nk, index_Nk = p_NV.topk(min(TOP, p_NV.shape[1]), -1)
+        tail_NV = p_NV.scatter_(1, index_Nk, 0)
+        drawn_Nj = _drawn(tail_NV) if top_Nk.shape[1] < p_NV.shape[1] else index_Nk[:, :0]
+        return Followed(places.of_hidden, mean_ND, torch.cat([index_Nk, drawn_Nj], 1), top_Nk, tail_NV.sum(1))
+
+    def beyond(self, recorded: RecordedPass, followed: Followed, change: Tensor) -> Tensor:
         """What `RecordedPass.along` misses of measurements that are sums of log-likelihoods, in its shape.
 
         Args:
             change: h - h without the source, [C, B, ..., D].
         """
-        counted = recorded.slope.any(-1)  # a position without a target has no slope
         found = change.new_zeros(change.shape[:-1])
-        found[:, counted] = self.beyond_derivative(recorded.hidden[counted], change[:, counted])
+        found[:, followed.counted] = self.beyond_derivative(followed, change[:, followed.counted])
         kept = 1 + recorded.value.dim()
         return found.flatten(kept).sum(-1) if found.dim() > kept else found
 
-    def beyond_derivative(self, hidden_ND: Tensor, change_CND: Tensor) -> Tensor:
+    def beyond_derivative(self, followed: Followed, change_CND: Tensor) -> Tensor:
         """What the derivative misses of f(h) - f(h - dh) at each position, [C, N], nats; never negative.
 
         With c = W dh less its mean under p = softmax(z), it is log E exp(-c). The k likeliest tokens are summed
         exactly. Of the others, mass and mean of c are known, and the second moment is estimated from some of
         them. So what is left is of third order in the unlikely tokens.
         """
-        parts = [
-            self._at(*piece)
-            for piece in zip(hidden_ND.split(POSITIONS), change_CND.split(POSITIONS, 1), strict=True)
-        ]
+        numbers = followed.index_NJ.shape[1] * change_CND.shape[2]
+        largest = max(1, GATHERED // numbers)
+        pieces = (tensor.split(largest) for tensor in followed[1:])
+        parts = [self._at(*piece) for piece in zip(change_CND.split(largest, 1), *pieces, strict=True)]
         return torch.cat(parts, 1)
 
-    def _at(self, hidden_ND: Tensor, change_CND: Tensor) -> Tensor:
-        p_NV = (hidden_ND @ self.weight_VD.T + self.bias_V).softmax(-1)
-        mean_CN = torch.einsum("nd,cnd->cn", p_NV @ self.weight_VD, change_CND)
-        top_Nk, index_Nk = p_NV.topk(min(TOP, p_NV.shape[1]), -1)
-        c_CNk = self._along(index_Nk, change_CND) - mean_CN[..., None]
-        beyond_CN = (top_Nk * (torch.expm1(-c_CNk) + c_CNk)).sum(-1)  # the mean of c over all tokens is 0
-        if top_Nk.shape[1] < p_NV.shape[1]:
-            tail_NV = p_NV.scatter(1, index_Nk, 0)
-            c_CNj = self._along(_drawn(tail_NV), change_CND) - mean_CN[..., None]
-            beyond_CN += tail_NV.sum(1) * c_CNj.square().mean(-1) / 2
-        return beyond_CN.log1p()
+    def _at(self, change_CND: Tensor, mean_ND: Tensor, index_NJ: Tensor, top_Nk: Tensor, rest_N: Tensor) -> Tensor:
+        change_NDC = change_CND.permute(1, 2, 0)
+        c_NJC = self.weight_VD[index_NJ] @ change_NDC - mean_ND[:, None] @ change_NDC
+        count = top_Nk.shape[1]
+        likely_NkC, drawn_NjC = c_NJC[:, :count], c_NJC[:, count:]
+        beyond_NC = ((torch.expm1(-likely_NkC) + likely_NkC) * top_Nk[..., None]).sum(1)  # the mean of c is 0
+        if drawn_NjC.shape[1]:
+            beyond_NC += rest_N[:, None] * drawn_NjC.square().mean(1) / 2
+        return beyond_NC.log1p().T
 
-    def _along(self, index_Nk: Tensor, change_CND: Tensor) -> Tensor:
-        """Changes of some logits, [C, N, k]."""
-        return (self.weight_VD[index_Nk] @ change_CND.permute(1, 2, 0)).permute(2, 0, 1)
+
+class _Counted(NamedTuple):
+    """The positions that have a target, of hidden states and of logits, and the gradient by logits there."""
+
+    of_hidden: Tensor
+    of_logits: Tensor
+    by_logits_NV: Tensor
+
+
+def _counted(recorded: RecordedPass) -> _Counted | None:
+    """The positions that count; None: hidden states and logits are not those of the same positions.
+
+    A model may return logits of some positions alone. Those are the ones at which hidden states count.
+    """
+    by_logits, hidden = recorded.by_logits, recorded.hidden
+    if by_logits is None or by_logits.shape[0] != hidden.shape[0] or by_logits.dim() != hidden.dim():
+        return None
+    of_logits = by_logits.any(-1)
+    of_hidden = of_logits
+    if of_logits.shape != hidden.shape[:-1]:
+        if hidden.dim() != 3:
+            return None
+        given_L, wanted_T = of_logits.any(0), recorded.slope.any(-1).any(0)
+        if given_L.sum() != wanted_T.sum():
+            return None
+        of_hidden = of_logits.new_zeros(hidden.shape[:-1])
+        of_hidden[:, wanted_T] = of_logits[:, given_L]
+    return _Counted(of_hidden, of_logits, by_logits[of_logits]) if of_logits.any() else None
 
 
 def _drawn(tail_NV: Tensor) -> Tensor:

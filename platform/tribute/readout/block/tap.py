@@ -4,7 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from tribute.tasks import Model
+
+Outputs = dict[str, list[Any]]
+"""What layers returned, by name, in the order of their calls."""
 
 
 class Reached(Exception):
@@ -15,11 +22,26 @@ class Reached(Exception):
         self.output = output
 
 
+class LargestOutput:
+    """A model that keeps the largest tensor of floats that it returns."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self.largest = model, torch.empty(0)
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """The outputs of the model."""
+        outputs = self._model(*inputs, **options)
+        for leaf in tree_leaves(outputs):
+            if isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.numel() > self.largest.numel():
+                self.largest = leaf
+        return outputs
+
+
 class Tape:
-    """What layers returned, by name, in the order of their calls."""
+    """Records what layers return, and plays it back."""
 
     def __init__(self) -> None:
-        self._outputs: dict[str, list[Any]] = defaultdict(list)
+        self._outputs: Outputs = defaultdict(list)
         self._next: dict[str, int] = defaultdict(int)
 
     def record(self, module: nn.Module, layers: Sequence[str]) -> None:
@@ -32,12 +54,14 @@ class Tape:
         for name in layers:
             module.get_submodule(name).forward = self._playing(name)
 
-    def clear(self) -> None:
-        """Forget all outputs."""
-        self._outputs.clear()
+    def begin(self) -> Outputs:
+        """A new recording, filled by the pass that follows."""
+        self._outputs = defaultdict(list)
+        return self._outputs
 
-    def rewind(self) -> None:
-        """Play from the beginning."""
+    def rewind(self, outputs: Outputs) -> None:
+        """Play a recording from its beginning."""
+        self._outputs = outputs
         self._next.clear()
 
     def _adding(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
