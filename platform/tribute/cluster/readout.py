@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job
 from tribute.corpus import QueryTable
-from tribute.readout import FeatureSums, PerturbedModel, QueryRows, costs, feature_sums, influence_rows, read_out
+from tribute.readout import (
+    FeatureSums,
+    PerturbedModel,
+    QueryRows,
+    Responses,
+    costs,
+    feature_sums,
+    influence_rows,
+    read_out,
+    stored_responses,
+)
 from tribute.simulation import Design, ResponseFile, patch_responses
 from tribute.tasks import FlatTask, Scope
 from tribute.training import Recipe, Trajectory
@@ -87,7 +97,7 @@ def read_out_chunk(
     Returns:
         [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
     """
-    parameters, scope, responses = loaded(task, thetas, job, device)
+    parameters, scope, responses = loaded(task, thetas, job, device, memory_gib)
     read = read_out(job.method, scope, parameters, responses, queries, memory_gib)
     influence = np.stack([replicate.influence_QS.float().cpu().numpy() for replicate in read])
     return influence, read[0].measurement_Q.double().cpu().numpy()
@@ -103,21 +113,24 @@ def read_out_costs(
     device: torch.device,
 ) -> dict[str, float]:
     """Cost of some methods for the job's units in one replicate, in forward passes."""
-    [theta_P, *_], scope, [response_Sp, *_] = loaded(task, thetas[:1], job, device)
+    [theta_P, *_], scope, [response_Sp, *_] = loaded(task, thetas[:1], job, device, memory_gib)
     return costs(names, PerturbedModel(scope, theta_P, response_Sp), queries, memory_gib)
 
 
 def loaded(
-    task: FlatTask, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device
-) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor]]:
-    """Parameters of each replicate [P], the job's scope, and the responses in each replicate [U, p]."""
+    task: FlatTask, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device, memory_gib: float
+) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor | Responses]]:
+    """Parameters of each replicate [P], the job's scope, and the responses in each replicate [U, p].
+
+    Args:
+        memory_gib: responses of all replicates that take more are read whenever they are used.
+    """
     parameters = [torch.from_numpy(np.array(theta_P)).to(device) for theta_P in thetas]
-    scope, responses = Scope(task, job.scope), []
-    for replicate in range(len(thetas)):
-        failed_p = torch.full((scope.size,), torch.nan, device=device)
-        files = [by_replicate[replicate] for _, by_replicate in job.units]
-        found = [failed_p if file is None else scope.flatten(file.load(device)) for file in files]
-        responses.append(torch.stack(found))
+    scope = Scope(task, job.scope)
+    responses = [
+        stored_responses(scope, [files[replicate] for _, files in job.units], device, memory_gib / len(thetas))
+        for replicate in range(len(thetas))
+    ]
     return parameters, scope, responses
 
 

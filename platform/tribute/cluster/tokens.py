@@ -46,7 +46,7 @@ def read_tokens_chunk(
     Raises:
         ConfigError: the task has no `token_measurement`.
     """
-    parameters, scope, responses = loaded(task, thetas, job, device)
+    parameters, scope, responses = loaded(task, thetas, job, device, memory_gib)
     prepared = PreparedReadOut(job.method, scope, parameters, responses, memory_gib, kept_gib=0)
     return np.stack([each.float().cpu().numpy() for each in prepared.tokens_by_replicate(queries)])
 

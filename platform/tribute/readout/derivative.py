@@ -6,6 +6,7 @@ for positions of a row.
 
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.func import grad
 from tribute.readout.block import Measure, Pieces, ScopeSection
 from tribute.readout.cuts import Cuts
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, ModelReader, row_batches
+from tribute.readout.reader import Change, ModelReader, Rows, row_batches
 from tribute.tasks import Batch, batched, forward_mode
 
 GRADIENT_BYTES = 2**24
@@ -56,6 +57,22 @@ def adjoint(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1
     return Gradients(perturbed, memory_gib).read(queries)
 
 
+class RowGradients(NamedTuple):
+    """Measurements of a batch of rows, [B], and their gradients by the scope, [B, p]."""
+
+    rows: Rows
+    value: Tensor
+    gradient_Bp: Tensor
+
+
+def _first(found: Iterator[RowGradients], numbers: int) -> Iterator[RowGradients]:
+    """The next gradients, at least one batch, and at most this many rows or those of the last batch more."""
+    taken = 0
+    while taken < numbers and (each := next(found, None)):
+        taken += len(each.gradient_Bp)
+        yield each
+
+
 class Tangents(ModelReader):
     """Derivatives in forward mode, at one point, along many responses at once.
 
@@ -89,14 +106,26 @@ class Tangents(ModelReader):
 
     def _of_rows(self, section: ScopeSection, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """The same number by rows: head and section run backward once, whatever the number of sources."""
-        cut = self._cuts.cut(queries)
-        for each in row_batches(queries, 1, self._perturbed):
-            recorded = section.record(self._own, each.batch, measure)
-            pieces = section.gradient(recorded, self._own)
-            gradient_p = torch.cat([piece.reshape(-1) for piece in pieces])
-            for chosen in self.chunks(max(cut.sources, DOT_SOURCES)):
-                change = self._perturbed.response_Sp[chosen] @ gradient_p
-                yield Change(chosen, each, recorded.value, change[:, None])
+        self._cuts.cut(queries)  # refuses a budget that is too small
+
+        def found() -> Iterator[RowGradients]:
+            for each in row_batches(queries, 1, self._perturbed):
+                recorded = section.record(self._own, each.batch, measure)
+                pieces = section.gradient(recorded, self._own)
+                yield RowGradients(each, recorded.value, torch.cat([piece.reshape(-1) for piece in pieces])[None])
+
+        return self._along_responses(found())
+
+    def _along_responses(self, found: Iterator[RowGradients]) -> Iterator[Change]:
+        """Gradients times responses: as many gradients at once as are kept, so that responses are read once."""
+        response_Sp, vector = self._perturbed.response_Sp, self._perturbed.theta_p
+        numbers = max(1, self._cuts.kept // (vector.numel() * vector.element_size()))
+        largest = DOT_SOURCES if isinstance(response_Sp, Tensor) else min(DOT_SOURCES, numbers)
+        while held := list(_first(found, numbers)):
+            for chosen in self.chunks(largest):
+                response_Cp = response_Sp[chosen]
+                for rows, value, gradient_Bp in held:
+                    yield Change(chosen, rows, value, response_Cp @ gradient_Bp.T)
 
     def _of_whole_model(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         scope, response_Sp = self._perturbed.scope, self._perturbed.response_Sp
@@ -132,15 +161,14 @@ class Gradients(Tangents):
         Raises:
             ConfigError: not even one row fits the budget.
         """
-        rows = min(self._row_cuts.cut(queries).rows, max(1, GRADIENT_BYTES // self._vector))
-        response_Sp = self._perturbed.response_Sp
-        influence_QS = self._theta_p.new_zeros(len(queries.query_ids), len(response_Sp))
-        measured_Q = self._theta_p.new_zeros(len(queries.query_ids))
-        for _, batch, query_B in row_batches(queries, rows, self._perturbed):
-            gradient_Bp, value_B = batched(self._gradient)(dict(batch))
-            influence_QS.index_add_(0, query_B, gradient_Bp @ response_Sp.T)
-            measured_Q.index_add_(0, query_B, value_B)
-        return ReadOut(influence_QS, measured_Q)
+        largest = min(self._row_cuts.cut(queries).rows, max(1, GRADIENT_BYTES // self._vector))
+
+        def found() -> Iterator[RowGradients]:
+            for rows in row_batches(queries, largest, self._perturbed):
+                gradient_Bp, value_B = batched(self._gradient)(dict(rows.batch))
+                yield RowGradients(rows, value_B, gradient_Bp)
+
+        return self.summed(self._along_responses(found()), queries)
 
     def _gradient(self, row: Batch) -> tuple[Tensor, Tensor]:
         single = {name: value[None] for name, value in row.items()}

@@ -53,7 +53,7 @@ def shared_trunk(perturbed: PerturbedModel, queries: QueryRows, memory_gib: floa
 
 def differences(perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> "Differences":
     """`difference`, prepared."""
-    return Differences(perturbed.lifted(), memory_gib, kept_gib)
+    return Differences(perturbed, memory_gib, kept_gib)
 
 
 def shared_differences(perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> "Differences":
@@ -77,7 +77,8 @@ class Differences(ModelReader):
         memory_gib: budget of parameters and activations evaluated at once.
         kept_gib: memory for the parameters of all perturbed models; if they need more, they are made at every
             read-out.
-        divided: whether the trunk may run apart from the scope and the head, where the model can be divided.
+        divided: whether the trunk may run apart from the scope and the head, where the model can be divided; else
+            whole models run.
 
     ``follows``: whether passes need what a linear head needs to be followed.
     """
@@ -87,6 +88,9 @@ class Differences(ModelReader):
     def __init__(
         self, perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0, *, divided: bool = False
     ) -> None:
+        each_Sp = perturbed.response_Sp
+        self._still_S = torch.cat([~each_Sp[source : source + 1].any(1) for source in range(len(each_Sp))])
+        perturbed = perturbed if divided else perturbed.lifted()
         super().__init__(perturbed)
         self._may_divide = divided
         scope, response_Sp = perturbed.scope, perturbed.response_Sp
@@ -95,11 +99,10 @@ class Differences(ModelReader):
         self._rest = {
             name: piece for name, piece in scope.task.pieces(perturbed.theta_P).items() if name not in scope.names
         }
-        self._still_S = ~response_Sp.any(1)
         self._still = bool(self._still_S.any())
         self._kept_Kp: Tensor | None = None
         if (self._sources + 1) * self._theta_p.numel() * self._theta_p.element_size() <= kept_gib * GIB:
-            self._kept_Kp = torch.cat([self._theta_p[None], self._theta_p - response_Sp])
+            self._kept_Kp = torch.cat([self._theta_p[None], self._theta_p - response_Sp[:]])
 
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """Measurements minus those without each source."""

@@ -3,9 +3,9 @@
 Legend: P parameters, p of the scope, S sources, N query rows, Q queries (a long text query has several rows).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.corpus import QueryTable
-from tribute.tasks import Batch, FlatTask, Scope, ScopedTask, kept_bytes
+from tribute.tasks import Batch, FlatTask, Parameters, Scope, ScopedTask, kept_bytes
 
 
 class ReadOut(NamedTuple):
@@ -23,13 +23,74 @@ class ReadOut(NamedTuple):
     measurement_Q: Tensor
 
 
+class Responses:
+    """Responses to sources, [S, p], that are read or made whenever some of them are used.
+
+    Args:
+        count: S.
+        read: the response to a source, [p].
+    """
+
+    def __init__(self, count: int, read: Callable[[int], Tensor]) -> None:
+        self._count, self._read = count, read
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, chosen: slice) -> Tensor:
+        """Responses to some sources, [C, p]."""
+        sources = range(*chosen.indices(self._count))
+        found_Cp = torch.empty(0)
+        for row, source in enumerate(sources):
+            response_p = self._read(source)
+            if row == 0:
+                found_Cp = response_p.new_empty(len(sources), len(response_p))
+            found_Cp[row] = response_p
+        return found_Cp
+
+    def held_within(self, memory_gib: float) -> "Tensor | Responses":
+        """All of them in memory, if they fit."""
+        one_1p = self[:1]
+        return self[:] if self._count * one_1p.numel() * one_1p.element_size() <= memory_gib * 2**30 else self
+
+
+class StoredResponse(Protocol):
+    """A response in a file."""
+
+    def verify(self) -> None:
+        """Check that the file is the recorded one."""
+
+    def read(self, device: torch.device) -> Parameters:
+        """The response of each parameter in the scope."""
+
+
+def stored_responses(
+    scope: Scope, files: Sequence[StoredResponse | None], device: torch.device, memory_gib: float
+) -> Tensor | Responses:
+    """Responses [S, p] in files, which are checked: in memory if they fit, else read whenever they are used.
+
+    Args:
+        files: None: a simulation that failed; its response is NaN.
+    """
+    for file in files:
+        if file is not None:
+            file.verify()
+
+    def read(source: int) -> Tensor:
+        if (file := files[source]) is None:
+            return torch.full((scope.size,), torch.nan, device=device)
+        return scope.flatten(file.read(device))
+
+    return Responses(len(files), read).held_within(memory_gib)
+
+
 @dataclass(frozen=True)
 class PerturbedModel:
     """A trained model, [P], and the response of its parameters in a scope to each source, [S, p]."""
 
     scope: Scope
     theta_P: Tensor
-    response_Sp: Tensor
+    response_Sp: Tensor | Responses
 
     @property
     def task(self) -> FlatTask | ScopedTask:
@@ -45,7 +106,9 @@ class PerturbedModel:
         """The same responses as vectors of all parameters, [S, P]."""
         if self.scope.whole:
             return self
-        return PerturbedModel(self.scope.widened(), self.theta_P, self.scope.lift(self.response_Sp))
+        narrow_Sp, lift = self.response_Sp, self.scope.lift
+        wide_SP = Responses(len(narrow_Sp), lambda source: lift(narrow_Sp[source : source + 1])[0])
+        return PerturbedModel(self.scope.widened(), self.theta_P, wide_SP)
 
 
 @dataclass(frozen=True)

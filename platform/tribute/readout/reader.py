@@ -102,10 +102,14 @@ class ModelReader(ABC):
         Raises:
             ConfigError: not even one row fits the budget.
         """
+        return self.summed(self.changes(self._perturbed.scope.task.measure_by, queries), queries)
+
+    def summed(self, changes: Iterable[Change], queries: QueryRows) -> ReadOut:
+        """Changes of rows, summed over the rows of each query."""
         theta_P, sources = self._perturbed.theta_P, len(self._perturbed.response_Sp)
         influence_QS = theta_P.new_zeros(len(queries.query_ids), sources)
         measured_Q = theta_P.new_zeros(len(queries.query_ids))
-        for found in self.changes(self._perturbed.scope.task.measure_by, queries):
+        for found in changes:
             influence_QS[:, found.sources].index_add_(0, found.rows.query_B, found.change.T)
             if found.sources.start == 0:
                 measured_Q.index_add_(0, found.rows.query_B, found.value)

@@ -40,6 +40,10 @@ class ResponseFile:
     def load(self, device: torch.device) -> dict[str, Tensor]:
         """Read the response of each parameter in the scope, in at least float32; raises what `verify` raises."""
         self.verify()
+        return self.read(device)
+
+    def read(self, device: torch.device) -> dict[str, Tensor]:
+        """`load` without a check; on the CPU, the file is mapped into memory."""
         return combined(_widened, read_tensors(self.path, device))
 
 

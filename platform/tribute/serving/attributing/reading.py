@@ -12,8 +12,8 @@ from torch import Tensor
 from tribute.catalog import lineage
 from tribute.config import Project
 from tribute.estimators import Gathered, Trained
-from tribute.readout import PreparedReadOut, QueryRows, ReadOut, candidates
-from tribute.simulation import Replicate, ResponseFile, Simulated
+from tribute.readout import PreparedReadOut, QueryRows, ReadOut, candidates, stored_responses
+from tribute.simulation import Replicate, Simulated
 from tribute.tasks import Scope
 from tribute.training import Recipe, build_model, snapshot_training_set
 
@@ -26,13 +26,8 @@ class InfluenceReader(Protocol):
         ...
 
 
-def _response(scope: Scope, file: ResponseFile | None, failed_p: Tensor) -> Tensor:
-    """The response of a unit in one replicate, [p]; `failed_p` where its simulation failed."""
-    return failed_p if file is None else scope.flatten(file.load(failed_p.device))
-
-
 class ResponseReader:
-    """Reads out of simulated responses, all in memory."""
+    """Reads out of simulated responses, in memory if they take at most `readout.memory_gib`."""
 
     def __init__(
         self,
@@ -43,9 +38,9 @@ class ResponseReader:
     ) -> None:
         scope = Scope(build_model(project.task, project.training), project.simulation.scope)
         thetas = [replicate.final().to(device) for replicate in replicates]
-        failed_p = torch.full((scope.size,), torch.nan, device=device)
+        share_gib = project.readout.memory_gib / len(replicates)
         by_replicate = [
-            torch.stack([_response(scope, unit.files[r], failed_p) for unit in responses])
+            stored_responses(scope, [unit.files[r] for unit in responses], device, share_gib)
             for r in range(len(replicates))
         ]
         [method, *_] = candidates(project.readout, project.simulation, scope.complete)
