@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.catalog import SimulationRun, recorded_replicates
-from tribute.cluster import ReadOutJob, chunks
+from tribute.cluster import ReadOutJob
+from tribute.cluster.readout import UnitFiles, joined_pieces, read_out_jobs
 from tribute.corpus import QueryTable
 from tribute.files.sealed import intact, write_sealed
 from tribute.readout import QueryRows, candidates
@@ -19,8 +20,6 @@ from tribute.tasks import Scope
 from tribute.training import build_model
 from tribute_jobs.compute.estimators import EstimatorJobs
 from tribute_jobs.context import Context
-
-UNITS_PER_JOB = 8
 
 TIMED_QUERIES = 256
 """Queries on which methods are timed."""
@@ -51,24 +50,27 @@ class ReadOuts:
             return self.estimators.influence(run, responses, queries)
         rows = self.workers.put(QueryRows.of(queries))
         chosen = method or self.method(run, responses, queries)
+        jobs = self._jobs(run, responses, chosen, queries)
         pieces = self.context.run_jobs(
             f"read-outs of {len(queries.query_ids):,} queries, {run.name}",
-            [self._job(run, responses, chosen, part) for part in chunks(len(responses), UNITS_PER_JOB)],
+            [job for part in jobs for job in part],
             lambda actor, job: actor.read_out.remote(self._thetas, rows, job),
         )
-        return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
+        measured_Q = np.concatenate([measured for _, measured in pieces[: len(jobs[0])]])
+        return joined_pieces(jobs, [influence for influence, _ in pieces]), measured_Q
 
     def by_token(
         self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable, method: str
     ) -> NDArray[np.float32]:
         """Influence of units on every position of every row, [R, N, T, U] nats, by a method as in `influence`."""
         rows = self.workers.put(QueryRows.of(queries))
+        jobs = self._jobs(run, responses, method, queries)
         pieces = self.context.run_jobs(
             f"read-outs of {len(queries.query_ids):,} queries by token",
-            [self._job(run, responses, method, part) for part in chunks(len(responses), UNITS_PER_JOB)],
+            [job for part in jobs for job in part],
             lambda actor, job: actor.read_tokens.remote(self._thetas, rows, job),
         )
-        return np.concatenate(pieces, axis=3)
+        return joined_pieces(jobs, pieces)
 
     def method(self, run: SimulationRun, responses: Sequence[Simulated], queries: QueryTable) -> str:
         """The read-out method of a run, according to `readout.method`.
@@ -96,7 +98,7 @@ class ReadOuts:
         rows, methods = self.workers.put(QueryRows.of(probe)), tuple(names)
         [cost] = self.context.run_jobs(
             "timed read-outs",
-            [self._job(run, responses, methods[0], range(len(responses)))],
+            [ReadOutJob(methods[0], run.settings.scope, _files(responses))],
             lambda actor, job: actor.costs.remote(self._thetas, rows, job, methods),
         )
         return dict(cost)
@@ -108,8 +110,12 @@ class ReadOuts:
             self._scopes[scope] = Scope(build_model(project.task, project.training), scope).complete
         return self._scopes[scope]
 
-    def _job(
-        self, run: SimulationRun, responses: Sequence[Simulated], method: str, chosen: Sequence[int]
-    ) -> ReadOutJob:
-        units = tuple((responses[u].unit.unit_id, responses[u].files) for u in chosen)
-        return ReadOutJob(method, run.settings.scope, units)
+    def _jobs(
+        self, run: SimulationRun, responses: Sequence[Simulated], method: str, queries: QueryTable
+    ) -> list[list[ReadOutJob]]:
+        scope, count = run.settings.scope, len(queries.query_ids)
+        return read_out_jobs(method, scope, _files(responses), count, narrow=not self.whole(scope))
+
+
+def _files(responses: Sequence[Simulated]) -> tuple[UnitFiles, ...]:
+    return tuple((each.unit.unit_id, each.files) for each in responses)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tribute.cluster.plan import Job
+from tribute.cluster.plan import Job, chunks
 from tribute.corpus import QueryTable
 from tribute.readout import (
     FeatureSums,
@@ -30,20 +30,60 @@ from tribute_storage import Lake, StagedFile
 
 QUERY_BLOCK = 4096
 """Queries whose units are added up at once, to bound the memory."""
+UNITS_PER_JOB = 8
+"""Units in a job whose models run one by one."""
+SHARING_UNITS, SHARED_QUERIES = 64, 256
+"""Units and queries in a job whose units share the trunk, the head or a gradient, which every job makes anew."""
+
+
+UnitFiles = tuple[str, tuple[ResponseFile | None, ...]]
+"""A unit and its response files in the order of the replicates."""
 
 
 @dataclass(frozen=True)
 class ReadOutJob(Job):
-    """Read out all queries for some units, each with its response files in the order of the replicates."""
+    """Read out queries, from one index to another, for some units. None: all queries."""
 
     method: str
     scope: str
-    units: tuple[tuple[str, tuple[ResponseFile | None, ...]], ...]
+    units: tuple[UnitFiles, ...]
+    queries: tuple[int, int] | None = None
+
+    def chosen(self, queries: QueryRows) -> QueryRows:
+        """The queries of this job."""
+        return queries if self.queries is None else queries.between(*self.queries)
 
     @property
     def size(self) -> int:
         """Units."""
         return len(self.units)
+
+
+def read_out_jobs(
+    method: str, scope: str, units: Sequence[UnitFiles], queries: int, *, narrow: bool
+) -> list[list[ReadOutJob]]:
+    """Jobs that read out all units on all queries, by units and then by queries.
+
+    Args:
+        narrow: whether some parameters of the model are outside the scope, so that the trunk may be shared.
+    """
+    if method == "difference" or not (narrow or method == "adjoint"):
+        largest, ranges = UNITS_PER_JOB, [None]
+    else:
+        largest, parts = SHARING_UNITS, chunks(queries, SHARED_QUERIES)
+        ranges = [None] if len(parts) == 1 else [(part[0], part[-1] + 1) for part in parts]
+    return [
+        [ReadOutJob(method, scope, tuple(units[u] for u in part), each) for each in ranges]
+        for part in chunks(len(units), largest)
+    ]
+
+
+def joined_pieces(
+    jobs: Sequence[Sequence[ReadOutJob]], pieces: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """The influences that `read_out_jobs` found, [R, Q, ..., U]; those of a job are [R, q, ..., u]."""
+    found = iter(pieces)
+    return np.concatenate([np.concatenate([next(found) for _ in of], 1) for of in jobs], -1)
 
 
 @dataclass(frozen=True)
@@ -89,7 +129,7 @@ def read_out_chunk(
     job: ReadOutJob,
     device: torch.device,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Influence of the job's units on every query.
+    """Influence of the job's units on its queries.
 
     Args:
         thetas: final parameters of each replicate, [P] each.
@@ -98,7 +138,7 @@ def read_out_chunk(
         [R, Q, U] nats (NaN: that simulation failed), and the model's measurement (replicate 0), [Q].
     """
     parameters, scope, responses = loaded(task, thetas, job, device, memory_gib)
-    read = read_out(job.method, scope, parameters, responses, queries, memory_gib)
+    read = read_out(job.method, scope, parameters, responses, job.chosen(queries), memory_gib)
     influence = np.stack([replicate.influence_QS.float().cpu().numpy() for replicate in read])
     return influence, read[0].measurement_Q.double().cpu().numpy()
 

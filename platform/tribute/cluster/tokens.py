@@ -48,7 +48,7 @@ def read_tokens_chunk(
     """
     parameters, scope, responses = loaded(task, thetas, job, device, memory_gib)
     prepared = PreparedReadOut(job.method, scope, parameters, responses, memory_gib, kept_gib=0)
-    return np.stack([each.float().cpu().numpy() for each in prepared.tokens_by_replicate(queries)])
+    return np.stack([each.float().cpu().numpy() for each in prepared.tokens_by_replicate(job.chosen(queries))])
 
 
 def write_tokens_chunk(

@@ -19,16 +19,19 @@ ENSEMBLE_BYTES = 2**25
 SHARED_BYTES = 2**25
 """Bytes of activations of an ensemble that computes something once for all sources."""
 KEPT_PART = 0.25
-"""Part of the budget for passes of a divided model that are kept while some sources are read out."""
+"""Part of the budget for passes of a divided model that are kept while some sources are read out; as much again
+is for the head.
+"""
 SHARING_SOURCES = 16
 """Sources of such an ensemble, if the rows can be fewer."""
 
 
 class Cut(NamedTuple):
-    """Numbers of rows and sources that are evaluated at once."""
+    """Numbers of rows and sources that are evaluated at once, and of sources in the head of a divided model."""
 
     rows: int
     sources: int
+    heads: int
 
 
 class Cuts:
@@ -75,7 +78,7 @@ class Cuts:
             ConfigError: one row and one source exceed the budget; says by how much.
         """
         plain, sources = self._row(queries), len(self._perturbed.response_Sp)
-        budget = int(self._memory_gib * GIB) - (0 if pair is None else self.kept)
+        budget = int(self._memory_gib * GIB) - (0 if pair is None else 2 * self.kept)
         pair, once = (plain, 0) if pair is None else (pair, plain)
         activations, once = self._copies * pair, once + self._per_row
         rows = min((budget - self._vector) // (2 * activations + once), MAX_ROWS)
@@ -93,7 +96,7 @@ class Cuts:
         if self._cached:
             fitting = min(fitting, max(1, self._cache_of_models() // (rows * pair)))
         chunks = -(-sources // fitting)
-        return Cut(rows, max(1, -(-sources // max(1, chunks))))
+        return Cut(rows, max(1, -(-sources // max(1, chunks))), max(1, self.kept // (rows * plain)))
 
     def _cache_of_rows(self) -> int:
         if not self._shared:

@@ -124,7 +124,7 @@ class Differences(ModelReader):
         for passes in self.passes(division, measure, batches, self._cuts.kept, follow=self.follows):
             for chosen in self.chunks(cut.sources):
                 for each, hidden in self.hidden(division, passes, chosen):
-                    change = self.behind(division, each, hidden)
+                    change = self.behind(division, each, hidden, cut.heads)
                     yield self._change(chosen, each.rows, each.recorded.value, change)
 
     def hidden(
@@ -134,9 +134,10 @@ class Differences(ModelReader):
         models = self._perturbed.scope.pieces(self._without(chosen))
         return zip(passes, division.section.hidden_of_each(models, [p.recorded for p in passes]), strict=True)
 
-    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
-        """How measurements change with the hidden states that enter the head, [C, B, ...]."""
-        return each.recorded.value - division.section.measured_of_each(hidden, self._own, each.recorded)
+    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor, heads: int) -> Tensor:
+        """How measurements change with the hidden states that enter the head, [C, B, ...]; `heads` at once."""
+        without = division.section.measured_of_each(hidden, self._own, each.recorded, heads)
+        return each.recorded.value - without
 
     def _one_by_one(self, measure: Measure, batches: Sequence[Rows]) -> Iterator[Change]:
         values = [measure(self._model(self._own), each.batch) for each in batches]

@@ -129,6 +129,12 @@ class QueryRows:
         """What the cost of a row depends on: shape and dtype of each column's rows."""
         return tuple((name, column.shape[1:], column.dtype.str) for name, column in sorted(self.columns.items()))
 
+    def between(self, begin: int, end: int) -> "QueryRows":
+        """The queries from one index to another, whose rows are in their order."""
+        rows = slice(*np.searchsorted(self.query_N, (begin, end)))
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return QueryRows(self.query_ids[begin:end], columns, self.query_N[rows] - begin)
+
     def batches(self, largest: int, device: torch.device) -> Iterator[tuple[Batch, Tensor]]:
         """Yield columns of at most `largest` rows, and the query of each row."""
         for begin in range(0, len(self.query_N), largest):

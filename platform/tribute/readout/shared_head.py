@@ -14,7 +14,7 @@ from tribute.readout.difference import Differences
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.readout.reader import Change, Pass, row_batches
 
-HEAD_TOLERANCE = 0.01
+HEAD_TOLERANCE = 0.001
 """Largest error of the head, as a part of the influences of a source on the first queries."""
 COMPARED_ROWS = 8
 """Rows that are also read out exactly."""
@@ -69,10 +69,10 @@ class HeadDifferences(Differences):
             self.error = self._measured_error(division, queries)
         return super().changes(measure, queries)
 
-    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
-        """How measurements change with the hidden states that enter the head, [C, B, ...]."""
+    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor, heads: int) -> Tensor:
+        """How measurements change with the hidden states that enter the head, [C, B, ...]; `heads` at once."""
         if not self.follows or (division.softmax is not None and each.followed is None):
-            return super().behind(division, each, hidden)
+            return super().behind(division, each, hidden, heads)
         return _through_head(division, each, hidden)
 
     def _measured_error(self, division: ModelDivision, queries: QueryRows) -> float:
@@ -85,7 +85,7 @@ class HeadDifferences(Differences):
         for passes in self.passes(division, measure, batches, self._cuts.kept, follow=True):
             for chosen in self.chunks(cut.sources):
                 for each, hidden in self.hidden(division, passes, chosen):
-                    exact = super().behind(division, each, hidden)
+                    exact = super().behind(division, each, hidden, cut.heads)
                     error_S[chosen] += (_through_head(division, each, hidden) - exact).square().sum(1)
                     size_S[chosen] += exact.square().sum(1)
         counted_S = torch.isfinite(size_S) & ~self._still_S

@@ -18,7 +18,7 @@ from torch import Tensor
 from tribute.cluster import EstimateJob, InfluenceJob, ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.cluster.estimate import estimate_units, influence_of_units, named
 from tribute.cluster.plan import Job
-from tribute.cluster.readout import read_out_chunk
+from tribute.cluster.readout import joined_pieces, read_out_chunk, read_out_jobs
 from tribute.cluster.simulate import simulate_chunk
 from tribute.cluster.train import train_replicate
 from tribute.config import ReadoutSettings, SimulationSettings
@@ -29,9 +29,6 @@ from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, fit
 from tribute.study.workers import Workers
 from tribute.tasks import Scope
 from tribute.training import Recipe, Trajectory
-
-READ_OUT = 8
-"""Units read out by one job."""
 
 
 def digest(*content: object) -> str:
@@ -96,14 +93,15 @@ class Runs:
         """Influence of units [R, Q, U] and the first model's measurements [Q], nats; NaN: it failed."""
         if settings.estimated:
             return self._estimated(replicates, settings, found, rows)
-        [method, *_] = candidates(readout, settings, Scope(self.recipe.task, settings.scope).complete)
+        complete = Scope(self.recipe.task, settings.scope).complete
+        [method, *_] = candidates(readout, settings, complete)
         thetas: list[Tensor] = [replicate.final() for replicate in replicates]
-        jobs = [
-            ReadOutJob(method, settings.scope, tuple((found[u].unit.unit_id, found[u].files) for u in part))
-            for part in chunks(len(found), READ_OUT)
-        ]
-        pieces = self._run("read-outs", _read_out, [self.recipe, readout.memory_gib, thetas, rows], jobs)
-        return np.concatenate([influence for influence, _ in pieces], axis=2), pieces[0][1]
+        units = [(each.unit.unit_id, each.files) for each in found]
+        jobs = read_out_jobs(method, settings.scope, units, len(rows.query_ids), narrow=not complete)
+        given = [self.recipe, readout.memory_gib, thetas, rows]
+        pieces = self._run("read-outs", _read_out, given, [job for part in jobs for job in part])
+        measured_Q = np.concatenate([measured for _, measured in pieces[: len(jobs[0])]])
+        return joined_pieces(jobs, [influence for influence, _ in pieces]), measured_Q
 
     def _estimated(
         self,

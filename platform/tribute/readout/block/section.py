@@ -17,7 +17,7 @@ from tribute.tasks.folded import FoldedModule
 from tribute.tasks.module import copied
 
 FOLDED_NUMBERS = 2**16
-"""Largest size of hidden states of which several pass the head at once: more gain nothing and take memory."""
+"""Largest size of hidden states of which several pass the head at once: more gain nothing."""
 Pieces = Mapping[str, Tensor]
 Measure = Callable[[Model, Batch], Tensor]
 """A measurement by a model, [B] or [B, T]."""
@@ -133,12 +133,14 @@ class ScopeSection:
         self._given = hidden
         return recorded.measure(self._model(self._head, own), batch)
 
-    def measured_of_each(self, hidden_C: Tensor, own: Pieces, recorded: RecordedPass) -> Tensor:
-        """The head alone at C hidden states, [C, B] or [C, B, T]."""
-        count = len(hidden_C)
-        if self.places.head_folds and hidden_C.numel() <= FOLDED_NUMBERS:
-            return self.measured(hidden_C.flatten(0, 1), own, recorded, count).unflatten(0, (count, -1))
-        return torch.stack([self.measured(hidden, own, recorded) for hidden in hidden_C])
+    def measured_of_each(self, hidden_C: Tensor, own: Pieces, recorded: RecordedPass, most: int = 2**31) -> Tensor:
+        """The head alone at C hidden states, `most` of them at once, [C, B] or [C, B, T]."""
+        at_once = max(1, min(most, FOLDED_NUMBERS // hidden_C[0].numel())) if self.places.head_folds else 1
+        found = [
+            self.measured(part.flatten(0, 1), own, recorded, len(part)).unflatten(0, (len(part), -1))
+            for part in hidden_C.split(at_once)
+        ]
+        return torch.cat(found)
 
     def _model(self, module: nn.Module, own: Pieces) -> Model:
         named = self._task.values({**self._rest, **own})

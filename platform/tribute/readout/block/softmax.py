@@ -1,7 +1,7 @@
 """How a change of hidden states changes the log-likelihoods of a linear head with softmax, beyond its derivative.
 
 Legend: N positions, C sources, V vocabulary, D width, k tokens of a position with the highest probability, j drawn
-from the others, J = k + j.
+from the others, J = k + j. c is the change of a logit less the mean of all changes under the probabilities.
 """
 
 from collections.abc import Iterable
@@ -16,25 +16,24 @@ from tribute.readout.block.section import RecordedPass
 TOP = 128
 """Tokens of a position whose probabilities are followed exactly; all of a smaller vocabulary."""
 DRAWN = 128
-"""Tokens drawn from the others, by which their spread is estimated."""
+"""Tokens drawn from the others, which stand for all of them."""
 SAME = 1e-5
 """Largest part of the logits that a linear head may leave unexplained."""
 GATHERED = 2**23
-"""Numbers of the weight that are gathered at once."""
+"""Numbers of the weight, and of logits by source, that are made at once."""
 
 
 class Followed(NamedTuple):
     """Tokens of the positions of a pass, by which a change of its hidden states is followed.
 
-    ``counted``: the positions that have a target, of all. ``mean_ND``: the mean row of the weight. ``top_Nk``:
-    probabilities of the first tokens of ``index_NJ``; ``rest_N``: that of all tokens but these.
+    ``counted``: the positions that have a target, of all. ``mean_ND``: the mean row of the weight. ``index_NJ``:
+    the tokens. ``share_NJ``: the probability that each stands for; they add up to 1.
     """
 
     counted: Tensor
     mean_ND: Tensor
     index_NJ: Tensor
-    top_Nk: Tensor
-    rest_N: Tensor
+    share_NJ: Tensor
 
 
 class SoftmaxHead(NamedTuple):
@@ -78,9 +77,11 @@ class SoftmaxHead(NamedTuple):
         p_NV = p_NV.neg_().scatter_add_(1, target_N1, torch.ones_like(p_NV[:, :1]))
         mean_ND = self.weight_VD[target_N1[:, 0]] - recorded.slope[places.of_hidden]
         top_Nk, index_Nk = p_NV.topk(min(TOP, p_NV.shape[1]), -1)
-        tail_NV = p_NV.scatter_(1, index_Nk, 0)
-        drawn_Nj = _drawn(tail_NV) if top_Nk.shape[1] < p_NV.shape[1] else index_Nk[:, :0]
-        return Followed(places.of_hidden, mean_ND, torch.cat([index_Nk, drawn_Nj], 1), top_Nk, tail_NV.sum(1))
+        if top_Nk.shape[1] == p_NV.shape[1]:
+            return Followed(places.of_hidden, mean_ND, index_Nk, top_Nk)
+        drawn_Nj, share_N1 = _drawn(p_NV.scatter_(1, index_Nk, 0))
+        share_NJ = torch.cat([top_Nk, share_N1.expand_as(drawn_Nj)], 1)
+        return Followed(places.of_hidden, mean_ND, torch.cat([index_Nk, drawn_Nj], 1), share_NJ)
 
     def beyond(self, recorded: RecordedPass, followed: Followed, change: Tensor) -> Tensor:
         """What `RecordedPass.along` misses of measurements that are sums of log-likelihoods, in its shape.
@@ -96,24 +97,20 @@ class SoftmaxHead(NamedTuple):
     def beyond_derivative(self, followed: Followed, change_CND: Tensor) -> Tensor:
         """What the derivative misses of f(h) - f(h - dh) at each position, [C, N], nats; never negative.
 
-        With c = W dh less its mean under p = softmax(z), it is log E exp(-c). The k likeliest tokens are summed
-        exactly. Of the others, mass and mean of c are known, and the second moment is estimated from some of
-        them. So what is left is of third order in the unlikely tokens.
+        With c = W dh less its mean under p = softmax(z), it is log E exp(-c) = log(1 + E[exp(-c) - 1 + c]). The k
+        likeliest tokens are summed exactly; j of the others stand for all of these.
         """
-        numbers = followed.index_NJ.shape[1] * change_CND.shape[2]
+        sources, _, width = change_CND.shape
+        numbers = followed.index_NJ.shape[1] * (width + 4 * sources)
         largest = max(1, GATHERED // numbers)
         pieces = (tensor.split(largest) for tensor in followed[1:])
         parts = [self._at(*piece) for piece in zip(change_CND.split(largest, 1), *pieces, strict=True)]
         return torch.cat(parts, 1)
 
-    def _at(self, change_CND: Tensor, mean_ND: Tensor, index_NJ: Tensor, top_Nk: Tensor, rest_N: Tensor) -> Tensor:
+    def _at(self, change_CND: Tensor, mean_ND: Tensor, index_NJ: Tensor, share_NJ: Tensor) -> Tensor:
         change_NDC = change_CND.permute(1, 2, 0)
         c_NJC = self.weight_VD[index_NJ] @ change_NDC - mean_ND[:, None] @ change_NDC
-        count = top_Nk.shape[1]
-        likely_NkC, drawn_NjC = c_NJC[:, :count], c_NJC[:, count:]
-        beyond_NC = ((torch.expm1(-likely_NkC) + likely_NkC) * top_Nk[..., None]).sum(1)  # the mean of c is 0
-        if drawn_NjC.shape[1]:
-            beyond_NC += rest_N[:, None] * drawn_NjC.square().mean(1) / 2
+        beyond_NC = (share_NJ[:, None] @ (torch.expm1(-c_NJC) + c_NJC))[:, 0]
         return beyond_NC.log1p().T
 
 
@@ -146,9 +143,10 @@ def _counted(recorded: RecordedPass) -> _Counted | None:
     return _Counted(of_hidden, of_logits, by_logits[of_logits]) if of_logits.any() else None
 
 
-def _drawn(tail_NV: Tensor) -> Tensor:
-    """Tokens at evenly spaced quantiles of their probabilities, [N, j]."""
+def _drawn(tail_NV: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens at evenly spaced quantiles of their probabilities, [N, j], and what each stands for, [N, 1]."""
     places_j = (torch.arange(DRAWN, device=tail_NV.device, dtype=tail_NV.dtype) + 0.5) / DRAWN
     summed_NV = tail_NV.cumsum(1)
     wanted_Nj = summed_NV[:, -1:] * places_j
-    return torch.searchsorted(summed_NV, wanted_Nj).clamp(max=tail_NV.shape[1] - 1)
+    found_Nj = torch.searchsorted(summed_NV, wanted_Nj).clamp(max=tail_NV.shape[1] - 1)
+    return found_Nj, summed_NV[:, -1:] / DRAWN
