@@ -16,6 +16,8 @@ from tribute.readout.reader import Change, Pass, row_batches
 
 HEAD_TOLERANCE = 0.001
 """Largest error of the head, as a part of the influences of a source on the first queries."""
+ROUNDING = 2.0
+"""What rounding changes in a difference of measurements, in units in the last place of a measurement."""
 COMPARED_ROWS = 8
 """Rows that are also read out exactly."""
 
@@ -25,10 +27,12 @@ def shared_head(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float
 
     I[q, s] = g . dh + log E exp(-c): dh is the exact difference of the hidden states that enter the head, g the
     gradient of the measurement by them. The second term is there for a linear head with softmax: c = W dh less its
-    mean under the model's probabilities. It is exact for vocabularies of at most 128 tokens.
+    mean under the model's probabilities. It is exact for vocabularies of at most 128 tokens; of larger ones, 128
+    tokens that are drawn stand for the unlikely ones.
 
     The error is measured on the first rows. Above `HEAD_TOLERANCE`, or where the model has no head behind the
-    scope, it is `shared_trunk`.
+    scope, it is `shared_trunk`. What rounding does to the differences of `shared_trunk` is not counted: it may be
+    more than the error, since influences are small beside measurements.
 
     Raises:
         ConfigError: the scope is the whole model, or not even one row fits the budget.
@@ -76,20 +80,26 @@ class HeadDifferences(Differences):
         return _through_head(division, each, hidden)
 
     def _measured_error(self, division: ModelDivision, queries: QueryRows) -> float:
-        """Largest error of a source on the first rows, as a part of its influences there."""
+        """Largest error of a source on the first rows beyond rounding, as a part of its influences there."""
         measure = self._perturbed.scope.task.measure_by
         cut = self._cuts.cut(queries, division.pair_bytes)
         rows = min(cut.rows, COMPARED_ROWS)
         batches = row_batches(queries, rows, self._perturbed)[: -(-COMPARED_ROWS // rows)]
         error_S, size_S = (self._theta_p.new_zeros(self._sources) for _ in range(2))
+        squared = self._theta_p.new_zeros(())
         for passes in self.passes(division, measure, batches, self._cuts.kept, follow=True):
+            squared += torch.stack([each.recorded.value.square().sum() for each in passes]).sum()
             for chosen in self.chunks(cut.sources):
                 for each, hidden in self.hidden(division, passes, chosen):
                     exact = super().behind(division, each, hidden, cut.heads)
                     error_S[chosen] += (_through_head(division, each, hidden) - exact).square().sum(1)
                     size_S[chosen] += exact.square().sum(1)
         counted_S = torch.isfinite(size_S) & ~self._still_S
-        return float((error_S / size_S.clamp(min=1e-300))[counted_S].sqrt().max()) if counted_S.any() else 0.0
+        if not counted_S.any():
+            return 0.0
+        rounding = ROUNDING * torch.finfo(squared.dtype).eps * squared.sqrt()
+        off_S = (error_S.sqrt() - rounding).clamp(min=0)
+        return float((off_S / size_S.sqrt().clamp(min=1e-30))[counted_S].max())
 
 
 def _through_head(division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
