@@ -67,11 +67,10 @@ def read_out_jobs(
     Args:
         narrow: whether some parameters of the model are outside the scope, so that the trunk may be shared.
     """
-    if method == "difference" or not (narrow or method == "adjoint"):
-        largest, ranges = UNITS_PER_JOB, [None]
-    else:
-        largest, parts = SHARING_UNITS, chunks(queries, SHARED_QUERIES)
-        ranges = [None] if len(parts) == 1 else [(part[0], part[-1] + 1) for part in parts]
+    shares = method == "adjoint" or (narrow and method != "difference")
+    largest, ranges = SHARING_UNITS if shares else UNITS_PER_JOB, list[tuple[int, int] | None]([None])
+    if shares and queries > SHARED_QUERIES:
+        ranges = [(part[0], part[-1] + 1) for part in chunks(queries, SHARED_QUERIES)]
     return [
         [ReadOutJob(method, scope, tuple(units[u] for u in part), each) for each in ranges]
         for part in chunks(len(units), largest)
