@@ -16,7 +16,7 @@ from tribute.readout import (
     FeatureSums,
     PerturbedModel,
     QueryRows,
-    Responses,
+    StoredResponses,
     costs,
     feature_sums,
     influence_rows,
@@ -158,7 +158,7 @@ def read_out_costs(
 
 def loaded(
     task: FlatTask, thetas: Sequence[NDArray], job: ReadOutJob, device: torch.device, memory_gib: float
-) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor | Responses]]:
+) -> tuple[list[torch.Tensor], Scope, list[torch.Tensor | StoredResponses]]:
     """Parameters of each replicate [P], the job's scope, and the responses in each replicate [U, p].
 
     Args:

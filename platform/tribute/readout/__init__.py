@@ -7,7 +7,14 @@ from tribute.readout.distilled import Distilled, Sample, difference_estimate, pr
 from tribute.readout.features import FeatureSums, Passes, feature_sums, query_features
 from tribute.readout.head import Head
 from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
-from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, Responses, stored_responses, tokens_of
+from tribute.readout.perturbed import (
+    PerturbedModel,
+    QueryRows,
+    ReadOut,
+    StoredResponses,
+    stored_responses,
+    tokens_of,
+)
 from tribute.readout.poisson import draw, draw_probability
 from tribute.readout.prepared import PreparedReadOut
 from tribute.readout.replicates import influence_rows, read_out, token_positions, token_rows
@@ -26,9 +33,9 @@ __all__ = [
     "PreparedReadOut",
     "QueryRows",
     "ReadOut",
-    "Responses",
     "Sample",
     "SourceHead",
+    "StoredResponses",
     "adjoint",
     "candidates",
     "costs",

@@ -13,7 +13,7 @@ from tribute.errors import ConfigError
 from tribute.readout.block import Measure, ModelDivision, Pieces
 from tribute.readout.cuts import GIB, Cuts
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, ModelReader, Pass, Rows, row_batches
+from tribute.readout.reader import Change, ModelReader, Rows, RowsPass, row_batches
 from tribute.tasks import Batch, Model, batched
 
 SMALLEST_ENSEMBLE = 8
@@ -128,13 +128,13 @@ class Differences(ModelReader):
                     yield self._change(chosen, each.rows, each.recorded.value, change)
 
     def hidden(
-        self, division: ModelDivision, passes: Sequence[Pass], chosen: slice
-    ) -> Iterator[tuple[Pass, Tensor]]:
+        self, division: ModelDivision, passes: Sequence[RowsPass], chosen: slice
+    ) -> Iterator[tuple[RowsPass, Tensor]]:
         """Hidden states of the models without some sources, [C, B, ...] for each pass."""
         models = self._perturbed.scope.pieces(self._without(chosen))
         return zip(passes, division.section.hidden_of_each(models, [p.recorded for p in passes]), strict=True)
 
-    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor, heads: int) -> Tensor:
+    def behind(self, division: ModelDivision, each: RowsPass, hidden: Tensor, heads: int) -> Tensor:
         """How measurements change with the hidden states that enter the head, [C, B, ...]; `heads` at once."""
         without = division.section.measured_of_each(hidden, self._own, each.recorded, heads)
         return each.recorded.value - without

@@ -23,7 +23,7 @@ class ReadOut(NamedTuple):
     measurement_Q: Tensor
 
 
-class Responses:
+class StoredResponses:
     """Responses to sources, [S, p], that are read or made whenever some of them are used.
 
     Args:
@@ -48,7 +48,7 @@ class Responses:
             found_Cp[row] = response_p
         return found_Cp
 
-    def held_within(self, memory_gib: float) -> "Tensor | Responses":
+    def held_within(self, memory_gib: float) -> "Tensor | StoredResponses":
         """All of them in memory, if they fit."""
         one_1p = self[:1]
         return self[:] if self._count * one_1p.numel() * one_1p.element_size() <= memory_gib * 2**30 else self
@@ -66,7 +66,7 @@ class StoredResponse(Protocol):
 
 def stored_responses(
     scope: Scope, files: Sequence[StoredResponse | None], device: torch.device, memory_gib: float
-) -> Tensor | Responses:
+) -> Tensor | StoredResponses:
     """Responses [S, p] in files, which are checked: in memory if they fit, else read whenever they are used.
 
     Args:
@@ -81,7 +81,7 @@ def stored_responses(
             return torch.full((scope.size,), torch.nan, device=device)
         return scope.flatten(file.read(device))
 
-    return Responses(len(files), read).held_within(memory_gib)
+    return StoredResponses(len(files), read).held_within(memory_gib)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class PerturbedModel:
 
     scope: Scope
     theta_P: Tensor
-    response_Sp: Tensor | Responses
+    response_Sp: Tensor | StoredResponses
 
     @property
     def task(self) -> FlatTask | ScopedTask:
@@ -107,7 +107,7 @@ class PerturbedModel:
         if self.scope.whole:
             return self
         narrow_Sp, lift = self.response_Sp, self.scope.lift
-        wide_SP = Responses(len(narrow_Sp), lambda source: lift(narrow_Sp[source : source + 1])[0])
+        wide_SP = StoredResponses(len(narrow_Sp), lambda source: lift(narrow_Sp[source : source + 1])[0])
         return PerturbedModel(self.scope.widened(), self.theta_P, wide_SP)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.readout.derivative import Gradients, Tangents
 from tribute.readout.difference import differences, shared_differences
-from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, Responses
+from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut, StoredResponses
 from tribute.readout.reader import ModelReader
 from tribute.readout.shared_head import head_differences
 from tribute.tasks import Scope
@@ -54,7 +54,7 @@ class PreparedReadOut:
         method: str,
         scope: Scope,
         thetas: Sequence[Tensor],
-        responses: Sequence[Tensor | Responses],
+        responses: Sequence[Tensor | StoredResponses],
         memory_gib: float = 1.0,
         kept_gib: float | None = None,
     ) -> None:

@@ -32,7 +32,7 @@ class Change(NamedTuple):
     change: Tensor
 
 
-class Pass(NamedTuple):
+class RowsPass(NamedTuple):
     """A pass of a divided model on a batch of query rows; `followed`: what a linear head needs beside it."""
 
     rows: Rows
@@ -67,18 +67,18 @@ class ModelReader(ABC):
         kept: int,
         *,
         follow: bool = False,
-    ) -> Iterator[list[Pass]]:
+    ) -> Iterator[list[RowsPass]]:
         """Passes of the unperturbed model, as many at once as keep at most `kept` bytes, but at least one.
 
         All of them are read out with some sources before others come: making perturbed models takes as long as
         running them on a row.
         """
         softmax = division.softmax if follow else None
-        found, size = list[Pass](), 0
+        found, size = list[RowsPass](), 0
         for rows in batches:
             recorded = division.section.record(self._own, rows.batch, measure, by_logits=softmax is not None)
             followed = None if softmax is None else softmax.follow(recorded)
-            each = Pass(rows, recorded._replace(by_logits=None), followed)
+            each = RowsPass(rows, recorded._replace(by_logits=None), followed)
             if found and size + each.bytes > kept:
                 yield found
                 found, size = [], 0

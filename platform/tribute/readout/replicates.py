@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.readout.perturbed import QueryRows, ReadOut, Responses
+from tribute.readout.perturbed import QueryRows, ReadOut, StoredResponses
 from tribute.readout.prepared import PreparedReadOut
 from tribute.tasks import Scope
 
@@ -20,7 +20,7 @@ def read_out(
     method: str,
     scope: Scope,
     thetas: Sequence[Tensor],
-    responses: Sequence[Tensor | Responses],
+    responses: Sequence[Tensor | StoredResponses],
     queries: QueryRows,
     memory_gib: float = 1.0,
 ) -> list[ReadOut]:

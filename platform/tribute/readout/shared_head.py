@@ -12,7 +12,7 @@ from tribute.errors import ConfigError
 from tribute.readout.block import Measure, ModelDivision
 from tribute.readout.difference import Differences
 from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
-from tribute.readout.reader import Change, Pass, row_batches
+from tribute.readout.reader import Change, RowsPass, row_batches
 
 HEAD_TOLERANCE = 0.001
 """Largest error of the head, as a part of the influences of a source on the first queries."""
@@ -73,7 +73,7 @@ class HeadDifferences(Differences):
             self.error = self._measured_error(division, queries)
         return super().changes(measure, queries)
 
-    def behind(self, division: ModelDivision, each: Pass, hidden: Tensor, heads: int) -> Tensor:
+    def behind(self, division: ModelDivision, each: RowsPass, hidden: Tensor, heads: int) -> Tensor:
         """How measurements change with the hidden states that enter the head, [C, B, ...]; `heads` at once."""
         if not self.follows or (division.softmax is not None and each.followed is None):
             return super().behind(division, each, hidden, heads)
@@ -102,7 +102,7 @@ class HeadDifferences(Differences):
         return float((off_S / size_S.sqrt().clamp(min=1e-30))[counted_S].max())
 
 
-def _through_head(division: ModelDivision, each: Pass, hidden: Tensor) -> Tensor:
+def _through_head(division: ModelDivision, each: RowsPass, hidden: Tensor) -> Tensor:
     change = each.recorded.hidden - hidden
     found = each.recorded.along(change)
     if division.softmax is not None and each.followed is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.unit.readout.memory import PeakMemory
 from tests.unit.readout.small import relative_error, texts, transformer
 from tribute.errors import DamagedFile
-from tribute.readout import METHODS, PerturbedModel, Responses, stored_responses
+from tribute.readout import METHODS, PerturbedModel, StoredResponses, stored_responses
 from tribute.readout.block import softmax
 from tribute.simulation import ResponseFile, write_response
 
@@ -29,9 +29,9 @@ CASES = [
 SLOW = [("difference", "last_block"), ("jvp", "all")]
 
 
-def copied(response_Sp: Tensor) -> Responses:
+def copied(response_Sp: Tensor) -> StoredResponses:
     """The same responses, each in memory of its own whenever it is read."""
-    return Responses(len(response_Sp), lambda source: response_Sp[source].clone())
+    return StoredResponses(len(response_Sp), lambda source: response_Sp[source].clone())
 
 
 @pytest.mark.usefixtures("float64")
@@ -60,7 +60,7 @@ def test_memory_does_not_grow_with_the_sources(method: str, scope: str, monkeypa
     response_p, size = one.response_Sp[0], one.scope.size * 4
     sources, memory_gib = 60 if scope == "all" else 200, 40 * one.scope.task.size * 4 / GIB
     perturbed = PerturbedModel(
-        one.scope, one.theta_P, Responses(sources, lambda s: response_p * (1 + s / sources))
+        one.scope, one.theta_P, StoredResponses(sources, lambda s: response_p * (1 + s / sources))
     )
     with PeakMemory() as memory:
         found = METHODS[method](perturbed, texts(), memory_gib)
@@ -82,7 +82,7 @@ def test_files_are_held_in_memory_if_they_fit(tmp_path: Path) -> None:
     files, device = [*stored(tmp_path, perturbed), None], torch.device("cpu")
     held = stored_responses(perturbed.scope, files, device, 4 * perturbed.scope.size * 4 / GIB)
     read = stored_responses(perturbed.scope, files, device, 3.9 * perturbed.scope.size * 4 / GIB)
-    assert isinstance(held, Tensor) and isinstance(read, Responses)
+    assert isinstance(held, Tensor) and isinstance(read, StoredResponses)
     assert len(read) == 4 and held[3].isnan().all() and read[3:].isnan().all()
     assert torch.equal(held[:3], perturbed.response_Sp[:]) and torch.equal(read[1:3], held[1:3])
 
