@@ -1,47 +1,39 @@
 """What a simulation of a language model costs, in trainings, by scope, number of sources, and folded or looped.
 
 A training is the same number of steps of a plain PyTorch loop over the same model that trains all parameters. The
-model is random and has the shape of SmolLM2-135M, unless it is given. A step is timed; steps are alike.
+model is random and has the shape of SmolLM2-135M, unless it is given. A step is timed, in processor time of one
+thread; steps are alike. What a number of sources costs is read off the line through two ensembles.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 
-from tests.benchmarks.results import FOLDER
+from tests.benchmarks.language_shapes import layers_of, random_model, vocabulary_of
 from tribute.config import SimulationSettings, TaskSettings, TrainingSettings
 from tribute.simulation import GIB, Mode, bill, build_mode, build_schedule
-from tribute.tasks import Scope, gradient_at
+from tribute.tasks import FlatTask, Scope
 from tribute.training import Recipe, TrainingSet
-from tribute.training.step import weighted_loss
 
-SMOLLM2 = {
-    "vocab_size": 49152,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "max_position_embeddings": 2048,
-    "tie_word_embeddings": True,
-}
 LORA = {
     "r": 16,
     "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
 }
 HORIZON = 0.2
 SOURCES = (8, 32, 128)
-AT_ONCE = 8
-"""Sources in a timed ensemble; costs of more are read off the line through two ensembles."""
+FOLDED, LOOPED = (4, 8), (1, 3)
+"""Sources of the two ensembles that are timed."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +46,44 @@ class Work:
     memory_gib: float = 8.0
 
 
-def model_folder(shape: dict[str, Any] = SMOLLM2) -> str:
-    """A folder with the config of a random model."""
-    import transformers  # noqa: PLC0415 - only this benchmark needs the extra hf
+class Line(NamedTuple):
+    """Seconds of a step of an ensemble of no sources, and of each source."""
 
-    folder = FOLDER / "language" / "random"
-    transformers.LlamaConfig(architectures=["LlamaForCausalLM"], **shape).save_pretrained(folder)
-    return str(folder)
+    fixed: float
+    each: float
+
+    def at(self, chunks: int, sources: int) -> float:
+        """Seconds of a step of some ensembles."""
+        return chunks * self.fixed + sources * self.each
 
 
-def recipe_of(model: str, work: Work, adapter: dict[str, Any] | None = None) -> Recipe:
-    """A training of a model, or of an adapter, on random tokens of 128 sources."""
+def recipe_of(model: str, work: Work, **options: Any) -> Recipe:
+    """A training of a model, of an adapter, or of some of its parameters, on random tokens of 128 sources."""
     draw, vocabulary = np.random.default_rng(0), vocabulary_of(model)
     tokens = draw.integers(3, vocabulary, (max(SOURCES), work.rows, work.length + 1)).astype(np.int32)
     data = TrainingSet.assemble({f"source-{index:03}": {"tokens": own} for index, own in enumerate(tokens)})
-    options = {"model": model, "dropout": False} | ({} if adapter is None else {"adapter": adapter})
-    training = TrainingSettings(batch_size=work.rows, clip_norm=1.0, eps=1e-8)
-    return Recipe(TaskSettings(name="huggingface", options=options), training, data, 0)
-
-
-def vocabulary_of(model: str) -> int:
-    """Tokens that a model knows."""
-    import transformers  # noqa: PLC0415
-
-    return int(transformers.AutoConfig.from_pretrained(model).vocab_size)
+    task = TaskSettings(name="huggingface", options={"model": model, "dropout": False} | options)
+    return Recipe(task, TrainingSettings(batch_size=work.rows, clip_norm=1.0, eps=1e-8), data, 0)
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
-    """Median time of a call, s, after one that is not counted."""
+    """Median processor time of a call, s, after one that is not counted."""
     run()
     taken = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         run()
-        taken.append(time.perf_counter() - begin)
+        taken.append(time.process_time() - begin)
     return statistics.median(taken)
+
+
+def allocated(run: Callable[[], object]) -> int:
+    """Bytes that PyTorch's allocator has given out at the peak of a call."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        run()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return int(np.cumsum([event.nbytes() for event in events]).max())
 
 
 def plain_step(recipe: Recipe, work: Work) -> float:
@@ -109,15 +104,15 @@ def plain_step(recipe: Recipe, work: Work) -> float:
     return seconds(step, work.repeats)
 
 
-def ensemble_step(recipe: Recipe, settings: SimulationSettings, units: int, repeats: int) -> float:
+def mode_of(recipe: Recipe, settings: SimulationSettings, units: int) -> Mode:
+    """A simulation of some sources."""
+    schedule = build_schedule(recipe, settings, recipe.initial().theta)
+    return build_mode(schedule, settings, torch.eye(max(SOURCES))[:units])
+
+
+def step_seconds(mode: Mode, repeats: int) -> float:
     """Time of a step of an ensemble, s."""
-    state = recipe.initial()
-    schedule = build_schedule(recipe, settings, state.theta)
-    change_KS = torch.eye(max(SOURCES))[:units]
-    mode: Mode = build_mode(schedule, settings, change_KS)
-    step = schedule.steps.start
-    ensemble = [mode.begin(state)]
-    del state
+    step, ensemble = mode.schedule.steps.start, [mode.begin(mode.schedule.recipe.initial())]
 
     def run() -> None:
         ensemble[0] = mode.advance(ensemble[0], step)
@@ -125,51 +120,61 @@ def ensemble_step(recipe: Recipe, settings: SimulationSettings, units: int, repe
     return seconds(run, repeats)
 
 
-def looped_step(recipe: Recipe, settings: SimulationSettings, repeats: int) -> float:
-    """Time of the gradient of one trajectory alone, s."""
-    theta, scope = recipe.initial().theta, Scope(recipe.task, settings.scope)
-    everyone = torch.ones(len(recipe.data.source_ids))
-    [micro_batch] = recipe.micro_batches(recipe.schedule.order, 0, everyone)
-    task = scope.task_at(theta)
-    own = scope.part(theta)
-    return seconds(
-        lambda: gradient_at(lambda at: weighted_loss(task, at, micro_batch.batch, micro_batch.weights), own),
-        repeats,
-    )
+def peak_bytes(mode: Mode) -> int:
+    """Memory of a step of an ensemble and of its responses at its peak; the first step was run before."""
+    step, state = mode.schedule.steps.start, mode.schedule.recipe.initial()
+    return allocated(lambda: mode.responses(mode.advance(mode.begin(state), step)))
+
+
+def line_of(modes: Sequence[Mode], units: tuple[int, int], repeats: int) -> Line:
+    """The line through the steps of two ensembles."""
+    few, more = (step_seconds(mode, repeats) for mode in modes)
+    each = (more - few) / (units[1] - units[0])
+    return Line(few - units[0] * each, each)
 
 
 def cost_of(recipe: Recipe, scope: str, plain: float, work: Work) -> dict[str, Any]:
-    """Cost per replicate of a scope, in trainings; bytes of a response and of an ensemble."""
+    """Cost per replicate of a scope, in trainings; bytes of a response; memory of an ensemble of 8."""
     settings = SimulationSettings(scope=scope, horizon=HORIZON, memory_gib=work.memory_gib)
-    few, more = (ensemble_step(recipe, settings, units, work.repeats) for units in (AT_ONCE // 2, AT_ONCE))
-    each = (more - few) / (AT_ONCE - AT_ONCE // 2)
-    alone, taken = looped_step(recipe, settings, work.repeats), bill(recipe, settings)
-    at_most = max(1, min(settings.chunk, taken.units_within(work.memory_gib * GIB)))
-    folded, looped = dict[str, float](), dict[str, float]()
-    for sources in SOURCES:
-        chunks = -(-sources // at_most)
-        seconds_of_step = chunks * (more - AT_ONCE * each) + sources * each
-        folded[str(sources)] = HORIZON * seconds_of_step / plain
-        looped[str(sources)] = folded[str(sources)] + HORIZON * (sources + chunks) * (alone - each) / plain
-    size = Scope(recipe.task, scope).size
+    modes = [mode_of(recipe, settings, units) for units in FOLDED]
+    folded, found = line_of(modes, FOLDED, work.repeats), peak_bytes(modes[-1])
+    with patch.object(FlatTask, "autocasts", new=True):  # trajectories one after the other, as under autocast
+        looped = line_of([mode_of(recipe, settings, units) for units in LOOPED], LOOPED, work.repeats)
+    taken, size = bill(recipe, settings), Scope(recipe.task, scope).size
+    at_once = max(1, min(settings.chunk, taken.units_within(work.memory_gib * GIB)))
+
+    def trainings(line: Line) -> dict[str, float]:
+        return {str(many): HORIZON * line.at(-(-many // at_once), many) / plain for many in SOURCES}
+
     return {
-        "folded": folded,
-        "looped": looped,
-        "per_source": HORIZON * each / plain,
-        "at_once": at_most,
+        "folded": trainings(folded),
+        "looped": trainings(looped),
+        "per_source": {"folded": HORIZON * folded.each / plain, "looped": HORIZON * looped.each / plain},
+        "at_once": at_once,
         "response_bytes": {"float32": 4 * size, "bfloat16": 2 * size},
-        "peak_gib_predicted": taken.bytes(AT_ONCE) / GIB,
+        "peak_gib": {"predicted": taken.bytes(FOLDED[1]) / GIB, "found": found / GIB},
     }
 
 
 def costs(model: str | None = None, work: Work | None = None) -> dict[str, Any]:
-    """`tokens_per_s` of plain training, and `simulation_cost_in_trainings` by scope."""
-    model, work = model or model_folder(), work or Work()
-    whole = recipe_of(model, work)
-    plain = plain_step(whole, work)
-    found = {"last_block": cost_of(whole, "last_block", plain, work)}
-    del whole
-    found["lora"] = cost_of(recipe_of(model, work, LORA), "lora", plain, work)
+    """`tokens_per_s` of plain training, and `simulation_cost_in_trainings` by scope.
+
+    `last_block` of a training of all parameters runs the whole model besides; `last_block alone` is that of a
+    training of the last block alone, and `lora` of adapters of rank 16 on every layer.
+    """
+    model, work = model or random_model("smollm2"), work or Work()
+    last = rf"layers\.{layers_of(model) - 1}\.|^model\.norm\."
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        whole = recipe_of(model, work)
+        plain = plain_step(whole, work)
+        found = {"last_block": cost_of(whole, "last_block", plain, work)}
+        del whole
+        found["last_block alone"] = cost_of(recipe_of(model, work, trainable=last), "all", plain, work)
+        found["lora"] = cost_of(recipe_of(model, work, adapter=LORA), "lora", plain, work)
+    finally:
+        torch.set_num_threads(threads)
     return {
         "model": Path(model).name,
         "tokens_per_s": work.rows * work.length / plain,
@@ -186,5 +191,5 @@ def show(figures: dict[str, Any]) -> None:
     for scope, row in figures["simulation_cost_in_trainings"].items():
         for way in ("folded", "looped"):
             each = [f"{row[way][str(sources)]:.2f}" for sources in SOURCES]
-            table.add_row(scope, way, *each, f"{row['per_source']:.4f}", str(row["at_once"]))
+            table.add_row(scope, way, *each, f"{row['per_source'][way]:.4f}", str(row["at_once"]))
     Console(width=120).print(table)

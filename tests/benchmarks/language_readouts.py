@@ -4,15 +4,10 @@ The models are random Llamas, one of SmolLM2's shape. A cost depends on shapes a
 does not: it is that of random weights, whose probabilities are nearly uniform, which is its worst case.
 """
 
-import tempfile
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
-import transformers
 
-from tests.benchmarks.results import update_results
+from tests.benchmarks.language_shapes import SHAPES, random_model
 from tribute.readout import METHODS, PerturbedModel, QueryRows, costs
 from tribute.tasks import FlatTask, Scope, huggingface_task
 
@@ -23,40 +18,20 @@ RESPONSE = 0.004
 """Size of a response, as a part of the parameters' own size: somewhat more than that of SmolLM2 to a source of 4
 rows, two epochs of AdamW at 3e-4, which is 0.003.
 """
-SMOLLM2 = {
-    "vocab_size": 49_152,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "tie_word_embeddings": True,
-}
-SMALL = SMOLLM2 | {
-    "vocab_size": 8192,
-    "hidden_size": 192,
-    "intermediate_size": 512,
-    "num_hidden_layers": 8,
-    "num_attention_heads": 3,
-    "num_key_value_heads": 3,
-}
-SHAPES: Mapping[str, Mapping[str, Any]] = {"small": SMALL, "smollm2": SMOLLM2}
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def perturbed_model(shape: Mapping[str, Any], scope: str, sources: int = SOURCES) -> PerturbedModel:
+def perturbed_model(name: str, scope: str, sources: int = SOURCES) -> PerturbedModel:
     """A random Llama with random responses; for the scope `lora`, adapters of rank 8 in its last block."""
     adapter = {
         "r": 8,
         "target_modules": PROJECTIONS,
-        "layers_to_transform": [shape["num_hidden_layers"] - 1],
+        "layers_to_transform": [SHAPES[name]["num_hidden_layers"] - 1],
         "init_lora_weights": False,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        transformers.LlamaConfig(architectures=["LlamaForCausalLM"], **shape).save_pretrained(folder)
-        options = {"adapter": adapter} if scope == "lora" else {}
-        task = FlatTask(huggingface_task(model=folder, dropout=False, **options))
-        theta_P = task.initial(0)
+    options = {"adapter": adapter} if scope == "lora" else {}
+    task = FlatTask(huggingface_task(model=random_model(name), dropout=False, **options))
+    theta_P = task.initial(0)
     narrow = Scope(task, scope)
     torch.manual_seed(0)
     size = RESPONSE * narrow.of(theta_P).abs().clamp(min=1e-3)
@@ -79,25 +54,14 @@ def relative_error(perturbed: PerturbedModel, queries: QueryRows) -> float:
 
 def query_in_forwards(name: str, scope: str) -> dict[str, float]:
     """Costs of read-outs of 32 sources, and the error of the shared head."""
-    perturbed, queries = perturbed_model(SHAPES[name], scope), some_queries(SHAPES[name]["vocab_size"])
+    perturbed, queries = perturbed_model(name, scope), some_queries(SHAPES[name]["vocab_size"])
     with torch.no_grad():
         error = relative_error(perturbed, queries)
         asked = ["shared_trunk", "shared_head", "jvp", "distilled", *(["difference"] if name == "small" else [])]
         return costs(asked, perturbed, queries, MEMORY_GIB) | {"shared_head_error": error}
 
 
-def figures(names: tuple[str, ...] = tuple(SHAPES)) -> dict[str, dict[str, float]]:
+def figures(names: tuple[str, ...] = ("small", "smollm2")) -> dict[str, dict[str, float]]:
     """`query_in_forwards` by model and scope."""
     cases = [(name, scope) for name in names for scope in ("last_block", "lora")]
     return {f"{name}, {scope}": query_in_forwards(name, scope) for name, scope in cases}
-
-
-def main() -> None:
-    found = figures()
-    for case, cost in found.items():
-        print(case, {name: round(value, 4) for name, value in cost.items()})
-    update_results("language", {"query_in_forwards": found})
-
-
-if __name__ == "__main__":
-    main()

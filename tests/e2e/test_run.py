@@ -137,9 +137,12 @@ def test_a_plan_says_what_trainings_buy_before_and_after_the_simulation(
     for plan in told:
         assert [row["trainings"] for row in plan["plan"]] == list(COUNTS)
         assert (np.diff([row["expected_misallocation"] for row in plan["plan"]]) <= 0).all()
+        taken = plan["memory"]
+        assert taken["sources_at_once"] == 2 and 0 < taken["least_gib"] < taken["gib"] < 1
     print_plan(fresh.model_copy(update={"valuation": ValuationSettings()}), PERIOD, as_json=False)
     text = capsys.readouterr().out
     assert "5.0% asked for: " in text and "rests on token counts alone" in text
+    assert "Simulations take 2 sources at once in each worker, 0.00 GiB" in text
     assert not fresh.workdir.exists()
     with pytest.raises(ValuationError, match="neither semivalues nor the values of a checkpoint"):
         semivalues = fresh.simulation.model_copy(update={"notion": "banzhaf"})

@@ -13,7 +13,7 @@ import torch
 from tribute.catalog import SimulationRun, retrain_bank, simulation_runs
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
-from tribute.simulation import drawn_units, fit
+from tribute.simulation import Fit, drawn_units, fit
 from tribute.tasks import Scope
 from tribute.training import checkpoint_steps
 from tribute_jobs.checks.checklist import Passed
@@ -35,15 +35,20 @@ def check_memory(subject: Subject) -> Passed | None:
         return None
     recipe = subject.recipe()
     fitting = [fit(recipe, settings) for settings in simulated]
-    frozen, chunk = fitting[0].frozen, min(each.chunk for each in fitting)
-    needed = (max(each.one for each in fitting) + frozen) / GIB
-    taken = (max(each.bytes for each in fitting) + frozen) / GIB
-    text = f"{chunk} sources at once in each worker, {taken:.2f} GiB; {needed:.2f} GiB at least"
-    if any(each.alone for each in fitting):
-        text += "; trajectories run one after the other"
+    chunk, alone = min(each.chunk for each in fitting), any(each.alone for each in fitting)
+    taken, one = (max(sizes) for sizes in zip(*((each.bytes, each.one) for each in fitting), strict=True))
+    largest = Fit(chunk, alone, taken, one, fitting[0].frozen)
+    needed, text = (largest.one + largest.frozen) / GIB, memory_text(largest)
     if project.cluster.address != "local" or torch.cuda.is_available():
         return Passed(text)
     return enough_memory(text, needed, project.cluster.workers, project.simulation.memory_gib, memory_gib())
+
+
+def memory_text(fitting: Fit) -> str:
+    """How many sources each worker simulates at once, and in how much memory."""
+    taken, needed = ((size + fitting.frozen) / GIB for size in (fitting.bytes, fitting.one))
+    text = f"{fitting.chunk} sources at once in each worker, {taken:.2f} GiB; {needed:.2f} GiB at least"
+    return f"{text}; trajectories run one after the other" if fitting.alone else text
 
 
 def enough_memory(text: str, needed: float, workers: int, allowed: float, memory: float) -> Passed:

@@ -24,10 +24,12 @@ from tribute.catalog import (
 )
 from tribute.config import Project
 from tribute.errors import ValuationError
+from tribute.simulation import GIB, Fit, fit
 from tribute.tasks import Scope
 from tribute.valuation import Estimates
 from tribute.valuation.rows import publisher_parts
 from tribute.valuation.steps import ValuedBatch, predicted
+from tribute_jobs.checks.space import memory_text
 from tribute_jobs.checks.subject import CheckedSource, Subject
 from tribute_jobs.context import Inputs
 from tribute_jobs.printing import Heading, print_table, terminal
@@ -42,13 +44,15 @@ class Plan(NamedTuple):
 
     ``known``: trainings that the month's uses were read out on already, at their cost. ``simulated``: whether the
     cheap estimates are there; without them the prediction rests on token counts alone. ``scope``: which of the
-    model's parameters respond in simulations; empty if all do.
+    model's parameters respond in simulations; empty if all do. ``memory``: what a worker of the simulation takes;
+    None: nothing is simulated.
     """
 
     expected: dict[int, float]
     known: float
     simulated: bool
     scope: str
+    memory: Fit | None
 
     def needed(self, precision: float | None) -> int | None:
         """Further trainings until a precision is reached, if that is foreseen."""
@@ -66,6 +70,7 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
             for count, expected in steps.items()
         ]
         told = {"period": period, "simulated": plan.simulated, "known_trainings": plan.known, "scope": plan.scope}
+        told["memory"] = None if plan.memory is None else _memory(plan.memory)
         print(json.dumps(told | {"precision": asked, "needed": needed, "plan": rows}, indent=2))
         return
     console = terminal()
@@ -77,6 +82,8 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
         console.print(f"  {asked:.1%} asked for: {more} further trainings.")
     if plan.scope:
         console.print(f"  Simulations have {plan.scope}.", soft_wrap=True)
+    if plan.memory is not None:
+        console.print(f"  Simulations take {memory_text(plan.memory)}.", soft_wrap=True)
     if not plan.simulated:
         console.print(
             "  The month is not attributed yet, so this rests on token counts alone. To predict from the "
@@ -85,11 +92,17 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
         )
 
 
+def _memory(fitting: Fit) -> dict[str, float]:
+    taken, needed = ((size + fitting.frozen) / GIB for size in (fitting.bytes, fitting.one))
+    return {"sources_at_once": fitting.chunk, "gib": taken, "least_gib": needed}
+
+
 def valuation_plan(project: Project, period: str) -> Plan:
     """Predict the precision of a month's valuation from what is known of it.
 
     Raises:
         ValuationError: trainings cannot measure these values.
+        ConfigError: not even one trajectory fits into `simulation.memory_gib`; says what it takes.
         CorpusError: the corpus or the month's queries cannot be read.
         RightsError: the sources file does not cover the corpus or the period.
     """
@@ -120,8 +133,11 @@ def valuation_plan(project: Project, period: str) -> Plan:
     batch = ValuedBatch(estimates, tokens_S, split_SP, payee_ids, diverged)
     seeds, counts = training_seeds(project, measured), range(max(COUNTS) + 1)
     known = sum(each.cost for each in measured)
-    scope = "" if project.simulation.estimated else Scope(subject.model, project.simulation.scope).coverage
-    return Plan(predicted(project.valuation, batch, seeds, counts), known, simulated, scope)
+    expected, scope, memory = predicted(project.valuation, batch, seeds, counts), "", None
+    if not project.simulation.estimated:
+        scope = Scope(subject.model, project.simulation.scope).coverage
+        memory = fit(subject.recipe(), project.simulation)
+    return Plan(expected, known, simulated, scope, memory)
 
 
 def _payees(

@@ -46,8 +46,12 @@ class Responses(NamedTuple):
 
 
 def owned(state: State) -> State:
-    """The same tensors in dicts of their own, which a step may empty."""
-    return State(dict(state.theta), tuple(map(dict, state.slots)))
+    """A copy, which steps may overwrite."""
+
+    def copied(theta: Parameters) -> Parameters:
+        return {name: value.clone() for name, value in theta.items()}
+
+    return State(copied(state.theta), tuple(map(copied, state.slots)))
 
 
 def repeated(state: State, rows: int) -> State:

@@ -47,7 +47,8 @@ class Paired:
         """Start every trajectory at the recorded state."""
         rows = len(self.change_KS)
         failed = torch.full((rows,), -1, device=self.schedule.recipe.device)
-        return Ensemble(owned(state), repeated(scoped(state, self.scope), rows + 1), failed)
+        perturbed = repeated(scoped(state, self.scope), rows + 1)
+        return Ensemble(_row(perturbed, 0) if self.scope.whole else owned(state), perturbed, failed)
 
     def advance(self, ensemble: Ensemble, step: int) -> Ensemble:
         """Run one step of all trajectories; the ensemble before it is used up.

@@ -12,6 +12,8 @@ from torch import Tensor
 from tribute.config import TrainingSettings
 
 Slots = tuple[Tensor, ...]
+PART = 2**17
+"""Numbers that `overwrite` updates at once on a CPU: their intermediate results stay in its cache."""
 
 
 class Optimizer(Protocol):
@@ -149,3 +151,25 @@ def build_optimizer(settings: TrainingSettings) -> Optimizer:
         settings.weight_decay,
         decoupled=settings.optimizer == "adamw",
     )
+
+
+def overwrite(
+    optimizer: Optimizer, theta: Tensor, gradient: Tensor, slots: Slots, shrunk: Tensor, rate: float, step: int
+) -> tuple[Tensor, Slots]:
+    """What `optimizer.update` gives, written over the parameters and slots part by part.
+
+    On a CPU, fresh memory for a large result takes several times as long as its arithmetic.
+
+    Args:
+        shrunk: the factors of the gradient, [K, 1], for K trajectories; [1, 1] for all.
+    """
+    rows = len(shrunk)
+    held = [value.contiguous() for value in (theta, *slots)]
+    size = theta.numel() // rows
+    width = max(64, PART // rows // 64 * 64) if theta.device.type == "cpu" else max(size, 1)
+    columns = [value.reshape(rows, size).split(width, 1) for value in (gradient, *held)]
+    for slope, value, *before in zip(*columns, strict=True):
+        moved, after = optimizer.update(value, slope * shrunk, tuple(before), rate, step)
+        for part, new in zip((value, *before), (moved, *after), strict=True):
+            part.copy_(new)
+    return held[0], tuple(held[1:])

@@ -24,7 +24,7 @@ from tribute.tasks import (
     seeded,
     square,
 )
-from tribute.training.optimizers import AtRates, Optimizer
+from tribute.training.optimizers import AtRates, Optimizer, overwrite
 
 NORM_FLOOR = 1e-30
 """Added to a squared norm, so that the norm of a zero gradient has a derivative."""
@@ -113,8 +113,8 @@ class UpdateRule:
             step: number of the step, from 0.
             rest_square: squared norm of the pulled gradient of parameters outside `state`, for clipping.
             leading: 1 for trajectories, which are clipped one by one; 0 for one state.
-            consume: empty the dicts of `state` and `gradient` on the way, so that each tensor is freed once its
-                successor is there.
+            consume: use up `state` and `gradient`: their dicts are emptied on the way, and the state's tensors are
+                overwritten.
         """
         gradient = self.pulled(state.theta, gradient)
         shrunk = None if self.clip_norm is None else self._shrunk(gradient, rest_square, leading)
@@ -124,8 +124,13 @@ class UpdateRule:
                 cast(dict[str, Tensor], named).pop(name) if consume else named[name]
                 for named in (state.theta, gradient, *state.slots)
             )
-            slope = slope if shrunk is None else slope * beside(shrunk, value)
-            theta[name], after = self.optimizer_of(name).update(value, slope, tuple(before), rate, step)
+            optimizer, slots_before = self.optimizer_of(name), tuple(before)
+            if consume:
+                factor = value.new_ones(1, 1) if shrunk is None else shrunk.view(-1, 1)
+                theta[name], after = overwrite(optimizer, value, slope, slots_before, factor, rate, step)
+            else:
+                slope = slope if shrunk is None else slope * beside(shrunk, value)
+                theta[name], after = optimizer.update(value, slope, slots_before, rate, step)
             for slot, moved in zip(slots, after, strict=True):
                 slot[name] = moved
         return State(theta, slots)
