@@ -4,9 +4,9 @@ from typing import Any
 
 Figures = dict[str, Any]
 COST = (
-    "Trainings per replicate at horizon 20 %: the unperturbed run and those without each source. `last_block` is that "
-    "of a training of all parameters, `last_block alone` one of the last block, `lora` one of adapters of rank 16 on "
-    "every layer."
+    "Trainings per replicate at horizon 20 %: the unperturbed run and those without each source. `last_block` is "
+    "that of a training of all parameters, `last_block alone` one of the last block, `lora` one of adapters of "
+    "rank 16 on every layer."
 )
 MEMORY = (
     "Memory of eight sources in one worker at its peak, beside the frozen weights, and the file of one response."

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tribute.config import TrainingSettings
-from tribute.training.optimizers import Adam, Sgd, build_optimizer
+from tribute.training import optimizers
+from tribute.training.optimizers import Adam, Sgd, build_optimizer, overwrite
 
 RATES = [0.1, 0.05, 0.2, 0.01]
 
@@ -67,3 +68,20 @@ def test_many_trajectories_update_as_each_alone() -> None:
     together = steps_of(rule, theta, gradients)
     alone = torch.stack([steps_of(rule, theta[k], gradients[:, k]) for k in range(3)])
     torch.testing.assert_close(together, alone, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("rule", [Adam((0.9, 0.99), 1e-8, 1e-8, 0.1, True), Sgd(0.9, 0.1, True)])
+@pytest.mark.parametrize("shape", [(), (7,), (3, 5, 50)])
+def test_overwriting_gives_the_same_numbers_in_the_same_memory(
+    monkeypatch: pytest.MonkeyPatch, rule: Adam | Sgd, shape: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(optimizers, "PART", 3 * 64)
+    rows = 3 if len(shape) == 3 else 1
+    theta, gradient, shrunk = torch.randn(shape), torch.randn(shape), torch.rand(rows, 1)
+    slots = tuple(torch.rand(shape) for _ in rule.init(theta))
+    slope = (gradient.reshape(rows, -1) * shrunk).view(shape)
+    expected, expected_slots = rule.update(theta, slope, slots, 0.1, 3)
+    found, found_slots = overwrite(rule, theta, gradient, slots, shrunk, 0.1, 3)
+    for new, old, right in zip((found, *found_slots), (theta, *slots), (expected, *expected_slots), strict=True):
+        assert new.shape == right.shape and new.data_ptr() == old.data_ptr()
+        torch.testing.assert_close(new, right, rtol=1e-6, atol=1e-7)

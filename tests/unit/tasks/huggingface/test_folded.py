@@ -15,6 +15,7 @@ from tests.unit.tasks.huggingface.models import (
     ragged_tokens,
 )
 from tribute.tasks import Batch, FlatTask, Scope, joined
+from tribute.tasks.huggingface import kernels
 
 TRAJECTORIES = 3
 LORA = {"r": 2, "target_modules": ["q_proj", "v_proj", "c_attn"]}
@@ -63,6 +64,25 @@ def test_language_models_are_folded(tmp_path: Path, name: str, scope: str) -> No
 def test_adapters_are_folded(tmp_path: Path, name: str) -> None:
     error, fork = differences(language_model(name, tmp_path, adapter=LORA), "lora", texts(5))
     assert error < 1e-6 and fork is not None
+
+
+def test_attention_runs_once_for_all_trajectories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, rows, plain = (
+        language_model("llama", tmp_path, adapter=LORA),
+        list[int](),
+        kernels.sdpa_attention_forward,
+    )
+
+    def counted(layer: torch.nn.Module, query: Tensor, *inputs: object, **options: object) -> object:
+        assert not torch._C._functorch.is_batchedtensor(query)
+        rows.append(len(query))
+        return plain(layer, query, *inputs, **options)
+
+    own = {name: torch.randn(TRAJECTORIES, *shape) for name, shape in task.shapes.items()}
+    task.gradients_at(own, texts(4), torch.ones(TRAJECTORIES, 4), 0)
+    monkeypatch.setattr(kernels, "sdpa_attention_forward", counted)
+    task.gradients_at(own, texts(4), torch.ones(TRAJECTORIES, 4), 0)
+    assert rows == [TRAJECTORIES * 4] * 2  # two layers
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

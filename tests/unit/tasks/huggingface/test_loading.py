@@ -85,6 +85,15 @@ def test_an_adapter_trains_alone_on_a_base_that_every_build_shares(tmp_path: Pat
     assert responses.response_KP[0].norm() > 0
 
 
+def test_a_task_holds_the_frozen_part_of_its_model_once_and_nothing_else(tmp_path: Path) -> None:
+    task = language_model("llama", tmp_path, adapter=LORA)
+    for module in (task.module, task.measured):
+        assert all(value.is_meta for value in [*module.parameters(), *module.buffers()])
+    held = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in task.frozen.values()}
+    assert set(task.frozen).isdisjoint(task.shapes)
+    assert sum(held.values()) == sum(value.nbytes for value in task.frozen.values())
+
+
 def test_a_saved_adapter_goes_on_from_where_it_was_saved(tmp_path: Path) -> None:
     folder = pretrained("llama", tmp_path / "base")
     task = FlatTask(huggingface_task(model=folder, adapter=LORA | {"init_lora_weights": False}, dropout=False))
