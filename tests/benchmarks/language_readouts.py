@@ -61,7 +61,7 @@ def query_in_forwards(name: str, scope: str) -> dict[str, float]:
         return costs(asked, perturbed, queries, MEMORY_GIB) | {"shared_head_error": error}
 
 
-def figures(names: tuple[str, ...] = ("small", "smollm2")) -> dict[str, dict[str, float]]:
+def figures(names: tuple[str, ...]) -> dict[str, dict[str, float]]:
     """`query_in_forwards` by model and scope."""
     cases = [(name, scope) for name in names for scope in ("last_block", "lora")]
     return {f"{name}, {scope}": query_in_forwards(name, scope) for name, scope in cases}

@@ -44,3 +44,11 @@ def vocabulary_of(model: str) -> int:
 def layers_of(model: str) -> int:
     """Blocks of a model."""
     return int(transformers.AutoConfig.from_pretrained(model).num_hidden_layers)
+
+
+def shape_of(model: str) -> str:
+    """A model's size in words."""
+    config = transformers.AutoConfig.from_pretrained(model)
+    return (
+        f"{config.num_hidden_layers} layers of width {config.hidden_size}, a vocabulary of {config.vocab_size:,}"
+    )

@@ -24,7 +24,12 @@ def tables(figures: Figures) -> Figures:
         "memory": _memory(figures["simulation_cost_in_trainings"]),
         "readout": _readout(figures["query_in_forwards"]),
     }
-    return {"values": {"tokens_per_s": f"{figures['tokens_per_s']:.0f}"}, "tables": shown}
+    values = {
+        "shape": figures["shape"],
+        "batch": figures["batch"],
+        "tokens_per_s": f"{figures['tokens_per_s']:.0f}",
+    }
+    return {"values": values, "tables": shown}
 
 
 def _cost(costs: Figures) -> Figures:
