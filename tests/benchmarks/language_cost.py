@@ -1,8 +1,8 @@
 """What a simulation of a language model costs, in trainings, by scope, number of sources, and folded or looped.
 
-A training is the same number of steps of a plain PyTorch loop over the same model that trains all parameters. A step
-is timed, in processor time of one thread; steps are alike. What a number of sources costs is read off the line
-through two ensembles.
+A training is the same number of steps of a plain PyTorch loop over the same model that trains all parameters.
+Steps are alike, so that one is timed, in processor time of one thread. What a number of sources costs is read off
+the line through two ensembles.
 """
 
 import statistics

@@ -62,7 +62,9 @@ def test_what_does_not_fit_runs_one_by_one_or_is_refused_with_the_bill() -> None
     two = bill(recipe, SimulationSettings()).bytes(1)
     alone = fit(recipe, SimulationSettings(memory_gib=(two - 1) / GIB))
     assert alone.alone and alone.chunk == 1 and alone.bytes < two
-    with pytest.raises(ConfigError, match=r"one unit of this simulation takes at least .* GiB: raise it, narrow"):
+    with pytest.raises(
+        ConfigError, match=r"one unit .* takes at least .* GiB: raise it, narrow .* to .*head .0.00"
+    ):
         fit(recipe, SimulationSettings(memory_gib=(alone.bytes - 1) / GIB))
     with pytest.raises(ConfigError, match=r"raise it, narrow simulation.scope to .*head .0.00 GiB"):
         fit(recipe, SimulationSettings(mode="tangent", memory_gib=(two - 1) / GIB))
