@@ -95,18 +95,22 @@ def runs_alone(recipe: Recipe, settings: SimulationSettings) -> bool:
 def bill(recipe: Recipe, settings: SimulationSettings) -> Bill:
     """What units of this simulation take.
 
-    Paired simulations are measured, on a step of one unit and of two, at the initial parameters. Of tangents it is
-    an upper bound, up to three times what they take: the meter does not see through forward mode.
+    Paired simulations are measured, on a step of one unit and of two, of three too where operations differ, at the
+    initial parameters. Of tangents it is an upper bound, up to three times what they take: the meter does not see
+    through forward mode.
     """
     if settings.mode == "tangent":
         one, whole = _tangent_bytes(recipe, settings.scope), _tangent_bytes(recipe, "all")
         fixed = one if Scope(recipe.task, settings.scope).whole else one + whole
         return Bill(np.array([float(fixed)]), np.array([float(one)]), frozen_bytes(recipe))
-    few, more = (_live(recipe, settings, units) for units in MEASURED)
-    if len(few) != len(more):  # other operations: trajectories one after the other
+    (start, further), (few, more) = MEASURED, (_live(recipe, settings, units) for units in MEASURED)
+    alone = few.max()
+    if len(few) != len(more):  # other operations: one unit may be the last whose logits are not cut in chunks
+        few, more, start = more, _live(recipe, settings, further + 1), further
+    if len(few) != len(more):  # trajectories one after the other, or logits in more chunks
         few, more = (np.array([live.max()]) for live in (few, more))
     each = more - few
-    return Bill(few - each, each, frozen_bytes(recipe))
+    return Bill(np.append(few - start * each, alone), np.append(each, 0.0), frozen_bytes(recipe))
 
 
 def _tangent_bytes(recipe: Recipe, name: str) -> int:

@@ -131,9 +131,16 @@ def test_tangents_take_at_most_what_is_predicted_and_not_much_less(
     assert 1 <= bill(recipe, simulation).each[0] / taken <= 3.2
 
 
+@pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("scope", ["all", "last_block", "lora"])
-def test_memory_of_a_llama_is_predicted_within_a_fifth(tmp_path: Path, scope: str) -> None:
+def test_memory_of_a_llama_is_predicted_within_a_fifth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str, chunked: bool
+) -> None:
+    """Chunked: logits are cut from two sources on, but not those of one."""
     transformers = pytest.importorskip("transformers")
+    if chunked:
+        positions = 2 * 8 * (lm_data().columns["tokens"].shape[1] - 1)
+        monkeypatch.setattr("tribute.tasks.huggingface.head.MAX_LOGITS", positions * 300)
     config = transformers.LlamaConfig(
         architectures=["LlamaForCausalLM"],
         vocab_size=300,
