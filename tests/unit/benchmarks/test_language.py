@@ -11,6 +11,7 @@ from tests.benchmarks.language_readouts import figures
 from tests.benchmarks.language_tables import tables
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_tiny_model_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language_shapes, "FOLDER", tmp_path)
     found = costs(language_shapes.random_model("tiny"), Work(2, 8, 1))
