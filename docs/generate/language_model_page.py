@@ -58,7 +58,7 @@ def main() -> None:
     project = folder / "project.yaml"
     (ASSETS / "language-model-words.svg").write_text(words_picture(example.words(project, "eigenvalues")))
     shares = ASSETS / "language-model-shares.svg"
-    example.tribute("report", project, "--period", example.PERIOD, "--picture", shares)
+    example.run("report", project, "--period", example.PERIOD, "--picture", shares)
     print(measured(project).told())
 
 
@@ -91,7 +91,7 @@ def measured(project: Path) -> PageFigures:
     held_out = project.with_name("held-out.yaml")
     settings = yaml.safe_load(project.read_text()) | {"queries": {"kind": "held_out", "per_source": 4}}
     held_out.write_text(yaml.safe_dump(settings))
-    example.tribute("attribute", held_out, "--period", HELD_OUT_MONTH)
+    example.run("attribute", held_out, "--period", HELD_OUT_MONTH)
     tokens_QW = torch.from_numpy(period_queries(load_project(held_out), HELD_OUT_MONTH).rows["tokens"])
     task: Any = huggingface_task(**settings["task"]["options"])
     models = task.build().eval(), example.fine_tuned(project)[0]

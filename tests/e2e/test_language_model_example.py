@@ -31,7 +31,7 @@ def example() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
         found = importlib.import_module("fine_tuned_language_model")
-        patch.setattr(found, "tribute", in_process)
+        patch.setattr(found, "run", in_process)
         yield found
 
 
