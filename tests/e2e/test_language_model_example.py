@@ -16,7 +16,7 @@ from tests.e2e.test_tokens import GAPS
 from tribute_jobs.cli import app
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-MEASURED = "select measurement_nats from queries where query_id = '{}' and origin = 'batch'"
+MEASURED = "select query_id, measurement_nats from queries where origin = 'batch'"
 
 
 def in_process(command: str, *more: str | Path, shown: bool = True) -> str:  # noqa: ARG001
@@ -39,7 +39,16 @@ def example() -> Iterator[ModuleType]:
 def project(example: ModuleType, tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:  # noqa: ARG001
     """The month of the small model, closed."""
     folder = tmp_path_factory.mktemp("example") / "month"
+    prepare = example.prepare
+
+    def untracked(*given: Path | str | None) -> Path:
+        """The project without MLflow, which takes seconds to make its database."""
+        path: Path = prepare(*given)
+        path.write_text(path.read_text() + "tracking: {enabled: false}\n")
+        return path
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(example, "prepare", untracked)
         patch.setattr(sys, "argv", ["fine_tuned_language_model.py", "--folder", str(folder)])
         example.main()
     return folder / "project.yaml"
@@ -71,15 +80,15 @@ def test_a_folder_that_is_there_is_left_alone(
 
 def test_the_model_that_answers_is_the_model_that_is_valued(example: ModuleType, project: Path) -> None:
     model, tokenizer = example.fine_tuned(project)
+    measured = {row["query_id"]: row["measurement_nats"] for row in example.rows(project, MEASURED)}
     for line in (project.parent / "uses.jsonl").read_text().splitlines():
         use = json.loads(line)
-        [found] = example.rows(project, MEASURED.format(use["query_id"]))
         read = tokenizer(use["prompt"] + use["text"], return_tensors="pt", return_offsets_mapping=True)
         tokens, answered = read["input_ids"], read["offset_mapping"][0, 1:, 1] > len(use["prompt"])
         with torch.no_grad():
             logits = model(tokens).logits[0, :-1].log_softmax(-1)
         likelihood = logits.gather(1, tokens[0, 1:, None])[answered].sum()
-        assert found["measurement_nats"] == pytest.approx(float(likelihood), rel=1e-4)
+        assert measured[use["query_id"]] == pytest.approx(float(likelihood), rel=1e-4)
 
 
 def test_the_words_are_those_of_the_answer_and_add_up(example: ModuleType, project: Path) -> None:

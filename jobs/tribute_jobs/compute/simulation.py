@@ -6,7 +6,8 @@ from typing import Any
 
 from tribute.catalog import SimulationRun, recorded_replicates, run_id
 from tribute.cluster import SimulateJob, chunks
-from tribute.simulation import Replicate, Unit, fit
+from tribute.config import SimulationSettings
+from tribute.simulation import Fit, Replicate, Unit, fit
 from tribute.training import Recipe
 from tribute_jobs.context import Context
 
@@ -20,6 +21,7 @@ class SimulationJobs:
     def __init__(self, context: Context) -> None:
         self.context, self.workers = context, context.workers()
         self.replicates = recorded_replicates(context.project)
+        self._fits: dict[str, Fit] = {}
 
     def recipe(self, replicate: Replicate) -> Recipe:
         """The training of a replicate, as the workers see it."""
@@ -36,7 +38,7 @@ class SimulationJobs:
             part: begins the jobs' names, and so the names of their files.
             probe: also measure each unit's effect on a sample of training examples.
         """
-        fitting = fit(self.recipe(self.replicates[0]), run.settings)
+        fitting = self._fit(run.settings)
         cut = chunks(len(units), fitting.chunk)
         parts = [tuple(units[u] for u in chosen) for chosen in cut]
         return [
@@ -57,6 +59,13 @@ class SimulationJobs:
             jobs,
             lambda actor, job: actor.simulate.remote(self.workers.data, job),
         )
+
+    def _fit(self, settings: SimulationSettings) -> Fit:
+        """What a worker holds; found once for all sizes of a perturbation, since it takes steps of the model."""
+        key = settings.model_dump_json(exclude={"epsilon"})
+        if key not in self._fits:
+            self._fits[key] = fit(self.recipe(self.replicates[0]), settings)
+        return self._fits[key]
 
     def _job(
         self,

@@ -62,13 +62,13 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
         trajectory = adopt(recipe, job.folder, lambda step, _: computed.write(step / steps))
     else:
         trajectory = record(recipe, job.folder, lambda step, _: computed.write(step / steps))
-    computed.remove()
     last = trajectory.load(steps, recipe.device).theta
     adopted = recipe.training.checkpoint is not None
     first = (recipe.initial() if adopted else trajectory.load(0, recipe.device)).theta
-    _require_learning(recipe, first, last)
-    return {
-        "learning": _learning(recipe, first, last, job.replicate),
+    learnt = _Learnt.measured(recipe, first, last)
+    learnt.require(recipe)
+    row = {
+        "learning": learnt.rows(recipe, job.replicate),
         "replicate": job.replicate,
         "seed": job.seed,
         "steps": steps,
@@ -78,56 +78,77 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
         "artifact_uri": str(trajectory.path(steps)),
         "artifact_sha256": trajectory.sha256(steps),
     }
+    computed.remove()
+    return row
 
 
-def _require_learning(recipe: Recipe, first: Parameters, last: Parameters) -> None:
-    """Stop if the training did not lower the loss: no source can have helped such a model.
+@dataclass(frozen=True)
+class _Learnt:
+    """Losses of some training examples before and after the training, [n] nats; which they are, by source."""
 
-    Raises:
-        SimulationError: it diverged, or learned nothing; or a checkpoint is worse than a fresh model.
-    """
-    adopted = recipe.training.checkpoint
-    before, after = (
-        _mean_loss(recipe, recipe.task.evaluated, theta, COMPARED_EXAMPLES) for theta in (first, last)
-    )
-    where = f"the mean loss of training examples is {after:.4g} nats"
-    if adopted and not after <= before + WORSE_CHECKPOINT * abs(before):
-        raise SimulationError(
-            f"training.checkpoint {adopted} does not know the corpus: {where}, that of a fresh model "
-            f"{before:.4g}. Check that it was stored after training, by this task, on examples prepared alike"
-        )
-    if not adopted and not after <= before:
-        raise SimulationError(
-            f"The training under seed {recipe.seed} diverged: {where}, {before:.4g} before the first step. Lower "
-            "training.learning_rate, or set training.clip_norm"
-        )
-    if not adopted and before - after < LEAST_GAIN * abs(before):
-        raise SimulationError(
-            f"The training under seed {recipe.seed} learned nothing: {where}, {before:.4g} before the first step. "
-            "Raise training.learning_rate or training.epochs, and check that inputs tell something about targets"
-        )
+    chosen: NDArray[np.int64]
+    sampled: list[NDArray[np.int64]]
+    before: torch.Tensor
+    after: torch.Tensor
+
+    @classmethod
+    def measured(cls, recipe: Recipe, first: Parameters, last: Parameters) -> "_Learnt":
+        """Measure a sample of each source's examples, and of all; each example once."""
+        counts_S = recipe.data.counts
+        most = int(np.clip(SOURCE_EXAMPLES // len(counts_S), FEWEST_OF_SOURCE, MOST_OF_SOURCE))
+        starts = zip(np.cumsum(counts_S) - counts_S, counts_S, strict=True)
+        sampled = [start + _spread(count, most) for start, count in starts]
+        chosen = np.unique(np.concatenate([_spread(len(recipe.data), COMPARED_EXAMPLES), *sampled]))
+        before, after = (_losses(recipe, recipe.task.evaluated, theta, chosen) for theta in (first, last))
+        return cls(chosen, sampled, before, after)
+
+    def require(self, recipe: Recipe) -> None:
+        """Stop if the training did not lower the loss: no source can have helped such a model.
+
+        Raises:
+            SimulationError: it diverged, or learned nothing; or a checkpoint is worse than a fresh model.
+        """
+        adopted = recipe.training.checkpoint
+        before, after = self._means(_spread(len(recipe.data), COMPARED_EXAMPLES))
+        where = f"the mean loss of training examples is {after:.4g} nats"
+        if adopted and not after <= before + WORSE_CHECKPOINT * abs(before):
+            raise SimulationError(
+                f"training.checkpoint {adopted} does not know the corpus: {where}, that of a fresh model "
+                f"{before:.4g}. Check that it was stored after training, by this task, on examples prepared alike"
+            )
+        if not adopted and not after <= before:
+            raise SimulationError(
+                f"The training under seed {recipe.seed} diverged: {where}, {before:.4g} before the first step. "
+                "Lower training.learning_rate, or set training.clip_norm"
+            )
+        if not adopted and before - after < LEAST_GAIN * abs(before):
+            raise SimulationError(
+                f"The training under seed {recipe.seed} learned nothing: {where}, {before:.4g} before the first "
+                "step. Raise training.learning_rate or training.epochs, and check that inputs tell something "
+                "about targets"
+            )
+
+    def rows(self, recipe: Recipe, replicate: int) -> list[dict[str, Any]]:
+        """Mean losses of each source's sample: rows of `learning`."""
+        names = ("source_id", "examples", "loss_before_nats", "loss_after_nats")
+        found = zip(recipe.data.source_ids, self.sampled, strict=True)
+        columns = [(source, len(part), *self._means(part)) for source, part in found]
+        return [{"replicate": replicate} | dict(zip(names, row, strict=True)) for row in columns]
+
+    def _means(self, part: NDArray[np.int64]) -> tuple[float, float]:
+        """Mean losses of some of the examples, before and after."""
+        places = torch.from_numpy(np.searchsorted(self.chosen, part))
+        return float(self.before[places].mean()), float(self.after[places].mean())
 
 
-def _learning(recipe: Recipe, first: Parameters, last: Parameters, replicate: int) -> list[dict[str, Any]]:
-    """Mean losses of a sample of each source's examples before and after the training: rows of `learning`."""
-    counts_S, task = recipe.data.counts, recipe.task.evaluated
-    most = int(np.clip(SOURCE_EXAMPLES // len(counts_S), FEWEST_OF_SOURCE, MOST_OF_SOURCE))
-    drawn = [np.unique(np.linspace(0, count - 1, most, dtype=np.int64)) for count in counts_S]
-    sizes, offsets_S = [len(each) for each in drawn], np.cumsum(counts_S) - counts_S
-    chosen = np.concatenate([offset + each for offset, each in zip(offsets_S, drawn, strict=True)])
-    before, after = (
-        [float(part.mean()) for part in _losses(recipe, task, theta, chosen).split(sizes)]
-        for theta in (first, last)
-    )
-    columns = zip(recipe.data.source_ids, sizes, before, after, strict=True)
-    names = ("source_id", "examples", "loss_before_nats", "loss_after_nats")
-    return [{"replicate": replicate} | dict(zip(names, row, strict=True)) for row in columns]
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most so many indices below a count, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, most, dtype=np.int64))
 
 
 def _mean_loss(recipe: Recipe, task: FlatTask, theta: Parameters, examples: int) -> float:
     """Mean training loss over at most so many examples, evenly spaced over the training set."""
-    chosen = np.unique(np.linspace(0, len(recipe.data) - 1, examples, dtype=np.int64))
-    return float(_losses(recipe, task, theta, chosen).mean())
+    return float(_losses(recipe, task, theta, _spread(len(recipe.data), examples)).mean())
 
 
 def _losses(recipe: Recipe, task: FlatTask, theta: Parameters, chosen: NDArray[np.int64]) -> torch.Tensor:
