@@ -95,7 +95,7 @@ def prepare(folder: Path, model: str | None = None) -> Path:
         "name": "language-model",
         "corpus": docs | (PRETRAINED if model else SMALL),
         "task": {"name": "huggingface", "options": {"model": chosen} | ({"adapter": ADAPTER} if model else {})},
-        "simulation": {"memory_gib": 4.0},  # a trajectory for each of the eight packages, side by side
+        "simulation": {"memory_gib": 4.0, "smoothness_sources": 0},
         "queries": {"kind": "ingested"},
         "readout": {"tokens": True},
         "valuation": {"budget": 0},  # by simulations alone: a training without a package takes minutes

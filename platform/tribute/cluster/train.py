@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tribute.cluster.plan import Job, ProgressFile
 from tribute.errors import SimulationError
 from tribute.tasks import FlatTask, Parameters
+from tribute.tasks.modes import allow_recomputation
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record, replay_drift
 
 LOSS_EXAMPLES = 2048
@@ -154,7 +155,7 @@ def _mean_loss(recipe: Recipe, task: FlatTask, theta: Parameters, examples: int)
 def _losses(recipe: Recipe, task: FlatTask, theta: Parameters, chosen: NDArray[np.int64]) -> torch.Tensor:
     """Training losses of the chosen examples, nats."""
     losses = []
-    with torch.no_grad():
+    with torch.no_grad(), allow_recomputation():  # so that a large head computes its logits in chunks
         for part in np.array_split(chosen, -(-len(chosen) // 256)):
             batch, _ = recipe.data.batch(part, recipe.device)
             losses.append(task.losses_at(theta, batch).double())

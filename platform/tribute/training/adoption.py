@@ -19,11 +19,12 @@ from tribute.training.stored_model import StoredModel
 from tribute.training.trajectory import Trajectory, checkpoint_steps
 from tribute_storage.atomic import write_atomically
 
-STEP_TOLERANCE = 1e-2
-"""Largest deviation of a replayed step from the recording, relative to the length of the step."""
+STEP_TOLERANCE = 5e-2
+"""Largest deviation of a replayed step from the recording, relative to the length of the step. Adam's first steps
+go by signs of gradients, which rounding decides where they are near 0: .02 was found for an adapter of a
+pretrained model in float32, at the second step."""
 ROUNDED_TOLERANCE = 0.25
-"""The same in bfloat16. Adam's first steps go by signs of gradients, which rounding decides where they are near 0:
-.16 was found for an adapter under other kernels. A batch of other examples deviates by more."""
+"""The same in bfloat16: .16 was found under other kernels. A batch of other examples deviates by more."""
 STRETCH_TOLERANCE, ROUNDED_STRETCH = 5e-2, 0.2
 """Largest deviation between two recorded states, relative to the distance between them; the same in bfloat16."""
 DRIFT = "drift.json"

@@ -95,7 +95,8 @@ def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
 def _answered(head: nn.Linear, hidden_ND: Tensor, chosen_N: Tensor) -> Tensor:
     """Log-likelihoods in chunks; a head that learns computes its logits again in the backward pass."""
     size, weight, bias = max(1, MAX_LOGITS // head.out_features), head.weight, head.bias
-    if not weight.requires_grad and (bias is None or not bias.requires_grad):
+    learns = weight.requires_grad or (bias is not None and bias.requires_grad)
+    if not learns and torch.is_grad_enabled():
         found: Tensor = _FrozenHead.apply(hidden_ND, weight, bias, chosen_N, size)
         return found
     parts = zip(hidden_ND.split(size), chosen_N.split(size), strict=True)

@@ -12,6 +12,7 @@ from tribute.config import SimulationSettings
 from tribute.simulation import build_mode, build_schedule, simulate
 from tribute.tasks import Batch, FlatTask, Parameters, Scope, gradient_at, joined
 from tribute.tasks.huggingface import head
+from tribute.tasks.modes import allow_recomputation
 
 LORA = {"r": 2, "target_modules": ["q_proj", "v_proj", "c_attn"]}
 TRAJECTORIES = 3
@@ -67,6 +68,20 @@ def test_logits_in_chunks_under_adapters_and_bfloat16(tmp_path: Path, answers: l
     task = language_model("llama", tmp_path, adapter=LORA, dtype="bfloat16")
     whole, plain, _ = gradients(task, "lora", BATCH)
     assert float((plain - whole).norm() / whole.norm()) < 2e-2
+
+
+@pytest.mark.parametrize("adapter", [None, LORA])
+def test_losses_without_gradients_are_computed_in_chunks(
+    tmp_path: Path, answers: list[int], adapter: dict | None
+) -> None:
+    task = language_model("llama", tmp_path, **({} if adapter is None else {"adapter": adapter}))
+    theta = task.pieces(task.initial(0))
+    with torch.no_grad():
+        whole_B = task.losses_at(theta, BATCH)
+        assert answers == []
+        with allow_recomputation():
+            torch.testing.assert_close(task.losses_at(theta, BATCH), whole_B)
+    assert len(answers) == 1
 
 
 def test_a_head_whose_outputs_are_capped_is_asked_once(tmp_path: Path, answers: list[int]) -> None:
