@@ -40,11 +40,10 @@ select count(*) as windows, count(*) filter (source_id = split_part(query_id, '/
 from (select *, row_number() over (partition by query_id order by nats desc) as place from mean) where place = 1
 """
 GAP = """
-select max(abs(whole - parts) / size) as gap from (
-    select sum(influence_nats::double) as parts, sum(abs(influence_nats::double)) as size, run_id, source_id,
-        replicate, query_id from influence_tokens group by all)
-join (select influence_nats::double as whole, run_id, source_id, replicate, query_id from influence)
-using (run_id, source_id, replicate, query_id)
+select max(abs(influence_nats - parts) / size) as gap from influence join (
+    select run_id, source_id, query_id, sum(influence_nats) as parts, sum(abs(influence_nats)) as size
+    from influence_tokens group by all)
+using (run_id, source_id, query_id)
 """
 HELD_OUT_MONTH = "2026-09"
 
