@@ -47,7 +47,13 @@ def old_rows(name: str) -> pa.Table:
     return pa.Table.from_pylist(rows, SCHEMAS[name])
 
 
-@pytest.mark.parametrize("name", OLD_TABLES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if version_of(name) > 1 or tile_of(name) else pytest.mark.slow)
+        for name in OLD_TABLES
+    ],
+)
 def test_the_previous_releases_tables_are_read_appended_to_and_compacted(name: str, old: Lake) -> None:
     assert bag(read(old, name)) == bag(old_rows(name))
     assert old.committed(name, "r1")

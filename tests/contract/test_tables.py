@@ -17,6 +17,8 @@ from tribute_storage.schemas import doc_of, order_of, tile_of, version_of
 from tribute_storage.upkeep.maintenance import checkpoint, clear_orphans, compact, orphans, retain
 
 RUNS = ("r1", "r2", "r3")
+QUICK = ("influence", "valuations", "projects")
+"""Tables that quick tests commit to: one in tiles, the one with most columns, and the one with fewest."""
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, relation: str) -> pa.Table:
@@ -53,8 +55,23 @@ def require_versions(lake: Lake, table: str, runs: list[pa.Table]) -> None:
             assert bag(read(lake, table, f"{table}={number}")) == expected
 
 
-class TableContract:
-    """Run by a class per kind of store, which says where a lake lies and which tables to try."""
+def test_every_column_is_documented_where_sql_is_written(tmp_path: Path) -> None:
+    sql = (
+        "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
+        "ORDER BY column_index"
+    )
+    with connect(tmp_path) as connection:
+        document(connection)
+        for table in SCHEMAS:
+            found = connection.execute(sql, ["history", table]).fetchall()
+            assert found == [(field.name, doc_of(field)) for field in SCHEMAS[table]]
+            assert all(doc for _, doc in found)
+            current = connection.execute(sql, ["main", table]).fetchall()
+            assert current == [(column.name, column.doc) for column in current_columns(table)]
+
+
+class SchemaContract:
+    """What hangs on the columns of a table. A class per kind of store says where a lake lies, and which tables."""
 
     def test_rows_survive_bit_for_bit_in_the_tables_order(self, lake: Lake, table: str) -> None:
         rows = varied_rows(table, "r1", 200)
@@ -84,18 +101,6 @@ class TableContract:
             assert expected.get(chunk.physical_type, "RLE") in chunk.encodings
             assert chunk.is_stats_set
 
-    def test_a_run_is_committed_once_and_what_is_staged_is_invisible(self, lake: Lake, table: str) -> None:
-        rows = varied_rows(table, "r1")
-        staged = [lake.stage(table, half) for half in (rows.slice(0, 9), rows.slice(9))]
-        assert (read(lake, table).num_rows, lake.version(table)) == (0, None)
-        assert lake.commit(table, "r1", staged)
-        assert not lake.commit(table, "r1", staged)
-        assert not lake.append(table, "r1", rows)
-        late = lake.stage(table, varied_rows(table, "r2"))
-        assert (bag(read(lake, table)), lake.version(table)) == (bag(rows), 0)
-        assert (lake.committed(table, "r1"), lake.committed(table, "r2")) == (True, False)
-        assert orphans(lake) == [lake.location.path(late.path)]
-
     def test_rows_that_do_not_fit_are_refused_and_leave_nothing(self, lake: Lake, table: str) -> None:
         rows = any_rows(table, 2)
         for place, field in enumerate(SCHEMAS[table]):
@@ -114,6 +119,22 @@ class TableContract:
         with pytest.raises(LakeError, match="unknown: extra"):
             lake.append(table, "r1", rows.append_column("extra", rows["run_id"]))
         assert lake.location.files("") == []
+
+
+class CommitContract:
+    """What commits and upkeep do, whatever the columns of the table are."""
+
+    def test_a_run_is_committed_once_and_what_is_staged_is_invisible(self, lake: Lake, table: str) -> None:
+        rows = varied_rows(table, "r1")
+        staged = [lake.stage(table, half) for half in (rows.slice(0, 9), rows.slice(9))]
+        assert (read(lake, table).num_rows, lake.version(table)) == (0, None)
+        assert lake.commit(table, "r1", staged)
+        assert not lake.commit(table, "r1", staged)
+        assert not lake.append(table, "r1", rows)
+        late = lake.stage(table, varied_rows(table, "r2"))
+        assert (bag(read(lake, table)), lake.version(table)) == (bag(rows), 0)
+        assert (lake.committed(table, "r1"), lake.committed(table, "r2")) == (True, False)
+        assert orphans(lake) == [lake.location.path(late.path)]
 
     def test_an_older_version_and_an_earlier_moment_give_the_old_rows(self, lake: Lake, table: str) -> None:
         before = datetime.now(UTC)
@@ -169,31 +190,28 @@ class TableContract:
         assert orphans(lake) == []
         require_versions(lake, table, runs)
 
-    def test_every_column_is_documented_where_sql_is_written(self, lake: Lake, table: str) -> None:
-        sql = (
-            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-            "ORDER BY column_index"
-        )
-        with connect(lake.root) as connection:
-            document(connection)
-            found = connection.execute(sql, ["history", table]).fetchall()
-            current = connection.execute(sql, ["main", table]).fetchall()
-        assert found == [(field.name, doc_of(field)) for field in SCHEMAS[table]]
-        assert current == [(column.name, column.doc) for column in current_columns(table)]
-        assert all(doc for _, doc in found)
 
-
-class TestFolder(TableContract):
-    @pytest.fixture(params=SCHEMAS)
-    def table(self, request: pytest.FixtureRequest) -> str:
-        return request.param
-
+class InFolder:
     @pytest.fixture
     def lake(self, tmp_path: Path) -> Lake:
         return Lake(tmp_path / "lake")
 
 
-class TestObjectStore(TableContract):
+class TestSchemasInFolder(InFolder, SchemaContract):
+    @pytest.fixture(params=SCHEMAS)
+    def table(self, request: pytest.FixtureRequest) -> str:
+        return request.param
+
+
+class TestCommitsInFolder(InFolder, CommitContract):
+    @pytest.fixture(
+        params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in SCHEMAS]
+    )
+    def table(self, request: pytest.FixtureRequest) -> str:
+        return request.param
+
+
+class TestObjectStore(SchemaContract, CommitContract):
     @pytest.fixture(params=["influence"])
     def table(self, request: pytest.FixtureRequest) -> str:
         return request.param

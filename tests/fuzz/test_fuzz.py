@@ -24,10 +24,12 @@ from tribute.royalty.exact import money
 from tribute.tasks.contract.function import Function
 from tribute.tasks.frozen import PartlyFrozen, under_seed
 
-SEEDS, WITHIN = 25, 100
+SEEDS, QUICK, WITHIN = 25, 12, 100
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=pytest.mark.slow if seed >= QUICK else ()) for seed in range(SEEDS)]
+)
 def test_a_drawn_project_ends_right_or_refused(seed: int) -> None:
     outcome = judged(seed)
     assert outcome.failures == []

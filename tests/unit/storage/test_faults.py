@@ -43,8 +43,8 @@ KINDS = {
 }
 COMMITS = ("append", "widen")
 WRITING = [case for case in KINDS if case != "retention"]
-EVERY = pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
-"""Of the points, one in four; all of them with -m slow."""
+EVERY = pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.slow)])
+"""Of the points, one in eight; all of them with -m slow."""
 FAULTS = {"killed": "signal=SIGKILL:when={}", "disk full": "error=ENOSPC:when={}"}
 
 

@@ -9,7 +9,7 @@ from tribute_storage.upkeep.maintenance import orphans
 
 WORKER = tuple[str, int, str]
 """Stamp, commits and mode of a process."""
-COMMITS = pytest.mark.parametrize("commits", [12, pytest.param(50, marks=pytest.mark.slow)])
+COMMITS = pytest.mark.parametrize("commits", [8, pytest.param(50, marks=pytest.mark.slow)])
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["pytest", committer.__name__])  # so that no child imports anything
 

@@ -83,7 +83,9 @@ def test_a_method_without_a_rule_is_refused_by_name_before_training(tmp_path: Pa
     assert tribute.check_task(bag, SOURCES).fine
 
 
-@pytest.mark.parametrize("learning_rate", [0.003, 1.0, 1e6])
+@pytest.mark.parametrize(
+    "learning_rate", [pytest.param(0.003, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow), 1e6]
+)
 def test_a_training_that_diverges_hides_no_layer(learning_rate: float) -> None:
     """A rehearsal on a few examples takes short steps, so that every method is tried."""
 

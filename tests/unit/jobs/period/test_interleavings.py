@@ -197,7 +197,7 @@ def require_whole(project: Project) -> None:
     assert paid + carried == sum(newest.values()), "what was paid and is still owed is what the versions say"
 
 
-@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 34), marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 34), marks=pytest.mark.slow)], ids=len)
 @pytest.mark.parametrize("name", RACES)
 def test_of_two_folders_one_issues_a_version_and_the_other_is_told(
     name: str,

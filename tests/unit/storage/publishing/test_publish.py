@@ -82,7 +82,9 @@ def test_every_table_has_a_rule_that_was_written_for_its_newest_version() -> Non
         assert rule.reason and set(rule.columns) <= set(SCHEMAS[table].names)
 
 
-@pytest.mark.parametrize("period", [None, *PERIODS])
+@pytest.mark.parametrize(
+    "period", [None, PERIODS[0], *(pytest.param(each, marks=pytest.mark.slow) for each in PERIODS[1:])]
+)
 def test_a_publisher_gets_exactly_its_rows(lake: Path, tmp_path: Path, period: str | None) -> None:
     publish(lake, tmp_path, period=period)
     for publisher in (ALPHA, BETA, GAMMA):
@@ -242,7 +244,7 @@ def test_publishing_again_replaces_the_files_by_equal_ones(lake: Path, tmp_path:
     assert contents(tmp_path, ALPHA) == first and path.stat().st_ino != inode
 
 
-@pytest.mark.parametrize("kill_at", [1, len(SCHEMAS) + 3])
+@pytest.mark.parametrize("kill_at", [pytest.param(1, marks=pytest.mark.slow), len(SCHEMAS) + 3])
 def test_a_killed_publishing_leaves_the_old_files(lake: Path, tmp_path: Path, kill_at: int) -> None:
     publish(lake, tmp_path, publishers=[ALPHA])
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.duckdb")}
@@ -318,7 +320,7 @@ RIGHTS = st.tuples(
 
 
 @settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

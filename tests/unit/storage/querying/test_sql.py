@@ -23,6 +23,8 @@ from tribute_storage.querying.sql import open_lake
 from tribute_storage.querying.views import committed_files, connect
 
 SMALL = Limits(seconds=3, memory_gib=0.5)
+ALIKE = {"many columns", "big hash", "format", "long in", "long sql"}
+"""Stopped by the limits of time and memory, as others are that are quick tests."""
 IN_A_CHILD = {"copy over a committed file", "read_text", "python variable", "settings", "own error"}
 
 
@@ -97,7 +99,9 @@ def test_without_the_fence_duckdb_reads_a_python_variable() -> None:
         assert attempt(connection, REFUSED["python variable"][0]) == [(SECRET,)]
 
 
-@pytest.mark.parametrize("attack", EXHAUSTING)
+@pytest.mark.parametrize(
+    "attack", [pytest.param(each, marks=pytest.mark.slow if each in ALIKE else ()) for each in EXHAUSTING]
+)
 def test_what_takes_too_much_is_stopped(attack: str, stage: Scene) -> None:
     before = stage.files()
     sql, message = EXHAUSTING[attack]
