@@ -177,17 +177,20 @@ class Reference:
         return everything(self.root / str(number + 1))
 
 
-def reference(root: Path, commands: Commands, ray: OwnRay, steps: int) -> Reference:
-    """Run the first steps of the script, and copy the project before each."""
-    folder, points = root / "project", list[tuple[str, ...]]()
+def reference(root: Path, commands: Commands, ray: OwnRay, steps: range) -> Reference:
+    """Run steps of the script, and copy the project before each; those before them are one command."""
+    folder, points = root / "project", [tuple[str, ...]()] * steps.start
     ray.start()
     write_start(folder, ray.address)
-    for number, step in enumerate(SCRIPT[:steps]):
+    if steps.start:
+        require_done(commands.run(*SCRIPT[steps.start - 1].arguments(folder)))
+    for number in steps:
+        step = SCRIPT[number]
         if step.other_rights:
             change_rights(folder)
         shutil.copytree(folder, root / str(number))
         points.append(require_done(commands.run(*step.arguments(folder))).points)
-    folder.rename(root / str(steps))
+    folder.rename(root / str(steps.stop))
     (root / POINTS).write_text(json.dumps(points))
     return Reference.of(root)
 

@@ -17,7 +17,7 @@ from tests.shared import made_once
 LOST_RAY = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
 """Environment in which a command does not wait for a minute for a head of Ray that is gone."""
 DISK = "64m"
-QUICK_STEPS = NAMES.index("close") + 1
+EVERY_STEP, QUICK_STEPS = range(len(SCRIPT)), range(NAMES.index("settle"), NAMES.index("close") + 1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class World:
 
 
 @contextmanager
-def made_world(root: Path, steps: int = len(SCRIPT), made: Path | None = None, plant: str = "") -> Iterator[World]:
+def made_world(
+    root: Path, steps: range = EVERY_STEP, made: Path | None = None, plant: str = ""
+) -> Iterator[World]:
     """A world in a folder.
 
     Args:
@@ -57,16 +59,16 @@ def made_world(root: Path, steps: int = len(SCRIPT), made: Path | None = None, p
         yield World(place, disk, commands, ray, found)
 
 
-def made_script(factory: pytest.TempPathFactory, steps: int) -> Path:
+def made_script(factory: pytest.TempPathFactory, steps: range) -> Path:
     """The folder of a reference, made once for all tests of a run."""
 
     def make(folder: Path) -> None:
         with made_world(folder / "making", steps) as making:
             shutil.copytree(making.reference.root, folder / "reference")
 
-    return made_once(factory, f"script-{steps}", make) / "reference"
+    return made_once(factory, f"script-{steps.start}-{steps.stop}", make) / "reference"
 
 
-def steps_of(request: pytest.FixtureRequest) -> int:
-    """The steps that tests need: those up to closing, or all where slow tests were asked for."""
-    return QUICK_STEPS if request.config.getoption("-m") == "not slow" else len(SCRIPT)
+def steps_of(request: pytest.FixtureRequest) -> range:
+    """The steps that tests need: settling and closing, or all where slow tests were asked for."""
+    return QUICK_STEPS if request.config.getoption("-m") == "not slow" else EVERY_STEP

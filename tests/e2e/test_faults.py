@@ -32,7 +32,7 @@ from tests.chaos.faults import (
     vanished_folder,
 )
 from tests.chaos.plain import faults_of
-from tests.chaos.script import FIRST, NAMES, START_S, change_settings, difference, everything
+from tests.chaos.script import FILE, FIRST, NAMES, START_S, change_settings, difference, everything
 from tests.chaos.world import World, made_script, made_world, steps_of
 from tests.fuzz.chance import Chance
 from tribute_jobs.exit_codes import ExitCode
@@ -58,7 +58,7 @@ TRACKED = ("value", "evaluate")
 
 @pytest.fixture(scope="module")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The script up to closing, or all of it where slow tests were asked for."""
+    """The script from settling to closing, or all of it where slow tests were asked for."""
     made = made_script(tmp_path_factory, steps_of(request))
     with made_world(tmp_path_factory.mktemp("faults"), made=made) as found:
         yield found
@@ -132,9 +132,6 @@ TABLES = {
 """Tables that a step reads."""
 TO_PARQUET = (damage.cut, damage.emptied, damage.flipped, damage.missing, damage.foreign)
 TO_LOG = (damage.cut, damage.emptied, damage.missing)
-QUICK_DAMAGE = {
-    ("settle", "valuations", damage.flipped), ("close", "statements", damage.foreign),
-}  # fmt: skip
 
 
 def damage_cells(kinds: tuple[Damage, ...], quick: object) -> list[object]:
@@ -160,7 +157,9 @@ def require_refused(attempt: Attempt, path: Path, kind: Damage, *also: int) -> N
     require_same_tables(attempt, ended)
 
 
-@pytest.mark.parametrize(("step", "table", "kind"), damage_cells(TO_PARQUET, QUICK_DAMAGE))
+@pytest.mark.parametrize(
+    ("step", "table", "kind"), damage_cells(TO_PARQUET, {("close", "statements", damage.flipped)})
+)
 def test_a_damaged_file_of_a_table(step: str, table: str, kind: Damage, world: World, folder: Path) -> None:
     attempt = begun(world, step, folder)
     require_refused(attempt, parquet_of(attempt.workdir / "lake", table), kind)
@@ -210,10 +209,10 @@ def test_a_damaged_artifact_is_refused_or_made_again(kind: str, harm: Damage, wo
 @pytest.mark.parametrize("name", ["planet.json", pytest.param("bundle.json", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("harm", [damage.flipped, pytest.param(damage.cut, marks=pytest.mark.slow)])
 def test_a_damaged_statement_is_found(name: str, harm: Damage, world: World, folder: Path) -> None:
-    attempt = begun(world, "second month", folder)
-    place = attempt.workdir / "statements" / f"{FIRST}-v2" / name
+    world.reference.copy(NAMES.index("second month"), folder, "local")
+    place = folder / "tribute-data" / "statements" / f"{FIRST}-v2" / name
     with damaged(place, harm, folder):
-        for asked in (("verify", place), ("doctor", folder / "project.yaml")):
+        for asked in (("verify", place), ("doctor", folder / FILE)):
             ended = world.commands.run(*asked)
             assert faults_of(ended, ExitCode.FOUND, ExitCode.INPUT) == [], ended
 
