@@ -28,6 +28,7 @@ def write(folder: Path, **sections: object) -> Path:
     own = {
         "corpus": {"kind": "text", "path": "corpus.jsonl", "window": 33, "held_out": 0.25},
         "evaluation": EVALUATION,
+        "training": settings()["training"] | {"epochs": 1},
         "queries": {"kind": "held_out", "per_source": 8},
     }
     return write_project(folder, **(own | sections))

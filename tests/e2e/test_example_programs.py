@@ -1,4 +1,7 @@
-"""The programs in `examples/` run as they stand, on data that is installed with tribute, and print amounts."""
+"""The programs in `examples/` run as they stand, on data that is installed with tribute, and print amounts.
+
+The page of the classifier's tutorial is followed by quick tests: its script and its notebook are slow ones.
+"""
 
 import json
 import os
@@ -36,7 +39,7 @@ def test_there_are_scripts() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=pytest.mark.slow if path.stem == "language_model" else ()) for path in SCRIPTS],
+    [pytest.param(path, marks=() if path.stem == "your_own_loop" else pytest.mark.slow) for path in SCRIPTS],
     ids=lambda path: path.stem,
 )
 def test_a_script_divides_its_pool(path: Path, tmp_path: Path) -> None:
@@ -46,6 +49,7 @@ def test_a_script_divides_its_pool(path: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     cells = json.loads((EXAMPLES / "value_a_classifier.ipynb").read_text())["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

@@ -33,7 +33,7 @@ def attributed(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-@pytest.fixture(params=[None, "3/5"], ids=["no cap", "a cap"])
+@pytest.fixture(params=[pytest.param(None, marks=pytest.mark.slow), "3/5"], ids=["no cap", "a cap"])
 def settled(request: pytest.FixtureRequest, attributed: Path, tmp_path: Path) -> Path:
     path = Path(shutil.copytree(attributed, tmp_path / "press")) / "project.yaml"
     policy = {} if request.param is None else {"policy": {"customer_cap": request.param}}

@@ -307,7 +307,9 @@ def test_a_statement_of_the_version_that_the_bundle_leaves_out_is_named(project:
     assert "statements: lack left-out, which the lake has in this version" in verified(project).text
 
 
-@pytest.mark.parametrize("lying", [b"{", b"", b"another"])
+@pytest.mark.parametrize(
+    "lying", [b"{", *(pytest.param(each, marks=pytest.mark.slow) for each in (b"", b"another"))]
+)
 def test_an_uncommitted_bundle_that_lies_there_is_not_trusted(project: Project, lying: bytes) -> None:
     path = bundle_file(project)
     signed, files = path.read_bytes(), everything(project)[1]

@@ -44,7 +44,7 @@ def other(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Projec
         name="second",
         training={"learning_rate": 0.01, "batch_size": 8, "epochs": 1, "replicates": 1},
     )
-    run(load_project(path), PERIOD, JsonReporter())
+    run(load_project(path), PERIOD, JsonReporter(), last="simulate")
     return load_project(path)
 
 

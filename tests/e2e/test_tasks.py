@@ -47,8 +47,10 @@ def tribute(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     ("name", "said"),
     [
         ("column", ["shape (3, 1)", "loss[:, 0]"]),
-        ("batch norm", ["'running_mean' of BatchNorm1d '1'", "layer.eval()"]),
-        ("negatives", ["other examples in the batch change the loss of source", "row"]),
+        pytest.param("batch norm", ["'running_mean' of BatchNorm1d '1'", "layer.eval()"], marks=pytest.mark.slow),
+        pytest.param(
+            "negatives", ["other examples in the batch change the loss of source", "row"], marks=pytest.mark.slow
+        ),
         ("numpy's buffer", ["build gives other values", "'shift'", "torch.randn"]),
         ("lazy", ["lazy parameters", "weight, bias"]),
     ],

@@ -33,7 +33,7 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.negative_data_rejection,
 ]
-EXAMPLES = 8
+EXAMPLES = 5
 drawn = settings(
     max_examples=EXAMPLES,
     deadline=None,

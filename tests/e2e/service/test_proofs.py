@@ -67,7 +67,9 @@ def interrupted(project: Project, point: str, patch: pytest.MonkeyPatch) -> None
             work(project, SECOND, "close")
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point", [pytest.param("before it is posted", marks=pytest.mark.slow), "between bundle and files"]
+)
 def test_a_closing_that_was_interrupted_is_told_and_completed_from_its_page(
     fresh: Callable[[], Shown], point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

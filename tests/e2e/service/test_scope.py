@@ -137,7 +137,9 @@ def test_what_is_anothers_cannot_be_told_from_what_is_not_there(service: Shown, 
         assert answers[0].text.replace(real, made_up) == answers[1].text
 
 
-@pytest.mark.parametrize("own", PUBLISHERS)
+@pytest.mark.parametrize(
+    "own", ["kitchen", *(pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHERS if name != "kitchen")]
+)
 def test_a_publisher_reads_its_own_in_every_form(service: Shown, own: str) -> None:
     client = service.client(service.keys[own])
     listed = client.get("/v1/statements", params={"period": FIRST}).json()["statements"]
