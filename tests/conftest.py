@@ -16,11 +16,14 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from tests.shared import made_once
+from tribute_jobs.commands.setup import write_demo
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # a machine that does other work too draws and runs examples slowly
 
 DEMO_PERIOD = "2026-10"
+SMALLER = {"max_bytes": (180000, 60000), "budget": (10, 4)}
+"""Less text and fewer trainings than the demo has: its tests need ten publishers, not their figures."""
 HANGS = (
     "The time limit catches what hangs. The slowest test takes a minute on two idle cores and is given twenty, so "
     "that no busy machine fails it. The stacks above show where this one waits."
@@ -46,10 +49,15 @@ def float64():
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `tribute demo` has run, once for all tests of a run."""
+    """A folder in which `tribute demo` has run at a smaller size, once for all tests of a run."""
     command = [sys.executable, "-m", "tribute_jobs.cli", "demo", "--period", DEMO_PERIOD, "--json"]
 
     def run_demo(folder: Path) -> None:
+        path = write_demo(folder / "tribute-demo")
+        for name, (before, after) in SMALLER.items():
+            text = path.read_text()
+            assert f"{name}: {before}" in text
+            path.write_text(text.replace(f"{name}: {before}", f"{name}: {after}"))
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tribute_jobs.cli import main
-from tribute_storage import Lake
+from tribute_storage import Lake, open_tables
 
 Tribute = Callable[[str], str]
 PROJECT = "tribute-demo/project.yaml"
@@ -102,3 +102,13 @@ def test_the_committed_picture_is_one_that_report_draws(tribute: Tribute, folder
     committed = (Path(__file__).parents[2] / "docs" / "assets" / "demo-shares.svg").read_text()
     assert drawn.count('class="interval"') == committed.count('class="interval"') == 10
     assert drawn.partition("<title>")[0] == committed.partition("<title>")[0]
+
+
+@pytest.mark.slow
+def test_the_demo_at_its_own_size_divides_its_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tribute", "demo", "--folder", str(tmp_path), "--period", "2026-10"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    with open_tables(tmp_path / "tribute-data" / "lake") as lake:
+        assert lake.execute("select count(*), sum(amount_minor) from statements").fetchall() == [(10, 1_000_000)]
