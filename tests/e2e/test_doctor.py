@@ -85,7 +85,7 @@ SLOW = {"trashed experiment"}
 """Needs MLflow, which takes seconds to import."""
 
 
-@settings(max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(chosen=st.sets(st.sampled_from(sorted(FAULTS.keys() - {"flipped bundle"} - SLOW)), min_size=3))
 def test_a_repair_leaves_what_statements_rest_on(closed: Path, tmp_path: Path, chosen: set[str]) -> None:
     project = copy_of(closed, tmp_path / uuid4().hex)

@@ -133,6 +133,7 @@ def test_a_month_without_queries_and_money_is_told_and_settled(
     assert not work(project, BEYOND).changed
 
 
+@pytest.mark.slow
 def test_queries_that_come_late_make_another_draft(quarter: Project, tmp_path: Path) -> None:
     project = copied(quarter, tmp_path / "late")
     path = project.workdir.parent / "usage.jsonl"

@@ -167,7 +167,7 @@ def test_a_query_that_the_model_cannot_take_is_named(tmp_path: Path) -> None:
     ("readout", "said"),
     [
         ({"memory_gib": 0.00001}, "readout.memory_gib is 1e-05, but one query row and one source take"),
-        ({"method": "jvp"}, "A layer of this model has no forward mode"),
+        pytest.param({"method": "jvp"}, "A layer of this model has no forward mode", marks=pytest.mark.slow),
     ],
 )
 def test_the_read_out_is_rehearsed_as_it_is_set(tmp_path: Path, readout: dict, said: str) -> None:
