@@ -1,9 +1,9 @@
 """Fidelity of a real fine-tuning of a language model: SmolLM2 with LoRA, against real retraining.
 
-The truth is retraining without each of eight sources under three seeds that no estimate was made with, read out on
-held-out text (see `language_market.py`). Compared with it are the values that are paid by without any retraining,
-the simulation alone, token counts and equal shares. Finished work is kept in build/bench/language/fidelity, so that
-an interrupted run goes on.
+The truth is retraining without each of eight sources under three seeds that no estimate was made with, read out
+on held-out text (see `language_market.py`). Compared with it are the values that are paid by without any
+retraining, the simulation alone, token counts and equal shares. Finished work is kept in
+build/bench/language/fidelity, so that an interrupted run goes on.
 
 Legend: R seeds, Q queries, S sources, T positions, N resamples.
 """
@@ -132,7 +132,7 @@ def fidelity(market: LanguageMarket, size: Size, folder: Path) -> dict[str, Any]
 def judge(
     study: Study, attribution: Attribution, losses: Sequence[Array], named: Sequence[str], uses_Q: Array
 ) -> dict[str, Any]:
-    """Misallocated pool of every way to pay, with 95% intervals, and as a part of that of token counts.
+    """Misallocated pool of every way to pay, with 95% intervals, and its ratio to that of token counts.
 
     Intervals are over the truth's seeds and over the queries of each package, drawn again.
     """
