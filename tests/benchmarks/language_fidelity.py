@@ -46,7 +46,7 @@ Array = NDArray[np.float64]
 HALVES = 8
 """Random halves of the sources that are left out under the first of the truth's seeds."""
 TRUTH = (1_000_000, 1_000_001, 1_000_002)
-RESAMPLES = 400
+RESAMPLES = 200
 TOKENS = "token count"
 ADAPTER = {
     "r": 8,
@@ -61,7 +61,7 @@ SIMULATION = SimulationSettings(memory_gib=6.0, smoothness_sources=0)
 class Size:
     """Windows of all sources, tokens of a window, held-out windows of a package, layers with adapters."""
 
-    windows: int = 128
+    windows: int = 96
     length: int = 65
     asked: int = 6
     layers: tuple[int, ...] = (26, 27, 28, 29)

@@ -11,6 +11,7 @@ NAMES = (
     "simulation",
     "transformer",
     "language",
+    "language_fidelity",
     "scaling",
     "evaluation",
     "lake",
