@@ -3,11 +3,12 @@
 The truth is retraining without each of eight sources under three seeds that no estimate was made with, read out
 on held-out text (see `language_market.py`). Compared with it are the values that are paid by without any
 retraining, the simulation alone, token counts and equal shares. Finished work is kept in
-build/bench/language/fidelity, so that an interrupted run goes on.
+build/bench/language, so that an interrupted run goes on.
 
 Legend: R seeds, Q queries, S sources, T positions, N resamples.
 """
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.language_market import LanguageMarket
+from tests.benchmarks.language_market import KINDS, LanguageMarket
 from tests.benchmarks.results import FOLDER, update_results
 from tribute import Study, TrainingSettings
 from tribute.config import SimulationSettings
@@ -59,11 +60,11 @@ SIMULATION = SimulationSettings(memory_gib=6.0, smoothness_sources=0)
 
 @dataclass(frozen=True)
 class Size:
-    """Windows of all sources, tokens of a window, held-out windows of a package, layers with adapters."""
+    """Windows of all sources, tokens of a window, held-out windows, layers with adapters."""
 
     windows: int = 96
     length: int = 65
-    asked: int = 6
+    asked: int = 42
     layers: tuple[int, ...] = (26, 27, 28, 29)
 
 
@@ -104,17 +105,19 @@ def fidelity(market: LanguageMarket, size: Size, folder: Path) -> dict[str, Any]
     said("retrained without each source")
     gap = token_gap(study, attribution)
     said(f"read out each token, {gap}")
+    demands = {"market": market.uses(market.demand), "by size": market.uses(market.by_size)}
+    judged = {name: judge(study, attribution, losses, named, uses_Q) for name, uses_Q in demands.items()}
+    shares = shares_of(study, market, attribution, losses)
+    said(f"judged\n{judged}\n{shares}")
     sets = random_sets(len(singles), 0.5, HALVES, 0)
     halves = lost(study, sets, TRUTH[:1], attribution.queries)
     said("retrained without random halves")
-    demands = {"market": market.uses(market.demand), "by size": market.uses(market.by_size)}
-    judged = {name: judge(study, attribution, losses, named, uses_Q) for name, uses_Q in demands.items()}
     truth = GroundTruth.from_retrains(losses, {"half": sets}, {("half", "other"): halves[0]})
     scores = EvaluationStudy(truth, demands["market"], np.eye(len(singles)), RESAMPLES).score(
         attribution.influence_QS
     )
     return {
-        "sources": shares_of(study, market, attribution, losses),
+        "sources": shares,
         "tokens": sum(study.tokens),
         "steps": trained.steps,
         "layers": len(size.layers),
@@ -187,7 +190,7 @@ def shares_of(
     uses_Q = market.uses(market.demand)
     columns = {"retraining": uses_Q @ np.mean(losses, 0)} | ways(study, attribution, uses_Q)
     rows: list[dict[str, Any]] = [
-        {"source": name, "tokens": tokens, "demand": market.demand[market.packages[name]]}
+        {"source": name, "tokens": tokens, "demand": market.demand.get(market.packages[name], 0.0)}
         for name, tokens in zip(study.source_ids, study.tokens, strict=True)
     ]
     for column, value_S in columns.items():
@@ -231,12 +234,13 @@ def show(found: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Into `fidelity` of build/bench/language.json."""
-    size, folder = Size(), FOLDER / "language" / "fidelity"
-    market = LanguageMarket(smollm2(), size.windows, size.length, size.asked)
-    found = fidelity(market, size, folder)
-    show(found)
-    update_results("language", {"fidelity": found})
+    """Every market, or those that `SETTING` names, into `fidelity` of build/bench/language.json."""
+    size, folder = Size(), FOLDER / "language"
+    for kind in os.environ.get("SETTING", " ".join(KINDS)).split():
+        market = LanguageMarket(kind, smollm2(), size.windows, size.length, size.asked)
+        found = fidelity(market, size, folder / kind)
+        show(found)
+        update_results("language", {f"fidelity_{kind}": found})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
 """A market for a pretrained language model: eight sources, whose sizes say little of their worth.
 
 Everything is drawn from a seed, before anything is trained: which packages, how much of each, and how often each
-is asked for. Two packages are not asked for at all, and two sources come from one package.
+is asked for. There are two kinds of market:
+
+- `documentation`: all sources are good text. Two packages are not asked for at all, and one has two sources.
+- `mixed`: four packages, and four sources made from them as in the market `text`: a copy, random words,
+  boilerplate and a cipher.
 
 - Held-out documents of every package become queries. In the market that is judged, packages are asked for by
   Zipf's law, in an order that is drawn apart from their sizes, as readers do not ask by the size of a publisher.
@@ -21,10 +25,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.benchmarks.markets.texts import ASKED_EVERY, PACKAGES, documents
+from tests.benchmarks.markets.texts import ASKED_EVERY, PACKAGES, documents, made
 
-SOURCES, ASKED = 8, 5
-"""Sources, and packages that are asked for."""
+DOCUMENTATION, MORE = "documentation", "more"
+KINDS = {
+    "documentation": (*(DOCUMENTATION,) * 7, MORE),
+    "mixed": (*(DOCUMENTATION,) * 4, "copy", "random words", "boilerplate", "cipher"),
+}
+"""What each source of a market holds: its own package, more of the first one, or what `made` makes."""
+ASKED = 5
+"""Packages that are asked for, at most."""
 LARGEST = 5.0
 """Size of the largest source, in multiples of the smallest."""
 SEED = 0
@@ -37,12 +47,14 @@ class LanguageMarket:
     """Windows of tokens by source, and queries with the uses of each.
 
     Args:
+        kind: of market: a key of `KINDS`.
         model: folder of a pretrained model with its tokenizer.
         windows: of all sources together.
         length: tokens of a window, W.
-        asked: held-out windows of each package.
+        asked: held-out windows of all packages together, at most; each has as many.
     """
 
+    kind: str
     model: Path
     windows: int
     length: int
@@ -50,31 +62,35 @@ class LanguageMarket:
 
     @cached_property
     def packages(self) -> dict[str, str]:
-        """The package of each source. The first package has two sources."""
-        drawn = np.random.default_rng(SEED).permutation(len(PACKAGES))[: SOURCES - 1]
-        names = [PACKAGES[index] for index in drawn]
-        return {name: name for name in names} | {f"{names[0]} (more)": names[0]}
+        """The package of each source; empty: none, as its text is made."""
+        drawn = np.random.default_rng(SEED).permutation(len(PACKAGES))
+        names = [PACKAGES[index] for index in drawn[: KINDS[self.kind].count(DOCUMENTATION)]]
+        made_of = {MORE: {f"{names[0]} (more)": names[0]}}
+        others = [kind for kind in KINDS[self.kind] if kind != DOCUMENTATION]
+        return {name: name for name in names} | {
+            source: package for kind in others for source, package in made_of.get(kind, {kind: ""}).items()
+        }
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Windows of each source: evenly spaced sizes in an order that is drawn."""
-        weight_S = np.random.default_rng([SEED, 1]).permutation(np.linspace(1, LARGEST, SOURCES))
+        weight_S = np.random.default_rng([SEED, 1]).permutation(np.linspace(1, LARGEST, len(self.packages)))
         counts = np.round(self.windows * weight_S / weight_S.sum()).astype(int).tolist()
         return dict(zip(self.packages, counts, strict=True))
 
     @cached_property
     def demand(self) -> dict[str, float]:
         """Part of the uses that ask for each package: Zipf's law over `ASKED` of them, in a drawn order."""
-        names = list(dict.fromkeys(self.packages.values()))
+        names = [name for name in dict.fromkeys(self.packages.values()) if name]
         ranked = [names[index] for index in np.random.default_rng([SEED, 2]).permutation(len(names))]
-        total = sum(1 / rank for rank in range(1, ASKED + 1))
+        total = sum(1 / rank for rank in range(1, len(ranked[:ASKED]) + 1))
         asked = {name: 1 / rank / total for rank, name in enumerate(ranked[:ASKED], 1)}
         return {name: asked.get(name, 0.0) for name in names}
 
     @cached_property
     def by_size(self) -> dict[str, float]:
-        """Part of the tokens that each package has."""
-        total = sum(self.sizes.values())
+        """Part of the packages' tokens that each has."""
+        total = sum(self.sizes[source] for source, package in self.packages.items() if package)
         return {
             name: sum(self.sizes[source] for source, own in self.packages.items() if own == name) / total
             for name in self.demand
@@ -117,19 +133,23 @@ class LanguageMarket:
 
     @cached_property
     def _trained(self) -> dict[str, NDArray[np.int64]]:
+        whole = {
+            name: "\n\n".join(each for index, each in enumerate(documents(name)) if index % ASKED_EVERY)
+            for name in self.demand
+        }
         found, begin = dict[str, NDArray[np.int64]](), dict[str, int]()
         for source, package in self.packages.items():
-            own = [each for index, each in enumerate(documents(package)) if index % ASKED_EVERY]
-            first = begin.get(package, 0)
-            found[source] = self._windows(own)[first : first + self.sizes[source]]
+            text = whole[package] if package else made(source, whole, list(whole), SEED)
+            first = begin.get(package, 0) if package else 0
+            found[source] = self._windows(text)[first : first + self.sizes[source]]
             begin[package] = first + self.sizes[source]
         return found
 
     @cached_property
     def _held_out(self) -> dict[str, NDArray[np.int64]]:
-        whole = {name: self._windows(list(documents(name)[::ASKED_EVERY])) for name in self.demand}
+        whole = {name: self._windows("\n\n".join(documents(name)[::ASKED_EVERY])) for name in self.demand}
         return {
-            name: windows[np.linspace(0, len(windows) - 1, self.asked).astype(int)]
+            name: windows[np.linspace(0, len(windows) - 1, self.asked // len(self.demand)).astype(int)]
             for name, windows in whole.items()
         }
 
@@ -137,9 +157,9 @@ class LanguageMarket:
     def _tokenizer(self) -> AutoTokenizer:
         return AutoTokenizer.from_pretrained(self.model)
 
-    def _windows(self, texts: list[str]) -> NDArray[np.int64]:
-        """Consecutive windows of the joined texts, [N, W]."""
-        tokens = np.array(self._tokenizer("\n\n".join(texts))["input_ids"])
+    def _windows(self, text: str) -> NDArray[np.int64]:
+        """Consecutive windows of a text, [N, W]."""
+        tokens = np.array(self._tokenizer(text)["input_ids"])
         return tokens[: len(tokens) // self.length * self.length].reshape(-1, self.length)
 
     def _trimmed(self, tokens: NDArray[np.int64]) -> NDArray[np.int32]:
