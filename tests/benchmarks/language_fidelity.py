@@ -1,7 +1,7 @@
 """Fidelity of a real fine-tuning of a language model: SmolLM2 with LoRA, against real retraining.
 
-The truth is retraining without each of eight sources under three seeds that no estimate was made with, read out
-on held-out text (see `language_market.py`). Compared with it are the values that are paid by without any
+The truth is retraining without each of eight sources under eight seeds that no estimate was made with, read out
+on held-out text (see `language_market.py`). Compared with it are the values that are paid by, those without any
 retraining, the simulation alone, token counts and equal shares. Finished work is kept in
 build/bench/language, so that an interrupted run goes on.
 
@@ -46,9 +46,9 @@ from tribute.tasks import Scope, huggingface_task, joined
 Array = NDArray[np.float64]
 HALVES = 8
 """Random halves of the sources that are left out under the first of the truth's seeds."""
-TRUTH = (1_000_000, 1_000_001, 1_000_002)
+TRUTH = tuple(range(1_000_000, 1_000_008))
 RESAMPLES = 200
-TOKENS = "token count"
+TOKENS, VALUED, UNTRAINED = "token count", "as valued", "as valued, no retraining"
 ADAPTER = {
     "r": 8,
     "lora_alpha": 16,
@@ -109,6 +109,15 @@ def fidelity(market: LanguageMarket, size: Size, folder: Path) -> dict[str, Any]
     judged = {name: judge(study, attribution, losses, named, uses_Q) for name, uses_Q in demands.items()}
     shares = shares_of(study, market, attribution, losses)
     said(f"judged\n{judged}\n{shares}")
+    study.value(attribution)
+    for name, uses_Q in demands.items():
+        again = judge(study, attribution, losses, named, uses_Q)
+        for key in ("pool", "to_token_count"):
+            judged[name][key] = {VALUED: again[key][UNTRAINED]} | judged[name][key]
+    value_S = ways(study, attribution, demands["market"])[UNTRAINED].clip(0)
+    for row, value in zip(shares, (value_S / value_S.sum()).tolist(), strict=True):
+        row[VALUED] = value
+    said(f"judged after the trainings of the default\n{judged}")
     sets = random_sets(len(singles), 0.5, HALVES, 0)
     halves = lost(study, sets, TRUTH[:1], attribution.queries)
     said("retrained without random halves")
@@ -170,7 +179,7 @@ def ways(study: Study, attribution: Attribution, uses_Q: Array) -> dict[str, Arr
     """What every way to pay gives each source, [S]."""
     weighted = replace(attribution, queries=replace(attribution.queries, weights=uses_Q))
     return {
-        "as valued, no retraining": study.value(weighted, budget=0).value_S,
+        UNTRAINED: study.value(weighted, budget=0).value_S,
         "simulation alone": uses_Q @ attribution.influence_QS,
         TOKENS: np.array(study.tokens, dtype=np.float64),
         "equal shares": np.ones(len(study.tokens)),
