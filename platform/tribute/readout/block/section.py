@@ -95,8 +95,9 @@ class ScopeSection:
         model, outputs = LargestOutput(self._model(self._whole, own)), self._tape.begin()
         with torch.enable_grad():
             value = measure(model, batch)
-            wanted = [self._given, model.largest] if by_logits else [self._given]
-            slope, *further = torch.autograd.grad(value.sum(), wanted)
+            with_logits = by_logits and model.largest.requires_grad  # a model may return its inputs, too
+            wanted = [self._given, model.largest] if with_logits else [self._given]
+            slope, *further = torch.autograd.grad(value.sum(), wanted, allow_unused=with_logits)
         hidden, self._given = self._given.detach(), torch.empty(0)
         return RecordedPass(
             value.detach(), hidden, slope, batch, measure, outputs, further[0] if further else None
