@@ -12,8 +12,9 @@ MEMORY = (
     "Memory of eight sources in one worker at its peak, beside the frozen weights, and the file of one response."
 )
 READOUT = (
-    "Forward passes per query for 32 sources, and the largest error of `shared_head` for a source. The `lora` of "
-    "this table has adapters of rank 8 in the last block."
+    "Forward passes per query for 32 sources, and the largest difference of `shared_head` from `shared_trunk` for a "
+    "source. The models are random: their influences are near 0, and the difference is mostly what float32 rounds. "
+    "The `lora` of this table has adapters of rank 8 in the last block."
 )
 
 
@@ -58,7 +59,7 @@ def _readout(readouts: Figures) -> Figures:
         [case, *(f"{row[way]:.1f}" if way in row else "" for way in ways), f"{row['shared_head_error']:.1%}"]
         for case, row in readouts.items()
     ]
-    return _table(READOUT, ["model, scope", *(f"`{way}`" for way in ways), "error of `shared_head`"], rows)
+    return _table(READOUT, ["model, scope", *(f"`{way}`" for way in ways), "difference of `shared_head`"], rows)
 
 
 def _table(caption: str, columns: list[str], rows: list[list[str]]) -> Figures:
