@@ -13,8 +13,8 @@ MEMORY = (
 )
 READOUT = (
     "Forward passes per query for 32 sources, and the largest difference of `shared_head` from `shared_trunk` for a "
-    "source. The models are random: their influences are near 0, and the difference is mostly what float32 rounds. "
-    "The `lora` of this table has adapters of rank 8 in the last block."
+    "source. The models are random and their influences near 0, where float32 rounds `shared_trunk` itself. The "
+    "`lora` of this table has adapters of rank 8 in the last block."
 )
 
 
