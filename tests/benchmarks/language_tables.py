@@ -12,8 +12,8 @@ MEMORY = (
     "Memory of eight sources in one worker at its peak, beside the frozen weights, and the file of one response."
 )
 READOUT = (
-    "Forward passes per query for 32 sources, and the largest difference of `shared_head` from `shared_trunk` for a "
-    "source. The models are random and their influences near 0, where float32 rounds `shared_trunk` itself. The "
+    "Forward passes per query for 32 sources, and the largest difference of `shared_head` from `shared_trunk` for "
+    "a source. The models are random and their influences near 0, where float32 rounds `shared_trunk` itself. The "
     "`lora` of this table has adapters of rank 8 in the last block."
 )
 
