@@ -142,6 +142,6 @@ def test_a_pretrained_model_is_fine_tuned_asked_and_paid(
     assert cents(project) == (100_000, {"final"})
     found = page.measured(project)
     assert found.after < found.before - 0.05
-    assert 2 * found.own_first > found.windows
+    assert found.own_first > 2 * found.windows / 8  # twice what chance gives
     assert found.gap < 1e-3
     assert page.words_picture(example.words(project, "eigenvalues")).count("<text") > 10
