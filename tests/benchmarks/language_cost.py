@@ -18,8 +18,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch.nn import functional
-from torch.profiler import ProfilerActivity, profile
 
+from tests.allocated import allocated
 from tests.benchmarks.language_shapes import layers_of, shape_of, vocabulary_of
 from tribute.config import SimulationSettings, TaskSettings, TrainingSettings
 from tribute.simulation import GIB, Mode, bill, build_mode, build_schedule
@@ -75,15 +75,6 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
         run()
         taken.append(time.process_time() - begin)
     return statistics.median(taken)
-
-
-def allocated(run: Callable[[], object]) -> int:
-    """Bytes that PyTorch's allocator has given out at the peak of a call."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        run()
-    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
-    events.sort(key=lambda event: event.start_ns())
-    return int(np.cumsum([event.nbytes() for event in events]).max())
 
 
 def plain_step(recipe: Recipe, work: Work) -> float:

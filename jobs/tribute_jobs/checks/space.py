@@ -13,13 +13,12 @@ import torch
 from tribute.catalog import SimulationRun, retrain_bank, simulation_runs
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
-from tribute.simulation import Fit, drawn_units, fit
+from tribute.simulation import GIB, Fit, drawn_units, fit
 from tribute.tasks import Scope
 from tribute.training import checkpoint_steps
 from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.subject import Subject
 
-GIB = 2**30
 TIGHT = 0.8
 """Part of the free room from which a warning is due."""
 
@@ -38,16 +37,17 @@ def check_memory(subject: Subject) -> Passed | None:
     chunk, alone = min(each.chunk for each in fitting), any(each.alone for each in fitting)
     taken, one = (max(sizes) for sizes in zip(*((each.bytes, each.one) for each in fitting), strict=True))
     largest = Fit(chunk, alone, taken, one, fitting[0].frozen)
-    needed, text = (largest.one + largest.frozen) / GIB, memory_text(largest)
+    text = memory_text(largest)
     if project.cluster.address != "local" or torch.cuda.is_available():
         return Passed(text)
-    return enough_memory(text, needed, project.cluster.workers, project.simulation.memory_gib, memory_gib())
+    workers, allowed = project.cluster.workers, project.simulation.memory_gib
+    return enough_memory(text, largest.least_gib, workers, allowed, memory_gib())
 
 
 def memory_text(fitting: Fit) -> str:
     """How many sources each worker simulates at once, and in how much memory."""
-    taken, needed = ((size + fitting.frozen) / GIB for size in (fitting.bytes, fitting.one))
-    text = f"{fitting.chunk} sources at once in each worker, {taken:.2f} GiB; {needed:.2f} GiB at least"
+    text = f"{fitting.chunk} sources at once in each worker, {fitting.gib:.2f} GiB; "
+    text += f"{fitting.least_gib:.2f} GiB at least"
     return f"{text}; trajectories run one after the other" if fitting.alone else text
 
 

@@ -24,7 +24,7 @@ from tribute.catalog import (
 )
 from tribute.config import Project
 from tribute.errors import ValuationError
-from tribute.simulation import GIB, Fit, fit
+from tribute.simulation import Fit, fit
 from tribute.tasks import Scope
 from tribute.valuation import Estimates
 from tribute.valuation.rows import publisher_parts
@@ -93,8 +93,7 @@ def print_plan(project: Project, period: str, as_json: bool) -> None:
 
 
 def _memory(fitting: Fit) -> dict[str, float]:
-    taken, needed = ((size + fitting.frozen) / GIB for size in (fitting.bytes, fitting.one))
-    return {"sources_at_once": fitting.chunk, "gib": taken, "least_gib": needed}
+    return {"sources_at_once": fitting.chunk, "gib": fitting.gib, "least_gib": fitting.least_gib}
 
 
 def valuation_plan(project: Project, period: str) -> Plan:

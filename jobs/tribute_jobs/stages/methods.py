@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, simulated_responses
 from tribute.config import Project
+from tribute.config.model import NARROW
 from tribute.errors import TributeError
 from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
 from tribute.evaluation.figures import MethodFigures
@@ -147,8 +148,7 @@ class MethodRows:
     def _read_outs(self) -> list[MethodFigures]:
         """Every read-out of the simulation, and the distilled head."""
         main, scope = self._main, self._main.run.settings.scope
-        narrow = ("shared_trunk", "shared_head")
-        names = [name for name in METHODS if name not in narrow or not main.read_outs.whole(scope)]
+        names = [name for name in METHODS if name not in NARROW or not main.read_outs.whole(scope)]
         cost = main.read_outs.costs(main.run, main.responses, [*names, "distilled"], main.queries)
         rows = []
         for name in names:

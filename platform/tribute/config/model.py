@@ -87,6 +87,9 @@ class TrainingSettings(Settings):
         return self
 
 
+NARROW = ("shared_trunk", "shared_head")
+"""Values of `readout.method` for which some parameters must lie outside `simulation.scope`."""
+
 SIMULATED = ("paired", "tangent")
 """Modes of `simulation`; `attribution.method` stores the name of an estimator in their place."""
 

@@ -7,6 +7,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from tribute.config.corpus import CorpusSettings, HeldOutQueriesSettings, QueriesSettings
 from tribute.config.model import (
+    NARROW,
     SIMULATED,
     AttributionSettings,
     EvaluationSettings,
@@ -173,8 +174,7 @@ class Project(Settings):
             raise ValueError(
                 "training.checkpoint has no recorded steps to replay. Set simulation.base to continue"
             )
-        narrow = self.readout.method in ("shared_trunk", "shared_head")
-        if not estimated and narrow and self.simulation.scope == "all":
+        if not estimated and self.readout.method in NARROW and self.simulation.scope == "all":
             raise ValueError(f"readout.method {self.readout.method} needs a narrow simulation.scope, such as head")
         only = estimated and all(each.estimated for each in further)
         if only and self.readout.method not in ("auto", "distilled"):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tribute.config import ReadoutSettings, SimulationSettings
+from tribute.config.model import NARROW
 from tribute.readout.derivative import adjoint, jvp
 from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.features import feature_sums, rows_at_once
@@ -41,9 +42,8 @@ def candidates(settings: ReadoutSettings, simulation: SimulationSettings, whole_
     Args:
         whole_scope: whether all parameters of the model are in the scope.
     """
-    narrow = ("shared_trunk", "shared_head")
     if settings.method not in ("auto", "distilled"):
-        return ("difference",) if whole_scope and settings.method in narrow else (settings.method,)
+        return ("difference",) if whole_scope and settings.method in NARROW else (settings.method,)
     removal = (simulation.mode, simulation.weight, simulation.epsilon) == ("paired", 1.0, 1.0)
     if removal:
         return ("difference",) if whole_scope else ("shared_trunk", "difference", "shared_head")

@@ -64,6 +64,16 @@ class Fit(NamedTuple):
     one: int
     frozen: int
 
+    @property
+    def gib(self) -> float:
+        """GiB of a worker with all its units, frozen weights included."""
+        return (self.bytes + self.frozen) / GIB
+
+    @property
+    def least_gib(self) -> float:
+        """The same with one unit."""
+        return (self.one + self.frozen) / GIB
+
 
 def fit(recipe: Recipe, settings: SimulationSettings) -> Fit:
     """How a worker simulates within `memory_gib`: at most `chunk` units at once, else trajectories one by one.

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.profiler import ProfilerActivity, profile
 
+from tests.allocated import allocated
 from tests.unit.training.recorded_lm import lm_data
 from tests.unit.training.small import small_recipe
 from tribute.config import SimulationSettings, TaskSettings, TrainingSettings
@@ -95,14 +95,6 @@ def found(recipe: Recipe, settings: SimulationSettings, units: int) -> int:
         held = sum(value.nbytes for value in ensemble.tensors().values())
         return held + allocated(lambda: mode.advance(ensemble, step))
     return allocated(lambda: mode.responses(mode.advance(mode.advance(mode.begin(state), step), step)))
-
-
-def allocated(run: Callable[[], object]) -> int:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        run()
-    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
-    events.sort(key=lambda event: event.start_ns())
-    return int(np.cumsum([event.nbytes() for event in events]).max())
 
 
 TRAININGS = [TrainingSettings(batch_size=16), TrainingSettings(batch_size=4, optimizer="sgd", clip_norm=0.1)]
