@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 NAME ?= all
 WORKERS ?= 2
 
+# Tests and jobs start hundreds of processes, which read compiled modules where they are kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 SEEDS ?= 100
 START ?= 0
 

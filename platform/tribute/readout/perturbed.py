@@ -135,6 +135,13 @@ class QueryRows:
         columns = {name: column[rows] for name, column in self.columns.items()}
         return QueryRows(self.query_ids[begin:end], columns, self.query_N[rows] - begin)
 
+    def spread(self, largest: int) -> "QueryRows":
+        """At most this many of the rows, at equal distances from the first to the last."""
+        rows = len(self.query_N)
+        chosen = np.linspace(0, rows - 1, min(rows, largest)).round().astype(int)
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        return QueryRows(self.query_ids, columns, self.query_N[chosen])
+
     def batches(self, largest: int, device: torch.device) -> Iterator[tuple[Batch, Tensor]]:
         """Yield columns of at most `largest` rows, and the query of each row."""
         for begin in range(0, len(self.query_N), largest):

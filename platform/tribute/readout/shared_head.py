@@ -15,11 +15,11 @@ from tribute.readout.perturbed import PerturbedModel, QueryRows, ReadOut
 from tribute.readout.reader import Change, RowsPass, row_batches
 
 HEAD_TOLERANCE = 0.001
-"""Largest error of the head, as a part of the influences of a source on the first queries."""
+"""Largest error of the head, as a part of the influences of a source on the rows that are compared."""
 ROUNDING = 2.0
 """What rounding changes in a difference of measurements, in units in the last place of a measurement."""
 COMPARED_ROWS = 8
-"""Rows that are also read out exactly."""
+"""Rows that are also read out exactly, over all calls."""
 
 
 def shared_head(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float = 1.0) -> ReadOut:
@@ -30,9 +30,9 @@ def shared_head(perturbed: PerturbedModel, queries: QueryRows, memory_gib: float
     mean under the model's probabilities. It is exact for vocabularies of at most 128 tokens; of larger ones, 128
     tokens that are drawn stand for the unlikely ones.
 
-    The error is measured on the first rows. Above `HEAD_TOLERANCE`, or where the model has no head behind the
-    scope, it is `shared_trunk`. What rounding does to the differences of `shared_trunk` is not counted: it may be
-    more than the error, since influences are small beside measurements.
+    The error is measured on rows spread over the first queries. Above `HEAD_TOLERANCE`, or where the model has no
+    head behind the scope, it is `shared_trunk`. What rounding does to the differences of `shared_trunk` is not
+    counted: it may be more than the error, since influences are small beside measurements.
 
     Raises:
         ConfigError: the scope is the whole model, or not even one row fits the budget.
@@ -54,23 +54,38 @@ def head_differences(perturbed: PerturbedModel, memory_gib: float, kept_gib: flo
 class HeadDifferences(Differences):
     """`shared_head`, prepared.
 
-    ``error``: that of the first rows, as a part of a source's influences; None: not measured yet.
+    Args:
+        tolerance: the largest error with which the head is used.
+
+    ``error``: the largest found on rows that were compared, as a part of a source's influences; None: not measured
+    yet.
     """
 
-    def __init__(self, perturbed: PerturbedModel, memory_gib: float, kept_gib: float = 0.0) -> None:
+    def __init__(
+        self,
+        perturbed: PerturbedModel,
+        memory_gib: float,
+        kept_gib: float = 0.0,
+        *,
+        tolerance: float = HEAD_TOLERANCE,
+    ) -> None:
         super().__init__(perturbed, memory_gib, kept_gib, divided=True)
         self.error: float | None = None
+        self._tolerance = tolerance
+        self._compared = 0
 
     @property
     def follows(self) -> bool:  # type: ignore[override]
         """Whether the head runs once for all sources."""
-        return self.error is not None and self.error <= HEAD_TOLERANCE
+        return self.error is not None and self.error <= self._tolerance
 
     def changes(self, measure: Measure, queries: QueryRows) -> Iterator[Change]:
         """Measurements minus those without each source."""
         division = self.division(queries, measure)
-        if division is not None and self.error is None:
-            self.error = self._measured_error(division, queries)
+        if division is not None and self._compared < COMPARED_ROWS and (self.error is None or self.follows):
+            rows = queries.spread(COMPARED_ROWS - self._compared)
+            self.error = max(self.error or 0.0, self._measured_error(division, rows))
+            self._compared += len(rows.query_N)
         return super().changes(measure, queries)
 
     def behind(self, division: ModelDivision, each: RowsPass, hidden: Tensor, heads: int) -> Tensor:
@@ -80,11 +95,10 @@ class HeadDifferences(Differences):
         return _through_head(division, each, hidden)
 
     def _measured_error(self, division: ModelDivision, queries: QueryRows) -> float:
-        """Largest error of a source on the first rows beyond rounding, as a part of its influences there."""
+        """Largest error of a source on these rows beyond rounding, as a part of its influences there."""
         measure = self._perturbed.scope.task.measure_by
         cut = self._cuts.cut(queries, division.pair_bytes)
-        rows = min(cut.rows, COMPARED_ROWS)
-        batches = row_batches(queries, rows, self._perturbed)[: -(-COMPARED_ROWS // rows)]
+        batches = row_batches(queries, cut.rows, self._perturbed)
         error_S, size_S = (self._theta_p.new_zeros(self._sources) for _ in range(2))
         squared = self._theta_p.new_zeros(())
         for passes in self.passes(division, measure, batches, self._cuts.kept, follow=True):

@@ -1,5 +1,6 @@
 """Read-outs of a divided model against those of the whole one."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,8 +118,7 @@ def test_the_second_order_of_unlikely_tokens_is_estimated(size: float, monkeypat
     expected = difference(perturbed, texts()).influence_QS
     monkeypatch.setattr(softmax, "TOP", 32)
     monkeypatch.setattr(softmax, "DRAWN", 64)
-    reader = HeadDifferences(perturbed, 1.0)
-    reader.error = 0.0  # whatever it is, the head is read
+    reader = HeadDifferences(perturbed, 1.0, tolerance=math.inf)
     error = relative_error(reader.read(texts()).influence_QS, expected)
     monkeypatch.setattr(softmax.SoftmaxHead, "beyond", lambda _, recorded, __, change: 0 * recorded.along(change))
     first_order = relative_error(reader.read(texts()).influence_QS, expected)
@@ -133,6 +133,26 @@ def test_a_head_that_is_off_is_read_out_exactly(monkeypatch: pytest.MonkeyPatch)
     assert reader.error is not None and reader.error > HEAD_TOLERANCE
     expected = difference(transformer(torch.float64, "last_block", size=0.2), texts())
     assert relative_error(found.influence_QS, expected.influence_QS) < 1e-12
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_head_is_compared_until_enough_rows_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = HeadDifferences(transformer(torch.float64, "last_block", size=0.02), 1.0)
+    reader.read(texts().between(0, 1))
+    assert reader.follows
+    monkeypatch.setattr(softmax.SoftmaxHead, "beyond", lambda _, recorded, __, change: 0 * recorded.along(change))
+    reader.read(texts().between(1, 2))
+    assert not reader.follows
+
+
+def test_rows_are_spread_from_the_first_to_the_last() -> None:
+    rows = {"features": np.arange(101)[:, None]}
+    queries = QueryRows(("a", "b"), rows, np.repeat([0, 1], [60, 41]))
+    spread = queries.spread(5)
+    assert spread.columns["features"][:, 0].tolist() == [0, 25, 50, 75, 100]
+    assert spread.query_N.tolist() == [0, 0, 0, 1, 1]
+    assert queries.spread(1).query_N.tolist() == [0]
+    assert queries.spread(1000).query_N.tolist() == queries.query_N.tolist()
 
 
 class Crossed:
