@@ -5,7 +5,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 NAME ?= all
-WORKERS ?= 2
+# Tests wait for Ray a third of the time: three processes keep two cores busy. Each takes about 2 GB.
+WORKERS ?= 3
 
 # Tests and jobs start hundreds of processes, which read compiled modules where they are kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,7 +25,7 @@ test: setup
 test-slow: setup
 	$(BIN)/pytest -m slow
 
-# Side by side: the workers of the tests wait for Ray a third of the time.
+# Side by side, with the output of each kept together.
 check: setup
 	$(MAKE) --jobs=3 --output-sync=line lint docs test
 

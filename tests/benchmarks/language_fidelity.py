@@ -12,7 +12,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ from tribute.evaluation.removals import random_sets
 from tribute.readout import QueryRows
 from tribute.readout.prepared import PreparedReadOut
 from tribute.study import Attribution
-from tribute.study.runs import replicate_of
+from tribute.study.retraining import FILE as VALUED_BY
+from tribute.study.runs import Runs, replicate_of
 from tribute.tasks import Scope, huggingface_task, joined
 
 Array = NDArray[np.float64]
@@ -76,6 +78,22 @@ def study_of(market: LanguageMarket, size: Size, folder: Path) -> Study:
     return Study(task, market.examples(), training=TRAINING, simulation=SIMULATION, folder=folder / "study")
 
 
+class RememberingRuns(Runs):
+    """Runs of a study that read each training out once: intervals weigh the same read-outs again and again."""
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        return {}
+
+    def influence(self, replicates: Any, settings: Any, found: Any, rows: QueryRows, readout: Any) -> Any:
+        """As of `Runs`."""
+        names = [each.seed for each in replicates], [each.unit.unit_id for each in found], rows.query_ids
+        key = repr((names, settings.model_dump_json(), readout.model_dump_json()))
+        if key not in self._known:
+            self._known[key] = super().influence(replicates, settings, found, rows, readout)
+        return self._known[key]
+
+
 def lost(study: Study, sets: list[tuple[int, ...]], seeds: tuple[int, ...], queries: QueryTable) -> list[Array]:
     """What real trainings without sets of sources lose, [Q, M] nats by seed."""
     units = [removal(sources, study.source_ids) for sources in sets]
@@ -91,6 +109,8 @@ def lost(study: Study, sets: list[tuple[int, ...]], seeds: tuple[int, ...], quer
 def fidelity(market: LanguageMarket, size: Size, folder: Path) -> dict[str, Any]:
     """All figures of a market."""
     began, study = time.process_time(), study_of(market, size, folder)
+    study.runs = RememberingRuns(*(getattr(study.runs, each.name) for each in fields(Runs) if each.init))
+    (study.runs.folder / VALUED_BY).unlink(missing_ok=True)  # of an earlier run; they are chosen again
 
     def said(text: str) -> None:
         print(f"{time.process_time() - began:.0f} s: {text}", file=sys.stderr, flush=True)
