@@ -13,6 +13,9 @@ from scipy.stats import rankdata
 
 from tribute.valuation import CONFIDENCE
 
+Correlation = Callable[[NDArray[np.floating], NDArray[np.floating]], float]
+"""Mean correlation of two arrays along the last axis."""
+
 MAX_SPLITS = 35
 """Ways to divide seeds into two halves, at most."""
 
@@ -70,8 +73,12 @@ def seed_ceiling(
 
 def rank_correlations(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Spearman's correlation along the last axis; NaN where all values of one argument are equal."""
-    ranks = [rankdata(values, axis=-1) for values in (one, other)]
-    centred = [rank - rank.mean(-1, keepdims=True) for rank in ranks]
+    return linear_correlations(rankdata(one, axis=-1), rankdata(other, axis=-1))
+
+
+def linear_correlations(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Pearson's correlation along the last axis; NaN where all values of one argument are equal."""
+    centred = [np.where(np.ptp(v, -1, keepdims=True) > 0, v - v.mean(-1, keepdims=True), 0) for v in (one, other)]
     norm = np.sqrt(np.square(centred[0]).sum(-1) * np.square(centred[1]).sum(-1))
     correlations: NDArray[np.float64] = (centred[0] * centred[1]).sum(-1) / np.where(norm > 0, norm, np.nan)
     return correlations
@@ -79,7 +86,15 @@ def rank_correlations(one: NDArray[np.floating], other: NDArray[np.floating]) ->
 
 def rank_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Mean of Spearman's correlation along the last axis, without rows of equal values; NaN for none."""
-    correlations = rank_correlations(one, other)
+    return _mean(rank_correlations(one, other))
+
+
+def linear_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """Mean of Pearson's correlation along the last axis, without rows of equal values; NaN for none."""
+    return _mean(linear_correlations(one, other))
+
+
+def _mean(correlations: NDArray[np.float64]) -> float:
     return float(np.nanmean(correlations)) if np.isfinite(correlations).any() else float("nan")
 
 
@@ -98,19 +113,23 @@ def linear_datamodeling_score(
 
 
 def bootstrapped(
-    one_QM: NDArray[np.floating], other_QM: NDArray[np.floating], resamples: int, seed: int
+    one_QM: NDArray[np.floating],
+    other_QM: NDArray[np.floating],
+    resamples: int,
+    seed: int,
+    correlation: Correlation = rank_correlation,
 ) -> Figure | None:
-    """Mean rank correlation, with an interval from resampling both queries (rows) and removals (columns).
+    """Mean correlation, with an interval from resampling both queries (rows) and removals (columns).
 
     None if no row has an order.
     """
-    value, rng = rank_correlation(one_QM, other_QM), np.random.default_rng(seed)
+    value, rng = correlation(one_QM, other_QM), np.random.default_rng(seed)
     if not np.isfinite(value):
         return None
     queries, removals = one_QM.shape
     correlation_N = np.full(resamples, np.nan)
     for resample in range(resamples):
         drawn = np.ix_(rng.integers(queries, size=queries), rng.integers(removals, size=removals))
-        correlation_N[resample] = rank_correlation(one_QM[drawn], other_QM[drawn])
+        correlation_N[resample] = correlation(one_QM[drawn], other_QM[drawn])
     low, high = np.nanquantile(correlation_N, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Figure(value, float(low), float(high))
