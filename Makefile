@@ -4,7 +4,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-NAME ?= all
+NAME ?=
 # Tests wait for Ray a third of the time: three processes keep two cores busy. Each takes about 2 GB.
 WORKERS ?= 3
 
@@ -38,7 +38,8 @@ lint: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
 
-# STALE=1 lists the committed figures whose code has changed since they were measured, and measures nothing.
+# Without a NAME it lists the benchmarks with their minutes; NAME=all runs all. STALE=1 lists the committed figures
+# whose code has changed since they were measured, and measures nothing.
 bench: setup
 	$(BIN)/python tests/benchmarks/$(if $(STALE),stale.py,run.py $(NAME))
 

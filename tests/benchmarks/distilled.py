@@ -21,7 +21,7 @@ import yaml
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from tests.benchmarks.mnist import DATA
+from tests.benchmarks.data import mnist_folder
 from tests.benchmarks.worlds import CORES, PERIOD, World
 from tribute.readout import (
     Distilled,
@@ -192,9 +192,9 @@ def images(path: Path) -> QueryRows:
     """Training images of MNIST after those that the project trains on, with their labels."""
     trained = len((path.parent / yaml.safe_load(path.read_text())["corpus"]["assignment"]).read_text().split())
     chosen = slice(trained, trained + IMAGES)
-    with gzip.open(DATA / "train-images-idx3-ubyte.gz") as file:
+    with gzip.open(mnist_folder() / "train-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)[chosen]
-    with gzip.open(DATA / "train-labels-idx1-ubyte.gz") as file:
+    with gzip.open(mnist_folder() / "train-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), np.uint8, offset=8)[chosen]
     features = pixels.astype(np.float32) / 255
     columns = {"features": features, "labels": labels.astype(np.int64)}

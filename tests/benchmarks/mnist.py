@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "mnist"
+from tests.benchmarks.data import mnist_folder
+
 SOURCES, EXAMPLES = 20, 5000
 SETTINGS = {"smooth": ("gelu", 0.01), "rough": ("relu", 0.02)}
 EPOCHS = 5
@@ -38,7 +39,7 @@ def write_queries(folder: Path, chosen: range) -> dict[str, object]:
     """Some of the test images as IDX files of their own; the `queries` section that reads them."""
     names = {"images": ("t10k-images-idx3-ubyte.gz", 784, 16), "labels": ("t10k-labels-idx1-ubyte.gz", 1, 8)}
     for name, size, header in names.values():
-        with gzip.open(DATA / name) as file:
+        with gzip.open(mnist_folder() / name) as file:
             content = file.read()
         rows = content[header + chosen.start * size : header + chosen.stop * size]
         count = len(chosen).to_bytes(4, "big")
@@ -61,7 +62,7 @@ def write_mnist_project(
 ) -> Path:
     """A project of some examples, an MLP of 784-128-64-10 and some test images as queries."""
     folder.mkdir(parents=True, exist_ok=True)
-    with gzip.open(DATA / "train-labels-idx1-ubyte.gz") as file:
+    with gzip.open(mnist_folder() / "train-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(), np.uint8, offset=8)[:examples]
     (folder / "sources.txt").write_text("".join(f"{s}\n" for s in assignment(labels, sources, split, skew)))
     activation, rate = SETTINGS[setting]
@@ -69,8 +70,8 @@ def write_mnist_project(
         "name": f"mnist-{setting}",
         "corpus": {
             "kind": "idx",
-            "images": str(DATA / "train-images-idx3-ubyte.gz"),
-            "labels": str(DATA / "train-labels-idx1-ubyte.gz"),
+            "images": str(mnist_folder() / "train-images-idx3-ubyte.gz"),
+            "labels": str(mnist_folder() / "train-labels-idx1-ubyte.gz"),
             "assignment": "sources.txt",
             "held_out": 0,
         },

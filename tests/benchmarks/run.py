@@ -1,35 +1,81 @@
-"""Run benchmarks by name: `python tests/benchmarks/run.py spine` (or `all`); results in build/bench/."""
+"""List the benchmarks, or run some by name, as `python tests/benchmarks/run.py spine` (or `all`)."""
 
 import importlib
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
-NAMES = (
-    "command_line",
-    "spine",
-    "simulation",
-    "transformer",
-    "language",
-    "language_fidelity",
-    "scaling",
-    "evaluation",
-    "lake",
-    "adversary",
-    "valuation",
-    "settle",
-    "service",
-)
+
+
+class Benchmark(NamedTuple):
+    """What a benchmark measures, and the minutes that it took on two cores; None: they are not known yet.
+
+    ``parts``: what SETTING may name, to run that alone.
+    """
+
+    measures: str
+    minutes: int | None
+    parts: str = ""
+
+
+BENCHMARKS = {
+    "command_line": Benchmark("a refused argument, the help and printed reports: seconds of processor time", None),
+    "spine": Benchmark("the demo: seconds, memory, its shares against retraining", 5),
+    "simulation": Benchmark("modes, horizons and replicates of the simulation, on MNIST", 21),
+    "transformer": Benchmark("the same on a small transformer, and a default of few retrained sources", 15),
+    "language": Benchmark("language models: cost of simulations and read-outs, memory, responses", 10),
+    "language_fidelity": Benchmark(
+        "a pretrained language model: values against retraining without each source", 50, "documentation mixed"
+    ),
+    "scaling": Benchmark("20 to 2,000 sources, workers, memory, workers that are killed", None),
+    "evaluation": Benchmark(
+        "read-outs, estimators and, with PEERS=1, other libraries: quality against cost",
+        150,
+        "thousand months smooth rough transformer",
+    ),
+    "lake": Benchmark("100 million influences written, and read in comparison with bare DuckDB", None),
+    "adversary": Benchmark("what copying, splitting, padding and flooding gain", None),
+    "valuation": Benchmark("every way to value sources, by budget, on five markets where worth is known", None),
+    "settle": Benchmark("10 million queries and 1,000 publishers settled", None),
+    "service": Benchmark(
+        "the service beside an application that only runs the model's forward pass",
+        61,
+        "exact-10 distilled-10 distilled-100 distilled-1000 in-parts flatness kills",
+    ),
+}
 
 
 def main() -> None:
     sys.path.insert(0, str(ROOT))
-    asked = NAMES if sys.argv[1:] in ([], ["all"]) else tuple(sys.argv[1:])
-    unknown = sorted(set(asked) - set(NAMES))
+    asked = sys.argv[1:]
+    if not asked:
+        show()
+        return
+    names = list(BENCHMARKS) if asked == ["all"] else asked
+    unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
-        sys.exit(f"No benchmark {', '.join(unknown)}. There are: {', '.join(NAMES)}")
-    for name in asked:
+        sys.exit(f"No benchmark {', '.join(unknown)}. There are: {', '.join(BENCHMARKS)}, and all")
+    for name in names:
+        began = time.monotonic()
         importlib.import_module(f"tests.benchmarks.{name}").main()
+        print(f"{name} took {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+def show() -> None:
+    """Print the benchmarks with their minutes, and how one is run."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "minutes", "measures"):
+        table.add_column(heading, justify="right" if heading == "minutes" else "left")
+    for name, each in BENCHMARKS.items():
+        parts = f"\nSETTING: {each.parts}" if each.parts else ""
+        table.add_row(name, "–" if each.minutes is None else str(each.minutes), each.measures + parts)
+    Console().print(table)
+    print("\nmake bench NAME=spine runs one, NAME=all every one; SETTING=... some parts. Minutes: on two cores.")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "source": "Makefile",
     "tribute diff": "tests/unit/jobs/inquiries/test_diff.py",
     "tribute evaluate": "tests/e2e/test_evaluate.py",
+    "tribute judge": "tests/unit/jobs/commands/test_judge.py",
     "tribute serve": "tests/e2e/test_service.py",
 }
 """Commands that install, serve, or take minutes, and the file that runs them."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tribute.errors import TributeError
-from tribute_jobs.commands import backup, ingest, keys, lake, look, money, prove, run, serve, setup
+from tribute_jobs.commands import backup, ingest, judge, keys, lake, look, money, prove, run, serve, setup
 from tribute_jobs.exit_codes import ExitCode, code_of
 from tribute_jobs.faults import Commands, OutputClosed
 from tribute_jobs.interruption import Interruption
@@ -18,7 +18,7 @@ from tribute_jobs.printing import copyable, printable, terminal
 from tribute_storage.errors import LakeError
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
-for room in (setup, run, ingest, look, money, prove, serve, keys, lake, backup):
+for room in (setup, run, ingest, look, money, prove, judge, serve, keys, lake, backup):
     app.add_typer(room.app)
 
 

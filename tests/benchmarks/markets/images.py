@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from tests.benchmarks.data import mnist_folder
 from tests.benchmarks.markets.world import World, query_rows
-from tests.benchmarks.mnist import DATA, SETTINGS, label_skewed
+from tests.benchmarks.mnist import SETTINGS, label_skewed
 from tribute.config import TaskSettings, TrainingSettings
 from tribute.training import TrainingSet
 
@@ -33,11 +34,11 @@ def mnist(side: int = 14) -> dict[str, NDArray]:
     """All images at a lower resolution, [N, side^2] between 0 and 1, and their labels, of both parts."""
     found = {}
     for part in ("train", "t10k"):
-        with gzip.open(DATA / f"{part}-images-idx3-ubyte.gz") as file:
+        with gzip.open(mnist_folder() / f"{part}-images-idx3-ubyte.gz") as file:
             pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(
                 -1, side, 28 // side, side, 28 // side
             )
-        with gzip.open(DATA / f"{part}-labels-idx1-ubyte.gz") as file:
+        with gzip.open(mnist_folder() / f"{part}-labels-idx1-ubyte.gz") as file:
             labels = np.frombuffer(file.read(), np.uint8, offset=8)
         found[f"{part}-features"] = (pixels.mean((2, 4)) / 255).reshape(-1, side * side).astype(np.float32)
         found[f"{part}-labels"] = labels.astype(np.int64)

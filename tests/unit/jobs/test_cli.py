@@ -20,7 +20,7 @@ PANELS = {
     "Run": {"run", "train", "simulate", "attribute", "value", "settle", "ingest"},
     "Look": {"status", "report", "statement", "sql", "examples", "verbatim", "estimators"},
     "Money": {"policy", "whatif", "close", "restate", "reverse", "diff", "ledger", "dispute"},
-    "Prove": {"evaluate", "explain", "verify"},
+    "Prove": {"evaluate", "explain", "judge", "verify"},
     "Serve and share": {"serve", "keys", "publish", "lake"},
     "Back up": {"backup", "restore"},
 }
