@@ -33,6 +33,8 @@ def read_scores(path: Path, settings: BankSettings) -> Array:
     readers = {".parquet": _long_table, ".npy": _matrix}
     if path.suffix not in readers:
         raise ConfigError(f"{path}: the name ends in neither .parquet nor .npy, the two kinds that are read")
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file. Name the scores that another program wrote")
     try:
         scores_NQ = readers[path.suffix](path, settings)
     except ConfigError:

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path) -> None:
         "turned.npy": "Transpose them",
         "broken.npy": "cannot be read",
         "broken.parquet": "cannot be read",
-        "absent.npy": "cannot be read: .*No such file",
+        "absent.npy": "there is no such file",
         "scores.csv": r"ends in neither \.parquet nor \.npy",
     }.items():
         with pytest.raises(ConfigError, match=f"{file}.* {message}"):

@@ -74,7 +74,7 @@ def test_faults_are_named(tmp_path: Path) -> None:
     _, text = judged(tmp_path, "scores.npy", setting="mlp")
     assert "has no setting 'mlp'. There are: linear" in text
     _, text = judged(tmp_path, "absent.parquet")
-    assert "absent.parquet cannot be read" in text
+    assert "absent.parquet: there is no such file" in text
     (tmp_path / "bank" / "linear.npz").write_bytes(b"other")
     _, text = judged(tmp_path, "scores.npy")
     assert "linear.npz has SHA-256" in text
