@@ -29,21 +29,23 @@ def judge(
         Path,
         typer.Argument(
             metavar="SCORES.parquet|.npy",
-            help="Columns example (or source), query and score; or the matrix [examples, queries].",
+            help="Columns example (or source), query and score; or the matrix of examples by queries.",
         ),
     ],
     setting: Annotated[str, typer.Option(metavar="NAME", help="A setting of the bank, such as logistic.")],
     bank: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The bank: a folder with SHA256SUMS and two files a setting.")
-    ] = Path("bank"),
+    ] = Path("tests/benchmarks/canonical/bank"),
     as_json: AsJson = False,
 ) -> None:
     """Judge any method's scores by models retrained without some of the training examples. Needs no project.
 
-    The repository's folder `bank` holds what these models measure, so nothing is trained here. NAME.json in it
-    says how they were made: data, model, seeds. Score each training example for each query of the setting, both
-    numbered from 0 in the order of its data. A higher score says that the example raises the log-likelihood of the
-    query, and so lowers its loss. Scores add up over examples; their unit does not matter.
+    The bank holds what these models measure, so nothing is trained here. Run this in a clone of the repository, or
+    name its bank. NAME.json in it says how the models were made: data, model, seeds.
+
+    Score each training example for each query of the setting, both numbered from 0 in the order of its data. A
+    higher score says that the example raises the log-likelihood of the query, and so lowers its loss. Scores add
+    up over examples; their unit does not matter.
 
     Printed are Spearman's correlation for left-out sets (LDS) and Pearson's for single examples (leave-one-out),
     averaged over queries, with 95% intervals from resampling queries and left-out sets.
@@ -67,7 +69,7 @@ def judge(
 
 def _print(found: "BankScores", settings: "BankSettings", unordered: int, name: str) -> None:
     """The row of the scores, and what others published for the setting."""
-    from tribute_jobs.printing import Heading, print_table, terminal
+    from tribute_jobs.printing import Heading, print_table, terminal, wrapped
 
     console, row = terminal(), found.as_row()
     headings = [Heading("figure"), Heading("value"), Heading("95% interval")]
@@ -77,7 +79,8 @@ def _print(found: "BankScores", settings: "BankSettings", unordered: int, name: 
         else [FIGURES[key], "–", "no such retrainings" if unordered < settings.queries else "no order"]
         for key, figure in row.items()
     ]
-    print_table(console, headings, rows, f"{name} on {settings.name}: {settings.description}")
+    print_table(console, headings, rows, f"{name} on {settings.name}")
+    console.print("\n".join(wrapped(settings.description)) + "\n")
     if settings.published:
         headings = [Heading("published"), Heading("figure", right=False), Heading("value")]
         headings.append(Heading("source", right=False, spare=1))
@@ -87,5 +90,5 @@ def _print(found: "BankScores", settings: "BankSettings", unordered: int, name: 
         print_table(console, headings, others)
     if unordered:
         console.print(f"{unordered} of {settings.queries} queries give all examples one score: they are left out")
-    if all(figure["value"] < 0 for figure in row.values() if figure) and any(row.values()):
-        console.print("All figures are negative. Scores of a loss have the other sign: negate them")
+    if any(row.values()) and all(figure["high"] < 0 for figure in row.values() if figure):
+        console.print("All figures are below 0. Scores of a loss have the other sign: negate them")

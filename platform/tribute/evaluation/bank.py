@@ -2,7 +2,7 @@
 
 A setting NAME is two files of a folder: NAME.npz with the arrays and NAME.json with how they were made. The file
 SHA256SUMS beside them holds the digest of each, as `sha256sum --check SHA256SUMS` reads it. Nothing is read whose
-digest differs. The repository's bank is the folder `bank` at its root.
+digest differs. The repository's bank is `tests/benchmarks/canonical/bank`.
 
 Arrays of NAME.npz, without pickle:
 
@@ -184,7 +184,8 @@ def settings_in(folder: Path) -> list[str]:
     """
     if not (folder / SUMS).is_file():
         raise ConfigError(
-            f"{folder} holds no bank: it has no file {SUMS}. Name the folder `bank` of a clone of the repository"
+            f"{folder} holds no bank: it has no file {SUMS}. Name the folder "
+            "tests/benchmarks/canonical/bank of a clone of the repository"
         )
     return sorted(path.stem for path in folder.glob("*.npz"))
 
