@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Benchmark(NamedTuple):
-    """What a benchmark measures, and the minutes that it took on two cores; None: they are not known yet.
+    """What a benchmark measures, and about how many minutes it takes on two idle cores; None: not known yet.
 
     ``parts``: what SETTING may name, to run that alone.
     """
@@ -24,8 +24,8 @@ class Benchmark(NamedTuple):
 
 
 BENCHMARKS = {
-    "command_line": Benchmark("a refused argument, the help and printed reports: seconds of processor time", None),
-    "spine": Benchmark("the demo: seconds, memory, its shares against retraining", 5),
+    "command_line": Benchmark("a refused argument, the help and printed reports: seconds of processor time", 1),
+    "spine": Benchmark("the demo: seconds, memory, its shares against retraining", 4),
     "simulation": Benchmark("modes, horizons and replicates of the simulation, on MNIST", 21),
     "transformer": Benchmark("the same on a small transformer, and a default of few retrained sources", 15),
     "language": Benchmark("language models: cost of simulations and read-outs, memory, responses", 10),
@@ -75,7 +75,8 @@ def show() -> None:
         parts = f"\nSETTING: {each.parts}" if each.parts else ""
         table.add_row(name, "–" if each.minutes is None else str(each.minutes), each.measures + parts)
     Console().print(table)
-    print("\nmake bench NAME=spine runs one, NAME=all every one; SETTING=... some parts. Minutes: on two cores.")
+    print("\nmake bench NAME=spine runs one, NAME=all every one; SETTING=... some parts.")
+    print("Minutes are rough, of two idle cores.")
 
 
 if __name__ == "__main__":
