@@ -63,7 +63,7 @@ class Layer(NamedTuple):
 class LayerPass(NamedTuple):
     """A forward pass at theta [P]: outputs [B, ..., V] and their scales [B, ...] (see `cross_entropy_scale`).
 
-    Each layer, by the name of its weight, has inputs [B, T, I] and the outputs of every call.
+    Each layer, by the name of its weight, has inputs [B, T, I] of all its calls, and the outputs of each call.
     """
 
     theta_P: Tensor
@@ -75,8 +75,10 @@ class LayerPass(NamedTuple):
     def counted_inputs(self, weight: str) -> Tensor:
         """Inputs of a layer, [B, T, I]; 0 at positions outside the loss, such as padding."""
         present_BT = (self.scale > 0).flatten(1) if self.scale.dim() > 1 else self.scale[:, None] > 0
-        input_BTI = self.inputs[weight]
-        return input_BTI * present_BT[..., None] if present_BT.shape == input_BTI.shape[:2] else input_BTI
+        calls = self.inputs[weight].split([_positions(call).shape[1] for call in self.layer_outputs[weight]], 1)
+        return torch.cat(
+            [call * present_BT[..., None] if call.shape[:2] == present_BT.shape else call for call in calls], 1
+        )
 
     def output_gradients(self, error: Tensor) -> dict[str, Tensor]:
         """d (outputs . error) / d outputs of each layer, [B, T, O]."""
@@ -93,9 +95,12 @@ class LayerPass(NamedTuple):
 
 
 def linear_layers(task: FlatTask) -> list[Layer]:
-    """All trained linear layers whose weight is not shared with another module."""
-    named = list(task.measured.named_parameters(remove_duplicate=False))
-    owners = Counter(id(parameter) for _, parameter in named)
+    """All trained linear layers whose weight is not shared with another module.
+
+    A layer that a model holds under several names, and calls under each, is one layer.
+    """
+    modules = task.measured.modules()
+    owners = Counter(id(own) for module in modules for own in module.parameters(recurse=False))
     layers = []
     for name, module in task.measured.named_modules():
         weight, bias = (f"{name}.{part}".lstrip(".") for part in ("weight", "bias"))
@@ -119,7 +124,7 @@ def layer_pass(task: FlatTask, theta_P: Tensor, batch: Batch, layers: list[Layer
     layer_outputs: dict[str, list[Tensor]] = {}
 
     def watch(layer: Layer, inputs: Tensor, output: Tensor) -> Tensor:
-        if inputs.dim() > 1 and len(inputs) == examples:
+        if output.requires_grad and inputs.dim() > 1 and len(inputs) == examples:
             padded = nn.functional.pad(inputs.detach(), (0, int(layer.bias is not None)), value=1.0)
             layer_inputs.setdefault(layer.weight, []).append(_positions(padded))
             layer_outputs.setdefault(layer.weight, []).append(output)
@@ -138,14 +143,16 @@ def wholly_seen(task: FlatTask, seen: LayerPass, layers: list[Layer]) -> set[str
     """Weights of the layers whose gradient their inputs and outputs explain: no use of a weight is hidden.
 
     A weight that a function also takes by itself, as a tied head does (`functional.linear(h, layer.weight)`), has
-    uses that no layer sees.
+    uses that no layer sees. Errors of every second example must be explained by its own rows: a layer that is
+    given positions first, [T, B, I], with as many positions as examples, does not tell them apart.
     """
     generator = torch.Generator().manual_seed(0)
     error = torch.randn(seen.outputs.shape, generator=generator).to(seen.outputs)
+    error[1::2] = 0
     [slope_P] = torch.autograd.grad(seen.outputs, seen.theta_P, error, retain_graph=True)
     whole, parts, whole_slopes = set[str](), seen.output_gradients(error), task.pieces(slope_P)
     for layer in (each for each in layers if each.weight in seen.inputs):
-        explained_OI = torch.einsum("bto,bti->oi", parts[layer.weight], seen.inputs[layer.weight])
+        explained_OI = torch.einsum("bto,bti->oi", parts[layer.weight][::2], seen.inputs[layer.weight][::2])
         slopes = {name: whole_slopes[name].reshape(1, -1) for name in layer.names}
         if torch.allclose(
             layer.matrix(slopes, len(explained_OI))[0],
@@ -209,7 +216,10 @@ def pseudo_errors(seen: LayerPass, labels: int | str, generator: torch.Generator
 @contextmanager
 def _watched(layers: list[Layer], watch: Any) -> Iterator[None]:
     hooks = [
-        layer.module.register_forward_hook(lambda _, inputs, output, layer=layer: watch(layer, inputs[0], output))
+        layer.module.register_forward_hook(
+            lambda _, inputs, named, output, layer=layer: watch(layer, [*inputs, *named.values()][0], output),
+            with_kwargs=True,
+        )
         for layer in layers
     ]
     try:

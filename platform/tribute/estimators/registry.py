@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
+from tribute.estimators.methods.bm25 import Bm25
 from tribute.estimators.methods.conjugate_gradient import ConjugateGradient
 from tribute.estimators.methods.ekfac import EkFac
 from tribute.estimators.methods.for_value import ForValue
@@ -23,6 +24,7 @@ from tribute.estimators.methods.in_context import InContext
 from tribute.estimators.methods.in_run import InRunFirst, InRunOptimizer, InRunSecond
 from tribute.estimators.methods.nearest import Nearest
 from tribute.estimators.methods.patches import Patches
+from tribute.estimators.methods.representations import Representations
 from tribute.estimators.methods.tracin import TracIn
 from tribute.estimators.methods.trackstar import TrackStar
 from tribute.estimators.methods.trak import Trak
@@ -41,6 +43,8 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "trak": Trak,
     "for_value": ForValue,
     "in_context": InContext,
+    "representations": Representations,
+    "bm25": Bm25,
     "nearest": Nearest,
     "patches": Patches,
 }

@@ -18,15 +18,19 @@ from tribute.tasks.task import Batch, Model
 
 MAX_HIDDEN_WIDTH = 192
 """Hidden states are taken from the last layer backwards, up to this many values in total."""
-REMEDY = "Use another readout.method than distilled, or another estimator than for_value"
+REMEDY = "Use another readout.method than distilled, or another estimator than for_value and representations"
 
 
 class ForwardPass(NamedTuple):
-    """Measurements [B], nats; d f / d output [B, ..., V]; hidden states of the last layers, [B, ..., D] each."""
+    """Measurements [B], nats; d f / d output, and output, [B, ..., V]; hidden states of the last layers.
+
+    These are [B, ..., D] each.
+    """
 
     measurement_B: Tensor
     error: Tensor
     hidden: list[Tensor]
+    output: Tensor
 
 
 class WatchedModel:
@@ -45,7 +49,7 @@ class WatchedModel:
         self._last: list[Tensor] = []  # output of the last layer, unless it is linear
         for module in [*self._module.modules()]:
             if not list(module.children()) and list(module.parameters(recurse=False)):
-                module.register_forward_hook(self._watch)
+                module.register_forward_hook(self._watch, with_kwargs=True)
 
     def forward_pass(self, queries: Batch) -> ForwardPass:
         """Forward pass of query rows; only the measurement is differentiated, by the outputs of the model.
@@ -94,14 +98,14 @@ class WatchedModel:
             if len(used) != 1:
                 raise ConfigError(f"The {what} takes {len(used)} tensors of the model, expected one. {REMEDY}")
             [(output, error)] = used
-            return ForwardPass(value_B.detach(), error, _last(self._hidden, output))
+            return ForwardPass(value_B.detach(), error, _last(self._hidden, output), output.detach())
         finally:
             self._hidden, self._last = {}, []
 
-    def _watch(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def _watch(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
         linear = isinstance(module, nn.Linear) or is_transposed_linear(module)
-        if linear and inputs:
-            _keep(self._hidden, inputs[0])
+        if linear:
+            _keep(self._hidden, [*inputs, *named.values()][0])
         self._last = [] if linear or not floating(output) else [output]
 
 
