@@ -20,7 +20,6 @@ from tribute.estimators.methods.conjugate_gradient import ConjugateGradient
 from tribute.estimators.methods.ekfac import EkFac
 from tribute.estimators.methods.for_value import ForValue
 from tribute.estimators.methods.gradient_dot import GradientCosine, GradientDot
-from tribute.estimators.methods.in_context import InContext
 from tribute.estimators.methods.in_run import InRunFirst, InRunOptimizer, InRunSecond
 from tribute.estimators.methods.nearest import Nearest
 from tribute.estimators.methods.patches import Patches
@@ -42,7 +41,6 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "trackstar": TrackStar,
     "trak": Trak,
     "for_value": ForValue,
-    "in_context": InContext,
     "representations": Representations,
     "bm25": Bm25,
     "nearest": Nearest,

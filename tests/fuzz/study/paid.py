@@ -14,7 +14,7 @@ from tests.fuzz.study.retraining import PlainTraining
 from tests.fuzz.study.worlds import World
 from tribute.estimators import ESTIMATORS
 
-OF_ALL = tuple(name for name in ESTIMATORS if name not in ("in_context", "patches"))
+OF_ALL = tuple(name for name in ESTIMATORS if name not in ("bm25", "patches"))
 """Estimators that are not for one kind of model."""
 DAMPED = {"conjugate_gradient": {"damping": 100.0}}
 """Options under which an estimator suits a loss that is not convex in the outputs."""

@@ -14,7 +14,7 @@ from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Estimator, build_estimator, largest_part
 
 SMALL_IMAGES = {"patches": {"shape": [2, 2], "patch": 1}}
-ON_FEATURES = [name for name in ESTIMATORS if name != "in_context"]
+ON_FEATURES = [name for name in ESTIMATORS if name != "bm25"]
 
 
 def test_an_unknown_estimator_or_option_is_told() -> None:
@@ -61,8 +61,8 @@ def test_every_estimator_says_in_a_sentence_of_its_own_what_it_is() -> None:
     assert len(set(first)) == len(first)
 
 
-def test_two_estimators_see_no_model() -> None:
-    assert [name for name, of in ESTIMATORS.items() if of.model_free] == ["nearest", "patches"]
+def test_three_estimators_see_no_model() -> None:
+    assert [name for name, of in ESTIMATORS.items() if of.model_free] == ["bm25", "nearest", "patches"]
 
 
 @pytest.mark.parametrize("name", ON_FEATURES)
@@ -109,6 +109,6 @@ def test_a_file_takes_what_fits_and_all_of_what_is_small(tmp_path: Path) -> None
     assert largest_part(SimulationSettings(mode="tracin", memory_gib=vector), trained) == 1
 
 
-def test_half_windows_are_small(tmp_path: Path) -> None:
+def test_what_knows_no_model_is_small(tmp_path: Path) -> None:
     trained = text_training(tmp_path)
-    assert largest_part(SimulationSettings(mode="in_context", chunk=1), trained) == len(trained.data)
+    assert largest_part(SimulationSettings(mode="bm25", chunk=1), trained) == len(trained.data)

@@ -18,7 +18,9 @@ from tests.unit.tasks.contract.wild import CLASSES, COLUMNS, FEATURES, Layers, S
 from tribute.config import TrainingSettings
 from tribute.estimators import Trained, build_estimator
 from tribute.estimators.gradients import example_gradients
+from tribute.estimators.layers import layer_pass, linear_layers
 from tribute.readout import QueryRows
+from tribute.tasks import ByteLm, FlatTask
 from tribute.training import Recipe, TrainingSet, record
 
 EXAMPLES = 6
@@ -246,6 +248,27 @@ def test_ekfac_sees_every_use_of_a_weight_or_says_so(name: str, tmp_path: Path) 
     assert own == factored | (set(trained.task.shapes) - inside)
     said = ekfac.coverage(trained, fitted)
     assert all(each in said for each in own - factored) and bool(said) == bool(own - factored)
+
+
+class Looped(ByteLm):
+    """A transformer that calls one block twice."""
+
+    def build(self) -> nn.Module:
+        model = super().build()
+        model.blocks = nn.ModuleList([model.blocks[0]] * 2)
+        return model
+
+
+def test_padding_does_not_count_in_any_call() -> None:
+    task = FlatTask(Looped(context=4, width=4, heads=2, layers=1))
+    batch = {"tokens": torch.tensor([[7, 8, 9, 1, 2], [3, 4, 5, -1, -1]])}
+    seen = layer_pass(task, task.initial(0), batch, linear_layers(task))
+    assert len(seen.inputs) == 4
+    for weight, input_BTI in seen.inputs.items():
+        counted_BTI = seen.counted_inputs(weight)
+        assert counted_BTI.shape[:2] == (2, 8) and (counted_BTI[0] == input_BTI[0]).all()
+        [positions] = counted_BTI[1].any(1).nonzero(as_tuple=True)
+        assert positions.tolist() == [0, 1, 4, 5]
 
 
 def last_use(trained: Trained, layer: str) -> Tensor:

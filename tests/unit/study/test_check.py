@@ -23,20 +23,20 @@ SOURCES = {
 SMALL = tribute.Classifier(features=FEATURES, hidden=(8,), classes=3)
 
 
-@pytest.mark.parametrize("method", ["paired", "tangent", *sorted(set(ESTIMATORS) - {"in_context", "patches"})])
+@pytest.mark.parametrize("method", ["paired", "tangent", *sorted(set(ESTIMATORS) - {"bm25", "patches"})])
 def test_a_sound_task_passes_the_rehearsal_of_every_method(method: str) -> None:
     report = tribute.check_task(SMALL, SOURCES, simulation=tribute.SimulationSettings(mode=method))
     assert report.findings == (), str(report)
     assert report.fine
 
 
-@pytest.mark.parametrize("method", ["in_context", "patches"])
+@pytest.mark.parametrize("method", ["bm25", "patches"])
 def test_methods_for_other_models_are_refused_before_training(method: str) -> None:
     report = tribute.check_task(SMALL, SOURCES, simulation=tribute.SimulationSettings(mode=method))
     assert [(each.subject, each.refused) for each in report.findings] == [(method, True)]
 
 
-@pytest.mark.parametrize("method", ["paired", "ekfac", "in_context", "nearest", "trak"])
+@pytest.mark.parametrize("method", ["paired", "ekfac", "bm25", "representations", "nearest", "trak"])
 def test_a_language_model_passes_the_rehearsal(method: str) -> None:
     windows = {name: {"tokens": np.arange(54).reshape(6, 9) % 7 + ord(name)} for name in "abc"}
     task = ByteLm(context=8, width=8, heads=2, layers=1)
