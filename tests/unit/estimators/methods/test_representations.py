@@ -20,13 +20,16 @@ from tests.unit.estimators.small import (
 from tribute.errors import ConfigError
 from tribute.estimators import Trained, build_estimator, most_influential
 
+KINDS = ["centred", "cosine", "dot"]
+
 
 def similarity(one: Tensor, other: Tensor, kind: str) -> Tensor:
-    return one @ other / (one.norm() * other.norm() if kind == "cosine" else 1)
+    return one @ other / (1 if kind == "dot" else one.norm() * other.norm())
 
 
 def table(asked: list[Tensor], known: list[Tensor], kind: str) -> Tensor:
-    return torch.stack([torch.stack([similarity(q, z, kind) for z in known]) for q in asked])
+    mean = sum(known) / len(known) if kind == "centred" else torch.zeros(())
+    return torch.stack([torch.stack([similarity(q - mean, z - mean, kind) for z in known]) for q in asked])
 
 
 def perceptron(trained: Trained, kind: str) -> Tensor:
@@ -54,7 +57,7 @@ def states(trained: Trained, rows: np.ndarray) -> Tensor:
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("kind", ["cosine", "dot"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rows", [3, 256])
 def test_a_perceptron_has_the_similarities_of_its_hidden_layer(kind: str, rows: int, tmp_path: Path) -> None:
     trained = small_training(tmp_path)
@@ -62,13 +65,13 @@ def test_a_perceptron_has_the_similarities_of_its_hidden_layer(kind: str, rows: 
     expected = perceptron(trained, kind)
     found = influences(estimator, trained, sources(trained), small_queries())
     torch.testing.assert_close(found, additive(trained, expected), rtol=1e-10, atol=1e-12)
-    best = most_influential(estimator, trained, {}, small_queries(), 1, 4)
+    best = most_influential(estimator, trained, estimator.fit(trained), small_queries(), 1, 4)
     own = expected[:, trained.data.source_N == 1].numpy()
     np.testing.assert_allclose(best.influence_Qk, -np.sort(-own, axis=1)[:, :4], rtol=1e-10)
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("kind", ["cosine", "dot"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_transformer_has_the_mean_state_of_predicted_positions(kind: str, tmp_path: Path) -> None:
     trained, queries = text_training(tmp_path), text_queries()
     windows, asked_rows = trained.data.columns["tokens"], queries.columns["tokens"]
@@ -80,7 +83,14 @@ def test_a_transformer_has_the_mean_state_of_predicted_positions(kind: str, tmp_
     torch.testing.assert_close(found, additive(trained, table(asked, known, kind)), rtol=1e-10, atol=1e-12)
 
 
+def test_a_query_without_a_prediction_has_no_influence(tmp_path: Path) -> None:
+    trained, queries = text_training(tmp_path), text_queries()
+    queries.columns["tokens"][3, 1:] = -1
+    found = influences(build_estimator("representations", {}), trained, sources(trained), queries)
+    assert found[:2].all() and not found[2].any()
+
+
 @pytest.mark.parametrize("options", [{"similarity": "euclidean"}, {"rows": 0}])
 def test_invalid_options_are_refused(options: dict) -> None:
-    with pytest.raises(ConfigError, match="Set similarity to one of cosine, dot, and rows to at least 1"):
+    with pytest.raises(ConfigError, match="Set similarity to one of centred, cosine, dot, and rows to at least 1"):
         build_estimator("representations", options)
