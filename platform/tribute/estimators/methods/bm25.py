@@ -5,7 +5,6 @@ training set, k of them in queries, E pairs of a term and an example that has it
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +22,6 @@ HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 LOWER = np.array([*bytes(range(LAST_BYTE + 1)).lower()], dtype=np.uint64)
 IN_WORDS = np.array([byte > 127 or chr(byte).isalnum() for byte in range(LAST_BYTE + 1)])
 TERMS = ("auto", "words", "tokens")
-
-
-class Terms(NamedTuple):
-    """Every occurrence of a term: the row that it is in, and a number that stands for it."""
-
-    row: NDArray[np.int64]
-    code: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -67,13 +59,14 @@ class Bm25(ModelFree):
             )
 
     def fit(self, trained: Trained) -> NamedTensors:
-        """Weights of terms in examples, [E], with the example of each; terms [K], and where each begins, [K + 1].
+        """Weights of terms in examples [E], the example of each, terms [K], where each begins [K + 1]; and their kind.
 
         Raises:
             ConfigError: the training examples are not text, or `terms` is `words` and they are not bytes.
         """
         tokens_NT, count = self._texts(trained), len(trained.data)
-        row, code = terms_of(tokens_NT, self._in_words(tokens_NT))
+        words = self._in_words(tokens_NT)
+        row, code = terms_of(tokens_NT, words)
         term_K, place = np.unique(code, return_inverse=True)
         tf_KN = _counts(place, row, (len(term_K), count))
         length_N, documents_K = np.bincount(row, minlength=count), np.diff(tf_KN.indptr)
@@ -82,6 +75,7 @@ class Bm25(ModelFree):
         rarity_K = np.log1p((count - documents_K + 0.5) / (documents_K + 0.5))
         weight_E = rarity_K.repeat(documents_K) * tf_E * (self.k1 + 1) / (tf_E + scale_N[tf_KN.indices])
         found = {
+            "words": torch.tensor(words),
             "term_K": torch.from_numpy(term_K),
             "begin_K": torch.from_numpy(tf_KN.indptr.astype(np.int64)),
             "example_E": torch.from_numpy(tf_KN.indices.astype(np.int64)),
@@ -103,7 +97,7 @@ class Bm25(ModelFree):
                 "Give it queries of text"
             )
         arrays = {name: tensor.cpu().numpy() for name, tensor in {**fitted, **gathered}.items()}
-        row, code = terms_of(np.asarray(queries.columns["tokens"]), self._in_words(self._texts(trained)))
+        row, code = terms_of(np.asarray(queries.columns["tokens"]), bool(fitted["words"]))
         known = np.isin(code, arrays["term_K"])
         used_k, place = np.unique(np.searchsorted(arrays["term_K"], code[known]), return_inverse=True)
         count_Qk = _counts(queries.query_N[row[known]], place, (len(queries.query_ids), len(used_k)))
@@ -133,16 +127,16 @@ class Bm25(ModelFree):
         return self.terms == "words" or (self.terms == "auto" and largest <= LAST_BYTE)
 
 
-def terms_of(tokens_NT: NDArray[np.integer], words: bool) -> Terms:
-    """The terms of each row; -1 is padding.
+def terms_of(row_NT: NDArray[np.integer], words: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and number of every occurrence of a term; -1 is padding.
 
     Args:
         words: tokens are bytes, and terms the words in them, by a hash of 64 bits; otherwise each token is a term.
     """
-    tokens_NT = tokens_NT.astype(np.int64)
+    tokens_NT = row_NT.astype(np.int64)
     if not words:
         row, column = np.nonzero(tokens_NT >= 0)
-        return Terms(row, tokens_NT[row, column])
+        return row, tokens_NT[row, column]
     byte_NT = np.clip(tokens_NT, 0, LAST_BYTE)
     inside_NT = (tokens_NT == byte_NT) & IN_WORDS[byte_NT]
     code_NT, code_N = np.zeros(tokens_NT.shape, dtype=np.uint64), np.zeros(len(tokens_NT), dtype=np.uint64)
@@ -151,7 +145,7 @@ def terms_of(tokens_NT: NDArray[np.integer], words: bool) -> Terms:
         code_NT[:, position] = code_N
     ends_NT = inside_NT & ~np.pad(inside_NT[:, 1:], ((0, 0), (0, 1)))
     row, column = np.nonzero(ends_NT)
-    return Terms(row, code_NT[row, column].view(np.int64))
+    return row, code_NT[row, column].view(np.int64)
 
 
 def _counts(row: NDArray[np.int64], column: NDArray[np.int64], shape: tuple[int, int]) -> csr_array:
