@@ -59,7 +59,7 @@ class Bm25(ModelFree):
             )
 
     def fit(self, trained: Trained) -> NamedTensors:
-        """Weights of terms in examples [E], the example of each, terms [K], where each begins [K + 1]; and their kind.
+        """Weights of terms in examples [E], the example of each, terms [K], where each begins [K + 1], their kind.
 
         Raises:
             ConfigError: the training examples are not text, or `terms` is `words` and they are not bytes.
