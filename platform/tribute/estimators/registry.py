@@ -16,6 +16,7 @@ from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
 from tribute.estimators.methods.bm25 import Bm25
+from tribute.estimators.methods.adamw_influence import AdamWInfluence
 from tribute.estimators.methods.conjugate_gradient import ConjugateGradient
 from tribute.estimators.methods.ekfac import EkFac
 from tribute.estimators.methods.for_value import ForValue
@@ -30,6 +31,7 @@ from tribute.estimators.methods.trak import Trak
 from tribute.readout import QueryRows
 
 ESTIMATORS: dict[str, type[Estimator]] = {
+    "adamw_influence": AdamWInfluence,
     "conjugate_gradient": ConjugateGradient,
     "ekfac": EkFac,
     "gradient_dot": GradientDot,

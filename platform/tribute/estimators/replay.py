@@ -38,8 +38,8 @@ def stretches(rates: NDArray[np.float64], count: int) -> list[range]:
     return [range(*bounds) for bounds in pairwise([*sorted(starts), len(rates)])]
 
 
-def replayed(trained: Trained) -> Iterator[tuple[int, State]]:
-    """Yield each step with the state before it, bit for bit as recorded.
+def replayed(trained: Trained, first: int = 0) -> Iterator[tuple[int, State]]:
+    """Yield each step from `first` on with the state before it, bit for bit as recorded.
 
     Recorded states are read from disk, as in `adopt`, so that rounding differences from a recorded loop do not
     accumulate.
@@ -49,15 +49,17 @@ def replayed(trained: Trained) -> Iterator[tuple[int, State]]:
     """
     if not trained.steps:
         raise ConfigError(
-            "In-run estimators replay the training, but training.checkpoint has no recorded steps. Use "
-            "gradient_dot, or record the training with `tribute.training.Recorder`"
+            "In-run estimators and adamw_influence replay the training, but training.checkpoint has no recorded "
+            "steps. Use gradient_dot, or record the training with `tribute.training.Recorder`"
         )
     recorded, everything = set(trained.trajectory.steps()), torch.ones(len(trained.data.source_ids))
-    state = trained.state(0)
-    for step in range(trained.steps):
+    start = trained.trajectory.last_before(first)
+    state = trained.state(start)
+    for step in range(start, trained.steps):
         if step in recorded:
             state = trained.state(step)
-        yield step, state
+        if step >= first:
+            yield step, state
         state = trained.recipe.run(state, range(step, step + 1), everything)
 
 
@@ -65,6 +67,16 @@ def micro_batches_of(trained: Trained, step: int) -> list[MicroBatch]:
     """Micro-batches of a step, with weight 1 for every example."""
     everything = torch.ones(len(trained.data.source_ids), device=trained.device)
     return trained.recipe.micro_batches(trained.recipe.schedule.order, step, everything)
+
+
+def group_weights(trained: Trained, step: int, groups: Groups) -> list[Tensor]:
+    """The weights of each group's examples in the micro-batches of a step, 0 for other examples, [G, B] each."""
+    found, every = [], np.arange(groups.count)[:, None]
+    passes = trained.recipe.schedule.order.micro_batches(step)
+    for indices_B, micro_batch in zip(passes, micro_batches_of(trained, step), strict=True):
+        inside_GB = torch.from_numpy(groups.group_N[indices_B] == every).to(trained.device)
+        found.append(inside_GB * micro_batch.weights)
+    return found
 
 
 def rates_over(trained: Trained, steps: range) -> float | Tensor:
