@@ -311,7 +311,9 @@ def test_tangents_under_autocast_are_those_of_full_precision_up_to_rounding() ->
     assert np.linalg.norm(found[1] - found[0]) < 0.1 * np.linalg.norm(found[0])
 
 
-@pytest.mark.parametrize("method", ["ekfac", "conjugate_gradient", "for_value", "trak", "tracin"])
+@pytest.mark.parametrize(
+    "method", ["adamw_influence", "ekfac", "conjugate_gradient", "for_value", "trak", "tracin"]
+)
 @pytest.mark.parametrize("name", ["tuple", "dict", "lstm", "fused attention", "sparse embedding"])
 def test_estimators_take_models_as_people_write_them(name: str, method: str) -> None:
     task, settings = CASES[name]
@@ -324,7 +326,7 @@ def test_estimators_take_models_as_people_write_them(name: str, method: str) -> 
 
 
 @pytest.mark.parametrize("kind", [tuple, dict])
-@pytest.mark.parametrize("method", ["ekfac", "conjugate_gradient", "for_value"])
+@pytest.mark.parametrize("method", ["adamw_influence", "ekfac", "conjugate_gradient", "for_value"])
 def test_a_model_of_several_outputs_has_the_influences_of_its_logits_alone(kind: type, method: str) -> None:
     class Alone(Several):
         def forward(self, x: Tensor) -> Tensor:

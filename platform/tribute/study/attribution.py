@@ -4,11 +4,13 @@ Legend: R replicates, Q queries, U units, S sources.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -19,7 +21,7 @@ from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, build_estimator
 from tribute.ids import excerpt
 from tribute.readout import QueryRows
-from tribute.simulation import Simulated, design_of, drawn_units
+from tribute.simulation import ResponseFile, Simulated, design_of, drawn_units
 from tribute.study.plots import heat_map
 from tribute.study.table import Result, Row
 from tribute.valuation import query_uses
@@ -89,6 +91,35 @@ class Attribution(Result):
             f"Influence of {len(self.source_ids)} sources on {len(self.query_ids)} queries by {self.method}, "
             f"{len(self.influence_RQS)} replicate(s), {unit}; positive: the source helped"
         )
+
+    def per_source(self, name: str) -> NDArray[np.float64]:
+        """Numbers that an estimator keeps of each source, [R, S], such as `error_G` of `adamw_influence`.
+
+        Raises:
+            ConfigError: the method keeps no such numbers; names those that it keeps.
+            DamagedFile: a file of the estimator is missing or damaged.
+        """
+        found_RS = np.full((len(self.influence_RQS), len(self.source_ids)), np.nan)
+        numbers = dict[Path, Iterator[float]]()
+        for each in self.units:
+            for replicate, file in enumerate(each.files):
+                if file is not None:
+                    if file.path not in numbers:
+                        numbers[file.path] = iter(self._kept(file, name))
+                    found_RS[replicate, list(each.unit.removed)] = next(numbers[file.path])
+        return found_RS
+
+    def _kept(self, file: ResponseFile, name: str) -> list[float]:
+        """Numbers of the units of a file, in their order."""
+        tensors = file.load(torch.device("cpu")) if self.settings.estimated else {}
+        kept = {key: values for key, values in tensors.items() if key.endswith("_G") and values.dim() == 1}
+        if name not in kept:
+            raise ConfigError(
+                f"{self.method} keeps no {excerpt(name)} of each source, but {', '.join(kept) or 'no number'}. "
+                "error_G is kept by adamw_influence, residual_G by conjugate_gradient"
+            )
+        found: list[float] = kept[name].tolist()
+        return found
 
     def rows(self) -> list[Row]:
         """A row per query, a column per source."""

@@ -16,6 +16,7 @@ from tests.e2e.cliff_task import BAD_SEED, OTHERS, SeedCliff, examples
 from tests.unit.reporting import Noted
 from tests.unit.study.conftest import BY_SOURCE, EACH_SEED, QUERIES, TASK, TRAINING
 from tribute.errors import ConfigError, CorpusError, SimulationError
+from tribute.estimators import Groups, Trained, build_estimator
 from tribute.tasks import joined
 from tribute.training import Trajectory
 from tribute.valuation.steps import BATCH
@@ -32,6 +33,24 @@ def test_influence_is_what_the_model_loses_without_the_source(tmp_path: Path) ->
     batch = {name: torch.from_numpy(values) for name, values in QUERIES.items()}
     lost_Q = recipe.task.measure(replicate.final(), batch) - recipe.task.measure(without, batch)
     np.testing.assert_allclose(study.attribute(QUERIES).influence_QS[:, 1], lost_Q.detach(), atol=1e-4)
+
+
+def test_numbers_that_an_estimator_keeps_of_each_source_are_those_of_its_gather(tmp_path: Path) -> None:
+    """Sources of a study stand in the order of their ids, in files of two."""
+    by_source = digits({"b": 40, "a": 32, "c": 24})
+    few = tribute.SimulationSettings(chunk=2)
+    two = TRAINING.model_copy(update={"replicates": 2})
+    study = tribute.Study(TASK, by_source, training=two, simulation=few, folder=tmp_path)
+    study.train()
+    found = study.attribute(QUERIES, "adamw_influence")
+    for row_S, replicate in zip(found.per_source("error_G"), study.replicates, strict=True):
+        trained = Trained(replace(study.runs.recipe, seed=replicate.seed), replicate.trajectory, replicate.steps)
+        groups = Groups.of_sources(trained.data, range(3))
+        expected_G = build_estimator("adamw_influence", {}).gather(trained, {}, groups)["error_G"]
+        np.testing.assert_allclose(row_S, expected_G, rtol=1e-3)
+    assert len(set(found.per_source("error_G").round(3).flat)) == 6
+    with pytest.raises(ConfigError, match=r"adamw_influence keeps no 'residual_G' of each source, but error_G\. "):
+        found.per_source("residual_G")
 
 
 def test_sampled_coalitions_state_how_far_they_are_from_all(tmp_path: Path) -> None:

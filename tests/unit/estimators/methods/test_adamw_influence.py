@@ -52,10 +52,10 @@ def softmax_recipe(**training: Any) -> Recipe:
     )
 
 
-def convex_queries(kind: str) -> QueryRows:
+def ridge_queries() -> QueryRows:
     rng = np.random.default_rng(4)
-    targets = rng.normal(size=3) if kind == "Ridge" else np.array([0.0, 1.0, 1.0])
-    return QueryRows(("a", "b", "c"), {"features": rng.normal(size=(3, 4)), "targets": targets}, np.arange(3))
+    columns = {"features": rng.normal(size=(3, 4)), "targets": rng.normal(size=3)}
+    return QueryRows(("a", "b", "c"), columns, np.arange(3))
 
 
 def measured(recipe: Recipe, theta_P: Tensor, queries: QueryRows) -> Tensor:
@@ -74,7 +74,7 @@ def central_difference(recipe: Recipe, queries: QueryRows, step: float = 1e-5) -
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("kind", ["Ridge", "Logistic", "softmax"])
+@pytest.mark.parametrize("kind", ["Ridge", "softmax"])
 @pytest.mark.parametrize("settings", OPTIMIZERS, ids=IDS)
 def test_it_is_the_central_difference_of_two_replayed_trainings(
     kind: str, settings: dict[str, Any], tmp_path: Path
@@ -82,7 +82,7 @@ def test_it_is_the_central_difference_of_two_replayed_trainings(
     if kind == "softmax":
         recipe, queries = softmax_recipe(batch_size=10, epochs=2, **settings), small_queries()
     else:
-        recipe, queries = convex_recipe(kind, 2, batch_size=5, **settings), convex_queries(kind)
+        recipe, queries = convex_recipe("Ridge", 2, batch_size=5, **settings), ridge_queries()
     one = recorded(recipe, tmp_path)
     found = influences(build_estimator("adamw_influence", {}), one, sources(one), queries)
     expected = central_difference(recipe, queries)
@@ -91,7 +91,7 @@ def test_it_is_the_central_difference_of_two_replayed_trainings(
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("settings", TRAININGS[1:4])
+@pytest.mark.parametrize("settings", TRAININGS[2:4])
 def test_with_the_hessian_it_is_so_for_a_perceptron(settings: dict[str, Any], tmp_path: Path) -> None:
     recipe, queries = small_recipe(epochs=2, **settings), small_queries()
     one = recorded(recipe, tmp_path)
@@ -102,8 +102,7 @@ def test_with_the_hessian_it_is_so_for_a_perceptron(settings: dict[str, Any], tm
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("curvature", ["gauss_newton", "hessian"])
-@pytest.mark.parametrize("horizon", [1.0, 0.4])
+@pytest.mark.parametrize(("curvature", "horizon"), [("gauss_newton", 1.0), ("hessian", 0.4)])
 def test_responses_to_sources_are_those_of_tangent_simulation(
     curvature: str, horizon: float, tmp_path: Path
 ) -> None:
@@ -169,7 +168,7 @@ def test_the_proxy_is_a_loop_over_steps_from_predicted_parameters(
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("rate", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("rate", [0.05, 1.0])
 def test_in_a_convex_training_by_plain_sgd_the_proxy_bounds_the_error(rate: float, tmp_path: Path) -> None:
     recipe = convex_recipe("Logistic", 10, learning_rate=rate, batch_size=5)
     one = recorded(recipe, tmp_path)
