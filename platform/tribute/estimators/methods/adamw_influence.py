@@ -46,15 +46,17 @@ class AdamWInfluence(ResponseEstimator):
     decay included, and adds the group's gradient and the curvature along r. This works for every optimizer that
     `training` can name. At `horizon` 1, responses to sources equal those of the simulation `mode: tangent,
     curvature: gauss_newton, horizon: 1.0`, by the same code. What is added: groups of any examples, recorded
-    states that are read again, and the proxy. The full text of the paper was not at hand: the proxy is our own,
-    and responses are carried forward by group, where the paper can also go backward by query.
+    states that are read again, and the proxy. The full text of the paper was not at hand. As far as it is known, it
+    multiplies the steps' transitions with the queries, from the end backwards; here each group's response is
+    carried forward, which gives the same product. The proxy is our own.
 
     `error_G`, gathered, is a proxy of |error of r_T| / |r_T| without retraining. Each step is also taken from the
     predicted parameters theta_t - r_t without the group, with momenta from such steps. `error_G` adds up the
     lengths of what these steps change differently from r, and divides by |r_T|. At 0, the prediction is the
     training without the group. It bounds the error in convex trainings by plain SGD at rates below 2 / the largest
     curvature. Elsewhere it is no bound, but ranks trainings and groups. It sees neither what a shorter `horizon`
-    leaves out nor how f bends between theta_T and theta_T - r_T.
+    leaves out nor how f bends between theta_T and theta_T - r_T. In float32, rounding adds up to about 1e-7 T
+    |theta_T| / |r_T|, which counts for single examples of long trainings.
 
     For each group and step, a gather costs a Gauss-Newton product and two gradients, more than a training without
     the group. Single examples, and sums over them, are what it is for. A query costs its gradient.
