@@ -46,7 +46,7 @@ class AdamWInfluence(ResponseEstimator):
     decay included, and adds the group's gradient and the curvature along r. This works for every optimizer that
     `training` can name. At `horizon` 1, responses to sources equal those of the simulation `mode: tangent,
     curvature: gauss_newton, horizon: 1.0`, by the same code. What is added: groups of any examples, recorded
-    states that are read again, and the proxy. The full text of the paper was not at hand. As far as it is known, it
+    states that are read again, and the proxy. The full text of the paper was not at hand. As far as is known, it
     multiplies the steps' transitions with the queries, from the end backwards; here each group's response is
     carried forward, which gives the same product. The proxy is our own.
 
