@@ -17,8 +17,10 @@ from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
 from tribute.estimators.methods.bm25 import Bm25
 from tribute.estimators.methods.adamw_influence import AdamWInfluence
+from tribute.estimators.methods.curvature.astra import Astra
 from tribute.estimators.methods.curvature.conjugate_gradient import ConjugateGradient
 from tribute.estimators.methods.curvature.ekfac import EkFac
+from tribute.estimators.methods.curvature.source import SegmentUnrolling
 from tribute.estimators.methods.for_value import ForValue
 from tribute.estimators.methods.gradient_dot import GradientCosine, GradientDot
 from tribute.estimators.methods.in_run import InRunFirst, InRunOptimizer, InRunSecond
@@ -32,6 +34,8 @@ from tribute.readout import QueryRows
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "adamw_influence": AdamWInfluence,
+    "astra": Astra,
+    "source": SegmentUnrolling,
     "conjugate_gradient": ConjugateGradient,
     "ekfac": EkFac,
     "gradient_dot": GradientDot,

@@ -84,11 +84,15 @@ class Adam:
             gradient = torch.add(gradient, theta, alpha=self.weight_decay)
         first = torch.lerp(gradient, slots[0], self.betas[0])
         second = torch.lerp(gradient.square(), slots[1], self.betas[1])
-        corrected = [1 - beta ** (step + 1) for beta in self.betas]
-        spread = (second / corrected[1] + self.eps_root).sqrt() + self.eps
+        spread = self.spread(second, step + 1)
         if self.weight_decay and self.decoupled:
             theta = theta * (1 - rate * self.weight_decay)
-        return torch.sub(theta, (first / corrected[0]) / spread, alpha=rate), (first, second)
+        mean = first / (1 - self.betas[0] ** (step + 1))
+        return torch.sub(theta, mean / spread, alpha=rate), (first, second)
+
+    def spread(self, second: Tensor, steps: int) -> Tensor:
+        """sqrt(v^ + eps_root) + eps after some steps, from the second moment v."""
+        return (second / (1 - self.betas[1] ** steps) + self.eps_root).sqrt() + self.eps
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _scale(trained: Trained) -> Tensor:
         for name, second in trained.final.slots[1].items():
             own = at_the_end(rule.optimizer_of(name))
             assert isinstance(own, Adam)
-            spread[name] = (second / (1 - own.betas[1] ** trained.steps) + own.eps_root).sqrt() + own.eps
+            spread[name] = own.spread(second, trained.steps)
         spread_P = trained.task.flatten(spread)
     else:
         square_P = torch.zeros_like(trained.theta_P)

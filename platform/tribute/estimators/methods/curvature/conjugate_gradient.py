@@ -65,47 +65,58 @@ class ConjugateGradient(ResponseEstimator):
     def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
         """The response of each group, [G, P], and its relative residual, [G]."""
         right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
-        product = self._product(trained)
-        response_GP = _solve(product, right_GP, self.iterations)
-        left_G = (right_GP - product(response_GP)).norm(dim=1)
-        return {"response_GP": response_GP, "residual_G": _ratio(left_G, right_GP.norm(dim=1))}
-
-    def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
-        """(G + lambda) v for each row v of a [G, P]."""
-        task, theta_P, micro_batches = trained.task.evaluated, trained.theta_P, self._micro_batches(trained)
-        theta = task.pieces(theta_P)
-        task.find_output(theta, micro_batches[0].batch)
-        kept = kept_bytes(lambda at_P: task.outputs(at_P, micro_batches[0].batch), theta_P)
-        bytes_each = 2 * (kept + theta_P.numel() * theta_P.element_size())  # a tangent and a cotangent
-        at_once = max(1, self.product_bytes // bytes_each)
-
-        def one(direction_P: Tensor) -> Tensor:
-            product = gauss_newton_product(task, theta, task.pieces(direction_P), micro_batches)
-            return joined(product) + self.damping * direction_P
-
-        return batched(one, chunk_size=at_once)
-
-    def _micro_batches(self, trained: Trained) -> list[MicroBatch]:
-        """The drawn examples, weighted so that the mean over micro-batches equals the mean over examples."""
-        chosen = drawn_examples(trained, self.examples)
-        cut = np.array_split(chosen, -(-len(chosen) // self.rows))
-        micro_batches = []
-        for indices_B in cut:
-            batch, _ = trained.data.batch(indices_B, trained.device)
-            weight = len(cut) * len(indices_B) / len(chosen)
-            micro_batches.append(MicroBatch(batch, trained.theta_P.new_full((len(indices_B),), weight)))
-        return micro_batches
+        product = damped_gauss_newton(trained, self.damping, self.examples, self.rows, self.product_bytes)
+        response_GP = solve(product, right_GP, self.iterations)
+        return {"response_GP": response_GP, "residual_G": relative_residual(product, response_GP, right_GP)}
 
 
-def _solve(product: Callable[[Tensor], Tensor], right_GP: Tensor, iterations: int) -> Tensor:
-    """Conjugate gradients from 0 for every row of the right-hand side.
+def damped_gauss_newton(
+    trained: Trained, damping: float | Tensor, examples: int, rows: int, product_bytes: int
+) -> Callable[[Tensor], Tensor]:
+    """(G + damping) v for each row v of a [G, P]; G is that of the mean loss at the final parameters.
+
+    Args:
+        damping: a number, or the diagonal of a matrix, [P].
+        examples: number of randomly drawn training examples. rows: most of them in a micro-batch.
+        product_bytes: bytes for several rows at once.
+    """
+    task, theta_P = trained.task.evaluated, trained.theta_P
+    micro_batches = _micro_batches(trained, examples, rows)
+    theta = task.pieces(theta_P)
+    task.find_output(theta, micro_batches[0].batch)
+    kept = kept_bytes(lambda at_P: task.outputs(at_P, micro_batches[0].batch), theta_P)
+    bytes_each = 2 * (kept + theta_P.numel() * theta_P.element_size())  # a tangent and a cotangent
+    at_once = max(1, product_bytes // bytes_each)
+
+    def one(direction_P: Tensor) -> Tensor:
+        product = gauss_newton_product(task, theta, task.pieces(direction_P), micro_batches)
+        return joined(product) + damping * direction_P
+
+    return batched(one, chunk_size=at_once)
+
+
+def solve(
+    product: Callable[[Tensor], Tensor],
+    right_GP: Tensor,
+    iterations: int,
+    precondition: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Conjugate gradients for every row of the right-hand side.
+
+    Args:
+        precondition: an approximate inverse of `product`, symmetric and positive; iterations start at its
+            solution, which costs one more product. Without one they start at 0.
 
     Raises:
         ConfigError: the curvature along a direction is negative, so no minimum is approached.
     """
-    solution_GP = torch.zeros_like(right_GP)
-    residual_GP, direction_GP = right_GP, right_GP
-    square_G = residual_GP.square().sum(1)
+    if precondition is None:
+        solution_GP, residual_GP, precondition = torch.zeros_like(right_GP), right_GP, _unchanged
+    else:
+        solution_GP = precondition(right_GP)
+        residual_GP = right_GP - product(solution_GP) if iterations else right_GP
+    direction_GP = near_GP = precondition(residual_GP)
+    square_G = (residual_GP * near_GP).sum(1)
     first_G = square_G
     for _ in range(iterations):
         product_GP = product(direction_GP)
@@ -121,9 +132,31 @@ def _solve(product: Callable[[Tensor], Tensor], right_GP: Tensor, iterations: in
         rate_G = _ratio(square_G, curvature_G)
         solution_GP = solution_GP + rate_G[:, None] * direction_GP
         residual_GP = residual_GP - rate_G[:, None] * product_GP
-        before_G, square_G = square_G, residual_GP.square().sum(1)
-        direction_GP = residual_GP + _ratio(square_G, before_G)[:, None] * direction_GP
+        near_GP, before_G = precondition(residual_GP), square_G
+        square_G = (residual_GP * near_GP).sum(1)
+        direction_GP = near_GP + _ratio(square_G, before_G)[:, None] * direction_GP
     return solution_GP
+
+
+def relative_residual(product: Callable[[Tensor], Tensor], solution_GP: Tensor, right_GP: Tensor) -> Tensor:
+    """|right - product(solution)| / |right| of each row, [G]; 0 where the right-hand side is 0."""
+    return _ratio((right_GP - product(solution_GP)).norm(dim=1), right_GP.norm(dim=1))
+
+
+def _micro_batches(trained: Trained, examples: int, rows: int) -> list[MicroBatch]:
+    """The drawn examples, weighted so that the mean over micro-batches equals the mean over examples."""
+    chosen = drawn_examples(trained, examples)
+    cut = np.array_split(chosen, -(-len(chosen) // rows))
+    micro_batches = []
+    for indices_B in cut:
+        batch, _ = trained.data.batch(indices_B, trained.device)
+        weight = len(cut) * len(indices_B) / len(chosen)
+        micro_batches.append(MicroBatch(batch, trained.theta_P.new_full((len(indices_B),), weight)))
+    return micro_batches
+
+
+def _unchanged(vector_GP: Tensor) -> Tensor:
+    return vector_GP
 
 
 def _ratio(above_G: Tensor, below_G: Tensor) -> Tensor:
