@@ -35,14 +35,14 @@ class Sampling:
     examples: int
     rows: int
 
-    def check(self, method: str, damping: float = 1.0) -> None:
-        """Check the options of a method that has them; raises ConfigError."""
+    def check(self, method: str, damping: float | None = None) -> None:
+        """Check the options of a method that has them, `damping` if it has one; raises ConfigError."""
         known = self.labels in ("auto", "exact") or (isinstance(self.labels, int) and self.labels >= 1)
-        if damping <= 0 or not known or self.examples < 1 or self.rows < 1:
+        if not known or self.examples < 1 or self.rows < 1 or (damping is not None and damping <= 0):
+            got, wanted = ("", "") if damping is None else (f"damping is {damping:g}, ", "damping above 0, ")
             raise ConfigError(
-                f"{method}: damping is {damping:g}, labels {self.labels!r}, examples {self.examples} and rows "
-                f"{self.rows}. Set damping above 0, labels to auto, exact or a number from 1, the others to at "
-                "least 1"
+                f"{method}: {got}labels is {self.labels!r}, examples {self.examples} and rows {self.rows}. Set "
+                f"{wanted}labels to auto, exact or a number from 1, the others to at least 1"
             )
 
 

@@ -70,7 +70,7 @@ class SegmentUnrolling(ResponseEstimator):
         return Sampling(self.labels, self.examples, self.rows)
 
     def fit(self, trained: Trained) -> NamedTensors:
-        """EK-FAC of each segment in coordinates in which reach is 1, see `fit_curvature`; names begin with its number.
+        """EK-FAC of each segment, where reach is 1 (see `fit_curvature`); names begin with the segment's number.
 
         Raises:
             ConfigError: the training has no recorded steps, or its loss is not a cross-entropy of the outputs.
