@@ -49,8 +49,8 @@ class Astra(ResponseEstimator):
     """
 
     damping: float = 1.0
-    """lambda as a multiple of 1 / (sum of effective learning rates), nats per squared unit of theta. LDS at .3, 1, 3
-    and 10 on the same network: .72, .74, .71, .61."""
+    """lambda as a multiple of 1 / (sum of effective learning rates), nats per squared unit of theta. LDS at .3, 1,
+    3 and 10 on the same network: .72, .74, .71, .61."""
     iterations: int = 10
     """Number of products with G after EK-FAC's solution; 0: EK-FAC with this lambda."""
     examples: int = 1000
