@@ -3,6 +3,7 @@
 They accept any leading shape ([P], or [K, P] for K trajectories) and are differentiable.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -136,11 +137,18 @@ class AtRates:
         return self.rates[min(step, len(self.rates) - 1)]
 
 
+def at_step(optimizer: Optimizer, step: int) -> Optimizer:
+    """The optimizer of a step, without rates of its own."""
+    if isinstance(optimizer, AtRates):
+        return at_step(optimizer.optimizer, step)
+    return (
+        optimizer.of_step[min(step, len(optimizer.of_step) - 1)] if isinstance(optimizer, Varying) else optimizer
+    )
+
+
 def at_the_end(optimizer: Optimizer) -> Optimizer:
     """The optimizer of the last step, without rates of its own."""
-    if isinstance(optimizer, AtRates):
-        return at_the_end(optimizer.optimizer)
-    return optimizer.of_step[-1] if isinstance(optimizer, Varying) else optimizer
+    return at_step(optimizer, sys.maxsize)
 
 
 def build_optimizer(settings: TrainingSettings) -> Optimizer:

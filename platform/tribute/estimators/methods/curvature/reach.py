@@ -11,7 +11,7 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Trained
 from tribute.estimators.replay import rates_over
-from tribute.training.optimizers import Adam, Optimizer, Sgd, at_the_end
+from tribute.training.optimizers import Adam, Optimizer, Sgd, at_step
 
 FLOOR = 1e-12
 """Least reach, as a part of the largest: a parameter whose learning rate is 0 hardly moves."""
@@ -61,7 +61,7 @@ def reach_over(trained: Trained, stretches: list[Stretch]) -> Tensor:
 
 
 def _factor(optimizer: Optimizer, slots: tuple[Tensor, ...], step: int) -> Tensor:
-    optimizer = at_the_end(optimizer)
+    optimizer = at_step(optimizer, step - 1)
     if isinstance(optimizer, Sgd):
         return torch.full_like(slots[0], 1 / (1 - optimizer.momentum))
     assert isinstance(optimizer, Adam)
