@@ -38,6 +38,8 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "source": SegmentUnrolling,
     "conjugate_gradient": ConjugateGradient,
     "ekfac": EkFac,
+    "astra": Astra,
+    "source": SegmentUnrolling,
     "gradient_dot": GradientDot,
     "gradient_cosine": GradientCosine,
     "in_run_first": InRunFirst,
