@@ -312,8 +312,8 @@ def test_tangents_under_autocast_are_those_of_full_precision_up_to_rounding() ->
 
 
 @pytest.mark.parametrize(
-    "method", ["adamw_influence", "ekfac", "conjugate_gradient", "for_value", "trak", "tracin"]
-    "method", ["ekfac", "astra", "source", "conjugate_gradient", "for_value", "trak", "tracin"]
+    "method",
+    ["adamw_influence", "ekfac", "astra", "source", "conjugate_gradient", "for_value", "trak", "tracin"],
 )
 @pytest.mark.parametrize("name", ["tuple", "dict", "lstm", "fused attention", "sparse embedding"])
 def test_estimators_take_models_as_people_write_them(name: str, method: str) -> None:
@@ -327,8 +327,9 @@ def test_estimators_take_models_as_people_write_them(name: str, method: str) -> 
 
 
 @pytest.mark.parametrize("kind", [tuple, dict])
-@pytest.mark.parametrize("method", ["adamw_influence", "ekfac", "conjugate_gradient", "for_value"])
-@pytest.mark.parametrize("method", ["ekfac", "astra", "source", "conjugate_gradient", "for_value"])
+@pytest.mark.parametrize(
+    "method", ["adamw_influence", "ekfac", "astra", "source", "conjugate_gradient", "for_value"]
+)
 def test_a_model_of_several_outputs_has_the_influences_of_its_logits_alone(kind: type, method: str) -> None:
     class Alone(Several):
         def forward(self, x: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Estimator, Groups, NamedTensors, Trained, groups_at_once
-from tribute.estimators.methods.bm25 import Bm25
 from tribute.estimators.methods.adamw_influence import AdamWInfluence
+from tribute.estimators.methods.bm25 import Bm25
 from tribute.estimators.methods.curvature.astra import Astra
 from tribute.estimators.methods.curvature.conjugate_gradient import ConjugateGradient
 from tribute.estimators.methods.curvature.ekfac import EkFac
@@ -34,8 +34,6 @@ from tribute.readout import QueryRows
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "adamw_influence": AdamWInfluence,
-    "astra": Astra,
-    "source": SegmentUnrolling,
     "conjugate_gradient": ConjugateGradient,
     "ekfac": EkFac,
     "astra": Astra,
