@@ -4,7 +4,9 @@ from tribute.catalog import attribution, compared_estimators
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError, TributeError
 from tribute.estimators import build_estimator
+from tribute.evaluation import TRAININGS
 from tribute.files.local_modules import unused_file
+from tribute.ids import listed
 from tribute.simulation import drawn_units
 from tribute.study.check import checked, query_examples
 from tribute.tasks import build_task
@@ -103,16 +105,16 @@ def check_evaluation(subject: Subject) -> Passed | None:
     if subject.last != "evaluate":
         return None
     project, main, sources = subject.project, subject.project.simulation, len(subject.sources or ())
-    if project.training.checkpoint is not None or project.training.recordings:
-        raise ConfigError(
-            "Evaluation retrains the model under other seeds. A recorded training loop or a checkpoint cannot be "
-            "retrained: let tribute train the model, with the settings under `training`"
-        )
-    trainings = sources * (1 + project.evaluation.seeds)
+    training, settings = project.training, project.evaluation
+    replayed = training.repetition == "replayed"
+    trainings = sources * (training.replicates if replayed else 1 + settings.seeds)
     if main.estimated and sources > main.groups:
         raise ConfigError(
             f"evaluate would retrain without each of {sources} sources, {trainings} trainings in all. To do that, "
             f"raise simulation.groups ({main.groups}) to {sources}. To retrain without groups of sources "
             f"instead, set attribution.method to simulation and add --estimators {main.mode}"
         )
-    return Passed(f"{trainings:,} trainings without a source")
+    idle = sorted(settings.model_fields_set & {"seeds", "first_seed"}) if replayed else []
+    of_recordings = f"A recording has one seed, so {listed(f'evaluation.{name}' for name in idle)} has no effect"
+    kind = "trainings" if training.repetition == "retrained" else TRAININGS[training.repetition]
+    return Passed(f"{trainings:,} {kind} without a source", (of_recordings,) if idle else ())

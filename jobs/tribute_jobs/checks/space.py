@@ -28,7 +28,7 @@ def check_memory(subject: Subject) -> Passed | None:
     project = subject.project
     every = [run.settings for run in _to_simulate(subject)]
     if subject.runs is not None and not subject.trained and _most_retrains(subject):
-        every.append(project.simulation.retraining())
+        every.append(project.simulation.retraining(project.training.repetition))
     simulated = list({(e.mode, e.scope, e.memory_gib): e for e in every}.values())
     if not simulated:
         return None

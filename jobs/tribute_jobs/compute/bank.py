@@ -23,7 +23,8 @@ BankRow = tuple[int, str, Mapping[str, Any]]
 class Bank:
     """Trainings of one model under any seed, those of the replicates among them.
 
-    ``files``: by seed and unit id; None: the training diverged.
+    The full training of a checkpoint is its further training on all sources. ``files``: by seed and unit id; None:
+    the training diverged.
     """
 
     def __init__(self, context: Context) -> None:
@@ -61,7 +62,7 @@ class Bank:
             (seed, key): ResponseFile(key, 0, project.workdir / uri, sha256, MAKE) if uri else None
             for seed, key, uri, sha256 in rows
         }
-        for trained in recorded_replicates(project):
+        for trained in recorded_replicates(project) if project.training.repetition != "continued" else ():
             path = trained.trajectory.path(trained.steps)
             files[trained.seed, FULL_TRAINING] = ResponseFile(FULL_TRAINING, trained.index, path, trained.sha256)
         return files

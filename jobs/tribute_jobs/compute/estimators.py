@@ -128,18 +128,28 @@ class EstimatorJobs:
         rows_files = [job.file.with_suffix(".json") for job in jobs]
         rows_files.append(self._job(run, self._replicates[0], ()).rows_file)
         prepared = sum(float(json.loads(path.read_text())["seconds"]) for path in rows_files)
+        training = float(np.median([cost["training_seconds"] for cost in timed])) * self._further()
         return Costs(
-            prepared / max(float(np.median([cost["training_seconds"] for cost in timed])), 1e-9),
+            prepared / max(training, 1e-9),
             sum(cost["query_in_forwards"] for cost in timed),
         )
+
+    def _recipe(self) -> Recipe:
+        project = self._context.project
+        return Recipe(project.task, project.training, self._workers.examples(), self._replicates[0].seed)
+
+    def _further(self) -> float:
+        """The training that costs are counted in, a checkpoint's further one, over that of `training`."""
+        project = self._context.project
+        continued = project.training.repetition == "continued"
+        return project.simulation.steps / self._recipe().steps if continued else 1.0
 
     def _submit(self, actor: Any, job: EstimateJob) -> Any:
         return actor.estimate.remote(self._workers.data, job)
 
     def _jobs(self, run: SimulationRun, units: Sequence[Unit]) -> list[EstimateJob]:
-        ranked, project = sorted(units, key=lambda unit: unit.unit_id), self._context.project
-        recipe = Recipe(project.task, project.training, self._workers.examples(), self._replicates[0].seed)
-        trained = Trained(recipe, self._replicates[0].trajectory, self._replicates[0].steps)
+        ranked = sorted(units, key=lambda unit: unit.unit_id)
+        trained = Trained(self._recipe(), self._replicates[0].trajectory, self._replicates[0].steps)
         cut = chunks(len(ranked), largest_part(run.settings, trained))
         return [
             self._job(run, replicate, tuple(ranked[u] for u in chosen))

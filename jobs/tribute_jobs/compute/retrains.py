@@ -1,5 +1,7 @@
 """The bank of retrains: every training without some sources is computed once, and reused by all months.
 
+A recorded loop is replayed, a checkpoint is trained further: see `TrainingSettings.repetition`.
+
 Legend: Q queries, U sets of sources, K trainings, P parameters.
 """
 
@@ -15,13 +17,15 @@ from torch import Tensor
 from tribute.catalog import recorded_replicates, run_id
 from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
 from tribute.corpus import QueryTable
-from tribute.errors import SimulationError
+from tribute.errors import ConfigError, SimulationError
 from tribute.evaluation import FULL_TRAINING
-from tribute.files.sealed import Remedy, require_sealed
+from tribute.files.sealed import Remedy, intact, require_sealed
+from tribute.files.tensors import read_tensors
+from tribute.ids import listed
 from tribute.readout import QueryRows
 from tribute.simulation import Unit, fit
 from tribute.tasks import joined
-from tribute.training import Recipe, Trajectory
+from tribute.training import Recipe, Trajectory, distance_to_end
 from tribute_jobs.compute.bank import DIVERGED, Bank, BankRow
 from tribute_jobs.compute.recorded import lost_files, require_same
 from tribute_jobs.context import Context
@@ -29,12 +33,14 @@ from tribute_jobs.context import Context
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
 UNITS_PER_JOB = 8
+FULL_FILE = "full.safetensors"
+"""Of a seed: where trajectories without removal end, by the operations of those with one."""
 RESTORE = Remedy("Restore it from a backup, or evaluate under another evaluation.first_seed", again=False)
 """For a file of the bank that names what was retrained."""
 
 
 class Retrains:
-    """Trainings of the project without sets of sources, under any seed; recorded loops under their own seeds.
+    """Trainings of the project without sets of sources, under any seed; of recorded loops, under their own seeds.
 
     Args:
         chunk: most of them in one batch of trajectories.
@@ -43,8 +49,10 @@ class Retrains:
     def __init__(self, context: Context, chunk: int = CHUNK) -> None:
         self.context, self.workers = context, context.workers()
         self.bank, self._failed = Bank(context), dict[int, SimulationError]()
-        self._settings = context.project.simulation.retraining(chunk)
-        self._own = {each.seed: each.index for each in recorded_replicates(context.project)}
+        self.repetition = context.project.training.repetition
+        self._settings = context.project.simulation.retraining(self.repetition, chunk)
+        self._replicates = recorded_replicates(context.project)
+        self._own = {each.seed: each.index for each in self._replicates}
         self.banked = self.new = 0
 
     def complete(self, wanted: Mapping[int, Sequence[Unit]], part: str = "retrains") -> None:
@@ -56,6 +64,7 @@ class Retrains:
 
         Raises:
             SimulationError: the full training of a seed diverged.
+            ConfigError: a seed is none of the recordings'.
         """
         ids = {seed: [FULL_TRAINING, *(unit.unit_id for unit in sets)] for seed, sets in wanted.items()}
         self._make_again([(seed, unit_id) for seed, each in ids.items() for unit_id in each])
@@ -101,6 +110,15 @@ class Retrains:
         trajectory, steps = self._full(seed)
         return joined(trajectory.load(steps).theta)
 
+    def drift(self, seed: int) -> float | None:
+        """How far a seed's replay without removal ends from its recording, as a part of the way.
+
+        None: nothing is replayed, the replay's end is gone, or the recording holds no last state.
+        """
+        path = self.bank.folder / f"seed-{seed}" / FULL_FILE
+        known = self.repetition == "replayed" and intact(path)
+        return distance_to_end(self._recipe(seed), read_tensors(path)) if known else None
+
     def _full(self, seed: int) -> tuple[Trajectory, int]:
         """A seed's full training and its steps; its final parameters are the recorded ones."""
         file = self.bank.files[seed, FULL_TRAINING]
@@ -117,7 +135,14 @@ class Retrains:
         """Rows of `trajectories`, or why there is none."""
         if not seeds:
             return []
-        jobs = [TrainJob(0, seed, self.bank.folder / f"seed-{seed}" / FULL_TRAINING) for seed in seeds]
+        if self.repetition == "replayed":
+            raise ConfigError(
+                f"Nothing was recorded under seed {listed(map(str, seeds))}, but under "
+                f"{listed(map(str, self._own))}. Record a further loop, and add it to training.recordings"
+            )
+        further = self._settings if self.repetition == "continued" else None
+        folders = (self.bank.folder / f"seed-{seed}" / FULL_TRAINING for seed in seeds)
+        jobs = [TrainJob(0, *each, further=further) for each in zip(seeds, folders, strict=True)]
         return self.context.run_jobs(
             "trainings", jobs, lambda actor, job: actor.train.remote(self.workers.data, job), tolerant=True
         )
@@ -151,7 +176,9 @@ class Retrains:
 
     def _job(self, seed: int, units: tuple[Unit, ...], folder: Path, *, alone: bool) -> SimulateJob:
         recipe = self._recipe(seed)
-        full, (trajectory, steps) = folder.parent / "full.safetensors", self._full(seed)
+        (trajectory, end), steps = self._full(seed), recipe.steps
+        if self.repetition == "continued":
+            trajectory, end, steps = self._replicates[0].trajectory, 0, self._settings.steps
         return SimulateJob(
             folder.name,
             units,
@@ -161,10 +188,10 @@ class Retrains:
             self._settings,
             trajectory,
             0,
+            end,
             steps,
-            recipe.steps,
             recipe.recording,
-            full=full,
+            full=folder.parent / FULL_FILE,
             alone=alone,
         )
 

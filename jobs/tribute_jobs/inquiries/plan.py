@@ -107,8 +107,8 @@ def valuation_plan(project: Project, period: str) -> Plan:
     """
     if not project.trains_without_sources:
         raise ValuationError(
-            "Trainings without sources measure neither semivalues nor the values of a checkpoint, so there is "
-            "nothing to plan. Set simulation.notion to leave_one_out, and let tribute train the model"
+            "Trainings without sources do not measure semivalues, so there is nothing to plan. Set "
+            "simulation.notion to leave_one_out"
         )
     inputs = Inputs(project)
     subject = Subject(inputs, period, "value", again=False)

@@ -1,7 +1,10 @@
-"""Stage `evaluate`: compare the project's values, and other methods, with retraining of the user's own model."""
+"""Stage `evaluate`: compare the project's values, and other methods, with retraining of the user's own model.
+
+Recordings are replayed without sources, and a checkpoint is trained further: see `TrainingSettings.repetition`.
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,12 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from tribute.catalog import MeasuredTraining, estimator_runs, measured_trainings, run_id, simulation_runs
+from tribute.config import Project
 from tribute.corpus import QueryTable
 from tribute.evaluation import (
+    TRAININGS,
     Certificate,
     EvaluationStudy,
     GroundTruth,
     RemovalPlan,
+    adopted_warnings,
     brittleness,
     evaluation_warnings,
 )
@@ -100,20 +106,24 @@ def _certificate(
     """Fit other estimators, retrain what the bank lacks, and score every method."""
     project, settings = context.project, context.project.evaluation
     retrains, main = Retrains(context), MainRun(context, period, queries)
-    others, seed = OtherEstimators(context, main), project.training.seed
-    other_seeds = [seed + settings.first_seed + index for index in range(settings.seeds)]
+    others, (seed, *other_seeds) = OtherEstimators(context, main), _seeds(project)
+    judges = [seed, *other_seeds] if retrains.repetition == "replayed" else other_seeds
     influence_QU, tokens_U = main.mean(main.influence_RQU), main.tokens_S @ main.member_SU
     plan = RemovalPlan.draw(influence_QU, tokens_U, settings.subsets, settings.brittle_queries, seed)
     sets = plan.by_seed(seed, other_seeds)
     values = main.values(retrains, trainings)
     retrains.complete({key: [main.unit(chosen) for chosen in each] for key, each in sets.items()})
     truth = _ground_truth(retrains, main, plan, seed, other_seeds)
+    drifts = [drift for each in judges if (drift := retrains.drift(each)) is not None]
     study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
     context.reporter.working("scores")
     paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
     methods = MethodRows(main, others, study, values.value_S @ main.member_SU, len(trainings))
     rows = [*_paid_rows(main, paid.pool, sum(each.cost for each in trainings)), *methods.rows()]
-    warnings = [*evaluation_warnings(paid.pool, values.token_weight, settings.seeds), *methods.warnings]
+    about_pool = evaluation_warnings(paid.pool, values.token_weight, len(judges), retrains.repetition)
+    drift, steps, whole = max(drifts, default=None), project.simulation.steps, project.simulation.whole
+    adopted = adopted_warnings(retrains.repetition, steps=steps, drift=drift, whole=whole)
+    warnings = [*about_pool, *adopted, *methods.warnings]
     return Certificate(
         evaluate_run=evaluate_run,
         project=project.name,
@@ -135,15 +145,27 @@ def _certificate(
         rows=tuple(rows),
         ceiling=CeilingFigures(**truth.ceiling(), misallocated_pool=paid.pool.ceiling),
         retrains=RetrainCounts(
-            seeds=tuple(other_seeds),
+            seeds=tuple(judges),
             **plan.counts(len(other_seeds)),
             banked=retrains.banked,
             new=retrains.new,
+            repetition=retrains.repetition,
+            steps=steps if retrains.repetition == "continued" else None,
+            drift=drift,
         ),
         tail_patch=main.tail_patch(),
         brittleness=tuple(_brittleness(retrains, main, plan, seed)),
         effects=() if project.simulation.estimated else tuple(study.effects(influence_QU)),
     )
+
+
+def _seeds(project: Project) -> list[int]:
+    """The estimates' own seed, then those of the ground truth: of other recordings, or of the evaluation."""
+    training, settings = project.training, project.evaluation
+    others: Iterable[int] = range(settings.first_seed, settings.first_seed + settings.seeds)
+    if training.repetition == "replayed":
+        others = range(1, training.replicates)
+    return [training.seed + index for index in (0, *others)]
 
 
 def _smoothness(context: Context) -> float | None:
@@ -186,14 +208,19 @@ def _paid_rows(main: MainRun, pool: PoolFigures, trained: float) -> list[MethodF
 def _ground_truth(
     retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int, other_seeds: list[int]
 ) -> GroundTruth:
-    """The losses of the scored queries without every unit and every random set."""
+    """The losses of the scored queries without every unit and every random set.
+
+    Where recordings are replayed, those of the estimates' own seed are a part of the leave-one-out losses.
+    """
 
     def lost(of_seed: int, sets: list[tuple[int, ...]]) -> np.ndarray:
         return retrains.lost(of_seed, [main.unit(chosen) for chosen in sets], main.queries)
 
-    seeds = {"same": seed, "other": other_seeds[0]}
+    own = retrains.repetition == "replayed"
+    seeds = dict(zip(("same", "other"), [seed, *other_seeds], strict=False))
     random = {(name, key): lost(of, sets) for name, sets in plan.random.items() for key, of in seeds.items()}
-    return GroundTruth.from_retrains([lost(other, plan.singles) for other in other_seeds], plan.random, random)
+    singles = [lost(each, plan.singles) for each in ([seed, *other_seeds] if own else other_seeds)]
+    return GroundTruth.from_retrains(singles, plan.random, random, own=own)
 
 
 def _brittleness(retrains: Retrains, main: MainRun, plan: RemovalPlan, seed: int) -> list[BrittlenessFigures]:
@@ -242,5 +269,5 @@ def _summary(certificate: Certificate, page: Path) -> str:
     ceiling = "" if head.ceiling is None else f", retraining against retraining {head.ceiling:.1%}"
     return (
         f"misallocated pool {head.misallocated_pool:.1%} (token count {head.token_count:.1%}{ceiling}); "
-        f"{retrains.new} retrains, {retrains.banked} from the bank; {page}"
+        f"{retrains.new} {TRAININGS[retrains.repetition]}, {retrains.banked} from the bank; {page}"
     )

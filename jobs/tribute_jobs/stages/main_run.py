@@ -30,6 +30,7 @@ from tribute.evaluation import removal
 from tribute.evaluation.figures import TailPatchFigures
 from tribute.readout import QueryRows
 from tribute.simulation import Simulated, Unit, change_matrix, design_of, leave_one_out_units
+from tribute.training.recording import read_recording
 from tribute.valuation import Estimates, SourceSums, SourceValues, query_groups, query_uses, source_values
 from tribute_jobs.compute.estimators import Costs
 from tribute_jobs.compute.measurements import measured
@@ -143,7 +144,8 @@ class MainRun:
             return self.costs(run, responses).prepare_in_trainings * (1 if alike else self.replicates)
         first = recorded_replicates(self.context.project)[0]
         steps = settings.steps if settings.base == "continue" else first.steps * settings.horizon
-        return float((1 + len(responses)) * steps / max(first.steps, 1) * self.replicates)
+        training = first.steps or self.context.project.simulation.steps  # of a checkpoint, its further training
+        return float((1 + len(responses)) * steps / training * self.replicates)
 
     def query_cost(self, run: SimulationRun, responses: Sequence[Simulated]) -> float:
         """Cost of a query in one replicate, in forward passes."""
@@ -161,9 +163,12 @@ class MainRun:
     def tail_patch(self) -> TailPatchFigures | None:
         """Gain of a query from one training step on a source, nats: its top source, any, and the largest source.
 
-        None for groups of sources.
+        None for groups of sources, for a checkpoint, which has no state of an optimizer, and for a recording of
+        several parameter groups, which have no mean rate.
         """
-        if self.grouped:
+        recording = self.context.recording(0)
+        several = recording is not None and read_recording(recording).groups
+        if self.grouped or several or self.context.project.training.checkpoint:
             return None
         first, workers = recorded_replicates(self.context.project)[0], self.read_outs.workers
         first.verify()
@@ -171,7 +176,7 @@ class MainRun:
         pieces = self.context.run_jobs(
             "tail patches",
             [
-                PatchJob(first.seed, first.trajectory, first.steps, chosen)
+                PatchJob(first.seed, first.trajectory, first.steps, chosen, recording)
                 for chosen in chunks(len(self.units), SOURCES)
             ],
             lambda actor, job: actor.patch.remote(workers.data, rows, job),

@@ -31,6 +31,14 @@ def titled(method: str, replicates: int) -> str:
     return f"{method}, {replicates} replicate{'s' if replicates > 1 else ''}"
 
 
+def unseen(influence_R: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The replicates without the second, of whose recording the losses of another seed are, [R, ...].
+
+    A single one is the first, or of an estimator that knows no model.
+    """
+    return np.delete(influence_R, 1, axis=0) if len(influence_R) > 1 else influence_R
+
+
 def described(mode: str, keys: Mapping[str, Any]) -> str:
     """An estimate of `valuation.estimates`, with what it says of its own: `ekfac, damping 0.1`."""
     own = {name: value for name, value in keys.items() if name not in ("mode", "options")}
@@ -143,7 +151,8 @@ class MethodRows:
                 continue
             known.add(title)
             costs = main.prepared_by(run, responses), len(influence_RQU) * main.query_cost(run, responses)
-            yield self._compared(title, "estimator", main.mean(influence_RQU), costs, self._more_trainings)
+            estimate_QU, unseen_QU = main.mean(influence_RQU), main.mean(unseen(influence_RQU))
+            yield self._compared(title, "estimator", estimate_QU, unseen_QU, costs, self._more_trainings)
 
     def _read_outs(self) -> list[MethodFigures]:
         """Every read-out of the simulation, and the distilled head."""
@@ -155,24 +164,27 @@ class MethodRows:
             influence_RQU = main.read_outs.influence(main.run, main.responses, main.queries, name)[0]
             replicates = len(influence_RQU)
             for count in sorted({1, replicates}) if name == main.method else [replicates]:
-                prepared, estimate_QU = main.prepared() * count / replicates, main.mean(influence_RQU[:count])
-                costs = prepared, count * cost[name]
+                used = influence_RQU[:count]
+                costs = main.prepared() * count / replicates, count * cost[name]
                 paid_by = name == main.method and count == replicates
-                remedy = self._more_trainings if paid_by else None
-                rows.append(self._compared(titled(name, count), "readout", estimate_QU, costs, remedy))
+                remedy, estimates = (
+                    self._more_trainings if paid_by else None,
+                    (main.mean(used), main.mean(unseen(used))),
+                )
+                rows.append(self._compared(titled(name, count), "readout", *estimates, costs, remedy))
         return [*rows, self._distilled(cost["distilled"])]
 
     def _distilled(self, cost: float) -> MethodFigures:
         """The distilled head, fitted to exact read-outs of the tuning queries, without correction."""
         main, project = self._main, self._main.context.project
-        known_TU = main.mean(main.read_outs.influence(main.run, main.responses, main.tuning)[0])
+        known_RTU = main.read_outs.influence(main.run, main.responses, main.tuning)[0]
         theta_P = recorded_replicates(project)[0].final()
         passes = Passes(build_model(project.task, project.training), theta_P)
         feature_Td, feature_Qd = (
             query_features(passes, QueryRows.of(table)) for table in (main.tuning, main.queries)
         )
-        head_QU = feature_Qd @ fit_head(feature_Td, known_TU)
-        return self._row("distilled, the head alone", "readout", head_QU, main.prepared(), cost)
+        heads = (feature_Qd @ fit_head(feature_Td, main.mean(used)) for used in (known_RTU, unseen(known_RTU)))
+        return self._row("distilled, the head alone", "readout", *heads, main.prepared(), cost)
 
     def _estimator(self, run: SimulationRun, responses: Sequence[Simulated], remedy: str | None) -> MethodFigures:
         """An estimator, averaged over its replicates."""
@@ -180,21 +192,23 @@ class MethodRows:
         influence_RQS, _ = main.read_outs.influence(run, responses, main.queries)
         position = {name: index for index, name in enumerate(main.source_ids)}
         order = np.argsort([position[response.unit.unit_id] for response in responses])
-        estimate_QS = influence_RQS.astype(np.float64).mean(0)[:, order]
+        used = (influence_RQS, unseen(influence_RQS))
+        estimates = (self._of_units(each_RQS.astype(np.float64).mean(0)[:, order]) for each_RQS in used)
         prepared, query = (len(influence_RQS) * cost for cost in main.costs(run, responses))
-        title, estimate_QU = titled(run.settings.mode, len(influence_RQS)), self._of_units(estimate_QS)
-        return self._compared(title, "estimator", estimate_QU, (prepared, query), remedy)
+        title = titled(run.settings.mode, len(influence_RQS))
+        return self._compared(title, "estimator", *estimates, (prepared, query), remedy)
 
     def _compared(
         self,
         title: str,
         kind: str,
         estimate_QU: NDArray[np.float64],
+        unseen_QU: NDArray[np.float64],
         costs: tuple[float, float],
         remedy: str | None,
     ) -> MethodFigures:
         """The row of an estimate, and a warning if it is better than the values; without a remedy no warning."""
-        row = self._row(title, kind, estimate_QU, *costs)
+        row = self._row(title, kind, estimate_QU, unseen_QU, *costs)
         if remedy is not None:
             improvement = self._study.improvement(self._paid_U, estimate_QU)
             estimated = self._study.misallocated(self._study.uses_Q @ estimate_QU)
@@ -205,15 +219,20 @@ class MethodRows:
     def _baselines(self) -> list[MethodFigures]:
         main = self._main
         by_name = guesses(main.read_outs.workers.examples(), main.tokens_S, main.queries)
-        return [
-            self._row(name, "baseline", self._of_units(guess_QS), 0.0, 0.0) for name, guess_QS in by_name.items()
-        ]
+        guesses_QU = {name: self._of_units(guess_QS) for name, guess_QS in by_name.items()}
+        return [self._row(name, "baseline", each, each, 0.0, 0.0) for name, each in guesses_QU.items()]
 
     def _of_units(self, influence_QS: NDArray[np.float64]) -> NDArray[np.float64]:
         """Influence of sources added up to units, [Q, U]."""
         return np.asarray(influence_QS @ change_matrix(self._main.units, influence_QS.shape[1]).T)
 
     def _row(
-        self, method: str, kind: str, influence_QU: NDArray[np.float64], prepared: float, query: float
+        self,
+        method: str,
+        kind: str,
+        influence_QU: NDArray[np.float64],
+        unseen_QU: NDArray[np.float64],
+        prepared: float,
+        query: float,
     ) -> MethodFigures:
-        return method_figures(method, kind, self._study.score(influence_QU), prepared, query)
+        return method_figures(method, kind, self._study.score(influence_QU, unseen_QU), prepared, query)

@@ -1,5 +1,8 @@
 """Stage `retrain`: real trainings without some sources, until the month's values are as precise as asked for.
 
+A recorded loop is replayed without them, a checkpoint is trained further. The full training of a checkpoint's seed
+is not counted, as those of replicates are not.
+
 Every batch of trainings is chosen given all earlier ones. The next month of the same trained model reads them out
 again on its own queries.
 
@@ -29,6 +32,7 @@ from tribute.catalog import (
     training_seeds,
     trainings_of_units,
 )
+from tribute.config.model import Repetition
 from tribute.corpus import QueryTable
 from tribute.evaluation import removal_id
 from tribute.valuation import query_uses
@@ -39,6 +43,12 @@ from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.lost import make_again
 from tribute_storage import SCHEMAS, open_tables
 
+MEANT: dict[Repetition, str] = {
+    "retrained": "",
+    "replayed": ", replays of the recordings",
+    "continued": ", further trainings of the checkpoint",
+}
+"""What trainings were, in the stage's summary."""
 CHUNK = 4
 """Retrains in one batch of trajectories: half of what is chosen at once, so that two workers share it."""
 
@@ -48,7 +58,7 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
     project = context.project
     retrain_id = retrain_run(project, attribute_run)
     if not project.trains_without_sources:
-        return StageOutput(retrain_id, False, f"none: {_why_none(context)}")
+        return StageOutput(retrain_id, False, "none: trainings do not tell semivalues")
     if not (queries := context.inputs.queries(period)).weights.any():
         return StageOutput(retrain_id, False, f"none: no {'uses' if queries.query_ids else 'queries'} in {period}")
     with open_tables(context.lake.root) as connection:
@@ -65,13 +75,8 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
         ).fetchall()
     asked = project.valuation.precision
     missed = asked is not None and expected > asked
-    summary = reached_text(expected, trainings)
+    summary = reached_text(expected, trainings) + MEANT[project.training.repetition]
     return StageOutput(retrain_id, new, summary + (f", {asked:.1%} asked for: raise the budget" if missed else ""))
-
-
-def _why_none(context: Context) -> str:
-    checkpoint = context.project.training.checkpoint is not None
-    return "a checkpoint cannot be trained again" if checkpoint else "trainings do not tell semivalues"
 
 
 class MeasuredBatch:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tribute.catalog.task_code import HUGGINGFACE, pretrained_parts, task_code
 from tribute.config import Project, Settings, SimulationSettings, TaskSettings, TrainingSettings
+from tribute.config.model import OF_FURTHER_STEPS
 from tribute.config.valuation import NEAREST
 from tribute.corpus import READER, corpus_content
 from tribute.errors import ConfigError
@@ -129,11 +130,17 @@ def simulation_runs(project: Project) -> list[SimulationRun]:
 
 
 def retrain_bank(project: Project) -> str:
-    """The id of the bank of retrains: it depends on corpus, task and training, except for the seed."""
-    alike = project.training.model_copy(update={"seed": 0, "replicates": 1}).fingerprint()
-    runs, precision = lineage(project), project.simulation.precision
-    model = {name: part for name, part in runs.train.parts.items() if not name.startswith("training.")}
-    return run_id("retrains", model, alike, precision)
+    """The id of the bank of retrains: it depends on corpus, task and training, except for the seed.
+
+    The seed of recordings counts, since it says whose each seed is; of a checkpoint, the further steps count.
+    """
+    training, simulation = project.training, project.simulation
+    seed = training.seed if training.repetition == "replayed" else 0
+    alike = training.model_copy(update={"seed": seed, "replicates": 1}).fingerprint()
+    model = {name: part for name, part in lineage(project).train.parts.items() if not name.startswith("training.")}
+    further = {name: getattr(simulation, name) for name in OF_FURTHER_STEPS}
+    own = [further] if training.repetition == "continued" else []
+    return run_id("retrains", model, alike, simulation.precision, *own)
 
 
 def retrain_run(project: Project, attribute_run: str) -> str:

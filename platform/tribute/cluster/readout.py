@@ -5,6 +5,7 @@ Legend: P parameters, p of the scope, U units of the job, Q queries, R replicate
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -105,6 +106,7 @@ class PatchJob(Job):
     trajectory: Trajectory
     step: int
     sources: tuple[int, ...]
+    recording: Path | None = None
 
     @property
     def size(self) -> int:

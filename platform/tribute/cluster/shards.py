@@ -175,7 +175,7 @@ class SourceShard:
 
     def patch(self, data: TrainingSet, queries: QueryRows, job: PatchJob) -> NDArray[np.float64]:
         """Gain of every query from a training step on each of some sources."""
-        recipe = self._recipe(data, job.seed, None)
+        recipe = self._recipe(data, job.seed, job.recording)
         return patch_chunk(recipe, queries, job, self._settings.memory_gib)
 
     def features(

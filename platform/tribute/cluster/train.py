@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from tribute.cluster.plan import Job, ProgressFile
+from tribute.config import SimulationSettings
 from tribute.errors import SimulationError
+from tribute.simulation import build_schedule, unperturbed
 from tribute.tasks import FlatTask, Parameters
 from tribute.tasks.modes import allow_recomputation
 from tribute.training import Recipe, Trajectory, adopt, load_checkpoint, record, replay_drift
@@ -31,12 +33,16 @@ WORSE_CHECKPOINT = 0.1
 
 @dataclass(frozen=True)
 class TrainJob(Job):
-    """Train one replicate, or adopt its recording, and keep its trajectory in `folder`."""
+    """Train one replicate, or adopt its recording, and keep its trajectory in `folder`.
+
+    ``further``: train the checkpoint further instead, by these settings of `continue`.
+    """
 
     replicate: int
     seed: int
     folder: Path
     recording: Path | None = None
+    further: SimulationSettings | None = None
 
     @property
     def progress_file(self) -> ProgressFile:
@@ -55,6 +61,8 @@ class TrainJob(Job):
 def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     """Train (or adopt) and record one replicate; its row of `trajectories`, drift, and rows of `learning`."""
     Trajectory(job.folder).keep_frozen(recipe.task.frozen)
+    if job.further is not None:
+        return _trained_further(recipe, job, job.further)
     steps, computed = recipe.steps, job.progress_file
     if recipe.training.checkpoint is not None:
         trajectory, steps = Trajectory(job.folder), 0
@@ -81,6 +89,35 @@ def train_replicate(recipe: Recipe, job: TrainJob) -> dict[str, Any]:
     }
     computed.remove()
     return row
+
+
+def _trained_further(recipe: Recipe, job: TrainJob, settings: SimulationSettings) -> dict[str, Any]:
+    """Train the checkpoint further on all sources; the number of steps, and the file of the last state.
+
+    Raises:
+        SimulationError: the further steps left the finite numbers, or made the model worse than a fresh one.
+    """
+    trajectory, checkpoint = Trajectory(job.folder), recipe.training.checkpoint
+    if trajectory.reached((0, settings.steps)) != settings.steps:
+        assert checkpoint is not None
+        begin = load_checkpoint(recipe, checkpoint)
+        schedule = build_schedule(recipe, settings, begin.theta)
+        theta = unperturbed(schedule, begin)
+        thetas, task = (recipe.initial().theta, theta), recipe.task.evaluated
+        fresh, after = (_mean_loss(recipe, task, each, COMPARED_EXAMPLES) for each in thetas)
+        if not after <= fresh + WORSE_CHECKPOINT * abs(fresh):
+            raise SimulationError(
+                f"The further training of {checkpoint} under seed {job.seed} diverged: the mean loss of training "
+                f"examples is {after:.4g} nats, that of a fresh model {fresh:.4g}. Lower simulation.learning_rate "
+                "or simulation.steps"
+            )
+        trajectory.save(0, begin)
+        trajectory.save(settings.steps, schedule.rule.begin(theta))
+    file = {
+        "artifact_uri": str(trajectory.path(settings.steps)),
+        "artifact_sha256": trajectory.sha256(settings.steps),
+    }
+    return {"replicate": job.replicate, "seed": job.seed, "steps": settings.steps} | file
 
 
 @dataclass(frozen=True)

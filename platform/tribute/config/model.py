@@ -8,6 +8,9 @@ from pydantic import Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, mod
 from tribute.config.section import Settings
 from tribute.ids import short
 
+Repetition = Literal["retrained", "replayed", "continued"]
+"""How a model is trained without sources: anew under any seed, as recorded, or further from a checkpoint."""
+
 
 class TaskSettings(Settings):
     """The task: a built-in name, or `package.module:factory` for your own."""
@@ -86,9 +89,17 @@ class TrainingSettings(Settings):
             raise ValueError(f"replicates is {self.replicates}, but there are {len(self.recordings)} recordings")
         return self
 
+    @property
+    def repetition(self) -> Repetition:
+        """How the model is trained without some sources."""
+        return "continued" if self.checkpoint else "replayed" if self.recordings else "retrained"
+
 
 NARROW = ("shared_trunk", "shared_head")
 """Values of `readout.method` for which some parameters must lie outside `simulation.scope`."""
+
+OF_FURTHER_STEPS = ("steps", "learning_rate", "damping")
+"""Settings of `simulation` that say how a checkpoint is trained further."""
 
 SIMULATED = ("paired", "tangent")
 """Modes of `simulation`; `attribution.method` stores the name of an estimator in their place."""
@@ -196,13 +207,11 @@ class SimulationSettings(Settings):
             idle.add("options")
         return SimulationSettings.model_validate({name: current[name] for name in current.keys() - idle} | keys)
 
-    def retraining(self, chunk: int = 32) -> "SimulationSettings":
-        """Real retraining: every step again without the source, nothing approximated.
-
-        Args:
-            chunk: most sources, or sets of sources, in one batch of trajectories.
-        """
+    def retraining(self, repetition: Repetition = "retrained", chunk: int = 32) -> "SimulationSettings":
+        """Real training without sources, nothing approximated, at most `chunk` sets of them in a batch."""
+        further = {"base": "continue"} | {name: getattr(self, name) for name in OF_FURTHER_STEPS}
         return SimulationSettings(
+            **(further if repetition == "continued" else {}),
             horizon=1.0,
             memory_gib=self.memory_gib,
             precision=self.precision,

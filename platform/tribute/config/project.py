@@ -206,8 +206,8 @@ class Project(Settings):
 
     @property
     def trains_without_sources(self) -> bool:
-        """Whether real trainings can measure the values: not of semivalues, nor of a checkpoint."""
-        return self.simulation.notion == "leave_one_out" and self.training.checkpoint is None
+        """Whether real trainings can measure the values: not of semivalues."""
+        return self.simulation.notion == "leave_one_out"
 
     @property
     def lake_root(self) -> str:

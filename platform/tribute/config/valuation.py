@@ -16,7 +16,8 @@ class ValuationSettings(Settings):
     """Values and shares from influences, and from real trainings without some of the sources.
 
     Models are trained until the precision is reached or the budget is spent. If only one of the two is given, the
-    other sets no limit. Semivalues, and values of a checkpoint, learn from no training.
+    other sets no limit. Recordings are replayed, and a checkpoint is trained further. Semivalues learn from no
+    training.
 
     >>> tribute.ValuationSettings(precision=0.02).budget is None
     True

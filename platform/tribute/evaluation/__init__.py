@@ -5,6 +5,7 @@
 `records`, which load matplotlib.
 """
 
+from tribute.evaluation.adopted import TRAININGS, adopted_warnings
 from tribute.evaluation.baselines import guesses
 from tribute.evaluation.figures import Certificate
 from tribute.evaluation.ground_truth import GroundTruth
@@ -36,12 +37,14 @@ from tribute.evaluation.study import (
 
 __all__ = [
     "FULL_TRAINING",
+    "TRAININGS",
     "Certificate",
     "EvaluationStudy",
     "GroundTruth",
     "RemovalPlan",
     "Scores",
     "ValueScores",
+    "adopted_warnings",
     "better_estimate_warning",
     "bootstrapped",
     "brittleness",

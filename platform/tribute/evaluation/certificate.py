@@ -41,7 +41,7 @@ def render_certificate(certificate: Certificate) -> str:
 
 
 def ranked(rows: Sequence[MethodFigures]) -> list[tuple[MethodFigures, bool]]:
-    """The paid values, then the methods by LDS (half removed, another seed): best first, unmeasured last.
+    """The paid values, then the methods by LDS (half removed, another seed if any): best first, unmeasured last.
 
     With each method, whether it misallocates more of the pool than token counts do.
     """
@@ -50,7 +50,7 @@ def ranked(rows: Sequence[MethodFigures]) -> list[tuple[MethodFigures, bool]]:
     marked = [(row, row.kind != "baseline" and (measured(row.misallocated_pool) or 0.0) > tokens) for row in rows]
 
     def place(each: tuple[MethodFigures, bool]) -> tuple[bool, float]:
-        figure = each[0].lds_half_other_seed
+        figure = each[0].lds_half
         quality = measured(figure.value) if figure else None
         return each[0].kind != "payment", math.inf if quality is None else -quality
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from tribute.config.model import Repetition
+
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A number that JSON holds as `null` if it is not finite; `null` is read as NaN."""
 
@@ -45,6 +47,11 @@ class MethodFigures(CertificatePart):
     misallocated_pool: float | None
     prepare_in_trainings: Number
     query_in_forwards: float | None
+
+    @property
+    def lds_half(self) -> ScoreFigure | None:
+        """LDS of random halves by another seed; by the estimate's own where there is no other."""
+        return self.lds_half_other_seed or self.lds_half_same_seed
 
 
 class PoolFigures(CertificatePart):
@@ -117,7 +124,12 @@ class QueryCounts(CertificatePart):
 
 
 class RetrainCounts(CertificatePart):
-    """The seeds of the ground truth and the number of retrains of each kind; ``banked`` ones were there before."""
+    """The seeds of the ground truth and the number of retrains of each kind; ``banked`` ones were there before.
+
+    ``repetition``: how the model was trained without sources. ``steps``: of a checkpoint's further training.
+    ``drift``: how far a replay without removal ends from its recording, as a part of the way, at most; None: it
+    was not measured. Where recordings are replayed, ``seeds`` are all of theirs.
+    """
 
     seeds: tuple[int, ...]
     leave_one_out: int
@@ -126,6 +138,9 @@ class RetrainCounts(CertificatePart):
     other: int
     banked: int
     new: int
+    repetition: Repetition = "retrained"
+    steps: int | None = None
+    drift: float | None = None
 
 
 class Certificate(CertificatePart):

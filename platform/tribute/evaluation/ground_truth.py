@@ -26,12 +26,15 @@ class GroundTruth:
         leave_one_out: loss without each unit, one array per seed, [Q, U] nats each.
         sets: random sets of units by name, such as `half`, [M, U]; True where a set holds a unit.
         lost: loss without each set, [Q, M] nats, by the set's name and the seed: the estimate's own (`same`) or an
-            `other` one.
+            `other` one, if there is one.
+        own: whether the trainings of all seeds are those that the estimates were made with, as where recordings
+            are replayed.
     """
 
     leave_one_out: Sequence[Array]
     sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     lost: Mapping[tuple[str, str], Array] = field(default_factory=dict)
+    own: bool = False
 
     @classmethod
     def from_retrains(
@@ -39,6 +42,8 @@ class GroundTruth:
         leave_one_out: Sequence[Array],
         sets: Mapping[str, Sequence[Sequence[int]]],
         lost: Mapping[tuple[str, str], Array],
+        *,
+        own: bool = False,
     ) -> "GroundTruth":
         """Ground truth from retrains, some of which diverged (NaN).
 
@@ -55,7 +60,7 @@ class GroundTruth:
             )
             masks[name], kept[name] = finite_M, set_matrix(chosen, units)[finite_M]
         finite = {(name, seed): lost_QM[:, masks[name]] for (name, seed), lost_QM in lost.items()}
-        return cls([np.nan_to_num(lost_QU) for lost_QU in leave_one_out], kept, finite)
+        return cls([np.nan_to_num(lost_QU) for lost_QU in leave_one_out], kept, finite, own)
 
     @property
     def mean_QU(self) -> Array:
@@ -65,15 +70,15 @@ class GroundTruth:
     def subset(self, queries: slice) -> "GroundTruth":
         """The ground truth of some of the queries."""
         lost = {key: lost_QM[queries] for key, lost_QM in self.lost.items()}
-        return GroundTruth([lost_QU[queries] for lost_QU in self.leave_one_out], self.sets, lost)
+        return GroundTruth([lost_QU[queries] for lost_QU in self.leave_one_out], self.sets, lost, self.own)
 
     def ceiling(self) -> dict[str, float | None]:
         """Scores that retraining itself reaches, measured against retraining under other seeds.
 
-        `lds_<set>` needs losses under both seeds; `leave_source_out` is None for a single seed.
+        `lds_<set>` needs losses under both seeds, else it is None; so is `leave_source_out` for a single seed.
         """
-        scores = {
-            f"lds_{name}": rank_correlation(self.lost[name, "same"], self.lost[name, "other"])
-            for name in self.sets
-        }
+        scores: dict[str, float | None] = dict.fromkeys(f"lds_{name}" for name in self.sets)
+        for name in self.sets:
+            if (name, "other") in self.lost:
+                scores[f"lds_{name}"] = rank_correlation(self.lost[name, "same"], self.lost[name, "other"])
         return scores | {"leave_source_out": seed_ceiling(self.leave_one_out, rank_correlation)}

@@ -69,7 +69,7 @@ def effects_plot(effects: Sequence[EffectFigures]) -> str:
 
 
 def cost_plot(rows: Sequence[MethodFigures], ceiling: float | None = None) -> str:
-    """LDS (half removed, another seed) over forward passes a query, with the front; "" if unmeasured.
+    """LDS (half removed, another seed if any) over forward passes a query, with the front; "" if unmeasured.
 
     The front joins the read-outs and estimators that no other one beats in both. Methods without a query cost are
     at the left edge. ``ceiling`` is drawn as a dashed line. With many methods, only the paid values, the front and
@@ -108,7 +108,7 @@ def _costs(figure: Figure, rows: Sequence[MethodFigures], ceiling: float | None)
     costs = [cost for row in rows if (cost := _cost(row))] or [1.0]
     edge, most = min(costs) / 4, max(costs)
     dots = [(_cost(row) or edge, _quality(row) or 0.0) for row in rows]
-    ends = [[measured(getattr(row.lds_half_other_seed, end)) for end in ("low", "high")] for row in rows]
+    ends = [[measured(getattr(row.lds_half, end)) for end in ("low", "high")] for row in rows]
     heights = [y for y in (0.0, measured(ceiling), *chain(*ends), *(y for _, y in dots)) if y is not None]
     axes.set(xscale="log", xlim=(edge / 1.4, most * 12), ylim=(min(heights) - 0.06, max(heights) * 1.04 + 0.06))
     axes.minorticks_off()
@@ -182,7 +182,7 @@ def _axes(figure: Figure, place: tuple[float, float, float, float], x: str, y: s
 
 
 def _quality(row: MethodFigures) -> float | None:
-    return measured(row.lds_half_other_seed.value) if row.lds_half_other_seed else None
+    return measured(row.lds_half.value) if row.lds_half else None
 
 
 def _cost(row: MethodFigures) -> float:

@@ -101,18 +101,19 @@ class RemovalPlan:
     def by_seed(self, estimate_seed: int, other_seeds: Sequence[int]) -> dict[int, list[UnitSet]]:
         """The sets to retrain without under each seed.
 
-        Single units under all seeds; random sets under the estimate's own seed and one other; top units under its
-        own.
+        Single units under all seeds; random sets under the estimate's own seed and one other, if there is one; top
+        units under its own.
         """
         drawn = [chosen for sets in self.random.values() for chosen in sets]
         sets = {seed: list(self.singles) for seed in [estimate_seed, *other_seeds]}
         sets[estimate_seed] += drawn + sorted(self._top_sets())
-        sets[other_seeds[0]] += drawn
+        for other in other_seeds[:1]:
+            sets[other] += drawn
         return sets
 
     def counts(self, other_seeds: int) -> dict[str, int]:
         """Number of retrains of each kind, over all seeds."""
-        random = {name: 2 * len(sets) for name, sets in self.random.items()}
+        random = {name: (1 + min(other_seeds, 1)) * len(sets) for name, sets in self.random.items()}
         return {"leave_one_out": self.units * (1 + other_seeds), **random, "other": len(self._top_sets())}
 
     def _top_sets(self) -> set[UnitSet]:

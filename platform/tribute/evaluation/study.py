@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from tribute.config.model import Repetition
 from tribute.evaluation.figures import BrittlenessFigures, EffectFigures, PayeeFigures, PoolFigures
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import Figure, bootstrapped, misallocated, seed_ceiling
@@ -76,16 +77,18 @@ class EvaluationStudy:
     resamples: int = 400
     seed: int = 0
 
-    def score(self, influence_QU: Array) -> Scores:
+    def score(self, influence_QU: Array, unseen_QU: Array | None = None) -> Scores:
         """LDS, leave-source-out rank correlation and misallocated pool of an influence estimate.
 
         Args:
             influence_QU: [Q, U], nats or any unit that ranks units and adds up over them.
+            unseen_QU: where the truth is `own`, the same estimate made without the training of the `other` seed,
+                by which it is judged there; None: there is none, and the scores by another seed are left out.
 
         Source: LDS, TRAK, arXiv 2303.14186.
         """
         return Scores(
-            lds_scores(influence_QU, self.truth, self.resamples, self.seed),
+            lds_scores(influence_QU, self.truth, self.resamples, self.seed, unseen_QU),
             bootstrapped(influence_QU, self.truth.mean_QU, self.resamples, self.seed),
             self.misallocated(self.uses_Q @ influence_QU),
         )
@@ -130,8 +133,12 @@ class EvaluationStudy:
         return misallocated(paid_U @ self.split_UP, owed_P)
 
     def effects(self, influence_QU: Array) -> list[EffectFigures]:
-        """Predicted and real loss of all queries together, of each unit and of each random half."""
-        predicted_QM, lost_QM = influence_QU @ self.truth.sets["half"].T, self.truth.lost["half", "other"]
+        """Predicted and real loss of all queries together, of each unit and of each random half.
+
+        Halves are judged by another seed; where the truth is `own`, by the estimate's.
+        """
+        seed = "same" if self.truth.own else "other"
+        predicted_QM, lost_QM = influence_QU @ self.truth.sets["half"].T, self.truth.lost["half", seed]
         pairs = [("one", influence_QU, self.truth.mean_QU), ("half", predicted_QM, lost_QM)]
         return [
             EffectFigures(removed=name, predicted=float(predicted), real=float(real))
@@ -140,13 +147,20 @@ class EvaluationStudy:
         ]
 
 
-def lds_scores(influence_QU: Array, truth: GroundTruth, resamples: int, seed: int) -> dict[str, Figure | None]:
-    """Linear datamodeling scores with bootstrap intervals, for each kind in `LDS` that the ground truth covers."""
+def lds_scores(
+    influence_QU: Array, truth: GroundTruth, resamples: int, seed: int, unseen_QU: Array | None = None
+) -> dict[str, Figure | None]:
+    """Linear datamodeling scores with bootstrap intervals, for each kind in `LDS` that the ground truth covers.
+
+    Args:
+        unseen_QU: what is judged by another seed where the truth is `own`; None is not judged.
+    """
     scores: dict[str, Figure | None] = {}
     for name in LDS:
         _, part, whose_seed, _ = name.split("_")
-        if (part, whose_seed) in truth.lost:
-            predicted_QM = influence_QU @ truth.sets[part].T
+        judged_QU = unseen_QU if truth.own and whose_seed == "other" else influence_QU
+        if judged_QU is not None and (part, whose_seed) in truth.lost:
+            predicted_QM = judged_QU @ truth.sets[part].T
             scores[name] = bootstrapped(predicted_QM, truth.lost[part, whose_seed], resamples, seed)
     return scores
 
@@ -195,11 +209,15 @@ def brittleness(removed: int, lost_BM: Array) -> BrittlenessFigures:
     return BrittlenessFigures(removed=removed, attribution=top, token_count=largest)
 
 
-def evaluation_warnings(pool: PoolFigures, token_weight: float, seeds: int) -> list[str]:
+def evaluation_warnings(
+    pool: PoolFigures, token_weight: float, seeds: int, repetition: Repetition = "retrained"
+) -> list[str]:
     """Warnings about an evaluation: values worse than token counts, or a ground truth of few seeds.
 
     Args:
         token_weight: part of the values that are token counts, 0 to 1.
+        seeds: of the ground truth.
+        repetition: how the model was trained without sources.
     """
     wrong, tokens = pool.misallocated_pool, pool.token_count
     warnings = []
@@ -208,7 +226,12 @@ def evaluation_warnings(pool: PoolFigures, token_weight: float, seeds: int) -> l
             f"On these queries token counts misallocate less of the pool ({tokens:.1%}) than the paid values "
             f"({wrong:.1%}), which are {token_weight:.0%} token counts already."
         )
-    if seeds < MIN_TRUTH_SEEDS:
+    if seeds < MIN_TRUTH_SEEDS and repetition == "replayed":
+        warnings.append(
+            f"The ground truth is that of {seeds} recorded training(s), with which the estimates were made. How "
+            "far they hold for other seeds can be judged only by further recordings."
+        )
+    elif seeds < MIN_TRUTH_SEEDS:
         warnings.append(
             f"The ground truth comes from {seeds} retraining seed(s), so it is noisy: compare with the ceiling. "
             "Raise evaluation.seeds for a sharper one."

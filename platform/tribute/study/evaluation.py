@@ -4,21 +4,29 @@ Legend: Q scored queries, U units (one per source), S sources.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import EvaluationSettings, SimulationSettings
+from tribute.config.model import Repetition
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
-from tribute.evaluation import EvaluationStudy, GroundTruth, RemovalPlan, Scores, ValueScores, removal
+from tribute.evaluation import (
+    TRAININGS,
+    EvaluationStudy,
+    GroundTruth,
+    RemovalPlan,
+    Scores,
+    ValueScores,
+    removal,
+)
 from tribute.readout import QueryRows
-from tribute.study.attribution import attributed
+from tribute.study.attribution import Attribution, attributed
 from tribute.study.plots import bars
-from tribute.study.retraining import transferred
-from tribute.study.runs import replicate_of
+from tribute.study.retraining import full_training, retraining, transferred
 from tribute.study.table import Result, Row, percent
 from tribute.valuation import query_groups, query_uses
 
@@ -28,8 +36,6 @@ if TYPE_CHECKING:
     from tribute.study.model import StudiedModel
 
 MIN_QUERIES = 20
-CHUNK = 10
-"""Retrains in one batch of trajectories."""
 MEASURES = {
     "LDS, halves, other seed": "lds_half_other_seed",
     "LDS, halves, same seed": "lds_half_same_seed",
@@ -46,6 +52,8 @@ class EvaluationReport(Result):
         scores: of the influences: LDS, leave-one-out rank correlation, misallocated pool.
         value_scores: of the values: misallocated pool; also of token counts, equal shares and retraining itself.
         retrains: real trainings behind the scores.
+        repetition: how they were trained without sources.
+        drift: how far a replay without removal ends from its recording, as a part of the way; None: not measured.
 
     >>> report = study.evaluate(queries)
     >>> 0 <= report.misallocated_pool <= 1
@@ -60,6 +68,8 @@ class EvaluationReport(Result):
     value_scores: ValueScores
     retrains: int
     queries: int
+    repetition: Repetition = "retrained"
+    drift: float | None = None
 
     @property
     def misallocated_pool(self) -> float:
@@ -68,8 +78,12 @@ class EvaluationReport(Result):
 
     @property
     def title(self) -> str:
-        """What was evaluated, and on how much retraining."""
-        return f"{self.method} against {self.retrains} retrains, {self.queries} scored queries"
+        """What was evaluated, on how much retraining, and of which kind."""
+        ends = (
+            "" if self.drift is None else f"; replays end within {self.drift:.1g} of the way of their recordings"
+        )
+        trainings = f"{self.retrains} {TRAININGS[self.repetition]}"
+        return f"{self.method} against {trainings}, {self.queries} scored queries{ends}"
 
     def rows(self) -> list[Row]:
         """A row per measure: value, 95% interval if it has one, values of token counts and retraining."""
@@ -116,50 +130,67 @@ def evaluated(
     study: "StudiedModel", queries: QueryTable, method: SimulationSettings, settings: EvaluationSettings
 ) -> EvaluationReport:
     """Learn values on one half of the queries, score the other; raises what `Study.evaluate` does."""
-    _check(study, queries, method)
+    _check(queries, method)
     even = query_groups(queries.query_ids) % 2 == 0
     tuning, scored = (
         attributed(study, queries.take(np.flatnonzero(half).tolist()), method) for half in (even, ~even)
     )
-    sources, seed = len(study.source_ids), study.training.seed
+    sources, (seed, *others) = len(study.source_ids), _seeds(study, settings)
+    own = study.training.repetition == "replayed"
     influence_QU, tokens_S = np.nan_to_num(scored.influence_QS), np.array(study.tokens, dtype=np.float64)
     plan = RemovalPlan.draw(influence_QU, tokens_S, settings.subsets, 0, seed)
     halves = {"half": plan.random["half"]}
-    others = [seed + settings.first_seed + index for index in range(settings.seeds)]
-    own = {"same": seed, "other": others[0]}
-    lost = {("half", key): _lost(study, of_seed, halves["half"], scored.queries) for key, of_seed in own.items()}
-    singles = [_lost(study, other, plan.singles, scored.queries) for other in others]
-    truth = GroundTruth.from_retrains(singles, halves, lost)
+    seeds, judges = dict(zip(("same", "other"), [seed, *others], strict=False)), [seed, *others] if own else others
+    lost = {("half", key): _lost(study, of_seed, halves["half"], scored.queries) for key, of_seed in seeds.items()}
+    singles = [_lost(study, each, plan.singles, scored.queries) for each in judges]
+    truth = GroundTruth.from_retrains(singles, halves, lost, own=own)
     judge = EvaluationStudy(truth, query_uses(scored.queries, None), np.eye(sources), settings.resamples, seed)
     values = transferred(study, tuning, scored)
     return EvaluationReport(
         scored.method,
         study.source_ids,
-        judge.score(influence_QU),
+        judge.score(influence_QU, _unseen(scored)),
         judge.score_values(values, tokens_S, np.eye(sources), study.source_ids),
-        sources * len(others) + 2 * len(halves["half"]),
+        sources * len(judges) + len(seeds) * len(halves["half"]),
         len(scored.query_ids),
+        study.training.repetition,
+        _drift(study),
     )
+
+
+def _seeds(study: "StudiedModel", settings: EvaluationSettings) -> list[int]:
+    """The estimates' own seed, then those of the ground truth: of other recordings, or of the evaluation."""
+    seed = study.training.seed
+    if study.training.repetition == "replayed":
+        return [each.seed for each in study.replicates]
+    return [seed, *(seed + settings.first_seed + index for index in range(settings.seeds))]
+
+
+def _unseen(scored: Attribution) -> NDArray[np.float64]:
+    """The mean influence without the second replicate, of whose recording the losses of another seed are."""
+    influence_RQS = scored.influence_RQS
+    kept_RQS = np.delete(influence_RQS, 1, axis=0) if len(influence_RQS) > 1 else influence_RQS
+    return np.nan_to_num(replace(scored, influence_RQS=kept_RQS).influence_QS)
+
+
+def _drift(study: "StudiedModel") -> float | None:
+    found = (study.runs.drift(each, retraining(study)) for each in study.replicates)
+    return max((drift for drift in found if drift is not None), default=None)
 
 
 def _lost(
     study: "StudiedModel", seed: int, sets: Sequence[tuple[int, ...]], queries: QueryTable
 ) -> NDArray[np.float64]:
     """Measurement of the full training under a seed minus that without each set, [Q, M] nats; NaN: it diverged."""
-    settings, units = study.simulation.retraining(CHUNK), [removal(sources, study.source_ids) for sources in sets]
-    replicates = [replicate_of(row) for row in study.runs.train([seed])]
+    settings, units = retraining(study), [removal(sources, study.source_ids) for sources in sets]
+    replicates = [full_training(study, seed)]
     found = {each.unit.unit_id: each for each in study.runs.simulate(replicates, settings, units)}
     ordered = [found[unit.unit_id] for unit in units]
     influence_RQM, _ = study.runs.influence(replicates, settings, ordered, QueryRows.of(queries), study.readout)
     return influence_RQM[0].astype(np.float64)
 
 
-def _check(study: "StudiedModel", queries: QueryTable, method: SimulationSettings) -> None:
-    if study.training.checkpoint is not None or study.training.recordings:
-        raise ConfigError(
-            "Evaluation retrains under other seeds, which a recorded loop or a checkpoint does not allow. "
-            "Describe the training by TrainingSettings and call study.train()"
-        )
+def _check(queries: QueryTable, method: SimulationSettings) -> None:
     if len(queries.query_ids) < MIN_QUERIES:
         raise ConfigError(
             f"{len(queries.query_ids)} queries are too few to evaluate on. Give at least {MIN_QUERIES}: half "

@@ -15,7 +15,7 @@ from tribute.training import Recipe
 def study_id(recipe: Recipe) -> str:
     """Name of a study's folder. The same task, examples and training give the same name.
 
-    The number of replicates does not count.
+    The number of replicates does not count; the seed does for recordings, since it says whose each seed is.
     """
     data, task = recipe.data, recipe.task
     columns = [
@@ -27,8 +27,9 @@ def study_id(recipe: Recipe) -> str:
     ]
     model = [list(task.shapes), task.size, _sha256(task.initial(0).numpy().tobytes())]
     model += [task.frozen_sha256] if task.frozen_sha256 else []
+    seed = recipe.training.seed if recipe.training.recordings else 0
     training = recipe.training.model_copy(
-        update={"replicates": 1, "seed": 0, "recordings": (), "checkpoint": None}
+        update={"replicates": 1, "seed": seed, "recordings": (), "checkpoint": None}
     )
     adopted = [file_sha256(path) for _, path in adopted_files(recipe.training)]
     return f"study-{digest(sources, columns, model, _code(task.task), training.fingerprint(), adopted)}"

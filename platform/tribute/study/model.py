@@ -79,7 +79,8 @@ class StudiedModel:
     ) -> Self:
         """The study of a model of which only the parameters are left.
 
-        Sources are simulated by further training steps. Nothing is trained again, so values are less certain.
+        Sources are simulated by further training steps. Values and evaluations rest on such further trainings
+        without sources: what the training itself would have lost without them is not measured.
 
         Args:
             checkpoint: the module, its `state_dict`, or a safetensors file of the latter.

@@ -1,5 +1,7 @@
 """Values of a study's sources, from estimates and from real trainings without some sources until it is enough.
 
+A recorded loop is replayed without them, a checkpoint is trained further: see `TrainingSettings.repetition`.
+
 Legend: R replicates, Q queries, U units, S sources, K trainings.
 """
 
@@ -12,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import ReadoutSettings, SimulationSettings, ValuationSettings
-from tribute.errors import SimulationError
+from tribute.errors import ConfigError, SimulationError
 from tribute.estimators import is_model_free
 from tribute.evaluation import removal
+from tribute.ids import listed
 from tribute.readout import QueryRows
 from tribute.simulation import Replicate, change_matrix
 from tribute.study.attribution import Attribution
@@ -99,7 +102,7 @@ def _learnt(study: "StudiedModel", attribution: Attribution, settings: Valuation
     if attribution.settings.notion != "leave_one_out":
         return Learnt(None, 0.0, 0)
     estimates = _estimates(study, attribution, settings)
-    if study.training.checkpoint is not None or not estimates.uses:
+    if not estimates.uses:
         return Learnt(estimates, 0.0, 0)
     known, lost = _known(study), dict[Training, float]()
     learnt_S = _learnt_tokens(study)
@@ -126,8 +129,7 @@ def _estimates(study: "StudiedModel", attribution: Attribution, settings: Valuat
     """Totals of the simulation and of further estimates."""
     units, replicates = [each.unit for each in attribution.units], study.replicates
     totals, rows = dict[str, NDArray[np.float64]](), QueryRows.of(attribution.queries)
-    trains = study.training.checkpoint is None
-    for index, further in enumerate(settings.further(attribution.settings, trains=trains)):
+    for index, further in enumerate(settings.further(attribution.settings, trains=True)):
         used = replicates[:1] if is_model_free(further) else replicates
         found = study.runs.simulate(used, further, units)
         readout = study.readout if further.mode == attribution.settings.mode else ReadoutSettings()
@@ -151,7 +153,7 @@ def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[T
 
     Those of one step and seed run together, now and whenever they are read again.
     """
-    settings, uses_Q = study.simulation.retraining(CHUNK), query_uses(attribution.queries, None)
+    settings, uses_Q = retraining(study), query_uses(attribution.queries, None)
     readout = study.readout.model_copy(update={"method": "difference"})
     found, rows = dict[Training, float](), QueryRows.of(attribution.queries)
     for step, seed in dict.fromkeys((each.step, each.seed) for each in trainings):
@@ -159,7 +161,7 @@ def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[T
         own = {removal(each.removed, study.source_ids): each for each in together}
         ordered = sorted(own, key=lambda unit: unit.unit_id)
         try:
-            replicate = _replicate(study, seed)
+            replicate = full_training(study, seed)
         except SimulationError:  # only a new seed can diverge here: the replicates are trained
             found |= dict.fromkeys(together, np.nan)
             continue
@@ -170,9 +172,23 @@ def _lost(study: "StudiedModel", attribution: Attribution, trainings: Sequence[T
     return found
 
 
-def _replicate(study: "StudiedModel", seed: int) -> Replicate:
-    """The full training of a seed; trained first where it is a new one."""
+def retraining(study: "StudiedModel") -> SimulationSettings:
+    """Settings of real trainings without sources."""
+    return study.simulation.retraining(study.training.repetition, CHUNK)
+
+
+def full_training(study: "StudiedModel", seed: int) -> Replicate:
+    """The full training of a seed, of a checkpoint its further training; trained first where it is a new one.
+
+    Raises:
+        ConfigError: nothing was recorded under this seed.
+    """
+    if study.training.repetition == "continued":
+        return replicate_of(study.runs.train([seed], retraining(study))[0])
     own = next((each for each in study.replicates if each.seed == seed), None)
+    if own is None and study.training.recordings:
+        seeds = listed(str(each.seed) for each in study.replicates)
+        raise ConfigError(f"Nothing was recorded under seed {seed}, but under {seeds}. Record a further loop")
     return own or replicate_of(study.runs.train([seed])[0])
 
 
@@ -211,7 +227,8 @@ def _cost(study: "StudiedModel", attribution: Attribution, learnt: Learnt) -> Co
         recipe, further = study.runs.recipe, settings.base == "continue"
         first = 0 if further else recipe.horizon_start(settings.horizon)
         steps = settings.steps if further else recipe.steps - first
-        simulated = (1 + units) * steps / recipe.steps * replicates
+        training = study.simulation.steps if study.training.checkpoint else recipe.steps
+        simulated = (1 + units) * steps / training * replicates
     forwards = replicates * (1 + units) + learnt.retrains
     trained = 0 if study.training.checkpoint else replicates
     return Cost(trained + simulated + learnt.cost, learnt.retrains, forwards)

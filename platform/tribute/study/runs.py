@@ -23,12 +23,14 @@ from tribute.cluster.simulate import simulate_chunk
 from tribute.cluster.train import train_replicate
 from tribute.config import ReadoutSettings, SimulationSettings
 from tribute.estimators import Trained, largest_part
+from tribute.files.sealed import intact
+from tribute.files.tensors import read_tensors
 from tribute.progress import LateLines
 from tribute.readout import QueryRows, candidates
 from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, fit
 from tribute.study.workers import Workers
 from tribute.tasks import Scope
-from tribute.training import Recipe, Trajectory
+from tribute.training import Recipe, Trajectory, distance_to_end
 
 
 def digest(*content: object) -> str:
@@ -48,10 +50,15 @@ class Runs:
     workers: Workers
     reporter: LateLines = field(default_factory=LateLines)
 
-    def train(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
-        """Train, or take over, a replicate per seed; the row of each, as in the table `trajectories`."""
+    def train(self, seeds: Sequence[int], further: SimulationSettings | None = None) -> list[dict[str, Any]]:
+        """Train, or take over, a replicate per seed; the row of each, as in the table `trajectories`.
+
+        Args:
+            further: how to train a checkpoint further; the rows then say no more than where it ended.
+        """
+        folder = self.folder / (f"further-{further.fingerprint()[:12]}" if further else "trained")
         jobs = [
-            TrainJob(index, seed, self.folder / "trained" / f"seed-{seed}", self._recording(index))
+            TrainJob(index, seed, folder / f"seed-{seed}", self._recording(index), further)
             for index, seed in enumerate(seeds)
         ]
         with self.reporter.telling("train"):
@@ -61,7 +68,7 @@ class Runs:
         self, replicates: Sequence[Replicate], settings: SimulationSettings, units: Sequence[Unit]
     ) -> list[Simulated]:
         """The responses of units in every replicate, sorted by unit id."""
-        folder = self.folder / f"simulated-{settings.fingerprint()[:12]}"
+        folder = self._simulated(settings)
         jobs: list[SimulateJob | EstimateJob]
         if settings.estimated:
             fits = [self._fit(replicate, settings, folder) for replicate in replicates]
@@ -130,6 +137,20 @@ class Runs:
         ]
         return np.stack(of_replicate), pieces[0][1]
 
+    def drift(self, replicate: Replicate, settings: SimulationSettings) -> float | None:
+        """How far a replay without removal ends from the replicate's recording; None: it is not known."""
+        path, recording = self._full(self._simulated(settings), replicate), self._recording(replicate.index)
+        if recording is None or not intact(path):
+            return None
+        return distance_to_end(replace(self.recipe, seed=replicate.seed, recording=recording), read_tensors(path))
+
+    def _simulated(self, settings: SimulationSettings) -> Path:
+        return self.folder / f"simulated-{settings.fingerprint()[:12]}"
+
+    @staticmethod
+    def _full(folder: Path, replicate: Replicate) -> Path:
+        return folder / f"seed-{replicate.seed}" / "full.safetensors"
+
     def _simulation(
         self,
         replicate: Replicate,
@@ -142,20 +163,19 @@ class Runs:
         recipe = replace(self.recipe, seed=replicate.seed, recording=self._recording(replicate.index))
         further = settings.base == "continue"
         first = 0 if further else recipe.horizon_start(settings.horizon)
-        own = folder / f"seed-{replicate.seed}"
         return SimulateJob(
             f"chunk-{_units_digest(units)}",
             units,
-            own,
+            folder / f"seed-{replicate.seed}",
             replicate.index,
             replicate.seed,
             settings,
             replicate.trajectory,
             replicate.trajectory.last_before(first),
-            replicate.steps,
+            0 if recipe.training.checkpoint else replicate.steps,
             settings.steps if further else recipe.steps - first,
             recipe.recording,
-            full=own / "full.safetensors" if settings.whole or alone else None,
+            full=self._full(folder, replicate) if settings.whole or alone else None,
             alone=alone,
         )
 

@@ -106,15 +106,17 @@ class Study(StudiedModel):
     ) -> EvaluationReport:
         """How far to trust attributions and values, measured by real retraining under other seeds.
 
-        Values are learnt on one half of the queries, and scored on the other.
+        Values are learnt on one half of the queries, and scored on the other. Recorded loops are replayed without
+        sources and judged by these replays; another seed is then another recording. A checkpoint is trained
+        further, with and without sources, under other orders of the examples. The report says which.
 
         Args:
             queries: columns by name, each [Q, ...]; at least 20 queries.
-            seeds: other seeds under which every source is really left out.
+            seeds: other seeds under which every source is really left out; of no effect on recordings.
             subsets: most random halves of the sources that are left out, for the LDS.
 
         Raises:
-            ConfigError: too few queries, or a training that cannot be repeated under another seed.
+            ConfigError: too few queries, or semivalues.
         """
         settings = EvaluationSettings(seeds=seeds, subsets=subsets)
         table = query_table(queries, self.data, None, None)

@@ -28,7 +28,8 @@ class Cost:
     """What a valuation took.
 
     Args:
-        trainings: computed steps of trajectories, in multiples of one training; the replicates' own included.
+        trainings: computed steps of trajectories, in multiples of one training; the replicates' own included. One
+            training of a checkpoint is a further training.
         retrains: how many of them were real trainings without a source.
         forwards: forward passes per query.
     """

@@ -1,6 +1,14 @@
 """Training as a pure function of state, batch and weights; recording and replay of trainings."""
 
-from tribute.training.adoption import Drift, adopt, fitting_recording, load_checkpoint, replay_drift, replays_end
+from tribute.training.adoption import (
+    Drift,
+    adopt,
+    distance_to_end,
+    fitting_recording,
+    load_checkpoint,
+    replay_drift,
+    replays_end,
+)
 from tribute.training.recipe import NonFinite, Recipe
 from tribute.training.recorder import Recorder
 from tribute.training.recording import recorded_training
@@ -29,6 +37,7 @@ __all__ = [
     "advance_tangents",
     "build_model",
     "checkpoint_steps",
+    "distance_to_end",
     "fitting_recording",
     "gradient",
     "horizon_start",

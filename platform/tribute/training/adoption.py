@@ -96,6 +96,19 @@ def replay_drift(*folders: Path) -> float | None:
     return max((drift for folder in folders for drift in _drifts(folder).values()), default=None)
 
 
+def distance_to_end(recipe: Recipe, theta: Parameters) -> float | None:
+    """How far parameters are from the end of the recipe's recording, as a part of the way from its beginning.
+
+    None: the recording holds no last state, as where the loop broke off.
+    """
+    assert recipe.recording is not None
+    theirs = Trajectory(recipe.recording, RECORD)
+    if recipe.steps not in theirs.steps():
+        return None
+    first, last = (_recorded(theirs, step, recipe).theta for step in (0, recipe.steps))
+    return _distance(theta, last) / max(_distance(last, first), NORM_FLOOR)
+
+
 def replays_end(drift: float | None) -> str:
     """A clause that says so after others; empty if nothing was replayed."""
     return "" if drift is None else f"; replays end within {drift:.1g} of the way of their recordings"
