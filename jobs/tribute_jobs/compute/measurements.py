@@ -50,7 +50,7 @@ def measured(
     retrains.complete({seed: [units[k] for k in own] for seed, own in by_seed.items()}, part)
     thetas, jobs = dict[int, Any](), list[tuple[list[int], ReadOutJob]]()
     for seed, own in by_seed.items():
-        theta = retrains.workers.put([retrains.final(seed).numpy()])
+        theta = retrains.workers.put([retrains.full.final(seed).numpy()])
         for chosen in ([own[index] for index in c] for c in chunks(len(own), UNITS_PER_JOB)):
             files = tuple((units[k].unit_id, (retrains.bank.files[seed, units[k].unit_id],)) for k in chosen)
             jobs.append((chosen, ReadOutJob("difference", "all", files)))

@@ -8,33 +8,26 @@ Legend: Q queries, U sets of sources, K trainings, P parameters.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from tribute.catalog import recorded_replicates, run_id
-from tribute.cluster import ReadOutJob, SimulateJob, TrainJob, chunks
+from tribute.catalog import run_id
+from tribute.cluster import ReadOutJob, SimulateJob, chunks
 from tribute.corpus import QueryTable
-from tribute.errors import ConfigError, SimulationError
+from tribute.errors import SimulationError
 from tribute.evaluation import FULL_TRAINING
-from tribute.files.sealed import Remedy, intact, require_sealed
-from tribute.files.tensors import read_tensors
-from tribute.ids import listed
+from tribute.files.sealed import Remedy, require_sealed
 from tribute.readout import QueryRows
 from tribute.simulation import Unit, fit
-from tribute.tasks import joined
-from tribute.training import Recipe, Trajectory, distance_to_end
 from tribute_jobs.compute.bank import DIVERGED, Bank, BankRow
+from tribute_jobs.compute.full_trainings import FULL_FILE, FullTrainings
 from tribute_jobs.compute.recorded import lost_files, require_same
 from tribute_jobs.context import Context
 
 CHUNK = 10
 """Retrains in one batch of trajectories: enough to be fast, few enough to keep all workers busy."""
 UNITS_PER_JOB = 8
-FULL_FILE = "full.safetensors"
-"""Of a seed: where trajectories without removal end, by the operations of those with one."""
 RESTORE = Remedy("Restore it from a backup, or evaluate under another evaluation.first_seed", again=False)
 """For a file of the bank that names what was retrained."""
 
@@ -51,8 +44,7 @@ class Retrains:
         self.bank, self._failed = Bank(context), dict[int, SimulationError]()
         self.repetition = context.project.training.repetition
         self._settings = context.project.simulation.retraining(self.repetition, chunk)
-        self._replicates = recorded_replicates(context.project)
-        self._own = {each.seed: each.index for each in self._replicates}
+        self.full = FullTrainings(context, self.bank, self._settings)
         self.banked = self.new = 0
 
     def complete(self, wanted: Mapping[int, Sequence[Unit]], part: str = "retrains") -> None:
@@ -84,7 +76,7 @@ class Retrains:
         """Those of some seeds whose full training did not diverge; trains what the bank lacks, and commits it."""
         new = [seed for seed in seeds if (seed, FULL_TRAINING) not in self.bank.files]
         rows = list[BankRow]()
-        for seed, row in zip(new, self._run_trainings(new), strict=True):
+        for seed, row in zip(new, self.full.run(new), strict=True):
             if isinstance(row, SimulationError):
                 self._failed[seed] = row
             elif isinstance(row, Exception):
@@ -95,7 +87,7 @@ class Retrains:
 
     def lost(self, seed: int, units: Sequence[Unit], queries: QueryTable) -> NDArray[np.float64]:
         """Measurement of a seed's full training minus that without each set, [Q, U] nats; NaN: it diverged."""
-        thetas, rows = self.workers.put([self.final(seed).numpy()]), self.workers.put(QueryRows.of(queries))
+        thetas, rows = self.workers.put([self.full.final(seed).numpy()]), self.workers.put(QueryRows.of(queries))
         files = [(unit.unit_id, (self.bank.files[seed, unit.unit_id],)) for unit in units]
         jobs = [
             ReadOutJob("difference", "all", tuple(files[u] for u in c)) for c in chunks(len(files), UNITS_PER_JOB)
@@ -105,51 +97,9 @@ class Retrains:
         )
         return np.concatenate([influence[0] for influence, _ in pieces], axis=1).astype(np.float64)
 
-    def final(self, seed: int) -> Tensor:
-        """Final parameters of a seed's full training, [P]."""
-        trajectory, steps = self._full(seed)
-        return joined(trajectory.load(steps).theta)
-
-    def drift(self, seed: int) -> float | None:
-        """How far a seed's replay without removal ends from its recording, as a part of the way.
-
-        None: nothing is replayed, the replay's end is gone, or the recording holds no last state.
-        """
-        path = self.bank.folder / f"seed-{seed}" / FULL_FILE
-        known = self.repetition == "replayed" and intact(path)
-        return distance_to_end(self._recipe(seed), read_tensors(path)) if known else None
-
-    def _full(self, seed: int) -> tuple[Trajectory, int]:
-        """A seed's full training and its steps; its final parameters are the recorded ones."""
-        file = self.bank.files[seed, FULL_TRAINING]
-        assert file is not None
-        file.verify()
-        return Trajectory(file.path.parent), int(file.path.stem.removeprefix("step-"))
-
-    def _recipe(self, seed: int) -> Recipe:
-        project, examples = self.context.project, self.workers.examples()
-        recording = self.context.recording(self._own[seed]) if seed in self._own else None
-        return Recipe(project.task, project.training, examples, seed, recording=recording)
-
-    def _run_trainings(self, seeds: Sequence[int]) -> list[Any]:
-        """Rows of `trajectories`, or why there is none."""
-        if not seeds:
-            return []
-        if self.repetition == "replayed":
-            raise ConfigError(
-                f"Nothing was recorded under seed {listed(map(str, seeds))}, but under "
-                f"{listed(map(str, self._own))}. Record a further loop, and add it to training.recordings"
-            )
-        further = self._settings if self.repetition == "continued" else None
-        folders = (self.bank.folder / f"seed-{seed}" / FULL_TRAINING for seed in seeds)
-        jobs = [TrainJob(0, *each, further=further) for each in zip(seeds, folders, strict=True)]
-        return self.context.run_jobs(
-            "trainings", jobs, lambda actor, job: actor.train.remote(self.workers.data, job), tolerant=True
-        )
-
     def _simulate(self, jobs: Sequence[SimulateJob], part: str = "retrains") -> list[BankRow]:
         for seed in dict.fromkeys(job.seed for job in jobs):
-            self._full(seed)
+            self.full.of(seed)
         data = self.workers.data
         done = self.context.run_jobs(part, jobs, lambda actor, job: actor.simulate.remote(data, job))
         return [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
@@ -166,7 +116,7 @@ class Retrains:
         if not gone:
             return
         self.context.reporter.warned(f"Files of the bank of retrains are gone ({len(gone):,}): made again")
-        trained = self._run_trainings([seed for seed, key in gone if key == FULL_TRAINING])
+        trained = self.full.run([seed for seed, key in gone if key == FULL_TRAINING])
         for error in filter(lambda row: isinstance(row, Exception), trained):
             raise error
         batches = {path.parent: seed for (seed, key), path in gone.items() if key != FULL_TRAINING}
@@ -175,10 +125,7 @@ class Retrains:
         require_same(lost)
 
     def _job(self, seed: int, units: tuple[Unit, ...], folder: Path, *, alone: bool) -> SimulateJob:
-        recipe = self._recipe(seed)
-        (trajectory, end), steps = self._full(seed), recipe.steps
-        if self.repetition == "continued":
-            trajectory, end, steps = self._replicates[0].trajectory, 0, self._settings.steps
+        trajectory, end, steps = self.full.start(seed)
         return SimulateJob(
             folder.name,
             units,
@@ -190,20 +137,19 @@ class Retrains:
             0,
             end,
             steps,
-            recipe.recording,
+            self.full.recipe(seed).recording,
             full=folder.parent / FULL_FILE,
             alone=alone,
         )
 
     def _restored(self, seed: int, units: tuple[Unit, ...], folder: Path) -> SimulateJob:
-        alone = len(units) == 1 and fit(self._recipe(seed), self._settings).alone
+        alone = len(units) == 1 and fit(self.full.recipe(seed), self._settings).alone
         return self._job(seed, units, folder, alone=alone)
 
     def _jobs(self, seed: int, units: Sequence[Unit]) -> list[SimulateJob]:
         if not units:
             return []
-        recipe, jobs = self._recipe(seed), []
-        fitting = fit(recipe, self._settings)
+        fitting, jobs = fit(self.full.recipe(seed), self._settings), list[SimulateJob]()
         for chosen in chunks(len(units), fitting.chunk):
             part = tuple(units[u] for u in chosen)
             name = run_id("chunk", [unit.unit_id for unit in part])

@@ -107,23 +107,20 @@ def _certificate(
     project, settings = context.project, context.project.evaluation
     retrains, main = Retrains(context), MainRun(context, period, queries)
     others, (seed, *other_seeds) = OtherEstimators(context, main), _seeds(project)
-    judges = [seed, *other_seeds] if retrains.repetition == "replayed" else other_seeds
     influence_QU, tokens_U = main.mean(main.influence_RQU), main.tokens_S @ main.member_SU
     plan = RemovalPlan.draw(influence_QU, tokens_U, settings.subsets, settings.brittle_queries, seed)
     sets = plan.by_seed(seed, other_seeds)
     values = main.values(retrains, trainings)
     retrains.complete({key: [main.unit(chosen) for chosen in each] for key, each in sets.items()})
     truth = _ground_truth(retrains, main, plan, seed, other_seeds)
-    drifts = [drift for each in judges if (drift := retrains.drift(each)) is not None]
+    counts = _retrain_counts(retrains, plan, seed, other_seeds)
     study = EvaluationStudy(truth, main.uses_Q, main.split_UP, settings.resamples, seed)
     context.reporter.working("scores")
     paid = study.score_values(values, main.tokens_S, main.member_SU, main.payee_ids)
     methods = MethodRows(main, others, study, values.value_S @ main.member_SU, len(trainings))
     rows = [*_paid_rows(main, paid.pool, sum(each.cost for each in trainings)), *methods.rows()]
-    about_pool = evaluation_warnings(paid.pool, values.token_weight, len(judges), retrains.repetition)
-    drift, steps, whole = max(drifts, default=None), project.simulation.steps, project.simulation.whole
-    adopted = adopted_warnings(retrains.repetition, steps=steps, drift=drift, whole=whole)
-    warnings = [*about_pool, *adopted, *methods.warnings]
+    warnings = evaluation_warnings(paid.pool, values.token_weight, len(counts.seeds), counts.repetition)
+    warnings += adopted_warnings(counts, whole=project.simulation.whole)
     return Certificate(
         evaluate_run=evaluate_run,
         project=project.name,
@@ -131,7 +128,7 @@ def _certificate(
         simulate_run=context.runs.simulate_run,
         train_run=context.runs.train_run,
         corpus_run=context.runs.corpus_run,
-        parameters=int(retrains.final(seed).numel()),
+        parameters=int(retrains.full.final(seed).numel()),
         sources=len(context.source_ids()),
         payees=len(main.payee_ids),
         smoothness=_smoothness(context),
@@ -140,19 +137,11 @@ def _certificate(
         queries=_query_counts(context, main),
         headline=HeadlineFigures(**dict(paid.pool), coverage_95=paid.coverage_95),
         intervals=tuple(paid.intervals),
-        warnings=(*warnings, *others.warnings),
+        warnings=(*warnings, *methods.warnings, *others.warnings),
         coverage=method_coverage(context, [run for run, _ in (*main.all_runs, *others.runs)]),
         rows=tuple(rows),
         ceiling=CeilingFigures(**truth.ceiling(), misallocated_pool=paid.pool.ceiling),
-        retrains=RetrainCounts(
-            seeds=tuple(judges),
-            **plan.counts(len(other_seeds)),
-            banked=retrains.banked,
-            new=retrains.new,
-            repetition=retrains.repetition,
-            steps=steps if retrains.repetition == "continued" else None,
-            drift=drift,
-        ),
+        retrains=counts,
         tail_patch=main.tail_patch(),
         brittleness=tuple(_brittleness(retrains, main, plan, seed)),
         effects=() if project.simulation.estimated else tuple(study.effects(influence_QU)),
@@ -166,6 +155,21 @@ def _seeds(project: Project) -> list[int]:
     if training.repetition == "replayed":
         others = range(1, training.replicates)
     return [training.seed + index for index in (0, *others)]
+
+
+def _retrain_counts(retrains: Retrains, plan: RemovalPlan, seed: int, other_seeds: list[int]) -> RetrainCounts:
+    """The retrains behind a certificate, and how they were trained without sources."""
+    steps, kind = retrains.context.project.simulation.steps, retrains.repetition
+    judges = [seed, *other_seeds] if kind == "replayed" else other_seeds
+    return RetrainCounts(
+        seeds=tuple(judges),
+        **plan.counts(len(other_seeds)),
+        banked=retrains.banked,
+        new=retrains.new,
+        repetition=kind,
+        steps=steps if kind == "continued" else None,
+        drift=retrains.full.drift(judges),
+    )
 
 
 def _smoothness(context: Context) -> float | None:
@@ -266,7 +270,8 @@ def _measured(figure: float | ScoreFigure) -> dict[str, float | None]:
 
 def _summary(certificate: Certificate, page: Path) -> str:
     head, retrains = certificate.headline, certificate.retrains
-    ceiling = "" if head.ceiling is None else f", retraining against retraining {head.ceiling:.1%}"
+    judges = "one recording for another" if retrains.repetition == "replayed" else "retraining against retraining"
+    ceiling = "" if head.ceiling is None else f", {judges} {head.ceiling:.1%}"
     return (
         f"misallocated pool {head.misallocated_pool:.1%} (token count {head.token_count:.1%}{ceiling}); "
         f"{retrains.new} {TRAININGS[retrains.repetition]}, {retrains.banked} from the bank; {page}"

@@ -1,6 +1,7 @@
 """What to say of an evaluation of an adopted model: recordings were replayed, or a checkpoint trained further."""
 
 from tribute.config.model import Repetition
+from tribute.evaluation.figures import RetrainCounts
 
 TRAININGS: dict[Repetition, str] = {
     "retrained": "retrains",
@@ -12,26 +13,24 @@ MAX_DRIFT = 0.05
 """Largest distance of a replay's end from its recording, as a part of the way, without a warning."""
 
 
-def adopted_warnings(repetition: Repetition, *, steps: int, drift: float | None, whole: bool) -> list[str]:
+def adopted_warnings(retrains: RetrainCounts, *, whole: bool) -> list[str]:
     """Warnings about what the trainings of an adopted model without sources can say; none for a retrained one.
 
     Args:
-        steps: of a checkpoint's further training.
-        drift: how far a replay without removal ends from its recording, as a part of the way; None: not measured.
         whole: whether the simulation replays the whole training, without a source.
     """
-    if repetition == "continued":
+    if retrains.repetition == "continued":
         return [
-            f"Only a checkpoint is known: it was trained further for {steps:,} steps, with and without sources. "
-            "What its own training would have lost without them was not measured."
+            f"Only a checkpoint is known: it was trained further for {retrains.steps:,} steps, with and without "
+            "sources. What its own training would have lost without them was not measured."
         ]
     warnings = []
-    if drift is not None and drift > MAX_DRIFT:
+    if retrains.drift is not None and retrains.drift > MAX_DRIFT:
         warnings.append(
-            f"A replay without removal ends {drift:.1g} of the way from its recording, so losses are those of a "
-            "training like the recorded one. Record states more often, or in float32."
+            f"A replay without removal ends {retrains.drift:.1g} of the way from its recording, so losses are "
+            "those of a training like the recorded one. Record in float32, or at a lower learning rate."
         )
-    if repetition == "replayed" and whole:
+    if retrains.repetition == "replayed" and whole:
         warnings.append(
             "The simulation replays the whole recordings without each source, as the trainings do that judge it: "
             "its leave-source-out figures compare it with itself."

@@ -23,11 +23,14 @@ from tribute.evaluation import (
     ValueScores,
     removal,
 )
+from tribute.files.tensors import read_tensors
 from tribute.readout import QueryRows
 from tribute.study.attribution import Attribution, attributed
 from tribute.study.plots import bars
 from tribute.study.retraining import full_training, retraining, transferred
+from tribute.study.runs import FULL_FILE, simulated_in
 from tribute.study.table import Result, Row, percent
+from tribute.training import distance_to_end
 from tribute.valuation import query_groups, query_uses
 
 if TYPE_CHECKING:
@@ -174,7 +177,12 @@ def _unseen(scored: Attribution) -> NDArray[np.float64]:
 
 
 def _drift(study: "StudiedModel") -> float | None:
-    found = (study.runs.drift(each, retraining(study)) for each in study.replicates)
+    """How far replays without removal end from their recordings, at most; None: nothing was replayed."""
+    found = list[float | None]()
+    for each, recording in zip(study.replicates, study.training.recordings, strict=False):
+        recipe = replace(study.runs.recipe, seed=each.seed, recording=recording)
+        folder = simulated_in(study.runs.folder, retraining(study)) / f"seed-{each.seed}"
+        found.append(distance_to_end(recipe, read_tensors(folder / FULL_FILE, recipe.device)))
     return max((drift for drift in found if drift is not None), default=None)
 
 

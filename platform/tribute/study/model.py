@@ -79,8 +79,7 @@ class StudiedModel:
     ) -> Self:
         """The study of a model of which only the parameters are left.
 
-        Sources are simulated by further training steps. Values and evaluations rest on such further trainings
-        without sources: what the training itself would have lost without them is not measured.
+        Sources are simulated by further steps, and values learn from such further trainings without sources.
 
         Args:
             checkpoint: the module, its `state_dict`, or a safetensors file of the latter.

@@ -23,14 +23,15 @@ from tribute.cluster.simulate import simulate_chunk
 from tribute.cluster.train import train_replicate
 from tribute.config import ReadoutSettings, SimulationSettings
 from tribute.estimators import Trained, largest_part
-from tribute.files.sealed import intact
-from tribute.files.tensors import read_tensors
 from tribute.progress import LateLines
 from tribute.readout import QueryRows, candidates
 from tribute.simulation import Replicate, ResponseFile, Simulated, Unit, fit
 from tribute.study.workers import Workers
 from tribute.tasks import Scope
-from tribute.training import Recipe, Trajectory, distance_to_end
+from tribute.training import Recipe, Trajectory
+
+FULL_FILE = "full.safetensors"
+"""Of a seed, in the folder of a simulation: the end of its unperturbed run."""
 
 
 def digest(*content: object) -> str:
@@ -68,7 +69,7 @@ class Runs:
         self, replicates: Sequence[Replicate], settings: SimulationSettings, units: Sequence[Unit]
     ) -> list[Simulated]:
         """The responses of units in every replicate, sorted by unit id."""
-        folder = self._simulated(settings)
+        folder = simulated_in(self.folder, settings)
         jobs: list[SimulateJob | EstimateJob]
         if settings.estimated:
             fits = [self._fit(replicate, settings, folder) for replicate in replicates]
@@ -137,20 +138,6 @@ class Runs:
         ]
         return np.stack(of_replicate), pieces[0][1]
 
-    def drift(self, replicate: Replicate, settings: SimulationSettings) -> float | None:
-        """How far a replay without removal ends from the replicate's recording; None: it is not known."""
-        path, recording = self._full(self._simulated(settings), replicate), self._recording(replicate.index)
-        if recording is None or not intact(path):
-            return None
-        return distance_to_end(replace(self.recipe, seed=replicate.seed, recording=recording), read_tensors(path))
-
-    def _simulated(self, settings: SimulationSettings) -> Path:
-        return self.folder / f"simulated-{settings.fingerprint()[:12]}"
-
-    @staticmethod
-    def _full(folder: Path, replicate: Replicate) -> Path:
-        return folder / f"seed-{replicate.seed}" / "full.safetensors"
-
     def _simulation(
         self,
         replicate: Replicate,
@@ -175,7 +162,7 @@ class Runs:
             0 if recipe.training.checkpoint else replicate.steps,
             settings.steps if further else recipe.steps - first,
             recipe.recording,
-            full=self._full(folder, replicate) if settings.whole or alone else None,
+            full=folder / f"seed-{replicate.seed}" / FULL_FILE if settings.whole or alone else None,
             alone=alone,
         )
 
@@ -201,6 +188,11 @@ class Runs:
     def _recording(self, index: int) -> Path | None:
         recordings = self.recipe.training.recordings
         return recordings[index] if recordings else None
+
+
+def simulated_in(folder: Path, settings: SimulationSettings) -> Path:
+    """The folder of a simulation, in that of a study."""
+    return folder / f"simulated-{settings.fingerprint()[:12]}"
 
 
 def replicate_of(row: dict[str, Any]) -> Replicate:

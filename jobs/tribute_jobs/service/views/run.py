@@ -1,11 +1,13 @@
 """A run, for the operator: what it rests on, what that did and cost, its certificate, its place in MLflow."""
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import datetime
 from typing import NamedTuple
 
 from tribute.config import Project
+from tribute.config.model import Repetition
 from tribute.ids import excerpt
 from tribute.tracking.places import database, experiment_name, read_only
 from tribute_jobs.service.missing import Missing
@@ -59,7 +61,10 @@ class RunStage(View):
 
 
 class CertificateView(View):
-    """What really retraining the model said about the values that rest on a simulation."""
+    """What really retraining the model said about the values that rest on a simulation.
+
+    ``repetition``: how it was trained without sources; `replayed` and `continued` are adopted models.
+    """
 
     certificate_id: str
     period: str
@@ -68,6 +73,7 @@ class CertificateView(View):
     ceiling: float | None
     coverage_95: float
     seeds: int
+    repetition: Repetition
 
 
 class TrackedPlace(View):
@@ -194,6 +200,7 @@ def _certificate(row: Row) -> CertificateView:
         ceiling=row["ceiling"],
         coverage_95=row["coverage_95"],
         seeds=row["seeds"],
+        repetition=json.loads(row["json"])["retrains"].get("repetition", "retrained"),
     )
 
 

@@ -228,9 +228,9 @@ def quality(s: Statement) -> str:
         return "No quality certificate: these values were not judged by retraining the model."
     wrong, held = (plain(100 * Decimal(part)) for part in (certificate.misallocated_pool, certificate.coverage_95))
     return (
-        f"How good these values are was judged by really retraining the model: divided by them, {wrong}% of the "
-        f"pool goes to another payee than retraining says, and {held}% of the 95% intervals held the retrained "
-        f"value. Ask the operator for quality certificate {certificate.certificate_id}."
+        "How good these values are was judged by really training the model without known sources: divided by "
+        f"them, {wrong}% of the pool goes to another payee than these trainings say, and {held}% of the 95% "
+        f"intervals held their value. Ask the operator for quality certificate {certificate.certificate_id}."
     )
 
 

@@ -14,6 +14,7 @@ from tribute.errors import ConfigError, DamagedFile
 from tribute.tasks import build_task
 from tribute.training import Recorder, training_set
 from tribute_jobs.checks import check_project
+from tribute_jobs.checks.checklist import Passed
 from tribute_jobs.checks.model import check_evaluation, check_methods, check_model, check_task
 from tribute_jobs.context import Inputs
 
@@ -136,9 +137,18 @@ def test_an_evaluation_that_cannot_retrain_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="evaluate would retrain without each of 4 sources, 12 trainings in all"):
         check_evaluation(subject(many, last="evaluate"))
     assert check_evaluation(subject(many)) is None
-    adopted = spoiled(tmp_path, training=TRAINING | {"checkpoint": "m"}, simulation={"base": "continue"})
-    with pytest.raises(ConfigError, match="cannot be retrained"):
-        check_evaluation(subject(adopted, last="evaluate"))
+
+
+def test_an_evaluation_says_how_an_adopted_model_is_trained_without_sources(tmp_path: Path) -> None:
+    adopted = TRAINING | {"checkpoint": "m"}
+    project = spoiled(tmp_path, training=adopted, simulation={"base": "continue"}, evaluation={"seeds": 3})
+    passed = check_evaluation(subject(project, last="evaluate"))
+    assert passed == Passed("16 further trainings of the checkpoint without a source")
+    recorded = TRAINING | {"recordings": ["a", "b"], "replicates": 2}
+    project = spoiled(tmp_path, training=recorded, evaluation={"seeds": 3})
+    passed = check_evaluation(subject(project, last="evaluate"))
+    assert passed is not None and passed.text == "8 replays of the recordings without a source"
+    assert passed.warnings == ("A recording has one seed, so evaluation.seeds has no effect",)
 
 
 @pytest.mark.parametrize(
