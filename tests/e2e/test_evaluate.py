@@ -218,12 +218,13 @@ def test_coalitions_and_groups_are_judged_too(once: tuple[Project, str], simulat
     assert all(0 <= row["misallocated_pool"] <= 1 for row in found["rows"])
 
 
-def test_a_training_that_cannot_be_repeated_is_refused(tmp_path: Path, once: tuple[Project, str]) -> None:
+def test_recordings_that_are_not_there_are_refused_before_any_work(
+    tmp_path: Path, once: tuple[Project, str]
+) -> None:
     project = once[0].model_copy(update={"workdir": tmp_path})
     training = project.training.model_copy(update={"recordings": (tmp_path / "a", tmp_path / "b")})
-    with pytest.raises(TributeError, match="retrains the model under other seeds") as raised:
+    with pytest.raises(TributeError, match="a holds no recorded training"):
         run(project.model_copy(update={"training": training}), PERIOD, JsonReporter(), last="evaluate")
-    assert "a holds no recorded training" in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -144,7 +144,7 @@ def test_a_plan_says_what_trainings_buy_before_and_after_the_simulation(
     assert "5.0% asked for: " in text and "rests on token counts alone" in text
     assert "Simulations take 2 sources at once in each worker, 0.00 GiB" in text
     assert not fresh.workdir.exists()
-    with pytest.raises(ValuationError, match="neither semivalues nor the values of a checkpoint"):
+    with pytest.raises(ValuationError, match="do not measure semivalues"):
         semivalues = fresh.simulation.model_copy(update={"notion": "banzhaf"})
         print_plan(fresh.model_copy(update={"simulation": semivalues}), PERIOD, as_json=False)
 

@@ -170,7 +170,8 @@ class Project(Settings):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         estimated, further = self.simulation.estimated, self.further_simulations()
-        if self.training.checkpoint and not estimated and self.simulation.base != "continue":
+        simulated = [each for each in (self.simulation, *further) if not each.estimated]
+        if self.training.checkpoint and any(each.base != "continue" for each in simulated):
             raise ValueError(
                 "training.checkpoint has no recorded steps to replay. Set simulation.base to continue"
             )

@@ -21,7 +21,8 @@ from tribute.cluster.plan import Job
 from tribute.cluster.readout import joined_pieces, read_out_chunk, read_out_jobs
 from tribute.cluster.simulate import simulate_chunk
 from tribute.cluster.train import train_replicate
-from tribute.config import ReadoutSettings, SimulationSettings
+from tribute.config import ReadoutSettings, SimulationSettings, TrainingSettings
+from tribute.errors import ConfigError
 from tribute.estimators import Trained, largest_part
 from tribute.progress import LateLines
 from tribute.readout import QueryRows, candidates
@@ -69,6 +70,7 @@ class Runs:
         self, replicates: Sequence[Replicate], settings: SimulationSettings, units: Sequence[Unit]
     ) -> list[Simulated]:
         """The responses of units in every replicate, sorted by unit id."""
+        require_steps(self.recipe.training, settings)
         folder = simulated_in(self.folder, settings)
         jobs: list[SimulateJob | EstimateJob]
         if settings.estimated:
@@ -188,6 +190,14 @@ class Runs:
     def _recording(self, index: int) -> Path | None:
         recordings = self.recipe.training.recordings
         return recordings[index] if recordings else None
+
+
+def require_steps(training: TrainingSettings, settings: SimulationSettings) -> None:
+    """Refuse to replay the training of a checkpoint; raises ConfigError."""
+    if training.checkpoint is not None and not settings.estimated and settings.base != "continue":
+        raise ConfigError(
+            "A checkpoint has no recorded steps to replay, but simulation.base is replay. Set it to continue"
+        )
 
 
 def simulated_in(folder: Path, settings: SimulationSettings) -> Path:

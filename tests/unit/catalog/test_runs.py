@@ -120,6 +120,26 @@ def test_another_precision_or_budget_renews_the_trainings_alone() -> None:
     assert len({retrain_bank(each) for each in projects}) == 1
 
 
+def test_a_bank_counts_what_its_trainings_depend_on(tmp_path: Path) -> None:
+    """The seed of recordings, which says whose each seed is; of a checkpoint, the further steps."""
+
+    def banks(training: dict, *simulations: dict) -> int:
+        changed = [
+            {"training": TrainingSettings(**training, seed=seed), "simulation": SimulationSettings(**each)}
+            for seed in (0, 1)
+            for each in simulations
+        ]
+        return len({retrain_bank(BASE.model_copy(update=each)) for each in changed})
+
+    for name in ("recording.json", "steps.jsonl", "model"):
+        (tmp_path / name).write_text(name)
+    steps = [{"base": "continue", "steps": count} for count in (10, 20)]
+    assert banks({}, *steps) == 1
+    assert banks({"recordings": (tmp_path,), "replicates": 1}, *steps) == 2
+    assert banks({"checkpoint": tmp_path / "model"}, *steps) == 2
+    assert banks({"checkpoint": tmp_path / "model"}, *steps, steps[0] | {"horizon": 0.5}) == 2
+
+
 TASK = """
 from {module}_part import width
 

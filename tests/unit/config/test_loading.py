@@ -73,6 +73,15 @@ TRAK = {"attribution": {"method": "trak", "options": {"models": 2}}, "simulation
             "readout.method jvp is for simulations",
         ),
         ({"training": {"checkpoint": "model.safetensors"}}, "Set simulation.base to continue"),
+        (
+            {
+                "training": {"checkpoint": "model.safetensors"},
+                "attribution": {"method": "trak"},
+                "simulation": {},
+                "valuation": {"estimates": [{"mode": "paired"}]},
+            },
+            "Set simulation.base to continue",
+        ),
     ],
 )
 def test_a_bad_setting_is_named_with_its_remedy(tmp_path: Path, sections: dict, message: str) -> None:
@@ -109,7 +118,7 @@ def test_a_further_estimate_takes_over_what_its_mode_understands(
         ({"valuation": {"budget": 0}}, []),
         ({"attribution": {"method": "nearest"}, "simulation": {}}, []),
         ({"simulation": {"notion": "shapley"}}, []),
-        ({"training": {"checkpoint": "model.safetensors"}, "simulation": {"base": "continue"}}, []),
+        ({"training": {"checkpoint": "model.safetensors"}, "simulation": {"base": "continue"}}, ["nearest"]),
         ({"valuation": {"budget": 0, "estimates": [{"method": "ekfac"}]}}, ["ekfac"]),
     ],
 )

@@ -32,6 +32,13 @@ def test_the_ceiling_is_that_of_one_seed_against_another() -> None:
     assert GroundTruth([lost_QM]).ceiling() == {"leave_source_out": None}
 
 
+def test_without_another_seed_there_is_no_ceiling() -> None:
+    lost_QM = np.array([[1.0, 2.0], [3.0, 1.0]])
+    sets = {"half": np.array([[True, False], [False, True]])}
+    truth = GroundTruth([lost_QM], sets, {("half", "same"): lost_QM}, own=True)
+    assert truth.ceiling() == {"lds_half": None, "leave_source_out": None}
+
+
 def test_a_subset_keeps_the_sets_and_cuts_the_queries() -> None:
     lost_QM = np.arange(6.0).reshape(3, 2)
     truth = GroundTruth([lost_QM], {"half": np.eye(2, dtype=bool)}, {("half", "same"): lost_QM})

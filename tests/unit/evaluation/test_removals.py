@@ -53,6 +53,13 @@ def test_a_plan_retrains_single_units_under_all_seeds_and_sets_under_two() -> No
     assert sum(plan.counts(3).values()) == sum(map(len, sets.values()))
 
 
+def test_a_plan_without_another_seed_retrains_under_the_own_one_alone() -> None:
+    plan = RemovalPlan.draw(np.ones((4, 6)), np.arange(6.0), set_count=5, top_queries=0, seed=0)
+    sets = plan.by_seed(0, [])
+    assert sets.keys() == {0}
+    assert sum(plan.counts(0).values()) == len(sets[0]) + len(plan.largest)  # which is counted in any case
+
+
 def test_a_plan_without_brittle_queries_has_no_top_units() -> None:
     plan = RemovalPlan.draw(np.ones((4, 4)), np.arange(4.0), set_count=5, top_queries=0, seed=0)
     assert plan.queries == plan.top == []

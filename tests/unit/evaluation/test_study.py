@@ -1,6 +1,7 @@
 """Scores against retraining, on arrays small enough to work out by hand."""
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,25 @@ def test_the_opposite_of_the_truth_scores_worst() -> None:
     assert scores.lds["lds_half_same_seed"].value == pytest.approx(-1.0)
 
 
+@pytest.mark.parametrize(("unseen", "by_other"), [(LOST_QU, 1.0), (-LOST_QU, -1.0), (None, None)])
+def test_where_the_truth_is_the_estimates_own_another_seed_judges_what_never_saw_it(
+    unseen: np.ndarray | None, by_other: float | None
+) -> None:
+    own = replace(truth_of(LOST_QU), own=True)
+    scores = study_of(own).score(LOST_QU, unseen)
+    assert scores.lds["lds_half_same_seed"].value == pytest.approx(1.0)
+    found = scores.lds.get("lds_half_other_seed")
+    assert (found and found.value) == (by_other if by_other is None else pytest.approx(by_other))
+    elsewhere = study_of(truth_of(LOST_QU)).score(LOST_QU, -LOST_QU)
+    assert elsewhere.lds["lds_half_other_seed"].value == pytest.approx(1.0)  # of no effect on other trainings
+
+
+def test_effects_of_halves_are_judged_by_the_own_seed_where_there_is_no_other() -> None:
+    lost = {("half", "same"): LOST_QU @ SETS["half"].T}
+    effects = study_of(GroundTruth([LOST_QU], SETS, lost, own=True)).effects(LOST_QU)
+    assert all(effect.predicted == pytest.approx(effect.real) for effect in effects)
+
+
 def test_queries_count_by_their_uses_and_units_by_their_payees() -> None:
     split_UP = np.array([[1.0, 0.0], [0.5, 0.5]])
     truth = GroundTruth([np.array([[1.0, 3.0], [4.0, 0.0]])])
@@ -91,6 +111,8 @@ def test_warnings_name_values_worse_than_token_counts_and_too_few_seeds() -> Non
     worse, few = evaluation_warnings(pool, token_weight=0.5, seeds=2)
     assert "20.0%" in worse and "30.0%" in worse and "50%" in worse
     assert "2 retraining seed" in few
+    _, recorded = evaluation_warnings(pool, token_weight=0.5, seeds=2, repetition="replayed")
+    assert "2 recorded training(s)" in recorded and "evaluation.seeds" not in recorded
     assert evaluation_warnings(pool.model_copy(update={"misallocated_pool": 0.1}), token_weight=0.5, seeds=4) == []
 
 

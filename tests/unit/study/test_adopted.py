@@ -150,6 +150,24 @@ def test_a_report_says_that_a_checkpoint_was_trained_further(checkpoint: tribute
     assert "against 12 further trainings of the checkpoint, 12 scored queries" in str(report)
 
 
+def test_what_no_recording_has_is_not_replayed(checkpoint: tribute.Study) -> None:
+    """An estimator pays, and the simulation beside it would replay steps that nobody recorded."""
+    ekfac, path = tribute.SimulationSettings(mode="ekfac"), checkpoint.training.checkpoint
+    assert path is not None
+    study = tribute.Study.from_checkpoint(TASK, BY_SOURCE, path, training=checkpoint.training, simulation=ekfac)
+    with pytest.raises(ConfigError, match="no recorded steps to replay"):
+        study.attribute(QUERIES, "paired")
+
+
+def test_another_seed_gives_recordings_other_folders(recorded: tribute.Study) -> None:
+    """Under it a seed is that of another recording."""
+    shifted = recorded.training.model_copy(update={"seed": 1})
+    names = [
+        tribute.Study(TASK, BY_SOURCE, training=each).runs.folder.name for each in (recorded.training, shifted)
+    ]
+    assert names[0] == recorded.runs.folder.name != names[1]
+
+
 @pytest.mark.parametrize("kind", ["recorded", "checkpoint"])
 def test_values_learn_from_trainings_without_sources(kind: str, request: pytest.FixtureRequest) -> None:
     study: tribute.Study = request.getfixturevalue(kind)
