@@ -26,6 +26,7 @@ def evaluate(
 
     With --estimators the certificate also ranks TRAK, EK-FAC, TracIn and others on your model and queries. To pay
     by one of them, set attribution.method to its name. Retrained models are kept for the next evaluation.
+    Recordings are replayed without sources, and a checkpoint is trained further.
     """
     settings = opened(project)
     if estimators:

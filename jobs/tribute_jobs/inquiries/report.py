@@ -86,6 +86,8 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
         "  tokens: part of the corpus; share: part of the money",
         style="dim",
     )
+    if project.training.repetition == "continued":
+        console.print("  of a checkpoint: by its further training, with and without sources", style="dim")
     if statements:
         _print_sums(project, statements, console)
 

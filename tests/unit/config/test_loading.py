@@ -118,7 +118,10 @@ def test_a_further_estimate_takes_over_what_its_mode_understands(
         ({"valuation": {"budget": 0}}, []),
         ({"attribution": {"method": "nearest"}, "simulation": {}}, []),
         ({"simulation": {"notion": "shapley"}}, []),
-        ({"training": {"checkpoint": "model.safetensors"}, "simulation": {"base": "continue"}}, ["nearest"]),
+        (
+            {"training": {"checkpoint": "m"}, "simulation": {"base": "continue"}, "valuation": {"budget": 9}},
+            ["nearest"],
+        ),
         ({"valuation": {"budget": 0, "estimates": [{"method": "ekfac"}]}}, ["ekfac"]),
     ],
 )

@@ -41,7 +41,7 @@ def test_warnings_name_what_trainings_of_adopted_models_cannot_say(
 def test_a_certificate_says_that_recordings_were_replayed() -> None:
     text = page(repetition="replayed", drift=3e-7)
     assert "The 2 recorded training(s) were replayed from their first step" in text
-    assert "the replays end within 3e-07 of the way" in text and "the second recording judges" in text
+    assert "the replays end within 3e\N{MINUS SIGN}07 of the way" in text and "the second recording judges" in text
     assert "One recording for another" in text and "really trained again" not in text
     alone = page(repetition="replayed", seeds=[0])
     assert "With one recording nothing is judged by another seed." in alone and "end within" not in alone

@@ -57,7 +57,7 @@ def test_a_plan_without_another_seed_retrains_under_the_own_one_alone() -> None:
     plan = RemovalPlan.draw(np.ones((4, 6)), np.arange(6.0), set_count=5, top_queries=0, seed=0)
     sets = plan.by_seed(0, [])
     assert sets.keys() == {0}
-    assert sum(plan.counts(0).values()) == len(sets[0]) + len(plan.largest)  # which is counted in any case
+    assert sum(plan.counts(0).values()) == len(sets[0])
 
 
 def test_a_plan_without_brittle_queries_has_no_top_units() -> None:
