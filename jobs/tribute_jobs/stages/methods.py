@@ -183,8 +183,9 @@ class MethodRows:
         feature_Td, feature_Qd = (
             query_features(passes, QueryRows.of(table)) for table in (main.tuning, main.queries)
         )
-        heads = (feature_Qd @ fit_head(feature_Td, main.mean(used)) for used in (known_RTU, unseen(known_RTU)))
-        return self._row("distilled, the head alone", "readout", *heads, main.prepared(), cost)
+        known = known_RTU, unseen(known_RTU)
+        head_QU, unseen_QU = (feature_Qd @ fit_head(feature_Td, main.mean(used)) for used in known)
+        return self._row("distilled, the head alone", "readout", head_QU, unseen_QU, main.prepared(), cost)
 
     def _estimator(self, run: SimulationRun, responses: Sequence[Simulated], remedy: str | None) -> MethodFigures:
         """An estimator, averaged over its replicates."""
@@ -193,10 +194,12 @@ class MethodRows:
         position = {name: index for index, name in enumerate(main.source_ids)}
         order = np.argsort([position[response.unit.unit_id] for response in responses])
         used = (influence_RQS, unseen(influence_RQS))
-        estimates = (self._of_units(each_RQS.astype(np.float64).mean(0)[:, order]) for each_RQS in used)
+        estimate_QU, unseen_QU = (
+            self._of_units(each_RQS.astype(np.float64).mean(0)[:, order]) for each_RQS in used
+        )
         prepared, query = (len(influence_RQS) * cost for cost in main.costs(run, responses))
         title = titled(run.settings.mode, len(influence_RQS))
-        return self._compared(title, "estimator", *estimates, (prepared, query), remedy)
+        return self._compared(title, "estimator", estimate_QU, unseen_QU, (prepared, query), remedy)
 
     def _compared(
         self,
