@@ -24,6 +24,8 @@ EXAMPLES_AT_ONCE = 512
 """Examples in one pass for a summed gradient."""
 GRADIENT_BYTES = 2**26
 """Bytes of single gradients held at once."""
+SMALL_GROUP = 4
+"""Mean size of groups up to which gradients of single examples, many in a pass, are the faster way to the sums."""
 
 
 class GradientBlock(NamedTuple):
@@ -36,6 +38,11 @@ class GradientBlock(NamedTuple):
 def group_gradients(trained: Trained, theta_P: Tensor, groups: Groups) -> Tensor:
     """Gradient of the loss summed over each group, without dropout, [G, P], nats per unit of theta."""
     gradient_GP, task = theta_P.new_zeros(groups.count, theta_P.numel()), trained.task.evaluated
+    if len(groups.chosen) <= SMALL_GROUP * groups.count:
+        for indices_B, gradient_BP in example_gradients(trained, theta_P, groups.chosen):
+            owner_B = torch.from_numpy(groups.group_N[indices_B]).to(trained.device)
+            gradient_GP.index_add_(0, owner_B, gradient_BP)
+        return gradient_GP
     for group in range(groups.count):
         members = groups.members(group)
         for begin in range(0, len(members), EXAMPLES_AT_ONCE):

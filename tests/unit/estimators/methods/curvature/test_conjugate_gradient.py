@@ -71,7 +71,8 @@ def test_many_iterations_solve_exactly_however_cut(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("float64")
 def test_few_iterations_are_the_best_in_their_krylov_space(tmp_path: Path) -> None:
-    trained, estimator = small_training(tmp_path), build_estimator("conjugate_gradient", {"iterations": 3})
+    trained = small_training(tmp_path)
+    estimator = build_estimator("conjugate_gradient", {"iterations": 3, "damping": 0.01})
     damped = gauss_newton(trained, np.arange(40)) + 0.01 * torch.eye(trained.task.size)
     gathered = estimator.gather(trained, {}, sources(trained))
     for group, right in enumerate(-summed_losses(trained, sources(trained)).T / 40):
@@ -80,6 +81,21 @@ def test_few_iterations_are_the_best_in_their_krylov_space(tmp_path: Path) -> No
         torch.testing.assert_close(gathered["response_GP"][group], best, rtol=1e-6, atol=1e-9)
         left = (right - damped @ best).norm() / right.norm()
         torch.testing.assert_close(gathered["residual_G"][group], left, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(("optimizer", "bare"), [("sgd", False), ("sgd", True), ("adamw", False)])
+def test_damping_follows_how_far_gradient_descent_went(tmp_path: Path, optimizer: str, bare: bool) -> None:
+    trained = small_training(tmp_path, optimizer=optimizer)
+    rates, momentum = trained.recipe.schedule.rates, trained.recipe.training.momentum
+    known = trained.recipe.training.optimizer == "sgd" and not bare
+    expected = 3 * (1 - momentum) / rates.sum() if known else 0.01
+    if bare:
+        trained.trajectory.save(0, trained.final)
+        trained = Trained(trained.recipe, trained.trajectory, 0)
+    found = found_of(trained, sources(trained), small_queries())
+    asked_for = found_of(trained, sources(trained), small_queries(), damping=float(expected))
+    torch.testing.assert_close(found, asked_for, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.usefixtures("float64")
