@@ -11,7 +11,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(path) for path in (ROOT, ROOT / "platform", ROOT / "jobs", ROOT / "storage")]
 
-from docs.generate.charts import estimators_chart, misallocation_chart  # noqa: E402
+from docs.generate.charts import canonical_chart, estimators_chart, misallocation_chart  # noqa: E402
 from docs.generate.command_line_page import command_line_page  # noqa: E402
 from docs.generate.diagrams import flow_diagram, rooms_diagram  # noqa: E402
 from docs.generate.equations import with_equations  # noqa: E402
@@ -27,6 +27,7 @@ GENERATED = {
     "assets/flow.svg": flow_diagram,
     "assets/estimators.svg": estimators_chart,
     "assets/misallocation.svg": misallocation_chart,
+    "assets/canonical-logistic.svg": lambda: canonical_chart("logistic"),
 }
 
 

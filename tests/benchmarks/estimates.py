@@ -71,7 +71,7 @@ def _estimate(path: Path, seed: int, choices: Sequence[Choice]) -> dict[str, Est
         began = time.process_time()
         trained = Trained(recipe, record(recipe, Path(folder)), recipe.steps)
         training = time.process_time() - began
-        forward = _forward(trained, few)
+        forward = forward_seconds(trained, few)
         groups, found = Groups.of_sources(recipe.data, range(len(recipe.data.source_ids))), {}
         for choice in choices:
             estimator, began = build_estimator(choice.name, choice.options), time.process_time()
@@ -93,7 +93,7 @@ def _estimate(path: Path, seed: int, choices: Sequence[Choice]) -> dict[str, Est
     return found
 
 
-def _forward(trained: Trained, queries: QueryRows) -> float:
+def forward_seconds(trained: Trained, queries: QueryRows) -> float:
     """Processor seconds of a plain forward pass of the queries, the median of a few."""
     task, theta_P, taken = trained.task, trained.theta_P, []
     rows = rows_at_once(task, theta_P, queries)

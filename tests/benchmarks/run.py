@@ -38,6 +38,11 @@ BENCHMARKS = {
         150,
         "thousand months smooth rough transformer",
     ),
+    "canonical": Benchmark(
+        "the settings that others publish, beside their figures, judged from a bank of retrainings",
+        10,
+        "logistic mlp four_nine",
+    ),
     "lake": Benchmark("100 million influences written, and read in comparison with bare DuckDB", None),
     "adversary": Benchmark("what copying, splitting, padding and flooding gain", None),
     "valuation": Benchmark("every way to value sources, by budget, on five markets where worth is known", None),

@@ -9,10 +9,10 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,9 +27,9 @@ from tribute.readout import QueryRows
 from tribute.readout.features import rows_at_once
 from tribute.tasks import joined
 from tribute.tasks.classifier import Classifier
-from tribute.training import State
+from tribute.training import Recipe, State
 
-__all__ = ["NoPeers", "PeerRow", "judge"]
+__all__ = ["ExampleScores", "NoPeers", "PeerRow", "judge", "judge_examples"]
 MODELS = 10
 """Models that TRAK is averaged over."""
 CHECKPOINTS = 10
@@ -37,6 +37,15 @@ FURTHER_SEEDS = 500
 """Seeds of the models that TRAK needs beyond those given count from here."""
 QUIET = {"TQDM_DISABLE": "1"}
 WORKER = Path(__file__).with_name("run.py")
+
+
+class ExampleScores(NamedTuple):
+    """Scores of examples by one method, [N, Q] in its own unit, positive: helped; costs as in `PeerRow`."""
+
+    method: str
+    score_NQ: NDArray[np.float64]
+    prepare_in_trainings: float
+    query_in_forwards: float
 
 
 class PeerRow(NamedTuple):
@@ -70,20 +79,59 @@ def judge(world: World, thetas: Sequence[Tensor], queries: QueryTable) -> list[P
         NoPeers: their environment cannot be made.
         ConfigError: the model is no `Classifier`.
     """
-    python, (course, further) = peers_python(), _trained(world, MODELS - len(thetas))
+    task = world.recipe(0).task.task
+    if not isinstance(task, Classifier) or task.measure != "margin":
+        raise ConfigError("The peers are run on classifiers that measure the margin. Leave PEERS=1 out")
+    layers = (task.features, *task.hidden, task.classes)
+    found = judge_examples(world.recipe, layers, task.activation, thetas, QueryRows.of(queries))
+    member_NS = np.eye(len(world.data.source_ids))[world.data.source_N]
+    return [PeerRow(each.method, each.score_NQ.T @ member_NS, *each[2:]) for each in found]
+
+
+def judge_examples(
+    recipe_of: Callable[[int], Recipe],
+    layers: Sequence[int],
+    activation: str,
+    thetas: Sequence[Tensor],
+    queries: QueryRows,
+) -> list[ExampleScores]:
+    """The same by training example, on the margins of a network of linear layers.
+
+    Args:
+        recipe_of: the training under a seed.
+        layers: widths of the network, from features to classes.
+        thetas: final parameters, [P], under seeds below `FURTHER_SEEDS`.
+
+    Raises:
+        NoPeers: their environment cannot be made.
+    """
+    python, (course, further) = peers_python(), _trained(recipe_of, MODELS - len(thetas))
+    recipe = recipe_of(0)
+    held = {
+        "layers": np.array(layers),
+        "activation": np.array(activation),
+        "theta_MP": torch.stack([*thetas, *further]).numpy(),
+        "judged": np.array(len(thetas)),
+        "checkpoint_KP": course.checkpoint_KP.numpy(),
+        "rate_K": course.rate_K.numpy(),
+        "train_ND": recipe.data.columns["features"],
+        "label_N": recipe.data.columns["labels"],
+        "query_QD": queries.columns["features"],
+        "label_Q": queries.columns["labels"],
+        "forward_rows": np.array(rows_at_once(recipe.task, thetas[0], queries)),
+    }
     with TemporaryDirectory() as folder:
         job, out = Path(folder) / "job.npz", Path(folder) / "scores.npz"
-        np.savez(job, **_job(world, [*thetas, *further], len(thetas), course, queries))
+        np.savez(job, **held)
         command = [str(python), "-W", "ignore", str(WORKER), str(job), str(out)]
         subprocess.run(command, check=True, env=os.environ | QUIET)
         with np.load(out) as file:
             rows = json.loads(str(file["rows"]))
             scores = [file[f"score_NQ_{index}"].astype(np.float64) for index in range(len(rows))]
-    member_NS = np.eye(len(world.data.source_ids))[world.data.source_N]
     return [
-        PeerRow(
+        ExampleScores(
             row["method"],
-            score_NQ.T @ member_NS,
+            score_NQ,
             row["prepare_seconds"] / course.seconds + row["models"] - 1,
             row["query_in_forwards"],
         )
@@ -91,47 +139,24 @@ def judge(world: World, thetas: Sequence[Tensor], queries: QueryTable) -> list[P
     ]
 
 
-def _job(
-    world: World, thetas: Sequence[Tensor], judged: int, course: _Course, queries: QueryTable
-) -> dict[str, Any]:
-    """What the worker reads."""
-    flat, rows = world.recipe(0).task, QueryRows.of(queries)
-    task = flat.task
-    if not isinstance(task, Classifier) or task.measure != "margin":
-        raise ConfigError("The peers are run on classifiers that measure the margin. Leave PEERS=1 out")
-    return {
-        "layers": np.array([task.features, *task.hidden, task.classes]),
-        "activation": np.array(task.activation),
-        "theta_MP": torch.stack(list(thetas)).numpy(),
-        "judged": np.array(judged),
-        "checkpoint_KP": course.checkpoint_KP.numpy(),
-        "rate_K": course.rate_K.numpy(),
-        "train_ND": world.data.columns["features"],
-        "label_N": world.data.columns["labels"],
-        "query_QD": rows.columns["features"],
-        "label_Q": rows.columns["labels"],
-        "forward_rows": np.array(rows_at_once(flat, thetas[0], rows)),
-    }
-
-
-def _trained(world: World, further: int) -> tuple[_Course, list[Tensor]]:
+def _trained(recipe_of: Callable[[int], Recipe], further: int) -> tuple[_Course, list[Tensor]]:
     """A training with its checkpoints, and the final parameters of further seeds."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        course = _course(world)
-        return course, [_final(world, FURTHER_SEEDS + index) for index in range(further)]
+        finals = [_final(recipe_of(FURTHER_SEEDS + index)) for index in range(further)]
+        return _course(recipe_of(0)), finals
     finally:
         torch.set_num_threads(threads)
 
 
-def _final(world: World, seed: int) -> Tensor:
-    recipe = world.recipe(seed)
-    return joined(recipe.run(recipe.initial(), range(recipe.steps), torch.ones(len(world.data.source_ids))).theta)
+def _final(recipe: Recipe) -> Tensor:
+    everything = torch.ones(len(recipe.data.source_ids))
+    return joined(recipe.run(recipe.initial(), range(recipe.steps), everything).theta)
 
 
-def _course(world: World) -> _Course:
-    recipe, everything = world.recipe(0), torch.ones(len(world.data.source_ids))
+def _course(recipe: Recipe) -> _Course:
+    everything = torch.ones(len(recipe.data.source_ids))
     bounds = np.unique(np.linspace(0, recipe.steps, CHECKPOINTS + 1).round().astype(int))
     held: dict[int, Tensor] = {}
 

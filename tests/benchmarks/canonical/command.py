@@ -1,0 +1,111 @@
+"""`make bench NAME=canonical`: the settings that others publish, judged by the bank of retrainings.
+
+`SETTING=logistic` runs some of the settings, `METHOD="ekfac trak"` some of the estimators (other rows are kept),
+`REBUILD=1` makes the banks anew and compares, `PEERS=1` adds the methods of other libraries.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.canonical.making import differences, make, retrained
+from tests.benchmarks.canonical.methods import Estimated, Variant, estimated, every_estimator, simulated
+from tests.benchmarks.canonical.others import peer_methods
+from tests.benchmarks.canonical.removal import left_out, query_loss_differences
+from tests.benchmarks.canonical.rows import Row, row, show
+from tests.benchmarks.canonical.settings import OWN_SEED, PERCEPTRONS, PerceptronSetting
+from tests.benchmarks.results import FOLDER, update_results
+from tribute.config import SimulationSettings
+from tribute.evaluation.bank import RetrainBank, settings_in
+
+BANK = Path(__file__).with_name("bank")
+REMADE = FOLDER / "canonical-bank"
+ALIKE = 0.95
+"""Mean rank correlation of a query's measurements with those of the stored bank, at least: rounding differs."""
+SIMULATIONS = {
+    "simulation, tangent, whole training": SimulationSettings(mode="tangent", horizon=1.0),
+    "simulation, tangent, last fifth": SimulationSettings(mode="tangent", horizon=0.2),
+    "simulation, paired, last fifth": SimulationSettings(mode="paired", horizon=0.2),
+}
+FURTHER = {
+    "logistic": [Variant("trak", {"models": 10}, "trak, 10 models")],
+    "mlp": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
+    "four_nine": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
+}
+IN_RUN = ("in_run_first", "in_run_second", "in_run_optimizer")
+REPLAYS = dict.fromkeys(IN_RUN, "it replays the training for every few hundred examples")
+PATCHES = {"patches": "it compares each patch of a query with those of all examples, 0.2 s a query"}
+WITHOUT = {"logistic": PATCHES, "mlp": PATCHES | REPLAYS, "four_nine": PATCHES | REPLAYS}
+"""Estimators that are left out of a setting, and why."""
+
+
+def main() -> None:
+    """Each setting that `SETTING` names, or that has a bank, into build/bench/canonical.json row by row."""
+    asked = os.environ.get("SETTING", " ".join(settings_in(BANK))).split()
+    if unknown := sorted(set(asked) - set(PERCEPTRONS)):
+        sys.exit(f"No SETTING {', '.join(unknown)}. There are: {', '.join(PERCEPTRONS)}")
+    for name in asked:
+        began, setting = time.monotonic(), PERCEPTRONS[name]
+        bank = rebuilt(setting) if os.environ.get("REBUILD") == "1" else RetrainBank.read(BANK, name)
+        rows = {line["method"]: line for line in known().get(name, [])} if "METHOD" in os.environ else {}
+        tops = {}
+        for each, peer in judged(setting):
+            rows[each.method] = row(bank, each, peer)
+            if each.whole:
+                tops[each.method] = left_out(each.score_NQ)
+            update_results("canonical", {"settings": known() | {name: list(rows.values())}})
+        if tops:
+            found = query_loss_differences(list(tops.values()), partial(retrained, setting))
+            for method, figure in zip(tops, found, strict=True):
+                rows[method] = {**rows[method], "qld": figure._asdict()}
+            update_results("canonical", {"settings": known() | {name: list(rows.values())}})
+        show(name, list(rows.values()), bank.settings.published)
+        print(f"{name}: {time.monotonic() - began:.0f} s")
+
+
+def known() -> dict[str, list[Row]]:
+    """The rows of every setting that was judged before."""
+    path = FOLDER / "canonical.json"
+    found: dict[str, list[Row]] = json.loads(path.read_text()).get("settings", {}) if path.exists() else {}
+    return found
+
+
+def judged(setting: PerceptronSetting) -> Iterator[tuple[Estimated, bool]]:
+    """What every method that fits the setting says, or those that `METHOD` names; and whether it is another's."""
+    chosen, without = os.environ.get("METHOD", "").split(), WITHOUT[setting.name]
+    variants = [*every_estimator(tuple(without)), *FURTHER[setting.name]]
+    variants = [each for each in variants if each.name in chosen or not chosen]
+    for name, reason in without.items():
+        print(f"{setting.name}, {name}: left out, {reason}")
+    seeds = range(OWN_SEED, OWN_SEED + max((variant.models for variant in variants), default=1))
+    yield from ((each, False) for each in estimated(setting, variants, seeds))
+    if len(setting.singles) and (not chosen or "simulation" in chosen):
+        yield from ((each, False) for each in simulated(setting, OWN_SEED, SIMULATIONS))
+    if os.environ.get("PEERS") == "1":
+        yield from ((each, True) for each in peer_methods(setting))
+
+
+def rebuilt(setting: PerceptronSetting) -> RetrainBank:
+    """The bank made anew into the build folder; stored where the repository has none, else compared with it.
+
+    Raises:
+        SystemExit: the stored bank says something else.
+    """
+    bank = make(setting)
+    bank.write(REMADE)
+    if not BANK.exists() or setting.name not in settings_in(BANK):
+        bank.write(BANK)
+        return bank
+    largest, alike = differences(bank, RetrainBank.read(BANK, setting.name))
+    print(
+        f"{setting.name}: at most {largest:.1e} of a query's spread from the stored bank, correlation {alike:.4f}"
+    )
+    if not np.isfinite(alike) or alike < ALIKE:
+        sys.exit(f"{setting.name}: the stored bank says something else. The one made anew is in {REMADE}")
+    return bank

@@ -1,0 +1,186 @@
+"""What every method of ours says of a setting's training examples, and what it costs.
+
+Costs are processor time of one thread: the preparation in trainings, a query in plain forward passes of the model.
+
+Legend: N training examples, Q queries, S sources, P parameters.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tests.benchmarks.estimates import forward_seconds
+from tribute.config import SimulationSettings
+from tribute.errors import ConfigError
+from tribute.estimators import ESTIMATORS, Estimator, Groups, NamedTensors, Trained, build_estimator
+from tribute.estimators.estimator import groups_at_once
+from tribute.readout import QueryRows, read_out
+from tribute.simulation import build_mode, build_schedule, simulate
+from tribute.tasks import Scope, joined
+from tribute.training import Recipe, record
+
+MEMORY_GIB = 1.5
+"""For what an estimator holds of a part of the examples."""
+EXAMPLES_TOGETHER = 20
+"""Examples whose removal is simulated together."""
+
+
+class Setting(Protocol):
+    """What is asked of a setting: its training under a seed, its queries, and the examples left out one by one."""
+
+    name: str
+
+    def recipe(self, seed: int = 0) -> Recipe:
+        """The training."""
+        ...
+
+    @property
+    def query_rows(self) -> QueryRows:
+        """The queries."""
+        ...
+
+    @property
+    def singles(self) -> NDArray[np.int64]:
+        """Examples that are left out one by one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An estimator with options, under a name of the table, averaged over models of several seeds."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    models: int = 1
+
+    @property
+    def method(self) -> str:
+        """What the table calls it."""
+        return self.title or self.name
+
+
+class Estimated(NamedTuple):
+    """Scores [N, Q], positive: the example helped; the costs, and the bytes that are stored, if known.
+
+    ``whole``: every example has a score; else only those left out one by one have, and the others are 0.
+    """
+
+    method: str
+    score_NQ: NDArray[np.floating]
+    prepare_in_trainings: float
+    query_in_forwards: float
+    stored_bytes: int | None
+    whole: bool = True
+
+
+class Judged(NamedTuple):
+    """A trained model, and processor seconds of its training and of a plain forward pass of all queries."""
+
+    trained: Trained
+    training: float
+    forward: float
+
+    @classmethod
+    def of(cls, setting: Setting, seed: int, folder: Path) -> "Judged":
+        """Train under a seed."""
+        recipe = setting.recipe(seed)
+        everything = torch.ones(len(recipe.data.source_ids))
+        recipe.run(recipe.initial(), range(min(20, recipe.steps)), everything)  # what is lazy is there now
+        began = time.process_time()
+        trained = Trained(recipe, record(recipe, folder), recipe.steps)
+        training = time.process_time() - began
+        return cls(trained, training, forward_seconds(trained, setting.query_rows))
+
+
+def estimated(setting: Setting, variants: Sequence[Variant], seeds: Sequence[int]) -> Iterator[Estimated]:
+    """Every estimator on the model of the first seed, or the mean over the first `models` of the seeds."""
+    torch.set_num_threads(1)
+    most = max((variant.models for variant in variants), default=1)
+    with tempfile.TemporaryDirectory() as folder:
+        models = [Judged.of(setting, seed, Path(folder) / str(seed)) for seed in seeds[:most]]
+        for variant in variants:
+            estimator = build_estimator(variant.name, variant.options)
+            try:
+                each = [_one(variant, estimator, model, setting) for model in models[: variant.models]]
+            except ConfigError as error:
+                print(f"{setting.name}, {variant.method}: {error}", flush=True)
+                continue
+            score_NQ = np.mean([one.score_NQ for one in each], 0, dtype=np.float32)
+            prepared = sum(one.prepare_in_trainings for one in each) + len(each) - 1
+            query = sum(one.query_in_forwards for one in each)
+            stored = sum(one.stored_bytes or 0 for one in each)
+            print(f"{setting.name}, {variant.method}: {prepared:.1f} trainings, {query:.0f} passes", flush=True)
+            yield Estimated(variant.method, score_NQ, prepared, query, stored)
+
+
+def every_estimator(without: Sequence[str]) -> list[Variant]:
+    """Every other registered estimator, with its defaults."""
+    return [Variant(name) for name in ESTIMATORS if name not in without]
+
+
+def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting) -> Estimated:
+    """One model; examples that do not fit into memory together are gathered in parts."""
+    trained, queries = model.trained, setting.query_rows
+    whole = Groups.of_sources(trained.data, range(len(trained.data.source_ids)))
+    size = groups_at_once(estimator, trained, MEMORY_GIB)
+    began = time.process_time()
+    fitted = estimator.fit(trained)
+    prepared, asked, stored, parts = time.process_time() - began, 0.0, _bytes(fitted), []
+    for begin in range(0, whole.count, size):
+        began = time.process_time()
+        gathered = estimator.gather(trained, fitted, whole.part(begin, min(begin + size, whole.count)))
+        prepared += time.process_time() - began
+        began = time.process_time()
+        with torch.no_grad():
+            parts.append(estimator.influence(trained, fitted, gathered, queries).float().cpu().numpy())
+        asked += time.process_time() - began
+        stored += _bytes(gathered)
+    score_NQ = np.concatenate(parts, 1).T
+    return Estimated(variant.method, score_NQ, prepared / model.training, asked / model.forward, stored)
+
+
+def _bytes(tensors: NamedTensors) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def simulated(setting: Setting, seed: int, simulations: Mapping[str, SimulationSettings]) -> Iterator[Estimated]:
+    """Simulations of the examples that are left out one by one, each of which is a source."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        model = Judged.of(setting, seed, Path(folder))
+        for title, settings in simulations.items():
+            yield _simulated(setting, model, title, settings)
+
+
+def _simulated(setting: Setting, model: Judged, title: str, settings: SimulationSettings) -> Estimated:
+    trained, queries = model.trained, setting.query_rows
+    recipe, final = trained.recipe, trained.final.theta
+    schedule, began = build_schedule(recipe, settings, final), time.process_time()
+    first, everything = (
+        trained.trajectory.last_before(schedule.steps.start),
+        torch.ones(len(recipe.data.source_ids)),
+    )
+    start = recipe.run(trained.state(first), range(first, schedule.steps.start), everything)
+    responses = []
+    for begin in range(0, len(setting.singles), EXAMPLES_TOGETHER):
+        chosen = torch.from_numpy(setting.singles[begin : begin + EXAMPLES_TOGETHER])
+        change_KS = torch.nn.functional.one_hot(chosen, len(recipe.data.source_ids)).float()
+        mode = build_mode(schedule, settings, change_KS)
+        responses.append(joined(simulate(mode, mode.begin(start), schedule.steps.start).response, 1))
+    prepared, response_KP = time.process_time() - began, torch.cat(responses)
+    began = time.process_time()
+    [read] = read_out("jvp", Scope(recipe.task, settings.scope), [trained.theta_P], [response_KP], queries)
+    asked = time.process_time() - began
+    score_NQ = np.zeros((len(recipe.data), len(queries.query_ids)), dtype=np.float32)
+    score_NQ[setting.singles] = read.influence_QS.T.numpy()
+    print(f"{setting.name}, {title}: {prepared / model.training:.1f} trainings", flush=True)
+    costs = (prepared / model.training, asked / model.forward)
+    return Estimated(title, score_NQ, *costs, _bytes({"response": response_KP}), whole=False)

@@ -1,0 +1,178 @@
+"""The published settings: retrainings side by side equal the product's, and the bank is what the plan says."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.benchmarks.canonical.command import BANK
+from tests.benchmarks.canonical.making import described, differences, make, retrained
+from tests.benchmarks.canonical.methods import Estimated, Variant, estimated, simulated
+from tests.benchmarks.canonical.networks import FileOrder, Perceptron
+from tests.benchmarks.canonical.removal import left_out, query_loss_differences
+from tests.benchmarks.canonical.retraining import (
+    alone,
+    deleted,
+    full_finals,
+    in_place,
+    initial_values,
+    query_losses,
+    trained,
+)
+from tests.benchmarks.canonical.rows import row
+from tests.benchmarks.canonical.settings import LOGISTIC, PERCEPTRONS, PerceptronSetting, Plan
+from tribute.config import SimulationSettings
+from tribute.evaluation.bank import RetrainBank, settings_in
+from tribute.evaluation.bank_scores import bank_scores
+from tribute.tasks import joined
+from tribute.training import TrainingSet
+
+EXAMPLES, QUERIES, FEATURES, CLASSES = 90, 12, 6, 3
+
+
+def small_columns(part: str, count: int) -> dict[str, np.ndarray]:
+    """Noisy points around one centre for each class."""
+    rng = np.random.default_rng(len(part))
+    labels = np.arange(count) % CLASSES
+    centres = np.random.default_rng(0).normal(size=(CLASSES, FEATURES))
+    features = centres[labels] + 0.7 * rng.normal(size=(count, FEATURES))
+    return {"features": features.astype(np.float32), "labels": labels.astype(np.int64)}
+
+
+def small(
+    widths: tuple[int, ...] = (FEATURES, CLASSES), dropout: float = 0.0, momentum: float = 0.0
+) -> PerceptronSetting:
+    """A setting in the manner of the others, trained in milliseconds."""
+    training = LOGISTIC.training.model_copy(update={"batch_size": 16, "epochs": 3.0, "momentum": momentum})
+    return replace(
+        LOGISTIC,
+        name="small",
+        task=Perceptron(widths, dropout),
+        training=training.model_copy(update={"learning_rate": 0.1}),
+        read=small_columns,
+        examples=EXAMPLES,
+        queries=QUERIES,
+        plan=Plan(halves=12, runs=2, same=12, singles=8, exact=True, deleted=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("widths", "dropout"),
+    [((FEATURES, CLASSES), 0.0), ((FEATURES, 8, 5, CLASSES), 0.1), ((FEATURES, 8, 1), 0.0)],
+)
+def test_trainings_in_place_equal_those_of_the_product(widths: tuple[int, ...], dropout: float) -> None:
+    setting = small(widths, dropout, 0.9)
+    recipe = setting.recipe(3)
+    recipe.data.columns["labels"][:] %= max(widths[-1], 2)
+    kept_KN = np.random.default_rng(0).random((2, EXAMPLES)) < 0.5
+    found_KP = trained(recipe, initial_values(recipe, [3, 3]), in_place(recipe, kept_KN))
+    for found_P, kept_N in zip(found_KP, kept_KN, strict=True):
+        weights = torch.from_numpy(kept_N).float()
+        expected_P = joined(recipe.run(recipe.initial(), range(recipe.steps), weights).theta)
+        assert torch.allclose(found_P, expected_P, atol=1e-6)
+        columns = setting.query_columns | {"labels": setting.query_columns["labels"] % max(widths[-1], 2)}
+        losses_1Q = query_losses(recipe, found_P[None], columns["features"], columns["labels"])
+        batch = {name: torch.from_numpy(values) for name, values in columns.items()}
+        assert torch.allclose(-losses_1Q[0], recipe.task.measure(expected_P, batch), atol=1e-5)
+
+
+def test_a_deleted_example_moves_up_all_later_ones() -> None:
+    recipe = small(momentum=0.5).recipe()
+    left_out = [0, 17, EXAMPLES - 1]
+    found_KP = trained(recipe, initial_values(recipe, [0] * 3), deleted(recipe, left_out))
+    for found_P, example in zip(found_KP, left_out, strict=True):
+        columns = {name: np.delete(values, example, 0) for name, values in recipe.data.columns.items()}
+        data = TrainingSet(recipe.data.source_ids, np.delete(recipe.data.source_N, example), columns)
+        assert torch.allclose(found_P, full_finals(replace(recipe, data=data)), atol=1e-6)
+
+
+def test_a_half_alone_has_its_own_initial_values_order_and_dropout() -> None:
+    recipe = small((FEATURES, 8, CLASSES), 0.2).recipe()
+    kept_KM = np.stack([np.arange(40), np.arange(40), np.arange(40, 80)])
+    seeds = [7, 8, 7]
+    together = trained(recipe, initial_values(recipe, seeds), alone(recipe, kept_KM, seeds))
+    for row_P, kept_M, seed in zip(together, kept_KM, seeds, strict=True):
+        [by_itself] = trained(recipe, initial_values(recipe, [seed]), alone(recipe, kept_M[None], [seed]))
+        assert torch.allclose(row_P, by_itself, atol=1e-6)
+    assert not torch.allclose(together[0], together[1], atol=1e-3)
+
+
+def test_a_half_alone_is_an_epoch_of_shuffled_batches() -> None:
+    recipe = small().recipe()
+    kept_M = np.arange(5, 45)
+    [steps] = [list(alone(recipe, kept_M[None], [4]))]
+    seen = torch.cat([step.index[0] for step in steps[:3]])
+    assert len(steps) == 9
+    assert sorted(seen.tolist()) == kept_M.tolist() != seen.tolist()
+    assert all(torch.allclose(step.weight_KB.sum(1), torch.ones(1)) for step in steps)
+
+
+def test_the_last_batch_of_the_file_is_smaller() -> None:
+    order = FileOrder(10, 4)
+    assert [order.micro_batches(step)[0].tolist() for step in (1, 2, 3)] == [[4, 5, 6, 7], [8, 9], [0, 1, 2, 3]]
+
+
+def test_a_bank_holds_the_plan_and_is_made_the_same_again(tmp_path) -> None:
+    bank = make(small())
+    counts = {kind: int((bank.kind_M == kind).sum()) for kind in set(bank.kind_M.tolist())}
+    assert counts == {"half": 36, "leave_one_out": 8, "deleted": 8}
+    assert bank.measured_MQ.dtype == np.float64
+    bank.write(tmp_path)
+    again = RetrainBank.read(tmp_path, "small")
+    assert differences(again, make(small())) == pytest.approx((0.0, 1.0))
+    with pytest.raises(ValueError, match="hold other retrainings"):
+        differences(bank, make(replace(small(), plan=Plan(12, 2, 12, 7, exact=True, deleted=True))))
+
+
+def test_curvature_and_the_tangent_find_what_a_single_example_does() -> None:
+    setting = small()
+    bank = make(setting)
+    variants = [Variant("ekfac"), Variant("ekfac", {}, "ekfac, 2 models", 2), Variant("patches")]
+    one, two = estimated(setting, variants, [0, 1])
+    scores = bank_scores(one.score_NQ.astype(float), bank)
+    assert scores.lds_half_same_seed.value > 0.6
+    assert two.prepare_in_trainings > 1 and one.prepare_in_trainings > 0
+    assert two.stored_bytes == 2 * one.stored_bytes
+    [tangent] = simulated(setting, 0, {"tangent": SimulationSettings(mode="tangent", horizon=1.0)})
+    line = row(bank, tangent, peer=False)
+    assert line["leave_one_out"]["value"] > 0.99 > scores.leave_one_out.value
+    assert line["lds_half_other_seed"] is None
+
+
+def test_queries_lose_more_without_what_helps_them_most() -> None:
+    setting = small()
+    labels = setting.data.columns["labels"]
+    helps = (labels[:, None] == setting.query_columns["labels"]) * (1.0 + (labels == 1))[:, None]
+    assert np.flatnonzero(left_out(helps)).tolist() == [1]
+    sets = [labels == 1, labels != 1, np.arange(EXAMPLES) == 1]
+    more, most, one = query_loss_differences(sets, lambda kept_KN: retrained(setting, kept_KN))
+    assert most.value > more.value > abs(one.value)
+    assert more.low < more.value < more.high
+
+
+def test_a_row_names_what_was_published_of_the_same_method() -> None:
+    setting = small()
+    bank = make(setting)
+    score_NQ = np.random.default_rng(0).normal(size=(EXAMPLES, QUERIES))
+    line = row(bank, Estimated("trak", score_NQ, 1.0, 2.0, None), peer=True)
+    assert {figure["metric"]: figure["value"] for figure in line["published"]} == {
+        "lds_half_other_seed": 0.415,
+        "leave_one_out_deleted": 0.48,
+    }
+    assert line["lds_half_other_seed"]["low"] <= line["lds_half_other_seed"]["value"]
+    assert row(bank, Estimated("nearest", score_NQ, 1.0, 2.0, None), peer=False)["published"] == []
+
+
+def test_every_stored_bank_is_that_of_its_setting() -> None:
+    listed = dict(reversed(line.split()) for line in (BANK / "SHA256SUMS").read_text().splitlines())
+    there = {path.name: path.read_bytes() for path in BANK.iterdir() if path.name != "SHA256SUMS"}
+    assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
+    assert sum(map(len, there.values())) < 10_000_000
+    assert "logistic" in settings_in(BANK)
+    for name in settings_in(BANK):
+        bank, setting = RetrainBank.read(BANK, name), PERCEPTRONS[name]
+        assert bank.settings == described(setting)
+        halves = bank.kept_MN[(bank.kind_M == "half") & (bank.seed_M != 0)][: setting.plan.halves]
+        assert [np.flatnonzero(row).tolist() for row in halves] == setting.kept_halves.tolist()
