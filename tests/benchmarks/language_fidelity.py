@@ -79,11 +79,18 @@ def study_of(market: LanguageMarket, size: Size, folder: Path) -> Study:
 
 
 class RememberingRuns(Runs):
-    """Runs of a study that read each training out once: intervals weigh the same read-outs again and again."""
+    """Runs of a study that answer each question once: intervals weigh the same read-outs again and again."""
 
     @cached_property
     def _known(self) -> dict[str, Any]:
         return {}
+
+    def simulate(self, replicates: Any, settings: Any, units: Any) -> Any:
+        """As of `Runs`."""
+        key = repr(([each.seed for each in replicates], settings.model_dump_json(), units))
+        if key not in self._known:
+            self._known[key] = super().simulate(replicates, settings, units)
+        return self._known[key]
 
     def influence(self, replicates: Any, settings: Any, found: Any, rows: QueryRows, readout: Any) -> Any:
         """As of `Runs`."""
