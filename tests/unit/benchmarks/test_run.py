@@ -16,10 +16,12 @@ OTHERS = {"run", "stale", "chaos"}
 
 
 def starts(path: Path) -> bool:
-    """Whether a module is a program: it has a function `main`."""
-    return any(
-        isinstance(node, ast.FunctionDef) and node.name == "main" for node in ast.parse(path.read_text()).body
-    )
+    """Whether a module is a program: it has a function `main`, or takes it from another one."""
+    names = set[str]()
+    for node in ast.parse(path.read_text()).body:
+        names |= {node.name} if isinstance(node, ast.FunctionDef) else set()
+        names |= {each.name for each in node.names} if isinstance(node, ast.ImportFrom) else set()
+    return "main" in names
 
 
 def test_every_benchmark_has_an_entry() -> None:

@@ -108,8 +108,7 @@ def test_a_checkpoint_is_continued_from(tmp_path: Path) -> None:
     influences = [study.attribute(QUERIES).influence_QS for study in found]
     assert all(np.array_equal(influences[0], influence) for influence in influences)
     values = found[0].value(found[0].attribute(QUERIES))
-    assert not values.calibration["trainings"]
-    assert values.cost.retrains == 0
+    assert values.cost.retrains == len(values.calibration["trainings"]) > 0
 
 
 @pytest.mark.parametrize(
