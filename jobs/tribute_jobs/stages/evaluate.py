@@ -4,7 +4,7 @@ Recordings are replayed without sources, and a checkpoint is trained further: se
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from tribute.catalog import MeasuredTraining, estimator_runs, measured_trainings, run_id, simulation_runs
-from tribute.config import Project
 from tribute.corpus import QueryTable
 from tribute.evaluation import (
     TRAININGS,
@@ -23,6 +22,7 @@ from tribute.evaluation import (
     adopted_warnings,
     brittleness,
     evaluation_warnings,
+    judging_seeds,
 )
 from tribute.evaluation.certificate import render_certificate
 from tribute.evaluation.figures import (
@@ -106,7 +106,7 @@ def _certificate(
     """Fit other estimators, retrain what the bank lacks, and score every method."""
     project, settings = context.project, context.project.evaluation
     retrains, main = Retrains(context), MainRun(context, period, queries)
-    others, (seed, *other_seeds) = OtherEstimators(context, main), _seeds(project)
+    others, (seed, *other_seeds) = OtherEstimators(context, main), judging_seeds(project.training, settings)
     influence_QU, tokens_U = main.mean(main.influence_RQU), main.tokens_S @ main.member_SU
     plan = RemovalPlan.draw(influence_QU, tokens_U, settings.subsets, settings.brittle_queries, seed)
     sets = plan.by_seed(seed, other_seeds)
@@ -146,15 +146,6 @@ def _certificate(
         brittleness=tuple(_brittleness(retrains, main, plan, seed)),
         effects=() if project.simulation.estimated else tuple(study.effects(influence_QU)),
     )
-
-
-def _seeds(project: Project) -> list[int]:
-    """The estimates' own seed, then those of the ground truth: of other recordings, or of the evaluation."""
-    training, settings = project.training, project.evaluation
-    others: Iterable[int] = range(settings.first_seed, settings.first_seed + settings.seeds)
-    if training.repetition == "replayed":
-        others = range(1, training.replicates)
-    return [training.seed + index for index in (0, *others)]
 
 
 def _retrain_counts(retrains: Retrains, plan: RemovalPlan, seed: int, other_seeds: list[int]) -> RetrainCounts:

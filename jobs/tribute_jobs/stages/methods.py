@@ -13,7 +13,7 @@ from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, 
 from tribute.config import Project
 from tribute.config.model import NARROW
 from tribute.errors import TributeError
-from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses
+from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses, unseen
 from tribute.evaluation.figures import MethodFigures
 from tribute.evaluation.records import method_figures
 from tribute.readout import METHODS, Passes, QueryRows, fit_head, query_features
@@ -29,14 +29,6 @@ Responses = tuple[SimulationRun, list[Simulated]]
 def titled(method: str, replicates: int) -> str:
     """A method as the certificate names it."""
     return f"{method}, {replicates} replicate{'s' if replicates > 1 else ''}"
-
-
-def unseen(influence_R: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The replicates without the second, of whose recording the losses of another seed are, [R, ...].
-
-    A single one is the first, or of an estimator that knows no model.
-    """
-    return np.delete(influence_R, 1, axis=0) if len(influence_R) > 1 else influence_R
 
 
 def described(mode: str, keys: Mapping[str, Any]) -> str:
@@ -167,10 +159,8 @@ class MethodRows:
                 used = influence_RQU[:count]
                 costs = main.prepared() * count / replicates, count * cost[name]
                 paid_by = name == main.method and count == replicates
-                remedy, estimates = (
-                    self._more_trainings if paid_by else None,
-                    (main.mean(used), main.mean(unseen(used))),
-                )
+                estimates = main.mean(used), main.mean(unseen(used))
+                remedy = self._more_trainings if paid_by else None
                 rows.append(self._compared(titled(name, count), "readout", *estimates, costs, remedy))
         return [*rows, self._distilled(cost["distilled"])]
 

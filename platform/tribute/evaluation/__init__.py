@@ -5,7 +5,7 @@
 `records`, which load matplotlib.
 """
 
-from tribute.evaluation.adopted import TRAININGS, adopted_warnings
+from tribute.evaluation.adopted import TRAININGS, adopted_warnings, judging_seeds, unseen
 from tribute.evaluation.baselines import guesses
 from tribute.evaluation.figures import Certificate
 from tribute.evaluation.ground_truth import GroundTruth
@@ -51,6 +51,7 @@ __all__ = [
     "clipped_shares",
     "evaluation_warnings",
     "guesses",
+    "judging_seeds",
     "linear_datamodeling_score",
     "misallocated",
     "misallocated_pool",
@@ -60,4 +61,5 @@ __all__ = [
     "removal_id",
     "seed_ceiling",
     "top_units",
+    "unseen",
 ]

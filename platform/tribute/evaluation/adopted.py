@@ -1,5 +1,12 @@
-"""What to say of an evaluation of an adopted model: recordings were replayed, or a checkpoint trained further."""
+"""What judges an adopted model, and what to say of it: recordings were replayed, or a checkpoint trained further.
 
+Legend: R replicates.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tribute.config import EvaluationSettings, TrainingSettings
 from tribute.config.model import Repetition
 from tribute.evaluation.figures import RetrainCounts
 
@@ -11,6 +18,22 @@ TRAININGS: dict[Repetition, str] = {
 """Trainings without sources, for people."""
 MAX_DRIFT = 0.05
 """Largest distance of a replay's end from its recording, as a part of the way, without a warning."""
+
+
+def judging_seeds(training: TrainingSettings, settings: EvaluationSettings) -> list[int]:
+    """The estimates' own seed, then those of the ground truth: of other recordings, or of the evaluation."""
+    others = range(settings.first_seed, settings.first_seed + settings.seeds)
+    if training.repetition == "replayed":
+        others = range(1, training.replicates)
+    return [training.seed + index for index in (0, *others)]
+
+
+def unseen(influence_R: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The replicates without the second, of whose recording the losses of another seed are, [R, ...].
+
+    A single one is the first, or of an estimator that knows no model.
+    """
+    return np.delete(influence_R, 1, axis=0) if len(influence_R) > 1 else influence_R
 
 
 def adopted_warnings(retrains: RetrainCounts, *, whole: bool) -> list[str]:

@@ -21,11 +21,13 @@ from tribute.evaluation import (
     RemovalPlan,
     Scores,
     ValueScores,
+    judging_seeds,
     removal,
+    unseen,
 )
 from tribute.files.tensors import read_tensors
 from tribute.readout import QueryRows
-from tribute.study.attribution import Attribution, attributed
+from tribute.study.attribution import attributed
 from tribute.study.plots import bars
 from tribute.study.retraining import full_training, retraining, transferred
 from tribute.study.runs import FULL_FILE, simulated_in
@@ -138,7 +140,7 @@ def evaluated(
     tuning, scored = (
         attributed(study, queries.take(np.flatnonzero(half).tolist()), method) for half in (even, ~even)
     )
-    sources, (seed, *others) = len(study.source_ids), _seeds(study, settings)
+    sources, (seed, *others) = len(study.source_ids), judging_seeds(study.training, settings)
     own = study.training.repetition == "replayed"
     influence_QU, tokens_S = np.nan_to_num(scored.influence_QS), np.array(study.tokens, dtype=np.float64)
     plan = RemovalPlan.draw(influence_QU, tokens_S, settings.subsets, 0, seed)
@@ -149,31 +151,18 @@ def evaluated(
     truth = GroundTruth.from_retrains(singles, halves, lost, own=own)
     judge = EvaluationStudy(truth, query_uses(scored.queries, None), np.eye(sources), settings.resamples, seed)
     values = transferred(study, tuning, scored)
+    others_RQS = unseen(scored.influence_RQS)
+    unseen_QU = np.nan_to_num(replace(scored, influence_RQS=others_RQS).influence_QS)
     return EvaluationReport(
         scored.method,
         study.source_ids,
-        judge.score(influence_QU, _unseen(scored)),
+        judge.score(influence_QU, unseen_QU),
         judge.score_values(values, tokens_S, np.eye(sources), study.source_ids),
         sources * len(judges) + len(seeds) * len(halves["half"]),
         len(scored.query_ids),
         study.training.repetition,
         _drift(study),
     )
-
-
-def _seeds(study: "StudiedModel", settings: EvaluationSettings) -> list[int]:
-    """The estimates' own seed, then those of the ground truth: of other recordings, or of the evaluation."""
-    seed = study.training.seed
-    if study.training.repetition == "replayed":
-        return [each.seed for each in study.replicates]
-    return [seed, *(seed + settings.first_seed + index for index in range(settings.seeds))]
-
-
-def _unseen(scored: Attribution) -> NDArray[np.float64]:
-    """The mean influence without the second replicate, of whose recording the losses of another seed are."""
-    influence_RQS = scored.influence_RQS
-    kept_RQS = np.delete(influence_RQS, 1, axis=0) if len(influence_RQS) > 1 else influence_RQS
-    return np.nan_to_num(replace(scored, influence_RQS=kept_RQS).influence_QS)
 
 
 def _drift(study: "StudiedModel") -> float | None:
