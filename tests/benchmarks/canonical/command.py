@@ -33,13 +33,19 @@ SIMULATIONS = {
     "simulation, tangent, last fifth": SimulationSettings(mode="tangent", horizon=0.2),
     "simulation, paired, last fifth": SimulationSettings(mode="paired", horizon=0.2),
 }
+SHORT = {name: each for name, each in SIMULATIONS.items() if each.horizon < 1}
+OF_SETTING = {"logistic": SIMULATIONS, "mlp": SHORT}
+"""Simulations of a setting."""
 FURTHER = {
     "logistic": [Variant("trak", {"models": 10}, "trak, 10 models")],
     "mlp": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
     "four_nine": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
 }
+SINGLES = ("adamw_influence",)
+"""Estimators that score the examples left out one by one, because they run the training again for few examples."""
 IN_RUN = ("in_run_first", "in_run_second", "in_run_optimizer")
 REPLAYS = dict.fromkeys(IN_RUN, "it replays the training for every few hundred examples")
+REPLAYS |= {"adamw_influence": "it replays the training for every few examples"}
 PATCHES = {"patches": "it compares each patch of a query with those of all examples, 0.2 s a query"}
 WITHOUT = {"logistic": PATCHES, "mlp": PATCHES | REPLAYS, "four_nine": PATCHES | REPLAYS}
 """Estimators that are left out of a setting, and why."""
@@ -79,14 +85,14 @@ def known() -> dict[str, list[Row]]:
 def judged(setting: PerceptronSetting) -> Iterator[tuple[Estimated, bool]]:
     """What every method that fits the setting says, or those that `METHOD` names; and whether it is another's."""
     chosen, without = os.environ.get("METHOD", "").split(), WITHOUT[setting.name]
-    variants = [*every_estimator(tuple(without)), *FURTHER[setting.name]]
+    variants = [*every_estimator(tuple(without), SINGLES), *FURTHER[setting.name]]
     variants = [each for each in variants if each.name in chosen or not chosen]
     for name, reason in without.items():
         print(f"{setting.name}, {name}: left out, {reason}")
     seeds = range(OWN_SEED, OWN_SEED + max((variant.models for variant in variants), default=1))
     yield from ((each, False) for each in estimated(setting, variants, seeds))
     if len(setting.singles) and (not chosen or "simulation" in chosen):
-        yield from ((each, False) for each in simulated(setting, OWN_SEED, SIMULATIONS))
+        yield from ((each, False) for each in simulated(setting, OWN_SEED, OF_SETTING[setting.name]))
     if os.environ.get("PEERS") == "1":
         yield from ((each, True) for each in peer_methods(setting))
 

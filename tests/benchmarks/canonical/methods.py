@@ -54,12 +54,16 @@ class Setting(Protocol):
 
 @dataclass(frozen=True)
 class Variant:
-    """An estimator with options, under a name of the table, averaged over models of several seeds."""
+    """An estimator with options, under a name of the table, averaged over models of several seeds.
+
+    ``singles``: it scores the examples that are left out one by one, and no others.
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     models: int = 1
+    singles: bool = False
 
     @property
     def method(self) -> str:
@@ -118,18 +122,19 @@ def estimated(setting: Setting, variants: Sequence[Variant], seeds: Sequence[int
             query = sum(one.query_in_forwards for one in each)
             stored = sum(one.stored_bytes or 0 for one in each)
             print(f"{setting.name}, {variant.method}: {prepared:.1f} trainings, {query:.0f} passes", flush=True)
-            yield Estimated(variant.method, score_NQ, prepared, query, stored)
+            yield Estimated(variant.method, score_NQ, prepared, query, stored, whole=not variant.singles)
 
 
-def every_estimator(without: Sequence[str]) -> list[Variant]:
-    """Every other registered estimator, with its defaults."""
-    return [Variant(name) for name in ESTIMATORS if name not in without]
+def every_estimator(without: Sequence[str], singles: Sequence[str] = ()) -> list[Variant]:
+    """Every other registered estimator, with its defaults; some for the examples left out one by one alone."""
+    return [Variant(name, singles=name in singles) for name in ESTIMATORS if name not in without]
 
 
 def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting) -> Estimated:
     """One model; examples that do not fit into memory together are gathered in parts."""
     trained, queries = model.trained, setting.query_rows
-    whole = Groups.of_sources(trained.data, range(len(trained.data.source_ids)))
+    chosen = setting.singles if variant.singles else np.arange(len(trained.data.source_ids))
+    whole = Groups.of_sources(trained.data, chosen.tolist())
     size = groups_at_once(estimator, trained, MEMORY_GIB)
     began = time.process_time()
     fitted = estimator.fit(trained)
@@ -143,7 +148,8 @@ def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting
             parts.append(estimator.influence(trained, fitted, gathered, queries).float().cpu().numpy())
         asked += time.process_time() - began
         stored += _bytes(gathered)
-    score_NQ = np.concatenate(parts, 1).T
+    score_NQ = np.zeros((len(trained.data), len(queries.query_ids)), dtype=np.float32)
+    score_NQ[chosen] = np.concatenate(parts, 1).T
     return Estimated(variant.method, score_NQ, prepared / model.training, asked / model.forward, stored)
 
 

@@ -35,17 +35,11 @@ class Stack(NamedTuple):
 
 def in_place(recipe: InFileOrder, kept_KN: NDArray[np.bool_]) -> Iterator[Stack]:
     """Weight 0 in place; everything else as in the full training."""
-    kept, task, cpu = torch.from_numpy(kept_KN), _network(recipe), torch.device("cpu")
+    kept = torch.from_numpy(kept_KN)
     for step in range(recipe.steps):
         [indices_B] = recipe.schedule.order.micro_batches(step)
         index = torch.from_numpy(indices_B)
-        masks = []
-        if task.dropout:
-            drawn = np.random.SeedSequence([recipe.seed, step, 0]).generate_state(1)[0]
-            with seeded(int(drawn), cpu):
-                ones = [torch.ones(len(index), width) for width in task.widths[1:-1]]
-                masks = [torch.nn.functional.dropout(each, task.dropout).T for each in ones]
-        yield Stack(index, kept[:, index] / len(index), masks)
+        yield Stack(index, kept[:, index] / len(index), _masks(recipe, step, len(index)))
 
 
 def deleted(recipe: InFileOrder, left_out_K: Sequence[int]) -> Iterator[Stack]:
@@ -58,7 +52,9 @@ def deleted(recipe: InFileOrder, left_out_K: Sequence[int]) -> Iterator[Stack]:
         index = torch.arange(begin, end + 1)
         inside_KB = (index[None] != left) & torch.where(left < begin, index > begin, index >= begin)
         inside_KB &= torch.where(left < end, index <= end, index < end)
-        yield Stack(index, inside_KB / (end - begin), [])
+        place_KB = (inside_KB.cumsum(1) - 1).clamp_min(0)  # of an example among those of its own batch
+        masks = [mask_OB[:, place_KB].transpose(0, 1) for mask_OB in _masks(recipe, step, end - begin)]
+        yield Stack(index, inside_KB / (end - begin), masks)
 
 
 def alone(recipe: InFileOrder, kept_KM: NDArray[np.int64], seed_K: Sequence[int]) -> Iterator[Stack]:
@@ -76,6 +72,17 @@ def alone(recipe: InFileOrder, kept_KM: NDArray[np.int64], seed_K: Sequence[int]
                     part.bernoulli_(1 - task.dropout, generator=generator).mul_(scale)
             masks = list(drawn.split(hidden, 1)) if task.dropout else []
             yield Stack(index_KB, torch.full(index_KB.shape, 1 / index_KB.shape[1]), masks)
+
+
+def _masks(recipe: InFileOrder, step: int, count: int) -> Masks:
+    """What the product's own training draws at a step, by place in the batch."""
+    task = _network(recipe)
+    if not task.dropout:
+        return []
+    drawn = np.random.SeedSequence([recipe.seed, step, 0]).generate_state(1)[0]
+    with seeded(int(drawn), torch.device("cpu")):
+        ones = [torch.ones(count, width) for width in task.widths[1:-1]]
+        return [torch.nn.functional.dropout(each, task.dropout).T for each in ones]
 
 
 def initial_values(recipe: InFileOrder, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:

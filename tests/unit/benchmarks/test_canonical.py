@@ -78,8 +78,9 @@ def test_trainings_in_place_equal_those_of_the_product(widths: tuple[int, ...], 
         assert torch.allclose(-losses_1Q[0], recipe.task.measure(expected_P, batch), atol=1e-5)
 
 
-def test_a_deleted_example_moves_up_all_later_ones() -> None:
-    recipe = small(momentum=0.5).recipe()
+@pytest.mark.parametrize(("widths", "dropout"), [((FEATURES, CLASSES), 0.0), ((FEATURES, 8, CLASSES), 0.2)])
+def test_a_deleted_example_moves_up_all_later_ones(widths: tuple[int, ...], dropout: float) -> None:
+    recipe = small(widths, dropout, 0.5).recipe()
     left_out = [0, 17, EXAMPLES - 1]
     found_KP = trained(recipe, initial_values(recipe, [0] * 3), deleted(recipe, left_out))
     for found_P, example in zip(found_KP, left_out, strict=True):
