@@ -8,8 +8,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from tests.benchmarks.canonical.removal import left_out, query_loss_differences
 from tests.benchmarks.canonical.rows import Row, row, show
 from tests.benchmarks.canonical.settings import OWN_SEED, PERCEPTRONS, PerceptronSetting
 from tests.benchmarks.results import FOLDER, update_results
+from tests.benchmarks.worlds import CORES
+from tribute.cluster.process import prepare_process
 from tribute.config import SimulationSettings
 from tribute.evaluation.bank import RetrainBank, settings_in
 
@@ -47,7 +51,8 @@ IN_RUN = ("in_run_first", "in_run_second", "in_run_optimizer")
 REPLAYS = dict.fromkeys(IN_RUN, "it replays the training for every few hundred examples")
 REPLAYS |= {"adamw_influence": "it replays the training for every few examples"}
 PATCHES = {"patches": "it compares each patch of a query with those of all examples, 0.2 s a query"}
-WITHOUT = {"logistic": PATCHES, "mlp": PATCHES | REPLAYS, "four_nine": PATCHES | REPLAYS}
+PLAIN = {"in_run_optimizer": "through plain SGD it is in_run_first"}
+WITHOUT = {"logistic": PATCHES | PLAIN, "mlp": PATCHES | REPLAYS, "four_nine": PATCHES | REPLAYS}
 """Estimators that are left out of a setting, and why."""
 
 
@@ -90,11 +95,26 @@ def judged(setting: PerceptronSetting) -> Iterator[tuple[Estimated, bool]]:
     for name, reason in without.items():
         print(f"{setting.name}, {name}: left out, {reason}")
     seeds = range(OWN_SEED, OWN_SEED + max((variant.models for variant in variants), default=1))
-    yield from ((each, False) for each in estimated(setting, variants, seeds))
+    jobs = [partial(_estimated, setting, variant, seeds) for variant in variants]
     if len(setting.singles) and (not chosen or "simulation" in chosen):
-        yield from ((each, False) for each in simulated(setting, OWN_SEED, OF_SETTING[setting.name]))
+        jobs += [partial(_simulated, setting, {title: each}) for title, each in OF_SETTING[setting.name].items()]
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=prepare_process) as pool:
+        for found in pool.map(_called, jobs):
+            yield from ((each, False) for each in found)
     if os.environ.get("PEERS") == "1":
         yield from ((each, True) for each in peer_methods(setting))
+
+
+def _estimated(setting: PerceptronSetting, variant: Variant, seeds: Sequence[int]) -> list[Estimated]:
+    return list(estimated(setting, [variant], seeds))
+
+
+def _simulated(setting: PerceptronSetting, simulations: Mapping[str, SimulationSettings]) -> list[Estimated]:
+    return list(simulated(setting, OWN_SEED, simulations))
+
+
+def _called(job: Callable[[], list[Estimated]]) -> list[Estimated]:
+    return job()
 
 
 def rebuilt(setting: PerceptronSetting) -> RetrainBank:
