@@ -42,7 +42,7 @@ OF_SETTING = {"logistic": SIMULATIONS, "mlp": SHORT}
 """Simulations of a setting."""
 FURTHER = {
     "logistic": [Variant("trak", {"models": 10}, "trak, 10 models")],
-    "mlp": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
+    "mlp": [Variant("ekfac", {}, "ekfac, 5 models", 5), Variant("source", {}, "source, 5 models", 5)],
     "four_nine": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
 }
 SINGLES = ("adamw_influence",)
