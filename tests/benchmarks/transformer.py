@@ -1,5 +1,6 @@
 """The same as `simulation.py` on the demo's transformer: ten sources of docstrings, AdamW with cosine decay."""
 
+import re
 import shutil
 
 from tests.benchmarks.results import FOLDER, update_results
@@ -16,7 +17,10 @@ def main() -> None:
     folder = FOLDER / "transformer"
     shutil.rmtree(folder, ignore_errors=True)
     path = write_starter(folder)
-    path.write_text(path.read_text().replace("max_bytes: 360000", "max_bytes: 448000"))  # more than the quick demo
+    text, count = re.subn(r"max_bytes: \d+", "max_bytes: 448000", path.read_text())  # more than the quick demo
+    if count != 1:
+        raise ValueError(f"The starter project names max_bytes {count} times, expected once: change it here too")
+    path.write_text(text)
     figures = judge([World.of(path)], [*PAIRED, RETRAINED, *TANGENTS], REMOVALS)
     show("Transformer, 10 sources", figures)
     update_results("simulation", {"transformer": figures})

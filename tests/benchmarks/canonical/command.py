@@ -17,17 +17,26 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks.canonical.making import differences, make, retrained
-from tests.benchmarks.canonical.methods import Estimated, Variant, estimated, every_estimator, simulated
+from tests.benchmarks.canonical.methods import Estimated, Setting, Variant, estimated, every_estimator, simulated
 from tests.benchmarks.canonical.others import peer_methods
 from tests.benchmarks.canonical.removal import left_out, query_loss_differences
 from tests.benchmarks.canonical.rows import Row, row, show
 from tests.benchmarks.canonical.settings import OWN_SEED, PERCEPTRONS, PerceptronSetting
+from tests.benchmarks.canonical.text import (
+    FURTHER_ON_TEXT,
+    TRANSFORMER,
+    WITHOUT_ON_TEXT,
+    TextSetting,
+    make_text,
+    retrained_text,
+)
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.worlds import CORES
 from tribute.cluster.process import prepare_process
 from tribute.config import SimulationSettings
 from tribute.evaluation.bank import RetrainBank, settings_in
 
+SETTINGS: dict[str, PerceptronSetting | TextSetting] = {**PERCEPTRONS, TRANSFORMER.name: TRANSFORMER}
 BANK = Path(__file__).with_name("bank")
 REMADE = FOLDER / "canonical-bank"
 ALIKE = 0.95
@@ -37,13 +46,17 @@ SIMULATIONS = {
     "simulation, tangent, last fifth": SimulationSettings(mode="tangent", horizon=0.2),
     "simulation, paired, last fifth": SimulationSettings(mode="paired", horizon=0.2),
 }
+ITERATED = ("astra", "conjugate_gradient")
 SHORT = {name: each for name, each in SIMULATIONS.items() if each.horizon < 1}
 OF_SETTING = {"logistic": SIMULATIONS, "mlp": SHORT}
 """Simulations of a setting."""
+SOLVED = [Variant(name, {"solve_for": "queries"}, f"{name}, solved for queries") for name in ITERATED]
+FIVE = [Variant(name, {}, f"{name}, 5 models", 5) for name in ("ekfac", "source")]
 FURTHER = {
     "logistic": [Variant("trak", {"models": 10}, "trak, 10 models")],
-    "mlp": [Variant("ekfac", {}, "ekfac, 5 models", 5), Variant("source", {}, "source, 5 models", 5)],
-    "four_nine": [Variant("ekfac", {}, "ekfac, 5 models", 5)],
+    "mlp": [*SOLVED, *FIVE],
+    "four_nine": [*SOLVED, *FIVE],
+    "transformer": FURTHER_ON_TEXT,
 }
 SINGLES = ("adamw_influence",)
 """Estimators that score the examples left out one by one, because they run the training again for few examples."""
@@ -51,18 +64,24 @@ IN_RUN = ("in_run_first", "in_run_second", "in_run_optimizer")
 REPLAYS = dict.fromkeys(IN_RUN, "it replays the training for every few hundred examples")
 REPLAYS |= {"adamw_influence": "it replays the training for every few examples"}
 PATCHES = {"patches": "it compares each patch of a query with those of all examples, 0.2 s a query"}
+EACH = dict.fromkeys(ITERATED, "with its defaults it solves for each of thousands of examples, not of 500 queries")
 PLAIN = {"in_run_optimizer": "through plain SGD it is in_run_first"}
-WITHOUT = {"logistic": PATCHES | PLAIN, "mlp": PATCHES | REPLAYS, "four_nine": PATCHES | REPLAYS}
+WITHOUT = {
+    "logistic": PATCHES | PLAIN,
+    "mlp": PATCHES | REPLAYS | EACH,
+    "four_nine": PATCHES | REPLAYS | EACH,
+    "transformer": WITHOUT_ON_TEXT,
+}
 """Estimators that are left out of a setting, and why."""
 
 
 def main() -> None:
     """Each setting that `SETTING` names, or that has a bank, into build/bench/canonical.json row by row."""
     asked = os.environ.get("SETTING", " ".join(settings_in(BANK))).split()
-    if unknown := sorted(set(asked) - set(PERCEPTRONS)):
-        sys.exit(f"No SETTING {', '.join(unknown)}. There are: {', '.join(PERCEPTRONS)}")
+    if unknown := sorted(set(asked) - set(SETTINGS)):
+        sys.exit(f"No SETTING {', '.join(unknown)}. There are: {', '.join(SETTINGS)}")
     for name in asked:
-        began, setting = time.monotonic(), PERCEPTRONS[name]
+        began, setting = time.monotonic(), SETTINGS[name]
         bank = rebuilt(setting) if os.environ.get("REBUILD") == "1" else RetrainBank.read(BANK, name)
         rows = {line["method"]: line for line in known().get(name, [])} if "METHOD" in os.environ else {}
         tops = {}
@@ -72,7 +91,8 @@ def main() -> None:
                 tops[each.method] = left_out(each.score_NQ)
             update_results("canonical", {"settings": known() | {name: list(rows.values())}})
         if tops:
-            found = query_loss_differences(list(tops.values()), partial(retrained, setting))
+            retrain = partial(retrained_text if isinstance(setting, TextSetting) else retrained, setting)
+            found = query_loss_differences(list(tops.values()), retrain)
             for method, figure in zip(tops, found, strict=True):
                 rows[method] = {**rows[method], "qld": figure._asdict()}
             update_results("canonical", {"settings": known() | {name: list(rows.values())}})
@@ -87,10 +107,10 @@ def known() -> dict[str, list[Row]]:
     return found
 
 
-def judged(setting: PerceptronSetting) -> Iterator[tuple[Estimated, bool]]:
+def judged(setting: PerceptronSetting | TextSetting) -> Iterator[tuple[Estimated, bool]]:
     """What every method that fits the setting says, or those that `METHOD` names; and whether it is another's."""
     chosen, without = os.environ.get("METHOD", "").split(), WITHOUT[setting.name]
-    variants = [*every_estimator(tuple(without), SINGLES), *FURTHER[setting.name]]
+    variants = [*every_estimator(tuple(without), SINGLES if len(setting.singles) else ()), *FURTHER[setting.name]]
     variants = [each for each in variants if each.name in chosen or not chosen]
     for name, reason in without.items():
         print(f"{setting.name}, {name}: left out, {reason}")
@@ -101,15 +121,15 @@ def judged(setting: PerceptronSetting) -> Iterator[tuple[Estimated, bool]]:
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=prepare_process) as pool:
         for found in pool.map(_called, jobs):
             yield from ((each, False) for each in found)
-    if os.environ.get("PEERS") == "1":
+    if os.environ.get("PEERS") == "1" and isinstance(setting, PerceptronSetting):
         yield from ((each, True) for each in peer_methods(setting))
 
 
-def _estimated(setting: PerceptronSetting, variant: Variant, seeds: Sequence[int]) -> list[Estimated]:
+def _estimated(setting: Setting, variant: Variant, seeds: Sequence[int]) -> list[Estimated]:
     return list(estimated(setting, [variant], seeds))
 
 
-def _simulated(setting: PerceptronSetting, simulations: Mapping[str, SimulationSettings]) -> list[Estimated]:
+def _simulated(setting: Setting, simulations: Mapping[str, SimulationSettings]) -> list[Estimated]:
     return list(simulated(setting, OWN_SEED, simulations))
 
 
@@ -117,13 +137,13 @@ def _called(job: Callable[[], list[Estimated]]) -> list[Estimated]:
     return job()
 
 
-def rebuilt(setting: PerceptronSetting) -> RetrainBank:
+def rebuilt(setting: PerceptronSetting | TextSetting) -> RetrainBank:
     """The bank made anew into the build folder; stored where the repository has none, else compared with it.
 
     Raises:
         SystemExit: the stored bank says something else.
     """
-    bank = make(setting)
+    bank = make_text(setting) if isinstance(setting, TextSetting) else make(setting)
     bank.write(REMADE)
     if not BANK.exists() or setting.name not in settings_in(BANK):
         bank.write(BANK)

@@ -24,6 +24,7 @@ SAME = {
     "gradient_cosine": "gradient cosine",
 }
 """The published method that a method of ours is a version of."""
+SHOWN = (*HALVES, *SINGLES, "qld")
 RESAMPLES = 100
 """Bootstrap resamples behind an interval."""
 Row = Mapping[str, Any]
@@ -62,16 +63,26 @@ def _published(figures: Sequence[PublishedFigure], method: str) -> list[dict[str
 def show(name: str, rows: Sequence[Row], published: Sequence[PublishedFigure]) -> None:
     """Print the rows, the best LDS first, and what others published among them."""
     table = Table(title=f"{name}: 95% intervals; costs in trainings and in forward passes a query")
-    for title in ("method", "LDS half", "same seed", "leave-one-out", "deleted", "QLD", "prepare", "query", "MB"):
-        table.add_column(title, justify="left" if title == "method" else "right")
+    told = ("LDS half", "same seed", "1 % left out", "leave-one-out", "deleted", "QLD")
+    titles = ["method", *told, "prepare", "query", "MB"]
     lines = [(_value(row), _cells(row)) for row in rows]
     for method in dict.fromkeys(figure.method for figure in published):
         figures = {figure.metric: figure.value for figure in published if figure.method == method}
-        shown = [f"{figures[key]:.3f}" if key in figures else "" for key in (HALVES[0], HALVES[1], *SINGLES)]
-        lines.append((figures.get(HALVES[0], -1.0), [f"published: {method}", *shown, "", "", "", ""]))
-    for _, cells in sorted(lines, key=lambda line: -line[0]):
+        shown = [f"{figures[key]:.3f}" if key in figures else "" for key in SHOWN]
+        lines.append((figures.get(HALVES[0], -1.0), [f"published: {method}", *shown, "", "", ""]))
+    lines.sort(key=lambda line: -line[0])
+    titles, shown_rows = filled(titles, [cells for _, cells in lines])
+    for title in titles:
+        table.add_column(title, justify="left" if title == "method" else "right")
+    for cells in shown_rows:
         table.add_row(*cells, style="dim" if cells[0].startswith("published") else None)
     Console(width=170).print(table)
+
+
+def filled(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The columns in which any row has something."""
+    kept = [column for column in range(len(titles)) if any(cells[column] for cells in rows)]
+    return [titles[column] for column in kept], [[cells[column] for column in kept] for cells in rows]
 
 
 def _value(row: Row) -> float:
@@ -79,7 +90,7 @@ def _value(row: Row) -> float:
 
 
 def _cells(row: Row) -> list[str]:
-    figures = [row[key] for key in (HALVES[0], HALVES[1], *SINGLES, "qld")]
+    figures = [row[key] for key in SHOWN]
     shown = ["" if f is None else f"{f['value']:.3f} [{f['low']:.2f}, {f['high']:.2f}]" for f in figures]
     stored = "" if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f}"
     costs = [f"{row['prepare_in_trainings']:.1f}", f"{row['query_in_forwards']:,.0f}", stored]

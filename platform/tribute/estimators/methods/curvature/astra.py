@@ -3,6 +3,7 @@
 Legend: N training examples, G groups, Q queries, P parameters.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -10,7 +11,13 @@ from torch import Tensor
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, NamedTensors, Trained
 from tribute.estimators.gradients import ResponseEstimator, group_gradients
-from tribute.estimators.methods.curvature.conjugate_gradient import damped_gauss_newton, relative_residual, solve
+from tribute.estimators.methods.curvature.conjugate_gradient import (
+    check_solve_for,
+    damped_gauss_newton,
+    relative_residual,
+    solve,
+    solved_for_queries,
+)
 from tribute.estimators.methods.curvature.kronecker import (
     Point,
     Sampling,
@@ -20,6 +27,7 @@ from tribute.estimators.methods.curvature.kronecker import (
     mean_eigenvalue,
 )
 from tribute.estimators.methods.curvature.reach import reach_over, recorded_stretches
+from tribute.readout import QueryRows
 
 STATES = 10
 """Recorded states whose optimizer counts."""
@@ -63,8 +71,11 @@ class Astra(ResponseEstimator):
     """Largest number of examples in a pass."""
     product_bytes: int = 2**29
     """Bytes for products with the directions of several groups at once."""
+    solve_for: str = "groups"
+    """`queries` solves for the gradient of each query instead; see `conjugate_gradient`."""
 
     def __post_init__(self) -> None:
+        check_solve_for("astra", self.solve_for)
         self._sampling.check("astra", self.damping)
         if self.iterations < 0 or self.examples < 1 or self.product_bytes < 1:
             raise ConfigError(
@@ -94,18 +105,42 @@ class Astra(ResponseEstimator):
     def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
         """The response of each group, [G, P], and its relative residual, [G]."""
         mean_eigenvalue("astra", fitted)
-        root_P, task = fitted["root"], trained.task
+        right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
+        if self.solve_for == "queries":
+            return {"right_GP": right_GP}
+        product = self._product(trained, fitted)
+        response_GP = solve(product, right_GP, self.iterations, self._near(trained, fitted))
+        return {"response_GP": response_GP, "residual_G": relative_residual(product, response_GP, right_GP)}
+
+    def influence(
+        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
+    ) -> Tensor:
+        """Influences, [Q, G]; see the class."""
+        if self.solve_for == "groups":
+            return super().influence(trained, fitted, gathered, queries)
+        product, near = self._product(trained, fitted), self._near(trained, fitted)
+        return solved_for_queries(
+            trained,
+            gathered["right_GP"],
+            queries,
+            lambda right_qP: solve(product, right_qP, self.iterations, near),
+        )
+
+    def _product(self, trained: Trained, fitted: NamedTensors) -> Callable[[Tensor], Tensor]:
+        lambda_P = self.damping / fitted["reach"]
+        return damped_gauss_newton(trained, lambda_P, self.examples, self.rows, self.product_bytes)
+
+    def _near(self, trained: Trained, fitted: NamedTensors) -> Callable[[Tensor], Tensor]:
+        """EK-FAC's solution with this lambda."""
 
         def near(vector_GP: Tensor) -> Tensor:
-            return root_P * function_of(
-                task, fitted, root_P * vector_GP, lambda values: 1 / (values + self.damping)
+            solved_GP = function_of(
+                trained.task, fitted, root_P * vector_GP, lambda values: 1 / (values + self.damping)
             )
+            return root_P * solved_GP
 
-        right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
-        lambda_P = self.damping / fitted["reach"]
-        product = damped_gauss_newton(trained, lambda_P, self.examples, self.rows, self.product_bytes)
-        response_GP = solve(product, right_GP, self.iterations, near)
-        return {"response_GP": response_GP, "residual_G": relative_residual(product, response_GP, right_GP)}
+        root_P = fitted["root"]
+        return near
 
     def coverage(self, trained: Trained, fitted: NamedTensors) -> str:
         """The part of the parameters with factors, and the names of the others, which have a diagonal."""

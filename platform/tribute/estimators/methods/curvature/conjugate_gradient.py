@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import Groups, NamedTensors, Trained
-from tribute.estimators.gradients import ResponseEstimator, drawn_examples, group_gradients
+from tribute.estimators.gradients import ResponseEstimator, drawn_examples, group_gradients, query_gradients
 from tribute.estimators.methods.curvature.reach import Stretch, reach_over
+from tribute.readout import QueryRows
 from tribute.tasks import batched, joined, kept_bytes
 from tribute.training import MicroBatch
 from tribute.training.optimizers import Sgd, at_the_end
@@ -26,6 +27,7 @@ SEGMENTS = 3
 """Parts of a training with a curvature each, in the paper's runs: a direction is learnt within one, or hardly."""
 UNKNOWN_REACH = 0.01
 """Damping where the steps are unknown, or are Adam's: what dattri publishes for MNIST."""
+SOLVE_FOR = ("groups", "queries")
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,12 @@ class ConjugateGradient(ResponseEstimator):
     """Largest number of examples in a micro-batch."""
     product_bytes: int = 2**29
     """Bytes for products with the directions of several groups at once."""
+    solve_for: str = "groups"
+    """`queries` solves for the gradient of each query instead, as the matrix is symmetric: cheaper where there are
+    fewer queries than groups. A gather then costs the gradient of each group, and a query the products."""
 
     def __post_init__(self) -> None:
+        check_solve_for("conjugate_gradient", self.solve_for)
         numbers = (self.iterations, self.examples, self.rows, self.product_bytes)
         if (self.damping is not None and self.damping <= 0) or min(numbers) < 1:
             raise ConfigError(
@@ -74,10 +80,42 @@ class ConjugateGradient(ResponseEstimator):
     def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
         """The response of each group, [G, P], and its relative residual, [G]."""
         right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
-        damping = damping_of(trained) if self.damping is None else self.damping
-        product = damped_gauss_newton(trained, damping, self.examples, self.rows, self.product_bytes)
+        if self.solve_for == "queries":
+            return {"right_GP": right_GP}
+        product = self._product(trained)
         response_GP = solve(product, right_GP, self.iterations)
         return {"response_GP": response_GP, "residual_G": relative_residual(product, response_GP, right_GP)}
+
+    def influence(
+        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
+    ) -> Tensor:
+        """Influences, [Q, G]; see the class."""
+        if self.solve_for == "groups":
+            return super().influence(trained, fitted, gathered, queries)
+        product = self._product(trained)
+        return solved_for_queries(
+            trained, gathered["right_GP"], queries, lambda right_qP: solve(product, right_qP, self.iterations)
+        )
+
+    def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
+        damping = damping_of(trained) if self.damping is None else self.damping
+        return damped_gauss_newton(trained, damping, self.examples, self.rows, self.product_bytes)
+
+
+def check_solve_for(method: str, solve_for: str) -> None:
+    """Check that `solve_for` is one of `SOLVE_FOR`; raises ConfigError."""
+    if solve_for not in SOLVE_FOR:
+        raise ConfigError(f"{method}: solve_for is {solve_for!r}. Set it to one of {', '.join(SOLVE_FOR)}")
+
+
+def solved_for_queries(
+    trained: Trained, right_GP: Tensor, queries: QueryRows, solved: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """solved(grad f(q)) . right_g for all queries and groups, [Q, G], nats."""
+    influence_QG = right_GP.new_zeros(len(queries.query_ids), len(right_GP))
+    for block in query_gradients(trained.task, trained.theta_P, queries):
+        influence_QG[block.queries] = solved(block.gradient_qP) @ right_GP.T
+    return influence_QG
 
 
 def damping_of(trained: Trained) -> float | Tensor:

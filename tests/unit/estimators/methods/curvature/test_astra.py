@@ -79,6 +79,34 @@ def test_a_source_is_the_sum_of_its_examples_once_solved(tmp_path: Path) -> None
     np.testing.assert_allclose(single.influence_Qk.sum(1), whole[:, 2].numpy(), rtol=1e-8)
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", ["astra", "conjugate_gradient"])
+def test_solving_for_queries_gives_the_same_once_solved(name: str, tmp_path: Path) -> None:
+    trained, options = small_training(tmp_path), {"iterations": 40}
+    by_group, by_query = (
+        influences(build_estimator(name, options | more), trained, sources(trained), small_queries())
+        for more in ({}, {"solve_for": "queries"})
+    )
+    torch.testing.assert_close(by_query, by_group, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.usefixtures("float64")
+def test_solved_for_queries_a_source_is_the_sum_of_its_examples_at_once(tmp_path: Path) -> None:
+    trained, estimator = (
+        small_training(tmp_path),
+        build_estimator("astra", {"iterations": 2, "solve_for": "queries"}),
+    )
+    single = most_influential(estimator, trained, estimator.fit(trained), small_queries(), 2, 7)
+    whole = influences(estimator, trained, sources(trained), small_queries())
+    np.testing.assert_allclose(single.influence_Qk.sum(1), whole[:, 2].numpy(), rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["astra", "conjugate_gradient"])
+def test_what_is_solved_for_is_told(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name}: solve_for is 'all'. Set it to one of groups, queries"):
+        build_estimator(name, {"solve_for": "all"})
+
+
 def test_single_precision_stays_single(tmp_path: Path) -> None:
     trained = small_training(tmp_path, optimizer="adam")
     found = influences(build_estimator("astra", {}), trained, sources(trained), small_queries())
