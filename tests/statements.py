@@ -99,7 +99,7 @@ def issue(
     **facts: Any,
 ) -> list[Statement]:
     """Final statements of a month, the largest amount first; `facts`: other fields of `PeriodFacts`."""
-    given = {"project": "demo", "shrinkage": Decimal("0.25"), "final": True} | facts
+    given = {"project": "demo", "shrinkage": Decimal("0.25"), "repetition": "retrained", "final": True} | facts
     runs = {name: f"{name.removesuffix('_run')}-1" for name in ("value_run", "simulate_run", "train_run")}
     terms = {(each.publisher_id, each.currency): each for each in agreements}
     books = Books(terms, accounts or {}, adjustments or {})

@@ -4,9 +4,9 @@ from tribute.catalog import attribution, compared_estimators
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError, TributeError
 from tribute.estimators import build_estimator
-from tribute.evaluation import TRAININGS
 from tribute.files.local_modules import unused_file
 from tribute.ids import listed
+from tribute.royalty.document import repetition_words
 from tribute.simulation import drawn_units
 from tribute.study.check import checked, query_examples
 from tribute.tasks import build_task
@@ -116,5 +116,5 @@ def check_evaluation(subject: Subject) -> Passed | None:
         )
     idle = sorted(settings.model_fields_set & {"seeds", "first_seed"}) if replayed else []
     of_recordings = f"A recording has one seed, so {listed(f'evaluation.{name}' for name in idle)} has no effect"
-    kind = "trainings" if training.repetition == "retrained" else TRAININGS[training.repetition]
+    kind = "trainings" if training.repetition == "retrained" else repetition_words(training.repetition).trainings
     return Passed(f"{trainings:,} {kind} without a source", (of_recordings,) if idle else ())

@@ -154,6 +154,7 @@ def check_division(subject: Subject) -> Passed | None:
         value_run="value",
         simulate_run="simulate",
         train_run="train",
+        repetition=project.training.repetition,
         policy=replace(period_policy(project), floor=None),  # values decide who is owed a floor
         fees=customer_fees(project),
     )

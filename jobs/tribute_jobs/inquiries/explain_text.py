@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from tribute.royalty.document import repetition_words
 from tribute.royalty.exact import Money
 from tribute.royalty.render.record import pool_name
 from tribute.royalty.render.wording import CAUSES
@@ -96,7 +97,9 @@ def _value(found: Row) -> Iterator[str]:
         f"  as valued     {_nats(valued['value_nats'])} nats, 95% interval {_nats(valued['ci_low_nats'])} "
         f"to {_nats(valued['ci_high_nats'])}"
     )
-    yield from wrapped(_calibration(valued, found["line"]["source_id"]))
+    words = repetition_words(found["statement"].get("repetition"))
+    yield from wrapped(words.meaning)
+    yield from wrapped(_calibration(valued, found["line"]["source_id"], words.real))
     yield from wrapped(
         f"{valued['shrinkage']:.0%} of the value goes by training tokens alone, of which it has "
         f"{valued['token_share']:.1%} ({valued['tokens']:,.0f})."
@@ -104,7 +107,7 @@ def _value(found: Row) -> Iterator[str]:
     yield f"  {valued['run_id']}"
 
 
-def _calibration(valued: Row, source_id: str | None) -> str:
+def _calibration(valued: Row, source_id: str | None, real: str) -> str:
     trainings = valued["calibration"].get("trainings", [])
     if not trainings:
         return (
@@ -113,8 +116,8 @@ def _calibration(valued: Row, source_id: str | None) -> str:
         )
     own = sum(source_id in each["without"] for each in trainings)
     return (
-        f"Checked against real trainings: the model was trained again {len(trainings)} times without some of the "
-        f"sources, {own} times without this one, and all values were corrected by what that showed."
+        f"Checked against {real}: {len(trainings)} of them without some of the sources, {own} without this one. "
+        "All values were corrected by what they showed."
     )
 
 

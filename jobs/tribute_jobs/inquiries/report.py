@@ -14,12 +14,12 @@ from tribute.config import Project
 from tribute.errors import ConfigError, ValuationError
 from tribute.ids import excerpt, listed, nfc
 from tribute.royalty import render
-from tribute.royalty.document import Statement
+from tribute.royalty.document import Statement, repetition_words
 from tribute.royalty.exact import Money
 from tribute.royalty.exact.calendar import period_days
 from tribute_jobs.inquiries.picture import shares_picture
 from tribute_jobs.period.statements import latest_statements, statement_folder
-from tribute_jobs.printing import Heading, print_table, terminal
+from tribute_jobs.printing import Heading, print_table, terminal, wrapped
 from tribute_jobs.running import RunningStage, running_stage
 from tribute_storage import Lake, open_tables
 from tribute_storage.atomic import write_atomically
@@ -86,8 +86,9 @@ def print_valuation(project: Project, valuation: Valuation, console: Console) ->
         "  tokens: part of the corpus; share: part of the money",
         style="dim",
     )
-    if project.training.repetition == "continued":
-        console.print("  of a checkpoint: by its further training, with and without sources", style="dim")
+    repetition = statements[0].repetition if statements else project.training.repetition
+    for line in wrapped(repetition_words(repetition).meaning):
+        console.print(line, style="dim", soft_wrap=True)
     if statements:
         _print_sums(project, statements, console)
 

@@ -76,6 +76,7 @@ def settlement(period: Period, valuation: Valuation, final: bool = False, reason
         value_run=valuation.run_id,
         simulate_run=runs.simulate_run,
         train_run=runs.train_run,
+        repetition=project.training.repetition,
         policy=policy,
         fees=customer_fees(project),
         statement_version=number,

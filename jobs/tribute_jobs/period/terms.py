@@ -1,5 +1,6 @@
 """The terms of a period, from `project.yaml` and the lake: pools, policy, customers' fees, quality certificate."""
 
+import json
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -81,12 +82,18 @@ def registered_policy(project: Project, lake: Lake, period: str, reason: str = "
     rule = period_policy(project)
     with open_tables(lake.root, "policies") as connection:
         known = connection.execute(
-            "select p.name, p.version, p.sha256 from policies p join runs r on r.run_id = p.run_id "
+            "select p.name, p.version, p.sha256, p.json from policies p join runs r on r.run_id = p.run_id "
             "and r.table_name = 'policies' where p.period = $1 order by r.committed_at desc limit 1",
             [period],
         ).fetchone()
     if known is None or known[2] == rule.sha256:
         return rule, known is not None
+    if not reason and _same_rule(known[3], rule):
+        raise PolicyError(
+            f"Period {period} is registered under policy {known[0]} version {known[1]} ({known[2][:12]}), in the "
+            f"words of another release: this one writes the same rule as version {rule.version} "
+            f"({rule.sha256[:12]}). Register them: tribute policy PROJECT.yaml --period {period} --reason WHY"
+        )
     if not reason:
         raise PolicyError(
             f"Period {period} is registered under policy {known[0]} version {known[1]} ({known[2][:12]}), "
@@ -94,6 +101,12 @@ def registered_policy(project: Project, lake: Lake, period: str, reason: str = "
             f"register the new one: tribute policy PROJECT.yaml --period {period} --reason WHY"
         )
     return rule, False
+
+
+def _same_rule(written: str, rule: Policy) -> bool:
+    """Whether the JSON of a policy is of this rule, in the words of an earlier release and of any version."""
+    known, worded = json.loads(written), dict.fromkeys(("text", "version"))
+    return known["text"] in rule.wordings[1:] and known | worded == policy_json(rule) | worded
 
 
 def register_policy(project: Project, lake: Lake, period: str, reason: str = "") -> bool:

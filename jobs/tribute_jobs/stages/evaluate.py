@@ -14,7 +14,6 @@ import pyarrow as pa
 from tribute.catalog import MeasuredTraining, estimator_runs, measured_trainings, run_id, simulation_runs
 from tribute.corpus import QueryTable
 from tribute.evaluation import (
-    TRAININGS,
     Certificate,
     EvaluationStudy,
     GroundTruth,
@@ -36,6 +35,7 @@ from tribute.evaluation.figures import (
     ScoreFigure,
 )
 from tribute.evaluation.records import MEASURED, certificate_record
+from tribute.royalty.document import repetition_words
 from tribute.tracking import track
 from tribute_jobs.compute.coverage import method_coverage
 from tribute_jobs.compute.retrains import Retrains
@@ -262,8 +262,9 @@ def _measured(figure: float | ScoreFigure) -> dict[str, float | None]:
 def _summary(certificate: Certificate, page: Path) -> str:
     head, retrains = certificate.headline, certificate.retrains
     judges = "one recording for another" if retrains.repetition == "replayed" else "retraining against retraining"
+    trainings = repetition_words(retrains.repetition).trainings
     ceiling = "" if head.ceiling is None else f", {judges} {head.ceiling:.1%}"
     return (
         f"misallocated pool {head.misallocated_pool:.1%} (token count {head.token_count:.1%}{ceiling}); "
-        f"{retrains.new} {TRAININGS[retrains.repetition]}, {retrains.banked} from the bank; {page}"
+        f"{retrains.new} {trainings}, {retrains.banked} from the bank; {page}"
     )

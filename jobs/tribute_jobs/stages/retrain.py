@@ -32,9 +32,9 @@ from tribute.catalog import (
     training_seeds,
     trainings_of_units,
 )
-from tribute.config.model import Repetition
 from tribute.corpus import QueryTable
 from tribute.evaluation import removal_id
+from tribute.royalty.document import repetition_words
 from tribute.valuation import query_uses
 from tribute.valuation.steps import Step, ValuedBatch, diverged_text, next_step, reached_text
 from tribute_jobs.compute.measurements import measured
@@ -43,12 +43,6 @@ from tribute_jobs.context import Context, StageOutput
 from tribute_jobs.stages.lost import make_again
 from tribute_storage import SCHEMAS, open_tables
 
-MEANT: dict[Repetition, str] = {
-    "retrained": "",
-    "replayed": ", replays of the recordings",
-    "continued": ", further trainings of the checkpoint",
-}
-"""What trainings were, in the stage's summary."""
 CHUNK = 4
 """Retrains in one batch of trajectories: half of what is chosen at once, so that two workers share it."""
 
@@ -75,7 +69,9 @@ def retrain(context: Context, period: str, attribute_run: str) -> StageOutput:
         ).fetchall()
     asked = project.valuation.precision
     missed = asked is not None and expected > asked
-    summary = reached_text(expected, trainings) + MEANT[project.training.repetition]
+    kind = project.training.repetition
+    meant = "" if kind == "retrained" else f", {repetition_words(kind).trainings}"
+    summary = reached_text(expected, trainings) + meant
     return StageOutput(retrain_id, new, summary + (f", {asked:.1%} asked for: raise the budget" if missed else ""))
 
 

@@ -7,9 +7,7 @@ from pydantic import Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, mod
 
 from tribute.config.section import Settings
 from tribute.ids import short
-
-Repetition = Literal["retrained", "replayed", "continued"]
-"""How a model is trained without sources: anew under any seed, as recorded, or further from a checkpoint."""
+from tribute.royalty.document import Repetition
 
 
 class TaskSettings(Settings):

@@ -5,7 +5,7 @@
 `records`, which load matplotlib.
 """
 
-from tribute.evaluation.adopted import TRAININGS, adopted_warnings, judging_seeds, unseen
+from tribute.evaluation.adopted import adopted_warnings, judging_seeds, unseen
 from tribute.evaluation.baselines import guesses
 from tribute.evaluation.figures import Certificate
 from tribute.evaluation.ground_truth import GroundTruth
@@ -37,7 +37,6 @@ from tribute.evaluation.study import (
 
 __all__ = [
     "FULL_TRAINING",
-    "TRAININGS",
     "Certificate",
     "EvaluationStudy",
     "GroundTruth",

@@ -7,15 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import EvaluationSettings, TrainingSettings
-from tribute.config.model import Repetition
 from tribute.evaluation.figures import RetrainCounts
+from tribute.royalty.document import repetition_words
 
-TRAININGS: dict[Repetition, str] = {
-    "retrained": "retrains",
-    "replayed": "replays of the recordings",
-    "continued": "further trainings of the checkpoint",
-}
-"""Trainings without sources, for people."""
 MAX_DRIFT = 0.05
 """Largest distance of a replay's end from its recording, as a part of the way, without a warning."""
 
@@ -44,8 +38,7 @@ def adopted_warnings(retrains: RetrainCounts, *, whole: bool) -> list[str]:
     """
     if retrains.repetition == "continued":
         return [
-            f"Only a checkpoint is known: it was trained further for {retrains.steps:,} steps, with and without "
-            "sources. What its own training would have lost without them was not measured."
+            f"{repetition_words(retrains.repetition).meaning} Its further trainings had {retrains.steps:,} steps."
         ]
     warnings = []
     if retrains.drift is not None and retrains.drift > MAX_DRIFT:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from tribute.config.model import Repetition
+from tribute.royalty.document import Repetition
 
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A number that JSON holds as `null` if it is not finite; `null` is read as NaN."""

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from tribute.config.model import Repetition
 from tribute.evaluation.figures import BrittlenessFigures, EffectFigures, PayeeFigures, PoolFigures
 from tribute.evaluation.ground_truth import GroundTruth
 from tribute.evaluation.metrics import Figure, bootstrapped, misallocated, seed_ceiling
+from tribute.royalty.document import Repetition
 from tribute.valuation import CONFIDENCE, SourceValues, share_interval
 from tribute.valuation.posterior import shares
 

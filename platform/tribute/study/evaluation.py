@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.config import EvaluationSettings, SimulationSettings
-from tribute.config.model import Repetition
 from tribute.corpus import QueryTable
 from tribute.errors import ConfigError
 from tribute.evaluation import (
-    TRAININGS,
     EvaluationStudy,
     GroundTruth,
     RemovalPlan,
@@ -27,6 +25,7 @@ from tribute.evaluation import (
 )
 from tribute.files.tensors import read_tensors
 from tribute.readout import QueryRows
+from tribute.royalty.document import Repetition, repetition_words
 from tribute.study.attribution import attributed
 from tribute.study.plots import bars
 from tribute.study.retraining import full_training, retraining, transferred
@@ -87,7 +86,7 @@ class EvaluationReport(Result):
         ends = (
             "" if self.drift is None else f"; replays end within {self.drift:.1g} of the way of their recordings"
         )
-        trainings = f"{self.retrains} {TRAININGS[self.repetition]}"
+        trainings = f"{self.retrains} {repetition_words(self.repetition).trainings}"
         return f"{self.method} against {trainings}, {self.queries} scored queries{ends}"
 
     def rows(self) -> list[Row]:

@@ -231,4 +231,4 @@ def _cost(study: "StudiedModel", attribution: Attribution, learnt: Learnt) -> Co
         simulated = (1 + units) * steps / training * replicates
     forwards = replicates * (1 + units) + learnt.retrains
     trained = 0 if study.training.checkpoint else replicates
-    return Cost(trained + simulated + learnt.cost, learnt.retrains, forwards)
+    return Cost(trained + simulated + learnt.cost, learnt.retrains, forwards, study.training.repetition)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.royalty.division import DEFAULT_POLICY, Policy
+from tribute.royalty.document import Repetition, repetition_words
 from tribute.study.plots import bars
 from tribute.study.shares import Shares, divided
 from tribute.study.table import Result, Row, percent
@@ -32,15 +33,18 @@ class Cost:
             training of a checkpoint is a further training.
         retrains: how many of them were real trainings without a source.
         forwards: forward passes per query.
+        repetition: how the model was trained without a source.
     """
 
     trainings: float
     retrains: int
     forwards: float
+    repetition: Repetition = "retrained"
 
     def __str__(self) -> str:
+        trainings = repetition_words(self.repetition).trainings
         return (
-            f"{self.trainings:.1f} trainings, {self.retrains} of them real retrains without a source; "
+            f"{self.trainings:.1f} trainings, {self.retrains} of them real {trainings} without a source; "
             f"{self.forwards:.0f} forward passes a query"
         )
 

@@ -80,7 +80,16 @@ class Accounts(Part):
                 for name, currency, gross, less, rate in self.pools[place]
             )
             runs = dict.fromkeys(("value_run", "simulate_run", "train_run"), "run-1")
-            facts = PeriodFacts("drawn", month, pools, Decimal("0.5"), policy=policy, fees=self.fees, **runs)
+            facts = PeriodFacts(
+                "drawn",
+                month,
+                pools,
+                Decimal("0.5"),
+                **runs,
+                repetition="retrained",
+                policy=policy,
+                fees=self.fees,
+            )
             values = self._values(place)
             before = with_fallback(rule, self._holders(place), self._attributed(rule, place))
             if not can_be_limited(rule, before):

@@ -27,7 +27,11 @@ def page(**changes: Any) -> str:
         ({"repetition": "replayed", "drift": 1e-6}, False, []),
         ({"repetition": "replayed", "drift": 0.2}, False, ["ends 0.2 of the way from its recording"]),
         ({"repetition": "replayed", "drift": None}, True, ["compare it with itself"]),
-        ({"repetition": "continued", "steps": 1200}, False, ["further for 1,200 steps, with and without"]),
+        (
+            {"repetition": "continued", "steps": 1200},
+            False,
+            ["what a source did before it is not taken out. Its further trainings had 1,200 steps"],
+        ),
     ],
 )
 def test_warnings_name_what_trainings_of_adopted_models_cannot_say(

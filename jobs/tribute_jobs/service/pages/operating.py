@@ -6,6 +6,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from tribute.royalty.document import repetition_words
 from tribute_jobs.service.access.routing import AuditedRoute
 from tribute_jobs.service.callers import Operator, Served
 from tribute_jobs.service.pages.charts import scale_of
@@ -36,6 +37,7 @@ async def query(
         view=view,
         scale=scale_of(each.influence for each in view.sources),
         coloured=coloured,
+        meaning=repetition_words(service.project.training.repetition).meaning,
     )
 
 

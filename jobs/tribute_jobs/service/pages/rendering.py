@@ -8,6 +8,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tribute.royalty.document import repetition_words
 from tribute_jobs.service.access.caller import Caller, Role
 from tribute_jobs.service.access.guard import caller_of
 from tribute_jobs.service.context import service_of
@@ -51,6 +52,7 @@ _PAGES.filters |= {
     "state": wording.STATES.__getitem__,
     "basis": lambda basis: wording.BASES.get(basis, basis),
 }
+_PAGES.globals["repetition_words"] = repetition_words
 
 
 def page(request: Request, template: str, status: int = 200, **content: Any) -> HTMLResponse:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tribute.config import Project
 from tribute.ids import excerpt, nfc
-from tribute.royalty.document import Statement
+from tribute.royalty.document import Repetition, Statement
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import Amount, Interval, View, amount, sums
 from tribute_jobs.service.views.period import MoveRow, Moves, period_view
@@ -46,6 +46,8 @@ class PublisherView(View):
     months: tuple[PublisherMonth, ...]
     month: PublisherMonth
     sources: tuple[PublisherSource, ...]
+    repetition: Repetition | None
+    """How the model was trained without sources; None: an earlier release settled the month, and did not say."""
     since: str
     moves: tuple[MoveRow, ...]
     moves_problem: str
@@ -79,6 +81,7 @@ def publisher_view(project: Project, publisher_id: str, period: str | None = Non
         months=months,
         month=months[index],
         sources=_sources(own),
+        repetition=own[0].repetition,
         since=moves.since,
         moves=moves.publishers,
         moves_problem=moves.problem,

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tribute.config import Project
-from tribute.config.model import Repetition
 from tribute.ids import excerpt
+from tribute.royalty.document import Repetition
 from tribute.tracking.places import database, experiment_name, read_only
 from tribute_jobs.service.missing import Missing
 from tribute_jobs.service.views.figures import View

@@ -16,12 +16,22 @@ BASES: tuple[str, ...] = get_args(Basis)
 FALLBACKS: tuple[str, ...] = get_args(Fallback)
 _OF_VALUES = {"attribution", "user_centric"}
 _LIMITS = ("cap", "floor", "customer_cap")
+_SUM = (
+    " A publisher's value is the sum over its sources, by its part of each, gains and losses together. A sum "
+    "below zero counts as zero. It is never a debt."
+)
 _VALUES = (
+    "The value of a source is what the model's answers of the period lose in log-likelihood (nats) if the model "
+    "is trained without it: from the beginning, or from a checkpoint on. The statement says which. A part of "
+    "every value goes by training tokens alone; the statement gives it as the weight of tokens, from 0 to 1."
+    + _SUM
+)
+_FORMER_VALUES = (
     "The value of a source is what the model's answers of the period would have lost in log-likelihood (nats) had "
     "the source been absent from its training. It is drawn towards the source's share of the training tokens by "
-    "the shrinkage stated. A publisher's value is the sum over its sources, by its part of each, gains and losses "
-    "together. A sum below zero counts as zero. It is never a debt."
+    "the shrinkage stated." + _SUM
 )
+"""The words of earlier releases: periods that were closed with them are verified by them."""
 _RULES = {
     "attribution": "A publisher's share is its value divided by the sum of all values above zero.",
     "token_count": "A publisher's share is its training tokens divided by the training tokens of all publishers.",
@@ -89,7 +99,12 @@ class Policy:
     @property
     def text(self) -> str:
         """The rule in plain English, for those who are paid by it."""
-        return " ".join(_sentences(self))
+        return " ".join(_sentences(self, _VALUES))
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """The texts that this release, and those before it, wrote for these fields; the newest first."""
+        return tuple(dict.fromkeys(" ".join(_sentences(self, values)) for values in (_VALUES, _FORMER_VALUES)))
 
     @property
     def sha256(self) -> str:
@@ -121,10 +136,10 @@ def policy_from_json(written: Mapping[str, Any]) -> Policy:
     """The policy that `policy_json` wrote.
 
     Raises:
-        PolicyError: a field is wrong, or the text is another than these fields have in this version of tribute.
+        PolicyError: a field is wrong, or the text is not of this version of tribute, nor of an earlier one.
     """
     policy = parse_policy({name: value for name, value in written.items() if name != "text"})
-    if written.get("text", policy.text) != policy.text:
+    if written.get("text", policy.text) not in policy.wordings:
         raise PolicyError(
             f"The text of policy {policy.name} version {policy.version} is not what this tribute writes for its "
             "fields. Read it with the version of tribute that wrote it, or issue the policy under a new version"
@@ -194,10 +209,10 @@ def _check_blend(basis: str, blend: Mapping[str, Fraction]) -> None:
         raise PolicyError(f"The weights of policy.blend sum to {sum(blend.values())}, not to 1. Correct one")
 
 
-def _sentences(policy: Policy) -> Iterator[str]:
+def _sentences(policy: Policy, values: str) -> Iterator[str]:
     of_values = {"attribution", "user_centric"} & set(policy.weights)
     if of_values:
-        yield _VALUES
+        yield values
     if policy.customer_cap is not None:
         yield _customer_cap(policy.customer_cap)
     yield from _basis(policy)
@@ -255,4 +270,4 @@ def _limits(policy: Policy) -> Iterator[str]:
         yield "If this cannot be kept in a period, the period is not paid until the policy is changed."
 
 
-DEFAULT_POLICY = Policy("attribution-clip-aggregate", "2")
+DEFAULT_POLICY = Policy("attribution-clip-aggregate", "3")

@@ -18,6 +18,7 @@ from tribute.royalty.document.bundle import (
     json_schemas,
 )
 from tribute.royalty.document.kinds import ExactModel
+from tribute.royalty.document.repetition import Repetition, RepetitionWords, repetition_words
 from tribute.royalty.document.statement import (
     PROOF_SCHEMA,
     STATEMENT_SCHEMA,
@@ -60,6 +61,8 @@ __all__ = [
     "PolicyRecord",
     "PoolDeduction",
     "QualityCertificate",
+    "Repetition",
+    "RepetitionWords",
     "SourceLine",
     "Statement",
     "StatementChange",
@@ -72,4 +75,5 @@ __all__ = [
     "ValueInterval",
     "json_schemas",
     "read_statement",
+    "repetition_words",
 ]

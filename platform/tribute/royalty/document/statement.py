@@ -19,6 +19,7 @@ from tribute.royalty.document.kinds import (
     Sha256,
     Signature,
 )
+from tribute.royalty.document.repetition import Repetition
 
 STATEMENT_SCHEMA: Final = "tribute.statement/2"
 PROOF_SCHEMA: Final = "tribute.proof/2"
@@ -229,6 +230,9 @@ class Statement(ExactModel):
     value_run: str
     simulate_run: str
     train_run: str
+    repetition: Annotated[Repetition | None, Field(exclude_if=lambda value: value is None)] = None
+    """How the model was trained without sources: anew; by replaying its recorded training; or further from a
+    checkpoint, so that what a source did before is not taken out. Absent: an earlier release did not say."""
     quality_certificate: QualityCertificate | None
     agreement: AgreementTerms
     policy: PolicyRecord

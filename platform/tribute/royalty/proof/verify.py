@@ -21,7 +21,14 @@ from tribute.royalty.proof.recompute.statement import policy_problems, statement
 from tribute.royalty.proof.signing import check
 
 _RUNS = ("value_run", "simulate_run", "train_run")
-_OF_VERSION = (*_RUNS, "statement_version", "restates_statement_version", "quality_certificate", "shrinkage")
+_OF_VERSION = (
+    *_RUNS,
+    "repetition",
+    "statement_version",
+    "restates_statement_version",
+    "quality_certificate",
+    "shrinkage",
+)
 """Fields that all statements of a bundle have in common, in addition to model, period and policy."""
 
 

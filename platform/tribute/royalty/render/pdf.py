@@ -81,8 +81,7 @@ def _why(s: Statement) -> list[Flowable]:
     if not s.lines:
         return [*_heading("Why this amount"), *_said([wording.NO_ACTIVITY])]
     bars = source_bars(s)
-    caption = wording.CHART.format(wording.confidence(s))
-    picture = [paragraph(caption, "text"), chart(bars, _WIDTH)] if bars else []
+    picture = [paragraph(wording.chart_caption(s), "text"), chart(bars, _WIDTH)] if bars else []
     undrawn = wording.UNDRAWN.format(SHOWN, len(bars) - SHOWN) if len(bars) > SHOWN else ""
     return [
         *_heading("Why this amount"),
@@ -91,13 +90,13 @@ def _why(s: Statement) -> list[Flowable]:
         *_said([undrawn, wording.LINES], "note"),
         line_table(s, _WIDTH),
         Spacer(1, 6),
-        *_said([wording.unattributed(s), f"{wording.UNIT} {wording.COUNTED}"], "note"),
+        *_said([wording.unattributed(s), wording.unit(s)], "note"),
     ]
 
 
 def _sure(s: Statement) -> list[Flowable]:
     parts = wording.sure(s, nats_text(s))
-    return [*_heading("How sure this is"), *_said(parts[:1]), *_said([*parts[1:], wording.INTERVAL], "note"),
+    return [*_heading("How sure this is"), *_said(parts[:1]), *_said([*parts[1:], wording.estimated(s)], "note"),
             *_said([wording.quality(s)])]  # fmt: skip
 
 

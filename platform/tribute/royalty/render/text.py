@@ -55,7 +55,7 @@ def _why(s: Statement) -> list[str]:
         *_paragraphs([wording.worth(s)]),
         *_table([headings(s), *(row.cells for row in line_rows(s))]),
         "",
-        *_paragraphs([wording.unattributed(s), f"{wording.UNIT} {wording.COUNTED}"]),
+        *_paragraphs([wording.unattributed(s), wording.unit(s)]),
     ]
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from tribute.royalty.document import Statement, StatementChange
+from tribute.royalty.document import RepetitionWords, Statement, StatementChange, repetition_words
 from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import NatsText, one_line, percent, plain
 
@@ -24,15 +24,6 @@ COUNTED = (
     "of it that can earn money. A value below zero is subtracted from your total, counts as zero on its own line, "
     "and never becomes a debt."
 )
-UNIT = (
-    "Values are in nats: a source worth one nat made the answers of the period, taken together, about 2.7 times "
-    "as likely as without it."
-)
-CHART = (
-    "Each bar is what one of your sources was worth to the model's answers of the period: how much less likely "
-    "the answers would have been had the model been trained without it. The thin line over a bar is its {} "
-    "interval. A grey source was worth nothing or made the answers worse."
-)
 UNDRAWN = "The picture shows {} sources, the best paid; {} more are in the table."
 LINES = "Your sources, the best paid first. The amounts sum to what is allocated to you."
 ACCOUNT = "From the period before to the next. Rows in brackets tell of money outside the sum."
@@ -44,11 +35,6 @@ NO_ACTIVITY = (
 RANGE = (
     "The range says how precise the measurement is, before the terms of your agreement; what you are paid is the "
     "amount at the top."
-)
-INTERVAL = (
-    "The values of all publishers are estimated together: from models that were really trained without some "
-    "sources, if there are any, and from cheaper estimates. The interval holds 95% of the values that agree with "
-    "these."
 )
 HASH_NOTE = (
     "The hash is of this statement's JSON file without its proof, which holds every number in full. Anyone who "
@@ -92,7 +78,7 @@ def total(s: Statement) -> str:
 
 CAUSES = {
     "usage": "other uses of the model",
-    "measurements": "further trainings without some of the sources",
+    "measurements": "more trainings without some of the sources",
     "prior": "other estimates or settings of the values",
     "values": "other values",
     "terms": "other rights, policy or revenue",
@@ -193,6 +179,40 @@ def unattributed(s: Statement) -> str:
     )
 
 
+def value_words(s: Statement) -> RepetitionWords:
+    """The phrases that say what a value means, by how the model was trained without sources."""
+    return repetition_words(s.repetition)
+
+
+def chart_caption(s: Statement) -> str:
+    """What a bar of the picture is."""
+    return (
+        "Each bar is what one of your sources was worth to the model's answers of the period: how much less "
+        f"likely the answers would have been {value_words(s).without}. The thin line over a bar is its "
+        f"{confidence(s)} interval. A grey source was worth nothing or made the answers worse."
+    )
+
+
+def unit(s: Statement) -> str:
+    """What a nat is, what a value compares with, and which part of it counts."""
+    words = value_words(s)
+    sentences = (
+        "Values are in nats: a source worth one nat made the answers of the period, taken together, about 2.7 "
+        f"times as likely as they would have been {words.without}.",
+        words.meaning,
+        COUNTED,
+    )
+    return " ".join(filter(None, sentences))
+
+
+def estimated(s: Statement) -> str:
+    """Where values and their intervals come from."""
+    return (
+        f"The values of all publishers are estimated together: from {value_words(s).real} without some sources, "
+        "if there are any, and from cheaper estimates. The interval holds 95% of the values that agree with these."
+    )
+
+
 def confidence(s: Statement) -> str:
     """`95%`."""
     return f"{plain(100 * Decimal(s.interval.confidence))}%"
@@ -223,13 +243,13 @@ def shares(s: Statement) -> str:
 
 def quality(s: Statement) -> str:
     """The findings of the quality certificate, or that there is none."""
-    certificate = s.quality_certificate
+    certificate, real = s.quality_certificate, value_words(s).real
     if certificate is None:
-        return "No quality certificate: these values were not judged by retraining the model."
+        return f"No quality certificate: these values were not judged by {real}."
     wrong, held = (plain(100 * Decimal(part)) for part in (certificate.misallocated_pool, certificate.coverage_95))
     return (
-        "How good these values are was judged by really training the model without known sources: divided by "
-        f"them, {wrong}% of the pool goes to another payee than these trainings say, and {held}% of the 95% "
+        f"How good these values are was judged by {real} without known sources: divided by them, "
+        f"{wrong}% of the pool goes to another payee than these trainings say, and {held}% of the 95% "
         f"intervals held their value. Ask the operator for quality certificate {certificate.certificate_id}."
     )
 

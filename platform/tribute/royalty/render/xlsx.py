@@ -22,6 +22,7 @@ from tribute.royalty.document import Statement, StatementLine
 from tribute.royalty.exact.money import Money
 from tribute.royalty.exact.text import one_line
 from tribute.royalty.render.csv_period import BALANCE_ITEMS, adjustment_note, terms_text
+from tribute.royalty.render.wording import unit
 from tribute.royalty.statement.balance_checks import check_period
 
 _DIGITS = 15
@@ -38,6 +39,7 @@ _OF_STATEMENT = (
 )
 _OF_LINE = ("line_id", "line_type", "pool_id", "source_id", "title", "license", "split", "use_type")
 _VALUES = ("attribution_signed_nats", "value_nats", "attribution_payable_nats")
+_OF_VALUES = ("shrinkage", "payable_nats", "value_run", "simulate_run", "train_run", "repetition")
 _BOUNDS = ("ci_low_nats", "ci_high_nats")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -114,9 +116,7 @@ def _balance(s: Statement) -> dict[str, Any]:
 def _policy(statements: Sequence[Statement]) -> Iterable[dict[str, Any]]:
     s = statements[0]
     facts = {f"policy {name}": value for name, value in sorted(s.policy.plain().items())}
-    facts |= {
-        name: getattr(s, name) for name in ("shrinkage", "payable_nats", "value_run", "simulate_run", "train_run")
-    }
+    facts |= {name: getattr(s, name) for name in _OF_VALUES} | {"values": unit(s)}
     facts |= {
         f"quality {name}": value
         for name, value in sorted(s.quality_certificate.plain().items() if s.quality_certificate else ())

@@ -149,6 +149,7 @@ def _statement(
         value_run=facts.value_run,
         simulate_run=facts.simulate_run,
         train_run=facts.train_run,
+        repetition=facts.repetition,
         quality_certificate=facts.quality,
         agreement=agreement.terms(),
         policy=settled.policy,

@@ -275,7 +275,9 @@ def readable_policy(statement: Statement) -> Policy | None:
 
 
 def _policies(statements: Mapping[str, Statement]) -> set[str]:
-    return {statement.policy.sha256 for statement in statements.values()}
+    """The rules, whatever they are called and in which words they are written."""
+    named = {"name", "version", "text", "sha256"}
+    return {statement.policy.model_dump_json(exclude=named) for statement in statements.values()}
 
 
 def _has_source(statement: Statement) -> bool:

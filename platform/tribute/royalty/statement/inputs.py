@@ -8,7 +8,7 @@ from fractions import Fraction
 from tribute.errors import MoneyError
 from tribute.royalty.division.allocation import Claim
 from tribute.royalty.division.policy import DEFAULT_POLICY, Policy
-from tribute.royalty.document import QualityCertificate
+from tribute.royalty.document import QualityCertificate, Repetition
 from tribute.royalty.exact.money import Money, currency_exponent
 
 
@@ -108,6 +108,7 @@ class PeriodFacts:
     value_run: str
     simulate_run: str
     train_run: str
+    repetition: Repetition
     policy: Policy = DEFAULT_POLICY
     fees: Mapping[str, Fraction] = field(default_factory=dict, hash=False)
     """What each customer paid, for the basis `user_centric`."""

@@ -1,5 +1,6 @@
 """A policy's fields, its text and its hash, and every way in which a section of project.yaml can be wrong."""
 
+import hashlib
 from dataclasses import fields, replace
 from fractions import Fraction
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tribute.errors import PolicyError
 from tribute.royalty.division.policy import DEFAULT_POLICY, Policy, parse_policy, policy_from_json, policy_json
+from tribute.royalty.exact.canonical import canonical_json
 
 HALVES = {"attribution": Fraction(1, 2), "equal": Fraction(1, 2)}
 FULL = Policy(
@@ -43,11 +45,19 @@ def test_every_field_is_in_the_hash_and_every_rule_in_the_text() -> None:
 
 def test_the_hash_of_the_default_is_known() -> None:
     """A change of this hash is a change of what payers have committed themselves to: a new version."""
-    assert (DEFAULT_POLICY.name, DEFAULT_POLICY.version) == ("attribution-clip-aggregate", "2")
+    assert (DEFAULT_POLICY.name, DEFAULT_POLICY.version) == ("attribution-clip-aggregate", "3")
     assert (DEFAULT_POLICY.basis, DEFAULT_POLICY.fallback, DEFAULT_POLICY.noise_floor) == (
         "attribution", "token_count", False
     )  # fmt: skip
-    assert DEFAULT_POLICY.sha256 == "df08fc60ae245f6aa60ecee4e82498112af0736b64d1a464244552745d494c74"
+    assert DEFAULT_POLICY.sha256 == "3387de484e6b0568c7b866587f5f8bba6f62160acbb844e3acbd959bf9d99ef5"
+
+
+def test_the_text_of_version_2_is_known_for_the_periods_that_were_closed_with_it() -> None:
+    former = policy_json(replace(DEFAULT_POLICY, version="2")) | {"text": DEFAULT_POLICY.wordings[1]}
+    hashed = hashlib.sha256(canonical_json(former)).hexdigest()
+    assert hashed == "df08fc60ae245f6aa60ecee4e82498112af0736b64d1a464244552745d494c74"
+    assert policy_from_json(former) == replace(DEFAULT_POLICY, version="2")
+    assert Policy("equal", basis="equal").wordings == (Policy("equal", basis="equal").text,)
 
 
 def test_the_text_says_what_is_done() -> None:

@@ -18,7 +18,7 @@ from tribute.royalty.statement import Books, PeriodFacts, Pool, PublisherValue, 
 
 HOLDERS = four_publishers()
 UNSURE = with_share_ends(HOLDERS)
-FACTS = PeriodFacts("demo", "2026-10", EUROS, Decimal("0.25"), "value-1", "simulate-1", "train-1")
+FACTS = PeriodFacts("demo", "2026-10", EUROS, Decimal("0.25"), "value-1", "simulate-1", "train-1", "retrained")
 SEVERAL = (Pool("answers", "EUR", 1_000_000), Pool("licences", "EUR", 101), Pool("tokyo", "JPY", 777))
 NOBODY = PublisherValue("zeta", "Zeta", *[Decimal(0)] * 4, lines=())
 BELOW_ZERO = {"aurora": ("-3", "-1"), "borealis": ("-5", "-3"), "cassini": ("-0.5",), "dahlia": ("-2",)}

@@ -75,7 +75,7 @@ def test_without_steps_values_and_terms_are_told_apart_by_the_earlier_policy() -
     before, after = period("2026-09", 600, {"a": 2, "b": 1}), period("2026-10", 600, {"a": 9, "b": 1}, TOKENS)
     told = compare(before, after, UNTOLD)
     assert moves(told) == {"a": (140, -240), "b": (-140, 240)} and not told.causes_known
-    assert told.notes[0].startswith("Policy: attribution-clip-aggregate version 2 (")
+    assert told.notes[0].startswith("Policy: attribution-clip-aggregate version 3 (")
     assert told.notes[1] == "Basis paid: attribution before, token_count after."
     assert moves(compare(after, before, UNTOLD)) == {"a": (0, 100), "b": (0, -100)}
 

@@ -59,7 +59,7 @@ def policy_problems(policy: PolicyRecord, place: str) -> Iterator[Problem]:
     except (PolicyError, ValueError) as error:  # ValueError: a sum with more digits than Python prints
         yield Problem(place, f"is not a policy: {error}")
         return
-    if rule.text != policy.text:
+    if policy.text not in rule.wordings:
         text = (
             "does not describe these fields. If another release of tribute wrote it, verify it with that release"
         )
