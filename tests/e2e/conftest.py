@@ -1,20 +1,21 @@
 """One Ray for all end-to-end tests of a process, and one finished project to read from."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.closing import prepare
 from tests.e2e.dying import Dying
-from tests.projects import RETRAINED, write_project
+from tests.e2e.modes import PERIOD, Finished, valued
+from tests.projects import RETRAINED, settings, write_project
 from tests.shared import made_once
 from tribute.cluster import ray_session
 from tribute.config import ClusterSettings, Project, load_project
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
-
-PERIOD = "2026-10"
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +52,16 @@ def dying() -> Iterator[Dying]:
     forking = Dying()
     yield forking
     forking.close()
+
+
+@pytest.fixture
+def vary(finished_folder: Path, tmp_path: Path) -> Callable[..., Finished]:
+    """The finished project under other settings: its corpus and training are kept, as the settings allow."""
+
+    def varied(**sections: object) -> Finished:
+        folder = tmp_path / "press"
+        shutil.copytree(finished_folder, folder, dirs_exist_ok=True)
+        (folder / "project.yaml").write_text(yaml.safe_dump(settings(**sections)))
+        return valued(folder / "project.yaml")
+
+    return varied
