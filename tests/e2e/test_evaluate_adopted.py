@@ -16,6 +16,7 @@ from tribute.config import Project, load_project
 from tribute.files.tensors import read_tensors
 from tribute.tasks import build_task
 from tribute.training import Recorder, training_set
+from tribute_jobs.period.statements import latest_statements
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
 from tribute_storage import open_tables
@@ -103,6 +104,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> P
     return project
 
 
+def settled_kinds(project: Project) -> set[str | None]:
+    """How the statements of the month say that the model was trained without sources."""
+    run(project, PERIOD, JsonReporter())
+    return {each.repetition for each in latest_statements(project, PERIOD)}
+
+
 def test_recorded_loops_are_judged_by_their_replays(recorded: Project) -> None:
     run(recorded, PERIOD, JsonReporter(), last="value")
     before, learnt = banked(recorded), trainings(recorded)
@@ -117,6 +124,7 @@ def test_recorded_loops_are_judged_by_their_replays(recorded: Project) -> None:
     rows = {row["method"]: row for row in found["rows"]}
     assert rows["difference, 2 replicates"]["lds_half_other_seed"] is not None
     assert found["tail_patch"] is not None and found["ceiling"]["lds_half"] is not None
+    assert settled_kinds(recorded) == {"replayed"}
     assert any("2 recorded training(s)" in warning for warning in found["warnings"])
 
 
@@ -142,10 +150,11 @@ def test_a_checkpoint_is_judged_by_further_training(checkpoint: Project) -> None
     own = [key for key in learnt if key[0] == 0]
     assert retrains["banked"] == len(own) > 0
     assert "It was trained further for 4 steps" in page and "really trained again" not in page
-    assert any("was not measured" in warning for warning in found["warnings"])
+    assert any("before it is not taken out" in warning for warning in found["warnings"])
     assert found["tail_patch"] is None
     [paid] = [row for row in found["rows"] if row["method"] == "tribute, as paid"]
     rows = {row["method"]: row for row in found["rows"]}
     simulated = rows["difference, 2 replicates"]["prepare_in_trainings"]
+    assert settled_kinds(checkpoint) == {"continued"}
     assert simulated == 2 * (1 + 4)  # four sources and none, of two seeds, each as long as a further training
     assert paid["prepare_in_trainings"] > simulated + 3

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.banks import EXAMPLES, QUERIES, linear_bank
+from tests.docs.blocks import blocks
 from tests.unit.jobs.commanding import tribute
 from tribute.evaluation.bank import PublishedFigure, RetrainBank
 from tribute.evaluation.bank_scores import BankScores, bank_scores
 from tribute_jobs.commands.judge import FIGURES
 
+PAGE = Path(__file__).parents[4] / "docs" / "benchmarks" / "canonical.md"
 PUBLISHED = PublishedFigure(method="TRAK, 50 models", metric="lds_half_other_seed", value=0.448, source="a chart")
 
 
@@ -27,6 +30,19 @@ def written(folder: Path) -> tuple[RetrainBank, np.ndarray]:
     pq.write_table(pa.table(columns), folder / "scores.parquet")
     np.save(folder / "scores.npy", effect_NQ)
     return bank, effect_NQ
+
+
+def test_the_recipe_of_the_page_gives_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines that compute a figure by hand, on another bank."""
+    bank, effect_NQ = written(tmp_path)
+    assert bank.settings.own_seed == 0
+    [recipe] = [each.body for each in blocks(PAGE.read_text()) if each.title == "recompute.py"]
+    monkeypatch.chdir(tmp_path)
+    exec(recipe.replace("tests/benchmarks/canonical/bank/logistic.npz", "bank/linear.npz"), {})
+    figure = bank_scores(effect_NQ, bank).lds_half_other_seed
+    assert figure is not None and float(capsys.readouterr().out) == pytest.approx(figure.value, abs=1e-12)
 
 
 def judged(folder: Path, file: str, *options: str, setting: str = "linear") -> tuple[int, str]:
