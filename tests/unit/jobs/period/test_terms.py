@@ -1,15 +1,20 @@
 """Customers' fees and pools: as written, or refused by line."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
 from tests.projects import settings
 from tribute.config import Project, load_project
-from tribute.errors import MoneyError
-from tribute_jobs.period.terms import customer_fees, period_pools
+from tribute.errors import MoneyError, PolicyError
+from tribute.royalty.division import DEFAULT_POLICY, policy_json
+from tribute.royalty.exact import canonical_json
+from tribute_jobs.period.terms import customer_fees, period_pools, registered_policy
+from tribute_storage import SCHEMAS, Lake
 
 
 def project(folder: Path, fees: str, **sections: object) -> Project:
@@ -55,3 +60,21 @@ def test_a_rate_is_exact_or_refused(tmp_path: Path) -> None:
     for rate, told in (("1/0", "rate: '1/0' is not a number"), ("2", "the rate 2 is not from 0 to 1")):
         with pytest.raises(MoneyError, match=told):
             period_pools(project(tmp_path, "", pool={"amount": "1", "rate": rate}))
+
+
+def test_a_month_that_is_registered_in_earlier_words_is_told_how_to_go_on(tmp_path: Path) -> None:
+    """The same rule, as version 2 of the default worded it; another rule is another rule."""
+    open_month = project(tmp_path, "customer_id,fee\n")
+    lake = Lake(open_month.lake_root)
+    earlier = policy_json(replace(DEFAULT_POLICY, version="2")) | {"text": DEFAULT_POLICY.wordings[1]}
+    row = {"run_id": "policy-1", "period": "2026-10", "name": earlier["name"], "version": "2", "reason": ""}
+    row |= {"sha256": 64 * "a", "json": canonical_json(earlier).decode()}
+    lake.append("policies", "policy-1", pa.Table.from_pylist([row], SCHEMAS["policies"]))
+    with pytest.raises(
+        PolicyError, match="in the words of another release: this one writes the same rule as version 3"
+    ):
+        registered_policy(open_month, lake, "2026-10")
+    other = open_month.model_copy(update={"policy": {"basis": "equal"}})
+    with pytest.raises(PolicyError, match="Put the old one back"):
+        registered_policy(other, lake, "2026-10")
+    assert registered_policy(open_month, lake, "2026-10", "New words") == (DEFAULT_POLICY, False)
