@@ -2,6 +2,7 @@
 
 import posixpath
 import sys
+from functools import partial
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -11,11 +12,12 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(path) for path in (ROOT, ROOT / "platform", ROOT / "jobs", ROOT / "storage")]
 
-from docs.generate.charts import canonical_chart, estimators_chart, misallocation_chart  # noqa: E402
+from docs.generate.charts import estimators_chart, misallocation_chart  # noqa: E402
 from docs.generate.command_line_page import command_line_page  # noqa: E402
 from docs.generate.diagrams import flow_diagram, rooms_diagram  # noqa: E402
 from docs.generate.equations import with_equations  # noqa: E402
 from docs.generate.figures import with_figures  # noqa: E402
+from docs.generate.fronts import front_of  # noqa: E402
 from docs.generate.settings_page import settings_page  # noqa: E402
 from docs.generate.tables_page import tables_page  # noqa: E402
 
@@ -27,7 +29,7 @@ GENERATED = {
     "assets/flow.svg": flow_diagram,
     "assets/estimators.svg": estimators_chart,
     "assets/misallocation.svg": misallocation_chart,
-    "assets/canonical-logistic.svg": lambda: canonical_chart("logistic"),
+    "assets/canonical-logistic.svg": partial(front_of, "canonical", "logistic", "Logistic regression"),
 }
 
 

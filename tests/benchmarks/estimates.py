@@ -5,7 +5,7 @@ Legend: Q queries, S sources.
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tests.benchmarks.worlds import World, in_processes
 from tribute.errors import ConfigError
@@ -22,8 +23,6 @@ from tribute.readout.features import rows_at_once
 from tribute.training import record
 
 REPEATS = 7
-COMPARED = 200
-"""Queries that the peers are given. Ours are timed on as many, and as they are: in one call after a small one."""
 
 
 @dataclass(frozen=True)
@@ -40,38 +39,37 @@ class Choice:
         return self.title or self.name
 
 
-CHOICES = [*(Choice(name) for name in ESTIMATORS), Choice("trak", {"models": 10}, "trak, 10 models")]
+CHOICES = [Choice("trak", {"models": 10}, "trak, 10 models"), *(Choice(name) for name in ESTIMATORS)]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Influence of sources, [Q, S], in the estimator's unit; the preparation, and a query's cost."""
+    """Influence of sources, [Q, S], in the estimator's unit; preparation, a query's cost, what is stored."""
 
     influence_QS: NDArray[np.float32]
     trainings: float
     forwards: float
+    stored_bytes: int
 
 
-def estimates(world: World, seeds: Sequence[int], choices: Sequence[Choice]) -> list[dict[str, Estimate]]:
-    """What every estimator says under every seed, by method; what does not suit the world is missing.
-
-    Under the first seed alone: those that know no model, and those with options, which train many.
-    """
-    further = [choice for choice in choices if not choice.options and not ESTIMATORS[choice.name].model_free]
-    jobs = [(world.path, seed, further if index else choices) for index, seed in enumerate(seeds)]
-    return in_processes(_estimate, jobs)
+def estimates(world: World, seed: int, choices: Sequence[Choice], chosen: range) -> dict[str, Estimate]:
+    """What every estimator says of the chosen queries under a seed; what does not suit the world is missing."""
+    # The first choice, which trains many models, has a process of its own.
+    found = in_processes(_estimate, [(world.path, seed, part, chosen) for part in (choices[:1], choices[1:])])
+    return {method: estimate for each in found for method, estimate in each.items()}
 
 
-def _estimate(path: Path, seed: int, choices: Sequence[Choice]) -> dict[str, Estimate]:
+def _estimate(path: Path, seed: int, choices: Sequence[Choice], chosen: range) -> dict[str, Estimate]:
+    """Influences are timed as the peers' are: in one call after a small one."""
     world = World(path)
-    recipe, queries = world.recipe(seed), QueryRows.of(world.queries)
-    few, one = (QueryRows.of(world.queries.take(range(count))) for count in (COMPARED, 1))
+    recipe = world.recipe(seed)
+    queries, one = (QueryRows.of(world.queries.take(part)) for part in (chosen, chosen[:1]))
     with tempfile.TemporaryDirectory() as folder:
         world.warm_up(recipe)
         began = time.process_time()
         trained = Trained(recipe, record(recipe, Path(folder)), recipe.steps)
         training = time.process_time() - began
-        forward = forward_seconds(trained, few)
+        forward = forward_seconds(trained, queries)
         groups, found = Groups.of_sources(recipe.data, range(len(recipe.data.source_ids))), {}
         for choice in choices:
             estimator, began = build_estimator(choice.name, choice.options), time.process_time()
@@ -83,14 +81,19 @@ def _estimate(path: Path, seed: int, choices: Sequence[Choice]) -> dict[str, Est
             gathered = estimator.gather(trained, fitted, groups)
             prepared = (time.process_time() - began) / training
             with torch.no_grad():
-                influence_QS = estimator.influence(trained, fitted, gathered, queries)
                 estimator.influence(trained, fitted, gathered, one)
                 began = time.process_time()
-                estimator.influence(trained, fitted, gathered, few)
+                influence_QS = estimator.influence(trained, fitted, gathered, queries)
                 query = (time.process_time() - began) / forward
-            print(f"seed {seed}, {choice.method}: prepared {prepared:.1f}, a query {query:.0f}", flush=True)
-            found[choice.method] = Estimate(influence_QS.float().cpu().numpy(), prepared, query)
+            stored = stored_bytes([*fitted.values(), *gathered.values()])
+            print(f"{choice.method}: prepared {prepared:.1f}, a query {query:.0f}, {stored} bytes", flush=True)
+            found[choice.method] = Estimate(influence_QS.float().cpu().numpy(), prepared, query, stored)
     return found
+
+
+def stored_bytes(tensors: Iterable[Tensor]) -> int:
+    """What tensors take in a file."""
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 def forward_seconds(trained: Trained, queries: QueryRows) -> float:

@@ -46,11 +46,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Found:
-    """Influence of units by read-out, [Q, U] nats, and the cost: seconds, and trainings of that process."""
+    """Influence of units by read-out, [Q, U] nats; cost in trainings of that process, bytes of the responses."""
 
     read: dict[str, NDArray[np.float32]]
     trainings: float
-    seconds: float
+    stored_bytes: int
 
     @property
     def influence_QU(self) -> NDArray[np.float32]:
@@ -120,14 +120,14 @@ class World:
 
         everything = torch.ones(len(self.data.source_ids))
         self.warm_up(recipe)
-        began = time.perf_counter()
+        began = time.process_time()
         recipe.run(states[0], range(recipe.steps), everything, keep)
-        training = time.perf_counter() - began
+        training = time.process_time() - began
         found = {}
         for ask in asks:
             units = list(ask.units) or leave_one_out_units(self.data.source_ids)
-            read, seconds = self._simulated(recipe, settings[ask.name], units, states, ask.readouts)
-            found[ask.name] = Found(read, seconds / training, seconds)
+            read, seconds, stored = self._simulated(recipe, settings[ask.name], units, states, ask.readouts)
+            found[ask.name] = Found(read, seconds / training, stored)
         return found
 
     def _simulated(
@@ -137,25 +137,26 @@ class World:
         units: Sequence[Unit],
         states: dict[int, State],
         readouts: Sequence[str],
-    ) -> tuple[dict[str, NDArray[np.float32]], float]:
+    ) -> tuple[dict[str, NDArray[np.float32]], float, int]:
         final, rows = states[recipe.steps], QueryRows.of(self.queries)
         schedule = build_schedule(recipe, settings, final.theta)
         start = states[schedule.steps.start]
         if settings.base == "continue":
             start = recipe.rule.begin(final.theta)
-        pieces, seconds = dict[str, list[NDArray[np.float32]]](), 0.0
+        pieces, seconds, stored = dict[str, list[NDArray[np.float32]]](), 0.0, 0
         for chosen in chunks(len(units), settings.chunk):
-            chunk, began = [units[u] for u in chosen], time.perf_counter()
+            chunk, began = [units[u] for u in chosen], time.process_time()
             mode = build_mode(
                 schedule, settings, torch.from_numpy(change_matrix(chunk, len(self.data.source_ids)))
             )
             result = simulate(mode, mode.begin(start), schedule.steps.start)
-            seconds += time.perf_counter() - began
+            seconds += time.process_time() - began
+            stored += sum(tensor.nbytes for tensor in result.response.values())
             scope = Scope(recipe.task, settings.scope)
             for name in readouts:
                 [read] = read_out(name, scope, [joined(final.theta)], [joined(result.response, 1)], rows)
                 pieces.setdefault(name, []).append(read.influence_QS.numpy())
-        return {name: np.concatenate(parts, axis=1) for name, parts in pieces.items()}, seconds
+        return {name: np.concatenate(parts, axis=1) for name, parts in pieces.items()}, seconds, stored
 
 
 def answers(jobs: Sequence[tuple[Path, int, Sequence[Ask]]]) -> list[dict[str, Found]]:

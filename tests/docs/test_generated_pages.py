@@ -7,6 +7,7 @@ from docs.generate.charts import estimators_chart, misallocation_chart
 from docs.generate.command_line_page import command_line_page
 from docs.generate.diagrams import flow_diagram, rooms_diagram
 from docs.generate.doctests import fenced
+from docs.generate.fronts import BASELINE, OURS, THEIRS, Point, front_chart, front_of
 from docs.generate.settings_page import settings_page
 from docs.generate.tables_page import tables_page
 
@@ -60,6 +61,22 @@ def test_diagrams_are_the_same_bytes_each_time_and_hold_every_room() -> None:
     assert flow_diagram().count('class="arrow"') == 7
     assert estimators_chart() == estimators_chart()
     assert misallocation_chart().count("<circle") == 4 + 4 * 14  # a legend, then a dot for each setting and row
+
+
+def test_fronts_join_what_no_method_of_the_same_side_beats() -> None:
+    points = [
+        Point("cheap", OURS, 0.4, 1, 10),
+        Point("beaten", OURS, 0.3, 1, 20),
+        Point("dear", OURS, 0.8, 9, 900),
+        Point("theirs <1>", THEIRS, 0.5, 3, 500),
+        Point("label match", BASELINE, 0.9, 0, 0),
+    ]
+    drawn = front_chart("A setting", points)
+    names = [name for name in ("cheap", "beaten", "dear", "theirs &lt;1&gt;") if f">{name}</text>" in drawn]
+    assert names == ["cheap", "dear", "theirs &lt;1&gt;"]
+    assert drawn.count("<circle") == 3 + 2 * len(points)
+    assert drawn.count('fill="none"') == 2 * 2  # a line for each side in each panel
+    assert front_of("canonical", "logistic", "t") == front_of("canonical", "logistic", "t")
 
 
 def test_a_doctest_ends_at_the_blank_line_after_its_output() -> None:

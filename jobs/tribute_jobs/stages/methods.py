@@ -4,7 +4,7 @@ Legend: R replicates, Q scored queries, T tuning queries, U units, S sources, d 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from tribute.catalog import SimulationRun, estimator_runs, recorded_replicates, 
 from tribute.config import Project
 from tribute.config.model import NARROW
 from tribute.errors import TributeError
+from tribute.estimators import FITTED
 from tribute.evaluation import EvaluationStudy, better_estimate_warning, guesses, unseen
 from tribute.evaluation.figures import MethodFigures
 from tribute.evaluation.records import method_figures
@@ -24,6 +25,21 @@ from tribute_jobs.stages.main_run import MainRun
 from tribute_jobs.stages.simulate import Simulations
 
 Responses = tuple[SimulationRun, list[Simulated]]
+
+
+class Spent(NamedTuple):
+    """Costs of a method: preparation in trainings, a query in forward passes, bytes that are kept for queries."""
+
+    prepared: float
+    query: float
+    stored: int
+
+
+def stored_bytes(responses: Sequence[Simulated], replicates: int | None = None) -> int:
+    """Bytes of the responses, and of what an estimator was fitted to, in the first replicates (None: in all)."""
+    paths = {file.path for response in responses for file in response.files[:replicates] if file is not None}
+    paths |= {path.parent / FITTED for path in paths}
+    return sum(path.stat().st_size for path in paths if path.exists())
 
 
 def titled(method: str, replicates: int) -> str:
@@ -142,7 +158,8 @@ class MethodRows:
             if title in known:
                 continue
             known.add(title)
-            costs = main.prepared_by(run, responses), len(influence_RQU) * main.query_cost(run, responses)
+            query = len(influence_RQU) * main.query_cost(run, responses)
+            costs = Spent(main.prepared_by(run, responses), query, stored_bytes(responses))
             estimate_QU, unseen_QU = main.mean(influence_RQU), main.mean(unseen(influence_RQU))
             yield self._compared(title, "estimator", estimate_QU, unseen_QU, costs, self._more_trainings)
 
@@ -157,7 +174,8 @@ class MethodRows:
             replicates = len(influence_RQU)
             for count in sorted({1, replicates}) if name == main.method else [replicates]:
                 used = influence_RQU[:count]
-                costs = main.prepared() * count / replicates, count * cost[name]
+                prepared, stored = main.prepared() * count / replicates, stored_bytes(main.responses, count)
+                costs = Spent(prepared, count * cost[name], stored)
                 paid_by = name == main.method and count == replicates
                 estimates = main.mean(used), main.mean(unseen(used))
                 remedy = self._more_trainings if paid_by else None
@@ -174,8 +192,10 @@ class MethodRows:
             query_features(passes, QueryRows.of(table)) for table in (main.tuning, main.queries)
         )
         known = known_RTU, unseen(known_RTU)
-        head_QU, unseen_QU = (feature_Qd @ fit_head(feature_Td, main.mean(used)) for used in known)
-        return self._row("distilled, the head alone", "readout", head_QU, unseen_QU, main.prepared(), cost)
+        heads = [fit_head(feature_Td, main.mean(used)) for used in known]
+        spent = Spent(main.prepared(), cost, heads[0].nbytes)
+        head_QU, unseen_QU = (feature_Qd @ head_dU for head_dU in heads)
+        return self._row("distilled, the head alone", "readout", head_QU, unseen_QU, spent)
 
     def _estimator(self, run: SimulationRun, responses: Sequence[Simulated], remedy: str | None) -> MethodFigures:
         """An estimator, averaged over its replicates."""
@@ -189,7 +209,8 @@ class MethodRows:
         )
         prepared, query = (len(influence_RQS) * cost for cost in main.costs(run, responses))
         title = titled(run.settings.mode, len(influence_RQS))
-        return self._compared(title, "estimator", estimate_QU, unseen_QU, (prepared, query), remedy)
+        spent = Spent(prepared, query, stored_bytes(responses))
+        return self._compared(title, "estimator", estimate_QU, unseen_QU, spent, remedy)
 
     def _compared(
         self,
@@ -197,11 +218,11 @@ class MethodRows:
         kind: str,
         estimate_QU: NDArray[np.float64],
         unseen_QU: NDArray[np.float64],
-        costs: tuple[float, float],
+        costs: Spent,
         remedy: str | None,
     ) -> MethodFigures:
         """The row of an estimate, and a warning if it is better than the values; without a remedy no warning."""
-        row = self._row(title, kind, estimate_QU, unseen_QU, *costs)
+        row = self._row(title, kind, estimate_QU, unseen_QU, costs)
         if remedy is not None:
             improvement = self._study.improvement(self._paid_U, estimate_QU)
             estimated = self._study.misallocated(self._study.uses_Q @ estimate_QU)
@@ -213,7 +234,8 @@ class MethodRows:
         main = self._main
         by_name = guesses(main.read_outs.workers.examples(), main.tokens_S, main.queries)
         guesses_QU = {name: self._of_units(guess_QS) for name, guess_QS in by_name.items()}
-        return [self._row(name, "baseline", each, each, 0.0, 0.0) for name, each in guesses_QU.items()]
+        free = Spent(0.0, 0.0, 0)
+        return [self._row(name, "baseline", each, each, free) for name, each in guesses_QU.items()]
 
     def _of_units(self, influence_QS: NDArray[np.float64]) -> NDArray[np.float64]:
         """Influence of sources added up to units, [Q, U]."""
@@ -225,7 +247,6 @@ class MethodRows:
         kind: str,
         influence_QU: NDArray[np.float64],
         unseen_QU: NDArray[np.float64],
-        prepared: float,
-        query: float,
+        costs: Spent,
     ) -> MethodFigures:
-        return method_figures(method, kind, self._study.score(influence_QU, unseen_QU), prepared, query)
+        return method_figures(method, kind, self._study.score(influence_QU, unseen_QU), *costs)

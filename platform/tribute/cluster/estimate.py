@@ -1,7 +1,6 @@
 """Jobs that fit an estimator, gather its units, and read queries out of it."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tribute.config import SimulationSettings
 from tribute.errors import SimulationError, TributeError
 from tribute.estimators import FITTED, Gathered, Trained, fit_to, gather_to
 from tribute.files.sealed import intact, write_sealed
-from tribute.readout import QueryRows, forward_seconds, seconds
+from tribute.readout import QueryRows, clock, forward_seconds, seconds
 from tribute.simulation import Replicate
 from tribute.training import Recipe
 
@@ -81,7 +80,7 @@ def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
     """Fit, or gather the job's units; their rows of `simulations`. Finished work on disk is kept."""
     if not job.finished():
         job.folder.mkdir(parents=True, exist_ok=True)
-        trained, began, rows = _trained(recipe, job), time.perf_counter(), list[dict[str, Any]]()
+        trained, began, rows = _trained(recipe, job), clock(), list[dict[str, Any]]()
         if job.units:
             sha256 = gather_to(job.settings, trained, job.folder, job.units, job.file)
             rows = [
@@ -98,7 +97,7 @@ def estimate_units(recipe: Recipe, job: EstimateJob) -> list[dict[str, Any]]:
             ]
         else:
             fit_to(job.settings, trained, job.folder)
-        done = {"seconds": time.perf_counter() - began, "rows": rows}
+        done = {"seconds": clock() - began, "rows": rows}
         write_sealed(job.rows_file, json.dumps(done).encode())
     kept: list[dict[str, Any]] = json.loads(job.rows_file.read_text())["rows"]
     return [row | {"artifact_uri": str(job.folder / row["artifact_uri"])} for row in kept]

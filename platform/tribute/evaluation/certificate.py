@@ -99,6 +99,7 @@ _PAGES.filters |= {
     "percent": _percent,
     "decimal": _decimal,
     "significant": _significant,
+    "megabytes": lambda stored: _significant(None if stored is None else stored / 1e6),
     "number": _count,
     "interval": _range,
 }

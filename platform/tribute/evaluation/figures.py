@@ -33,7 +33,8 @@ class MethodFigures(CertificatePart):
     """The scores and the costs of one method.
 
     ``kind``: `payment`, `readout`, `estimator` or `baseline`. ``prepare_in_trainings``: cost of its preparation,
-    in trainings of the model. ``query_in_forwards``: cost of a query, in forward passes. A division of the pool
+    in trainings of the model. ``query_in_forwards``: cost of a query, in forward passes. ``stored_bytes``: what is
+    kept for later queries, of all replicates, beside the trained models and the corpus. A division of the pool
     without influences of queries has no rank correlations.
     """
 
@@ -47,6 +48,7 @@ class MethodFigures(CertificatePart):
     misallocated_pool: float | None
     prepare_in_trainings: Number
     query_in_forwards: float | None
+    stored_bytes: int | None = None
 
     @property
     def lds_half(self) -> ScoreFigure | None:

@@ -11,7 +11,12 @@ MEASURED = (*RANK_SCORES, "misallocated_pool", "prepare_in_trainings", "query_in
 
 
 def method_figures(
-    method: str, kind: str, scores: Scores, prepare_in_trainings: float, query_in_forwards: float
+    method: str,
+    kind: str,
+    scores: Scores,
+    prepare_in_trainings: float,
+    query_in_forwards: float,
+    stored_bytes: int | None = None,
 ) -> MethodFigures:
     """A method's row in the certificate and in the table `evaluations`.
 
@@ -19,6 +24,7 @@ def method_figures(
         kind: `readout`, `estimator` or `baseline`.
         prepare_in_trainings: cost of its preparation, in trainings of the model.
         query_in_forwards: cost of a query, in forward passes.
+        stored_bytes: what is kept for later queries.
     """
     figures = {**scores.lds, "leave_source_out": scores.leave_source_out}
     return MethodFigures(
@@ -28,6 +34,7 @@ def method_figures(
         misallocated_pool=scores.misallocated_pool,
         prepare_in_trainings=prepare_in_trainings,
         query_in_forwards=query_in_forwards,
+        stored_bytes=stored_bytes,
     )
 
 

@@ -6,7 +6,7 @@ from tribute.readout.difference import difference, shared_trunk
 from tribute.readout.distilled import Distilled, Sample, difference_estimate, precise_estimate
 from tribute.readout.features import FeatureSums, Passes, feature_sums, query_features
 from tribute.readout.head import Head
-from tribute.readout.methods import METHODS, candidates, costs, forward_seconds, seconds
+from tribute.readout.methods import METHODS, candidates, clock, costs, forward_seconds, seconds
 from tribute.readout.perturbed import (
     PerturbedModel,
     QueryRows,
@@ -38,6 +38,7 @@ __all__ = [
     "StoredResponses",
     "adjoint",
     "candidates",
+    "clock",
     "costs",
     "difference",
     "difference_estimate",

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tests.benchmarks.estimates import forward_seconds
+from tests.benchmarks.estimates import forward_seconds, stored_bytes
 from tribute.config import SimulationSettings
 from tribute.errors import ConfigError
-from tribute.estimators import ESTIMATORS, Estimator, Groups, NamedTensors, Trained, build_estimator
+from tribute.estimators import ESTIMATORS, Estimator, Groups, Trained, build_estimator
 from tribute.estimators.estimator import groups_at_once
 from tribute.readout import QueryRows, read_out
 from tribute.simulation import build_mode, build_schedule, simulate
@@ -138,7 +138,7 @@ def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting
     size = groups_at_once(estimator, trained, MEMORY_GIB)
     began = time.process_time()
     fitted = estimator.fit(trained)
-    prepared, asked, stored, parts = time.process_time() - began, 0.0, _bytes(fitted), []
+    prepared, asked, stored, parts = time.process_time() - began, 0.0, stored_bytes(fitted.values()), []
     for begin in range(0, whole.count, size):
         began = time.process_time()
         gathered = estimator.gather(trained, fitted, whole.part(begin, min(begin + size, whole.count)))
@@ -147,14 +147,10 @@ def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting
         with torch.no_grad():
             parts.append(estimator.influence(trained, fitted, gathered, queries).float().cpu().numpy())
         asked += time.process_time() - began
-        stored += _bytes(gathered)
+        stored += stored_bytes(gathered.values())
     score_NQ = np.zeros((len(trained.data), len(queries.query_ids)), dtype=np.float32)
     score_NQ[chosen] = np.concatenate(parts, 1).T
     return Estimated(variant.method, score_NQ, prepared / model.training, asked / model.forward, stored)
-
-
-def _bytes(tensors: NamedTensors) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def simulated(setting: Setting, seed: int, simulations: Mapping[str, SimulationSettings]) -> Iterator[Estimated]:
@@ -189,4 +185,4 @@ def _simulated(setting: Setting, model: Judged, title: str, settings: Simulation
     score_NQ[setting.singles] = read.influence_QS.T.numpy()
     print(f"{setting.name}, {title}: {prepared / model.training:.1f} trainings", flush=True)
     costs = (prepared / model.training, asked / model.forward)
-    return Estimated(title, score_NQ, *costs, _bytes({"response": response_KP}), whole=False)
+    return Estimated(title, score_NQ, *costs, stored_bytes([response_KP]), whole=False)

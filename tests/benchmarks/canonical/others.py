@@ -20,4 +20,4 @@ def peer_methods(setting: PerceptronSetting) -> Iterator[Estimated]:
         return
     finals = [full_finals(setting.recipe(OWN_SEED))]
     for each in peers.judge_examples(setting.recipe, widths, "relu", finals, setting.query_rows):
-        yield Estimated(each.method, each.score_NQ, each.prepare_in_trainings, each.query_in_forwards, None)
+        yield Estimated(*each)

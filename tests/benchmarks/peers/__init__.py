@@ -46,6 +46,7 @@ class ExampleScores(NamedTuple):
     score_NQ: NDArray[np.float64]
     prepare_in_trainings: float
     query_in_forwards: float
+    stored_bytes: int
 
 
 class PeerRow(NamedTuple):
@@ -57,6 +58,8 @@ class PeerRow(NamedTuple):
     """What a peer does once and keeps, further models included, in trainings of the model."""
     query_in_forwards: float
     """A query among all of them in one call, in all models, in plain forward passes of a query."""
+    stored_bytes: int
+    """What a peer keeps for later queries, beside models, recorded states and training examples."""
 
 
 class _Course(NamedTuple):
@@ -134,6 +137,7 @@ def judge_examples(
             score_NQ,
             row["prepare_seconds"] / course.seconds + row["models"] - 1,
             row["query_in_forwards"],
+            row["stored_bytes"],
         )
         for row, score_NQ in zip(rows, scores, strict=True)
     ]

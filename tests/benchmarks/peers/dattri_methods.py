@@ -85,13 +85,16 @@ def _products(
 
 
 def _scored(job: Job, method: str, models: int, attribute: Callable[[TensorDataset], Tensor]) -> Scored:
-    """Dattri differentiates by torch.func; without `no_grad`, torch would also keep a graph."""
+    """Dattri goes through the training examples anew in every call, so that it stores nothing.
+
+    It differentiates by torch.func; without `no_grad`, torch would also keep a graph.
+    """
 
     def score(queries: TensorDataset) -> Tensor:
         with torch.no_grad():
             return -attribute(queries)
 
-    return scored(method, models, 0.0, score, job.queries)
+    return scored(method, models, 0.0, 0, score, job.queries)
 
 
 def _task(job: Job, thetas: Sequence[Tensor], measure: Measure = margins) -> AttributionTask:

@@ -12,7 +12,7 @@ import torch
 from kronfluence.analyzer import Analyzer, prepare_model
 from kronfluence.arguments import FactorArguments, ScoreArguments
 from kronfluence.task import Task
-from mlp import Job, Scored, margins, scored, timed
+from mlp import Job, Scored, bytes_of_files, margins, scored, timed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import TensorDataset
@@ -64,6 +64,7 @@ def _mean(method: str, each: list[Scored]) -> Scored:
         len(each),
         sum(one.prepare_seconds for one in each),
         sum(one.query_seconds for one in each),
+        sum(one.stored_bytes for one in each),
     )
 
 
@@ -84,6 +85,7 @@ class _Fitted:
             )
 
         _, self._seconds = timed(fit)
+        self._stored = bytes_of_files(folder, ".safetensors")
 
     def scored(self, name: str, damping: float | None) -> Scored:
         def score(queries: TensorDataset) -> Tensor:
@@ -99,4 +101,4 @@ class _Fitted:
             )
             return self._analyzer.load_pairwise_scores("scores")["all_modules"].T
 
-        return scored(name, 1, self._seconds, score, self._job.queries)
+        return scored(name, 1, self._seconds, self._stored, score, self._job.queries)

@@ -33,6 +33,8 @@ class Scored(NamedTuple):
     """Of what the peer does once for all queries and keeps."""
     query_seconds: float
     """Of a query, in all models."""
+    stored_bytes: int
+    """Of what it keeps for later queries, beside models, recorded states and training examples."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,16 @@ def timed(run: Callable[[], Found]) -> tuple[Found, float]:
     return found, time.process_time() - began
 
 
+def bytes_of_files(folder: Path, ending: str) -> int:
+    """What the files in a folder take whose names end so."""
+    return sum(path.stat().st_size for path in folder.rglob(f"*{ending}"))
+
+
 def scored(
     method: str,
     models: int,
     prepare_seconds: float,
+    stored_bytes: int,
     score: Callable[[TensorDataset], Tensor],
     queries: TensorDataset,
 ) -> Scored:
@@ -121,4 +129,4 @@ def scored(
     """
     score(TensorDataset(*(each[:1] for each in queries.tensors)))
     score_NQ, seconds = timed(lambda: score(queries))
-    return Scored(method, score_NQ, models, prepare_seconds, seconds / len(queries))
+    return Scored(method, score_NQ, models, prepare_seconds, seconds / len(queries), stored_bytes)

@@ -31,6 +31,7 @@ def main(job_path: Path, out: Path) -> None:
                     "models": found.models,
                     "prepare_seconds": found.prepare_seconds,
                     "query_in_forwards": found.query_seconds / forward,
+                    "stored_bytes": found.stored_bytes,
                 }
             )
             print(found.method, f"{rows[-1]['query_in_forwards']:,.0f} forward passes a query", flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from mlp import Job, Scored, scored, timed
+from mlp import Job, Scored, bytes_of_files, scored, timed
 from torch import Tensor
 from torch.utils.data import TensorDataset
 from trak import TRAKer
@@ -65,4 +65,5 @@ def _scored(job: Job, models: int, folder: Path) -> Scored:
         return torch.from_numpy(traker.finalize_scores(name).copy())
 
     _, seconds = timed(featurize)
-    return scored(f"TRAK, margin, {models} model{'s' * (models > 1)}", models, seconds, score, job.queries)
+    stored, title = bytes_of_files(folder, ".mmap"), f"TRAK, margin, {models} model{'s' * (models > 1)}"
+    return scored(title, models, seconds, stored, score, job.queries)

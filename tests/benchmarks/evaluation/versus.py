@@ -1,6 +1,6 @@
 """Each peer, tribute's version of its method, and tribute's best at the same cost, on the same queries.
 
-Legend: Q queries, S sources, M removals.
+Legend: Q queries.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from tribute.evaluation.metrics import rank_correlations
+from tests.benchmarks.evaluation.truth import Costs
 
 SAME = {
-    "TRAK, margin, 1 model": "trak, 1 replicate",
-    "TRAK, margin, 10 models": "trak, 10 models, 1 replicate",
-    "kronfluence EK-FAC": "ekfac, 1 replicate",
-    "dattri IF-CG": "conjugate_gradient, 1 replicate",
-    "dattri TracIn": "tracin, 1 replicate",
-    "dattri Grad-Dot": "gradient_dot, 1 replicate",
+    "TRAK, margin, 1 model": "trak",
+    "TRAK, margin, 10 models": "trak, 10 models",
+    "kronfluence EK-FAC": "ekfac",
+    "dattri IF-CG": "conjugate_gradient",
+    "dattri TracIn": "tracin",
+    "dattri Grad-Dot": "gradient_dot",
 }
 """Tribute's version of a peer's method, by how the peer's name begins; the last-layer method has none."""
 SAME_LEAD = 0.005
@@ -29,23 +29,10 @@ SAME_LEAD = 0.005
 
 @dataclass(frozen=True)
 class Scored:
-    """A method on the queries that the peers were given: LDS of each query (half, other seed), and its cost."""
+    """A method on the judged queries: LDS of each (half, other seed), and its costs."""
 
     lds_Q: NDArray[np.float64]
-    prepare_in_trainings: float
-    query_in_forwards: float
-
-    @classmethod
-    def of(
-        cls,
-        influence_QS: NDArray[np.float64],
-        sets_MS: NDArray[np.bool_],
-        seeds: Sequence[NDArray[np.float64]],
-        cost: tuple[float, float],
-    ) -> "Scored":
-        """Judge by what every other seed lost on each removal, [Q, M] nats each."""
-        predicted_QM = influence_QS @ sets_MS.T
-        return cls(np.mean([rank_correlations(predicted_QM, lost_QM) for lost_QM in seeds], 0), *cost)
+    costs: Costs
 
 
 def versus(own: Mapping[str, Scored], peers: Mapping[str, Scored]) -> list[dict[str, Any]]:
@@ -53,7 +40,8 @@ def versus(own: Mapping[str, Scored], peers: Mapping[str, Scored]) -> list[dict[
     lines = []
     for name, peer in peers.items():
         same = next((ours for begins, ours in SAME.items() if name.startswith(begins)), None)
-        cheaper = [n for n, each in own.items() if each.query_in_forwards <= peer.query_in_forwards]
+        most = peer.costs.query_in_forwards
+        cheaper = [n for n, each in own.items() if each.costs.query_in_forwards <= most]
         best = max(cheaper, key=lambda n: float(np.nanmean(own[n].lds_Q)), default=None)
         compared = {"same": _compared(same, own, peer), "best": _compared(best, own, peer)}
         lines.append({"peer": name} | _figures(peer) | compared)
@@ -75,12 +63,8 @@ def show_versus(setting: str, lines: Sequence[Mapping[str, Any]]) -> None:
     Console(width=230).print(table)
 
 
-def _figures(scored: Scored) -> dict[str, float]:
-    return {
-        "lds": float(np.nanmean(scored.lds_Q)),
-        "prepare_in_trainings": scored.prepare_in_trainings,
-        "query_in_forwards": scored.query_in_forwards,
-    }
+def _figures(scored: Scored) -> dict[str, Any]:
+    return {"lds": float(np.nanmean(scored.lds_Q))} | scored.costs._asdict()
 
 
 def _compared(method: str | None, own: Mapping[str, Scored], peer: Scored) -> dict[str, Any] | None:
@@ -90,7 +74,7 @@ def _compared(method: str | None, own: Mapping[str, Scored], peer: Scored) -> di
     lead_Q = own[method].lds_Q - peer.lds_Q
     lead_Q = lead_Q[np.isfinite(lead_Q)]
     lead, error = float(lead_Q.mean()), float(lead_Q.std(ddof=1) / np.sqrt(len(lead_Q)))
-    lower = own[method].query_in_forwards < peer.query_in_forwards
+    lower = own[method].costs.query_in_forwards < peer.costs.query_in_forwards
     found = {"lead": lead, "standard_error": error, "holds": bool(lower and lead >= -max(2 * error, SAME_LEAD))}
     return {"method": method} | _figures(own[method]) | found
 
