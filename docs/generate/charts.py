@@ -11,13 +11,6 @@ COLOURS = ("#3b6ea5", "#c2703d", "#5b8c5a", "#7a5ba6")
 STYLE = "text{font:13px system-ui,sans-serif;fill:#1f2933}.axis{font-size:11px;fill:#52606d}.grid{stroke:#e4e7eb}"
 
 
-def estimators_chart() -> str:
-    """LDS of every method in four settings, with its cost per query; the best on MNIST 1,000 first."""
-    table = benchmark("estimators")["tables"]["lds"]
-    rows = [(row[0], row[1:5], f"{row[6]} passes") for row in table["rows"]]
-    return _dots("LDS of one replicate, and forward passes per query", table["columns"][1:5], rows, 1.0, "")
-
-
 def misallocation_chart() -> str:
     """Misallocated pool of every way to value sources, in the first markets of the benchmark."""
     table = benchmark("valuation")["tables"]["by_setting"]

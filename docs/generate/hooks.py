@@ -12,7 +12,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(path) for path in (ROOT, ROOT / "platform", ROOT / "jobs", ROOT / "storage")]
 
-from docs.generate.charts import estimators_chart, misallocation_chart  # noqa: E402
+from docs.generate.charts import misallocation_chart  # noqa: E402
 from docs.generate.command_line_page import command_line_page  # noqa: E402
 from docs.generate.diagrams import flow_diagram, rooms_diagram  # noqa: E402
 from docs.generate.equations import with_equations  # noqa: E402
@@ -21,15 +21,16 @@ from docs.generate.fronts import front_of  # noqa: E402
 from docs.generate.settings_page import settings_page  # noqa: E402
 from docs.generate.tables_page import tables_page  # noqa: E402
 
+FRONTS = {"thousand": "MNIST 1,000"}
 GENERATED = {
     "reference/project-yaml.md": settings_page,
     "reference/command-line.md": command_line_page,
     "reference/tables.md": tables_page,
     "assets/rooms.svg": rooms_diagram,
     "assets/flow.svg": flow_diagram,
-    "assets/estimators.svg": estimators_chart,
     "assets/misallocation.svg": misallocation_chart,
     "assets/canonical-logistic.svg": partial(front_of, "canonical", "logistic", "Logistic regression"),
+    **{f"assets/front-{name}.svg": partial(front_of, "estimators", name, title) for name, title in FRONTS.items()},
 }
 
 

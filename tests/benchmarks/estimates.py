@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.benchmarks.worlds import World, in_processes
+from tests.benchmarks.worlds import CORES, World, in_processes
 from tribute.errors import ConfigError
 from tribute.estimators import ESTIMATORS, Groups, Trained, build_estimator
 from tribute.readout import QueryRows
@@ -39,7 +39,8 @@ class Choice:
         return self.title or self.name
 
 
-CHOICES = [Choice("trak", {"models": 10}, "trak, 10 models"), *(Choice(name) for name in ESTIMATORS)]
+CHOICES = [Choice(name) for name in ESTIMATORS]
+TEN_MODELS = Choice("trak", {"models": 10}, "trak, 10 models")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Estimate:
 
 def estimates(world: World, seed: int, choices: Sequence[Choice], chosen: range) -> dict[str, Estimate]:
     """What every estimator says of the chosen queries under a seed; what does not suit the world is missing."""
-    # The first choice, which trains many models, has a process of its own.
-    found = in_processes(_estimate, [(world.path, seed, part, chosen) for part in (choices[:1], choices[1:])])
+    parts = [choices[begin::CORES] for begin in range(CORES)]
+    found = in_processes(_estimate, [(world.path, seed, part, chosen) for part in parts])
     return {method: estimate for each in found for method, estimate in each.items()}
 
 

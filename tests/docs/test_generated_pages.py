@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import typer
-from docs.generate.charts import estimators_chart, misallocation_chart
+from docs.generate.charts import misallocation_chart
 from docs.generate.command_line_page import command_line_page
 from docs.generate.diagrams import flow_diagram, rooms_diagram
 from docs.generate.doctests import fenced
@@ -59,7 +59,6 @@ def test_diagrams_are_the_same_bytes_each_time_and_hold_every_room() -> None:
     assert drawn == rooms_diagram()
     assert all(f">{room}<" in drawn for room in ("catalog", "royalty", "commands", "querying"))
     assert flow_diagram().count('class="arrow"') == 7
-    assert estimators_chart() == estimators_chart()
     assert misallocation_chart().count("<circle") == 4 + 4 * 14  # a legend, then a dot for each setting and row
 
 

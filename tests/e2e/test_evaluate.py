@@ -88,6 +88,9 @@ def test_every_method_is_judged_beside_the_baselines(once: tuple[Project, str]) 
     assert expected == set(rows)
     assert all(rows[f"{name}, 2 replicates"]["prepare_in_trainings"] > 0 for name in ("gradient_dot", "for_value"))
     assert rows["gradient_dot, 2 replicates"]["query_in_forwards"] > 0
+    kept = {name: rows[f"difference, {name}"]["stored_bytes"] for name in ("1 replicate", "2 replicates")}
+    assert kept["2 replicates"] == 2 * kept["1 replicate"] > 0
+    assert rows["gradient_dot, 2 replicates"]["stored_bytes"] > 0 and rows["token count"]["stored_bytes"] == 0
     alone = rows["difference, 2 replicates"]["prepare_in_trainings"] + 3  # trainings without sources
     assert rows["tribute, as paid"]["prepare_in_trainings"] > alone
     forward, backward = rows["jvp, 2 replicates"], rows["adjoint, 2 replicates"]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tests.benchmarks import peers
-from tests.benchmarks.estimates import CHOICES, estimates
+from tests.benchmarks.estimates import CHOICES, TEN_MODELS, estimates
 from tests.benchmarks.evaluation.kept import Kept, digest_of
 from tests.benchmarks.evaluation.truth import Array, Costs, Truth
 from tests.benchmarks.evaluation.versus import Scored, versus
@@ -79,7 +79,9 @@ def judge(setting: str, world: World) -> dict[str, Any]:
     rows = Rows(world, Truth(ground, others))
     rows.of_readouts(own, asks, cost[str(sources)])
     rows.add_distilled(own, cost["distilled"])
-    for method, each in estimates(world, OWN[0], CHOICES, JUDGED).items():
+    # Of 5,000 examples ten models of TRAK take 450 trainings.
+    choices = CHOICES + [TEN_MODELS] * (setting == "thousand")
+    for method, each in estimates(world, OWN[0], choices, JUDGED).items():
         costs_of = Costs(each.trainings, each.forwards, each.stored_bytes)
         rows.add(method, "estimator", each.influence_QS.astype(np.float64), costs_of)
     Kept(rows.truth, rows.scored).write(world.path.parent, digest)

@@ -166,6 +166,12 @@ def test_one_absent_number_takes_only_itself_away(absent: float | None) -> None:
     assert render_certificate(figures(rows=rows, effects=effects))
 
 
+def test_what_a_method_stores_stands_beside_its_costs() -> None:
+    kept = MethodFigures(**dict(row("trak", "estimator", 0.4, 71.0)) | {"stored_bytes": 12_345_678})
+    text = text_of(render_certificate(figures(rows=[kept, row("token count", "baseline", 0.1, 0)])))
+    assert "7.2% 1.4 71 12" in text and "7.2% 1.4 0 –" in text
+
+
 def test_negative_estimates_read_as_intervals() -> None:
     text = text_of(render_certificate(figures(rows=[row("random", "baseline", -0.01, 0)])))
     assert "−0.01 −0.06 to 0.04" in text
