@@ -36,6 +36,8 @@ CHECKPOINTS = 10
 FURTHER_SEEDS = 500
 """Seeds of the models that TRAK needs beyond those given count from here."""
 QUIET = {"TQDM_DISABLE": "1"}
+SIDE_BY_SIDE = (("trak_models", "kronfluence_ekfac"), ("dattri_methods",))
+"""Libraries, by the process that runs them."""
 WORKER = Path(__file__).with_name("run.py")
 
 
@@ -124,23 +126,33 @@ def judge_examples(
         "forward_rows": np.array(rows_at_once(recipe.task, thetas[0], queries)),
     }
     with TemporaryDirectory() as folder:
-        job, out = Path(folder) / "job.npz", Path(folder) / "scores.npz"
+        job = Path(folder) / "job.npz"
         np.savez(job, **held)
-        command = [str(python), "-W", "ignore", str(WORKER), str(job), str(out)]
-        subprocess.run(command, check=True, env=os.environ | QUIET)
-        with np.load(out) as file:
-            rows = json.loads(str(file["rows"]))
-            scores = [file[f"score_NQ_{index}"].astype(np.float64) for index in range(len(rows))]
-    return [
-        ExampleScores(
-            row["method"],
-            score_NQ,
-            row["prepare_seconds"] / course.seconds + row["models"] - 1,
-            row["query_in_forwards"],
-            row["stored_bytes"],
-        )
-        for row, score_NQ in zip(rows, scores, strict=True)
-    ]
+        command = [str(python), "-W", "ignore", str(WORKER), str(job)]
+        outs = {Path(folder) / f"{libraries[0]}.npz": libraries for libraries in SIDE_BY_SIDE}
+        started = [
+            subprocess.Popen([*command, str(out), *libraries], env=os.environ | QUIET)
+            for out, libraries in outs.items()
+        ]
+        if any([process.wait() for process in started]):
+            raise subprocess.CalledProcessError(1, command)
+        return [found for out in outs for found in _found(out, course.seconds)]
+
+
+def _found(out: Path, training: float) -> list[ExampleScores]:
+    """What a worker wrote; its seconds in trainings of so many seconds."""
+    with np.load(out) as file:
+        rows = json.loads(str(file["rows"]))
+        return [
+            ExampleScores(
+                row["method"],
+                file[f"score_NQ_{index}"].astype(np.float64),
+                row["prepare_seconds"] / training + row["models"] - 1,
+                row["query_in_forwards"],
+                row["stored_bytes"],
+            )
+            for index, row in enumerate(rows)
+        ]
 
 
 def _trained(recipe_of: Callable[[int], Recipe], further: int) -> tuple[_Course, list[Tensor]]:

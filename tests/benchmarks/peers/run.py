@@ -1,28 +1,27 @@
-"""The worker: scores every query by every peer, in the environment of the peers.
+"""A worker: scores every query by some peers, in the environment of the peers.
 
-    build/peers-venv/bin/python tests/benchmarks/peers/run.py JOB.npz SCORES.npz
+    build/peers-venv/bin/python tests/benchmarks/peers/run.py JOB.npz SCORES.npz dattri_methods ...
 
 Legend: N training examples, S sources, Q queries.
 """
 
+import importlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import dattri_methods
-import kronfluence_ekfac
 import numpy as np
 import torch
-import trak_models
 from mlp import Job
 
 
-def main(job_path: Path, out: Path) -> None:
+def main(job_path: Path, out: Path, names: Sequence[str]) -> None:
     """Write the scores of each method, [N, Q], and what they cost."""
     torch.set_num_threads(1)
     job, scores, rows = Job.read(job_path), {}, []
-    for peer in (trak_models, kronfluence_ekfac, dattri_methods):
-        for found in peer.methods(job):
+    for name in names:
+        for found in importlib.import_module(name).methods(job):
             forward = job.forward_seconds()  # next to the method, because processors change their pace
             scores[f"score_NQ_{len(rows)}"] = found.score_NQ.numpy()
             rows.append(
@@ -39,4 +38,4 @@ def main(job_path: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
