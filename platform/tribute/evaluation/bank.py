@@ -40,7 +40,7 @@ SUMS = "SHA256SUMS"
 
 
 class PublishedFigure(BaseModel):
-    """A figure that others published for the setting. ``metric``: a name of `BankScores`. ``source``: where."""
+    """A figure that others published. ``metric``: a name of `BankScores`, or `qld`. ``source``: where."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -77,6 +77,7 @@ def described_text(setting: TextSetting) -> BankSettings:
             "schedule": training.schedule,
             "warmup": training.warmup,
             "final_rate": training.final_rate,
+            "eps_root": training.eps_root,
             "batch_size": training.batch_size,
             "epochs": training.epochs,
             "plan_percents": setting.percents,
