@@ -70,7 +70,7 @@ def main() -> None:
     rows = {name: judged(found, name) for name in settings}
     tables = {name: setting_table(name, rows[name]) for name in settings}
     tables |= {"lds": overview(rows), "misallocated": misallocated_table(rows)}
-    write("estimators", "Estimators against real retraining", {}, tables)
+    write("estimators", "Estimators against real retraining", told(rows), tables)
     lines = {name: found[f"{name}-peers"]["versus"] for name in settings if peers_of(found, name)}
     if lines:
         write("peers", "Other libraries on the same models", advantages(lines), {"versus": versus_table(lines)})
@@ -93,6 +93,17 @@ def write(name: str, title: str, values: Mapping[str, Any], tables: Mapping[str,
     path = DOCS / f"{name}.json"
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     print(f"wrote {path}")
+
+
+def told(rows: Mapping[str, Mapping[str, Row]]) -> dict[str, str]:
+    """Figures of the first setting that the page tells in its text."""
+    first = next(iter(rows.values()))
+    chosen = {"retraining": "real retraining without each source", "default": DEFAULT}
+    chosen |= {name: f"`{name}`" for name in ("astra", "conjugate_gradient", "ekfac", "adamw_influence")}
+    found = {key: first[name] for key, name in chosen.items() if name in first}
+    return {key: _short(row[SCORES[0]]) for key, row in found.items()} | {
+        f"{key}_trainings": _significant(row["prepare_in_trainings"]) for key, row in found.items()
+    }
 
 
 def judged(found: Results, setting: str) -> dict[str, Row]:
@@ -260,9 +271,14 @@ def _costs(row: Row | None) -> list[str]:
     if row is None:
         return ["", "", ""]
     stored = row.get("bytes", row.get("stored_bytes"))
-    prepare, query = row["prepare_in_trainings"], row["query_in_forwards"]
-    few = f"{query:.1f}" if query < 10 else f"{query:,.0f}"
-    return [f"{prepare:.1f}", few, "" if stored is None else f"{stored / 1e6:,.2f}"]
+    costs = [row["prepare_in_trainings"], row["query_in_forwards"], None if stored is None else stored / 1e6]
+    return ["" if cost is None else _significant(cost) for cost in costs]
+
+
+def _significant(cost: float) -> str:
+    """Two digits where it is small: 0.36, 2.9, 67."""
+    digits = 0 if cost >= 10 or cost == 0 else 1 if cost >= 1 else 2
+    return f"{cost:,.{digits}f}"
 
 
 def _short(value: float) -> str:

@@ -84,7 +84,7 @@ def test_tables_show_one_replicate_with_intervals_and_costs() -> None:
     default, theirs = "`difference`, paired 20% (the default)", "TRAK, margin, 1 model (other library)"
     assert set(rows) == {default, "`trak`", "token count", theirs}
     first = setting_table("thousand", rows)["rows"][0]
-    assert first[:2] == [default, "1.00 [1.00, 1.00]"] and first[-3:] == ["2.0", "20", "8.00"]
+    assert first[:2] == [default, "1.00 [1.00, 1.00]"] and first[-3:] == ["2.0", "20", "8.0"]
     assert [line[0] for line in overview({"thousand": rows})["rows"]] == [default, "`trak`", "token count"]
     found["thousand-peers"]["digest"] = "b"
     assert theirs not in judged(found, "thousand")
