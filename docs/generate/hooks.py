@@ -21,6 +21,12 @@ from docs.generate.fronts import front_of  # noqa: E402
 from docs.generate.settings_page import settings_page  # noqa: E402
 from docs.generate.tables_page import tables_page  # noqa: E402
 
+FIELD = {
+    "logistic": "Logistic regression",
+    "mlp": "Perceptron",
+    "four_nine": "4 against 9",
+    "transformer": "A small transformer",
+}
 FRONTS = {"thousand": "MNIST 1,000"}
 GENERATED = {
     "reference/project-yaml.md": settings_page,
@@ -29,7 +35,7 @@ GENERATED = {
     "assets/rooms.svg": rooms_diagram,
     "assets/flow.svg": flow_diagram,
     "assets/misallocation.svg": misallocation_chart,
-    "assets/canonical-logistic.svg": partial(front_of, "canonical", "logistic", "Logistic regression"),
+    **{f"assets/canonical-{name}.svg": partial(front_of, "canonical", name, title) for name, title in FIELD.items()},
     **{f"assets/front-{name}.svg": partial(front_of, "estimators", name, title) for name, title in FRONTS.items()},
 }
 
