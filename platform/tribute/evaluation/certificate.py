@@ -88,6 +88,10 @@ def _range(figure: ScoreFigure) -> str:
     return f"{low} to {high}" if low.startswith("−") else f"{low}–{high}"
 
 
+def _megabytes(stored: int | None) -> str:
+    return _significant(None if stored is None else stored / 1e6)
+
+
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -99,7 +103,7 @@ _PAGES.filters |= {
     "percent": _percent,
     "decimal": _decimal,
     "significant": _significant,
-    "megabytes": lambda stored: _significant(None if stored is None else stored / 1e6),
+    "megabytes": _megabytes,
     "number": _count,
     "interval": _range,
 }
