@@ -38,7 +38,7 @@ def small() -> TextSetting:
         TRANSFORMER,
         name="small",
         task=TRANSFORMER.task.model_copy(update={"options": options}),
-        training=TRANSFORMER.training.model_copy(update={"learning_rate": 0.02}),
+        training=TRANSFORMER.training.model_copy(update={"learning_rate": 0.02, "batch_size": 10}),
         read=few_windows,
         plan=Plan(halves=2, runs=2, same=1, singles=0),
         percents=4,
