@@ -39,7 +39,8 @@ def main() -> None:
             f"{name}_best_leave_one_out": best(rows, SINGLES[0])
             for name, rows in settings.items()
             if any(row[SINGLES[0]] for row in rows)
-        },
+        }
+        | {f"{name}_spread": _short(spread(bank)) for name, bank in banks.items() if bank.chosen("percent").any()},
         "tables": {name: table(rows, banks[name]) for name, rows in settings.items()},
     }
     print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -48,6 +49,11 @@ def main() -> None:
 def best(rows: Sequence[Row], metric: str) -> str:
     """The highest figure of a method of ours."""
     return _short(max((row[metric]["value"] for row in rows if row[metric] and not row["peer"]), default=0.0))
+
+
+def spread(bank: RetrainBank) -> float:
+    """Standard deviation, over the parts of a percent, of what the queries lose on average without one, nats."""
+    return float(bank.measured_MQ[bank.chosen("percent")].mean(1, dtype=float).std(ddof=1))
 
 
 def table(rows: Sequence[Row], bank: RetrainBank) -> dict[str, Any]:
