@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.letter_runs import LetterRuns
-from tribute.corpus.crediting.normal_words import is_ideograph, normal_words, spans
-from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, edges, in_every_word, word_runs
+from tribute.corpus.crediting.normal_words import spans
+from tribute.corpus.crediting.text_runs import TextRuns
+from tribute.corpus.crediting.word_arrays import NormalWords
+from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, edges
 from tribute.corpus.encoding import BYTES, TextFormat
 from tribute.corpus.sources import Document
 
@@ -102,8 +103,8 @@ def _place(content: bytes, byte: int) -> int:
 
 def _without_shared(head: str, tail: str) -> str:
     """The end of a document without the runs of words, or of ideographs, that its beginning has too."""
-    before = normal_words(head)
-    while (shared_W := _shared(normal_words(tail), before)).any():
+    before = TextRuns.of([head])
+    while (shared_W := _shared(tail, before)).any():
         span_W, kept, begin = spans(tail), list[str](), 0
         for first, end in edges(shared_W):
             kept.append(tail[begin : span_W[first][0]].strip())
@@ -112,15 +113,16 @@ def _without_shared(head: str, tail: str) -> str:
     return tail
 
 
-def _shared(words: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:
-    """Whether each word lies in a run that the other words have too, [W]."""
+def _shared(text: str, before: TextRuns) -> NDArray[np.bool_]:
+    """Whether each word of a text lies in a run that another text has too, [W]."""
+    words = NormalWords.of([text])
+    runs = TextRuns.of_words(words, [text])
     shared_W = np.zeros(len(words), bool)
-    run_R, other_R = word_runs([words, others])
-    ideograph_W = np.array([is_ideograph(word[0]) for word in words], bool)
-    for begin in np.flatnonzero(np.isin(run_R, other_R) & in_every_word(~ideograph_W)):
+    for begin in runs.word_R[np.isin(runs.hash_R, before.hash_R)]:
         shared_W[begin : begin + SHINGLE_WORDS] = True
-    letters, other_letters = LetterRuns.of(words), LetterRuns.of(others)
-    first_R, last_R = letters.first_words(), letters.last_words()
-    for run in np.flatnonzero(np.isin(letters.hash_R, other_letters.hash_R) & ideograph_W[first_R]):
-        shared_W[first_R[run] : last_R[run] + 1] = True
+    if words.ideograph_W is not None:
+        letters = runs.letters
+        first_R, last_R = letters.first_words(), letters.last_words()
+        for run in np.flatnonzero(np.isin(letters.hash_R, before.letters.hash_R) & words.ideograph_W[first_R]):
+            shared_W[first_R[run] : last_R[run] + 1] = True
     return shared_W

@@ -1,75 +1,61 @@
-"""Words as texts are compared by: without case, marks, punctuation and characters without width.
+"""Words as texts are compared by, and where they stand. See `word_arrays` for what a word is."""
 
-A word is what stands between spaces. Ideographs and kana are words of their own, since their scripts set no
-spaces. A word of more than `LONGEST_WORD` letters is cut: it may be a sentence whose spaces were removed.
-"""
+from itertools import pairwise
 
-import unicodedata
-from collections.abc import Iterator
-from functools import cache, lru_cache
+import numpy as np
+from numpy.typing import NDArray
 
-from tribute.ids import LOOK_ALIKE_LETTERS
+from tribute.corpus.crediting.letters import NORMAL
+from tribute.corpus.crediting.word_arrays import NormalWords
 
-LONGEST_WORD = 24
-PIECE = 8
-"""Letters of a piece of a longer word."""
-
-Piece = tuple[str, int]
-"""A normal word, and where it begins in the characters between two spaces."""
+ASCII = 128
+_COUNT = np.array([len(NORMAL[code].strip()) for code in range(ASCII)])
+_IS_SPACE = np.array([NORMAL[code] == " " for code in range(ASCII)])
 
 
 def normal_words(text: str) -> list[str]:
     """The words of a text in normal form, in order; characters that are neither letter nor digit make none."""
-    return [word for chunk in text.split() for word, _ in _pieces(chunk)]
+    words = NormalWords.of([text])
+    letters = words.letters.decode()
+    return [letters[begin:end] for begin, end in pairwise(words.letter_W.tolist())]
 
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where each normal word of a text begins and ends; punctuation belongs to the word before it."""
-    found: list[tuple[int, int]] = []
-    place = 0
-    for chunk in text.split():
-        begin = text.index(chunk, place)
-        place = begin + len(chunk)
-        starts = [start for _, start in _pieces(chunk)]
-        if starts:
-            ends = [*starts[1:], len(chunk)]
-            starts[0] = 0
-            found += [(begin + start, begin + end) for start, end in zip(starts, ends, strict=True)]
-    return found
+    begin_W, end_W = word_spans(text, NormalWords.of([text]))
+    return list(zip(begin_W.tolist(), end_W.tolist(), strict=True))
 
 
-def is_ideograph(character: str) -> bool:
-    """Whether a letter is one of Chinese or Japanese writing, which sets no spaces."""
-    code = ord(character)
-    return 0x3040 <= code <= 0x30FF or 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF
+def word_spans(text: str, words: NormalWords) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each normal word of a text begins and ends, [W] each, as `spans` has it; `words` are those of the text.
+
+    Legend: C characters, c chunks between spaces, L letters, W words.
+    """
+    if not len(words):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    count_C, is_space_C = _letters_of_characters(text)
+    place_L = np.repeat(np.arange(len(count_C)), count_C)
+    edges_c = np.flatnonzero(np.diff(is_space_C, prepend=True, append=True))
+    begin_c, end_c = edges_c[::2], edges_c[1::2]
+    place_W = place_L[words.letter_W[:-1]]
+    chunk_W = np.searchsorted(begin_c, place_W, "right") - 1
+    opens_W = np.diff(chunk_W, prepend=-1) > 0
+    begin_W = np.where(opens_W, begin_c[chunk_W], place_W)
+    next_W = np.append(begin_W[1:], 0)
+    return begin_W, np.where(np.append(opens_W[1:], True), end_c[chunk_W], next_W)
 
 
-@cache
-def _letters(character: str) -> str:
-    """A character in normal form: its letters and digits, none for marks and punctuation."""
-    folded = unicodedata.normalize("NFKD", character).casefold()
-    kept = (each for each in unicodedata.normalize("NFKD", folded) if unicodedata.category(each)[0] in "LN")
-    return "".join(LOOK_ALIKE_LETTERS.get(each, each) for each in kept)
-
-
-def _cut(chunk: str) -> Iterator[Piece]:
-    if len(chunk) <= LONGEST_WORD and chunk.isascii() and chunk.isalnum():
-        yield chunk.lower(), 0
-        return
-    placed = [(letter, place) for place, character in enumerate(chunk) for letter in _letters(character)]
-    begin = 0
-    while begin < len(placed):
-        end = begin + 1
-        if not is_ideograph(placed[begin][0]):
-            while end < len(placed) and not is_ideograph(placed[end][0]):
-                end += 1
-        size = end - begin if end - begin <= LONGEST_WORD else PIECE
-        for first in range(begin, end, size):
-            part = placed[first : min(first + size, end)]
-            yield "".join(letter for letter, _ in part), part[0][1]
-        begin = end
-
-
-@lru_cache(500_000)
-def _pieces(chunk: str) -> tuple[Piece, ...]:
-    return tuple(_cut(chunk))
+def _letters_of_characters(text: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """How many normal letters each character becomes, and whether it is a space, [C] each."""
+    if text.isascii():
+        code_C = np.frombuffer(text.encode(), np.uint8)
+        return _COUNT[code_C], _IS_SPACE[code_C]
+    code_C = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    low_C = np.minimum(code_C, ASCII - 1)
+    count_C, is_space_C = _COUNT[low_C], _IS_SPACE[low_C]
+    other = np.flatnonzero(code_C >= ASCII)
+    codes, inverse = np.unique(code_C[other], return_inverse=True)
+    normal = [NORMAL[code] for code in codes.tolist()]
+    count_C[other] = np.array([len(letters.replace(" ", "")) for letters in normal], np.int64)[inverse]
+    is_space_C[other] = np.array([letters == " " for letters in normal], bool)[inverse]
+    return count_C, is_space_C

@@ -3,9 +3,6 @@
 Legend: W words, R runs; a run begins at every word but the last four.
 """
 
-import hashlib
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,16 +15,25 @@ Stretches = list[tuple[int, int]]
 """Pairs of the first word and the one after the last."""
 
 
-def word_runs(texts: Sequence[Sequence[str]]) -> list[NDArray[np.uint64]]:
-    """Hash of each five-word run of every text, [R] each."""
-    hashes: dict[str, int] = {}
-    return [_runs(words, hashes) for words in texts]
+def word_runs(hash_W: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash of each five-word run, [R], from the hashes of its words."""
+    found_R = np.zeros(max(len(hash_W) - SHINGLE_WORDS + 1, 0), np.uint64)
+    for offset in range(SHINGLE_WORDS):
+        found_R = (found_R ^ hash_W[offset : offset + len(found_R)]) * MULTIPLIER
+    return found_R
 
 
-def numbered(runs: Sequence[NDArray[np.uint64]]) -> tuple[list[NDArray[np.int64]], int]:
-    """Number the runs of every text; equal runs share a number. Returns also the count of numbers."""
-    found, number_R = np.unique(np.concatenate([np.zeros(0, np.uint64), *runs]), return_inverse=True)
-    return np.split(number_R, np.cumsum([len(each) for each in runs]))[:-1], len(found)
+def within_documents(values: int, end_D: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+    """Whether the run of `size` values that begins at each lies in one document, [R].
+
+    Args:
+        values: words or letters of all documents, one after the other.
+        end_D: how many there are up to the end of each document.
+    """
+    within_R = np.ones(max(values - size + 1, 0), bool)
+    broken = (end_D[:, None] - np.arange(1, size)).reshape(-1)
+    within_R[broken[(broken >= 0) & (broken < len(within_R))]] = False
+    return within_R
 
 
 def in_every_word(word_W: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -60,14 +66,3 @@ def edges(covered_W: NDArray[np.bool_]) -> Stretches:
     changes = np.flatnonzero(np.diff(np.concatenate([[0], covered_W, [0]])))
     return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
 
-
-def _runs(words: Sequence[str], hashes: dict[str, int]) -> NDArray[np.uint64]:
-    """Hash of each five-word run, [R]."""
-    for word in words:
-        if word not in hashes:
-            hashes[word] = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
-    hash_W = np.array([hashes[word] for word in words], np.uint64)
-    found_R = np.zeros(max(len(words) - SHINGLE_WORDS + 1, 0), np.uint64)
-    for offset in range(SHINGLE_WORDS):
-        found_R = (found_R ^ hash_W[offset : offset + len(found_R)]) * MULTIPLIER
-    return found_R

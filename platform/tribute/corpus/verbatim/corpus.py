@@ -21,7 +21,7 @@ from tribute.files.digests import RememberedDigests, file_sha256
 from tribute.files.sealed import intact, require_recorded, write_sealed
 from tribute.progress import OnDone, counted, unheard
 
-RELEASE = "1"
+RELEASE = "2"
 """Of the files' format: an index of another one is made anew."""
 INDEXES = "verbatim"
 """The folder of a working folder that has an index for each corpus. It may be deleted: they are made again."""

@@ -3,9 +3,7 @@
 Legend: N rows of a file, W tokens of a row, w words of a document.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.normal_words import normal_words, spans
+from tribute.corpus.crediting.normal_words import word_spans
+from tribute.corpus.crediting.word_arrays import NormalWords
 from tribute.corpus.encoding import PADDING
 from tribute.corpus.verbatim.hashing import BREAK
 from tribute.corpus.verbatim.index import RunIndex
@@ -103,18 +102,18 @@ def word_values(index: RunIndex, tokens: Tokens, source: int, places: BinaryIO) 
     first, after = index.first_document(source), index.first_document(source + 1)
     for document in range(first, after):
         text = document_text(index, tokens, document)
-        words, span_w2 = word_hashes(text), spans(text)
-        begins = [0, *(begin for begin, _ in span_w2)]
-        ends = [0, *(end for _, end in span_w2)]
-        np.array(list(zip(begins, ends, strict=True)), SPAN).tofile(places)  # the break before it comes first
-        yield words if document == first else np.concatenate([[BREAK], words])
+        words = NormalWords.of([text])
+        span_V = np.zeros(1 + len(words), SPAN)  # the break before it comes first
+        span_V["begin"][1:], span_V["end"][1:] = word_spans(text, words)
+        span_V.tofile(places)
+        values = _values(words)
+        yield values if document == first else np.concatenate([[BREAK], values])
 
 
 def word_hashes(text: str) -> NDArray[np.int64]:
     """The normal words of a text as values, [w]: 63 bits of a hash of each."""
-    return np.array([_hashed(word) for word in normal_words(text)], np.int64)
+    return _values(NormalWords.of([text]))
 
 
-@lru_cache(500_000)
-def _hashed(word: str) -> int:
-    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest()) >> 1 or 1
+def _values(words: NormalWords) -> NDArray[np.int64]:
+    return np.maximum(words.hash_W >> np.uint64(1), 1).astype(np.int64)

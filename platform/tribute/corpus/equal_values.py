@@ -1,0 +1,99 @@
+"""Equal values among many, found by a table instead of sorting.
+
+Legend: N values, M values looked up, S places of a table.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FACTOR = 0x9E3779B97F4A7C15
+NOWHERE = -1
+AT_ONCE = 2**20
+"""Values that a table is made for where they can be divided."""
+SPARE_BITS = 2
+"""A table has 4 to 8 places for each value."""
+
+Places = NDArray[np.int64]
+Values = NDArray[np.uint64]
+Marks = NDArray[np.bool_]
+
+
+def repeated(hash_N: Values, at_once: int = AT_ONCE) -> Marks:
+    """Whether another hash is equal to each, [N]; by parts of about `at_once` hashes with the same first bits."""
+    bits = (len(hash_N) // at_once).bit_length()
+    if not bits:
+        return FirstPlaces(hash_N).repeated_N
+    found_N, part_N = np.zeros(len(hash_N), bool), (hash_N >> np.uint64(64 - bits)).astype(np.uint32)
+    for part in range(1 << bits):
+        at = np.flatnonzero(part_N == part)
+        found_N[at] = FirstPlaces(hash_N[at]).repeated_N
+    return found_N
+
+
+class _Level(NamedTuple):
+    """A table: the first of the values that share a place of it."""
+
+    factor: np.uint64
+    shift: np.uint64
+    first_S: NDArray[np.integer]
+
+    def slots(self, value_N: Values) -> Places:
+        return ((value_N * self.factor) >> self.shift).astype(np.int64)
+
+
+class FirstPlaces:
+    """Where each value occurs first.
+
+    Values that share a place of the table with another one that came before go on to the next table, which spreads
+    them otherwise. So equal values always stay together, and every comparison is of whole values.
+
+    Attributes:
+        first_N: the first place of a value that is equal to this one.
+    """
+
+    def __init__(self, value_N: Values) -> None:
+        self._value_N, self._levels = value_N, list[_Level]()
+        rest, value_n = np.arange(len(value_N)), value_N
+        self.first_N = np.arange(len(value_N))
+        while len(rest):
+            level = self._level(rest, value_n)
+            won_n = level.first_S[level.slots(value_n)]
+            same_n = value_N[won_n] == value_n
+            self.first_N[rest[same_n]] = won_n[same_n]
+            rest, value_n = rest[~same_n], value_n[~same_n]
+
+    def of(self, value_M: Values) -> Places:
+        """Where values occur first, [M]; `NOWHERE` for one that does not occur."""
+        found_M, rest, value_m = np.full(len(value_M), NOWHERE), np.arange(len(value_M)), value_M
+        for level in self._levels:
+            at_m = level.first_S[level.slots(value_m)]
+            taken_m = at_m < len(self._value_N)
+            rest, value_m, at_m = rest[taken_m], value_m[taken_m], at_m[taken_m]
+            same_m = self._value_N[at_m] == value_m
+            found_M[rest[same_m]] = at_m[same_m]
+            rest, value_m = rest[~same_m], value_m[~same_m]
+        return found_M
+
+    @property
+    def came_before_N(self) -> Marks:
+        """Whether an equal value came before each."""
+        return np.asarray(self.first_N < np.arange(len(self.first_N)))
+
+    @property
+    def repeated_N(self) -> Marks:
+        """Whether another value is equal to each."""
+        found_N = self.came_before_N
+        found_N[self.first_N[found_N]] = True
+        return found_N
+
+    def _level(self, place_n: Places, value_n: Values) -> _Level:
+        bits = len(place_n).bit_length() + SPARE_BITS
+        factor = np.uint64(pow(FACTOR, len(self._levels) + 1, 2**64))
+        none = len(self._value_N)
+        dtype = np.int32 if none < 2**31 else np.int64
+        level = _Level(factor, np.uint64(64 - bits), np.full(1 << bits, none, dtype))
+        np.minimum.at(level.first_S, level.slots(value_n), place_n.astype(dtype))
+        self._levels.append(level)
+        return level
