@@ -13,13 +13,14 @@ What is usual differs from market to market, so a source is compared with the ot
 Legend: W words, B blocks, S sources, P pairs of neighbours.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.normal_words import normal_words
+from tribute.corpus.crediting.text_runs import in_batches
+from tribute.corpus.crediting.word_arrays import NormalWords
+from tribute.corpus.equal_values import FirstPlaces
 from tribute.corpus.sources import Document
 
 BLOCK_WORDS = 200
@@ -32,9 +33,12 @@ RUN_WORDS = 5
 USUAL = 0.25
 """Quantile of the other sources that counts as usual."""
 
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-ANY_WORD = np.uint64(0xD1B54A32D192ED03)
+FACTORS = np.array(
+    [0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0xAF251AF3B0F025B5, 0xDB4F0B9175AE2165, 0xBBE0563303A4615F], np.uint64
+)
+"""One for each place in a run: hashes of words add up to that of the run."""
 
+Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Array = NDArray[np.float64]
 
@@ -44,17 +48,15 @@ def eligible_parts(documents: Mapping[str, Sequence[Document]]) -> dict[str, flo
 
     Documents count in their order: the first to say something counts. A source without words has 1.
     """
-    numbers: dict[str, int] = {}
-    word_SW = [_numbered(documents[source_id], numbers) for source_id in documents]
-    size_S = np.array([len(word_W) for word_W in word_SW], np.int64)
+    word_W, size_S = _words(documents)
+    word_SW = np.split(word_W, np.cumsum(size_S)[:-1]) if len(size_S) else []
     block_SW = [_blocks(len(word_W)) for word_W in word_SW]
     blocks_S = np.array([block_W[-1] + 1 if len(block_W) else 0 for block_W in block_SW], np.int64)
     first_S, source_B = np.cumsum(blocks_S) - blocks_S, np.repeat(np.arange(len(size_S)), blocks_S)
-    word_W = np.concatenate([np.zeros(0, np.int64), *word_SW])
     block_W = np.concatenate(
         [np.zeros(0, np.int64), *[b + first for b, first in zip(block_SW, first_S, strict=True)]]
     )
-    order_B = _order(word_W, block_W, size_S, len(numbers))
+    order_B = _order(word_W, block_W, size_S)
     words_B = np.bincount(block_W, minlength=len(source_B))
     new_W = np.concatenate([np.zeros(0), *[~repeats(word_W) for word_W in word_SW]])
     new_B = np.bincount(block_W, new_W, len(source_B)).astype(np.float64)
@@ -91,27 +93,30 @@ def usual_of_others(figure_S: Array) -> Array:
     return np.asarray(low_S + (place - low) * (high_S - low_S))
 
 
-def repeats(word_W: Ints) -> NDArray[np.bool_]:
+def repeats(word_W: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether each word lies in a run of five that, but for at most one word, occurred before, [W]."""
     runs = max(len(word_W) - RUN_WORDS + 1, 0)
     value_W, seen_R, repeated_W = word_W.astype(np.uint64), np.zeros(runs, bool), np.zeros(len(word_W), bool)
-    for any_word in range(RUN_WORDS):
-        hash_R = np.zeros(runs, np.uint64)
-        for offset in range(RUN_WORDS):
-            hash_R ^= ANY_WORD if offset == any_word else value_W[offset : offset + runs]
-            hash_R *= MULTIPLIER
-            hash_R ^= hash_R >> np.uint64(29)
-        _, first, inverse = np.unique(hash_R, return_index=True, return_inverse=True)
-        seen_R |= first[inverse] < np.arange(runs)
+    hash_R = np.zeros(runs, np.uint64)
+    for offset, factor in enumerate(FACTORS):
+        hash_R += value_W[offset : offset + runs] * factor
+    for offset, factor in enumerate(FACTORS):
+        seen_R |= FirstPlaces(hash_R - value_W[offset : offset + runs] * factor).came_before_N
     for offset in range(RUN_WORDS):
         repeated_W[offset : offset + runs] |= seen_R
     return repeated_W
 
 
-def _numbered(documents: Sequence[Document], numbers: dict[str, int]) -> Ints:
-    """The words of a source's documents as numbers, [W]; equal words share one, and so do all numerals."""
-    words = (re.sub(r"\d+", "0", word) for document in documents for word in normal_words(document.learnt))
-    return np.fromiter((numbers.setdefault(word, len(numbers)) for word in words), np.int64)
+def _words(documents: Mapping[str, Sequence[Document]]) -> tuple[Hashes, Ints]:
+    """The words of all sources' documents as hashes, [W], all numerals alike; and how many each source has, [S]."""
+    texts = (document.learnt for own in documents.values() for document in own)
+    hashes, sizes = [np.zeros(0, np.uint64)], [np.zeros(1, np.int64)]
+    for words in map(NormalWords.of, in_batches(texts)):
+        hashes.append(words.numerals_alike())
+        sizes.append(np.diff(words.first_D))
+    size_D = np.cumsum(np.concatenate(sizes))
+    documents_S = np.cumsum([0, *map(len, documents.values())])
+    return np.concatenate(hashes), np.diff(size_D[documents_S])
 
 
 def _blocks(words: int) -> Ints:
@@ -124,30 +129,45 @@ def _per_word(source_B: Ints, amount_B: Array, size_S: Ints) -> Array:
     return np.bincount(source_B, amount_B, len(size_S)) / np.maximum(size_S, 1)
 
 
-def _order(word_W: Ints, block_W: Ints, size_S: Ints, vocabulary: int) -> Array:
+def _order(word_W: Hashes, block_W: Ints, size_S: Ints) -> Array:
     """Pairs of neighbours known from other blocks, less those that shuffling leaves, per pair, [B]."""
     blocks = int(block_W[-1]) + 1 if len(block_W) else 0
     inside_P = block_W[:-1] == block_W[1:]
     block_P = block_W[:-1][inside_P]
 
-    def pairs(words_W: Ints) -> Ints:
-        return (words_W[:-1] * vocabulary + words_W[1:])[inside_P]
+    def pairs(words_W: Hashes) -> Hashes:
+        return (words_W[:-1] * FACTORS[0] + words_W[1:] * FACTORS[1])[inside_P]
 
-    known, inverse = np.unique(pairs(word_W), return_inverse=True)
-    first, last = np.full(len(known), blocks), np.full(len(known), -1)
-    np.minimum.at(first, inverse, block_P)
-    np.maximum.at(last, inverse, block_P)
+    known = FirstPlaces(pairs(word_W))
+    last_P = block_P.copy()  # the last block that holds a pair, at its first place
+    np.maximum.at(last_P, known.first_N, block_P)
 
-    def elsewhere(pair_P: Ints) -> Array:
-        """Pairs that other blocks hold too, by block, [B]."""
-        at_P = np.searchsorted(known, pair_P).clip(max=max(len(known) - 1, 0))
-        found_P = (known[at_P] == pair_P) & ((first[at_P] < block_P) | (last[at_P] > block_P))
-        return np.bincount(block_P, found_P.astype(np.float64), blocks).astype(np.float64)
+    def elsewhere(at_p: Ints, block_p: Ints) -> Array:
+        """Pairs that other blocks hold too, by block, [B], given where they are known."""
+        found_p = (block_P[at_p] < block_p) | (last_P[at_p] > block_p)
+        return np.bincount(block_p[found_p], minlength=blocks).astype(np.float64)
 
-    here_W = np.concatenate([np.zeros(0, np.int64), *map(np.arange, size_S)])
-    near_W, of_W = here_W // SHUFFLED_WORDS, np.repeat(np.arange(len(size_S)), size_S)
-    excess_B = elsewhere(pairs(word_W))
+    excess_B = elsewhere(known.first_N, block_P)
     for shuffle in range(SHUFFLES):
-        draw_W = np.concatenate([np.zeros(0), *[np.random.default_rng(shuffle).random(size) for size in size_S]])
-        excess_B -= elsewhere(pairs(word_W[np.lexsort((draw_W, near_W, of_W))])) / SHUFFLES
+        at_P = known.of(pairs(word_W[_shuffled(size_S, shuffle)]))
+        known_P = at_P >= 0
+        excess_B -= elsewhere(at_P[known_P], block_P[known_P]) / SHUFFLES
     return np.asarray(excess_B / np.bincount(block_P, minlength=blocks).clip(1))
+
+
+def _shuffled(size_S: Ints, seed: int) -> Ints:
+    """The places of all words, shuffled among `SHUFFLED_WORDS` neighbours, [W]; in every source alike."""
+    groups = -(-int(size_S.max(initial=0)) // SHUFFLED_WORDS)
+    bits = SHUFFLED_WORDS.bit_length()
+    drawn_N = np.random.default_rng(seed).random(groups * SHUFFLED_WORDS) * 2**53  # whole numbers
+    key_GN = drawn_N.astype(np.uint64).reshape(groups, SHUFFLED_WORDS) << np.uint64(bits)
+    key_GN |= np.arange(SHUFFLED_WORDS, dtype=np.uint64)
+    key_GN.sort(axis=1)
+    within_GN = (key_GN & np.uint64((1 << bits) - 1)).astype(np.int64)
+    order_N = (within_GN + SHUFFLED_WORDS * np.arange(groups)[:, None]).reshape(-1)
+    places = [np.zeros(0, np.int64)]
+    for begin, size in zip((np.cumsum(size_S) - size_S).tolist(), size_S.tolist(), strict=True):
+        whole = size - size % SHUFFLED_WORDS
+        rest = order_N[whole : whole + SHUFFLED_WORDS]
+        places += [order_N[:whole] + begin, rest[rest < size] + begin]
+    return np.concatenate(places)

@@ -40,7 +40,7 @@ class _Level(NamedTuple):
     first_S: NDArray[np.integer]
 
     def slots(self, value_N: Values) -> Places:
-        return ((value_N * self.factor) >> self.shift).astype(np.int64)
+        return ((value_N * self.factor) >> self.shift).view(np.int64)
 
 
 class FirstPlaces:
@@ -55,14 +55,10 @@ class FirstPlaces:
 
     def __init__(self, value_N: Values) -> None:
         self._value_N, self._levels = value_N, list[_Level]()
-        rest, value_n = np.arange(len(value_N)), value_N
-        self.first_N = np.arange(len(value_N))
+        self.first_N, rest = self._won(np.arange(len(value_N)), value_N)
         while len(rest):
-            level = self._level(rest, value_n)
-            won_n = level.first_S[level.slots(value_n)]
-            same_n = value_N[won_n] == value_n
-            self.first_N[rest[same_n]] = won_n[same_n]
-            rest, value_n = rest[~same_n], value_n[~same_n]
+            won_n, again = self._won(rest, value_N[rest])
+            self.first_N[rest], rest = won_n, rest[again]
 
     def of(self, value_M: Values) -> Places:
         """Where values occur first, [M]; `NOWHERE` for one that does not occur."""
@@ -88,12 +84,14 @@ class FirstPlaces:
         found_N[self.first_N[found_N]] = True
         return found_N
 
-    def _level(self, place_n: Places, value_n: Values) -> _Level:
-        bits = len(place_n).bit_length() + SPARE_BITS
+    def _won(self, place_n: Places, value_n: Values) -> tuple[Places, Places]:
+        """The first value with the same place of a new table as each, and where it is another value."""
+        bits, none = len(place_n).bit_length() + SPARE_BITS, len(self._value_N)
         factor = np.uint64(pow(FACTOR, len(self._levels) + 1, 2**64))
-        none = len(self._value_N)
         dtype = np.int32 if none < 2**31 else np.int64
         level = _Level(factor, np.uint64(64 - bits), np.full(1 << bits, none, dtype))
-        np.minimum.at(level.first_S, level.slots(value_n), place_n.astype(dtype))
         self._levels.append(level)
-        return level
+        slot_n = level.slots(value_n)
+        np.minimum.at(level.first_S, slot_n, place_n.astype(dtype))
+        won_n = level.first_S[slot_n].astype(np.int64)
+        return won_n, np.flatnonzero(self._value_N[won_n] != value_n)

@@ -7,6 +7,7 @@ removed.
 Legend: W words, L letters, D documents, B bytes, S spaces.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ PIECE = 8
 IDEOGRAPHS = (0x3040, 0x3100), (0x3400, 0xA000), (0x20000, 0x40000)
 """As in `letters.is_ideograph`, from and to."""
 
+NUMERAL, OTHER_DIGIT = re.compile(r"\d+"), re.compile(r"[^\D0-9]")
 LANE = 8
 """Bytes of a word that are hashed at once."""
 BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -99,9 +101,23 @@ class NormalWords:
             found_W |= (code_W >= first) & (code_W < after)
         return found_W if found_W.any() else None
 
-    def text(self, first: int, after: int) -> bytes:
-        """UTF-8 of some words, without spaces."""
-        return self.letters[self.begin_W[first] : self.begin_W[after]]
+    def numerals_alike(self) -> Hashes:
+        """Hash of each word, [W], with a zero for every numeral in it."""
+        digit_B = np.frombuffer(self.letters, np.uint8) - ord("0") < 10
+        if not self.is_ascii and OTHER_DIGIT.search(self.letters.decode()):
+            digit_B |= np.frombuffer(self.letters, np.uint8) >= 0x80  # or a letter: looked at below
+        of = np.searchsorted(self.begin_W, np.flatnonzero(digit_B), "right") - 1
+        numeral_w = of[np.diff(of, prepend=-1) > 0]
+        if not len(numeral_w):
+            return self.hash_W
+        edges = zip(self.begin_W[numeral_w].tolist(), self.begin_W[numeral_w + 1].tolist(), strict=True)
+        written = b" ".join([self.letters[begin:end] for begin, end in edges])
+        alike = NUMERAL.sub("0", written.decode()).encode()
+        space_s = np.append(np.flatnonzero(np.frombuffer(alike, np.uint8) == SPACE), len(alike))
+        begin_w = np.concatenate([[0], space_s - np.arange(len(space_s))])
+        hash_W = self.hash_W.copy()
+        hash_W[numeral_w] = byte_hashes(alike.replace(b" ", b""), begin_w)
+        return hash_W
 
 
 def byte_hashes(content: bytes, begin_W: Places) -> Hashes:

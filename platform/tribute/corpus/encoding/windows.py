@@ -40,7 +40,7 @@ def text_windows(texts: Iterable[str], window: "TextFormat | int", tokenizer: st
         parts += [between, tokens] if parts else [tokens]
     stream = np.concatenate([np.zeros(0, encoder.dtype), *parts], dtype=encoder.dtype, casting="unsafe")
     count = max((len(stream) - 1) // (form.window - 1), 0)
-    return stream[_positions(count, form.window)]
+    return _overlapping(stream, count, form.window).copy()
 
 
 def text_rows(text: str, form: TextFormat, begin: int = 0) -> tuple[Tokens, Marks]:
@@ -89,12 +89,14 @@ def _padded_rows(token_T: Tokens, target_T: Marks, form: TextFormat) -> tuple[To
     count = max(-(-(len(token_T) - 1) // (window - 1)), 1)
     padded, marks = np.full(count * (window - 1) + 1, PADDING, dtype), np.zeros(count * (window - 1) + 1, bool)
     padded[: len(token_T)], marks[: len(token_T)] = token_T, target_T
-    place_NW = _positions(count, window)
-    target_NW = marks[place_NW]
+    target_NW = _overlapping(marks, count, window).copy()
     target_NW[:, 0] = False
     kept = target_NW.any(1)
-    return padded[place_NW][kept], target_NW[kept]
+    return _overlapping(padded, count, window)[kept], target_NW[kept]
 
 
-def _positions(count: int, window: int) -> NDArray[np.int64]:
-    return np.arange(count)[:, None] * (window - 1) + np.arange(window)
+def _overlapping(stream: NDArray, count: int, window: int) -> NDArray:
+    """Windows of a stream as a view of it, [N, W]; each begins at the last token of the one before it."""
+    if not count:
+        return np.zeros((0, window), stream.dtype)
+    return np.lib.stride_tricks.sliding_window_view(stream, window)[:: window - 1][:count]
