@@ -3,6 +3,7 @@
 Legend: N values, M values looked up, S places of a table.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 
 FACTOR = 0x9E3779B97F4A7C15
 NOWHERE = -1
-AT_ONCE = 2**20
-"""Values that a table is made for where they can be divided."""
+AT_ONCE = 2**17
+"""Values that a table is made for where they can be divided, so that it stays in the cache."""
+LOOKED_UP = 2**16
+"""Values that are looked up at once."""
+MOST_BITS = 16
 SPARE_BITS = 2
 """A table has 4 to 8 places for each value."""
 
@@ -22,12 +26,15 @@ Marks = NDArray[np.bool_]
 
 def repeated(hash_N: Values, at_once: int = AT_ONCE) -> Marks:
     """Whether another hash is equal to each, [N]; by parts of about `at_once` hashes with the same first bits."""
-    bits = (len(hash_N) // at_once).bit_length()
+    bits = min((len(hash_N) // at_once).bit_length(), MOST_BITS)
     if not bits:
         return FirstPlaces(hash_N).repeated_N
-    found_N, part_N = np.zeros(len(hash_N), bool), (hash_N >> np.uint64(64 - bits)).astype(np.uint32)
-    for part in range(1 << bits):
-        at = np.flatnonzero(part_N == part)
+    found_N = np.zeros(len(hash_N), bool)
+    part_N = (hash_N >> np.uint64(64 - bits)).astype(np.uint8 if bits <= 8 else np.uint16)
+    order_N = np.argsort(part_N, kind="stable")
+    end_p = np.cumsum(np.bincount(part_N, minlength=1 << bits)).tolist()
+    for begin, end in pairwise([0, *end_p]):
+        at = order_N[begin:end]
         found_N[at] = FirstPlaces(hash_N[at]).repeated_N
     return found_N
 
@@ -62,15 +69,18 @@ class FirstPlaces:
 
     def of(self, value_M: Values) -> Places:
         """Where values occur first, [M]; `NOWHERE` for one that does not occur."""
-        found_M, rest, value_m = np.full(len(value_M), NOWHERE), np.arange(len(value_M)), value_M
+        parts = [self._found(value_M[first : first + LOOKED_UP]) for first in range(0, len(value_M), LOOKED_UP)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    def _found(self, value_m: Values) -> Places:
+        found_m, rest = np.full(len(value_m), NOWHERE), np.arange(len(value_m))
         for level in self._levels:
             at_m = level.first_S[level.slots(value_m)]
-            taken_m = at_m < len(self._value_N)
-            rest, value_m, at_m = rest[taken_m], value_m[taken_m], at_m[taken_m]
-            same_m = self._value_N[at_m] == value_m
-            found_M[rest[same_m]] = at_m[same_m]
-            rest, value_m = rest[~same_m], value_m[~same_m]
-        return found_M
+            same_m = self._value_N.take(at_m, mode="clip") == value_m  # which is never so at an empty place
+            found_m[rest] = np.where(same_m, at_m, NOWHERE)
+            on = np.flatnonzero((at_m < len(self._value_N)) & ~same_m)
+            rest, value_m = rest[on], value_m[on]
+        return found_m
 
     @property
     def came_before_N(self) -> Marks:

@@ -2,7 +2,7 @@
 
 A run that stands in one place only is claimed by nobody else, so only repeated ones are followed.
 
-Legend: D documents, W words, R runs of a document that are repeated, N those of all documents.
+Legend: D documents, W words of a document, R runs of a document, N repeated runs of all documents.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class _Repeated:
 
     place_N: Ints
     number_N: Ints
-    first_D: Ints
+    first_D: list[int]
     owner_N: Ints
 
     @classmethod
@@ -40,7 +40,12 @@ class _Repeated:
         kept = np.flatnonzero(repeated(hash_N))
         place_N = place_N[kept]
         number_N = FirstPlaces(hash_N[kept]).first_N
-        return cls(place_N, number_N, np.searchsorted(place_N, begin_D), np.full(len(kept), UNCLAIMED))
+        first_D = np.searchsorted(place_N, begin_D).tolist()
+        return cls(place_N, number_N, first_D, np.full(len(kept), UNCLAIMED))
+
+    def within(self, document: int) -> slice:
+        """The runs of a document."""
+        return slice(self.first_D[document], self.first_D[document + 1])
 
     def claim(self, number_R: Ints, source: int) -> None:
         self.owner_N[number_R[self.owner_N[number_R] == UNCLAIMED]] = source
@@ -54,7 +59,7 @@ class ClaimedRuns:
     """
 
     def __init__(self, digests: list[bytes], first_D: Ints, letter_W: Ints, words: _Repeated, letters: _Repeated):
-        self.digests, self._first_D, self._letter_W = digests, first_D, letter_W
+        self.digests, self._first_D, self._letter_W = digests, first_D.tolist(), letter_W
         self._words, self._letters = words, letters
         document_N = np.repeat(np.arange(len(digests)), np.diff(words.first_D))
         pair_N = document_N * len(document_N) + words.number_N
@@ -70,49 +75,68 @@ class ClaimedRuns:
 
     def words(self, place: int) -> int:
         """Number of words of a document."""
-        return int(self._first_D[place + 1] - self._first_D[place])
+        return self._first_D[place + 1] - self._first_D[place]
 
-    def owners(self, place: int, source: int) -> Ints:
-        """The owner of each run of five words of a document, [R]; that of its letters where it has none itself.
+    def owned(self, place: int, source: int) -> tuple[Ints, Ints]:
+        """The claimed runs of five words of a document, [R], in order: where they begin, and who owns them.
 
-        A run that occurs earlier in the same document belongs to its source.
+        A run that occurs earlier in the same document belongs to its source. One that is not claimed itself belongs
+        to who claims the letters of all its words.
         """
-        first, after = self._words.first_D[place : place + 2]
-        owner_r = self._words.owner_N[self._words.number_N[first:after]]
-        owner_r[(owner_r == UNCLAIMED) & self._again_N[first:after]] = source
-        owner_R = np.full(max(self.words(place) - SHINGLE_WORDS + 1, 0), UNCLAIMED)
-        owner_R[self._words.place_N[first:after] - self._first_D[place]] = owner_r
-        by_letters_R = self._by_letters(place, len(owner_R))
-        return owner_R if by_letters_R is None else np.where(owner_R == UNCLAIMED, by_letters_R, owner_R)
+        within = self._words.within(place)
+        owner_r = self._words.owner_N[self._words.number_N[within]]
+        owner_r[(owner_r == UNCLAIMED) & self._again_N[within]] = source
+        claimed_r = owner_r != UNCLAIMED
+        run_R = self._words.place_N[within][claimed_r] - self._first_D[place]
+        return self._with_letters(place, run_R, owner_r[claimed_r])
 
     def claim(self, place: int, source: int, cut: Stretches) -> None:
         """Let a kept document claim those of its runs that are new and survive its cut."""
-        first, after = self._words.first_D[place : place + 2]
-        number_R = self._words.number_N[first:after]
-        begin, end = self._letters.first_D[place : place + 2]
-        letter_number_R = self._letters.number_N[begin:end]
+        within, within_letters = self._words.within(place), self._letters.within(place)
+        number_R, letter_number_R = self._words.number_N[within], self._letters.number_N[within_letters]
         if cut:
-            word_W, base = self._first_D[place : place + 2], self._first_D[place]
             cut_W = np.concatenate([[0], np.cumsum(covered(cut, self.words(place)))])
-            word_R = self._words.place_N[first:after] - base
+            word_R = self._words.place_N[within] - self._first_D[place]
             number_R = number_R[cut_W[word_R + SHINGLE_WORDS] == cut_W[word_R]]
-            letter_W, letter_R = self._letter_W[word_W[0] : word_W[1]], self._letters.place_N[begin:end]
-            first_R, last_R = (
-                np.searchsorted(letter_W, letter_R + size, "right") - 1 for size in (0, RUN_LETTERS - 1)
-            )
-            letter_number_R = letter_number_R[cut_W[last_R + 1] == cut_W[first_R]]
+            letter_R, letter_W = self._letters.place_N[within_letters], self._letters_of(place)
+            first_R = np.searchsorted(letter_W, letter_R, "right") - 1
+            after_R = np.searchsorted(letter_W, letter_R + RUN_LETTERS)
+            letter_number_R = letter_number_R[cut_W[after_R] == cut_W[first_R]]
         self._words.claim(number_R, source)
         self._letters.claim(letter_number_R, source)
 
-    def _by_letters(self, place: int, runs: int) -> Ints | None:
-        """Who claims the letters of all five words of each run, [R]; None: nobody claims any."""
-        first, after = self._letters.first_D[place : place + 2]
-        owner_r = self._letters.owner_N[self._letters.number_N[first:after]]
+    def _letters_of(self, place: int) -> Ints:
+        """The first letter of each word of a document, and where the last one ends, in letters of all documents."""
+        return self._letter_W[self._first_D[place] : self._first_D[place + 1] + 1]
+
+    def _with_letters(self, place: int, run_R: Ints, owner_R: Ints) -> tuple[Ints, Ints]:
+        """Claimed runs, with those whose letters are claimed."""
+        within = self._letters.within(place)
+        owner_r = self._letters.owner_N[self._letters.number_N[within]]
         claimed_r = owner_r != UNCLAIMED
-        if not runs or not claimed_r.any():
-            return None
-        letter_W = self._letter_W[self._first_D[place] : self._first_D[place + 1] + 1]
-        begin_r = self._letters.place_N[first:after][claimed_r] - letter_W[0]
-        owner_W = word_owners(begin_r, owner_r[claimed_r], letter_W - letter_W[0])
-        owner_RW = np.lib.stride_tricks.sliding_window_view(owner_W, SHINGLE_WORDS)
-        return np.where((owner_RW == owner_RW[:, :1]).all(1), owner_RW[:, 0], UNCLAIMED)
+        if not claimed_r.any():
+            return run_R, owner_R
+        letter_W, begin_r = self._letters_of(place), self._letters.place_N[within][claimed_r]
+        if not _may_add(run_R, begin_r, letter_W):
+            return run_R, owner_R
+        owner_W = word_owners(begin_r - letter_W[0], owner_r[claimed_r], letter_W - letter_W[0])
+        owner_WR = np.lib.stride_tricks.sliding_window_view(owner_W, SHINGLE_WORDS)
+        owners = np.where((owner_WR == owner_WR[:, :1]).all(1), owner_WR[:, 0], UNCLAIMED)
+        owners[run_R] = owner_R
+        run_R = np.flatnonzero(owners != UNCLAIMED)
+        return run_R, owners[run_R]
+
+
+def _may_add(run_R: Ints, begin_r: Ints, letter_W: Ints) -> bool:
+    """Whether claimed runs of letters cover all words of a run that is not among those; they begin at `begin_r`."""
+    begins = begin_r.tolist()
+    stretches = [[begins[0], begins[0]]]
+    for begin in begins:
+        if begin > stretches[-1][1] + RUN_LETTERS:
+            stretches.append([begin, begin])
+        stretches[-1][1] = begin
+    first_s2 = letter_W.searchsorted(stretches)  # words whole from the first letter on
+    after_s = letter_W.searchsorted([last + RUN_LETTERS for _, last in stretches], "right") - 1
+    runs_s = after_s - first_s2[:, 0] - SHINGLE_WORDS + 1
+    known_s = run_R.searchsorted(first_s2[:, 0] + runs_s) - run_R.searchsorted(first_s2[:, 0])
+    return bool((known_s < runs_s).any())

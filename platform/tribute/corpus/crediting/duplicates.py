@@ -29,9 +29,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.claimed_runs import UNCLAIMED, ClaimedRuns
+from tribute.corpus.crediting.claimed_runs import ClaimedRuns
 from tribute.corpus.crediting.normal_words import spans
-from tribute.corpus.crediting.word_runs import Stretches, covered, edges, joined
+from tribute.corpus.crediting.word_runs import GAP, SHINGLE_WORDS, Stretches, covered, edges, joined
 from tribute.corpus.sources import Document, Duplicates
 from tribute.progress import OnDone, counted, unheard
 
@@ -44,26 +44,35 @@ COPY_SHARE = 0.8
 
 @dataclass(frozen=True)
 class ClaimedDocument:
-    """A document and, for each of its five-word runs, the number of the source that already claims it."""
+    """A document, and those of its five-word runs that a source claims already.
+
+    Attributes:
+        source: the number of its own source.
+        words: how many it has in normal form.
+        run_R: the first word of each claimed run, in order.
+        owner_R: the number of the source that claims it.
+    """
 
     source: int
     document: Document
     words: int
-    """Number of words in normal form."""
+    run_R: NDArray[np.int64]
     owner_R: NDArray[np.int64]
-    """`UNCLAIMED` for new runs."""
 
     @cached_property
     def stretches(self) -> Stretches:
-        """Stretches of claimed runs."""
-        return joined(self.owner_R != UNCLAIMED)
+        """Stretches of claimed runs; none where the runs are too few for anything to be cut."""
+        most = len(self.run_R) * (SHINGLE_WORDS + GAP)
+        if most < min(MIN_PASSAGE_WORDS, MAX_QUOTED_SHARE * self.words):
+            return []
+        return joined(self.run_R.tolist())
 
     @cached_property
     def borrowed(self) -> Stretches:
         """Stretches claimed by other sources, if they are more than quotation."""
         if not self.stretches:
             return []
-        stretches = joined((self.owner_R != UNCLAIMED) & (self.owner_R != self.source))
+        stretches = joined(self.run_R[self.owner_R != self.source].tolist())
         lengths = [end - begin for begin, end in stretches]
         quoted = max(lengths, default=0) < MIN_PASSAGE_WORDS and sum(lengths) < MAX_QUOTED_SHARE * self.words
         return [] if quoted else stretches
@@ -82,12 +91,14 @@ class ClaimedDocument:
             return []
         shortest = MIN_PASSAGE_WORDS if self.borrowed else MIN_REPEATED_WORDS
         passages = [(begin, end) for begin, end in self.stretches if end - begin >= shortest]
+        if not passages and not self.borrowed:
+            return []
         return edges(covered([*passages, *self.borrowed], self.words))
 
     @property
     def credited_to(self) -> int:
         """The source that claims most of its runs; the first by id among equals."""
-        return int(np.bincount(self.owner_R[self.owner_R != UNCLAIMED]).argmax())
+        return int(np.bincount(self.owner_R).argmax())
 
     def kept(self) -> Document:
         """The document without the stretches to cut; of one with targets, they are only no longer predicted."""
@@ -131,8 +142,8 @@ def credit_once(
         if digest in whole:
             credited[source_id, whole[digest], "exact"] += 1
             continue
-        owner_R = claims.owners(place, number[source_id])
-        claim = ClaimedDocument(number[source_id], document, claims.words(place), owner_R)
+        source = number[source_id]
+        claim = ClaimedDocument(source, document, claims.words(place), *claims.owned(place, source))
         if claim.is_copy or claim.cut:
             kind = "near" if claim.is_copy else "passage"
             credited[source_id, names[claim.credited_to], kind] += 1

@@ -3,6 +3,8 @@
 Legend: W words, R runs; a run begins at every word but the last four.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,10 +44,10 @@ def in_every_word(word_W: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(count_W[SHINGLE_WORDS:] - count_W[:-SHINGLE_WORDS] == SHINGLE_WORDS)
 
 
-def joined(chosen_R: NDArray[np.bool_]) -> Stretches:
-    """Stretches of words that the chosen runs cover, joined over gaps."""
+def joined(begin_r: Iterable[int]) -> Stretches:
+    """Stretches of words that runs cover, joined over gaps, given where these begin, in order."""
     stretches: Stretches = []
-    for begin in np.flatnonzero(chosen_R).tolist():
+    for begin in begin_r:
         if stretches and begin <= stretches[-1][1] + GAP:
             stretches[-1] = stretches[-1][0], begin + SHINGLE_WORDS
         else:
