@@ -27,6 +27,10 @@ BLOCK_WORDS = 200
 SHUFFLED_WORDS = 6
 """Words among which a block's words are shuffled."""
 SHUFFLES = 4
+AT_ONCE = 2**16
+"""Pairs that are looked up at once."""
+SEVERAL = -1
+"""Instead of the one block that holds a pair."""
 MIN_ORDER = 0.02
 """Least usual part of a text's pairs that tells text from shuffled words; below it every order counts."""
 RUN_WORDS = 5
@@ -131,28 +135,49 @@ def _per_word(source_B: Ints, amount_B: Array, size_S: Ints) -> Array:
 
 def _order(word_W: Hashes, block_W: Ints, size_S: Ints) -> Array:
     """Pairs of neighbours known from other blocks, less those that shuffling leaves, per pair, [B]."""
-    blocks = int(block_W[-1]) + 1 if len(block_W) else 0
-    inside_P = block_W[:-1] == block_W[1:]
-    block_P = block_W[:-1][inside_P]
-
-    def pairs(words_W: Hashes) -> Hashes:
-        return (words_W[:-1] * FACTORS[0] + words_W[1:] * FACTORS[1])[inside_P]
-
-    known = FirstPlaces(pairs(word_W))
-    last_P = block_P.copy()  # the last block that holds a pair, at its first place
-    np.maximum.at(last_P, known.first_N, block_P)
-
-    def elsewhere(at_p: Ints, block_p: Ints) -> Array:
-        """Pairs that other blocks hold too, by block, [B], given where they are known."""
-        found_p = (block_P[at_p] < block_p) | (last_P[at_p] > block_p)
-        return np.bincount(block_p[found_p], minlength=blocks).astype(np.float64)
-
-    excess_B = elsewhere(known.first_N, block_P)
+    if len(word_W) < 2:
+        return np.zeros(len(word_W))
+    known = _KnownPairs(word_W, block_W)
+    excess_B = known.elsewhere()
     for shuffle in range(SHUFFLES):
-        at_P = known.of(pairs(word_W[_shuffled(size_S, shuffle)]))
-        known_P = at_P >= 0
-        excess_B -= elsewhere(at_P[known_P], block_P[known_P]) / SHUFFLES
-    return np.asarray(excess_B / np.bincount(block_P, minlength=blocks).clip(1))
+        excess_B -= known.elsewhere(_shuffled(size_S, shuffle)) / SHUFFLES
+    return np.asarray(excess_B / known.pairs_B.clip(1))
+
+
+class _KnownPairs:
+    """Pairs of neighbours within blocks, and the blocks that hold them.
+
+    Attributes:
+        pairs_B: how many each block has.
+    """
+
+    def __init__(self, word_W: Hashes, block_W: Ints) -> None:
+        self._word_W, self._block_P = word_W, block_W[:-1].astype(np.int32)
+        self._inside_P, self._first_B = block_W[:-1] == block_W[1:], np.searchsorted(block_W, np.arange(block_W[-1] + 1))
+        block_p = self._block_P[self._inside_P]
+        self.pairs_B = np.bincount(block_p, minlength=int(block_W[-1]) + 1)
+        self._places = FirstPlaces(_pairs(word_W)[self._inside_P])
+        last_p = block_p.copy()  # the last block that holds a pair, at its first place
+        np.maximum.at(last_p, self._places.first_N, block_p)
+        self._only_p = np.where(last_p == block_p, block_p, SEVERAL)
+
+    def elsewhere(self, order_W: Ints | None = None) -> Array:
+        """Pairs that other blocks hold too, by block, [B]; of the words in another order, if one is given."""
+        found_P = np.zeros(len(self._block_P) + 1, bool)
+        for first in range(0, len(self._block_P), AT_ONCE) if order_W is not None else ():
+            at = slice(first, first + AT_ONCE)
+            place_p = self._places.of(_pairs(self._word_W[order_W[first : first + AT_ONCE + 1]]))
+            found_P[:-1][at] = (self._only_p.take(place_p) != self._block_P[at]) & (place_p >= 0)
+            found_P[:-1][at] &= self._inside_P[at]
+        if order_W is None:
+            block_p = self._block_P[self._inside_P]
+            found_P[:-1][self._inside_P] = self._only_p[self._places.first_N] != block_p
+        return np.add.reduceat(found_P, self._first_B, dtype=np.int64).astype(np.float64)
+
+
+def _pairs(word_W: Hashes) -> Hashes:
+    """Hash of each word and the next one, [P]."""
+    return word_W[:-1] * FACTORS[0] + word_W[1:] * FACTORS[1]
 
 
 def _shuffled(size_S: Ints, seed: int) -> Ints:

@@ -16,8 +16,8 @@ AT_ONCE = 2**17
 LOOKED_UP = 2**16
 """Values that are looked up at once."""
 MOST_BITS = 16
-SPARE_BITS = 2
-"""A table has 4 to 8 places for each value."""
+SPARE_BITS = 1
+"""A table has 2 to 4 places for each value."""
 
 Places = NDArray[np.int64]
 Values = NDArray[np.uint64]
@@ -69,18 +69,26 @@ class FirstPlaces:
 
     def of(self, value_M: Values) -> Places:
         """Where values occur first, [M]; `NOWHERE` for one that does not occur."""
+        if not len(self._value_N):
+            return np.full(len(value_M), NOWHERE)
         parts = [self._found(value_M[first : first + LOOKED_UP]) for first in range(0, len(value_M), LOOKED_UP)]
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def _found(self, value_m: Values) -> Places:
-        found_m, rest = np.full(len(value_m), NOWHERE), np.arange(len(value_m))
+        found_m, rest = np.full(len(value_m), NOWHERE), None
         for level in self._levels:
-            at_m = level.first_S[level.slots(value_m)]
-            same_m = self._value_N.take(at_m, mode="clip") == value_m  # which is never so at an empty place
-            found_m[rest] = np.where(same_m, at_m, NOWHERE)
-            on = np.flatnonzero((at_m < len(self._value_N)) & ~same_m)
-            rest, value_m = rest[on], value_m[on]
-        return found_m
+            value_n = value_m if rest is None else value_m[rest]
+            at_n = level.first_S.take(level.slots(value_n))
+            same_n = self._value_N.take(at_n, mode="clip") == value_n  # which is never so at an empty place
+            on = np.flatnonzero((at_n < len(self._value_N)) > same_n)
+            found_n = np.where(same_n, at_n, NOWHERE)
+            if rest is None:
+                found_m, rest = found_n, on
+            else:
+                found_m[rest], rest = found_n, rest[on]
+            if not len(rest):
+                break
+        return found_m.astype(np.int64, copy=False)
 
     @property
     def came_before_N(self) -> Marks:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.normal_words import spans
-from tribute.corpus.crediting.text_runs import TextRuns
+from tribute.corpus.crediting.letter_runs import LetterRuns
+from tribute.corpus.crediting.normal_words import word_spans
+from tribute.corpus.crediting.text_runs import runs_of_words
 from tribute.corpus.crediting.word_arrays import NormalWords
 from tribute.corpus.crediting.word_runs import SHINGLE_WORDS, edges
 from tribute.corpus.encoding import BYTES, TextFormat
+from tribute.corpus.equal_values import FirstPlaces
 from tribute.corpus.sources import Document
 
 LATE = 0.6
@@ -103,26 +105,31 @@ def _place(content: bytes, byte: int) -> int:
 
 def _without_shared(head: str, tail: str) -> str:
     """The end of a document without the runs of words, or of ideographs, that its beginning has too."""
-    before = TextRuns.of([head])
-    while (shared_W := _shared(tail, before)).any():
-        span_W, kept, begin = spans(tail), list[str](), 0
-        for first, end in edges(shared_W):
-            kept.append(tail[begin : span_W[first][0]].strip())
-            begin = span_W[end - 1][1]
-        tail = "\n".join(piece for piece in [*kept, tail[begin:].strip()] if piece)
-    return tail
-
-
-def _shared(text: str, before: TextRuns) -> NDArray[np.bool_]:
-    """Whether each word of a text lies in a run that another text has too, [W]."""
-    words = NormalWords.of([text])
-    runs = TextRuns.of_words(words, [text])
-    shared_W = np.zeros(len(words), bool)
-    for begin in runs.word_R[np.isin(runs.hash_R, before.hash_R)]:
-        shared_W[begin : begin + SHINGLE_WORDS] = True
-    if words.ideograph_W is not None:
-        letters = runs.letters
-        first_R, last_R = letters.first_words(), letters.last_words()
-        for run in np.flatnonzero(np.isin(letters.hash_R, before.letters.hash_R) & words.ideograph_W[first_R]):
+    before = NormalWords.of([head])
+    known, known_letters = FirstPlaces(runs_of_words(before)[0]), FirstPlaces(_ideograph_runs(before)[0])
+    while True:
+        words = NormalWords.of([tail])
+        shared_W = np.zeros(len(words), bool)
+        hash_R, word_R = runs_of_words(words)
+        for begin in word_R[known.of(hash_R) >= 0]:
+            shared_W[begin : begin + SHINGLE_WORDS] = True
+        hash_R, first_R, last_R = _ideograph_runs(words)
+        for run in np.flatnonzero(known_letters.of(hash_R) >= 0):
             shared_W[first_R[run] : last_R[run] + 1] = True
-    return shared_W
+        if not shared_W.any():
+            return tail
+        (begin_W, end_W), kept, begin = word_spans(tail, words), list[str](), 0
+        for first, end in edges(shared_W):
+            kept.append(tail[begin : begin_W[first]].strip())
+            begin = end_W[end - 1]
+        tail = "\n".join(piece for piece in [*kept, tail[begin:].strip()] if piece)
+
+
+def _ideograph_runs(words: NormalWords) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+    """Hashes of the runs of letters, their first and last words, [R] each, of those that begin with an ideograph."""
+    if words.ideograph_W is None:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    runs = LetterRuns.of(words)
+    first_R, last_R = runs.first_words(), runs.last_words()
+    wide_R = words.ideograph_W[first_R]
+    return runs.hash_R[wide_R], first_R[wide_R], last_R[wide_R]

@@ -40,22 +40,23 @@ class TextRuns:
     @classmethod
     def of(cls, texts: Sequence[str]) -> "TextRuns":
         """The runs of some texts."""
-        return cls.of_words(NormalWords.of(texts), texts)
-
-    @classmethod
-    def of_words(cls, words: NormalWords, texts: Sequence[str]) -> "TextRuns":
-        """The runs of some texts, given their words."""
-        hash_R = word_runs(words.hash_W)
-        chosen_R = within_documents(len(words), words.first_D[1:], SHINGLE_WORDS)
-        if words.ideograph_W is not None:
-            chosen_R &= in_every_word(~words.ideograph_W)
-        word_R = np.flatnonzero(chosen_R)
-        first_D, bytes_D = words.first_D.tolist(), words.begin_W[words.first_D].tolist()
+        words = NormalWords.of(texts)
+        hash_R, word_R = runs_of_words(words)
+        bytes_D = words.begin_W[words.first_D].tolist()
         digests = [
             hashlib.sha256(words.letters[begin:end] or text.strip().encode()).digest()
             for text, begin, end in zip(texts, bytes_D[:-1], bytes_D[1:], strict=True)
         ]
-        return cls(digests, words.first_D, hash_R[word_R], word_R, LetterRuns.of(words))
+        return cls(digests, words.first_D, hash_R, word_R, LetterRuns.of(words))
+
+
+def runs_of_words(words: NormalWords) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Hashes of the runs of five words of some documents, and where they begin, [R] each, as in `TextRuns`."""
+    chosen_R = within_documents(len(words), words.first_D[1:], SHINGLE_WORDS)
+    if words.ideograph_W is not None:
+        chosen_R &= in_every_word(~words.ideograph_W)
+    word_R = np.flatnonzero(chosen_R)
+    return word_runs(words.hash_W)[word_R], word_R
 
 
 def joined_runs(texts: Iterable[str]) -> TextRuns:
