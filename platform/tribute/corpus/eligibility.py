@@ -112,7 +112,7 @@ def repeats(word_W: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def _words(documents: Mapping[str, Sequence[Document]]) -> tuple[Hashes, Ints]:
-    """The words of all sources' documents as hashes, [W], all numerals alike; and how many each source has, [S]."""
+    """The words of all documents as hashes, [W], all numerals alike; and how many each source has, [S]."""
     texts = (document.learnt for own in documents.values() for document in own)
     hashes, sizes = [np.zeros(0, np.uint64)], [np.zeros(1, np.int64)]
     for words in map(NormalWords.of, in_batches(texts)):
@@ -153,7 +153,8 @@ class _KnownPairs:
 
     def __init__(self, word_W: Hashes, block_W: Ints) -> None:
         self._word_W, self._block_P = word_W, block_W[:-1].astype(np.int32)
-        self._inside_P, self._first_B = block_W[:-1] == block_W[1:], np.searchsorted(block_W, np.arange(block_W[-1] + 1))
+        self._inside_P = block_W[:-1] == block_W[1:]
+        self._first_B = np.searchsorted(block_W, np.arange(block_W[-1] + 1))
         block_p = self._block_P[self._inside_P]
         self.pairs_B = np.bincount(block_p, minlength=int(block_W[-1]) + 1)
         self._places = FirstPlaces(_pairs(word_W)[self._inside_P])

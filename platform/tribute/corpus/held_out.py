@@ -126,7 +126,7 @@ def _without_shared(head: str, tail: str) -> str:
 
 
 def _ideograph_runs(words: NormalWords) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
-    """Hashes of the runs of letters, their first and last words, [R] each, of those that begin with an ideograph."""
+    """Of runs of letters that begin with an ideograph: hashes, first words and last words, [R] each."""
     if words.ideograph_W is None:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     runs = LetterRuns.of(words)

@@ -80,8 +80,8 @@ class ClaimedRuns:
     def owned(self, place: int, source: int) -> tuple[Ints, Ints]:
         """The claimed runs of five words of a document, [R], in order: where they begin, and who owns them.
 
-        A run that occurs earlier in the same document belongs to its source. One that is not claimed itself belongs
-        to who claims the letters of all its words.
+        A run that occurs earlier in the same document belongs to its source. One that nobody claims belongs to who
+        claims the letters of all its words.
         """
         within = self._words.within(place)
         owner_r = self._words.owner_N[self._words.number_N[within]]
@@ -106,7 +106,7 @@ class ClaimedRuns:
         self._letters.claim(letter_number_R, source)
 
     def _letters_of(self, place: int) -> Ints:
-        """The first letter of each word of a document, and where the last one ends, in letters of all documents."""
+        """The first letter of each word of a document, and where the last one ends, among those of all."""
         return self._letter_W[self._first_D[place] : self._first_D[place + 1] + 1]
 
     def _with_letters(self, place: int, run_R: Ints, owner_R: Ints) -> tuple[Ints, Ints]:
@@ -128,7 +128,7 @@ class ClaimedRuns:
 
 
 def _may_add(run_R: Ints, begin_r: Ints, letter_W: Ints) -> bool:
-    """Whether claimed runs of letters cover all words of a run that is not among those; they begin at `begin_r`."""
+    """Whether claimed runs of letters, which begin at `begin_r`, cover all words of a run not among `run_R`."""
     begins = begin_r.tolist()
     stretches = [[begins[0], begins[0]]]
     for begin in begins:

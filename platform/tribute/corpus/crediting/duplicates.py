@@ -166,4 +166,3 @@ def in_order(
         return known or date.max, source_id, document.document_id
 
     return sorted(((source_id, each) for source_id in documents for each in documents[source_id]), key=claim)
-

@@ -5,6 +5,7 @@ Each character becomes its normal letters whatever stands beside it, so a text d
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from tribute.ids import LOOK_ALIKE_LETTERS
 
@@ -12,12 +13,13 @@ END = 0xFF
 """Stands between documents in raw bytes: UTF-8 has no such byte."""
 SPACE, DOCUMENT_SPACE = 0x20, 0x0A
 """Between words, and between documents, in a normal text."""
+IDEOGRAPHS = (0x3040, 0x3100), (0x3400, 0xA000), (0x20000, 0x40000)
+"""Kana, Chinese characters, and the rarer of these, from and to."""
 
 
 def is_ideograph(character: str) -> bool:
     """Whether a letter is one of Chinese or Japanese writing, which sets no spaces."""
-    code = ord(character)
-    return 0x3040 <= code <= 0x30FF or 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF
+    return any(first <= ord(character) < after for first, after in IDEOGRAPHS)
 
 
 def letters_of(character: str) -> str:
@@ -44,8 +46,8 @@ _BECOMES = bytes([*(ord(_ASCII[code] or "\0") for code in range(128)), *range(12
 _DROPPED = bytes(code for code, letters in _ASCII.items() if not letters)
 
 
-def normal_bytes(texts: "list[str] | tuple[str, ...]") -> bytes:
-    """Texts in normal form, as UTF-8: letters, `SPACE` or several between words, `DOCUMENT_SPACE` between texts."""
+def normal_bytes(texts: Sequence[str]) -> bytes:
+    """Texts in normal form, as UTF-8: letters, spaces between words, `DOCUMENT_SPACE` between texts."""
     raw = bytes([END]).join([(text if text.isascii() else _without_marks(text)).encode() for text in texts])
     return raw.translate(_BECOMES, _DROPPED)
 

@@ -27,7 +27,7 @@ def spans(text: str) -> list[tuple[int, int]]:
 
 
 def word_spans(text: str, words: NormalWords) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where each normal word of a text begins and ends, [W] each, as `spans` has it; `words` are those of the text.
+    """Where each normal word of a text begins and ends, [W] each; `words` are those of the text.
 
     Legend: C characters, c chunks between spaces, L letters, W words.
     """

@@ -15,13 +15,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tribute.corpus.crediting.letters import DOCUMENT_SPACE, SPACE, normal_bytes
+from tribute.corpus.crediting.letters import DOCUMENT_SPACE, IDEOGRAPHS, SPACE, normal_bytes
 
 LONGEST_WORD = 24
 PIECE = 8
 """Letters of a piece of a longer word."""
-IDEOGRAPHS = (0x3040, 0x3100), (0x3400, 0xA000), (0x20000, 0x40000)
-"""As in `letters.is_ideograph`, from and to."""
 
 NUMERAL, OTHER_DIGIT = re.compile(r"\d+"), re.compile(r"[^\D0-9]")
 LANE = 8
@@ -52,7 +50,7 @@ class NormalWords:
     @classmethod
     def of(cls, texts: Sequence[str]) -> "NormalWords":
         """The words of some texts."""
-        normal = normal_bytes(list(texts))
+        normal = normal_bytes(texts)
         normal_B = np.frombuffer(normal, np.uint8)
         space_S = np.append(np.flatnonzero(normal_B <= SPACE), len(normal_B))
         is_end_S = np.append(normal_B[space_S[:-1]] == DOCUMENT_SPACE, len(texts) > 0)

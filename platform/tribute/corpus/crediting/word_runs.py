@@ -67,4 +67,3 @@ def edges(covered_W: NDArray[np.bool_]) -> Stretches:
     """Stretches of covered words, in order."""
     changes = np.flatnonzero(np.diff(np.concatenate([[0], covered_W, [0]])))
     return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
-
