@@ -117,26 +117,38 @@ class ClaimedRuns:
         if not claimed_r.any():
             return run_R, owner_R
         letter_W, begin_r = self._letters_of(place), self._letters.place_N[within][claimed_r]
-        if not _may_add(run_R, begin_r, letter_W):
+        first, after = _added(run_R, begin_r, letter_W)
+        if first == after:
             return run_R, owner_R
+        letter_W = letter_W[first : after + 1]
         owner_W = word_owners(begin_r - letter_W[0], owner_r[claimed_r], letter_W - letter_W[0])
         owner_WR = np.lib.stride_tricks.sliding_window_view(owner_W, SHINGLE_WORDS)
-        owners = np.where((owner_WR == owner_WR[:, :1]).all(1), owner_WR[:, 0], UNCLAIMED)
+        owners = np.full(self.words(place), UNCLAIMED)
+        owners[first : first + len(owner_WR)] = np.where(
+            (owner_WR == owner_WR[:, :1]).all(1), owner_WR[:, 0], UNCLAIMED
+        )
         owners[run_R] = owner_R
         run_R = np.flatnonzero(owners != UNCLAIMED)
         return run_R, owners[run_R]
 
 
-def _may_add(run_R: Ints, begin_r: Ints, letter_W: Ints) -> bool:
-    """Whether claimed runs of letters, which begin at `begin_r`, cover all words of a run not among `run_R`."""
+def _added(run_R: Ints, begin_r: Ints, letter_W: Ints) -> tuple[int, int]:
+    """Words, from and to, among which claimed runs of letters cover runs of words that are not known yet.
+
+    Args:
+        run_R: where known runs of words begin.
+        begin_r: where claimed runs of letters begin.
+        letter_W: the first letter of each word; one more entry, where the last one ends.
+    """
     begins = begin_r.tolist()
     stretches = [[begins[0], begins[0]]]
     for begin in begins:
         if begin > stretches[-1][1] + RUN_LETTERS:
             stretches.append([begin, begin])
         stretches[-1][1] = begin
-    first_s2 = letter_W.searchsorted(stretches)  # words whole from the first letter on
+    first_s = letter_W.searchsorted([first for first, _ in stretches])  # words whole from the first letter on
     after_s = letter_W.searchsorted([last + RUN_LETTERS for _, last in stretches], "right") - 1
-    runs_s = after_s - first_s2[:, 0] - SHINGLE_WORDS + 1
-    known_s = run_R.searchsorted(first_s2[:, 0] + runs_s) - run_R.searchsorted(first_s2[:, 0])
-    return bool((known_s < runs_s).any())
+    runs_s = after_s - first_s - SHINGLE_WORDS + 1
+    known_s = run_R.searchsorted(first_s + runs_s) - run_R.searchsorted(first_s)
+    new_s = np.flatnonzero(known_s < runs_s)
+    return (int(first_s[new_s[0]]), int(after_s[new_s[-1]])) if len(new_s) else (0, 0)

@@ -83,7 +83,7 @@ def word_owners(
     """
     if len(letter_W) < 2:
         return np.zeros(0, np.int64)
-    letter_L = np.arange(letter_W[-1])
+    letter_L = np.arange(letter_W[-1])  # claimed runs may begin before the first one and end after the last
     run_L = np.searchsorted(begin_R, letter_L - RUN_LETTERS + 1)
     begin_r, owner_r = np.append(begin_R, letter_W[-1]), np.append(owner_R, UNCLAIMED)
     owner_L = np.where(begin_r[run_L] <= letter_L, owner_r[run_L], UNCLAIMED)

@@ -44,7 +44,7 @@ class TextRuns:
         hash_R, word_R = runs_of_words(words)
         bytes_D = words.begin_W[words.first_D].tolist()
         digests = [
-            hashlib.sha256(words.letters[begin:end] or text.strip().encode()).digest()
+            hashlib.sha256(words.letters[begin:end] or text.strip().encode("utf-8", "surrogatepass")).digest()
             for text, begin, end in zip(texts, bytes_D[:-1], bytes_D[1:], strict=True)
         ]
         return cls(digests, words.first_D, hash_R, word_R, LetterRuns.of(words))
