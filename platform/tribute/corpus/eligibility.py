@@ -140,7 +140,7 @@ def _order(word_W: Hashes, block_W: Ints, size_S: Ints) -> Array:
     known = _KnownPairs(word_W, block_W)
     excess_B = known.elsewhere()
     for shuffle in range(SHUFFLES):
-        excess_B -= known.elsewhere(_shuffled(size_S, shuffle)) / SHUFFLES
+        excess_B -= known.elsewhere_of(_shuffled(size_S, shuffle)) / SHUFFLES
     return np.asarray(excess_B / known.pairs_B.clip(1))
 
 
@@ -162,18 +162,23 @@ class _KnownPairs:
         np.maximum.at(last_p, self._places.first_N, block_p)
         self._only_p = np.where(last_p == block_p, block_p, SEVERAL)
 
-    def elsewhere(self, order_W: Ints | None = None) -> Array:
-        """Pairs that other blocks hold too, by block, [B]; of the words in another order, if one is given."""
-        found_P = np.zeros(len(self._block_P) + 1, bool)
-        for first in range(0, len(self._block_P), AT_ONCE) if order_W is not None else ():
+    def elsewhere(self) -> Array:
+        """Pairs that other blocks hold too, by block, [B]."""
+        found_P = np.zeros(len(self._block_P), bool)
+        found_P[self._inside_P] = self._only_p[self._places.first_N] != self._block_P[self._inside_P]
+        return self._by_block(found_P)
+
+    def elsewhere_of(self, order_W: Ints) -> Array:
+        """Of the words in another order, the pairs that other blocks hold, by block, [B]."""
+        found_P = np.zeros(len(self._block_P), bool)
+        for first in range(0, len(found_P), AT_ONCE):
             at = slice(first, first + AT_ONCE)
             place_p = self._places.of(_pairs(self._word_W[order_W[first : first + AT_ONCE + 1]]))
-            found_P[:-1][at] = (self._only_p.take(place_p) != self._block_P[at]) & (place_p >= 0)
-            found_P[:-1][at] &= self._inside_P[at]
-        if order_W is None:
-            block_p = self._block_P[self._inside_P]
-            found_P[:-1][self._inside_P] = self._only_p[self._places.first_N] != block_p
-        return np.add.reduceat(found_P, self._first_B, dtype=np.int64).astype(np.float64)
+            found_P[at] = (self._only_p.take(place_p) != self._block_P[at]) & (place_p >= 0) & self._inside_P[at]
+        return self._by_block(found_P)
+
+    def _by_block(self, found_P: NDArray[np.bool_]) -> Array:
+        return np.add.reduceat(np.append(found_P, False), self._first_B, dtype=np.int64).astype(np.float64)
 
 
 def _pairs(word_W: Hashes) -> Hashes:

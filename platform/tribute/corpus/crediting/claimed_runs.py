@@ -122,11 +122,11 @@ class ClaimedRuns:
             return run_R, owner_R
         letter_W = letter_W[first : after + 1]
         owner_W = word_owners(begin_r - letter_W[0], owner_r[claimed_r], letter_W - letter_W[0])
-        owner_WR = np.lib.stride_tricks.sliding_window_view(owner_W, SHINGLE_WORDS)
         owners = np.full(self.words(place), UNCLAIMED)
-        owners[first : first + len(owner_WR)] = np.where(
-            (owner_WR == owner_WR[:, :1]).all(1), owner_WR[:, 0], UNCLAIMED
-        )
+        by_letters = owners[first : after - SHINGLE_WORDS + 1]
+        by_letters[:] = owner_W[: len(by_letters)]
+        for offset in range(1, SHINGLE_WORDS):
+            by_letters[owner_W[offset : offset + len(by_letters)] != by_letters] = UNCLAIMED
         owners[run_R] = owner_R
         run_R = np.flatnonzero(owners != UNCLAIMED)
         return run_R, owners[run_R]
@@ -140,14 +140,10 @@ def _added(run_R: Ints, begin_r: Ints, letter_W: Ints) -> tuple[int, int]:
         begin_r: where claimed runs of letters begin.
         letter_W: the first letter of each word; one more entry, where the last one ends.
     """
-    begins = begin_r.tolist()
-    stretches = [[begins[0], begins[0]]]
-    for begin in begins:
-        if begin > stretches[-1][1] + RUN_LETTERS:
-            stretches.append([begin, begin])
-        stretches[-1][1] = begin
-    first_s = letter_W.searchsorted([first for first, _ in stretches])  # words whole from the first letter on
-    after_s = letter_W.searchsorted([last + RUN_LETTERS for _, last in stretches], "right") - 1
+    opens_r = np.ones(len(begin_r) + 1, bool)
+    opens_r[1:-1] = begin_r[1:] - begin_r[:-1] > RUN_LETTERS  # stretches of letters without a gap
+    first_s = letter_W.searchsorted(begin_r[opens_r[:-1]])  # words whole from the first letter on
+    after_s = letter_W.searchsorted(begin_r[opens_r[1:]] + RUN_LETTERS, "right") - 1
     runs_s = after_s - first_s - SHINGLE_WORDS + 1
     known_s = run_R.searchsorted(first_s + runs_s) - run_R.searchsorted(first_s)
     new_s = np.flatnonzero(known_s < runs_s)

@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tribute.corpus.crediting.claimed_runs import ClaimedRuns
-from tribute.corpus.crediting.normal_words import spans
+from tribute.corpus.crediting.normal_words import word_spans
+from tribute.corpus.crediting.word_arrays import NormalWords
 from tribute.corpus.crediting.word_runs import GAP, SHINGLE_WORDS, Stretches, covered, edges, joined
 from tribute.corpus.sources import Document, Duplicates
 from tribute.progress import OnDone, counted, unheard
@@ -104,14 +105,15 @@ class ClaimedDocument:
         """The document without the stretches to cut; of one with targets, they are only no longer predicted."""
         if not self.cut:
             return self.document
-        span_W, rest = spans(self.document.learnt), []
+        text, rest, begin = self.document.learnt, list[str](), 0
+        begin_W, end_W = word_spans(text, NormalWords.of([text]))
+        removed = [(int(begin_W[first]), int(end_W[after - 1])) for first, after in self.cut]
         if self.document.targets is not None:
-            return self.document.unpredicted((span_W[first][0], span_W[after - 1][1]) for first, after in self.cut)
-        begin = 0
-        for first, after in self.cut:
-            rest.append(self.document.text[begin : span_W[first][0]].rstrip())
-            begin = span_W[after - 1][1]
-        rest.append(self.document.text[begin:].lstrip())
+            return self.document.unpredicted(removed)
+        for first, after in removed:
+            rest.append(text[begin:first].rstrip())
+            begin = after
+        rest.append(text[begin:].lstrip())
         return Document(self.document.document_id, "\n".join(part for part in rest if part), self.document.claimed)
 
 
