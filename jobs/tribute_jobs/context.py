@@ -129,7 +129,7 @@ class Context:
                 project.lake_root,
                 project.readout.memory_gib,
             )
-            self._workers = WorkerPool(project.cluster, shard, self.manifest())
+            self._workers = WorkerPool(project.cluster, shard)
             self._stack.callback(self._workers.close)
         return self._workers
 

@@ -14,7 +14,7 @@ from tribute.config import Project
 from tribute.corpus import Columns, has_snapshot, load_sources
 from tribute.errors import TributeError
 from tribute.tasks import FlatTask
-from tribute.training import Recipe, TrainingSet, build_model
+from tribute.training import Recipe, TrainingSet, build_model, mapped_training_set
 from tribute_jobs.context import Inputs
 from tribute_storage import Lake, LakeError, open_tables
 
@@ -117,7 +117,12 @@ class Subject:
 
     @cached_property
     def data(self) -> TrainingSet:
-        """As many examples as the corpus has, all like the first: for the sizes of a training."""
+        """The examples of the snapshot; without one as many as the corpus has, all like the first.
+
+        It is for the sizes of a training.
+        """
+        if self.snapshot is not None:
+            return mapped_training_set(self.snapshot)
         counts, columns = dict[str, int](), dict[str, NDArray]()
         for source_id, columns in self.examples():
             counts[source_id] = len(next(iter(columns.values())))

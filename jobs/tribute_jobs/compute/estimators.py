@@ -98,7 +98,7 @@ class EstimatorJobs:
         pieces = self._context.run_jobs(
             f"read-outs by {run.settings.mode}",
             jobs,
-            lambda actor, job: actor.influence.remote(self._workers.data, rows, job),
+            lambda actor, job: actor.influence.remote(rows, job),
         )
         influence_RQU = [
             np.concatenate(
@@ -123,7 +123,7 @@ class EstimatorJobs:
         timed = self._context.run_jobs(
             f"timed read-outs by {run.settings.mode}",
             jobs,
-            lambda actor, job: actor.estimate_costs.remote(self._workers.data, probe, few, job),
+            lambda actor, job: actor.estimate_costs.remote(probe, few, job),
         )
         rows_files = [job.file.with_suffix(".json") for job in jobs]
         rows_files.append(self._job(run, self._replicates[0], ()).rows_file)
@@ -136,7 +136,7 @@ class EstimatorJobs:
 
     def _recipe(self) -> Recipe:
         project = self._context.project
-        return Recipe(project.task, project.training, self._workers.examples(), self._replicates[0].seed)
+        return Recipe(project.task, project.training, self._workers.data, self._replicates[0].seed)
 
     def _further(self) -> float:
         """The training that costs are counted in, a checkpoint's further one, over that of `training`."""
@@ -145,7 +145,7 @@ class EstimatorJobs:
         return project.simulation.steps / self._recipe().steps if continued else 1.0
 
     def _submit(self, actor: Any, job: EstimateJob) -> Any:
-        return actor.estimate.remote(self._workers.data, job)
+        return actor.estimate.remote(job)
 
     def _jobs(self, run: SimulationRun, units: Sequence[Unit]) -> list[EstimateJob]:
         ranked = sorted(units, key=lambda unit: unit.unit_id)

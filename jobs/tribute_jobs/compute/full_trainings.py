@@ -43,7 +43,7 @@ class FullTrainings:
 
     def recipe(self, seed: int) -> Recipe:
         """The training of a seed."""
-        project, examples = self._context.project, self._context.workers().examples()
+        project, examples = self._context.project, self._context.workers().data
         recording = self._context.recording(self._own[seed]) if seed in self._own else None
         return Recipe(project.task, project.training, examples, seed, recording=recording)
 
@@ -63,10 +63,7 @@ class FullTrainings:
         further = self._settings if self.repetition == "continued" else None
         folders = (self._bank.folder / f"seed-{seed}" / FULL_TRAINING for seed in seeds)
         jobs = [TrainJob(0, *each, further=further) for each in zip(seeds, folders, strict=True)]
-        data = self._context.workers().data
-        return self._context.run_jobs(
-            "trainings", jobs, lambda actor, job: actor.train.remote(data, job), tolerant=True
-        )
+        return self._context.run_jobs("trainings", jobs, lambda actor, job: actor.train.remote(job), tolerant=True)
 
     def of(self, seed: int) -> tuple[Trajectory, int]:
         """A seed's full training and its steps; its final parameters are the recorded ones."""

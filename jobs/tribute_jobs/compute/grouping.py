@@ -36,14 +36,11 @@ def group_jobs(simulation: SimulationJobs, run: SimulationRun) -> tuple[list[Sim
 
 def content_tree(simulation: SimulationJobs, run: SimulationRun) -> WardTree:
     """The sources as a tree of groups, by their gradients where the simulation begins."""
-    replicate, workers = simulation.replicates[0], simulation.workers
-    sources = simulation.context.manifest().sources
+    replicate, sources = simulation.replicates[0], simulation.context.manifest().sources
     first = simulation.recipe(replicate).horizon_start(run.settings.horizon)
     trajectory, step = replicate.trajectory, replicate.trajectory.last_before(first)
     jobs = [SketchJob(replicate.seed, trajectory, step, chosen) for chosen in chunks(len(sources), SKETCHED)]
-    pieces = simulation.context.run_jobs(
-        "sketched sources", jobs, lambda actor, job: actor.sketch.remote(workers.data, job)
-    )
+    pieces = simulation.context.run_jobs("sketched sources", jobs, lambda actor, job: actor.sketch.remote(job))
     tokens = np.array([source.tokens for source in sources], dtype=np.float64)
     return WardTree(ward_tree(np.concatenate(pieces), tokens))
 

@@ -100,8 +100,7 @@ class Retrains:
     def _simulate(self, jobs: Sequence[SimulateJob], part: str = "retrains") -> list[BankRow]:
         for seed in dict.fromkeys(job.seed for job in jobs):
             self.full.of(seed)
-        data = self.workers.data
-        done = self.context.run_jobs(part, jobs, lambda actor, job: actor.simulate.remote(data, job))
+        done = self.context.run_jobs(part, jobs, lambda actor, job: actor.simulate.remote(job))
         return [(job.seed, row["unit_id"], row) for job, rows in zip(jobs, done, strict=True) for row in rows]
 
     def _make_again(self, keys: Sequence[tuple[int, str]]) -> None:

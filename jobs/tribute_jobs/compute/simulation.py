@@ -26,7 +26,7 @@ class SimulationJobs:
     def recipe(self, replicate: Replicate) -> Recipe:
         """The training of a replicate, as the workers see it."""
         project, recording = self.context.project, self.context.recording(replicate.index)
-        data = self.workers.examples()
+        data = self.workers.data
         return Recipe(project.task, project.training, data, replicate.seed, recording=recording)
 
     def plan(
@@ -57,7 +57,7 @@ class SimulationJobs:
         return self.context.run_jobs(
             "simulations",
             jobs,
-            lambda actor, job: actor.simulate.remote(self.workers.data, job),
+            lambda actor, job: actor.simulate.remote(job),
         )
 
     def _fit(self, settings: SimulationSettings) -> Fit:

@@ -179,7 +179,7 @@ class MainRun:
                 PatchJob(first.seed, first.trajectory, first.steps, chosen, recording)
                 for chosen in chunks(len(self.units), SOURCES)
             ],
-            lambda actor, job: actor.patch.remote(workers.data, rows, job),
+            lambda actor, job: actor.patch.remote(rows, job),
         )
         gain_QU, top_Q = np.concatenate(pieces, axis=1), self.mean(self.influence_RQU).argmax(1)
         return TailPatchFigures(

@@ -232,7 +232,7 @@ class MethodRows:
 
     def _baselines(self) -> list[MethodFigures]:
         main = self._main
-        by_name = guesses(main.read_outs.workers.examples(), main.tokens_S, main.queries)
+        by_name = guesses(main.read_outs.workers.data, main.tokens_S, main.queries)
         guesses_QU = {name: self._of_units(guess_QS) for name, guess_QS in by_name.items()}
         free = Spent(0.0, 0.0, 0)
         return [self._row(name, "baseline", each, each, free) for name, each in guesses_QU.items()]

@@ -51,8 +51,7 @@ def train_replicates(context: Context, replicates: Iterable[int]) -> list[dict[s
         )
         for replicate in replicates
     ]
-    workers = context.workers()
-    return context.run_jobs("trainings", jobs, lambda actor, job: actor.train.remote(workers.data, job))
+    return context.run_jobs("trainings", jobs, lambda actor, job: actor.train.remote(job))
 
 
 def make_trainings_again(context: Context) -> bool:

@@ -25,8 +25,7 @@ from tribute.corpus import (
     TextFormat,
     held_out_queries,
     idx_queries,
-    load_source,
-    read_manifest,
+    load_sources,
     text_format,
     usage_queries,
 )
@@ -40,9 +39,7 @@ def period_queries(project: Project, period: str) -> QueryTable:
     settings = project.queries
     if isinstance(settings, HeldOutQueriesSettings):
         folder = project.artifacts / lineage(project).corpus_run
-        source_ids = [source.source_id for source in read_manifest(folder).sources]
-        held_out = {source_id: load_source(folder, source_id, "held_out") for source_id in source_ids}
-        return held_out_queries(held_out, settings.per_source)
+        return held_out_queries(dict(load_sources(folder, "held_out")), settings.per_source)
     if isinstance(settings, IdxQueriesSettings):
         return idx_queries(settings)
     form = text_format(project.corpus)
@@ -64,9 +61,8 @@ def pilot_queries(project: Project, most: int) -> QueryTable:
         CorpusError: the corpus of these settings has not been read, or has no rows.
     """
     folder = project.artifacts / lineage(project).corpus_run
-    source_ids = [source.source_id for source in read_manifest(folder).sources]
     for part, least in (("held_out", most / 2), ("train", 0)):
-        examples = {source_id: load_source(folder, source_id, part) for source_id in source_ids}
+        examples = dict(load_sources(folder, part))
         rows_S = np.array([len(next(iter(columns.values()))) for columns in examples.values()])
         if rows_S.sum() > least:
             break

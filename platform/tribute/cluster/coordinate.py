@@ -11,12 +11,12 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tribute.cluster.plan import Job, done_of, owners
 from tribute.cluster.session import SHUTDOWN_S, ray_lives, require_ray, within
-from tribute.cluster.shards import ReadJob, ShardSettings, SourceShard, assemble
+from tribute.cluster.shards import CheckJob, ShardSettings, SourceShard
 from tribute.config import ClusterSettings
-from tribute.corpus import Manifest
+from tribute.corpus.snapshot import snapshot_files
 from tribute.errors import AGAIN, MachineError, TributeError
 from tribute.progress import OnDone
-from tribute.training import TrainingSet
+from tribute.training import TrainingSet, mapped_training_set
 from tribute_storage import LakeError
 
 J = TypeVar("J", bound=Job)
@@ -25,32 +25,26 @@ ATTEMPTS = 5
 
 
 class WorkerPool:
-    """The `SourceShard` actors of a run, in one placement group, and the training set that they share.
+    """The `SourceShard` actors of a run, in one placement group, and the training set that all of them map.
 
     A free shard gets the costliest waiting job. If a shard's process or node dies, Ray restarts the shard wherever
     there is room, and its job goes to another shard. Jobs keep what they finished, so a repeated job costs only
     what was lost.
     """
 
-    def __init__(self, settings: ClusterSettings, shard: ShardSettings, manifest: Manifest) -> None:
+    def __init__(self, settings: ClusterSettings, shard: ShardSettings) -> None:
         self._patience = settings.start_timeout_s
         gpus = gpus_per_worker(settings)
         self._group, self._actors = start_actors(settings, gpus, SourceShard, shard, gpus > 0)
-        tokens = [source.tokens for source in manifest.sources]
-        owned = owners([source.source_id for source in manifest.sources], tokens, settings.workers)
-        pieces = self.run(
-            [ReadJob(tuple(sources)) for sources in owned], lambda actor, job: actor.read.remote(job)
-        )
-        self.data: ray.ObjectRef[TrainingSet] = ray.put(assemble(pieces))
+        files = snapshot_files(shard.snapshot, "train")
+        sizes = {path: path.stat().st_size if path.is_file() else 0 for path in files}
+        jobs = [CheckJob({path: files[path] for path in owned}) for owned in owners(sizes, settings.workers)]
+        self.run(jobs, lambda actor, job: actor.check.remote(job))
+        self.data: TrainingSet = mapped_training_set(shard.snapshot)
 
     def put(self, value: object) -> Any:
         """Place a value in the object store, once for all jobs that need it."""
         return ray.put(value)
-
-    def examples(self) -> TrainingSet:
-        """The training set, from this node's object store."""
-        data: TrainingSet = ray.get(self.data)
-        return data
 
     def run(
         self,

@@ -5,7 +5,7 @@ The cut depends on the settings alone, not on the number of workers, so results 
 
 import math
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -98,12 +98,16 @@ def chunks(count: int, largest: int) -> list[tuple[int, ...]]:
     return [tuple(range(begin, end)) for begin, end in pairwise(bounds)]
 
 
-def owners(source_ids: Sequence[str], tokens: Sequence[int], shards: int) -> list[list[str]]:
-    """The sources that each shard reads. The largest come first, each goes to the shard with fewest tokens."""
+def owners(sizes: Mapping[Path, int], shards: int) -> list[list[Path]]:
+    """The files that each shard owns. The largest come first, each goes to the shard with fewest bytes.
+
+    Args:
+        sizes: bytes of every file.
+    """
     assigned = [0] * shards
-    owned: list[list[str]] = [[] for _ in range(shards)]
-    for size, source_id in sorted(zip(tokens, source_ids, strict=True), key=lambda pair: (-pair[0], pair[1])):
+    owned: list[list[Path]] = [[] for _ in range(shards)]
+    for path, size in sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])):
         smallest = assigned.index(min(assigned))
         assigned[smallest] += size
-        owned[smallest].append(source_id)
-    return [sources for sources in owned if sources]
+        owned[smallest].append(path)
+    return [paths for paths in owned if paths]

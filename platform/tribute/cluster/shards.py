@@ -1,13 +1,14 @@
 """The Ray actor that owns a shard of the corpus and does the tensor work of the cluster.
 
-A `SourceShard` reads the sources it owns; the assembled training set is held once per node by the object store.
-Any shard can then train a replicate, simulate a chunk of units or read out queries. The methods are idempotent and
-keep what they finish in files, so a job can be repeated on any shard after a crash.
+A `SourceShard` checks the files of the sources it owns. Then every shard maps all of them, so that processes of a
+machine share the memory, and can train a replicate, simulate a chunk of units or read out queries: no example
+passes through the driver or the object store. The methods are idempotent and keep what they finish in files, so a
+job can be repeated on any shard after a crash.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,21 +45,21 @@ from tribute.cluster.simulate import SimulateJob, SketchJob, simulate_chunk, ske
 from tribute.cluster.tokens import TokenInfluence, read_tokens_chunk, write_tokens_chunk
 from tribute.cluster.train import TrainJob, train_replicate
 from tribute.config import TaskSettings, TrainingSettings
-from tribute.corpus import QueryTable, load_source
+from tribute.corpus import QueryTable
+from tribute.corpus.snapshot import READ
+from tribute.files.sealed import require_recorded
 from tribute.readout import FeatureSums, QueryRows
 from tribute.simulation import Design
 from tribute.tasks import FlatTask, Frozen, build_task
-from tribute.training import Recipe, TrainingSet
+from tribute.training import Recipe, TrainingSet, mapped_training_set
 from tribute_storage import Lake, StagedFile
-
-Columns = dict[str, NDArray]
 
 
 @dataclass(frozen=True)
-class ReadJob(Job):
-    """Read the examples of some sources."""
+class CheckJob(Job):
+    """Compare the files of some sources with their SHA-256, if it is known."""
 
-    source_ids: tuple[str, ...]
+    files: Mapping[Path, str | None]
 
 
 class Meters:
@@ -107,44 +108,45 @@ class SourceShard:
         """The process id of the shard; answers as soon as the shard is up."""
         return os.getpid()
 
-    def read(self, job: ReadJob) -> dict[str, Columns]:
-        """Training examples of the job's sources."""
-        return {s: load_source(self._settings.snapshot, s, "train") for s in job.source_ids}
+    def check(self, job: CheckJob) -> None:
+        """Check the job's files.
 
-    def train(self, data: TrainingSet, job: TrainJob) -> dict[str, Any]:
+        Raises:
+            DamagedFile: one is missing, or is not what was written.
+        """
+        for path, sha256 in job.files.items():
+            require_recorded(path, *filter(None, [sha256]), remedy=READ)
+
+    def train(self, job: TrainJob) -> dict[str, Any]:
         """Train one replicate; the row of `trajectories` that describes it."""
         with self._timed("train"):
-            return train_replicate(self._recipe(data, job.seed, job.recording), job)
+            return train_replicate(self._recipe(job.seed, job.recording), job)
 
-    def simulate(self, data: TrainingSet, job: SimulateJob) -> list[dict[str, Any]]:
+    def simulate(self, job: SimulateJob) -> list[dict[str, Any]]:
         """Simulate a chunk of units; their rows of `simulations`."""
         with self._timed("simulate"):
-            recipe = self._recipe(data, job.seed, job.recording)
+            recipe = self._recipe(job.seed, job.recording)
             return simulate_chunk(recipe, job, self._meters.steps)
 
-    def estimate(self, data: TrainingSet, job: EstimateJob) -> list[dict[str, Any]]:
+    def estimate(self, job: EstimateJob) -> list[dict[str, Any]]:
         """Fit an estimator, or gather a chunk of units; their rows of `simulations`."""
         with self._timed("simulate"), named(job.settings.mode):
-            return estimate_units(self._recipe(data, job.replicate.seed, job.recording), job)
+            return estimate_units(self._recipe(job.replicate.seed, job.recording), job)
 
-    def influence(
-        self, data: TrainingSet, queries: QueryRows, job: InfluenceJob
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    def influence(self, queries: QueryRows, job: InfluenceJob) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """An estimator's influence of a chunk of units on all queries, and the model's measurements."""
         with self._timed("read_out"), named(job.settings.mode):
-            return influence_of_units(self._recipe(data, job.replicate.seed, job.recording), queries, job)
+            return influence_of_units(self._recipe(job.replicate.seed, job.recording), queries, job)
 
-    def estimate_costs(
-        self, data: TrainingSet, queries: QueryRows, few: QueryRows, job: InfluenceJob
-    ) -> dict[str, float]:
+    def estimate_costs(self, queries: QueryRows, few: QueryRows, job: InfluenceJob) -> dict[str, float]:
         """Cost of an estimator on this machine: a query in forward passes, and a training in seconds."""
         with named(job.settings.mode):
-            return estimate_costs(self._recipe(data, job.replicate.seed, job.recording), queries, few, job)
+            return estimate_costs(self._recipe(job.replicate.seed, job.recording), queries, few, job)
 
-    def sketch(self, data: TrainingSet, job: SketchJob) -> NDArray[np.float64]:
+    def sketch(self, job: SketchJob) -> NDArray[np.float64]:
         """Sketches of a chunk of sources, for grouping."""
         with self._timed("sketch"):
-            return sketch_chunk(self._recipe(data, job.seed, None), job)
+            return sketch_chunk(self._recipe(job.seed, None), job)
 
     def read_out(
         self, thetas: list[NDArray], queries: QueryRows, job: ReadOutJob
@@ -173,9 +175,9 @@ class SourceShard:
         memory_gib = self._settings.memory_gib
         return read_out_costs(self._task, memory_gib, thetas, queries, job, names, self._device)
 
-    def patch(self, data: TrainingSet, queries: QueryRows, job: PatchJob) -> NDArray[np.float64]:
+    def patch(self, queries: QueryRows, job: PatchJob) -> NDArray[np.float64]:
         """Gain of every query from a training step on each of some sources."""
-        recipe = self._recipe(data, job.seed, job.recording)
+        recipe = self._recipe(job.seed, job.recording)
         return patch_chunk(recipe, queries, job, self._settings.memory_gib)
 
     def features(
@@ -192,9 +194,13 @@ class SourceShard:
         with self._timed("write"):
             return write_chunk(Lake(self._settings.lake_root), queries, design, influence, names, job)
 
-    def _recipe(self, data: TrainingSet, seed: int, recording: Path | None) -> Recipe:
+    def _recipe(self, seed: int, recording: Path | None) -> Recipe:
         settings = self._settings
-        return Recipe(settings.task, settings.training, data, seed, self._device, recording, settings.frozen)
+        return Recipe(settings.task, settings.training, self._data, seed, self._device, recording, settings.frozen)
+
+    @cached_property
+    def _data(self) -> TrainingSet:
+        return mapped_training_set(self._settings.snapshot)
 
     @cached_property
     def _task(self) -> FlatTask:
@@ -205,8 +211,3 @@ class SourceShard:
         began = time.monotonic()
         yield
         self._meters.finished(job, time.monotonic() - began)
-
-
-def assemble(shards: list[dict[str, Columns]]) -> TrainingSet:
-    """The training set of all shards' sources."""
-    return TrainingSet.assemble({source_id: columns for shard in shards for source_id, columns in shard.items()})

@@ -5,15 +5,15 @@ The similarity of a query to the training data is compared with that of held-out
 Legend: N rows, Q queries, F features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tribute.corpus.columns import Column, blocks
 from tribute.corpus.queries import QueryTable
-from tribute.corpus.sources import Columns
 
 Array = NDArray[np.float64]
 GRAM_BYTES, GRAM_TOKENS = 5, 2
@@ -58,7 +58,7 @@ class OutOfDistributionDetector:
     """Whether tokens are bytes, so that a gram has `GRAM_BYTES` of them."""
 
     @classmethod
-    def of(cls, train: Columns, held_out: Columns) -> "OutOfDistributionDetector":
+    def of(cls, train: Mapping[str, Column], held_out: Mapping[str, Column]) -> "OutOfDistributionDetector":
         """Build from training and held-out rows; if those are few, every tenth training row is held out.
 
         Of fewer than ten training rows none is. With nothing to compare, no query is out of distribution.
@@ -72,10 +72,10 @@ class OutOfDistributionDetector:
         if not len(next(iter(held_out.values()))):
             return cls((0.0,), None)
         if "tokens" in train:
-            of_bytes = max(int(part["tokens"].max(initial=0)) for part in (train, held_out)) < BYTES
+            of_bytes = max(_largest(part["tokens"]) for part in (train, held_out)) < BYTES
             known = cls((), _seen_grams(train["tokens"], of_bytes), of_bytes=of_bytes)
         else:
-            known = _vectors(train["features"])
+            known = _vectors(np.asarray(train["features"]))
         return replace(known, thresholds=_thresholds(known.similarity(held_out)))
 
     def assess(self, queries: QueryTable) -> OutOfDistribution:
@@ -99,7 +99,7 @@ class OutOfDistributionDetector:
         ratio_Q = (1 - similarity_Q) / np.maximum(1 - threshold_Q, 1e-3)
         return OutOfDistribution(similarity_Q, is_ood_Q, np.where(is_ood_Q, np.maximum(ratio_Q, 1), 1.0))
 
-    def similarity(self, rows: Columns) -> Array:
+    def similarity(self, rows: Mapping[str, Column]) -> Array:
         """Similarity of each row to the training data, [N], 0 to 1.
 
         Text: the share of its grams, of five bytes or two tokens, that occur in the training text. Features: the
@@ -110,8 +110,7 @@ class OutOfDistributionDetector:
             return np.ones(count)
         compare = self._text if self.centre is None else self._cosine
         column = rows["tokens" if self.centre is None else "features"]
-        blocks = [compare(column[begin : begin + ROWS_AT_ONCE]) for begin in range(0, count, ROWS_AT_ONCE)]
-        return np.concatenate([np.zeros(0), *blocks])
+        return np.concatenate([np.zeros(0), *map(compare, blocks(column, ROWS_AT_ONCE))])
 
     def _text(self, tokens: NDArray) -> Array:
         place, counted = _grams(tokens, self.of_bytes)
@@ -148,10 +147,14 @@ def _grams(tokens: NDArray, of_bytes: bool) -> tuple[NDArray[np.int64], NDArray[
     return ((packed * MULTIPLIER) >> np.uint64(37)).astype(np.int64) % TABLE_BITS, counted
 
 
-def _seen_grams(tokens: NDArray, of_bytes: bool) -> NDArray[np.uint8]:
+def _largest(tokens: Column) -> int:
+    return max((int(block.max(initial=0)) for block in blocks(tokens, ROWS_AT_ONCE)), default=0)
+
+
+def _seen_grams(tokens: Column, of_bytes: bool) -> NDArray[np.uint8]:
     bits = np.zeros(TABLE_BITS // 8, dtype=np.uint8)
-    for begin in range(0, len(tokens), ROWS_AT_ONCE):
-        place, counted = _grams(tokens[begin : begin + ROWS_AT_ONCE], of_bytes)
+    for block in blocks(tokens, ROWS_AT_ONCE):
+        place, counted = _grams(block, of_bytes)
         chosen = np.unique(place[counted])
         np.bitwise_or.at(bits, chosen >> 3, np.uint8(1) << (chosen & 7).astype(np.uint8))
     return bits

@@ -31,7 +31,7 @@ def guesses(data: TrainingSet, tokens_S: Array, queries: QueryTable) -> Mapping[
 
 
 def _label_match(data: TrainingSet, label_Q: NDArray) -> Array:
-    labels_N, query_label_Q = data.columns["labels"].astype(np.int64), label_Q.astype(np.int64)
+    labels_N, query_label_Q = np.asarray(data.columns["labels"], np.int64), label_Q.astype(np.int64)
     counts = np.zeros((len(data.source_ids), max(labels_N.max(), query_label_Q.max()) + 1))
     np.add.at(counts, (data.source_N, labels_N), 1)
     return np.asarray(counts[:, query_label_Q].T)

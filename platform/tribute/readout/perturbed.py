@@ -12,8 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.corpus import QueryTable
+from tribute.corpus import Column, QueryTable, blocks
 from tribute.tasks import Batch, FlatTask, Parameters, Scope, ScopedTask, kept_bytes
+
+ROWS = 4096
+"""Rows whose tokens are counted at once."""
 
 
 class ReadOut(NamedTuple):
@@ -116,7 +119,7 @@ class QueryRows:
     """Queries for a read-out: ids [Q], columns of rows [N, ...], and the query of each row [N]."""
 
     query_ids: tuple[str, ...]
-    columns: Mapping[str, NDArray]
+    columns: Mapping[str, Column]
     query_N: NDArray[np.int64]
 
     @classmethod
@@ -154,7 +157,8 @@ class QueryRows:
 def tokens_of(queries: QueryRows) -> NDArray[np.int64]:
     """Tokens of each row without padding, [N], to batch queries by; a row of another column counts 1."""
     if "tokens" in queries.columns:
-        return np.asarray((queries.columns["tokens"] >= 0).sum(1), dtype=np.int64)
+        parts = [(block >= 0).sum(1, dtype=np.int64) for block in blocks(queries.columns["tokens"], ROWS)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
     return np.ones(len(queries.query_N), dtype=np.int64)
 
 

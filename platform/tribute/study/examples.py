@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tribute.corpus import Accounting, QueryTable, column_queries
+from tribute.corpus import Accounting, Column, QueryTable, column_queries
 from tribute.corpus.numbers import kept
 from tribute.corpus.sources import training_tokens
 from tribute.errors import CorpusError
@@ -67,7 +67,7 @@ def sources_of(data: TrainingSet) -> Iterator[tuple[str, Columns]]:
         yield source_id, {name: values[members] for name, values in data.columns.items()}
 
 
-def _alike(name: str, values: NDArray, others: NDArray, where: tuple[str, str]) -> None:
+def _alike(name: str, values: NDArray, others: Column, where: tuple[str, str]) -> None:
     """Check that two columns have rows of one shape, and both integers or both floats.
 
     Raises:
@@ -123,7 +123,9 @@ def query_table(
     count = len(next(iter(columns.values())))
     for name in columns.keys() & data.columns.keys():
         _alike(name, columns[name], data.columns[name], ("the queries", "the examples"))
-        columns[name] = columns[name].astype(np.result_type(columns[name], data.columns[name]), copy=False)
+        columns[name] = columns[name].astype(
+            np.result_type(columns[name].dtype, data.columns[name].dtype), copy=False
+        )
     for name, given in (("ids", ids), ("weights", weights)):
         if given is not None and len(given) != count:
             raise CorpusError(f"{name} has {len(given)} entries for {count} queries. Give one per query")

@@ -4,6 +4,8 @@ import hashlib
 import inspect
 from typing import Any
 
+import numpy as np
+
 from tribute.catalog.runs import adopted_files
 from tribute.catalog.task_code import task_code
 from tribute.files.digests import file_sha256
@@ -19,7 +21,7 @@ def study_id(recipe: Recipe) -> str:
     """
     data, task = recipe.data, recipe.task
     columns = [
-        [name, str(values.dtype), values.shape, _sha256(values.tobytes())]
+        [name, str(values.dtype), values.shape, _sha256(np.asarray(values).tobytes())]
         for name, values in sorted(data.columns.items())
     ]
     sources = [

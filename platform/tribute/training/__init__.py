@@ -16,7 +16,7 @@ from tribute.training.schedules import BatchOrder, Order, horizon_start
 from tribute.training.step import MicroBatch, State, UpdateRule, advance, advance_tangents, gradient
 from tribute.training.stored_model import build_model
 from tribute.training.trainer.rows import TrainerRows
-from tribute.training.training_set import TrainingSet, snapshot_training_set, training_set
+from tribute.training.training_set import TrainingSet, mapped_training_set, snapshot_training_set, training_set
 from tribute.training.trajectory import Trajectory, checkpoint_steps, record
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "gradient",
     "horizon_start",
     "load_checkpoint",
+    "mapped_training_set",
     "record",
     "recorded_training",
     "replay_drift",

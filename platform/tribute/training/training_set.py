@@ -1,4 +1,4 @@
-"""The training examples of all sources, held once and handed out as batches with their sources.
+"""The training examples of all sources, in memory or mapped from files, handed out as batches with their sources.
 
 Legend: N examples, B of a batch.
 """
@@ -6,6 +6,7 @@ Legend: N examples, B of a batch.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tribute.config.corpus import CorpusSettings
-from tribute.corpus import load_source, read_corpus, read_manifest
+from tribute.corpus import Column, Part, map_part, open_part, read_corpus
 
 PADDING = {"tokens": -1, "target": 0}
 """Columns of rows of tokens, and what pads them."""
@@ -21,11 +22,15 @@ PADDING = {"tokens": -1, "target": 0}
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Columns of examples, [N, ...] each, and the index in `source_ids` of every example's source, [N]."""
+    """Columns of examples, [N, ...] each, and the index in `source_ids` of every example's source, [N].
+
+    A set of a snapshot is pickled as the path of its `folder`: processes of a machine map the same files.
+    """
 
     source_ids: tuple[str, ...]
     source_N: NDArray[np.int64]
-    columns: Mapping[str, NDArray]
+    columns: Mapping[str, Column]
+    folder: Path | None = None
 
     @classmethod
     def assemble(cls, by_source: Mapping[str, Mapping[str, NDArray]]) -> "TrainingSet":
@@ -35,6 +40,11 @@ class TrainingSet:
         names = sorted(by_source[source_ids[0]])
         columns = {name: np.concatenate([by_source[s][name] for s in source_ids]) for name in names}
         return cls(source_ids, np.repeat(np.arange(len(source_ids)), counts), columns)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is not None:
+            return mapped_training_set, (self.folder,)
+        return TrainingSet, (self.source_ids, self.source_N, dict(self.columns))
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -67,13 +77,23 @@ def _fitted(values_BW: NDArray, width: int, fill: int) -> NDArray:
 
 
 def snapshot_training_set(folder: Path) -> TrainingSet:
-    """The examples of a corpus snapshot, without workers.
+    """The examples of a corpus snapshot, whose files are compared with their SHA-256.
 
     Raises:
         CorpusError: there is no snapshot.
+        DamagedFile: a file is missing, or is not what was written.
     """
-    names = [source.source_id for source in read_manifest(folder).sources]
-    return TrainingSet.assemble({name: load_source(folder, name, "train") for name in names})
+    return _of(open_part(folder, "train"), folder)
+
+
+def mapped_training_set(folder: Path) -> TrainingSet:
+    """The examples of a corpus snapshot whose files were compared before; raises what `corpus.map_part` does."""
+    return _of(map_part(folder, "train"), folder)
+
+
+def _of(part: Part, folder: Path) -> TrainingSet:
+    source_N = np.repeat(np.arange(len(part.source_ids)), np.diff(part.first_S))
+    return TrainingSet(part.source_ids, source_N, part.columns, folder)
 
 
 def training_set(corpus: CorpusSettings) -> TrainingSet:

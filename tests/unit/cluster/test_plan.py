@@ -18,10 +18,10 @@ def test_chunks_cover_everything_once_in_few_even_parts(count: int, largest: int
     assert len(cut) == -(-count // largest)
 
 
-def test_owners_balance_tokens_and_own_every_source_once() -> None:
-    owned = owners(["a", "b", "c", "d"], [100, 60, 50, 10], 2)
-    assert owned == [["a", "d"], ["b", "c"]]
-    assert owners(["a"], [5], 3) == [["a"]]
+def test_owners_balance_bytes_and_own_every_file_once() -> None:
+    a, b, c, d = map(Path, "abcd")
+    assert owners({a: 100, b: 60, c: 50, d: 10}, 2) == [[a, d], [b, c]]
+    assert owners({a: 5}, 3) == [[a]]
 
 
 def test_running_jobs_count_by_their_finished_part(tmp_path: Path) -> None:

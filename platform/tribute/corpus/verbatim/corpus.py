@@ -3,22 +3,21 @@
 import json
 import shutil
 import uuid
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tribute.corpus.snapshot import READ, Manifest, read_manifest, snapshot_files
+from tribute.corpus.columns import blocks
+from tribute.corpus.snapshot import Manifest, Part, open_part, read_manifest
 from tribute.corpus.verbatim.index import RunIndex
 from tribute.corpus.verbatim.stored import SPAN, WORD_DTYPE, Tokens, stored_values, word_values
 from tribute.corpus.verbatim.writing import FILES, IndexRecord, write_index
 from tribute.errors import CorpusError
 from tribute.files.digests import RememberedDigests, file_sha256
-from tribute.files.sealed import intact, require_recorded, write_sealed
+from tribute.files.sealed import intact, write_sealed
 from tribute.progress import OnDone, counted, unheard
 
 RELEASE = "2"
@@ -27,6 +26,8 @@ INDEXES = "verbatim"
 """The folder of a working folder that has an index for each corpus. It may be deleted: they are made again."""
 MANIFEST = "manifest.json"
 TOKENS, WORDS, SPANS = "tokens", "words", "spans.bin"
+ROWS = 4096
+"""Rows read at once."""
 LEAST_WORDS = 6
 """Words of the shortest exact part of a run with an edit."""
 WORD_BYTES = 6
@@ -81,12 +82,12 @@ def open_index(
 
 
 def _make(snapshot: Path, folder: Path, manifest: Manifest, tokens: Tokens, on_done: OnDone) -> dict[str, Any]:
-    files = _example_files(snapshot, manifest)
+    part = _text(snapshot)
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         for name in (TOKENS, WORDS):
             (building / name).mkdir(parents=True)
-        described = _write(building, files, manifest, tokens, on_done)
+        described = _write(building, part, manifest, tokens, on_done)
         write_sealed(building / MANIFEST, json.dumps(described).encode())
         _put(building, folder)
     finally:
@@ -94,20 +95,22 @@ def _make(snapshot: Path, folder: Path, manifest: Manifest, tokens: Tokens, on_d
     return described
 
 
-def _write(
-    folder: Path, files: Sequence[Path], manifest: Manifest, tokens: Tokens, on_done: OnDone
-) -> dict[str, Any]:
-    size = sum(source.tokens for source in manifest.sources)
-    streams = (stored_values(file, tokens.separator) for file in counted(files, on_done))
-    record = write_index(folder / TOKENS, streams, tokens.least, _dtype(files), size)
+def _write(folder: Path, part: Part, manifest: Manifest, tokens: Tokens, on_done: OnDone) -> dict[str, Any]:
+    size, column = sum(source.tokens for source in manifest.sources), part.columns["tokens"]
+    sources, dtype = range(len(part.source_ids)), "<u2" if column.dtype.itemsize <= 2 else "<u4"  # one more each
+    streams = (
+        stored_values(blocks(column, ROWS, *part.first_S[source : source + 2]), tokens.separator)
+        for source in counted(sources, on_done)
+    )
+    record = write_index(folder / TOKENS, streams, tokens.least, dtype, size)
     written = RunIndex(folder / TOKENS, record)
     with (folder / SPANS).open("wb") as spans:
-        texts = (word_values(written, tokens, source, spans) for source in counted(range(len(files)), on_done))
+        texts = (word_values(written, tokens, source, spans) for source in counted(sources, on_done))
         words = write_index(folder / WORDS, texts, LEAST_WORDS, WORD_DTYPE, size // WORD_BYTES)
         np.zeros(1, SPAN).tofile(spans)  # of the last break
     return {
         "key": _key(manifest, tokens),
-        "source_ids": [source.source_id for source in manifest.sources],
+        "source_ids": part.source_ids,
         TOKENS: asdict(record),
         WORDS: asdict(words),
         SPANS: file_sha256(folder / SPANS),
@@ -153,25 +156,15 @@ def _record(described: dict[str, Any]) -> IndexRecord:
     return IndexRecord(**described | {"ends": tuple(described["ends"])})
 
 
-def _example_files(snapshot: Path, manifest: Manifest) -> list[Path]:
-    """The training examples of each source, checked.
+def _text(snapshot: Path) -> Part:
+    """The training examples, checked.
 
     Raises:
         CorpusError: they are no tokens.
     """
-    recorded, files = snapshot_files(snapshot), list[Path]()
-    for source in manifest.sources:
-        file = snapshot / f"{source.file}.train.parquet"
-        require_recorded(file, *filter(None, [recorded.get(file)]), remedy=READ)
-        files.append(file)
-    if any("tokens" not in pq.read_schema(file).names for file in files):
+    part = open_part(snapshot, "train")
+    if "tokens" not in part.columns:
         raise CorpusError(
             "The corpus holds arrays, and only text can be shared word for word. Ask about a text corpus"
         )
-    return files
-
-
-def _dtype(files: Sequence[Path]) -> str:
-    """Of values, which are one more than tokens."""
-    small = all(pq.read_schema(file).field("tokens").type.value_type.bit_width <= 16 for file in files)
-    return "<u2" if small else "<u4"
+    return part

@@ -3,12 +3,10 @@
 Legend: N rows of a file, W tokens of a row, w words of a document.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tribute.corpus.crediting.normal_words import word_spans
@@ -17,8 +15,6 @@ from tribute.corpus.encoding import PADDING
 from tribute.corpus.verbatim.hashing import BREAK
 from tribute.corpus.verbatim.index import RunIndex
 
-ROWS = 4096
-"""Rows read at once."""
 SPAN = np.dtype([("begin", "<u4"), ("end", "<u4")])
 """Where a word stands in the characters of its document."""
 WORD_DTYPE = "<i8"
@@ -58,18 +54,14 @@ def joined_windows(rows: NDArray[np.integer]) -> NDArray[np.integer]:
     return flat[flat != PADDING]
 
 
-def stored_values(file: Path, separator: int) -> Iterator[NDArray[np.int64]]:
-    """The values of a source's examples, some rows at a time.
+def stored_values(token_NWs: Iterable[NDArray[np.integer]], separator: int) -> Iterator[NDArray[np.int64]]:
+    """The values of a source's examples, some rows at a time, [N, W] each.
 
     Windows of a text overlap by one token and make one stream again. Where the rows do not continue each other,
     each is a document of its own.
     """
     last, streamed = None, True
-    for batch in pq.ParquetFile(file).iter_batches(ROWS, columns=["tokens"]):
-        column = batch.column("tokens")
-        if not len(column):
-            continue
-        token_NW = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+    for token_NW in token_NWs:
         follows_N = np.concatenate([[token_NW[0, 0] == last], token_NW[1:, 0] == token_NW[:-1, -1]])
         follows_N &= token_NW[:, 0] != PADDING
         streamed = streamed and bool(follows_N[last is None :].all())

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from torch import Tensor
 
+from tribute.corpus import Column, blocks
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import ModelFree, NamedTensors, Trained
 from tribute.readout import QueryRows
 
 LAST_BYTE = 255
+ROWS = 4096
+"""Training examples whose terms are found at once."""
 HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 """An odd number that spreads words over 64 bits."""
 LOWER = np.array([*bytes(range(LAST_BYTE + 1)).lower()], dtype=np.uint64)
@@ -66,7 +69,9 @@ class Bm25(ModelFree):
         """
         tokens_NT, count = self._texts(trained), len(trained.data)
         words = self._in_words(tokens_NT)
-        row, code = terms_of(tokens_NT, words)
+        found = [terms_of(block_nT, words) for block_nT in blocks(tokens_NT, ROWS)]
+        row = np.concatenate([own + index * ROWS for index, (own, _) in enumerate(found)])
+        code = np.concatenate([own for _, own in found])
         term_K, place = np.unique(code, return_inverse=True)
         tf_KN = _counts(place, row, (len(term_K), count))
         length_N, documents_K = np.bincount(row, minlength=count), np.diff(tf_KN.indptr)
@@ -74,14 +79,14 @@ class Bm25(ModelFree):
         tf_E, scale_N = tf_KN.data, self.k1 * (1 - self.b + self.b * relative_N)
         rarity_K = np.log1p((count - documents_K + 0.5) / (documents_K + 0.5))
         weight_E = rarity_K.repeat(documents_K) * tf_E * (self.k1 + 1) / (tf_E + scale_N[tf_KN.indices])
-        found = {
+        fitted = {
             "words": torch.tensor(words),
             "term_K": torch.from_numpy(term_K),
             "begin_K": torch.from_numpy(tf_KN.indptr.astype(np.int64)),
             "example_E": torch.from_numpy(tf_KN.indices.astype(np.int64)),
             "weight_E": torch.from_numpy(weight_E).to(trained.theta_P.dtype),
         }
-        return {name: tensor.to(trained.device) for name, tensor in found.items()}
+        return {name: tensor.to(trained.device) for name, tensor in fitted.items()}
 
     def influence(
         self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
@@ -110,7 +115,7 @@ class Bm25(ModelFree):
         influence_QG = (count_Qk @ (weight_KN[used_k] @ member_NG)).toarray()
         return torch.from_numpy(influence_QG).to(trained.theta_P)
 
-    def _texts(self, trained: Trained) -> NDArray[np.integer]:
+    def _texts(self, trained: Trained) -> Column:
         tokens = trained.data.columns.get("tokens")
         if tokens is None or tokens.ndim != 2 or tokens.dtype.kind not in "iu":
             raise ConfigError(
@@ -119,9 +124,9 @@ class Bm25(ModelFree):
             )
         return tokens
 
-    def _in_words(self, tokens_NT: NDArray[np.integer]) -> bool:
+    def _in_words(self, tokens_NT: Column) -> bool:
         """Whether terms are words of bytes."""
-        largest = int(tokens_NT.max(initial=0))
+        largest = max((int(block_nT.max(initial=0)) for block_nT in blocks(tokens_NT, ROWS)), default=0)
         if self.terms == "words" and largest > LAST_BYTE:
             raise ConfigError(f"bm25: terms is words, but token {largest} is no byte. Set terms to tokens")
         return self.terms == "words" or (self.terms == "auto" and largest <= LAST_BYTE)

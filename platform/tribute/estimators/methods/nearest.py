@@ -83,7 +83,7 @@ class Nearest(ModelFree):
         for batch, query_R in queries.batches(rows, trained.device):
             near_RN = self._cosines(trained, batch)
             if LABELS in batch and LABELS in trained.data.columns:
-                label_N = torch.tensor(trained.data.columns[LABELS], device=trained.device)
+                label_N = torch.tensor(np.asarray(trained.data.columns[LABELS]), device=trained.device)
                 value_RN = knn_shapley(near_RN, batch[LABELS][:, None] == label_N, self.k)
                 value_RN *= near_RN.any(1, keepdim=True)
             else:

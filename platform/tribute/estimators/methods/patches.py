@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tribute.corpus import Column, blocks
 from tribute.errors import ConfigError
 from tribute.estimators.estimator import ModelFree, NamedTensors, Trained, sum_by_group
 from tribute.readout import QueryRows
+
+ROWS = 4096
+"""Images whose extremes are found at once."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Patches(ModelFree):
                 f"patches: {features[0].size} features are not an image of {' x '.join(map(str, shape))} pixels "
                 f"with patches of {self.patch}. Set the options shape: [height, width] and patch"
             )
-        return {"range": trained.theta_P.new_tensor([float(features.min()), float(features.max())])}
+        ends = np.array([(block.min(), block.max()) for block in blocks(features, ROWS)], dtype=float)
+        return {"range": trained.theta_P.new_tensor([ends[:, 0].min(), ends[:, 1].max()])}
 
     def influence(
         self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
@@ -133,10 +137,10 @@ class Patches(ModelFree):
     def _patches(self, image_nCHW: Tensor) -> Tensor:
         return functional.unfold(image_nCHW, self.patch, stride=self.stride).transpose(1, 2)
 
-    def _locations(self, features: NDArray) -> int:
+    def _locations(self, features: Column) -> int:
         return math.prod((side - self.patch) // self.stride + 1 for side in self._shape(features)[1:])
 
-    def _shape(self, features: NDArray | Tensor) -> tuple[int, int, int]:
+    def _shape(self, features: Column | Tensor) -> tuple[int, int, int]:
         shape = tuple(self.shape) or tuple(features.shape[1:])
         if len(shape) == 1:
             shape = (math.isqrt(shape[0]),) * 2

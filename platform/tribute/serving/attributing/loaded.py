@@ -86,7 +86,7 @@ class LoadedModel:
         folder = project.artifacts / lineage(project).corpus_run
         self.ood: OutOfDistributionDetector = ood_detector(folder)
         trained = snapshot_training_set(folder).columns
-        self._labels = sorted(set(trained["labels"].tolist())) if "labels" in trained else []
+        self._labels = np.unique(np.asarray(trained["labels"])).tolist() if "labels" in trained else []
         self._width = int(np.prod(trained["features"].shape[1:])) if "features" in trained else 0
         self.form = text_format(project.corpus)
         self._example = {name: values[:1] for name, values in trained.items()}
