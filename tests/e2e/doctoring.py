@@ -87,7 +87,7 @@ def trash(project: Project) -> str:
 
 def snapshot(project: Project) -> Path:
     """A file of the corpus snapshot."""
-    return project.artifacts / lineage(project).corpus_run / "source-00000.train.parquet"
+    return project.artifacts / lineage(project).corpus_run / "train-00000.shard"
 
 
 FAULTS = {

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.tables import fingerprints
 from tribute.catalog import lineage, recorded_replicates, recorded_trainings, simulated_responses, simulation_runs
 from tribute.config import Project, load_project
-from tribute.corpus.snapshot import load_part
+from tribute.corpus import open_part
 from tribute.errors import DamagedFile
 from tribute_jobs.pipeline import run
 from tribute_jobs.progress import JsonReporter
@@ -39,7 +39,7 @@ def responses(project: Project, name: str = "simulated") -> Iterator[Path]:
 def read_all(project: Project) -> None:
     """Read every artifact that a month reads."""
     for part in ("train", "held_out"):
-        load_part(project.artifacts / lineage(project).corpus_run, part)
+        open_part(project.artifacts / lineage(project).corpus_run, part)
     for replicate in recorded_replicates(project):
         for step in replicate.trajectory.steps():
             replicate.trajectory.load(step)
@@ -57,8 +57,8 @@ def damaged(project: Project) -> dict[str, tuple[Path, str]]:
         "final": (first.file, "simulate"),
         "state": (first.trajectory.path(first.trajectory.steps()[1]), "simulate"),
         "response": (next(responses(project)), "simulate"),
-        "snapshot": (snapshot / "source-00001.train.parquet", "train"),
-        "held out": (snapshot / "source-00000.held_out.parquet", "train"),
+        "snapshot": (snapshot / "train-00000.shard", "train"),
+        "held out": (snapshot / "held_out-00000.shard", "train"),
         "manifest": (snapshot / "manifest.json", "train"),
     }
 
@@ -83,7 +83,7 @@ def test_a_flipped_bit_in_any_artifact_is_named_with_the_command_that_makes_it_a
 
 
 def test_everything_that_is_lost_is_made_again_to_the_same_bytes(project: Project) -> None:
-    kinds = (".safetensors", ".parquet", ".json", ".sha256")
+    kinds = (".safetensors", ".shard", ".json", ".sha256")
     before = {path: path.read_bytes() for path in project.artifacts.rglob("*") if path.suffix in kinds}
     tables = fingerprints(project.lake_root)
     second = recorded_trainings(project)[1].trajectory.path(0)

@@ -190,7 +190,7 @@ ARTIFACTS = {
     "response": ("attribute", "simulate-*/**/daily.safetensors"),
     "checkpoint": ("simulate", "train-*/**/step-00000016.safetensors"),
     "retrained response": ("value", "retrain-*/**/*.safetensors"),
-    "snapshot": ("simulate", "corpus-*/source-00000.train.parquet"),
+    "snapshot": ("simulate", "corpus-*/train-00000.shard"),
     "manifest": ("attribute", "corpus-*/manifest.json"),
 }
 """Kinds of artifacts: a step that reads them, and where they lie."""

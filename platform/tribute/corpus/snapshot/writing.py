@@ -26,7 +26,7 @@ SHARD_BYTES = 2**27
 """Bytes of a shard, at most: few files, and one of them fits into memory while it is written."""
 
 
-class Piece(NamedTuple):
+class SourceRows(NamedTuple):
     """Rows of a source: all of them, or as many as a shard holds."""
 
     columns: Columns
@@ -63,13 +63,13 @@ def rows_of(columns: Columns) -> int:
     return len(next(iter(columns.values()), ()))
 
 
-def packed_pieces(examples: Iterable[Columns], largest: int) -> Iterator[list[Piece]]:
+def packed_pieces(examples: Iterable[Columns], largest: int) -> Iterator[list[SourceRows]]:
     """What each shard holds: whole sources as long as they fit, a source that fits into none in parts.
 
     Args:
         largest: rows of a shard.
     """
-    pieces, room = list[Piece](), largest
+    pieces, room = list[SourceRows](), largest
     for columns in examples:
         rows = rows_of(columns)
         if pieces and rows > room:
@@ -80,13 +80,13 @@ def packed_pieces(examples: Iterable[Columns], largest: int) -> Iterator[list[Pi
             if not room:
                 yield pieces
                 pieces, room = [], largest
-            pieces.append(Piece(part, rows_of(part)))
+            pieces.append(SourceRows(part, rows_of(part)))
             room -= pieces[-1].rows
     if pieces:
         yield pieces
 
 
-def write_shard(path: Path, formats: Formats, pieces: Sequence[Piece]) -> tuple[str, int]:
+def write_shard(path: Path, formats: Formats, pieces: Sequence[SourceRows]) -> tuple[str, int]:
     """Write a file of examples; returns its SHA-256, and in how many streams its tokens are."""
     joined = {name: np.concatenate([piece.columns[name] for piece in pieces]) for name in formats}
     rows, begin_R = sum(piece.rows for piece in pieces), np.zeros(0, np.int64)

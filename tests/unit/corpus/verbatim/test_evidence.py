@@ -5,8 +5,6 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.projects import article
@@ -158,10 +156,8 @@ def test_a_corpus_of_arrays_has_no_verbatim_text(tmp_path: Path) -> None:
         open_index(tmp_path / "snapshot", tmp_path / "index", BYTES)
 
 
-def test_rows_that_do_not_overlap_are_documents_of_their_own(tmp_path: Path) -> None:
+def test_rows_that_do_not_overlap_are_documents_of_their_own() -> None:
     """Padded rows of tokens of 32 bits."""
     rows = np.array([[70_000, 5, 6, -1], [9, 8, 7, 3], [4, 4, -1, -1]], np.int32)
-    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), 4)
-    pq.write_table(pa.table({"tokens": column}), tmp_path / "rows.parquet")
-    [values] = stored_values(tmp_path / "rows.parquet", separator=3)
+    [values] = stored_values([rows], separator=3)
     assert values.tolist() == [70_001, 6, 7, 0, 10, 9, 8, 0, 0, 5, 5]
