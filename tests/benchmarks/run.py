@@ -43,6 +43,7 @@ BENCHMARKS = {
         10,
         "logistic mlp four_nine",
     ),
+    "corpus": Benchmark("batches from mapped shards beside batches from memory", 1),
     "lake": Benchmark("100 million influences written, and read in comparison with bare DuckDB", None),
     "adversary": Benchmark("what copying, splitting, padding and flooding gain", None),
     "valuation": Benchmark("every way to value sources, by budget, on five markets where worth is known", None),

@@ -78,14 +78,11 @@ class ColumnFormat:
         flat[is_first], flat[~is_first] = value_n[begin_R, 0], value_n[:, 1:].reshape(-1)
         return flat
 
-    def unpacked(self, stored_B: NDArray) -> NDArray:
-        """Values of stored rows."""
-        if self.dtype == self.stored:
-            return stored_B
-        value_B = stored_B.astype(self.dtype)
-        if self.least:
-            value_B += np.dtype(self.dtype).type(self.least)
-        return value_B
+    def rows(self, flat: NDArray, rows: int) -> NDArray:
+        """Stored numbers as rows: of a stream at every place where one may begin, else one behind the other."""
+        if self.streamed:
+            return np.lib.stride_tricks.sliding_window_view(flat, self.shape[0])
+        return flat.reshape(rows, *self.shape)
 
 
 Formats = Mapping[str, ColumnFormat]
@@ -120,19 +117,20 @@ class MappedShard:
     """The columns of a shard in the bytes of its file, and where its streams begin."""
 
     def __init__(self, content: NDArray[np.uint8], formats: Formats, rows: int, streams: int) -> None:
-        self._formats, self._rows, self._flat, place = formats, rows, dict[str, NDArray](), 0
+        flat, place = dict[str, NDArray](), 0
         for name, dtype, numbers in regions(formats, rows, streams):
-            self._flat[name] = content[place : place + numbers * dtype.itemsize].view(dtype)
+            flat[name] = content[place : place + numbers * dtype.itemsize].view(dtype)
             place += aligned(numbers * dtype.itemsize)
+        self._begin_R, self._formats = flat[STREAMS], formats
+        self._rows = {name: form.rows(flat[name], rows) for name, form in formats.items()}
 
-    def take(self, name: str, row_B: Rows) -> NDArray:
-        """Values of some rows of a column, [B, ...]."""
-        form, flat = self._formats[name], self._flat[name]
-        if not form.streamed:
-            return form.unpacked(flat.reshape(self._rows, *form.shape)[row_B])
-        width = form.shape[0]
-        place_B = row_B * (width - 1) + np.searchsorted(self._flat[STREAMS], row_B, side="right") - 1
-        return form.unpacked(np.lib.stride_tricks.sliding_window_view(flat, width)[place_B])
+    def stored(self, name: str, row_B: Rows) -> NDArray:
+        """Some rows of a column as they are stored, [B, ...]."""
+        form = self._formats[name]
+        if form.streamed:
+            stream_B = np.searchsorted(self._begin_R, row_B, side="right") - 1
+            row_B = row_B * (form.shape[0] - 1) + stream_B
+        return self._rows[name][row_B]
 
 
 class MappedColumn:
@@ -170,17 +168,14 @@ class MappedColumn:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def _take(self, row_B: Rows) -> NDArray:
-        if len(self._first_K) == 2:
-            return self._of_shard(0, row_B)
-        shard_B = np.searchsorted(self._first_K, row_B, side="right") - 1
         found = np.empty((len(row_B), *self.shape[1:]), self.dtype)
-        for each in np.unique(shard_B):
-            inside_B = shard_B == each
-            found[inside_B] = self._of_shard(int(each), row_B[inside_B])
+        shard_B = np.searchsorted(self._first_K, row_B, side="right") - 1
+        for shard in set(shard_B.tolist()):
+            inside_B = shard_B == shard
+            found[inside_B] = self._shard(shard).stored(self._name, row_B[inside_B] - self._first_K[shard])
+        if self._form.least:
+            found += self.dtype.type(self._form.least)
         return found
-
-    def _of_shard(self, shard: int, row_B: Rows) -> NDArray:
-        return self._shard(shard).take(self._name, row_B - self._first_K[shard])
 
 
 Column = NDArray[Any] | MappedColumn
