@@ -58,7 +58,6 @@ def damaged(project: Project) -> dict[str, tuple[Path, str]]:
         "state": (first.trajectory.path(first.trajectory.steps()[1]), "simulate"),
         "response": (next(responses(project)), "simulate"),
         "snapshot": (snapshot / "train-00000.shard", "train"),
-        "held out": (snapshot / "held_out-00000.shard", "train"),
         "manifest": (snapshot / "manifest.json", "train"),
     }
 

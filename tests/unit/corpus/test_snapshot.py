@@ -124,10 +124,11 @@ def test_without_its_manifest_there_is_no_snapshot(tmp_path: Path, monkeypatch: 
     require_same(corpus, tmp_path / "snapshot")
 
 
-def test_a_damaged_or_missing_shard_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part", "other"), [PARTS, PARTS[::-1]])
+def test_a_damaged_or_missing_shard_is_refused_by_name(tmp_path: Path, part: str, other: str) -> None:
     folder = tmp_path / "snapshot"
     write_snapshot(text(tmp_path), folder, 600)
-    path = folder / "train-00001.shard"
+    path = folder / f"{part}-00000.shard"
     whole = path.read_bytes()
     flipped = bytes([whole[0] ^ 1]) + whole[1:]
     for content, problem in (
@@ -136,9 +137,9 @@ def test_a_damaged_or_missing_shard_is_refused_by_name(tmp_path: Path) -> None:
         (None, "miss"),
     ):
         path.unlink() if content is None else path.write_bytes(content)
-        with pytest.raises(DamagedFile, match=rf"train-00001\.shard is {problem}.*tribute train PROJECT\.yaml"):
-            open_part(folder, "train")
-        open_part(folder, "held_out")
+        with pytest.raises(DamagedFile, match=rf"{part}-00000\.shard is {problem}.*tribute train PROJECT\.yaml"):
+            open_part(folder, part)
+        open_part(folder, other)
     assert not has_snapshot(folder)
 
 
