@@ -4,7 +4,7 @@ Legend: N examples, B of a batch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ PADDING = {"tokens": -1, "target": 0}
 class TrainingSet:
     """Columns of examples, [N, ...] each, and the index in `source_ids` of every example's source, [N].
 
-    A set of a snapshot is pickled as the path of its `folder`: processes of a machine map the same files.
+    The set of a snapshot is pickled as the path of its `folder`: processes of a machine map the same files.
     """
 
     source_ids: tuple[str, ...]
     source_N: NDArray[np.int64]
     columns: Mapping[str, Column]
-    folder: Path | None = None
+    folder: Path | None = field(default=None, init=False, compare=False)
+    """None too where columns of a snapshot were replaced."""
 
     @classmethod
     def assemble(cls, by_source: Mapping[str, Mapping[str, NDArray]]) -> "TrainingSet":
@@ -44,7 +45,8 @@ class TrainingSet:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is not None:
             return mapped_training_set, (self.folder,)
-        return TrainingSet, (self.source_ids, self.source_N, dict(self.columns))
+        columns = {name: np.asarray(each) for name, each in self.columns.items()}
+        return TrainingSet, (self.source_ids, self.source_N, columns)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -93,7 +95,9 @@ def mapped_training_set(folder: Path) -> TrainingSet:
 
 def _of(part: Part, folder: Path) -> TrainingSet:
     source_N = np.repeat(np.arange(len(part.source_ids)), np.diff(part.first_S))
-    return TrainingSet(part.source_ids, source_N, part.columns, folder)
+    found = TrainingSet(part.source_ids, source_N, part.columns)
+    object.__setattr__(found, "folder", folder)  # frozen for everybody else
+    return found
 
 
 def training_set(corpus: CorpusSettings) -> TrainingSet:

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,8 @@ def test_twenty_megabytes_are_pickled_as_a_path(tmp_path: Path) -> None:
     )
     found, chosen = pickle.loads(pickled), [159_999, 0, 89_999, 90_000]
     assert np.array_equal(found.columns["tokens"][chosen], tokens[chosen])
+    less = pickle.loads(pickle.dumps(replace(found, source_N=found.source_N[:2], columns={"tokens": tokens[5:7]})))
+    assert np.array_equal(less.columns["tokens"], tokens[5:7])
     (tmp_path / "snapshot").rename(tmp_path / "elsewhere")
     with pytest.raises(MachineError, match=r"has no folder .*snapshot.*every machine of the cluster"):
         pickle.loads(pickled)
