@@ -35,7 +35,7 @@ GENERATED = {
     "assets/rooms.svg": rooms_diagram,
     "assets/flow.svg": flow_diagram,
     "assets/misallocation.svg": misallocation_chart,
-    **{f"assets/canonical-{name}.svg": partial(front_of, "canonical", name, title) for name, title in FIELD.items()},
+    **{f"assets/canonical-{key}.svg": partial(front_of, "canonical", key, title) for key, title in FIELD.items()},
     **{f"assets/front-{name}.svg": partial(front_of, "estimators", name, title) for name, title in FRONTS.items()},
 }
 
