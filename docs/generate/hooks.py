@@ -27,7 +27,7 @@ FIELD = {
     "four_nine": "4 against 9",
     "transformer": "A small transformer",
 }
-FRONTS = {"thousand": "MNIST 1,000"}
+FRONTS = {"thousand": "MNIST 1,000", "smooth": "MNIST, 5,000 examples, smooth"}
 GENERATED = {
     "reference/project-yaml.md": settings_page,
     "reference/command-line.md": command_line_page,

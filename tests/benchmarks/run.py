@@ -35,8 +35,8 @@ BENCHMARKS = {
     "scaling": Benchmark("20 to 2,000 sources, workers, memory, workers that are killed", None),
     "evaluation": Benchmark(
         "read-outs, estimators and, with PEERS=1, other libraries: quality against cost",
-        150,
-        "thousand months smooth rough transformer",
+        None,
+        "thousand smooth rough transformer months thousand-peers smooth-peers rough-peers",
     ),
     "canonical": Benchmark(
         "the settings that others publish, beside their figures, judged from a bank of retrainings",

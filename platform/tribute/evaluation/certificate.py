@@ -77,6 +77,10 @@ def _significant(value: float | None) -> str:
     return MISSING if number is None else f"{float(f'{number:.2g}'):,g}".replace("-", "−")
 
 
+def _megabytes(stored: int | None) -> str:
+    return _significant(None if stored is None else stored / 1e6)
+
+
 def _count(value: int) -> str:
     return f"{value:,}"
 

@@ -231,7 +231,16 @@ def advantages(lines: Mapping[str, Sequence[Row]]) -> dict[str, str]:
         "exceptions": "; ".join(exceptions) or "none",
         "cost_ratio": f"{min(ratios):,.1f} to {max(ratios):,.0f}",
         "best_gain": f"{_short(min(leads))} to {_short(max(leads))}",
-    }
+    } | _ten_models([line for _, line in same])
+
+
+def _ten_models(lines: Sequence[Row]) -> dict[str, str]:
+    """The preparation of TRAK with ten models, in the first setting in which both sides have it."""
+    both = next(
+        ([line["same"], line] for line in lines if line["peer"] == MATCHED["traker, TRAK, ten models"]), []
+    )
+    keys = ("trak_ours_trainings", "trak_theirs_trainings")
+    return {key: _significant(each["prepare_in_trainings"]) for key, each in zip(keys, both, strict=False)}
 
 
 def _best(lines: Sequence[Row], begins: str) -> Row:
