@@ -32,7 +32,6 @@ from tests.benchmarks.canonical.text import (
 )
 from tests.benchmarks.results import FOLDER, update_results
 from tests.benchmarks.worlds import CORES
-from tribute.cluster.process import prepare_process
 from tribute.config import SimulationSettings
 from tribute.evaluation.bank import RetrainBank, settings_in
 
@@ -118,7 +117,7 @@ def judged(setting: PerceptronSetting | TextSetting) -> Iterator[tuple[Estimated
     jobs = [partial(_estimated, setting, variant, seeds) for variant in variants]
     if len(setting.singles) and (not chosen or "simulation" in chosen):
         jobs += [partial(_simulated, setting, {title: each}) for title, each in OF_SETTING[setting.name].items()]
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn"), initializer=prepare_process) as pool:
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
         for found in pool.map(_called, jobs):
             yield from ((each, False) for each in found)
     if os.environ.get("PEERS") == "1" and isinstance(setting, PerceptronSetting):

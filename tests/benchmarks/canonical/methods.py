@@ -148,6 +148,7 @@ def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting
             parts.append(estimator.influence(trained, fitted, gathered, queries).float().cpu().numpy())
         asked += time.process_time() - began
         stored += stored_bytes(gathered.values())
+        del gathered  # else it is held while the next part is gathered
     score_NQ = np.zeros((len(trained.data), len(queries.query_ids)), dtype=np.float32)
     score_NQ[chosen] = np.concatenate(parts, 1).T
     return Estimated(variant.method, score_NQ, prepared / model.training, asked / model.forward, stored)
