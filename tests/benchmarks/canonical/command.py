@@ -8,8 +8,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -118,8 +118,8 @@ def judged(setting: PerceptronSetting | TextSetting) -> Iterator[tuple[Estimated
     if len(setting.singles) and (not chosen or "simulation" in chosen):
         jobs += [partial(_simulated, setting, {title: each}) for title, each in OF_SETTING[setting.name].items()]
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
-        for found in pool.map(_called, jobs):
-            yield from ((each, False) for each in found)
+        for done in as_completed([pool.submit(job) for job in jobs]):
+            yield from ((each, False) for each in done.result())
     if os.environ.get("PEERS") == "1" and isinstance(setting, PerceptronSetting):
         yield from ((each, True) for each in peer_methods(setting))
 
@@ -130,10 +130,6 @@ def _estimated(setting: Setting, variant: Variant, seeds: Sequence[int]) -> list
 
 def _simulated(setting: Setting, simulations: Mapping[str, SimulationSettings]) -> list[Estimated]:
     return list(simulated(setting, OWN_SEED, simulations))
-
-
-def _called(job: Callable[[], list[Estimated]]) -> list[Estimated]:
-    return job()
 
 
 def rebuilt(setting: PerceptronSetting | TextSetting) -> RetrainBank:
