@@ -92,10 +92,6 @@ def _range(figure: ScoreFigure) -> str:
     return f"{low} to {high}" if low.startswith("−") else f"{low}–{high}"
 
 
-def _megabytes(stored: int | None) -> str:
-    return _significant(None if stored is None else stored / 1e6)
-
-
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
