@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import PERIOD
+from tests.e2e.modes import Listener
 from tests.projects import RETRAINED, settings, write_project
 from tribute.catalog import estimator_run
 from tribute.config import Project, load_project
@@ -32,17 +33,6 @@ def write(folder: Path, **sections: object) -> Path:
         "queries": {"kind": "held_out", "per_source": 8},
     }
     return write_project(folder, **(own | sections))
-
-
-class Listener(JsonReporter):
-    """A reporter that keeps the warnings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-
-    def warned(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def evaluated(path: Path) -> tuple[Project, str, bool]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tests.benchmarks.canonical.retraining import alone, deleted, in_place, initial_values, query_losses, trained
-from tests.benchmarks.canonical.settings import OTHER_SEEDS, OWN_SEED, PerceptronSetting
+from tests.benchmarks.canonical.settings import OTHER_SEEDS, OWN_SEED, PerceptronSetting, bank_settings
 from tribute.evaluation.bank import BankSettings, RetrainBank
 from tribute.evaluation.metrics import rank_correlation
 
@@ -48,25 +48,15 @@ def make(setting: PerceptronSetting) -> RetrainBank:
 
 def described(setting: PerceptronSetting) -> BankSettings:
     """How the bank of a setting is made."""
-    training = setting.training
-    return BankSettings(
-        name=setting.name,
-        description=setting.description,
-        command=f"make bench NAME=canonical SETTING={setting.name} REBUILD=1",
-        own_seed=OWN_SEED,
-        examples=setting.examples,
-        queries=setting.queries,
-        hyperparameters={
+    return bank_settings(
+        setting,
+        {
             "widths": list(setting.task.widths),
             "dropout": setting.task.dropout,
-            "optimizer": training.optimizer,
-            "learning_rate": training.learning_rate,
-            "momentum": training.momentum,
-            "batch_size": training.batch_size,
-            "epochs": training.epochs,
-            **{f"plan_{name}": value for name, value in setting.plan._asdict().items()},
+            "optimizer": setting.training.optimizer,
+            "learning_rate": setting.training.learning_rate,
+            "momentum": setting.training.momentum,
         },
-        published=list(setting.published),
     )
 
 

@@ -3,10 +3,10 @@
 Legend: M retrainings, N training examples, Q queries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.benchmarks.canonical.digits import Columns, by_example, first_images, four_against_nine
 from tests.benchmarks.canonical.networks import InFileOrder, Perceptron
 from tribute.config import TrainingSettings
-from tribute.evaluation.bank import PublishedFigure
+from tribute.evaluation.bank import BankSettings, PublishedFigure
 from tribute.readout import QueryRows
 from tribute.training import TrainingSet
 
@@ -87,6 +87,37 @@ class PerceptronSetting:
         """The examples that are left out one by one, ascending."""
         drawn = np.random.default_rng(OWN_SEED).choice(self.examples, self.plan.singles, replace=False)
         return np.sort(drawn)
+
+
+class Described(Protocol):
+    """What the description of a bank is made from."""
+
+    name: str
+    description: str
+    training: TrainingSettings
+    examples: int
+    queries: int
+    plan: Plan
+    published: tuple[PublishedFigure, ...]
+
+
+def bank_settings(setting: Described, hyperparameters: Mapping[str, Any]) -> BankSettings:
+    """How the bank of a setting is made: its own hyperparameters, and those that every setting has."""
+    return BankSettings(
+        name=setting.name,
+        description=setting.description,
+        command=f"make bench NAME=canonical SETTING={setting.name} REBUILD=1",
+        own_seed=OWN_SEED,
+        examples=setting.examples,
+        queries=setting.queries,
+        hyperparameters={
+            **hyperparameters,
+            "batch_size": setting.training.batch_size,
+            "epochs": setting.training.epochs,
+            **{f"plan_{name}": value for name, value in setting.plan._asdict().items()},
+        },
+        published=list(setting.published),
+    )
 
 
 def _sgd(epochs: int, momentum: float) -> TrainingSettings:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tests.benchmarks.canonical.settings import OTHER_SEEDS, OWN_SEED
+from tests.benchmarks.canonical.settings import OTHER_SEEDS, OWN_SEED, bank_settings
 from tests.benchmarks.canonical.text.setting import TextSetting
 from tests.benchmarks.canonical.text.windows import SHA256
 from tests.benchmarks.worlds import in_processes
@@ -62,14 +62,9 @@ def planned(setting: TextSetting) -> list[Training]:
 def described_text(setting: TextSetting) -> BankSettings:
     """How the bank of a setting is made."""
     training = setting.training
-    return BankSettings(
-        name=setting.name,
-        description=setting.description,
-        command=f"make bench NAME=canonical SETTING={setting.name} REBUILD=1",
-        own_seed=OWN_SEED,
-        examples=setting.examples,
-        queries=setting.queries,
-        hyperparameters={
+    return bank_settings(
+        setting,
+        {
             **setting.task.options,
             "text_sha256": SHA256,
             "optimizer": training.optimizer,
@@ -78,12 +73,8 @@ def described_text(setting: TextSetting) -> BankSettings:
             "warmup": training.warmup,
             "final_rate": training.final_rate,
             "eps_root": training.eps_root,
-            "batch_size": training.batch_size,
-            "epochs": training.epochs,
             "plan_percents": setting.percents,
-            **{f"plan_{name}": value for name, value in setting.plan._asdict().items()},
         },
-        published=list(setting.published),
     )
 
 

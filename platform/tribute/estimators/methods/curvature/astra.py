@@ -3,20 +3,17 @@
 Legend: N training examples, G groups, Q queries, P parameters.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from tribute.errors import ConfigError
-from tribute.estimators.estimator import Groups, NamedTensors, Trained
-from tribute.estimators.gradients import ResponseEstimator, group_gradients
+from tribute.estimators.estimator import NamedTensors, Trained
 from tribute.estimators.methods.curvature.conjugate_gradient import (
+    SolvedEstimator,
+    System,
     check_solve_for,
     damped_gauss_newton,
-    relative_residual,
-    solve,
-    solved_for_queries,
 )
 from tribute.estimators.methods.curvature.kronecker import (
     Point,
@@ -27,14 +24,13 @@ from tribute.estimators.methods.curvature.kronecker import (
     mean_eigenvalue,
 )
 from tribute.estimators.methods.curvature.reach import reach_over, recorded_stretches
-from tribute.readout import QueryRows
 
 STATES = 10
 """Recorded states whose optimizer counts."""
 
 
 @dataclass(frozen=True)
-class Astra(ResponseEstimator):
+class Astra(SolvedEstimator):
     """Influence function with the Gauss-Newton matrix, by iterations that EK-FAC starts and steers (ASTRA).
 
     I[q, g] = -(1/N) grad f(q) . (G + diag(lambda))^-1 sum over the group of grad loss(z): the nats that f(q) loses
@@ -102,36 +98,10 @@ class Astra(ResponseEstimator):
         """Eight vectors of parameters: six of the solver, and two of its preconditioner."""
         return 8 * trained.task.size
 
-    def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
-        """The response of each group, [G, P], and its relative residual, [G]."""
+    def system(self, trained: Trained, fitted: NamedTensors) -> System:
+        """The damped matrix, and EK-FAC's solution with this lambda."""
         mean_eigenvalue("astra", fitted)
-        right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
-        if self.solve_for == "queries":
-            return {"right_GP": right_GP}
-        product = self._product(trained, fitted)
-        response_GP = solve(product, right_GP, self.iterations, self._near(trained, fitted))
-        return {"response_GP": response_GP, "residual_G": relative_residual(product, response_GP, right_GP)}
-
-    def influence(
-        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
-    ) -> Tensor:
-        """Influences, [Q, G]; see the class."""
-        if self.solve_for == "groups":
-            return super().influence(trained, fitted, gathered, queries)
-        product, near = self._product(trained, fitted), self._near(trained, fitted)
-        return solved_for_queries(
-            trained,
-            gathered["right_GP"],
-            queries,
-            lambda right_qP: solve(product, right_qP, self.iterations, near),
-        )
-
-    def _product(self, trained: Trained, fitted: NamedTensors) -> Callable[[Tensor], Tensor]:
-        lambda_P = self.damping / fitted["reach"]
-        return damped_gauss_newton(trained, lambda_P, self.examples, self.rows, self.product_bytes)
-
-    def _near(self, trained: Trained, fitted: NamedTensors) -> Callable[[Tensor], Tensor]:
-        """EK-FAC's solution with this lambda."""
+        root_P = fitted["root"]
 
         def near(vector_GP: Tensor) -> Tensor:
             solved_GP = function_of(
@@ -139,8 +109,8 @@ class Astra(ResponseEstimator):
             )
             return root_P * solved_GP
 
-        root_P = fitted["root"]
-        return near
+        lambda_P = self.damping / fitted["reach"]
+        return System(damped_gauss_newton(trained, lambda_P, self.examples, self.rows, self.product_bytes), near)
 
     def coverage(self, trained: Trained, fitted: NamedTensors) -> str:
         """The part of the parameters with factors, and the names of the others, which have a diagonal."""

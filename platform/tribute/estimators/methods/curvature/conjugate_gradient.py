@@ -5,6 +5,7 @@ Legend: N training examples, B of a micro-batch, G groups, Q queries, P paramete
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -30,8 +31,61 @@ UNKNOWN_REACH = 0.01
 SOLVE_FOR = ("groups", "queries")
 
 
+class System(NamedTuple):
+    """Products with a symmetric matrix, [G, P] to [G, P], and an approximate inverse of it, if there is one."""
+
+    product: Callable[[Tensor], Tensor]
+    precondition: Callable[[Tensor], Tensor] | None = None
+
+    def solved(self, right_GP: Tensor, iterations: int) -> Tensor:
+        """By conjugate gradients, [G, P]; see `solve`."""
+        return solve(self.product, right_GP, iterations, self.precondition)
+
+
+class SolvedEstimator(ResponseEstimator, Protocol):
+    """An estimator that solves with a matrix for the gradient of each group, or for that of each query."""
+
+    @property
+    def iterations(self) -> int:
+        """Products of a solution."""
+        ...
+
+    @property
+    def solve_for(self) -> str:
+        """One of `SOLVE_FOR`."""
+        ...
+
+    def system(self, trained: Trained, fitted: NamedTensors) -> System:
+        """The matrix at the final parameters."""
+        ...
+
+    def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
+        """The response of each group, [G, P], and its relative residual, [G]; or, for queries, gradients alone."""
+        right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
+        if self.solve_for == "queries":
+            return {"right_GP": right_GP}
+        system = self.system(trained, fitted)
+        response_GP = system.solved(right_GP, self.iterations)
+        return {
+            "response_GP": response_GP,
+            "residual_G": relative_residual(system.product, response_GP, right_GP),
+        }
+
+    def influence(
+        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
+    ) -> Tensor:
+        """Influences, [Q, G]; see the class."""
+        if self.solve_for == "groups":
+            return super().influence(trained, fitted, gathered, queries)
+        system, right_GP = self.system(trained, fitted), gathered["right_GP"]
+        influence_QG = right_GP.new_zeros(len(queries.query_ids), len(right_GP))
+        for block in query_gradients(trained.task, trained.theta_P, queries):
+            influence_QG[block.queries] = system.solved(block.gradient_qP, self.iterations) @ right_GP.T
+        return influence_QG
+
+
 @dataclass(frozen=True)
-class ConjugateGradient(ResponseEstimator):
+class ConjugateGradient(SolvedEstimator):
     """Influence function with the inverse of the Gauss-Newton matrix, by conjugate gradients.
 
     I[q, g] = -(1/N) grad f(q) . (G + lambda)^-1 sum over the group of grad loss(z): the nats that f(q) loses
@@ -77,45 +131,16 @@ class ConjugateGradient(ResponseEstimator):
         """Six vectors of parameters: five of the solver, and one to spare."""
         return 6 * trained.task.size
 
-    def gather(self, trained: Trained, fitted: NamedTensors, groups: Groups) -> NamedTensors:
-        """The response of each group, [G, P], and its relative residual, [G]."""
-        right_GP = group_gradients(trained, trained.theta_P, groups) / -len(trained.data)
-        if self.solve_for == "queries":
-            return {"right_GP": right_GP}
-        product = self._product(trained)
-        response_GP = solve(product, right_GP, self.iterations)
-        return {"response_GP": response_GP, "residual_G": relative_residual(product, response_GP, right_GP)}
-
-    def influence(
-        self, trained: Trained, fitted: NamedTensors, gathered: NamedTensors, queries: QueryRows
-    ) -> Tensor:
-        """Influences, [Q, G]; see the class."""
-        if self.solve_for == "groups":
-            return super().influence(trained, fitted, gathered, queries)
-        product = self._product(trained)
-        return solved_for_queries(
-            trained, gathered["right_GP"], queries, lambda right_qP: solve(product, right_qP, self.iterations)
-        )
-
-    def _product(self, trained: Trained) -> Callable[[Tensor], Tensor]:
+    def system(self, trained: Trained, fitted: NamedTensors) -> System:
+        """The damped matrix; iterations start at 0."""
         damping = damping_of(trained) if self.damping is None else self.damping
-        return damped_gauss_newton(trained, damping, self.examples, self.rows, self.product_bytes)
+        return System(damped_gauss_newton(trained, damping, self.examples, self.rows, self.product_bytes))
 
 
 def check_solve_for(method: str, solve_for: str) -> None:
     """Check that `solve_for` is one of `SOLVE_FOR`; raises ConfigError."""
     if solve_for not in SOLVE_FOR:
         raise ConfigError(f"{method}: solve_for is {solve_for!r}. Set it to one of {', '.join(SOLVE_FOR)}")
-
-
-def solved_for_queries(
-    trained: Trained, right_GP: Tensor, queries: QueryRows, solved: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """solved(grad f(q)) . right_g for all queries and groups, [Q, G], nats."""
-    influence_QG = right_GP.new_zeros(len(queries.query_ids), len(right_GP))
-    for block in query_gradients(trained.task, trained.theta_P, queries):
-        influence_QG[block.queries] = solved(block.gradient_qP) @ right_GP.T
-    return influence_QG
 
 
 def damping_of(trained: Trained) -> float | Tensor:
