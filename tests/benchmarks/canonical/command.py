@@ -91,7 +91,8 @@ def main() -> None:
             update_results("canonical", {"settings": known() | {name: list(rows.values())}})
         if tops:
             retrain = partial(retrained_text if isinstance(setting, TextSetting) else retrained, setting)
-            found = query_loss_differences(list(tops.values()), retrain)
+            percents_RQ = bank.measured_MQ[bank.chosen("percent")]
+            found = query_loss_differences(list(tops.values()), retrain, percents_RQ)
             for method, figure in zip(tops, found, strict=True):
                 rows[method] = {**rows[method], "qld": figure._asdict()}
             update_results("canonical", {"settings": known() | {name: list(rows.values())}})

@@ -1,12 +1,13 @@
 """Query-loss difference: what queries lose without the examples that a method ranks highest, against random ones.
 
-Legend: N training examples, Q queries, K sets that are left out.
+Legend: N training examples, Q queries, K sets that are left out, R of them random.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from tribute.evaluation.metrics import Figure
 from tribute.valuation import CONFIDENCE
@@ -28,24 +29,65 @@ def left_out(score_NQ: NDArray[np.floating]) -> NDArray[np.bool_]:
     return chosen_N
 
 
-def query_loss_differences(sets_KN: Sequence[NDArray[np.bool_]], retrain: Retrain) -> list[Figure]:
+def query_loss_differences(
+    sets_KN: Sequence[NDArray[np.bool_]], retrain: Retrain, random_RQ: NDArray[np.floating]
+) -> list[Figure]:
     """By how many nats a query loses more without each set than without a random one, mean over queries.
 
-    The intervals are from resampling queries. One retraining for each set, and `RANDOM` more.
+    One retraining for each set, and `RANDOM` more where the bank has none; the intervals are those of
+    `against_random`.
+
+    Args:
+        random_RQ: what trainings without random sets of this size measured, such as those of a bank; may be empty.
     """
-    rng, examples = np.random.default_rng(0), len(sets_KN[0])
-    drawn_RN = np.ones((RANDOM, examples), dtype=bool)
+    drawn_RN = random_sets(len(sets_KN[0])) if len(random_RQ) < RANDOM else np.zeros((0, len(sets_KN[0])), bool)
+    measured_KQ = np.asarray(retrain(~np.concatenate([np.stack(sets_KN), drawn_RN])), dtype=np.float64)
+    known_RQ = measured_KQ[len(sets_KN) :] if len(drawn_RN) else random_RQ
+    return against_random(measured_KQ[: len(sets_KN)], known_RQ)
+
+
+def random_sets(examples: int) -> NDArray[np.bool_]:
+    """The random sets, [R, N], always the same."""
+    rng, drawn_RN = np.random.default_rng(0), np.zeros((RANDOM, examples), dtype=bool)
     for row_N in drawn_RN:
-        row_N[rng.choice(examples, _size(examples), replace=False)] = False
-    measured_KQ = np.asarray(retrain(np.concatenate([~np.stack(sets_KN), drawn_RN])), dtype=np.float64)
-    lost_KQ = measured_KQ[-RANDOM:].mean(0) - measured_KQ[:-RANDOM]
+        row_N[rng.choice(examples, _size(examples), replace=False)] = True
+    return drawn_RN
+
+
+def against_random(measured_KQ: NDArray[np.floating], random_RQ: NDArray[np.floating]) -> list[Figure]:
+    """Mean over queries of what the random sets measure on average minus what each set measures, nats.
+
+    The interval is from resampling queries, widened by `chance`: an interval above 0 says that a set did more than
+    a random one would, not only that these queries agree.
+    """
+    rng, by_chance = np.random.default_rng(0), chance(random_RQ)
+    lost_KQ = random_RQ.mean(0, dtype=np.float64) - measured_KQ
     drawn_MQ = rng.integers(lost_KQ.shape[1], size=(RESAMPLES, lost_KQ.shape[1]))
     ends = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     figures = []
     for lost_Q in lost_KQ:
-        low, high = np.quantile(lost_Q[drawn_MQ].mean(1), ends)
-        figures.append(Figure(float(lost_Q.mean()), float(low), float(high)))
+        value, (low, high) = lost_Q.mean(), np.quantile(lost_Q[drawn_MQ].mean(1), ends)
+        figures.append(widened(Figure(float(value), float(low), float(high)), by_chance))
     return figures
+
+
+def chance(random_RQ: NDArray[np.floating]) -> float:
+    """How far one more random set is from the mean of these in 95 % of cases, mean over queries, nats.
+
+    It is the half-width of Student's prediction interval: t s sqrt(1 + 1/R), s the standard deviation of the sets.
+    """
+    count, spread = len(random_RQ), random_RQ.mean(1, dtype=np.float64).std(ddof=1)
+    return float(t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread * np.sqrt(1 + 1 / count))
+
+
+def widened(figure: Figure, half_width: float) -> Figure:
+    """A figure to which an independent error is added: on either side, widths add up as the root of squares.
+
+    Source: Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702.
+    """
+    value, low, high = figure
+    below, above = (float(np.hypot(width, half_width)) for width in (value - low, high - value))
+    return Figure(value, value - below, value + above)
 
 
 def _size(examples: int) -> int:

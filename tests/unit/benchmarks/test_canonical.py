@@ -11,7 +11,13 @@ from tests.benchmarks.canonical.command import BANK
 from tests.benchmarks.canonical.making import described, differences, make, retrained
 from tests.benchmarks.canonical.methods import Estimated, Variant, estimated, simulated
 from tests.benchmarks.canonical.networks import FileOrder, Perceptron
-from tests.benchmarks.canonical.removal import left_out, query_loss_differences
+from tests.benchmarks.canonical.removal import (
+    against_random,
+    chance,
+    left_out,
+    query_loss_differences,
+    random_sets,
+)
 from tests.benchmarks.canonical.retraining import (
     alone,
     deleted,
@@ -148,9 +154,37 @@ def test_queries_lose_more_without_what_helps_them_most() -> None:
     helps = (labels[:, None] == setting.query_columns["labels"]) * (1.0 + (labels == 1))[:, None]
     assert np.flatnonzero(left_out(helps)).tolist() == [1]
     sets = [labels == 1, labels != 1, np.arange(EXAMPLES) == 1]
-    more, most, one = query_loss_differences(sets, lambda kept_KN: retrained(setting, kept_KN))
+    found = query_loss_differences(sets, lambda kept_KN: retrained(setting, kept_KN), np.zeros((0, QUERIES)))
+    more, most, one = found
     assert most.value > more.value > abs(one.value)
     assert more.low < more.value < more.high
+    random_RQ = retrained(setting, ~random_sets(EXAMPLES))
+    again = query_loss_differences(sets, lambda kept_KN: retrained(setting, kept_KN), random_RQ)
+    np.testing.assert_allclose(again, found, atol=1e-5)
+
+
+def test_the_interval_of_a_removal_holds_what_random_ones_do() -> None:
+    rng, worlds, effect = np.random.default_rng(0), 800, 0.1
+    covered, by_queries, null = 0, 0, 0
+    for _ in range(worlds):
+        ease_Q, differs_Q, set_22 = rng.normal(size=50), rng.normal(scale=0.3, size=50), rng.normal(size=22)
+        measured = ease_Q - differs_Q * 0.5 + 0.05 * set_22[:, None] + rng.normal(scale=0.02, size=(22, 50))
+        taken_Q = measured[:1] - effect - differs_Q
+        [found] = against_random(taken_Q, measured[2:])
+        [nothing] = against_random(measured[1:2], measured[2:])
+        error = (measured[2:].mean(0) - taken_Q)[0].std(ddof=1) / np.sqrt(50)
+        covered += found.low < effect < found.high
+        null += nothing.low < 0 < nothing.high
+        by_queries += abs(found.value - effect) < 1.96 * error
+    assert 0.93 < covered / worlds < 0.97 and 0.93 < null / worlds < 0.98
+    assert by_queries / worlds < 0.8
+
+
+def test_chance_is_how_far_one_more_random_set_lies() -> None:
+    rng = np.random.default_rng(0)
+    set_MR = rng.normal(size=(2000, 6))
+    inside = [abs(row[0] - row[1:].mean()) < chance(np.repeat(row[1:, None], 3, 1)) for row in set_MR]
+    assert 0.93 < np.mean(inside) < 0.97
 
 
 def test_a_row_names_what_was_published_of_the_same_method() -> None:
