@@ -1,7 +1,7 @@
 """`make bench NAME=canonical`: the settings that others publish, judged by the bank of retrainings.
 
-`SETTING=logistic` runs some of the settings, `METHOD="ekfac trak"` some of the estimators (other rows are kept),
-`REBUILD=1` makes the banks anew and compares, `PEERS=1` adds the methods of other libraries.
+`SETTING=logistic` runs some of the settings, `METHOD="ekfac; trak, 10 models"` some of the rows by their names
+(others are kept), `REBUILD=1` makes the banks anew and compares, `PEERS=1` adds the methods of other libraries.
 """
 
 import json
@@ -51,9 +51,13 @@ OF_SETTING = {"logistic": SIMULATIONS, "mlp": SHORT}
 """Simulations of a setting."""
 SOLVED = [Variant(name, {"solve_for": "queries"}, f"{name}, solved for queries") for name in ITERATED]
 FIVE = [Variant(name, {}, f"{name}, 5 models", 5) for name in ("ekfac", "source")]
+OF_HALVES = [
+    Variant(name, {}, f"{name}, {count} models of halves", count, halves=True)
+    for name, count in (("ekfac", 6), ("source", 2), ("source", 6))
+]
 FURTHER = {
     "logistic": [Variant("trak", {"models": 10}, "trak, 10 models")],
-    "mlp": [*SOLVED, *FIVE],
+    "mlp": [*SOLVED, *FIVE, *OF_HALVES],
     "four_nine": [*SOLVED, *FIVE],
     "transformer": FURTHER_ON_TEXT,
 }
@@ -109,20 +113,26 @@ def known() -> dict[str, list[Row]]:
 
 def judged(setting: PerceptronSetting | TextSetting) -> Iterator[tuple[Estimated, bool]]:
     """What every method that fits the setting says, or those that `METHOD` names; and whether it is another's."""
-    chosen, without = os.environ.get("METHOD", "").split(), WITHOUT[setting.name]
+    without = WITHOUT[setting.name]
     variants = [*every_estimator(tuple(without), SINGLES if len(setting.singles) else ()), *FURTHER[setting.name]]
-    variants = [each for each in variants if each.name in chosen or not chosen]
+    variants = [each for each in variants if asked_for(each.method)]
     for name, reason in without.items():
         print(f"{setting.name}, {name}: left out, {reason}")
-    seeds = range(OWN_SEED, OWN_SEED + max((variant.models for variant in variants), default=1))
+    seeds = range(OWN_SEED, OWN_SEED + max((each.models for each in variants if not each.halves), default=1))
     jobs = [partial(_estimated, setting, variant, seeds) for variant in variants]
-    if len(setting.singles) and (not chosen or "simulation" in chosen):
-        jobs += [partial(_simulated, setting, {title: each}) for title, each in OF_SETTING[setting.name].items()]
+    simulations = OF_SETTING.get(setting.name, {}).items()
+    jobs += [partial(_simulated, setting, {title: each}) for title, each in simulations if asked_for(title)]
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
         for done in as_completed([pool.submit(job) for job in jobs]):
             yield from ((each, False) for each in done.result())
     if os.environ.get("PEERS") == "1" and isinstance(setting, PerceptronSetting):
         yield from ((each, True) for each in peer_methods(setting))
+
+
+def asked_for(method: str) -> bool:
+    """Whether `METHOD` names a row; without it, all rows are asked for."""
+    names = os.environ.get("METHOD")
+    return names is None or method in (name.strip() for name in names.split(";"))
 
 
 def _estimated(setting: Setting, variant: Variant, seeds: Sequence[int]) -> list[Estimated]:

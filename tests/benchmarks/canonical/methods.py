@@ -8,7 +8,7 @@ Legend: N training examples, Q queries, S sources, P parameters.
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -24,10 +24,12 @@ from tribute.estimators.estimator import groups_at_once
 from tribute.readout import QueryRows, read_out
 from tribute.simulation import build_mode, build_schedule, simulate
 from tribute.tasks import Scope, joined
-from tribute.training import Recipe, record
+from tribute.training import Recipe, TrainingSet, record
 
 MEMORY_GIB = 1.5
 """For what an estimator holds of a part of the examples."""
+HALVES = 7000
+"""Seeds of the models of halves count from here."""
 EXAMPLES_TOGETHER = 20
 """Examples whose removal is simulated together."""
 
@@ -56,7 +58,8 @@ class Setting(Protocol):
 class Variant:
     """An estimator with options, under a name of the table, averaged over models of several seeds.
 
-    ``singles``: it scores the examples that are left out one by one, and no others.
+    ``singles``: it scores the examples that are left out one by one, and no others. ``halves``: the models are
+    trained on halves of the examples (`halved`).
     """
 
     name: str
@@ -64,6 +67,7 @@ class Variant:
     title: str = ""
     models: int = 1
     singles: bool = False
+    halves: bool = False
 
     @property
     def method(self) -> str:
@@ -86,11 +90,15 @@ class Estimated(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A trained model, and processor seconds of its training and of a plain forward pass of all queries."""
+    """A trained model, and processor seconds of its training and of a plain forward pass of all queries.
+
+    ``fitted_on``: its training on some of the examples, which curvature is fitted on; None: it was trained on all.
+    """
 
     trained: Trained
     training: float
     forward: float
+    fitted_on: Trained | None = None
 
     @classmethod
     def of(cls, setting: Setting, seed: int, folder: Path) -> "Judged":
@@ -107,12 +115,15 @@ class Judged(NamedTuple):
 def estimated(setting: Setting, variants: Sequence[Variant], seeds: Sequence[int]) -> Iterator[Estimated]:
     """Every estimator on the model of the first seed, or the mean over the first `models` of the seeds."""
     torch.set_num_threads(1)
-    most = max((variant.models for variant in variants), default=1)
+    most = max((each.models for each in variants if not each.halves), default=1)
     with tempfile.TemporaryDirectory() as folder:
         models = [Judged.of(setting, seed, Path(folder) / str(seed)) for seed in seeds[:most]]
         for variant in variants:
             estimator = build_estimator(variant.name, variant.options)
             try:
+                if variant.halves:
+                    yield halved(setting, variant, estimator, models[0])
+                    continue
                 each = [_one(variant, estimator, model, setting) for model in models[: variant.models]]
             except ConfigError as error:
                 print(f"{setting.name}, {variant.method}: {error}", flush=True)
@@ -123,6 +134,47 @@ def estimated(setting: Setting, variants: Sequence[Variant], seeds: Sequence[int
             stored = sum(one.stored_bytes or 0 for one in each)
             print(f"{setting.name}, {variant.method}: {prepared:.1f} trainings, {query:.0f} passes", flush=True)
             yield Estimated(variant.method, score_NQ, prepared, query, stored, whole=not variant.singles)
+
+
+def halved(setting: Setting, variant: Variant, estimator: Estimator, full: Judged) -> Estimated:
+    """Models trained on random halves of the examples and on the other halves, as many on either.
+
+    An example's score is the mean of the models that had it, plus the mean of those that had not, each in units of
+    its standard deviation. To leave an example out and to add one are different questions, of which gradients of
+    the second kind are larger: they would drown the first in a plain mean.
+
+    Raises:
+        ValueError: an odd number of models.
+    """
+    if variant.models % 2:
+        raise ValueError(f"{variant.method}: {variant.models} models, expected an even number")
+    data, sums = full.trained.data, np.zeros((2, len(full.trained.data), len(setting.query_rows.query_ids)))
+    prepared = query = 0.0
+    stored = 0
+    for number in range(variant.models):
+        order = np.random.default_rng([HALVES, number // 2]).permutation(len(data))
+        kept_N = np.isin(np.arange(len(data)), order[: len(data) // 2]) == (number % 2 == 0)
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.process_time()
+            model = _trained_on(full, kept_N, HALVES + number, Path(folder))
+            prepared += (time.process_time() - began) / full.training
+            one = _one(variant, estimator, model, setting)
+        sums[0, kept_N] += one.score_NQ[kept_N]
+        sums[1, ~kept_N] += one.score_NQ[~kept_N]
+        prepared, query = prepared + one.prepare_in_trainings, query + one.query_in_forwards
+        stored += one.stored_bytes or 0
+        print(f"{setting.name}, {variant.method}: model {number + 1} of {variant.models}", flush=True)
+    score_NQ = (sums / sums.std((1, 2), keepdims=True)).sum(0).astype(np.float32)
+    return Estimated(variant.method, score_NQ, prepared, query, stored)
+
+
+def _trained_on(full: Judged, kept_N: NDArray[np.bool_], seed: int, folder: Path) -> Judged:
+    recipe, data = full.trained.recipe, full.trained.data
+    part = TrainingSet(data.source_ids, data.source_N[kept_N], {k: v[kept_N] for k, v in data.columns.items()})
+    half = replace(recipe, data=part, seed=seed)
+    fitted_on = Trained(half, record(half, folder), half.steps)
+    whole = Trained(replace(recipe, seed=seed), fitted_on.trajectory, half.steps)
+    return full._replace(trained=whole, fitted_on=fitted_on)
 
 
 def every_estimator(without: Sequence[str], singles: Sequence[str] = ()) -> list[Variant]:
@@ -137,7 +189,7 @@ def _one(variant: Variant, estimator: Estimator, model: Judged, setting: Setting
     whole = Groups.of_sources(trained.data, chosen.tolist())
     size = groups_at_once(estimator, trained, MEMORY_GIB)
     began = time.process_time()
-    fitted = estimator.fit(trained)
+    fitted = estimator.fit(model.fitted_on or trained)
     prepared, asked, stored, parts = time.process_time() - began, 0.0, stored_bytes(fitted.values()), []
     for begin in range(0, whole.count, size):
         began = time.process_time()

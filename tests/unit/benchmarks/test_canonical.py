@@ -1,6 +1,7 @@
 """The published settings: retrainings side by side equal the product's, and the bank is what the plan says."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 
 from tests.benchmarks.canonical.command import BANK
 from tests.benchmarks.canonical.making import described, differences, make, retrained
-from tests.benchmarks.canonical.methods import Estimated, Variant, estimated, simulated
-from tests.benchmarks.canonical.networks import FileOrder, Perceptron
+from tests.benchmarks.canonical.methods import HALVES, Estimated, Variant, estimated, simulated
+from tests.benchmarks.canonical.networks import FileOrder, InFileOrder, Perceptron
 from tests.benchmarks.canonical.removal import (
     against_random,
     chance,
@@ -146,6 +147,36 @@ def test_curvature_and_the_tangent_find_what_a_single_example_does() -> None:
     line = row(bank, tangent, peer=False)
     assert line["leave_one_out"]["value"] > 0.99 > scores.leave_one_out.value
     assert line["lds_half_other_seed"] is None
+
+
+def test_halves_weigh_models_with_and_without_an_example_alike() -> None:
+    setting = small()
+    recipe, queries = setting.recipe(), setting.query_columns
+    variant = Variant("gradient_dot", {}, "gradient_dot, 2 models of halves", 2, halves=True)
+    [found] = estimated(setting, [variant], [0, 1])
+    order, parts = np.random.default_rng([HALVES, 0]).permutation(EXAMPLES), np.zeros((2, EXAMPLES, QUERIES))
+    for number, kept in enumerate((order[: EXAMPLES // 2], order[EXAMPLES // 2 :])):
+        kept_N = np.isin(np.arange(EXAMPLES), kept)
+        columns = {name: values[kept_N] for name, values in recipe.data.columns.items()}
+        part = TrainingSet(recipe.data.source_ids, recipe.data.source_N[kept_N], columns)
+        theta_P = full_finals(replace(recipe, data=part, seed=HALVES + number))
+        gradient_NP, gradient_QP = (gradients(recipe, theta_P, each) for each in (recipe.data.columns, queries))
+        score_NQ = (gradient_NP @ gradient_QP.T).numpy()
+        parts[0, kept_N], parts[1, ~kept_N] = score_NQ[kept_N], score_NQ[~kept_N]
+    expected_NQ = (parts / parts.std((1, 2), keepdims=True)).sum(0)
+    np.testing.assert_allclose(found.score_NQ, expected_NQ, atol=1e-4)
+    assert found.whole and found.prepare_in_trainings > 0
+    with pytest.raises(ValueError, match="3 models, expected an even number"):
+        list(estimated(setting, [replace(variant, models=3)], [0]))
+
+
+def gradients(recipe: InFileOrder, theta_P: torch.Tensor, columns: Mapping[str, np.ndarray]) -> torch.Tensor:
+    """Gradient of the loss of every row, one after the other."""
+    rows = []
+    for n in range(len(columns["labels"])):
+        batch = {name: torch.from_numpy(values[n : n + 1]) for name, values in columns.items()}
+        rows.append(torch.func.grad(lambda at_P, batch=batch: recipe.task.losses(at_P, batch)[0])(theta_P))
+    return torch.stack(rows)
 
 
 def test_queries_lose_more_without_what_helps_them_most() -> None:
