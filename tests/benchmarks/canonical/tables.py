@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from tests.benchmarks.canonical.command import BANK
 from tests.benchmarks.canonical.rows import HALVES, SHOWN, SINGLES, Row, filled
 from tests.benchmarks.results import FOLDER
 from tribute.evaluation.bank import PublishedFigure, RetrainBank
+from tribute.evaluation.metrics import rank_correlation
 
 COLUMNS = ["method", "LDS, other seeds", "LDS, same seed", "LDS, 1 % left out", "leave-one-out", "by deletion"]
 COLUMNS += ["QLD, nats"]
@@ -40,7 +43,8 @@ def main() -> None:
             for name, rows in settings.items()
             if any(row[SINGLES[0]] for row in rows)
         }
-        | {f"{name}_spread": _short(spread(bank)) for name, bank in banks.items() if bank.chosen("percent").any()},
+        | {f"{name}_spread": _short(spread(bank)) for name, bank in banks.items() if bank.chosen("percent").any()}
+        | {f"{name}_retraining": _short(found) for name, bank in banks.items() if (found := retraining(bank))},
         "tables": {name: table(rows, banks[name]) for name, rows in settings.items()},
     }
     print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -54,6 +58,20 @@ def best(rows: Sequence[Row], metric: str) -> str:
 def spread(bank: RetrainBank) -> float:
     """Standard deviation, over the parts of a percent, of what the queries lose on average without one, nats."""
     return float(bank.measured_MQ[bank.chosen("percent")].mean(1, dtype=float).std(ddof=1))
+
+
+def retraining(bank: RetrainBank) -> float | None:
+    """LDS under other seeds of the halves' own retrainings under the seed of the model that is judged.
+
+    None where the bank has no half under both.
+    """
+    own_M = bank.chosen("half") & (bank.seed_M == bank.settings.own_seed)
+    other_M, mine, others = bank.chosen("half") & ~own_M, [], []
+    for row in np.flatnonzero(own_M):
+        same_M = other_M & (bank.kept_MN == bank.kept_MN[row]).all(1)
+        mine.append(bank.measured_MQ[row])
+        others.append(bank.measured_MQ[same_M].mean(0, dtype=float))
+    return rank_correlation(np.stack(mine, 1), np.stack(others, 1)) if mine else None
 
 
 def table(rows: Sequence[Row], bank: RetrainBank) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from tests.benchmarks.canonical.command import BANK
 from tests.benchmarks.canonical.making import described, differences, make, retrained
@@ -30,6 +31,7 @@ from tests.benchmarks.canonical.retraining import (
 )
 from tests.benchmarks.canonical.rows import row
 from tests.benchmarks.canonical.settings import LOGISTIC, PERCEPTRONS, PerceptronSetting, Plan
+from tests.benchmarks.canonical.tables import retraining
 from tribute.config import SimulationSettings
 from tribute.evaluation.bank import RetrainBank, settings_in
 from tribute.evaluation.bank_scores import bank_scores
@@ -132,6 +134,16 @@ def test_a_bank_holds_the_plan_and_is_made_the_same_again(tmp_path) -> None:
     assert differences(again, make(small())) == pytest.approx((0.0, 1.0))
     with pytest.raises(ValueError, match="hold other retrainings"):
         differences(bank, make(replace(small(), plan=Plan(12, 2, 12, 7, exact=True, deleted=True))))
+
+
+def test_retraining_a_half_is_judged_as_a_method_is() -> None:
+    bank = make(small())
+    own_M = bank.chosen("half") & (bank.seed_M == 0)
+    score_KQ = np.stack([bank.measured_MQ[own_M][k] for k in range(12)])
+    twice_KQ = bank.measured_MQ[bank.chosen("half") & ~own_M].reshape(2, 12, QUERIES).mean(0)
+    expected = np.mean([spearmanr(score_KQ[:, q], twice_KQ[:, q]).statistic for q in range(QUERIES)])
+    assert retraining(bank) == pytest.approx(expected)
+    assert retraining(make(replace(small(), plan=Plan(4, 1, 0, 2)))) is None
 
 
 def test_curvature_and_the_tangent_find_what_a_single_example_does() -> None:
