@@ -40,8 +40,8 @@ BENCHMARKS = {
     ),
     "canonical": Benchmark(
         "the settings that others publish, beside their figures, judged from a bank of retrainings",
-        10,
-        "logistic mlp four_nine",
+        75,
+        "logistic mlp four_nine transformer",
     ),
     "corpus": Benchmark("batches from mapped shards beside batches from memory", 1),
     "lake": Benchmark("100 million influences written, and read in comparison with bare DuckDB", None),
