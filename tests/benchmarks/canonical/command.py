@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
@@ -115,12 +115,13 @@ def judged(setting: PerceptronSetting | TextSetting) -> Iterator[tuple[Estimated
     """What every method that fits the setting says, or those that `METHOD` names; and whether it is another's."""
     without = WITHOUT[setting.name]
     variants = [*every_estimator(tuple(without), SINGLES if len(setting.singles) else ()), *FURTHER[setting.name]]
+    simulations = OF_SETTING.get(setting.name, {}).items()
+    require_rows(setting.name, {each.method for each in variants} | {title for title, _ in simulations})
     variants = [each for each in variants if asked_for(each.method)]
     for name, reason in without.items():
         print(f"{setting.name}, {name}: left out, {reason}")
     seeds = range(OWN_SEED, OWN_SEED + max((each.models for each in variants if not each.halves), default=1))
     jobs = [partial(_estimated, setting, variant, seeds) for variant in variants]
-    simulations = OF_SETTING.get(setting.name, {}).items()
     jobs += [partial(_simulated, setting, {title: each}) for title, each in simulations if asked_for(title)]
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
         for done in as_completed([pool.submit(job) for job in jobs]):
@@ -131,8 +132,23 @@ def judged(setting: PerceptronSetting | TextSetting) -> Iterator[tuple[Estimated
 
 def asked_for(method: str) -> bool:
     """Whether `METHOD` names a row; without it, all rows are asked for."""
-    names = os.environ.get("METHOD")
-    return names is None or method in (name.strip() for name in names.split(";"))
+    return "METHOD" not in os.environ or method in named()
+
+
+def named() -> list[str]:
+    """The rows that `METHOD` names; `none` names none, such as for other libraries alone."""
+    return [name.strip() for name in os.environ.get("METHOD", "none").split(";")]
+
+
+def require_rows(setting: str, known: Collection[str]) -> None:
+    """Check that the setting has what `METHOD` names.
+
+    Raises:
+        SystemExit: it has not; lists what there is.
+    """
+    unknown = sorted({*named()} - {*known, "none"})
+    if unknown:
+        sys.exit(f"{setting} has no METHOD {'; '.join(unknown)}. There are: {'; '.join(sorted(known))}, and none")
 
 
 def _estimated(setting: Setting, variant: Variant, seeds: Sequence[int]) -> list[Estimated]:

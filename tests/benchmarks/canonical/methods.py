@@ -150,7 +150,7 @@ def halved(setting: Setting, variant: Variant, estimator: Estimator, full: Judge
         raise ValueError(f"{variant.method}: {variant.models} models, expected an even number")
     data, sums = full.trained.data, np.zeros((2, len(full.trained.data), len(setting.query_rows.query_ids)))
     prepared = query = 0.0
-    stored = 0
+    stored = list[int | None]()
     for number in range(variant.models):
         order = np.random.default_rng([HALVES, number // 2]).permutation(len(data))
         kept_N = np.isin(np.arange(len(data)), order[: len(data) // 2]) == (number % 2 == 0)
@@ -162,10 +162,12 @@ def halved(setting: Setting, variant: Variant, estimator: Estimator, full: Judge
         sums[0, kept_N] += one.score_NQ[kept_N]
         sums[1, ~kept_N] += one.score_NQ[~kept_N]
         prepared, query = prepared + one.prepare_in_trainings, query + one.query_in_forwards
-        stored += one.stored_bytes or 0
+        stored.append(one.stored_bytes)
         print(f"{setting.name}, {variant.method}: model {number + 1} of {variant.models}", flush=True)
     score_NQ = (sums / sums.std((1, 2), keepdims=True)).sum(0).astype(np.float32)
-    return Estimated(variant.method, score_NQ, prepared, query, stored)
+    known = [each for each in stored if each is not None]
+    total = sum(known) if len(known) == len(stored) else None
+    return Estimated(variant.method, score_NQ, prepared, query, total)
 
 
 def _trained_on(full: Judged, kept_N: NDArray[np.bool_], seed: int, folder: Path) -> Judged:

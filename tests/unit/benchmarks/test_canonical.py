@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from tests.benchmarks.canonical.command import BANK
+from tests.benchmarks.canonical.command import BANK, asked_for, require_rows
 from tests.benchmarks.canonical.making import described, differences, make, retrained
 from tests.benchmarks.canonical.methods import HALVES, Estimated, Variant, estimated, simulated
 from tests.benchmarks.canonical.networks import FileOrder, InFileOrder, Perceptron
@@ -159,6 +159,18 @@ def test_curvature_and_the_tangent_find_what_a_single_example_does() -> None:
     line = row(bank, tangent, peer=False)
     assert line["leave_one_out"]["value"] > 0.99 > scores.leave_one_out.value
     assert line["lds_half_other_seed"] is None
+
+
+def test_rows_are_asked_for_by_names_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked_for("ekfac")
+    monkeypatch.setenv("METHOD", "ekfac; trak, 10 models")
+    assert [asked_for(each) for each in ("ekfac", "trak, 10 models", "trak")] == [True, True, False]
+    require_rows("mlp", {"ekfac", "trak, 10 models"})
+    with pytest.raises(SystemExit, match=r"mlp has no METHOD trak, 10 models\. There are: ekfac, and none"):
+        require_rows("mlp", {"ekfac"})
+    monkeypatch.setenv("METHOD", "none")
+    require_rows("mlp", set())
+    assert not asked_for("ekfac")
 
 
 def test_halves_weigh_models_with_and_without_an_example_alike() -> None:
